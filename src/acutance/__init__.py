@@ -1,0 +1,31 @@
+"""acutance: makes blurred photos sharp with a small GAN-trained network.
+
+The root stays light (no NumPy, no torch): names are loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from acutance.errors import AcutanceError
+from acutance.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from acutance.inference.sharpener import Sharpener, sharpen
+
+__version__ = "0.1.0"
+
+__all__ = ["AcutanceError", "ModelSpec", "Sharpener", "__version__", "sharpen"]
+
+_LAZY = {"Sharpener": "acutance.inference.sharpener", "sharpen": "acutance.inference.sharpener"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'acutance' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,71 @@
+"""What all verbs share in talking to a person: words and progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from acutance.errors import EngineUnavailable
+
+_STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print one line for a person, on stderr."""
+    _STDERR.print(text, markup=False)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar with the time left on stderr; the yielded function takes the share done, 0 … 1.
+
+    Where stderr is not a terminal nothing is drawn.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal) as progress:
+        task = progress.add_task(title, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
+def stop_request() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into a request to stop in order; a second Ctrl-C stops at once.
+
+    Yields a function that says whether stopping was asked for.
+    """
+    asked = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        say("stopping after this step; once more to stop at once")
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Turn a missing optional package, imported in this block, into a sentence that says how to get it.
+
+    Raises:
+        EngineUnavailable: When an import in the block fails.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(
+            f"{what} needs {error.name}, which is not installed; run: pip install 'acutance[{extra}]'"
+        ) from error

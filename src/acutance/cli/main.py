@@ -1,0 +1,73 @@
+"""The program `acutance`: the table of verbs, and the one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from acutance import __version__
+from acutance.cli.compare import compare
+from acutance.cli.console import say
+from acutance.cli.doctor import doctor
+from acutance.cli.evaluate import evaluate
+from acutance.cli.export import export
+from acutance.cli.models import models
+from acutance.cli.sharpen import sharpen
+from acutance.cli.train import train
+from acutance.errors import AcutanceError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells expect."""
+
+app = typer.Typer(
+    name="acutance",
+    help="Makes blurred photos sharp.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (sharpen, compare, evaluate, train, export, models, doctor):
+    app.command()(verb)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"acutance {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Makes blurred photos sharp with a small network that runs on any laptop."""
+
+
+def run() -> None:
+    """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
+    try:
+        app()
+    except AcutanceError as error:
+        say(f"acutance: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("acutance: interrupted; files that were finished are kept, none is half written.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of stdout went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("ACUTANCE_TRACEBACK"):
+            raise
+        say(
+            f"acutance: unexpected {type(error).__name__}: {error}. This is a bug: please report it with the output of "
+            "the same command under ACUTANCE_TRACEBACK=1."
+        )
+        sys.exit(AcutanceError.exit_code)

@@ -1,0 +1,65 @@
+"""`acutance train`: train a network on a folder of photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def train(
+    preset: Annotated[str, typer.Argument(help="A preset's name (e.g. fast) or a TOML file of your own.")],
+    *,
+    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run: made new, or resumed.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting: key=value, e.g. schedule.learning_rate=4e-4."),
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps in the whole run.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the whole run; the rate decays along it.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")
+    ] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+) -> None:
+    r"""Train a network on your own photos; needs the extra: pip install 'acutance\[train]'."""
+    from acutance.cli.console import needs_extra, progress_bar, say, stop_request
+
+    with needs_extra("train", "training"):
+        from acutance.data.photo_store import open_store
+        from acutance.training.config import load_config
+        from acutance.training.device import open_fabric
+        from acutance.training.loop import GENERATOR_FILE, Tick
+        from acutance.training.loop import train as run_training
+
+    overrides = list(settings or [])
+    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
+    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
+    config = load_config(preset, overrides)
+    fabric = open_fabric(device, precision=config.precision)
+    with progress_bar("decoding photos") as bar:
+        photos = open_store(data, store or out / "store", progress=bar)
+    for skip in photos.skipped:
+        say(f"skipped {skip.name}: {skip.reason}")
+    with progress_bar(f"training {config.name}") as bar:
+
+        def show(tick: Tick) -> None:
+            bar(tick.share)
+            if tick.psnr_db is not None:
+                scores = "  ".join(f"{row} {value:.2f}" for row, value in tick.psnr_db.items())
+                say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
+
+        with stop_request() as is_asked:
+            progress = run_training(
+                config, photos, out, fabric=fabric, resume=resume, on_tick=show, should_stop=is_asked
+            )
+    if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
+        say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
+    say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}")

@@ -1,0 +1,178 @@
+"""Frozen dataclasses ↔ TOML, strictly: an unknown key is an error that names the nearest known one.
+
+cattrs does the conversion; rows of several kinds in one list are told apart by their `kind` tag. Only
+training needs this room's dependencies (extra `train`); using acutance reads no settings files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TypeVar, cast, get_args
+
+import tomli_w
+from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, transform_error
+
+from acutance.errors import ConfigError
+
+Toml = bool | int | float | str | Sequence["Toml"] | Mapping[str, "Toml"]
+"""A value of a TOML file, as far as settings use them."""
+
+Settings = TypeVar("Settings")
+
+
+def _exactly(kind: type, *also: type) -> Callable[[object, object], object]:
+    """Build a hook that takes only values of a type, so that 3.7 or "3" never silently becomes 3."""
+
+    def structure(value: object, _: object) -> object:
+        if not isinstance(value, (kind, *also)) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{value!r}: must be of type {kind.__name__}")
+        return kind(value)
+
+    return structure
+
+
+def _converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(int, _exactly(int))
+    converter.register_structure_hook(float, _exactly(float, int))
+    converter.register_structure_hook(bool, _exactly(bool))
+    converter.register_structure_hook(str, _exactly(str))
+    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    converter.register_unstructure_hook(Path, str)
+    converter.register_structure_hook_factory(_is_tagged_union, lambda union: _by_kind(converter, union))
+    return converter
+
+
+def _is_tagged_union(kind: object) -> bool:
+    """Whether a type is a union of dataclasses that each carry a `kind`."""
+    members = get_args(kind)
+    return len(members) > 1 and all(is_dataclass(member) and hasattr(member, "kind") for member in members)
+
+
+def _by_kind(converter: Converter, union: object) -> Callable[[object, object], object]:
+    """Build the hook that picks a union's member by the tag in the values."""
+    rows = {_tag(member): member for member in get_args(union)}
+
+    def structure(value: object, _: object) -> object:
+        if not isinstance(value, Mapping) or value.get("kind") not in rows:
+            given = value.get("kind") if isinstance(value, Mapping) else value
+            raise ConfigError(f"kind = {given!r}: must be one of {', '.join(rows)}")
+        return converter.structure(value, rows[value["kind"]])
+
+    return structure
+
+
+def _tag(row: type) -> str:
+    return next(str(field.default) for field in fields(row) if field.name == "kind")
+
+
+_CONVERTER = _converter()
+
+
+def _explain(error: BaseException, kind: type | None) -> str:
+    """Say what is wrong with one value; cattrs adds where it stands."""
+    if isinstance(error, ConfigError):
+        return str(error).rstrip(".")
+    if isinstance(error, ForbiddenExtraKeysError):
+        known = [field.name for field in fields(error.cl)] if is_dataclass(error.cl) else []
+        return "; ".join(_unknown_key(key, known) for key in sorted(error.extra_fields))
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing"
+    return str(error) or type(error).__name__
+
+
+def _unknown_key(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"unknown setting {key!r}, {hint}"
+
+
+def from_values(kind: type[Settings], values: Mapping[str, Toml], *, source: str) -> Settings:
+    """Build settings of a type from nested values.
+
+    Args:
+        kind: A frozen dataclass.
+        values: As TOML gives them.
+        source: Where they come from, for the message.
+
+    Raises:
+        ConfigError: Naming every unknown key, wrong type and value out of range, with its place.
+    """
+    try:
+        return _CONVERTER.structure(values, kind)
+    except ClassValidationError as error:
+        faults = transform_error(error, format_exception=_explain)
+        raise ConfigError(
+            f"{source}: {'; '.join(fault.replace(' @ $', ' at ') for fault in faults)}."
+        ) from error
+
+
+def to_values(settings: object) -> dict[str, Toml]:
+    """Turn settings into nested plain values; those that are None are left out, as TOML has no such value."""
+    return cast(dict[str, Toml], _without_none(_CONVERTER.unstructure(settings)))
+
+
+def _without_none(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(item) for item in value]
+    return value
+
+
+def to_toml(settings: object) -> str:
+    """Write settings as TOML that `read_toml` and `from_values` turn into equal settings."""
+    return tomli_w.dumps(to_values(settings))
+
+
+def read_toml(path: Path) -> dict[str, Toml]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: When it is missing or not TOML.
+    """
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file ({error}).") from error
+
+
+def with_overrides(values: Mapping[str, Toml], overrides: Sequence[str]) -> dict[str, Toml]:
+    """Apply `dotted.key=value` strings, as `--set` gives them.
+
+    Values are TOML, or plain text where that fails.
+
+    Raises:
+        ConfigError: When a string has no `=`, or a key leads through something that is not a table.
+    """
+    result = dict(values)
+    for override in overrides:
+        dotted, separator, text = override.partition("=")
+        if not separator or not dotted.strip():
+            raise ConfigError(f"--set {override}: must look like key=value, e.g. --set batch=8.")
+        result = _replaced(result, dotted.strip().split("."), _literal(text.strip()), dotted)
+    return result
+
+
+def _literal(text: str) -> Toml:
+    try:
+        return cast(Toml, tomllib.loads(f"value = {text}")["value"])
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _replaced(table: Mapping[str, Toml], path: Sequence[str], value: Toml, dotted: str) -> dict[str, Toml]:
+    """Return a copy of the table with the value at the path replaced."""
+    if len(path) == 1:
+        return {**table, path[0]: value}
+    inner = table.get(path[0], {})
+    if not isinstance(inner, Mapping):
+        raise ConfigError(f"--set {dotted}: {path[0]!r} is not a table.")
+    return {**table, path[0]: _replaced(inner, path[1:], value, dotted)}

@@ -1,0 +1,85 @@
+"""Random patches from a photo store, in batches, on the device of its pixels: the torch half of `data`.
+
+A batch is one gather from the flat bytes: position, mirror and quarter turn are all arithmetic on indices, so
+there is no Python work per patch and the same code runs on a CPU and, with the store copied there, on a GPU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from acutance.data.photo_store import PhotoStore
+from acutance.errors import InputError
+
+CANDIDATES = 2
+"""Positions drawn per patch; the one with more gradient energy is taken: sky does not fill the batches."""
+
+SCORE_STRIDE_PX = 2
+"""Candidates are scored on every second pixel of one channel: a ranking needs no more."""
+
+
+class PatchSampler:
+    """Draws square patches, mirrored and turned at random, from all photos large enough.
+
+    Photos are drawn by their number of possible positions, so every part of every photo is equally likely.
+    """
+
+    def __init__(self, store: PhotoStore, *, side_px: int, device: torch.device) -> None:
+        """Prepare the sampler; the store's bytes are copied to a GPU device, and mapped on a CPU.
+
+        Raises:
+            InputError: When no photo is at least `side_px` in both directions.
+        """
+        fitting = [photo for photo in store.photos if min(photo.height, photo.width) >= side_px]
+        if not fitting:
+            raise InputError(
+                f"none of the {len(store.photos)} photos is at least {side_px} px on both sides."
+            )
+        self.side_px = side_px
+        self._pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU
+        table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=device)
+        self._offset, self._height, self._width = table.unbind(dim=1)
+        positions = (self._height - side_px + 1) * (self._width - side_px + 1)
+        self._weights = positions.to(torch.float64)
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
+        """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
+        photo, top, left = self._positions(count * CANDIDATES, generator)
+        score = self._gradient_energy(photo, top, left).view(count, CANDIDATES)
+        best = score.argmax(dim=1) + torch.arange(count, device=score.device) * CANDIDATES
+        turn = torch.randint(8, (count,), generator=generator, device=generator.device)
+        index = self._patch_index(photo[best], top[best], left[best], turn)
+        return self._pixels[index].to(torch.float32) / 255.0
+
+    def _positions(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a photo and a corner for every candidate."""
+        photo = torch.multinomial(self._weights, count, replacement=True, generator=generator)
+        share = torch.rand(2, count, generator=generator, device=generator.device, dtype=torch.float64)
+        top = (share[0] * (self._height[photo] - self.side_px + 1)).long()
+        left = (share[1] * (self._width[photo] - self.side_px + 1)).long()
+        return photo, top, left
+
+    def _gradient_energy(self, photo: Tensor, top: Tensor, left: Tensor) -> Float[Tensor, " n"]:
+        """Mean squared difference of neighbours on every second pixel of the green channel."""
+        steps = torch.arange(0, self.side_px, SCORE_STRIDE_PX, device=top.device)
+        rows = (top[:, None] + steps)[:, :, None]
+        columns = (left[:, None] + steps)[:, None, :]
+        width = self._width[photo].view(-1, 1, 1)
+        index = self._offset[photo].view(-1, 1, 1) + (rows * width + columns) * 3 + 1
+        green = self._pixels[index].to(torch.float32)
+        return green.diff(dim=1).square().mean(dim=(1, 2)) + green.diff(dim=2).square().mean(dim=(1, 2))
+
+    def _patch_index(self, photo: Tensor, top: Tensor, left: Tensor, turn: Tensor) -> Int[Tensor, "n 3 s s"]:
+        """Index of every byte of the patches; `turn` 0 … 7 picks one of the square's eight symmetries."""
+        side = self.side_px
+        axis = torch.arange(side, device=top.device)
+        i, j = axis.view(1, side, 1), axis.view(1, 1, side)
+        bit = turn.view(-1, 1, 1)
+        row, column = torch.where(bit & 1 > 0, j, i), torch.where(bit & 1 > 0, i, j)
+        row = torch.where(bit & 2 > 0, side - 1 - row, row) + top.view(-1, 1, 1)
+        column = torch.where(bit & 4 > 0, side - 1 - column, column) + left.view(-1, 1, 1)
+        first = self._offset[photo].view(-1, 1, 1) + (row * self._width[photo].view(-1, 1, 1) + column) * 3
+        return first.unsqueeze(1) + torch.arange(3, device=top.device).view(1, 3, 1, 1)

@@ -1,0 +1,111 @@
+"""Blur kernels (point-spread functions) for a whole batch: one kernel per image, each summing to one.
+
+A PSF here is `n s s` with odd side `s = 2 · radius_px + 1`, centred on the middle pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+PATH_POINTS = 128
+"""Samples along a camera path: denser than one per third of a pixel for the longest path."""
+
+
+def _offsets(radius_px: int, device: torch.device) -> tuple[Float[Tensor, "s 1"], Float[Tensor, "1 s"]]:
+    axis = torch.arange(-radius_px, radius_px + 1, device=device, dtype=torch.float32)
+    return axis[:, None], axis[None, :]
+
+
+def _normalised(psf: Float[Tensor, "n s s"]) -> Float[Tensor, "n s s"]:
+    return psf / psf.sum(dim=(-2, -1), keepdim=True)
+
+
+def gaussian_psf(
+    sigma_major_px: Float[Tensor, " n"],
+    sigma_minor_px: Float[Tensor, " n"],
+    angle: Float[Tensor, " n"],
+    *,
+    radius_px: int,
+) -> Float[Tensor, "n s s"]:
+    """Sample Gaussians with the given standard deviations along and across `angle`.
+
+    The angle is in radians, from x (right) towards y (down).
+    """
+    y, x = _offsets(radius_px, angle.device)
+    cos, sin = torch.cos(angle).view(-1, 1, 1), torch.sin(angle).view(-1, 1, 1)
+    along = (cos * x + sin * y) / sigma_major_px.view(-1, 1, 1)
+    across = (cos * y - sin * x) / sigma_minor_px.view(-1, 1, 1)
+    return _normalised(torch.exp(-0.5 * (along**2 + across**2)))
+
+
+def disk_psf(disk_radius_px: Float[Tensor, " n"], *, radius_px: int) -> Float[Tensor, "n s s"]:
+    """Sample disks (defocus) whose edge falls off over one pixel, which is antialiasing to first order."""
+    y, x = _offsets(radius_px, disk_radius_px.device)
+    distance = torch.sqrt(x**2 + y**2)
+    return _normalised(torch.clamp(disk_radius_px.view(-1, 1, 1) + 0.5 - distance, 0.0, 1.0))
+
+
+@lru_cache(maxsize=8)
+def _walk_matrix(inertia: float) -> Float[Tensor, "t t"]:
+    """Return the matrix from white accelerations to the positions of a walk whose velocity decays."""
+    steps = torch.arange(PATH_POINTS, dtype=torch.float32)
+    age = steps[:, None] - steps[None, :]
+    # position(t) = Σ_s a(s) · Σ_{k ≤ t−s} inertia^k: the geometric sum in closed form.
+    reached = (1.0 - inertia ** (age + 1.0)) / (1.0 - inertia)
+    return torch.where(age >= 0, reached, torch.zeros_like(reached))
+
+
+def shake_psf(
+    length_px: Float[Tensor, " n"], *, inertia: float, radius_px: int, generator: torch.Generator
+) -> Float[Tensor, "n s s"]:
+    """Draw camera-shake kernels: random walks with inertia, rendered with sub-pixel accuracy.
+
+    Args:
+        length_px: Extent of each path: the larger side of its bounding box.
+        inertia: Share of its velocity that the camera keeps from one point to the next, in [0, 1).
+        radius_px: Radius of the kernels; paths are scaled to stay inside.
+        generator: Source of the accelerations.
+    """
+    count = length_px.shape[0]
+    accelerations = torch.randn(count, 2, PATH_POINTS, generator=generator, device=generator.device)
+    path = accelerations @ _walk_matrix(inertia).to(accelerations.device).T  # n 2 t
+    extent = (path.amax(dim=-1) - path.amin(dim=-1)).amax(dim=-1).clamp_min(1e-6)
+    path = path * (length_px.clamp(max=2.0 * radius_px - 2.0) / extent).view(-1, 1, 1)
+    # The kernel is centred on its centroid, so that blur does not shift the picture; a lopsided path is then
+    # held inside by the clamp.
+    path = (path - path.mean(dim=-1, keepdim=True)).clamp(-(radius_px - 1.0), radius_px - 1.0)
+    return _splat(path, radius_px)
+
+
+def _splat(path: Float[Tensor, "n 2 t"], radius_px: int) -> Float[Tensor, "n s s"]:
+    """Render paths (y, x in px around the centre): every point shares its weight among four pixels."""
+    side = 2 * radius_px + 1
+    position = path + radius_px
+    corner = position.floor()
+    share = position - corner
+    row, column = corner[:, 0].long(), corner[:, 1].long()
+    canvas = torch.zeros(path.shape[0], side * side, device=path.device)
+    for down in (0, 1):
+        for across in (0, 1):
+            weight = (share[:, 0] if down else 1.0 - share[:, 0]) * (
+                share[:, 1] if across else 1.0 - share[:, 1]
+            )
+            canvas.scatter_add_(1, (row + down) * side + column + across, weight)
+    return _normalised(canvas.view(-1, side, side))
+
+
+def delta_psf(count: int, *, radius_px: int, device: torch.device) -> Float[Tensor, "n s s"]:
+    """Return kernels that leave an image as it is."""
+    psf = torch.zeros(count, 2 * radius_px + 1, 2 * radius_px + 1, device=device)
+    psf[:, radius_px, radius_px] = 1.0
+    return psf
+
+
+def uniform_angle(count: int, generator: torch.Generator) -> Float[Tensor, " n"]:
+    """Draw directions of an axis: [0, π)."""
+    return math.pi * torch.rand(count, generator=generator, device=generator.device)

@@ -1,0 +1,1 @@
+"""How well restorers do under the protocol: baselines, measuring, tables, and pictures to compare by eye."""

@@ -1,0 +1,146 @@
+"""An evaluation for people and for programs: tables in Markdown and on the terminal, CSV, JSON.
+
+A table has a line per row of the protocol and a column per restorer, with cells such as `28.21 / .843`.
+Markdown and JSON also say what made them, the command and the version, without which a figure means nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from acutance import __version__
+from acutance.evaluation.evaluate import Evaluation, Mean, Measurement, Scores
+
+JSON_FORMAT = 1
+"""Version of the JSON."""
+
+MISSING = "–"
+"""Cell of a restorer that had nothing to say about a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTable:
+    """A finished table: words only."""
+
+    title: str
+    """Test set, number of photos, and what a cell holds."""
+    header: tuple[str, ...]
+    """Heads of the columns."""
+    lines: tuple[tuple[str, ...], ...]
+    """Cells, line by line; the first is the row's name."""
+
+
+def _share(value: float | None, digits: int = 3) -> str:
+    """Format a value around 0 … 1 without its leading zero, as the field's tables do."""
+    if value is None:
+        return MISSING
+    text = _plain(value, digits)
+    return text[1:] if text.startswith("0.") else text
+
+
+def _plain(value: float, digits: int) -> str:
+    return "∞" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+_CELLS: tuple[tuple[str, Callable[[Scores], str]], ...] = (
+    ("PSNR (dB) / SSIM", lambda scores: f"{_plain(scores.psnr_db, 2)} / {_share(scores.ssim)}"),
+    (
+        "MS-SSIM / GMSD (lower is better) / gradient energy (1 = as sharp as the truth)",
+        lambda scores: (
+            f"{_share(scores.ms_ssim)} / {_share(scores.gmsd)} / {_plain(scores.gradient_energy, 2)}"
+        ),
+    ),
+)
+
+
+def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
+    """Lay an evaluation out in tables: for each test set one of right and one of sharp."""
+    means = evaluation.means
+    made: list[ReportTable] = []
+    for test_set in dict.fromkeys(mean.test_set for mean in means):
+        of_set = [mean for mean in means if mean.test_set == test_set]
+        made += [_table(of_set, title, cell) for title, cell in _CELLS]
+    return tuple(made)
+
+
+def to_markdown(evaluation: Evaluation, *, command: str) -> str:
+    """Write the tables in Markdown, and under them the command that made them."""
+    parts = []
+    for table in tables(evaluation):
+        lines = [table.header, ("---",) * len(table.header), *table.lines]
+        parts.append("\n".join([f"**{table.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)]))
+    parts.append(f"Made by acutance {__version__}: `{command}`")
+    return "\n\n".join(parts) + "\n"
+
+
+def to_rich(evaluation: Evaluation) -> tuple[Table, ...]:
+    """Make the tables for a terminal."""
+    made = []
+    for table in tables(evaluation):
+        rich_table = Table(title=table.title, title_justify="left")
+        for number, head in enumerate(table.header):
+            rich_table.add_column(head, justify="left" if number == 0 else "right")
+        for line in table.lines:
+            rich_table.add_row(*line)
+        made.append(rich_table)
+    return tuple(made)
+
+
+def to_csv(evaluation: Evaluation) -> str:
+    """Write every measurement as a line of CSV under a header; what was not measured is empty."""
+    records = [_flat(one) for one in evaluation.measurements]
+    stream = io.StringIO()
+    if records:
+        writer = csv.DictWriter(stream, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+    return stream.getvalue()
+
+
+def to_json(evaluation: Evaluation, *, command: str) -> str:
+    """Write means and measurements as JSON.
+
+    JSON has no infinity: the PSNR of equal photos is the string "Infinity", which Python's `float` and
+    JavaScript's `Number` read. What was not measured is null.
+    """
+    document = {
+        "format": JSON_FORMAT,
+        "acutance": __version__,
+        "command": command,
+        "means": [_finite(_flat(mean)) for mean in evaluation.means],
+        "measurements": [_finite(_flat(one)) for one in evaluation.measurements],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+Value = str | int | float | None
+
+
+def _flat(record: Measurement | Mean) -> dict[str, Value]:
+    values = asdict(record)
+    seconds = values.pop("seconds")
+    return {**values, **values.pop("scores"), "seconds": round(seconds, 4)}
+
+
+def _finite(record: dict[str, Value]) -> dict[str, Value]:
+    return {key: "Infinity" if value == math.inf else value for key, value in record.items()}
+
+
+def _table(means: list[Mean], title: str, cell: Callable[[Scores], str]) -> ReportTable:
+    """Lay out the means of one test set."""
+    cells = {(mean.row, mean.restorer): cell(mean.scores) for mean in means}
+    restorers = tuple(dict.fromkeys(mean.restorer for mean in means))
+    rows = tuple(dict.fromkeys(mean.row for mean in means))
+    count = max(mean.count for mean in means)
+    return ReportTable(
+        title=f"{means[0].test_set}, {count} photo{'s' if count > 1 else ''}: {title}",
+        header=("row", *restorers),
+        lines=tuple((row, *(cells.get((row, name), MISSING) for name in restorers)) for row in rows),
+    )

@@ -1,0 +1,69 @@
+"""From a checkpoint file to an ONNX file, checked against torch before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from acutance.errors import CorruptWeights
+from acutance.exporting.onnx_graph import build_onnx
+from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.media.atomic import write_atomically
+from acutance.networks.checkpoint_file import load_generator
+from acutance.networks.generators import NonBNResG
+from acutance.spec import ModelSpec
+
+PARITY_LIMIT = 1e-4
+"""Largest difference to torch, of values in [0, 1], at which an export is accepted."""
+PARITY_SIDES = ((64, 64), (48, 136), (250, 34))
+"""Sizes (height, width) of the pictures compared; rounded up to the model's multiple."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export gave."""
+
+    path: Path
+    bytes: int
+    spec: ModelSpec
+    largest_difference: float
+    """To torch, over all pictures compared, in [0, 1] units."""
+
+
+def export_onnx(checkpoint: Path, target: Path, *, overwrite: bool = False) -> ExportReport:
+    """Write a generator's checkpoint as an ONNX file.
+
+    Raises:
+        CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
+            `PARITY_LIMIT`.
+        OutputError: When the target exists and `overwrite` is false, or cannot be written.
+    """
+    generator, spec = load_generator(checkpoint)
+    model = build_onnx(generator, spec).SerializeToString()
+    difference = parity(generator, model)
+    if not difference <= PARITY_LIMIT:
+        raise CorruptWeights(
+            f"{checkpoint}: exported, it differs from torch by {difference:.2g} (allowed: {PARITY_LIMIT:.0g}); "
+            "the weights may be diverged: check them, and report this with the file if they are not."
+        )
+    write_atomically(target, [model], overwrite=overwrite)
+    return ExportReport(path=target, bytes=len(model), spec=spec, largest_difference=difference)
+
+
+@torch.no_grad()
+def parity(generator: NonBNResG, model: bytes) -> float:
+    """Return the largest difference between torch and ONNX Runtime over seeded noise pictures of three sizes."""
+    engine = OnnxRuntimeEngine.from_bytes(model)
+    random = np.random.default_rng(0)
+    largest = 0.0
+    for height, width in PARITY_SIDES:
+        multiple = generator.config.size_multiple
+        shape = (1, 3, height + -height % multiple, width + -width % multiple)
+        batch = random.random(shape, dtype=np.float32)
+        expected = generator(torch.from_numpy(batch)).numpy()
+        largest = max(largest, float(np.abs(engine.run(batch) - expected).max()))
+    engine.close()
+    return largest

@@ -1,0 +1,114 @@
+"""Integer geometry: sizes, boxes and the plan of tiles. It knows nothing of pixels or networks.
+
+Sizes are `(height, width)` in that order, everywhere. Boxes are half-open: `[top, bottom)` × `[left, right)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from acutance.errors import ConfigError
+
+
+class Size(NamedTuple):
+    """Height and width in pixels."""
+
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.height * self.width
+
+
+class Box(NamedTuple):
+    """A half-open rectangle of pixels."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the box."""
+        return Size(self.bottom - self.top, self.right - self.left)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices: `array[box.slices]` is the part of an `h w …` array inside the box."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def shifted(self, top: int, left: int) -> Box:
+        """Return the same box in a frame whose origin lies at (top, left)."""
+        return Box(self.top - top, self.left - left, self.bottom - top, self.right - left)
+
+    def scaled(self, factor: int) -> Box:
+        """Return the box in an image `factor` times as large."""
+        return Box(self.top * factor, self.left * factor, self.bottom * factor, self.right * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One piece of work: read `source`, keep `target`.
+
+    `source` is `target` grown by the halo and cut at the image's border, so the pixels of `target`
+    that a network computes from `source` are those it would compute from the whole image.
+    """
+
+    source: Box
+    target: Box
+
+
+def with_halo(target: Box, *, within: Size, halo_px: int) -> Tile:
+    """Return the tile that computes a target box: its source is grown by the halo and cut at the image's border."""
+    source = Box(
+        max(target.top - halo_px, 0),
+        max(target.left - halo_px, 0),
+        min(target.bottom + halo_px, within.height),
+        min(target.right + halo_px, within.width),
+    )
+    return Tile(source=source, target=target)
+
+
+def ceil_to_multiple(value: int, multiple: int) -> int:
+    """Return the smallest multiple of `multiple` that is not below `value`."""
+    return -(-value // multiple) * multiple
+
+
+def plan_tiles(size: Size, *, tile_px: int, halo_px: int, multiple: int = 1) -> Iterator[Tile]:
+    """Cut an image into tiles, row by row from the top, left to right.
+
+    The targets cover the image exactly once. Every source box starts at a multiple of `multiple`; it also
+    ends at one, given that the image does.
+
+    Args:
+        size: Of the image, a multiple of `multiple` in both directions.
+        tile_px: Side of a target box in px; rounded up to `multiple`.
+        halo_px: Context in px that a target's pixels need on each side; rounded up to `multiple`.
+        multiple: What the network's input sizes must be multiples of.
+
+    Raises:
+        ConfigError: When a size is not positive or not a multiple.
+    """
+    if tile_px < 1 or halo_px < 0 or multiple < 1:
+        raise ConfigError(f"tile {tile_px}, halo {halo_px}, multiple {multiple}: must be positive.")
+    if size.height < 1 or size.width < 1 or size.height % multiple or size.width % multiple:
+        raise ConfigError(f"image of {size.height}×{size.width} px: sides must be multiples of {multiple}.")
+    step = ceil_to_multiple(tile_px, multiple)
+    halo = ceil_to_multiple(halo_px, multiple)
+    for top in range(0, size.height, step):
+        bottom = min(top + step, size.height)
+        for left in range(0, size.width, step):
+            right = min(left + step, size.width)
+            yield with_halo(Box(top, left, bottom, right), within=size, halo_px=halo)
+
+
+def quarter(target: Box, *, multiple: int = 1) -> list[Box]:
+    """Cut a box in four, or in two where it is long; the cuts lie at multiples of `multiple` from its corner."""
+    side = ceil_to_multiple(-(-max(target.size) // 2), multiple)
+    parts = plan_tiles(target.size, tile_px=side, halo_px=0, multiple=multiple)
+    return [part.target.shifted(-target.top, -target.left) for part in parts]

@@ -1,0 +1,1 @@
+"""Pixels as numbers: conversion, padding, blending, and the mathematics of blur. NumPy only, no files."""

@@ -1,0 +1,69 @@
+"""Colour under transparency: filled in from the opaque surroundings, so that garbage there bleeds nowhere.
+
+A transparent pixel may hold any colour (often black, or leftovers of what was erased). A network that looks at its
+neighbourhood would drag that colour into the visible edge. So before it runs, hidden colours are replaced by the
+average of the nearest visible ones, found on a pyramid (pull-push, after Gortler et al. 1996).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.imaging.convert import PixelType, to_float, to_type
+
+
+def fill_transparent(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType]) -> npt.NDArray[PixelType]:
+    """Replace the colour of fully transparent pixels by that of their visible surroundings.
+
+    Args:
+        pixels: `h w c`; uint8, uint16, or float32 in [0, 1].
+        alpha: `h w` of the same type, from 0 (transparent) to white (opaque).
+
+    Returns:
+        `h w c` of the same type: a new array with every pixel of alpha > 0 as it was; the input itself when nothing is hidden or
+        nothing is visible.
+    """
+    hidden = alpha == 0
+    if not hidden.any() or hidden.all():
+        return pixels
+    weights = to_float(alpha)
+    colours = _filled(*_reduced(to_float(pixels) * weights[..., None], weights))
+    surroundings = _enlarged(colours, alpha.shape)
+    filled = pixels.copy()
+    filled[hidden] = to_type(surroundings[hidden], filled.dtype.type)
+    return filled
+
+
+def _filled(
+    premultiplied: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return colours (not premultiplied) with the gaps filled from coarser levels."""
+    seen = weights > 0
+    colours = premultiplied / np.where(seen, weights, 1.0)[..., None]
+    if seen.all() or max(weights.shape) == 1:
+        return colours
+    coarser = _filled(*_reduced(premultiplied, weights))
+    return np.where(seen[..., None], colours, _enlarged(coarser, weights.shape))
+
+
+def _reduced(
+    premultiplied: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Average 2×2 pixels of premultiplied colours and of weights; odd sides are padded with nothing."""
+    height, width = weights.shape
+    rows, columns = -height % 2, -width % 2
+    if rows or columns:
+        premultiplied = np.pad(premultiplied, ((0, rows), (0, columns), (0, 0)))
+        weights = np.pad(weights, ((0, rows), (0, columns)))
+    return _mean_of_cells(premultiplied), _mean_of_cells(weights[..., None])[..., 0]
+
+
+def _mean_of_cells(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    total = image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]
+    return np.asarray(total * np.float32(0.25), dtype=np.float32)
+
+
+def _enlarged(image: npt.NDArray[np.float32], size: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Double both sides by repetition and cut to the size: smoothness does not matter under transparency."""
+    return np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)[: size[0], : size[1]]

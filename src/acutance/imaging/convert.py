@@ -1,0 +1,79 @@
+"""The only place where pixels become numbers for a network, and numbers become pixels.
+
+Photos are uint8 or uint16 `h w c`; networks take float32 `n c h w` in [0, 1], in the file's own gamma space. Nothing
+here knows about colour spaces: 0…255 and [0, 1] are the same values in other units.
+
+All functions are meant for tiles and strips: a float32 copy of a whole 100-megapixel photo is 1.2 GB.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+Pixel = np.uint8 | np.uint16 | np.float32
+"""What a pixel's value can be: 8 bit, 16 bit, or a number in [0, 1] already."""
+
+PixelType = TypeVar("PixelType", np.uint8, np.uint16, np.float32)
+
+_WHITE: dict[type[Pixel], int] = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
+"""The value of white by type."""
+
+
+def to_float(pixels: npt.NDArray[PixelType]) -> npt.NDArray[np.float32]:
+    """Return pixels as float32 in [0, 1].
+
+    Args:
+        pixels: uint8, uint16 or float32 of any shape, usually `h w c`.
+
+    Returns:
+        float32 of the same shape: value / white, so that `to_type` gives the very same pixels back. float32 pixels
+        are returned as they are, not copied.
+    """
+    if pixels.dtype == np.float32:
+        return np.asarray(pixels, dtype=np.float32)
+    # dtype is given because NumPy 1.26 would choose float16 for uint8 / float32(255).
+    return np.divide(pixels, np.float32(_WHITE[pixels.dtype.type]), dtype=np.float32)
+
+
+def to_type(values: npt.NDArray[np.float32], pixel_type: type[PixelType]) -> npt.NDArray[PixelType]:
+    """Return float values in [0, 1] as pixels of a type: clipped, and rounded half to even where it is whole.
+
+    Args:
+        values: float32 of any shape, usually `h w c`; finite (an engine checks that). What lies outside [0, 1] is
+            clipped: a cast alone would wrap 256 to 0.
+        pixel_type: `np.uint8`, `np.uint16` or `np.float32`.
+
+    Returns:
+        The pixels, of the same shape; a new array.
+    """
+    white = np.float32(_WHITE[pixel_type])
+    levels = np.multiply(values, white, dtype=np.float32)
+    if pixel_type is not np.float32:
+        np.rint(levels, out=levels)
+    np.clip(levels, 0, white, out=levels)
+    return levels.astype(pixel_type, copy=False)
+
+
+def to_uint8(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return float values in [0, 1] as 8-bit pixels: `to_type` for the usual case."""
+    return to_type(values, np.uint8)
+
+
+def to_nchw(image: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """Return an `h w c` image as a batch of one, `1 c h w`, contiguous in memory as engines want it."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1))[np.newaxis]
+
+
+def to_hwc(batch: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """Return a batch of one, `1 c h w`, as an `h w c` view: nothing is copied.
+
+    It stays a view so that the copy into `h w c` order happens after `to_uint8`, on a quarter of the bytes.
+    """
+    image: npt.NDArray[Scalar] = batch[0]
+    return image.transpose(1, 2, 0)

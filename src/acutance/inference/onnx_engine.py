@@ -1,0 +1,118 @@
+"""ONNX Runtime on the CPU: the engine that every installation has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from acutance.errors import CorruptWeights, EngineError, OutOfMemory, UnknownModel
+from acutance.spec import METADATA_KEY, ModelSpec
+
+INPUT = "degraded"
+
+QUIET = 3
+"""ONNX Runtime's log level: errors only."""
+
+_OUT_OF_MEMORY_WORDS = ("allocate memory", "bad_alloc", "out of memory", "bad allocation")
+"""What ONNX Runtime and the C++ library say; there is no error code of its own for it."""
+
+
+class OnnxRuntimeEngine:
+    """A model in an ONNX Runtime session; see `acutance.inference.engine.Engine`."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, spec: ModelSpec) -> None:
+        self._session: onnxruntime.InferenceSession | None = session
+        self._spec = spec
+
+    @classmethod
+    def open(cls, model: Path, threads: int | None = None) -> OnnxRuntimeEngine:
+        """Open a model file.
+
+        Raises:
+            UnknownModel: When there is no such file.
+            CorruptWeights: When it is damaged or has no spec.
+        """
+        try:
+            return cls.from_bytes(model.read_bytes(), threads, name=str(model))
+        except OSError as error:
+            raise UnknownModel(f"{model}: cannot be read ({error.strerror}).") from error
+
+    @classmethod
+    def from_bytes(
+        cls, model: bytes, threads: int | None = None, *, name: str = "model"
+    ) -> OnnxRuntimeEngine:
+        """Open a serialised model.
+
+        Raises:
+            CorruptWeights: When it is damaged or has no spec.
+        """
+        try:
+            session = onnxruntime.InferenceSession(
+                model, _options(threads), providers=["CPUExecutionProvider"]
+            )
+        except _ORT_ERRORS as error:
+            raise CorruptWeights(
+                f"{name}: not a network that ONNX Runtime can open; get the file again."
+            ) from error
+        metadata = session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise CorruptWeights(
+                f"{name}: has no acutance spec inside; give a file that `acutance export` wrote."
+            )
+        return cls(session, ModelSpec.from_json(metadata[METADATA_KEY]))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is, takes and gives."""
+        return self._spec
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Restore a batch; see `Engine.run`."""
+        if self._session is None:
+            raise EngineError("the engine is closed; open it again.")
+        try:
+            (restored,) = self._session.run(None, {INPUT: batch})
+        except (MemoryError, *_ORT_ERRORS) as error:
+            text = str(error).lower()
+            if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS):
+                size = "×".join(str(side) for side in batch.shape)
+                raise OutOfMemory(
+                    f"not enough memory for a batch of {size}; use a smaller --tile."
+                ) from error
+            raise EngineError(f"ONNX Runtime failed: {error}") from error
+        result: npt.NDArray[np.float32] = restored
+        return result
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """Collect ONNX Runtime's own exception types; they share no public base class but RuntimeError for some."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NotImplemented",
+        "RuntimeException",
+    )
+    return (RuntimeError, *(getattr(state, name) for name in names if hasattr(state, name)))
+
+
+_ORT_ERRORS = _runtime_errors()
+
+
+def _options(threads: int | None) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1  # the graph is a chain: there is nothing to run side by side
+    options.log_severity_level = QUIET
+    return options

@@ -1,0 +1,277 @@
+"""`Sharpener` and `sharpen`: a picture in, a sharper picture of the same kind out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from acutance.errors import ConfigError, InputError
+from acutance.imaging.alpha import fill_transparent
+from acutance.imaging.convert import PixelType
+from acutance.inference.engine import Engine, EngineName, open_engine
+from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, restore_tiled
+from acutance.media import (
+    DEFAULT_MAX_PIXELS,
+    Photo,
+    check_target,
+    encode_photo,
+    from_pil,
+    own_format,
+    plan_outputs,
+    read_photo,
+    to_pil,
+    write_photo,
+)
+from acutance.spec import ModelSpec
+from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
+
+Progress = Callable[[float], None]
+"""Takes the share of the work done, 0 … 1."""
+
+STRENGTHS = (0.0, 2.0)
+"""Allowed strengths: 0 changes nothing, 1 is the network's answer, above 1 exaggerates."""
+
+Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
+
+
+class Sharpener:
+    """A model opened once, for any number of pictures. Immutable, and safe to use from several threads.
+
+    Example:
+        >>> import numpy as np
+        >>> with Sharpener() as sharpener:
+        ...     sharp = sharpener(np.zeros((32, 48, 3), np.uint8))
+        >>> sharp.shape
+        (32, 48, 3)
+    """
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        engine: EngineName | Engine = "auto",
+        threads: int | None = None,
+        tile_px: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: Name of a shipped model, or path of an ONNX file that acutance exported.
+            engine: Name of an engine, or an opened engine (then `model` and `threads` do not matter).
+            threads: Threads for one run; None is one per physical core.
+            tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
+            max_pixels: Larger pictures are refused before they are decoded.
+
+        Raises:
+            UnknownModel: When there is no such model.
+            ConfigError: When a setting is out of range.
+        """
+        if tile_px is not None and tile_px < SMALLEST_TILE_PX:
+            raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
+        self._engine = (
+            open_engine(find_model(model), engine=engine, threads=threads)
+            if isinstance(engine, str)
+            else engine
+        )
+        self._tile_px = tile_px or DEFAULT_TILE_PX
+        self._max_pixels = max_pixels
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self._engine.spec
+
+    @property
+    def max_pixels(self) -> int:
+        """Pictures with more pixels are refused before they are decoded."""
+        return self._max_pixels
+
+    @overload
+    def __call__(
+        self,
+        image: str | Path,
+        *,
+        strength: float = 1.0,
+        output: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> Path: ...
+
+    @overload
+    def __call__(self, image: Kind, *, strength: float = 1.0) -> Kind: ...
+
+    def __call__(
+        self,
+        image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+        *,
+        strength: float = 1.0,
+        output: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+        """Sharpen a picture; what comes back is of the kind that was given.
+
+        Args:
+            image: One of
+                - a path: the result is written to `output` (default: `photo.jpg` → `photo.sharp.jpg` beside it) with
+                  all its metadata, and its path returned;
+                - bytes of a picture file: bytes of a file of the same format;
+                - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
+                  float in [0, 1]: an array of the same shape and type;
+                - a PIL image: a PIL image of the same mode.
+            strength: 0 changes nothing, 1 is the network's answer, up to 2 exaggerates.
+            output: For a path only.
+            overwrite: For a path only: replace an existing file.
+
+        Raises:
+            InputError: When the picture cannot be read or is of a kind that is not supported.
+            OutputError: When the result cannot be written, or would replace a file.
+            ConfigError: When the strength is out of range.
+        """
+        if isinstance(image, (str, Path)):
+            return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
+        if output is not None or overwrite:
+            raise ConfigError("output and overwrite: only for a picture given by its path.")
+        if isinstance(image, bytes):
+            photo = read_photo(image, max_pixels=self._max_pixels)
+            return encode_photo(self.sharpen_photo(photo, strength=strength), format=own_format(photo))
+        if isinstance(image, Image.Image):
+            return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
+        return self._sharpen_array(np.asarray(image), strength)
+
+    def sharpen_photo(
+        self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None
+    ) -> Photo:
+        """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay.
+
+        Grey photos stay grey. Colour under full transparency does not bleed into what is visible.
+        """
+        if self._keeps_all(strength):
+            return photo
+        alpha = photo.alpha
+        if alpha is None or int(alpha.min()) == 255:
+            return photo.with_pixels(self.sharpen_pixels(photo.pixels, strength=strength, progress=progress))
+        pixels = self.sharpen_pixels(
+            fill_transparent(photo.pixels, alpha), strength=strength, progress=progress
+        )
+        sharp_alpha = self.sharpen_pixels(alpha[..., None], strength=strength)[..., 0]
+        return photo.with_pixels(pixels, sharp_alpha)
+
+    def sharpen_pixels(
+        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
+    ) -> npt.NDArray[PixelType]:
+        """Sharpen pixels.
+
+        Args:
+            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
+            strength: 0 … 2.
+            progress: Called with the share done.
+
+        Returns:
+            The same shape (times the model's scale) and type.
+        """
+        if self._keeps_all(strength):
+            return pixels.copy()
+        is_grey = pixels.shape[2] == 1
+        colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
+        restored = restore_tiled(
+            self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress
+        )
+        # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
+        return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+    def __enter__(self) -> Sharpener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _keeps_all(self, strength: float) -> bool:
+        """Check the strength; return whether it leaves every pixel as it is."""
+        low, high = STRENGTHS
+        if not low <= strength <= high:
+            raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
+        return strength == 0.0 and self.spec.scale == 1
+
+    def _sharpen_file(
+        self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool
+    ) -> Path:
+        (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
+        check_target(planned.target, overwrite=overwrite)
+        photo = read_photo(planned.source, max_pixels=self._max_pixels)
+        photo = self.sharpen_photo(photo, strength=strength)  # rebound, so that the input's pixels are freed
+        write_photo(photo, planned.target, overwrite=overwrite)
+        return planned.target
+
+    def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
+        """Sharpen an array of any accepted shape and type."""
+        if image.dtype in (np.float64, np.float16):
+            return self._sharpen_array(image.astype(np.float32), strength).astype(image.dtype)
+        if image.ndim == 2:
+            return self._sharpen_array(image[..., None], strength)[..., 0]
+        if (
+            image.dtype not in (np.uint8, np.uint16, np.float32)
+            or image.ndim != 3
+            or image.shape[2] not in (1, 3, 4)
+        ):
+            raise InputError(
+                f"an array of shape {image.shape} and type {image.dtype}: must be h w, h w 1, h w 3 or h w 4 of uint8, "
+                "uint16 or float; bring channels last, e.g. array.transpose(1, 2, 0)."
+            )
+        if 0 in image.shape:
+            raise InputError(f"an array of shape {image.shape}: holds no pixels.")
+        if image.shape[2] < 4 or self._keeps_all(strength):
+            return self.sharpen_pixels(image, strength=strength)
+        return self._sharpen_rgba(image, strength)
+
+    def _sharpen_rgba(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
+        pixels, alpha = image[..., :3], image[..., 3]
+        colours = self.sharpen_pixels(fill_transparent(pixels, alpha), strength=strength)
+        return np.dstack([colours, self.sharpen_pixels(alpha[..., None], strength=strength)])
+
+
+@overload
+def sharpen(
+    image: str | Path,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    strength: float = 1.0,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path: ...
+
+
+@overload
+def sharpen(image: Kind, *, model: str | Path = DEFAULT_MODEL, strength: float = 1.0) -> Kind: ...
+
+
+def sharpen(
+    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    strength: float = 1.0,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+    """Sharpen one picture; see `Sharpener.__call__`. For several, open a `Sharpener` once: loading is saved.
+
+    Example:
+        >>> import numpy as np
+        >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
+        dtype('uint8')
+    """
+    with Sharpener(model) as sharpener:
+        if isinstance(image, (str, Path)):
+            return sharpener(image, strength=strength, output=output, overwrite=overwrite)
+        return sharpener(image, strength=strength)

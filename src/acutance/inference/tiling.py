@@ -1,0 +1,112 @@
+"""Restoring a picture tile by tile, so that the result is that of the whole picture, bit for bit.
+
+The networks have no normalisation and no global operation, so a pixel depends on its surroundings up to the receptive
+radius only. A tile is read with that much context (the halo), and only its inner part is kept. Pixels become floats
+one tile at a time: memory does not grow with the picture beyond its own pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.errors import NonFiniteOutput, OutOfMemory
+from acutance.geometry import Size, Tile, ceil_to_multiple, plan_tiles, quarter, with_halo
+from acutance.imaging.blend import blend
+from acutance.imaging.convert import Pixel, PixelType, to_float, to_hwc, to_nchw, to_type
+from acutance.imaging.pad import reflect_to_multiple
+from acutance.inference.engine import Engine
+from acutance.spec import ModelSpec
+
+Pixels = npt.NDArray[Pixel]
+"""A picture: uint8, uint16 or float32 ([0, 1]) RGB `h w 3`."""
+
+DEFAULT_TILE_PX = 768
+"""Measured (benchmarks/tile_size.py): the halo costs little and the activations still fit in memory."""
+
+SMALLEST_TILE_PX = 32
+"""When memory is short, tiles are quartered down to this side before giving up."""
+
+
+def restore_tiled(
+    engine: Engine,
+    pixels: npt.NDArray[PixelType],
+    *,
+    strength: float = 1.0,
+    tile_px: int = DEFAULT_TILE_PX,
+    progress: Callable[[float], None] | None = None,
+) -> npt.NDArray[PixelType]:
+    """Restore a picture of any size.
+
+    Args:
+        engine: The network.
+        pixels: RGB `h w 3`: uint8, uint16, or float32 in [0, 1].
+        strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Ignored by models that
+            enlarge, whose output has no input of its size.
+        tile_px: Side of the tiles; changes speed and memory, never the result.
+        progress: Called with the share of pixels done.
+
+    Returns:
+        RGB `h·scale w·scale 3` of the same type, a new array.
+
+    Raises:
+        NonFiniteOutput: When the network gives NaN or infinity.
+        OutOfMemory: When even the smallest tile does not fit.
+    """
+    spec = engine.spec
+    height, width = pixels.shape[:2]
+    padded = _padded_size(pixels, spec)
+    result = np.empty((height * spec.scale, width * spec.scale, 3), pixels.dtype)
+    done = 0
+    for tile in plan_tiles(padded, tile_px=tile_px, halo_px=spec.halo_px, multiple=spec.size_multiple):
+        _restore_tile(engine, pixels, result, tile=tile, strength=strength)
+        done += tile.target.size.pixels
+        if progress is not None:
+            progress(done / padded.pixels)
+    return result
+
+
+def _padded_size(pixels: Pixels, spec: ModelSpec) -> Size:
+    """Return the picture's size, rounded up to what the model takes."""
+    height, width = pixels.shape[:2]
+    return Size(ceil_to_multiple(height, spec.size_multiple), ceil_to_multiple(width, spec.size_multiple))
+
+
+def _restore_tile(engine: Engine, pixels: Pixels, result: Pixels, *, tile: Tile, strength: float) -> None:
+    """Restore one tile into the result; where memory is short, by quarters."""
+    try:
+        restored = _run(engine, pixels, tile)
+    except OutOfMemory:
+        if max(tile.target.size) <= SMALLEST_TILE_PX:
+            raise
+        spec = engine.spec
+        size = _padded_size(pixels, spec)
+        for part in quarter(tile.target, multiple=spec.size_multiple):
+            smaller = with_halo(part, within=size, halo_px=ceil_to_multiple(spec.halo_px, spec.size_multiple))
+            _restore_tile(engine, pixels, result, tile=smaller, strength=strength)
+        return
+    scale = engine.spec.scale
+    inside = tile.target.scaled(scale).slices
+    room = result[inside]  # smaller than the target where the picture was padded
+    restored = restored[: room.shape[0], : room.shape[1]]
+    if scale == 1 and strength != 1.0:
+        restored = blend(to_float(pixels[tile.target.slices]), restored, strength)
+    room[...] = to_type(restored, result.dtype.type)
+
+
+def _run(engine: Engine, pixels: Pixels, tile: Tile) -> npt.NDArray[np.float32]:
+    """Run the network on a tile's source; return its output for the tile's target, `h w 3`."""
+    # The source may reach beyond the picture by the padding to the size multiple; the crop ends with the picture and
+    # is reflected, which gives the same pixels as reflecting the whole picture.
+    crop = reflect_to_multiple(pixels[tile.source.slices], engine.spec.size_multiple)
+    restored = engine.run(to_nchw(to_float(crop)))
+    if not math.isfinite(float(restored.sum(dtype=np.float64))):
+        raise NonFiniteOutput(
+            f"model {engine.spec.name}: gave NaN or infinity at rows {tile.target.top}–{tile.target.bottom}, columns "
+            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another --engine and report it."
+        )
+    target = tile.target.shifted(tile.source.top, tile.source.left).scaled(engine.spec.scale)
+    return to_hwc(restored)[target.slices]

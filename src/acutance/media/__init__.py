@@ -1,0 +1,27 @@
+"""Photos in and out: files become `Photo`s and back, and nothing that a file held is lost without a word."""
+
+from acutance.media.atomic import check_target
+from acutance.media.formats import ImageFormat, format_of
+from acutance.media.paths import PlannedFile, plan_outputs
+from acutance.media.photo import Metadata, Photo
+from acutance.media.pil import from_pil, to_pil
+from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
+from acutance.media.writing import encode_photo, lost_in, own_format, write_photo
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "ImageFormat",
+    "Metadata",
+    "Photo",
+    "PlannedFile",
+    "check_target",
+    "encode_photo",
+    "format_of",
+    "from_pil",
+    "lost_in",
+    "own_format",
+    "plan_outputs",
+    "read_photo",
+    "to_pil",
+    "write_photo",
+]

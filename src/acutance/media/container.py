@@ -1,0 +1,56 @@
+"""What is learnt of a file before any pixel is decoded; shared by the readers of the formats."""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+from acutance.errors import UnsupportedImage
+from acutance.geometry import Size
+from acutance.media.photo import Metadata
+
+MAX_INFLATED_BYTES = 64 * 2**20
+"""Largest compressed profile or text that is unpacked; more is a decompression bomb."""
+
+
+class Container(NamedTuple):
+    """A file's header and what travels with its pixels."""
+
+    size: Size
+    metadata: Metadata
+
+
+def damaged(name: str, what: str) -> UnsupportedImage:
+    """Make the error for a file that is cut off or broken; `what` says where, in a few words."""
+    return UnsupportedImage(f"{name} is cut off or damaged ({what}); get the file again.")
+
+
+def refused(name: str, what: str, remedy: str) -> UnsupportedImage:
+    """Make the error for a sound file of a kind that is not read."""
+    return UnsupportedImage(f"{name} is {what}, which is not read yet; {remedy}.")
+
+
+def too_deep(name: str, bits: int) -> UnsupportedImage:
+    """Make the error for more than 8 bits per channel."""
+    return refused(
+        name,
+        f"a picture of {bits} bits per channel",
+        "it would lose tones in 8 bits, so convert it yourself if that is what you want",
+    )
+
+
+def animated(name: str) -> UnsupportedImage:
+    """Make the error for several pictures in one file."""
+    return refused(
+        name, "an animation or holds several pictures", "save the one you want as a file of its own"
+    )
+
+
+def inflate(data: bytes) -> bytes | None:
+    """Unpack zlib data; None when it is damaged or larger than `MAX_INFLATED_BYTES`."""
+    unpacker = zlib.decompressobj()
+    try:
+        inflated = unpacker.decompress(data, MAX_INFLATED_BYTES)
+    except zlib.error:
+        return None
+    return inflated if unpacker.eof else None

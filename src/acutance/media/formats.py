@@ -1,0 +1,125 @@
+"""Formats that are read and written: recognised by content when reading, chosen by name when writing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from acutance.errors import OutputError
+
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF"]
+"""Formats that are written. Each is read as well."""
+
+SourceFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"]
+"""Formats that are read."""
+
+READ_FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF and PPM"
+
+_SUFFIXES: Mapping[str, ImageFormat] = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+"""Suffixes that name a format to write; the first of each format is the one given to new files."""
+
+PHOTO_SUFFIXES = frozenset(_SUFFIXES) | {
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".heic",
+    ".heif",
+    ".avif",
+}
+"""Suffixes by which a file in a folder counts as a photo. Some of these are not read yet: such a file is
+reported with a clear sentence instead of being passed over in silence."""
+
+_SIGNATURES: tuple[tuple[bytes, SourceFormat], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),  # BigTIFF
+    (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    *((b"P%d" % kind + space, "PPM") for kind in range(1, 7) for space in (b" ", b"\n", b"\r", b"\t", b"#")),
+)
+
+_NOT_READ: tuple[tuple[int, bytes, str], ...] = (
+    (4, b"ftypavif", "an AVIF picture"),
+    (4, b"ftypavis", "an AVIF sequence"),
+    (4, b"ftypheic", "a HEIC picture"),
+    (4, b"ftypheix", "a HEIC picture"),
+    (4, b"ftypmif1", "a HEIF picture"),
+    (4, b"ftyp", "a video or a HEIF picture"),
+    (4, b"jP  \r\n\x87\n", "a JPEG 2000 picture"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"<svg", "an SVG drawing"),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw file"),
+    (0, b"IIU\0", "a camera's raw file"),
+    (0, b"IIRO", "a camera's raw file"),
+)
+"""Offset, bytes there, and what such a file is."""
+
+HEAD_BYTES = 32
+"""How much of a file's beginning `sniff_format` wants to see."""
+
+
+def sniff_format(head: bytes) -> SourceFormat | None:
+    """Return the format of a file from its first `HEAD_BYTES` bytes; None for one that is not read."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
+
+
+def describe_unread(head: bytes) -> str:
+    """Return what a file is that `sniff_format` gave None for, for use in a sentence."""
+    for offset, signature, name in _NOT_READ:
+        if head[offset:].startswith(signature):
+            return name
+    return "not an image"
+
+
+def format_of(path: Path) -> ImageFormat:
+    """Return the format in which a file of that name is written.
+
+    Raises:
+        OutputError: When the suffix names none.
+    """
+    try:
+        return _SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        allowed = ", ".join(_SUFFIXES)
+        raise OutputError(f"{path}: the name must end in one of {allowed}, which says the format.") from None
+
+
+def is_writable_suffix(suffix: str) -> bool:
+    """Say whether a name that ends in `suffix` (with its dot, any case) can be written."""
+    return suffix.lower() in _SUFFIXES
+
+
+def suffix_for(source: SourceFormat, suffix: str) -> str:
+    """Return the suffix of the result of a photo: its own, where that is true and can be written.
+
+    Args:
+        source: What the photo's content is.
+        suffix: What the photo's name ends in. A PNG picture named `.jpg` gets `.png`, or it would silently
+            become a lossy one; a BMP, GIF or PPM gets `.png`, which loses nothing.
+    """
+    if _SUFFIXES.get(suffix.lower()) == source:
+        return suffix
+    return next((known for known, name in _SUFFIXES.items() if name == source), ".png")

@@ -1,0 +1,216 @@
+"""TIFF directories (IFDs): the stuff that both EXIF blocks and TIFF files are made of.
+
+Pillow can read and write them too, but decodes every value on the way and fails on the odd ones that cameras
+write. Here values stay bytes: what is not understood is carried over as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Mapping
+from typing import BinaryIO, Literal, NamedTuple
+
+ByteOrder = Literal["<", ">"]
+
+_UNIT_BYTES: Mapping[int, int] = {
+    **dict.fromkeys((1, 2, 6, 7), 1),  # BYTE, ASCII, SBYTE, UNDEFINED
+    **dict.fromkeys((3, 8), 2),  # SHORT, SSHORT
+    **dict.fromkeys((4, 9, 11, 13), 4),  # LONG, SLONG, FLOAT, IFD
+    **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),  # RATIONAL, SRATIONAL, DOUBLE, and BigTIFF's three
+}
+_INTEGER_CODES: Mapping[int, str] = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_RATIONAL_TYPES = (5, 10)
+
+EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 34665, 34853, 40965
+
+
+class DirectoryError(ValueError):
+    """A directory that points outside its file or ends in the middle."""
+
+
+class Header(NamedTuple):
+    """The first bytes of a TIFF file or an EXIF block."""
+
+    order: ByteOrder
+    is_big: bool
+    first_offset: int
+
+
+class Entry(NamedTuple):
+    """One tag of a directory: how many values of a type, and these as bytes in the byte order of the file."""
+
+    tag: int
+    type: int
+    values: int
+    data: bytes
+
+    def integers(self, order: ByteOrder) -> tuple[int, ...]:
+        """Return the value as whole numbers; empty if it is not of a whole-number type."""
+        code = _INTEGER_CODES.get(self.type)
+        if code is None:
+            return ()
+        return struct.unpack(f"{order}{self.values if self.data else 0}{code}", self.data)
+
+    def reordered(self, order: ByteOrder, wanted: ByteOrder) -> Entry:
+        """Return the entry with its value in another byte order."""
+        width = 4 if self.type in _RATIONAL_TYPES else _UNIT_BYTES[self.type]
+        if order == wanted or width == 1:
+            return self
+        units = (self.data[start : start + width][::-1] for start in range(0, len(self.data), width))
+        return self._replace(data=b"".join(units))
+
+
+class Directory(NamedTuple):
+    """A directory and what follows it."""
+
+    entries: tuple[Entry, ...]
+    next_offset: int
+
+    def find(self, tag: int) -> Entry | None:
+        """Return the first entry of a tag, or None."""
+        return next((entry for entry in self.entries if entry.tag == tag), None)
+
+
+class Tree(NamedTuple):
+    """A directory with the directories it points to, by the tag of the pointer."""
+
+    entries: tuple[Entry, ...]
+    children: Mapping[int, Tree]
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Read the header at the beginning of a file.
+
+    Raises:
+        DirectoryError: When there is none.
+    """
+    file.seek(0)
+    head = file.read(16)
+    orders: Mapping[bytes, ByteOrder] = {b"II": "<", b"MM": ">"}
+    order = orders.get(head[:2])
+    if order is None or len(head) < 8:
+        raise DirectoryError("no TIFF header")
+    (version,) = struct.unpack(order + "H", head[2:4])
+    if version == 42:
+        return Header(order, False, *struct.unpack(order + "I", head[4:8]))
+    if version == 43 and len(head) == 16:
+        return Header(order, True, *struct.unpack(order + "Q", head[8:16]))
+    raise DirectoryError(f"TIFF version {version}")
+
+
+def read_directory(
+    file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset()
+) -> Directory:
+    """Read one directory.
+
+    Args:
+        file: The whole TIFF file or EXIF block.
+        offset: Where the directory begins.
+        header: Of the file.
+        without: Tags whose values are not wanted, such as long lists of strips; they come with empty data.
+
+    Raises:
+        DirectoryError: When something lies outside the file, or the values together are larger than it.
+    """
+    end = file.seek(0, io.SEEK_END)
+    order = header.order
+    count_code, record_code, pointer_code = ("Q", "HHQ8s", "Q") if header.is_big else ("H", "HHI4s", "I")
+    (count,) = struct.unpack(order + count_code, _read_at(file, offset, struct.calcsize(order + count_code)))
+    record = struct.Struct(order + record_code)
+    inline_bytes = record.size - struct.calcsize(order + record_code[:-2])
+    table_bytes = count * record.size
+    if not 0 < count <= 65535 or table_bytes > end:
+        raise DirectoryError(f"a directory of {count} entries")
+    table = _read_at(file, file.tell(), table_bytes + struct.calcsize(order + pointer_code))
+    entries: list[Entry] = []
+    budget = end  # many entries may point to one place: together they must not outgrow the file
+    for tag, type_, values, field in record.iter_unpack(table[:table_bytes]):
+        size = values * _UNIT_BYTES.get(type_, 0)
+        if not size and type_ not in _UNIT_BYTES:
+            continue  # the specification tells readers to skip types that they do not know
+        if tag in without:
+            entries.append(Entry(tag, type_, values, b""))
+            continue
+        budget -= size
+        if budget < 0:
+            raise DirectoryError(f"tag {tag} is larger than the file")
+        if size > inline_bytes:
+            (start,) = struct.unpack(order + pointer_code, field)
+            data = _read_at(file, start, size)
+        else:
+            data = field[:size]
+        entries.append(Entry(tag, type_, values, data))
+    (next_offset,) = struct.unpack(order + pointer_code, table[table_bytes:])
+    return Directory(tuple(entries), next_offset)
+
+
+def read_tree(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int]) -> Tree:
+    """Read a directory with its EXIF, GPS and interoperability directories.
+
+    A child that is damaged is left out, as if its pointer were not there.
+
+    Raises:
+        DirectoryError: When the directory itself is damaged.
+    """
+    return _read_tree(file, read_directory(file, offset, header, without=without), header, depth=0)
+
+
+def _read_tree(file: BinaryIO, directory: Directory, header: Header, *, depth: int) -> Tree:
+    entries: list[Entry] = []
+    children: dict[int, Tree] = {}
+    for entry in directory.entries:
+        if entry.tag not in (EXIF_POINTER, GPS_POINTER, INTEROP_POINTER):
+            entries.append(entry)
+        elif depth < 2 and (offsets := entry.integers(header.order)):
+            try:
+                child = read_directory(file, offsets[0], header)
+            except DirectoryError:
+                continue
+            children[entry.tag] = _read_tree(file, child, header, depth=depth + 1)
+    return Tree(tuple(entries), children)
+
+
+def serialise(tree: Tree, order: ByteOrder, start: int) -> bytes:
+    """Write a directory, its values and its children as they stand at offset `start` of a (classic) file.
+
+    Entries are sorted by tag, as the specification demands, and values begin at even offsets.
+    """
+    count = len(tree.entries) + len(tree.children)
+    cursor = start + 2 + 12 * count + 4
+    records: list[tuple[int, bytes]] = []
+    tail: list[bytes] = []
+    for entry in tree.entries:
+        field = entry.data.ljust(4, b"\0")
+        if len(field) > 4:
+            padded = entry.data + b"\0" * (len(entry.data) % 2)
+            field = struct.pack(order + "I", cursor)
+            tail.append(padded)
+            cursor += len(padded)
+        head = struct.pack(order + "HHI", entry.tag, entry.type, entry.values)
+        records.append((entry.tag, head + field))
+    for tag, child in tree.children.items():
+        records.append((tag, struct.pack(order + "HHII", tag, 4, 1, cursor)))
+        tail.append(serialise(child, order, cursor))
+        cursor += len(tail[-1])
+    table = b"".join(record for _, record in sorted(records))
+    return struct.pack(order + "H", count) + table + struct.pack(order + "I", 0) + b"".join(tail)
+
+
+def block_of(tree: Tree, order: ByteOrder) -> bytes:
+    """Write directories as a block of their own: an EXIF block."""
+    head = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order]
+    return head + serialise(tree, order, len(head))
+
+
+def integer_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
+    """Make an entry of 32-bit whole numbers."""
+    numbers = tuple(values)
+    return Entry(tag, 4, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
+
+
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    if offset > file.seek(0, io.SEEK_END) - size:
+        raise DirectoryError(f"{size} bytes at {offset} lie outside the file")
+    file.seek(offset)
+    return file.read(size)

@@ -1,0 +1,336 @@
+"""JPEG files around their pixels: segments are read from and written between the markers.
+
+Pillow decodes and encodes the pixels. It is given no metadata, because it cuts some (long EXIF), refuses
+others and keeps only the last comment.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from PIL import Image
+
+from acutance.geometry import Size
+from acutance.media.container import Container, damaged, refused, too_deep
+from acutance.media.exif import without_prefix
+from acutance.media.photo import JpegCoding, Metadata, Subsampling
+
+EXIF = b"Exif\0\0"
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+ICC = b"ICC_PROFILE\0"
+PHOTOSHOP = b"Photoshop 3.0\0"
+MAX_PAYLOAD_BYTES = 65533
+"""What fits into one segment."""
+MAX_XMP_BYTES = MAX_PAYLOAD_BYTES - len(XMP)
+MAX_ICC_BYTES = 255 * (MAX_PAYLOAD_BYTES - len(ICC) - 2)
+
+QUALITY = 95
+"""Quality (libjpeg's scale) of a JPEG that is not made from a JPEG; with full chroma resolution."""
+PROGRESSIVE_MAX_PIXELS = 40_000_000
+"""Above this, a progressive JPEG becomes a baseline one: the encoder would hold all coefficients, 6 bytes
+per pixel."""
+
+_APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
+_SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE_MARKERS = (0xC2, 0xC6, 0xCA, 0xCE)
+# Position i of a quantisation table in the file is position _ZIGZAG[i] of the 8×8 block, row by row.
+_ZIGZAG = sorted(
+    range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8)
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Frame:
+    """The frame header: `components` are (id, horizontal, vertical sampling, table)."""
+
+    marker: int
+    bits: int
+    size: Size
+    components: list[tuple[int, int, int, int]]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the segments gave, as they came."""
+
+    frame: _Frame | None = None
+    tables: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    exif: bytes = b""
+    xmp: bytes | None = None
+    icc: dict[int, bytes] = field(default_factory=dict)
+    photoshop: bytes = b""
+    dpi: tuple[float, float] | None = None
+    is_jfif: bool = False
+    adobe_transform: int | None = None
+    comments: list[bytes] = field(default_factory=list)
+    others: list[tuple[int, bytes]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def inspect_jpeg(file: BinaryIO, name: str) -> Container:
+    """Read size and metadata of a JPEG file.
+
+    Raises:
+        UnsupportedImage: When it is damaged, cut off, of more than 8 bits, or CMYK.
+    """
+    found = _Found()
+    try:
+        for marker, payload in _segments(file):
+            _take(found, marker, payload)
+    except (struct.error, IndexError, EOFError) as error:
+        raise damaged(name, "its header ends too early") from error
+    frame = found.frame
+    if frame is None or not frame.components:
+        raise damaged(name, "it has no frame header")
+    if frame.bits > 8:
+        raise too_deep(name, frame.bits)
+    if len(frame.components) == 4:
+        raise refused(name, "a CMYK picture", "convert it to RGB, with its colour profile, first")
+    if not _has_end(file):
+        raise damaged(name, "it has no end marker")
+    return Container(frame.size, _metadata(found, frame))
+
+
+def encode_jpeg(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
+    """Encode a picture, coded no worse than the JPEG it was read from.
+
+    Args:
+        image: Mode L or RGB.
+        metadata: Of the photo; what a JPEG can hold is written.
+
+    Returns:
+        The file in parts.
+    """
+    coding = metadata.coding if isinstance(metadata.coding, JpegCoding) else None
+    is_progressive = coding is not None and coding.is_progressive
+    if is_progressive and image.width * image.height <= PROGRESSIVE_MAX_PIXELS:
+        try:
+            encoded = _encoded(image, metadata, coding, is_progressive=True)
+        except OSError:
+            # Pillow 13 gives the encoder 2 bytes per pixel of room and fails when a noisy picture needs more.
+            encoded = _encoded(image, metadata, coding, is_progressive=False)
+    else:
+        encoded = _encoded(image, metadata, coding, is_progressive=False)
+    start = 2
+    if encoded[2:4] == b"\xff\xe0":  # JFIF wants to be the first segment
+        start += 2 + int.from_bytes(encoded[4:6], "big")
+    written = b"".join(_segment(marker, payload) for marker, payload in _payloads(metadata))
+    return encoded[:start], written, memoryview(encoded)[start:]
+
+
+def _encoded(
+    image: Image.Image, metadata: Metadata, coding: JpegCoding | None, *, is_progressive: bool
+) -> bytes:
+    buffer = io.BytesIO()
+    dpi = metadata.dpi or (0, 0)
+    density = tuple(min(round(value), 65535) for value in dpi)
+    if coding is None:
+        image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, dpi=density)
+        return buffer.getvalue()
+    image.save(
+        buffer,
+        "JPEG",
+        qtables=_tables_to_write(coding, channels=len(image.getbands())),
+        subsampling=coding.subsampling,
+        keep_rgb=coding.is_rgb,
+        progressive=is_progressive,
+        dpi=density,
+    )
+    return buffer.getvalue()
+
+
+def _tables_to_write(coding: JpegCoding, *, channels: int) -> list[list[int]]:
+    """Return one table per component, without a repeated last one.
+
+    Divisors above 255 are cut to 255: baseline JPEG holds no more, and a smaller divisor loses less.
+    """
+    tables = [[min(number, 255) for number in table] for table in coding.tables[:channels]]
+    while len(tables) > 1 and tables[-1] == tables[-2]:
+        tables.pop()
+    return tables
+
+
+def _payloads(metadata: Metadata) -> Iterator[tuple[int, bytes]]:
+    """Yield the segments that hold the metadata, in the order in which readers expect them."""
+    if metadata.exif is not None:
+        # Blocks beyond 64 kB go on in further EXIF segments: cameras write and readers join them.
+        for piece in _pieces(metadata.exif, MAX_PAYLOAD_BYTES - len(EXIF)):
+            yield _APP1, EXIF + piece
+    if metadata.xmp is not None and len(metadata.xmp) <= MAX_XMP_BYTES:
+        yield _APP1, XMP + metadata.xmp
+    if metadata.icc_profile is not None and len(metadata.icc_profile) <= MAX_ICC_BYTES:
+        pieces = list(_pieces(metadata.icc_profile, MAX_PAYLOAD_BYTES - len(ICC) - 2))
+        for number, piece in enumerate(pieces, start=1):
+            yield _APP2, ICC + bytes((number, len(pieces))) + piece
+    if metadata.photoshop is not None:
+        for piece in _pieces(metadata.photoshop, MAX_PAYLOAD_BYTES - len(PHOTOSHOP)):
+            yield _APP13, PHOTOSHOP + piece
+    yield from metadata.jpeg_segments
+    for comment in metadata.comments:
+        yield _COM, comment[:MAX_PAYLOAD_BYTES]
+
+
+def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield markers and payloads up to the start of the first scan."""
+    file.seek(2)
+    while True:
+        byte = _exactly(file, 1)
+        if byte != b"\xff":
+            continue  # stray bytes between segments are allowed for, as decoders do
+        marker = 0xFF
+        while marker == 0xFF:
+            marker = _exactly(file, 1)[0]
+        if marker == _SOS:
+            return
+        if marker in (0x00, 0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
+            continue
+        if marker == _EOI:
+            raise EOFError
+        (length,) = struct.unpack(">H", _exactly(file, 2))
+        yield marker, _exactly(file, max(length - 2, 0))
+
+
+def _take(found: _Found, marker: int, payload: bytes) -> None:
+    """Sort one segment into what was found."""
+    if marker in _FRAME_MARKERS and found.frame is None:
+        found.frame = _frame(marker, payload)
+    elif marker == _DQT:
+        found.tables.update(_quantisation_tables(payload))
+    elif marker == _COM:
+        found.comments.append(payload)
+    elif _APP0 <= marker <= 0xEF:
+        _take_application_segment(found, marker, payload)
+
+
+def _take_application_segment(found: _Found, marker: int, payload: bytes) -> None:
+    match marker:
+        case 0xE0:
+            if payload.startswith(b"JFIF\0") and len(payload) >= 12:
+                found.is_jfif = True
+                found.dpi = _density(payload)
+        case 0xE1 if payload.startswith(EXIF):
+            found.exif += without_prefix(payload)
+        case 0xE1 if payload.startswith(XMP):
+            found.xmp = payload[len(XMP) :]
+        case 0xE2 if payload.startswith(ICC):
+            found.icc[payload[len(ICC)]] = payload[len(ICC) + 2 :]
+        case 0xE2 if payload.startswith(b"MPF\0"):
+            found.left_out.append("the further pictures in the file (preview, depth or gain map)")
+        case 0xEB if payload.startswith(b"JP"):
+            found.left_out.append("content credentials (C2PA), which hold for the unchanged picture only")
+        case 0xED if payload.startswith(PHOTOSHOP):
+            found.photoshop += payload[len(PHOTOSHOP) :]
+        case 0xEE if payload.startswith(b"Adobe"):
+            found.adobe_transform = payload[11] if len(payload) > 11 else None
+        case _:
+            found.others.append((marker, payload))
+
+
+def _frame(marker: int, payload: bytes) -> _Frame:
+    bits, height, width, count = struct.unpack_from(">BHHB", payload)
+    records = struct.iter_unpack("3B", payload[6 : 6 + 3 * count])
+    components = [(ident, sampling >> 4, sampling & 15, table) for ident, sampling, table in records]
+    return _Frame(marker, bits, Size(height, width), components)
+
+
+def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    while payload:
+        is_wide, number = payload[0] >> 4, payload[0] & 15
+        form = ">64H" if is_wide else ">64B"
+        natural = [0] * 64
+        for place, divisor in zip(_ZIGZAG, struct.unpack_from(form, payload, 1), strict=True):
+            natural[place] = divisor
+        yield number, tuple(natural)
+        payload = payload[1 + struct.calcsize(form) :]
+
+
+def _density(jfif: bytes) -> tuple[float, float] | None:
+    unit, horizontal, vertical = struct.unpack_from(">BHH", jfif, 7)
+    if unit not in (1, 2) or not horizontal or not vertical:
+        return None  # unit 0 is an aspect ratio
+    per_inch = 1.0 if unit == 1 else 2.54
+    return horizontal * per_inch, vertical * per_inch
+
+
+def _metadata(found: _Found, frame: _Frame) -> Metadata:
+    icc = b"".join(data for _, data in sorted(found.icc.items()))
+    return Metadata(
+        source_format="JPEG",
+        exif=found.exif or None,
+        icc_profile=icc or None,
+        xmp=found.xmp,
+        photoshop=found.photoshop or None,
+        dpi=found.dpi,
+        comments=tuple(found.comments),
+        jpeg_segments=tuple(found.others),
+        coding=_coding(found, frame),
+        left_out=tuple(dict.fromkeys(found.left_out)),
+    )
+
+
+def _coding(found: _Found, frame: _Frame) -> JpegCoding | None:
+    tables = [found.tables.get(table) for *_, table in frame.components]
+    known = tuple(table for table in tables if table is not None and min(table) > 0)
+    if len(known) != len(tables):
+        return None
+    return JpegCoding(
+        tables=known,
+        subsampling=_subsampling(frame),
+        is_progressive=frame.marker in _PROGRESSIVE_MARKERS,
+        is_rgb=_is_rgb(found, frame),
+    )
+
+
+def _subsampling(frame: _Frame) -> Subsampling:
+    """Return the layout that Pillow can write and that holds no fewer chroma samples."""
+    if len(frame.components) != 3:
+        return 0
+    (_, width, height, _), *chroma = frame.components
+    if any((w, h) != (1, 1) for _, w, h, _ in chroma):
+        return 0
+    if (width, height) == (2, 1):
+        return 1
+    return 2 if width >= 2 and height >= 2 else 0
+
+
+def _is_rgb(found: _Found, frame: _Frame) -> bool:
+    """Say whether decoders take the components for R, G, B: libjpeg's rule."""
+    if len(frame.components) != 3 or found.is_jfif:
+        return False
+    if found.adobe_transform is not None:
+        return found.adobe_transform == 0
+    return [ident for ident, *_ in frame.components] == list(b"RGB")
+
+
+def _has_end(file: BinaryIO) -> bool:
+    """Say whether an end marker follows the position of `file`.
+
+    Pillow's own check can be switched off by anybody in the process (`LOAD_TRUNCATED_IMAGES`), and then the
+    rest of the picture is grey.
+    """
+    last = b""
+    while block := file.read(2**20):
+        if b"\xff\xd9" in last + block[:1] or b"\xff\xd9" in block:
+            return True
+        last = block[-1:]
+    return False
+
+
+def _segment(marker: int, payload: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+def _pieces(data: bytes, size: int) -> Sequence[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data

@@ -1,0 +1,195 @@
+"""Where results go: which files are photos, and what the file of each result is called.
+
+Nothing is written here and no picture is decoded: the plan, and its collisions, are known before any work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from acutance.errors import InputError, OutputError
+from acutance.media.formats import (
+    HEAD_BYTES,
+    PHOTO_SUFFIXES,
+    SourceFormat,
+    format_of,
+    is_writable_suffix,
+    sniff_format,
+    suffix_for,
+)
+
+MARK = ".sharp"
+"""What is put before the suffix of a result that lies beside its photo: `cat.jpg` → `cat.sharp.jpg`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One piece of work: read `source`, write `target`."""
+
+    source: Path
+    target: Path
+
+
+def plan_outputs(
+    sources: Sequence[Path],
+    output: Path | None = None,
+    *,
+    output_is_folder: bool = False,
+    overwrite: bool = False,
+) -> tuple[PlannedFile, ...]:
+    """Say for every photo where its result goes.
+
+    | sources | output | result |
+    |---|---|---|
+    | `cat.jpg` | none | `cat.sharp.jpg` beside it |
+    | `cat.jpg` | `dog.png` | `dog.png` |
+    | `cat.jpg` | a folder | the folder's `cat.jpg` |
+    | a folder | none | each beside its photo |
+    | a folder | a folder | the same tree and names within it |
+    | several | a folder | files by their names, folders as folders within it |
+
+    A folder is searched through its subfolders for names that end like a photo's, and for names without an
+    ending whose content is one. Hidden files, links to folders, the output folder, and results of an earlier
+    run (`*.sharp.*`) are passed over. A result keeps its photo's ending if that is true and can be written.
+
+    Args:
+        sources: Files and folders. A file is always taken; whether it is a photo shows when it is read.
+        output: A file (for one photo) or a folder. It is a folder if it exists as one, if it has no ending,
+            or if there are several sources or a folder among them.
+        output_is_folder: The output is a folder in any case (the user wrote `out.d/`).
+        overwrite: Whether a result may replace its own photo.
+
+    Returns:
+        The plan, in the order of the sources, folders sorted by name; no photo appears twice.
+
+    Raises:
+        InputError: When a source does not exist or cannot be searched, or there is no photo at all.
+        OutputError: When two results would get one name, a result would replace a photo, or the output is
+            of the wrong kind.
+    """
+    _check_sources(sources)
+    if output is not None and not output_is_folder and not _is_folder(output, sources):
+        format_of(output)
+        planned = [PlannedFile(sources[0], output)]
+    else:
+        _check_folder(output)
+        planned = [
+            file for source in sources for file in _planned(source, output, is_alone=len(sources) == 1)
+        ]
+    once: dict[Path, PlannedFile] = {}
+    for file in planned:
+        once.setdefault(file.source.resolve(), file)
+    plan = tuple(once.values())
+    if not plan:
+        names = ", ".join(str(source) for source in sources)
+        raise InputError(f"there are no photos in {names}; a photo's name ends in one of {_endings()}.")
+    _check_targets(plan, overwrite=overwrite)
+    return plan
+
+
+def _check_sources(sources: Sequence[Path]) -> None:
+    if not sources:
+        raise InputError("no photo is named; name files or folders.")
+    for source in sources:
+        if not source.exists():
+            raise InputError(f"{source} does not exist; check the name.")
+
+
+def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
+    if output.is_dir():
+        return True
+    if len(sources) == 1 and sources[0].is_file():
+        return not output.suffix
+    if is_writable_suffix(output.suffix):
+        raise OutputError(
+            f"{output} is the name of one file, but there may be several results; name a folder."
+        )
+    return True
+
+
+def _check_folder(output: Path | None) -> None:
+    if output is not None and output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file; name a folder.")
+
+
+def _planned(source: Path, output: Path | None, *, is_alone: bool) -> Iterator[PlannedFile]:
+    """Plan one source; `is_alone` when it is the only one."""
+    if not source.is_dir():
+        yield PlannedFile(
+            source, _target(source, source.parent if output is None else output, is_beside=output is None)
+        )
+        return
+    root = output if output is None or is_alone else output / (source.name or source.resolve().name)
+    for photo in _photos(source, output):
+        folder = photo.parent if root is None else root / photo.parent.relative_to(source)
+        yield PlannedFile(photo, _target(photo, folder, is_beside=root is None))
+
+
+def _target(source: Path, folder: Path, *, is_beside: bool) -> Path:
+    found = _sniffed(source)
+    suffix = suffix_for(found, source.suffix) if found else source.suffix
+    if not is_writable_suffix(suffix):
+        suffix = ".png"
+    return folder / f"{source.stem}{MARK if is_beside else ''}{suffix}"
+
+
+def _photos(folder: Path, output: Path | None) -> Iterator[Path]:
+    """Yield the photos below a folder, sorted, without those below the output folder."""
+    left_out = None if output is None or output.resolve() == folder.resolve() else output.resolve()
+    for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and (Path(parent) / name).resolve() != left_out
+        )
+        for name in sorted(names):
+            path = Path(parent) / name
+            if not name.startswith(".") and not path.stem.endswith(MARK) and _looks_like_photo(path):
+                yield path
+
+
+def _refuse_to_skip(error: OSError) -> None:
+    # os.walk would pass over a folder that it may not list, and its photos would be missing without a word.
+    raise InputError(f"{error.filename} cannot be searched ({error.strerror}); leave it out.") from error
+
+
+def _looks_like_photo(path: Path) -> bool:
+    # By name first: by content, a camera's raw files are TIFF, and backups (`cat.jpg_original`) are photos.
+    if path.suffix:
+        return path.suffix.lower() in PHOTO_SUFFIXES
+    return _sniffed(path) is not None
+
+
+def _sniffed(path: Path) -> SourceFormat | None:
+    """Return the format of a file by content; None for one that cannot be read (reading it will say why)."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            return sniff_format(file.read(HEAD_BYTES))
+    except OSError:
+        return None
+
+
+def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
+    sources = {file.source.resolve() for file in plan}
+    taken: dict[str, Path] = {}
+    for file in plan:
+        target = file.target.resolve()
+        key = os.path.normcase(target)
+        if key in taken:
+            raise OutputError(
+                f"{taken[key]} and {file.source} would both become {file.target}; do them one by one."
+            )
+        taken[key] = file.source
+        is_own = target == file.source.resolve()
+        if target in sources and not (is_own and overwrite):
+            remedy = "allow overwriting or choose another output" if is_own else "choose another output"
+            raise OutputError(f"{file.target} is itself one of the photos; {remedy}.")
+
+
+def _endings() -> str:
+    return ", ".join(sorted(PHOTO_SUFFIXES))

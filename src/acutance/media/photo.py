@@ -1,0 +1,165 @@
+"""A photo in memory: its pixels, its transparency, and all that travelled with them in the file.
+
+Pixels stay as the file stores them: nothing is rotated (the EXIF orientation is kept as a tag), no colour
+is converted (the ICC profile is kept). What only matters for writing the same kind of file again, such as a
+JPEG's quantisation tables, is kept as its *coding*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.errors import InputError
+from acutance.geometry import Size
+from acutance.media.exif import orientation_of, with_orientation
+from acutance.media.formats import SourceFormat
+
+Subsampling = Literal[0, 1, 2]
+"""Chroma subsampling by Pillow's numbers: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JpegCoding:
+    """How a JPEG file was coded, so that the result is coded no worse."""
+
+    tables: tuple[tuple[int, ...], ...]
+    """Quantisation tables of the components, 64 numbers each in natural (not zigzag) order; the last one
+    holds for the components after it too."""
+    subsampling: Subsampling
+    """Of the chroma planes; a layout that cannot be written counts as the next better one."""
+    is_progressive: bool = False
+    """Whether the picture appears in several passes."""
+    is_rgb: bool = False
+    """Whether the components are R, G and B themselves, not luminance and chroma."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebpCoding:
+    """How a WebP file was coded."""
+
+    is_lossless: bool
+    """Whether the pixels were kept exactly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiffCoding:
+    """How a TIFF file was coded."""
+
+    compression: Literal["raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg"]
+    """By Pillow's names."""
+    has_predictor: bool = False
+    """Whether LZW or deflate worked on differences of neighbouring pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What travels with the pixels. Everything is kept as the bytes that the file held."""
+
+    source_format: SourceFormat | None = None
+    """What was read; None when the pixels do not come from a file."""
+    exif: bytes | None = None
+    """EXIF block, beginning with its TIFF header (`II*\\0` or `MM\\0*`)."""
+    icc_profile: bytes | None = None
+    """Colour profile."""
+    xmp: bytes | None = None
+    """XMP packet, UTF-8."""
+    photoshop: bytes | None = None
+    """Photoshop's image resources (`8BIM…`), where captions and keywords (IPTC) live."""
+    dpi: tuple[float, float] | None = None
+    """Horizontal and vertical resolution in px per inch."""
+    comments: tuple[bytes, ...] = ()
+    """Comments of a JPEG or GIF file."""
+    jpeg_segments: tuple[tuple[int, bytes], ...] = ()
+    """Further JPEG segments: marker (0xE0…0xEF) and payload."""
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """Further PNG chunks (texts, gamma, …): type and payload."""
+    coding: JpegCoding | WebpCoding | TiffCoding | None = None
+    """How the file was coded; None where there is nothing to say."""
+    left_out: tuple[str, ...] = ()
+    """What the file held that is not kept at all, in words; `lost_in` repeats it."""
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation, 1 to 8: how the stored pixels must be turned to be upright (1: not at all)."""
+        return 1 if self.exif is None else orientation_of(self.exif)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Photo:
+    """A photo in memory; immutable, as long as nobody writes into its arrays.
+
+    Raises:
+        InputError: When the arrays are not of the shapes and types below.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    """uint8 `h w c`, c = 1 (grey) or 3 (RGB), 0…255, colours and orientation as in the file."""
+    alpha: npt.NDArray[np.uint8] | None = None
+    """uint8 `h w`, 0 (transparent) … 255 (opaque), not premultiplied into the pixels; None: all opaque."""
+    metadata: Metadata = Metadata()
+    """What travels with the pixels."""
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise InputError(
+                f"pixels of shape {shape}, type {self.pixels.dtype}: must be uint8, height × width × 1 or 3."
+            )
+        alpha = self.alpha
+        if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != shape[:2]):
+            raise InputError(
+                f"alpha of shape {alpha.shape}, type {alpha.dtype}: must be uint8, {shape[0]} × {shape[1]}."
+            )
+
+    @property
+    def size(self) -> Size:
+        """Height and width in px, as stored."""
+        return Size(self.pixels.shape[0], self.pixels.shape[1])
+
+    def with_pixels(self, pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None = None) -> Photo:
+        """Return the photo with other pixels; its metadata stay.
+
+        Args:
+            pixels: uint8 `h w c` with as many channels as before (the colour profile describes them).
+            alpha: uint8 `h w`; None keeps the present one, which then must have the size of `pixels`.
+
+        Raises:
+            InputError: When the shapes do not fit.
+        """
+        if pixels.ndim != 3 or pixels.shape[2] != self.pixels.shape[2]:
+            raise InputError(
+                f"pixels of shape {pixels.shape}: must have {self.pixels.shape[2]} channels as before."
+            )
+        return replace(self, pixels=pixels, alpha=self.alpha if alpha is None else alpha)
+
+    def upright(self) -> Photo:
+        """Return the photo with its orientation applied to the pixels (as views) and the tag set to 1."""
+        orientation, exif = self.metadata.orientation, self.metadata.exif
+        if orientation == 1 or exif is None:
+            return self
+        dpi = self.metadata.dpi
+        return Photo(
+            pixels=_turned(self.pixels, orientation),
+            alpha=None if self.alpha is None else _turned(self.alpha, orientation),
+            metadata=replace(
+                self.metadata,
+                exif=with_orientation(exif, 1),
+                dpi=(dpi[1], dpi[0]) if dpi is not None and orientation >= 5 else dpi,
+            ),
+        )
+
+
+def _turned(array: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    """Turn an `h w …` array as an EXIF orientation says; a view.
+
+    Orientations 5 to 8 exchange rows and columns; then 2 3 6 7 mirror columns and 3 4 7 8 mirror rows.
+    """
+    if orientation >= 5:
+        array = array.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return array[rows, columns]

@@ -1,0 +1,194 @@
+"""The border with Pillow: its images become arrays and arrays its images.
+
+Copies are made in strips. Pillow holds 4 bytes per pixel whatever the picture, and its own conversion to an
+array needs the array twice: 100 megapixels would take 1 GB instead of 0.7.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from acutance.errors import UnsupportedImage
+from acutance.media.container import damaged
+from acutance.media.exif import without_prefix
+from acutance.media.formats import SourceFormat
+from acutance.media.photo import Metadata, Photo
+
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,  # what Pillow's plugins raise for a bad header
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises for damaged files, as fuzzing shows; nothing narrower covers it."""
+
+_STRIP_PIXELS = 2**20
+
+# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, LAB, …) is not read.
+_COPIED_MODES = {
+    "1": "L",
+    "L": "L",
+    "LA": "LA",
+    "La": "LA",
+    "PA": "RGBA",
+    "RGB": "RGB",
+    "RGBX": "RGB",
+    "RGBA": "RGBA",
+    "RGBa": "RGBA",
+}
+
+
+def from_pil(image: Image.Image) -> Photo:
+    """Make a photo of a Pillow image; of an animation, the frame at which it stands.
+
+    Args:
+        image: Any 8-bit mode: 1, L, LA, P, RGB, RGBA, … EXIF, ICC profile, XMP and resolution are taken from
+            its `info`, and the pixels as they are: nothing is rotated.
+
+    Raises:
+        UnsupportedImage: For other modes (16 bits, CMYK, …), or when the file behind the image is damaged.
+    """
+    with quiet_pillow():
+        try:
+            image.load()
+        except DECODER_ERRORS as error:
+            raise damaged("the image", str(error)) from error
+    pixels, alpha = arrays_of(image, "the image")
+    return Photo(pixels=pixels, alpha=alpha, metadata=_metadata(image))
+
+
+def to_pil(photo: Photo) -> Image.Image:
+    """Make a Pillow image of a photo: mode L, LA, RGB or RGBA, with the metadata that Pillow knows in `info`.
+
+    Pillow writes them only when told to: `image.save(path, exif=image.info["exif"])`, and so on.
+    """
+    image = picture_of(photo)
+    metadata = photo.metadata
+    if metadata.exif is not None:
+        image.info["exif"] = b"Exif\0\0" + metadata.exif
+    if metadata.icc_profile is not None:
+        image.info["icc_profile"] = metadata.icc_profile
+    if metadata.xmp is not None:
+        image.info["xmp"] = metadata.xmp
+    if metadata.dpi is not None:
+        image.info["dpi"] = metadata.dpi
+    return image
+
+
+def picture_of(photo: Photo) -> Image.Image:
+    """Make a Pillow image of a photo's pixels and transparency alone."""
+    pixels = photo.pixels[:, :, 0] if photo.pixels.shape[2] == 1 else photo.pixels
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if photo.alpha is not None:
+        # Put into Pillow's unused fourth byte: an array of RGBA would be another copy of everything.
+        image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
+    return image
+
+
+def arrays_of(image: Image.Image, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """Copy a loaded Pillow image into arrays.
+
+    Args:
+        image: Loaded; its palette and its transparent colour are resolved.
+        name: What the image is called in an error.
+
+    Returns:
+        Pixels, uint8 `h w c` with c = 1 or 3, and alpha, uint8 `h w`, or None if there is none.
+
+    Raises:
+        UnsupportedImage: When the mode is none of 8 bits in grey or RGB.
+    """
+    mode = _copied_mode(image, name)
+    width, height = image.size
+    channels = 1 if mode in ("L", "LA") else 3
+    pixels = np.empty((height, width, channels), dtype=np.uint8)
+    alpha = np.empty((height, width), dtype=np.uint8) if mode.endswith("A") else None
+    rows = max(_STRIP_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = image.crop((0, top, width, bottom))
+        values = np.asarray(strip if strip.mode == mode else strip.convert(mode))
+        values = values.reshape(bottom - top, width, -1)
+        pixels[top:bottom] = values[:, :, :channels]
+        if alpha is not None:
+            alpha[top:bottom] = values[:, :, channels]
+    return pixels, alpha
+
+
+def _copied_mode(image: Image.Image, name: str) -> str:
+    is_transparent = image.mode in ("1", "L", "P", "RGB") and "transparency" in image.info
+    mode = "RGB" if image.mode == "P" else _COPIED_MODES.get(image.mode)
+    if mode is None:
+        raise UnsupportedImage(
+            f"{name} has pixels of Pillow's kind {image.mode!r}, only 8-bit grey and RGB are read so far; "
+            "convert it first."
+        )
+    return mode + "A" if is_transparent else mode
+
+
+def _metadata(image: Image.Image) -> Metadata:
+    info = image.info
+    exif, xmp, dpi = info.get("exif"), info.get("xmp"), info.get("dpi")
+    known = image.format in get_args(SourceFormat)
+    return Metadata(
+        source_format=cast(SourceFormat, image.format) if known else None,
+        exif=without_prefix(exif) if isinstance(exif, bytes) and exif else None,
+        icc_profile=info.get("icc_profile") or None,
+        xmp=(xmp.encode() if isinstance(xmp, str) else xmp) or None,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+    )
+
+
+_quiet_lock = threading.Lock()
+_quiet_depth = 0
+_quiet_filters = warnings.catch_warnings()
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings from the user while a file is read.
+
+    They concern damaged tags that are not read from Pillow anyway, and sizes for which there is a limit of
+    our own. `warnings.catch_warnings` alone is not safe when several threads read: the one that leaves first
+    would restore the filters under the feet of the others. So the first to enter sets the filter and the last
+    to leave restores it. Other modules' warnings pass.
+    """
+    global _quiet_depth, _quiet_filters  # noqa: PLW0603 - the filters of a process are global
+    if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14: safe by itself
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
+        return
+    with _quiet_lock:
+        _quiet_depth += 1
+        if _quiet_depth == 1:
+            _quiet_filters = warnings.catch_warnings()
+            _quiet_filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                _quiet_filters.__exit__(None, None, None)

@@ -1,0 +1,213 @@
+"""PNG files around their pixels: chunks are read from and written before the pixels.
+
+Chunks are carried as bytes, so texts keep their encoding. Which unknown ones may be carried is the
+specification's own rule: those that say they are safe to copy into a changed picture. All checksums are
+verified, because Pillow leaves those of the pixels unread.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image
+
+from acutance.geometry import Size
+from acutance.media.container import Container, animated, damaged, inflate, too_deep
+from acutance.media.exif import without_prefix
+from acutance.media.photo import Metadata
+
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+"""What the numbers of the pixels mean, besides the ICC profile. They hold for the result as well, since no
+colour is converted, though the specification does not call them safe to copy."""
+
+_METRES_PER_INCH = 0.0254
+_HEADER_END = 33  # signature and IHDR
+_BLOCK_BYTES = 2**20
+
+
+class Header(NamedTuple):
+    """The beginning of IHDR."""
+
+    width: int
+    height: int
+    depth: int
+    colour_type: int
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the chunks gave, as they came."""
+
+    header: Header | None = None
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    frames: int = 1
+    others: list[tuple[bytes, bytes]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def inspect_png(file: BinaryIO, name: str) -> Container:
+    """Read size and metadata of a PNG file and verify its checksums.
+
+    Raises:
+        UnsupportedImage: When it is damaged, cut off, of 16 bits, or animated.
+    """
+    found = _Found()
+    try:
+        for kind, data in _chunks(file):
+            _take(found, kind, data)
+    except (struct.error, EOFError) as error:
+        raise damaged(name, "it ends too early") from error
+    except _ChecksumError as error:
+        raise damaged(name, f"the checksum of {error} is wrong") from error
+    if found.header is None:
+        raise damaged(name, "it has no header")
+    if found.header.depth > 8:
+        raise too_deep(name, found.header.depth)
+    if found.frames != 1:
+        raise animated(name)
+    metadata = Metadata(
+        source_format="PNG",
+        exif=found.exif,
+        icc_profile=found.icc,
+        xmp=found.xmp,
+        dpi=found.dpi,
+        png_chunks=tuple(found.others),
+        left_out=tuple(found.left_out),
+    )
+    return Container(Size(found.header.height, found.header.width), metadata)
+
+
+def encode_png(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
+    """Encode a picture.
+
+    Args:
+        image: Mode L, LA, RGB or RGBA. A palette is not made again: a sharpened picture has more colours.
+        metadata: Of the photo; what a PNG can hold is written.
+
+    Returns:
+        The file in parts.
+    """
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    encoded = buffer.getvalue()
+    chunks = b"".join(_chunk(kind, data) for kind, data in _payloads(metadata))
+    return encoded[:_HEADER_END], chunks, memoryview(encoded)[_HEADER_END:]
+
+
+def text_keyword(data: bytes) -> str:
+    """Return the keyword of a text chunk."""
+    return data.partition(b"\0")[0].decode("latin-1")
+
+
+def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks that hold the metadata."""
+    if metadata.icc_profile is not None:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
+    if metadata.dpi is not None:
+        # Whole px per metre: 300 px per inch comes back as 299.9994.
+        per_metre = (min(round(value / _METRES_PER_INCH), 2**31 - 1) for value in metadata.dpi)
+        yield b"pHYs", struct.pack(">IIB", *per_metre, 1)
+    if metadata.exif is not None:
+        yield b"eXIf", metadata.exif
+    if metadata.xmp is not None:
+        yield b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp
+    yield from metadata.png_chunks
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield types and payloads up to the end chunk; pixels are checked and passed over.
+
+    Raises:
+        EOFError: When the file ends before the end chunk.
+        _ChecksumError: When a checksum is not that of its chunk.
+    """
+    end = file.seek(0, io.SEEK_END)
+    position = 8
+    while True:
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        position += 12 + length
+        if position > end:
+            raise EOFError
+        is_kept = kind != b"IDAT"
+        checksum, data = _read(file, length, zlib.crc32(kind), is_kept=is_kept)
+        if file.read(4) != struct.pack(">I", checksum):
+            raise _ChecksumError(kind.decode("latin-1"))
+        if kind == b"IEND":
+            return
+        if is_kept:
+            yield kind, data
+
+
+def _read(file: BinaryIO, length: int, checksum: int, *, is_kept: bool) -> tuple[int, bytes]:
+    """Read a payload block by block; returns its checksum, and the payload itself if it is to be kept."""
+    kept: list[bytes] = []
+    while length:
+        block = file.read(min(length, _BLOCK_BYTES))
+        checksum = zlib.crc32(block, checksum)
+        length -= len(block)
+        if is_kept:
+            kept.append(block)
+    return checksum, b"".join(kept)
+
+
+def _take(found: _Found, kind: bytes, data: bytes) -> None:
+    """Sort one chunk into what was found."""
+    match kind:
+        case b"IHDR":
+            found.header = Header._make(struct.unpack_from(">IIBB", data))
+        case b"acTL":
+            (found.frames,) = struct.unpack_from(">I", data)
+        case b"eXIf":
+            found.exif = without_prefix(data)
+        case b"iCCP":
+            found.icc = _inflated(data.partition(b"\0")[2][1:], "colour profile", found)
+        case b"iTXt" if data.startswith(XMP_KEYWORD + b"\0"):
+            found.xmp = _packet(data, found)
+        case b"pHYs" if data[8:9] == b"\1":
+            horizontal, vertical = struct.unpack_from(">II", data)
+            found.dpi = (horizontal * _METRES_PER_INCH, vertical * _METRES_PER_INCH)
+        case b"caBX":
+            found.left_out.append("content credentials (C2PA), which hold for the unchanged picture only")
+        case _ if _is_kept(kind):
+            found.others.append((kind, data))
+
+
+def _is_kept(kind: bytes) -> bool:
+    """Say whether a chunk is carried over.
+
+    A small first letter says that pictures are seen without it, a small last one that it is safe to copy.
+    """
+    return kind in COLOUR_CHUNKS or (kind[:1].islower() and kind[3:].islower())
+
+
+def _packet(data: bytes, found: _Found) -> bytes | None:
+    """Return the text of an iTXt chunk, UTF-8."""
+    rest = data.partition(b"\0")[2]
+    text = rest[2:].split(b"\0", 2)[-1]  # after a language and a translated keyword
+    return _inflated(text, "XMP packet", found) if rest[:1] == b"\1" else text
+
+
+def _inflated(packed: bytes, what: str, found: _Found) -> bytes | None:
+    data = inflate(packed)
+    if data is None:
+        found.left_out.append(f"a damaged {what}")
+    return data
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+class _ChecksumError(Exception):
+    """The name of the chunk."""

@@ -1,0 +1,257 @@
+"""TIFF files around their pixels: tags are read from and written into the directory.
+
+Pillow decodes and encodes the pixels only. The tags are carried by `ifd`, so that nothing of what a scanner,
+a geographer or a camera wrote is lost or reinterpreted. When a photo with an EXIF block becomes a TIFF file,
+the block stands at the beginning of the file: offsets within it, those of the camera's notes too, stay true.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO, Literal
+
+from PIL import Image
+
+from acutance.geometry import Size
+from acutance.media.container import Container, animated, damaged, refused, too_deep
+from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
+from acutance.media.ifd import (
+    ByteOrder,
+    Directory,
+    DirectoryError,
+    Entry,
+    Header,
+    Tree,
+    block_of,
+    integer_entry,
+    read_directory,
+    read_header,
+    read_tree,
+    serialise,
+)
+from acutance.media.photo import Metadata, TiffCoding
+
+JPEG_QUALITY = 95
+"""Quality of a TIFF whose strips are JPEG."""
+
+Compression = Literal["raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg"]
+
+_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
+_STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
+_SUB_IFDS, _SAMPLE_FORMAT, _XMP, _PHOTOSHOP, _ICC, _LAYERS, _DNG = 330, 339, 700, 34377, 34675, 37724, 50706
+_RATIONAL, _UNDEFINED, _BYTE, _SHORT = 5, 7, 1, 3
+
+# fmt: off
+_PIXEL_TAGS = frozenset((
+    254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289,
+    290, 291, 292, 293, 317, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 338, 339, 340, 341,
+    342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532,
+))
+# fmt: on
+"""Tags that describe how the pixels are stored; they are written anew."""
+_APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS))
+"""Tags that are not part of the EXIF block. The orientation is one: Pillow turns the pixels of a TIFF."""
+_UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+
+_COMPRESSIONS: dict[int, Compression] = {
+    1: "raw",
+    5: "tiff_lzw",
+    6: "jpeg",
+    7: "jpeg",
+    8: "tiff_adobe_deflate",
+    32773: "packbits",
+    32946: "tiff_adobe_deflate",
+}
+"""By number. The others (fax, LZMA, Zstandard, WebP) become deflate, which every program reads."""
+_DEFAULT_CODING = TiffCoding(compression="tiff_adobe_deflate", has_predictor=True)
+_MAX_PAGES = 10_000
+
+
+def inspect_tiff(file: BinaryIO, name: str) -> Container:
+    """Read size and metadata of a TIFF file.
+
+    Raises:
+        UnsupportedImage: When it is damaged, of more than 8 bits, of several pages, or a camera's raw file.
+    """
+    try:
+        header = read_header(file)
+        directory = read_directory(file, header.first_offset, header, without=_UNWANTED_VALUES)
+        pages, previews = _count_pages(file, directory, header)
+        tree = read_tree(file, header.first_offset, header, without=_UNWANTED_VALUES)
+    except (DirectoryError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    order = header.order
+    _refuse_raw(file, directory, order, name)
+    _refuse_deep(directory, order, name)
+    if pages > 1:
+        raise animated(name)
+    left_out = []
+    if previews or directory.find(_SUB_IFDS):
+        left_out.append("the smaller previews in the file")
+    if directory.find(_LAYERS):
+        left_out.append("Photoshop's layers")
+    metadata = Metadata(
+        source_format="TIFF",
+        exif=_exif(tree, order),
+        icc_profile=_data(directory, _ICC),
+        xmp=_data(directory, _XMP),
+        photoshop=_data(directory, _PHOTOSHOP),
+        dpi=_dpi(directory, order),
+        coding=_coding(directory, order),
+        left_out=tuple(left_out),
+    )
+    return Container(
+        Size(_integer(directory, _HEIGHT, order, 0), _integer(directory, _WIDTH, order, 0)), metadata
+    )
+
+
+def encode_tiff(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
+    """Encode a picture, compressed as the TIFF that it was read from; deflate when it comes from elsewhere.
+
+    Args:
+        image: Mode L, LA, RGB or RGBA.
+        metadata: Of the photo; what a TIFF can hold is written. A damaged EXIF block is left out.
+
+    Returns:
+        The file in parts.
+    """
+    pixels = _encoded(image, metadata)
+    block, order, entries = _block(metadata)
+    start = len(block)
+    for entry in _pixel_entries(pixels, order, start):
+        entries[entry.tag] = entry
+    for entry in _tags(metadata, order):
+        entries[entry.tag] = entry
+    padding = b"\0" * (len(pixels) % 2)
+    place = start + len(pixels) + len(padding)
+    directory = serialise(Tree(tuple(entries.values()), {}), order, place)
+    head = block[:4] + struct.pack(order + "I", place) + block[8:]
+    return head, pixels, padding + directory
+
+
+def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
+    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else _DEFAULT_CODING
+    buffer = io.BytesIO()
+    if coding.compression == "jpeg":
+        image.save(buffer, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
+    elif coding.has_predictor and coding.compression in ("tiff_lzw", "tiff_adobe_deflate"):
+        image.save(buffer, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
+    else:  # with these, Pillow would write the predictor's tag without applying it
+        image.save(buffer, "TIFF", compression=coding.compression)
+    return buffer.getvalue()
+
+
+def _block(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
+    """Return what the file begins with, its byte order, and the tags that its directory takes over."""
+    main = None if metadata.exif is None else first_directory(metadata.exif)
+    if main is None or metadata.exif is None:
+        return b"II*\0\0\0\0\0", "<", {}
+    order: ByteOrder = "<" if metadata.exif[:2] == b"II" else ">"
+    entries = {entry.tag: entry for entry in main.entries if entry.tag not in _PIXEL_TAGS}
+    return metadata.exif + b"\0" * (len(metadata.exif) % 2), order, entries
+
+
+def _pixel_entries(pixels: bytes, order: ByteOrder, start: int) -> Iterator[Entry]:
+    """Yield the tags of a TIFF file as they must be when the file stands at offset `start` of another."""
+    file = io.BytesIO(pixels)
+    header = read_header(file)
+    for entry in read_directory(file, header.first_offset, header).entries:
+        if entry.tag == _STRIP_OFFSETS:
+            offsets = (offset + start for offset in entry.integers(header.order))
+            yield integer_entry(_STRIP_OFFSETS, offsets, order)
+        else:
+            yield entry.reordered(header.order, order)
+
+
+def _tags(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
+    """Yield the tags that hold what is carried beside the EXIF block."""
+    for tag, type_, data in (
+        (_ICC, _UNDEFINED, metadata.icc_profile),
+        (_XMP, _BYTE, metadata.xmp),
+        (_PHOTOSHOP, _UNDEFINED, metadata.photoshop),
+    ):
+        if data is not None:
+            yield Entry(tag, type_, len(data), data)
+    if metadata.dpi is not None:
+        for tag, value in zip((X_RESOLUTION, _Y_RESOLUTION), metadata.dpi, strict=True):
+            fraction = Fraction(min(value, 4e5)).limit_denominator(10_000)
+            numbers = (fraction.numerator, fraction.denominator)
+            yield Entry(tag, _RATIONAL, 1, struct.pack(order + "II", *numbers))
+        yield Entry(_RESOLUTION_UNIT, _SHORT, 1, struct.pack(order + "H", 2))
+
+
+def _refuse_raw(file: BinaryIO, directory: Directory, order: ByteOrder, name: str) -> None:
+    """Refuse a camera's raw file: it looks like a TIFF, whose first picture is a thumbnail."""
+    file.seek(8)
+    is_canon = file.read(2) == b"CR"
+    is_reduced = _integer(directory, _SUBFILE_TYPE, order, 0) & 1
+    if is_canon or is_reduced or directory.find(_DNG):
+        raise refused(name, "a camera's raw file", "develop it to a JPEG or TIFF first")
+
+
+def _refuse_deep(directory: Directory, order: ByteOrder, name: str) -> None:
+    bits = directory.find(_BITS)
+    depth = max(bits.integers(order), default=1) if bits else 1
+    if depth > 8:
+        raise too_deep(name, depth)
+    if _integer(directory, _SAMPLE_FORMAT, order, 1) not in (1, 4):
+        raise refused(name, "a picture of signed or floating-point numbers", "convert it to 8 bits first")
+
+
+def _count_pages(file: BinaryIO, first: Directory, header: Header) -> tuple[int, int]:
+    """Return how many pages and how many smaller versions of them the file holds."""
+    pages, previews, offset = 1, 0, first.next_offset
+    seen = {header.first_offset}
+    while offset and offset not in seen and len(seen) < _MAX_PAGES:
+        seen.add(offset)
+        page = read_directory(file, offset, header, without=_UNWANTED_VALUES)
+        if _integer(page, _SUBFILE_TYPE, header.order, 0) & 1:
+            previews += 1
+        else:
+            pages += 1
+        offset = page.next_offset
+    return pages, previews
+
+
+def _exif(tree: Tree, order: ByteOrder) -> bytes | None:
+    """Make an EXIF block of a TIFF file's tags. A camera's notes move, as they have to."""
+    entries = tuple(entry for entry in tree.entries if entry.tag not in _PIXEL_TAGS | _APART)
+    if not entries and not tree.children:
+        return None
+    return block_of(Tree(entries, tree.children), order)
+
+
+def _dpi(directory: Directory, order: ByteOrder) -> tuple[float, float] | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(_integer(directory, _RESOLUTION_UNIT, order, 2))
+    values: list[float] = []
+    for tag in (X_RESOLUTION, _Y_RESOLUTION):
+        entry = directory.find(tag)
+        if per_inch is None or entry is None or entry.type != _RATIONAL or len(entry.data) < 8:
+            return None
+        numerator, denominator = struct.unpack_from(order + "II", entry.data)
+        if not numerator or not denominator:
+            return None
+        values.append(numerator / denominator * per_inch)
+    return values[0], values[1]
+
+
+def _coding(directory: Directory, order: ByteOrder) -> TiffCoding:
+    number = _integer(directory, _COMPRESSION, order, 1)
+    has_predictor = _integer(directory, _PREDICTOR, order, 1) == 2
+    if number not in _COMPRESSIONS:
+        return _DEFAULT_CODING
+    return TiffCoding(compression=_COMPRESSIONS[number], has_predictor=has_predictor)
+
+
+def _data(directory: Directory, tag: int) -> bytes | None:
+    entry = directory.find(tag)
+    return entry.data if entry and entry.data else None
+
+
+def _integer(directory: Directory, tag: int, order: ByteOrder, default: int) -> int:
+    entry = directory.find(tag)
+    values = entry.integers(order) if entry else ()
+    return values[0] if values else default

@@ -1,0 +1,37 @@
+"""What all metrics compare: two photos of one size, as 8-bit RGB."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.errors import InputError
+
+Pixels = npt.NDArray[np.uint8]
+"""A photo: `h w 3` RGB, 0 … 255, in the file's own gamma space."""
+
+
+def require_pair(restored: Pixels, reference: Pixels, *, min_side_px: int = 1) -> None:
+    """Refuse two photos that cannot be compared.
+
+    Args:
+        restored: `h w 3` uint8.
+        reference: Of the same shape and type.
+        min_side_px: What the metric needs of the shorter side.
+
+    Raises:
+        InputError: When shapes or types differ or are none of a photo's, or a side is too short.
+    """
+    for pixels in (restored, reference):
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise InputError(
+                f"array of shape {pixels.shape} and type {pixels.dtype}: metrics take uint8 photos, h w 3."
+            )
+    if restored.shape != reference.shape:
+        sizes = " and ".join(f"{width}×{height}" for height, width, _ in (restored.shape, reference.shape))
+        raise InputError(f"photos of {sizes} px cannot be compared; their sizes must be equal.")
+    if min(reference.shape[:2]) < min_side_px:
+        height, width, _ = reference.shape
+        raise InputError(
+            f"photo of {width}×{height} px: this metric needs at least {min_side_px} px on each side."
+        )

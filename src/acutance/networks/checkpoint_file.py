@@ -1,0 +1,86 @@
+"""One file = one trained generator: safetensors with its config and its spec in the metadata. No pickles."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from acutance.errors import ConfigError, CorruptWeights, InputError
+from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.spec import METADATA_KEY, ModelSpec, Task
+
+GENERATOR_KEY = "acutance.generator"
+"""Key of the generator's config (JSON) in the file's metadata."""
+
+
+def weights_sha256(state: dict[str, Tensor]) -> str:
+    """Hash names, shapes and float32 bytes in sorted order: the identity of the trained numbers."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def describe(generator: NonBNResG, *, name: str, training_data: str, licence: str) -> ModelSpec:
+    """Derive the spec of a generator from its config and its weights."""
+    config = generator.config
+    task: Task = "sharpen" if config.scale == 1 else "sharpen-and-enlarge"
+    return ModelSpec(
+        name=name,
+        task=task,
+        scale=config.scale,
+        size_multiple=config.size_multiple,
+        receptive_radius_px=config.receptive_radius_px,
+        halo_px=config.halo_px,
+        macs_per_pixel=config.macs_per_pixel,
+        parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        training_data=training_data,
+        licence=licence,
+        weights_sha256=weights_sha256(generator.state_dict()),
+    )
+
+
+def generator_bytes(generator: NonBNResG, spec: ModelSpec) -> bytes:
+    """Serialise a generator with its config and spec as safetensors."""
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        for name, tensor in generator.state_dict().items()
+    }
+    metadata = {
+        METADATA_KEY: spec.to_json(),
+        GENERATOR_KEY: json.dumps(dataclasses.asdict(generator.config), sort_keys=True),
+    }
+    return save(tensors, metadata)
+
+
+def load_generator(path: Path) -> tuple[NonBNResG, ModelSpec]:
+    """Read a generator and its spec, strictly: every tensor present and of its shape, spec and hash right.
+
+    Raises:
+        InputError: When there is no such file.
+        CorruptWeights: When the file is not a generator or is damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        config = GeneratorConfig(**json.loads(metadata[GENERATOR_KEY]))
+        spec = ModelSpec.from_json(metadata[METADATA_KEY])
+        generator = NonBNResG(config)
+        generator.load_state_dict(state, strict=True)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        raise CorruptWeights(f"{path}: not a generator written by acutance ({error}).") from error
+    if spec != describe(generator, name=spec.name, training_data=spec.training_data, licence=spec.licence):
+        raise CorruptWeights(f"{path}: its weights are not those that its record describes; get it again.")
+    return generator.eval(), spec

@@ -1,0 +1,147 @@
+"""The generator G: one configurable network for the paper's family and the fast one.
+
+    head → PReLU → improved blocks → conv → + (long skip from the head) → tail [→ + input]
+
+With `unshuffle = 1` this is the paper's NonBN-ResG at full resolution. With `unshuffle = 2` the same body
+works behind a pixel-unshuffle ×2 and before a pixel-shuffle ×2: a quarter of the operations per pixel and
+twice the receptive field. Pixel-unshuffle only re-orders numbers, so no detail is pooled away, as the paper
+demands.
+
+The receptive radius, the halo that exact tiling needs, and the cost per pixel are derived here from the
+config, by arithmetic; tests hold them against the network itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from acutance.errors import ConfigError
+from acutance.networks.blocks import KERNEL_PX, ImprovedBlock, prelu, same_conv
+
+CHANNELS = 3
+"""RGB in, RGB out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorConfig:
+    """The shape of a generator; every number that the network is built from."""
+
+    width: int = 64
+    """Channels of the body."""
+    num_blocks: int = 5
+    """Improved residual blocks; the paper has 5."""
+    head_kernel: int = 3
+    """Odd side of the first convolution; 9 as in SRGAN, 3 as the fast choice."""
+    tail_kernel: int = 3
+    """Odd side of the last convolution."""
+    unshuffle: Literal[1, 2, 4] = 1
+    """Pixel-unshuffle factor: 1 is the paper's family, 2 the fast one."""
+    global_residual: bool = True
+    """Add the input image to the output; off in the paper preset."""
+    scale: Literal[1, 2] = 1
+    """Output size over input size."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: Naming the setting, its value and what is allowed.
+        """
+        if self.width < 1 or self.num_blocks < 0:
+            raise ConfigError(
+                f"generator: width {self.width} and num_blocks {self.num_blocks} must be positive."
+            )
+        for name in ("head_kernel", "tail_kernel"):
+            side = getattr(self, name)
+            if side < 1 or side % 2 == 0:
+                raise ConfigError(
+                    f"generator.{name} = {side}: must be a positive odd number, such as 3 or 9."
+                )
+        if self.unshuffle not in (1, 2, 4):
+            raise ConfigError(f"generator.unshuffle = {self.unshuffle}: must be 1, 2 or 4.")
+        if self.scale not in (1, 2):
+            raise ConfigError(f"generator.scale = {self.scale}: must be 1 or 2.")
+
+    @property
+    def size_multiple(self) -> int:
+        """Input height and width must be multiples of this."""
+        return self.unshuffle
+
+    @property
+    def halo_px(self) -> int:
+        """Context a tile needs on each side, for tiles that start at multiples of `size_multiple`."""
+        body_layers = 2 * self.num_blocks + 1
+        radius = self.head_kernel // 2 + body_layers * (KERNEL_PX // 2) + self.tail_kernel // 2
+        skip_radius = 2 if self.scale > 1 and self.global_residual else 0  # bilinear enlarging of the input
+        return max(radius * self.unshuffle, skip_radius)
+
+    @property
+    def receptive_radius_px(self) -> int:
+        """How far an output pixel looks: the halo plus the rest of the unshuffled cell it lies in."""
+        return self.halo_px + self.unshuffle - 1
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Multiply-accumulates of all convolutions per input pixel."""
+        cell_in = CHANNELS * self.unshuffle**2
+        cell_out = cell_in * self.scale**2
+        head = cell_in * self.width * self.head_kernel**2
+        body = (2 * self.num_blocks + 1) * self.width**2 * KERNEL_PX**2
+        tail = self.width * cell_out * self.tail_kernel**2
+        return (head + body + tail) // self.unshuffle**2
+
+
+class NonBNResG(nn.Module):
+    """The paper's generator from improved blocks, G in eq. (1).
+
+    Input and output are RGB in [0, 1], gamma space; the output is not clipped. Sizes must be multiples of
+    `config.size_multiple`: `restore` below takes any size.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        cell_in = CHANNELS * config.unshuffle**2
+        cell_out = cell_in * config.scale**2
+        self.head = same_conv(cell_in, config.width, config.head_kernel)
+        self.head_activation = prelu()
+        self.blocks = nn.Sequential(*(ImprovedBlock(config.width) for _ in range(config.num_blocks)))
+        self.body_conv = same_conv(config.width, config.width)
+        # With the input added, the network starts as (almost) the identity and learns what is missing.
+        tail_gain = 0.1 if config.global_residual else 1.0
+        self.tail = same_conv(config.width, cell_out, config.tail_kernel, gain=tail_gain)
+
+    def forward(self, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
+        """Return the restored image, `scale` times as large."""
+        config = self.config
+        cells = functional.pixel_unshuffle(degraded, config.unshuffle) if config.unshuffle > 1 else degraded
+        shallow = self.head_activation(self.head(cells))
+        deep = self.body_conv(self.blocks(shallow)) + shallow  # the long skip carries image detail to the top
+        output: Tensor = self.tail(deep)
+        if config.unshuffle * config.scale > 1:
+            output = functional.pixel_shuffle(output, config.unshuffle * config.scale)
+        if not config.global_residual:
+            return output
+        return output + (degraded if config.scale == 1 else enlarge(degraded, config.scale))
+
+
+def enlarge(images: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 hs ws"]:
+    """Enlarge bilinearly, pixel centres at half-integers (as image editors do)."""
+    return functional.interpolate(images, scale_factor=float(scale), mode="bilinear", align_corners=False)
+
+
+def restore(generator: NonBNResG, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
+    """Run the generator on images of any size: reflect to the multiple, run, cut back, clip to [0, 1]."""
+    height, width = degraded.shape[-2:]
+    multiple, scale = generator.config.size_multiple, generator.config.scale
+    bottom, right = -height % multiple, -width % multiple
+    mode = "reflect" if height > bottom and width > right else "replicate"
+    padded = functional.pad(degraded, (0, right, 0, bottom), mode=mode) if bottom or right else degraded
+    output: Tensor = generator(padded)
+    return torch.clamp(output[..., : height * scale, : width * scale], 0.0, 1.0)

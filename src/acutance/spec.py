@@ -1,0 +1,80 @@
+"""`ModelSpec`: all that a caller has to know about a model, and the only thing that it may ask.
+
+The spec travels inside the model: as JSON in a safetensors checkpoint's metadata and in an ONNX file's
+metadata. No caller looks at a model's name to decide what to do with it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from acutance.errors import CorruptWeights
+
+METADATA_KEY = "acutance.spec"
+"""Key of the spec's JSON in the metadata of safetensors and ONNX files."""
+
+SPEC_FORMAT = 1
+"""Version of the JSON; a reader refuses a newer one."""
+
+Task = Literal["sharpen", "sharpen-and-enlarge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What a model is, takes and gives.
+
+    Every model takes and gives float32 RGB `n 3 h w` in [0, 1], in the file's own (gamma) colour space.
+    """
+
+    name: str
+    """Name in the zoo, e.g. `fast`."""
+    task: Task
+    """What it was trained to do."""
+    scale: int
+    """Output size over input size: 1 or 2."""
+    size_multiple: int
+    """Input height and width must be multiples of this; the caller pads by reflection."""
+    receptive_radius_px: int
+    """How far, in input px, an output pixel looks in each direction."""
+    halo_px: int
+    """Context in input px that a tile needs on each side, when tiles start at multiples of `size_multiple`,
+    for its output to be that of the whole image."""
+    macs_per_pixel: int
+    """Multiply-accumulate operations per input pixel."""
+    parameters: int
+    """Number of trained numbers."""
+    training_data: str
+    """What it was trained on, in one line."""
+    licence: str
+    """Licence of the weights, SPDX."""
+    weights_sha256: str = ""
+    """Hash of the trained numbers (names, shapes and float32 bytes, in sorted order): the same for a
+    checkpoint and for every file exported from it."""
+
+    def to_json(self) -> str:
+        """Write the spec as one line of JSON."""
+        return json.dumps({"format": SPEC_FORMAT, **asdict(self)}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelSpec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            CorruptWeights: When the text is not a spec or is of a newer format.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            version = values.pop("format")
+        except (ValueError, KeyError, AttributeError) as error:
+            raise CorruptWeights(f"the model's spec cannot be read ({error}); get the file again.") from error
+        if version != SPEC_FORMAT:
+            raise CorruptWeights(
+                f"the model's spec has format {version}, this acutance reads {SPEC_FORMAT}; upgrade acutance."
+            )
+        known = {field.name for field in fields(cls)}
+        if set(values) - known or known - set(values) - {"weights_sha256"}:
+            different = ", ".join(sorted(set(values) ^ known))
+            raise CorruptWeights(f"the model's spec has missing or unknown entries ({different}).")
+        return cls(**values)

@@ -1,0 +1,92 @@
+"""Checkpoints of a run: everything that the next step depends on, in one safetensors file. No pickles.
+
+Since every batch is a function of seed and step number, the state is: both sets of weights, the optimiser's
+moments, and three numbers. Written beside the old file and renamed over it, so there is always a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from acutance.errors import CorruptWeights
+
+FORMAT = 1
+"""Version of the layout; a newer one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come."""
+
+    iteration: int = 0
+    """Steps of G done."""
+    elapsed_s: float = 0.0
+    """Seconds of training so far, over all resumptions."""
+    images_seen: int = 0
+    """Patches trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a checkpoint holds besides progress."""
+
+    generator: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
+    """Write the state of a run; the file at `path` is whole at every moment."""
+    tensors: dict[str, Tensor] = {}
+    tensors |= {f"generator.{key}": value for key, value in trained.generator.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in trained.average.state_dict().items()}
+    for index, moments in trained.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    metadata = {"format": str(FORMAT), "progress": json.dumps(asdict(progress))}
+    temporary = path.with_suffix(".tmp")
+    save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, temporary, metadata)
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path, trained: Trained) -> Progress:
+    """Put the state of a run back, strictly.
+
+    Raises:
+        CorruptWeights: When the file is damaged, of a newer format, or of another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        if metadata["format"] != str(FORMAT):
+            raise CorruptWeights(f"{path}: has format {metadata['format']}, this acutance reads {FORMAT}.")
+        trained.generator.load_state_dict(_below(tensors, "generator."))
+        trained.average.load_state_dict(_below(tensors, "average."))
+        _load_moments(trained.optimizer, _below(tensors, "optimizer."))
+        return Progress(**json.loads(metadata["progress"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CorruptWeights(f"{path}: not a checkpoint of this run ({error}).") from error
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put Adam's moments back; the groups (rates) are the schedule's and are set at every step."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,169 @@
+"""All settings of a training run, as frozen dataclasses; TOML presets hold what differs from the defaults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from acutance.config.presets import preset_path
+from acutance.config.settings import from_values, read_toml, with_overrides
+from acutance.data.protocol import MeasuredBlur, find_row
+from acutance.degradations.pipeline import DegradationConfig
+from acutance.errors import ConfigError
+from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.generators import GeneratorConfig
+from acutance.training.device import Precision
+
+MAX_SEED = 2**32
+"""Far below where seed and step number together would leave the 64 bits of torch's generators."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """How long, and how fast the weights move."""
+
+    iterations: int = 500_000
+    """Steps of G in the whole run; the paper has 500 000."""
+    minutes: float | None = None
+    """Wall-clock budget; the run ends, and the learning rate with it, at whichever limit comes first."""
+    learning_rate: float = 8e-4
+    """Of Adam, at its height."""
+    warmup_iterations: int = 200
+    """Steps over which the rate rises from 0."""
+    decay: Literal["cosine", "half"] = "cosine"
+    """`cosine` falls to `final_share`; `half` multiplies by 0.1 after half of the run, as the paper does."""
+    final_share: float = 0.005
+    """Learning rate at the end of the cosine, as a share of its height."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.iterations < 1 or self.warmup_iterations < 0:
+            raise ConfigError(
+                f"schedule.iterations = {self.iterations}: must be at least 1 (warm-up at least 0)."
+            )
+        if self.minutes is not None and not self.minutes > 0:  # "not >" refuses NaN, too
+            raise ConfigError(f"schedule.minutes = {self.minutes}: must be positive.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"schedule.learning_rate = {self.learning_rate}: must be positive.")
+        if not 0 <= self.final_share <= 1:
+            raise ConfigError(f"schedule.final_share = {self.final_share}: must lie within 0 … 1.")
+
+    def progress(self, iteration: int, elapsed_s: float) -> float:
+        """Return how much of the run is done, 0 … 1, by the nearer of its two limits."""
+        by_count = iteration / self.iterations
+        by_time = elapsed_s / (60.0 * self.minutes) if self.minutes is not None else 0.0
+        return min(max(by_count, by_time), 1.0)
+
+    def rate(self, iteration: int, elapsed_s: float) -> float:
+        """Return the learning rate of a step."""
+        progress = self.progress(iteration, elapsed_s)
+        warmth = min((iteration + 1) / self.warmup_iterations, 1.0) if self.warmup_iterations else 1.0
+        if self.decay == "half":
+            return self.learning_rate * warmth * (0.1 if progress >= 0.5 else 1.0)
+        fall = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.learning_rate * warmth * (self.final_share + (1.0 - self.final_share) * fall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchConfig:
+    """What is recorded, and how often (in steps)."""
+
+    log_every: int = 100
+    """Loss, rate and speed into `stats.jsonl` and TensorBoard."""
+    validate_every: int = 2_000
+    """PSNR on held-out photos under rows of the protocol, and sample pictures."""
+    save_every: int = 1_000
+    """Checkpoints to resume from."""
+    held_out: int = 8
+    """Photos (spread over the store) that are never trained on and serve for validation."""
+    rows: tuple[str, ...] = ("gauss-1.0", "gauss-1.6", "gauss-2.0", "gauss-3.0", "gauss-4.0", "none")
+    """Rows of the protocol to validate on."""
+    crop_px: int = 192
+    """Side of the centre crop that is validated on."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.log_every, self.validate_every, self.save_every) < 1:
+            raise ConfigError("watch.*_every: must be at least 1.")
+        if self.held_out < 0 or self.crop_px < 16:
+            raise ConfigError(
+                f"watch.held_out = {self.held_out}, crop_px = {self.crop_px}: at least 0 and 16."
+            )
+        if not self.rows:
+            raise ConfigError(
+                "watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing."
+            )
+        for name in self.rows:
+            if isinstance(find_row(name).blur, MeasuredBlur):
+                raise ConfigError(
+                    f"watch.rows: {name!r} needs measured kernels, which training does not have."
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    name: str
+    """Name of the model that comes out."""
+    degradation: DegradationConfig
+    """How the blurred input is made."""
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    """The network."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """What is minimised."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """How long and how fast."""
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    """What is recorded."""
+    batch: int = 16
+    """Patches per step."""
+    patch_px: int = 64
+    """Side of a patch; the paper has 24."""
+    adam_betas: tuple[float, float] = (0.9, 0.99)
+    """Decay rates of Adam's moments."""
+    clip_norm: float = 0.5
+    """Largest norm of a step's gradient; 0 leaves it alone."""
+    ema_half_life_kimg: float = 20.0
+    """Half-life of the averaged weights, in thousands of patches; the average is what is shipped."""
+    precision: Precision = "32-true"
+    """Arithmetic of the networks; bf16 pays on GPUs and on CPUs that have it in hardware."""
+    seed: int = 0
+    """Every batch is a function of the seed and the number of the step."""
+    training_data: str = "photos of the user's own"
+    """What it is trained on, for the model's record."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights, SPDX."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.batch < 1 or self.patch_px < 1:
+            raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
+        if self.patch_px % self.generator.size_multiple:
+            multiple = self.generator.size_multiple
+            raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
+        if not all(0 <= beta < 1 for beta in self.adam_betas):
+            raise ConfigError(f"adam_betas = {list(self.adam_betas)}: must lie in [0, 1).")
+        if not self.clip_norm >= 0:
+            raise ConfigError(f"clip_norm = {self.clip_norm}: must not be negative; 0 does not clip.")
+        if not self.ema_half_life_kimg > 0:
+            raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
+        if not 0 <= self.seed < MAX_SEED:
+            raise ConfigError(f"seed = {self.seed}: must lie within 0 … {MAX_SEED - 1}.")
+
+    @property
+    def source_px(self) -> int:
+        """Side of the patches drawn from the photos: the patch and the margin that blur consumes."""
+        return self.patch_px + 2 * self.degradation.margin_px
+
+
+def load_config(preset: str, overrides: list[str] | None = None) -> TrainConfig:
+    """Read a preset by name, or a TOML file by path, and apply `key=value` overrides.
+
+    Raises:
+        ConfigError: When the preset, a key or a value is not right.
+    """
+    path: Path = preset_path(preset)
+    return from_values(TrainConfig, with_overrides(read_toml(path), overrides or []), source=str(path.name))

@@ -1,0 +1,32 @@
+"""The moving average of the generator's weights, which is what is validated and shipped."""
+
+from __future__ import annotations
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+RAMP_UP = 0.1
+"""Early on the half-life is at most this share of the patches seen, so that the start is forgotten soon."""
+
+
+class WeightAverage(Generic[Network]):
+    """Exponential moving average; its memory is a half-life in patches, so the batch size may change."""
+
+    def __init__(self, model: Network, half_life_kimg: float) -> None:
+        self.model: Network = copy.deepcopy(model).eval().requires_grad_(False)
+        self._half_life_img = half_life_kimg * 1_000.0
+
+    @torch.no_grad()
+    def update(self, model: Network, *, batch: int, images_seen: int) -> None:
+        """Move the average towards the model by one step's worth."""
+        half_life = min(self._half_life_img, max(images_seen * RAMP_UP, 1e-8))
+        share = 1.0 - 0.5 ** (batch / half_life)
+        for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
+            average.lerp_(current, share)
+        for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)

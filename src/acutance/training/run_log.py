@@ -1,0 +1,54 @@
+"""The record of a run: `stats.jsonl`, TensorBoard curves, sample pictures, all in the run's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """Appends to the record of a run; a resumed run goes on where it stopped. A context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        self._stats = open(folder / "stats.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        self._curves = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(self, kind: str, iteration: int, values: dict[str, float]) -> None:
+        """Append one line of figures and a point on each of its curves.
+
+        Args:
+            kind: What the figures are of: `train` or `validation`.
+            iteration: Steps done.
+            values: Figures by name; what is not finite becomes null, as JSON has no word for it.
+        """
+        rounded = {
+            name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in values.items()
+        }
+        self._stats.write(json.dumps({"kind": kind, "iteration": iteration, **rounded}) + "\n")
+        self._stats.flush()
+        for name, value in values.items():
+            self._curves.add_scalar(f"{kind}/{name}", value, iteration)
+
+    def write_sample(self, iteration: int, sheet: npt.NDArray[np.uint8]) -> None:
+        """Save a sheet of sample pictures, `h w 3`."""
+        Image.fromarray(sheet).save(self._folder / "samples" / f"{iteration:07d}.png")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Flush and close everything, also when the run fails."""
+        self._stats.close()
+        self._curves.close()

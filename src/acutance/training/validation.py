@@ -1,0 +1,67 @@
+"""Validation while training: held-out photos under rows of the protocol, and a sheet to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from acutance.data.photo_store import PhotoStore
+from acutance.data.protocol import degrade, find_row
+from acutance.imaging.convert import to_float, to_hwc, to_nchw, to_uint8
+from acutance.metrics.psnr import psnr
+from acutance.networks.generators import NonBNResG, restore
+from acutance.training.config import WatchConfig
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Figures by row (mean PSNR in dB) and a sheet of pictures: input, output, truth side by side."""
+
+    psnr_db: dict[str, float]
+    sheet: Pixels
+
+
+def split_store(store: PhotoStore, watch: WatchConfig) -> tuple[PhotoStore, list[Pixels]]:
+    """Take `held_out` photos, spread evenly, out of the store; return the rest and their centre crops."""
+    count = min(watch.held_out, len(store.photos) - 1)
+    chosen = (
+        {round((i + 0.5) * len(store.photos) / count) % len(store.photos) for i in range(count)}
+        if count
+        else set()
+    )
+    rest = tuple(photo for index, photo in enumerate(store.photos) if index not in chosen)
+    crops = [_centre(store.photo(index), watch.crop_px) for index in sorted(chosen)]
+    return PhotoStore(rest, store.pixels, store.skipped), crops
+
+
+def _centre(picture: Pixels, side_px: int) -> Pixels:
+    height, width = picture.shape[:2]
+    top, left = max(height - side_px, 0) // 2, max(width - side_px, 0) // 2
+    return picture[top : top + side_px, left : left + side_px].copy()
+
+
+@torch.no_grad()
+def validate(
+    generator: NonBNResG, crops: list[Pixels], rows: tuple[str, ...], *, device: torch.device
+) -> Validation:
+    """Restore every crop under every row."""
+    scores: dict[str, float] = {}
+    strips: list[Pixels] = []
+    for name in rows:
+        row = find_row(name)
+        values = []
+        for index, reference in enumerate(crops):
+            degraded = degrade(reference, row, index=index)
+            batch = torch.from_numpy(to_nchw(to_float(degraded))).to(device)
+            restored = to_uint8(to_hwc(restore(generator, batch).float().cpu().numpy()))
+            values.append(psnr(restored, reference))
+            if index == len(scores) % len(crops):  # another picture for every row
+                strips.append(np.hstack([degraded, restored, reference]))
+        scores[name] = float(np.mean(values))
+    width = min(strip.shape[1] for strip in strips)
+    return Validation(scores, np.vstack([strip[:, :width] for strip in strips]))

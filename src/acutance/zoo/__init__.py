@@ -1,0 +1,1 @@
+"""The models that ship: a table, the files, and how they are found."""

@@ -1,0 +1,70 @@
+"""What all tests share: shapes and types checked at run time, and small generated photos.
+
+With torch installed, jaxtyping's import hook lets beartype check every annotation of the torch rooms, shapes
+included, whenever a test calls them. It has to be installed before those rooms are first imported: here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# Tiny tensors: more threads only get in each other's way, and one gives the same bits everywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TORCH_ROOMS = (
+    "acutance.networks",
+    "acutance.losses",
+    "acutance.degradations",
+    "acutance.training",
+    "acutance.data.patches",
+)
+
+if all(importlib.util.find_spec(name) for name in ("torch", "jaxtyping", "beartype")):
+    from jaxtyping import install_import_hook
+
+    install_import_hook(TORCH_ROOMS, "beartype.beartype")
+
+
+def make_photo(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+    """Make an `h w 3` uint8 picture with what photos have: smooth light, edges, texture, correlated colours."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / 32.0
+    waves = [
+        amplitude * np.sin(frequency * (np.cos(angle) * x + np.sin(angle) * y) + phase)
+        for frequency, amplitude in ((0.5, 50), (1.3, 25), (4.0, 10), (11.0, 6))
+        for angle, phase in (random.uniform(0, 2 * np.pi, 2),)
+    ]
+    light = 120 + np.sum(waves, axis=0)
+    for _ in range(6):
+        top, left = random.integers(0, height), random.integers(0, width)
+        bottom, right = top + random.integers(4, 40), left + random.integers(4, 40)
+        light[top:bottom, left:right] += random.uniform(-70, 70)
+    tint = random.uniform(0.8, 1.1, 3) + 0.1 * np.sin(x + random.uniform(0, 6))[..., None] * random.uniform(
+        -1, 1, 3
+    )
+    grain = random.normal(0, 2, (height, width, 1))
+    return np.clip(np.rint(light[..., None] * tint + grain), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """Give the maker of synthetic photos: `photo(height, width, seed=0)` is `h w 3` uint8."""
+    return make_photo
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory) -> Path:
+    """Give a folder of six small photos of two sizes, one in a folder below. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "below").mkdir()
+    for index in range(6):
+        height, width = ((96, 120), (110, 90))[index % 2]
+        name = f"below/{index}.png" if index == 3 else f"{index}.png"
+        Image.fromarray(make_photo(height, width, seed=index)).save(folder / name)
+    return folder

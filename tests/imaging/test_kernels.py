@@ -1,0 +1,213 @@
+"""Blur against SciPy, and the psfs against their defining properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from acutance.errors import ConfigError
+from acutance.geometry import Size
+from acutance.imaging.kernels import (
+    anisotropic_gaussian_psf,
+    convolve_mirror,
+    disk_psf,
+    gaussian_psf,
+    optical_transfer,
+    psf_sigma_px,
+    trajectory_psf,
+)
+
+
+def picture(height, width, channels=3, *, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, (height, width, channels))
+
+
+def centre_of_mass(psf):
+    return np.array(ndimage.center_of_mass(psf)) - np.array(psf.shape) // 2
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 1.6, 2.0, 3.0, 4.0])
+def test_gaussian_blur_is_scipys(sigma):
+    image = picture(41, 37)
+    expected = ndimage.gaussian_filter(
+        image, (sigma, sigma, 0), mode="mirror", radius=(math.ceil(4 * sigma),) * 2 + (0,)
+    )
+    np.testing.assert_allclose(convolve_mirror(image, gaussian_psf(sigma)), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0, 4.0])
+def test_gaussian_blur_is_scipys_truncate_4_where_that_is_whole(sigma):
+    image = picture(41, 37)
+    expected = ndimage.gaussian_filter(image, (sigma, sigma, 0), mode="mirror", truncate=4)
+    np.testing.assert_allclose(convolve_mirror(image, gaussian_psf(sigma)), expected, atol=1e-11)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.tuples(st.integers(2, 14), st.integers(2, 14)),
+    psf_size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 99),
+)
+def test_convolution_is_scipys_for_any_sizes(size, psf_size, seed):
+    image = picture(*size, 2, seed=seed)
+    psf = np.random.default_rng(seed + 1).uniform(0, 1, psf_size)  # not symmetric: shows the flip
+    expected = np.stack([ndimage.convolve(image[:, :, c], psf, mode="mirror") for c in range(2)], axis=2)
+    np.testing.assert_allclose(convolve_mirror(image, psf), expected, atol=1e-10)
+
+
+def test_a_picture_much_smaller_than_the_psf():
+    image = picture(3, 5)
+    expected = ndimage.gaussian_filter(image, (4, 4, 0), mode="mirror", truncate=4)
+    np.testing.assert_allclose(convolve_mirror(image, gaussian_psf(4.0)), expected, atol=1e-11)
+
+
+def test_a_picture_of_one_pixel_stays():
+    np.testing.assert_allclose(convolve_mirror(picture(1, 1), gaussian_psf(2.0)), picture(1, 1), atol=1e-11)
+
+
+def test_a_point_of_light_becomes_the_psf():
+    psf = np.arange(15.0).reshape(3, 5)
+    image = np.zeros((9, 11, 1))
+    image[4, 5] = 1
+    np.testing.assert_allclose(convolve_mirror(image, psf)[3:6, 3:8, 0], psf, atol=1e-12)
+
+
+def test_uint8_is_taken_as_it_is():
+    image = picture(12, 12).astype(np.uint8)
+    blurred = convolve_mirror(image, gaussian_psf(1.0))
+    assert blurred.dtype == np.float64
+    np.testing.assert_array_equal(blurred, convolve_mirror(image.astype(np.float64), gaussian_psf(1.0)))
+
+
+@pytest.mark.parametrize(
+    "psf",
+    [
+        gaussian_psf(1.6),
+        anisotropic_gaussian_psf(3, 1, 0.5),
+        disk_psf(2.7),
+        trajectory_psf([(0, 0), (3.3, 1.2), (4, 7)]),
+    ],
+    ids=["gaussian", "anisotropic", "disk", "trajectory"],
+)
+def test_psfs_are_odd_unit_and_centred(psf):
+    assert psf.dtype == np.float64
+    assert psf.shape[0] % 2 == 1
+    assert psf.shape[0] == psf.shape[1]
+    assert psf.min() >= 0
+    assert psf.sum() == pytest.approx(1, abs=1e-14)
+    np.testing.assert_allclose(centre_of_mass(psf), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("psf", [gaussian_psf(0), disk_psf(0), disk_psf(0.4), trajectory_psf([(5, 8.5)])])
+def test_no_blur_is_the_identity(psf):
+    image = picture(6, 7)
+    np.testing.assert_allclose(convolve_mirror(image, psf), image, atol=1e-12)
+
+
+def test_gaussian_radius_is_four_sigma_rounded_up():
+    assert gaussian_psf(1.6).shape == (15, 15)
+    assert gaussian_psf(4.0).shape == (33, 33)
+
+
+def test_anisotropic_with_equal_sigmas_is_isotropic():
+    np.testing.assert_allclose(anisotropic_gaussian_psf(2, 2, 0.7), gaussian_psf(2.0), atol=1e-15)
+
+
+def test_anisotropic_angle_turns_from_right_to_down():
+    flat = anisotropic_gaussian_psf(3, 1, 0)
+    middle = flat.shape[0] // 2
+    assert flat[middle, middle + 4] > flat[middle + 4, middle]
+    np.testing.assert_allclose(anisotropic_gaussian_psf(3, 1, math.pi / 2), flat.T, atol=1e-15)
+    diagonal = anisotropic_gaussian_psf(3, 1, math.pi / 4)
+    assert diagonal[middle + 3, middle + 3] > diagonal[middle + 3, middle - 3]
+
+
+@pytest.mark.parametrize("radius", [0.7, 1.0, 2.0, 2.5, 4.0])
+def test_disk_is_the_area_of_the_circle(radius):
+    psf = disk_psf(radius)
+    reach, fine = psf.shape[0] // 2, 200
+    offsets = (np.arange((2 * reach + 1) * fine) + 0.5) / fine - reach - 0.5
+    inside = (offsets[:, None] ** 2 + offsets[None, :] ** 2 <= radius**2).astype(float)
+    areas = inside.reshape(2 * reach + 1, fine, 2 * reach + 1, fine).mean(axis=(1, 3))
+    np.testing.assert_allclose(psf, areas / (math.pi * radius**2), atol=2e-4)
+
+
+@pytest.mark.parametrize("radius", [1.0, 2.0, 4.0])
+def test_the_middle_of_a_disk_is_one_whole_pixel(radius):
+    psf = disk_psf(radius)
+    assert psf.max() == psf[psf.shape[0] // 2, psf.shape[1] // 2] == pytest.approx(1 / (math.pi * radius**2))
+
+
+@settings(max_examples=25, deadline=None)
+@given(radius=st.floats(0.1, 9))
+def test_disk_is_symmetric(radius):
+    psf = disk_psf(radius)
+    np.testing.assert_allclose(psf, psf.T, atol=1e-15)
+    np.testing.assert_allclose(psf, psf[::-1, ::-1], atol=1e-15)
+
+
+def test_trajectory_of_a_straight_line_is_a_box():
+    psf = trajectory_psf([(0, -4), (0, 4)])
+    middle = psf.shape[0] // 2
+    np.testing.assert_allclose(psf[middle, middle - 3 : middle + 4], 1 / 8, atol=1e-12)
+    assert psf[middle].sum() == pytest.approx(1)
+
+
+def test_trajectory_stays_longer_where_the_vertices_are_denser():
+    psf = trajectory_psf([(0, 0), (0, 1), (0, 2), (0, 3), (0, 9)])  # slow at the left, fast at the right
+    middle = psf.shape[0] // 2
+    columns = np.flatnonzero(psf[middle] > 1e-3)
+    assert psf[middle, columns[1]] > 3 * psf[middle, columns[-2]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), min_size=1, max_size=12))
+def test_trajectory_neither_moves_nor_dims_the_picture(points):
+    psf = trajectory_psf(points)
+    assert psf.sum() == pytest.approx(1)
+    np.testing.assert_allclose(centre_of_mass(psf), 0, atol=1e-9)
+
+
+def test_trajectory_is_where_the_path_is():
+    corner = trajectory_psf([(0, 0), (0, 6), (6, 6)])
+    middle = corner.shape[0] // 2
+    # The centroid of the L is (1.5, 4.5): its corner lies up and to the right of it.
+    assert corner[middle - 2 : middle, middle + 1 : middle + 3].sum() > 0
+    assert corner[middle + 3, middle - 3] == 0
+
+
+def test_sigma_of_a_psf():
+    assert psf_sigma_px(gaussian_psf(3.0)) == pytest.approx(3, rel=2e-3)
+    assert psf_sigma_px(disk_psf(8.0)) == pytest.approx(4, rel=1e-2)
+    assert psf_sigma_px(np.ones((1, 1))) == 0
+
+
+@pytest.mark.parametrize("size", [Size(16, 17), Size(3, 4), Size(1, 1)])
+def test_optical_transfer_convolves_a_periodic_picture(size):
+    psf = np.random.default_rng(3).uniform(0, 1, (5, 7))
+    image = picture(*size, 1)[:, :, 0]
+    circular = np.fft.irfft2(np.fft.rfft2(image) * optical_transfer(psf, size), s=size)
+    np.testing.assert_allclose(circular, ndimage.convolve(image, psf, mode="wrap"), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gaussian_psf(-1),
+        lambda: gaussian_psf(math.nan),
+        lambda: disk_psf(math.inf),
+        lambda: anisotropic_gaussian_psf(0, 1, 0),
+        lambda: anisotropic_gaussian_psf(1, 1, math.inf),
+        lambda: trajectory_psf([]),
+        lambda: trajectory_psf([(1, 2, 3)]),
+        lambda: trajectory_psf([(1, math.nan)]),
+    ],
+)
+def test_impossible_blurs_are_refused(make):
+    with pytest.raises(ConfigError, match="must be"):
+        make()

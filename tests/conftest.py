@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,19 @@ def make_photo(height: int, width: int, *, seed: int = 0) -> np.ndarray:
         top, left = random.integers(0, height), random.integers(0, width)
         bottom, right = top + random.integers(4, 40), left + random.integers(4, 40)
         light[top:bottom, left:right] += random.uniform(-70, 70)
-    tint = random.uniform(0.8, 1.1, 3) + 0.1 * np.sin(x + random.uniform(0, 6))[..., None] * random.uniform(
-        -1, 1, 3
-    )
+    tint = random.uniform(0.8, 1.1, 3) + 0.1 * np.sin(x + random.uniform(0, 6))[..., None] * random.uniform(-1, 1, 3)
     grain = random.normal(0, 2, (height, width, 1))
     return np.clip(np.rint(light[..., None] * tint + grain), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def no_shape_checks() -> Iterator[None]:
+    """Switch the import hook's checks off: for values that are to be refused by the code itself."""
+    from jaxtyping import config
+
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

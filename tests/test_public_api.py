@@ -15,9 +15,7 @@ HEAVY = ("numpy", "torch", "onnxruntime", "PIL", "rich", "typer")
 def loaded_by(statement: str, modules: tuple[str, ...]) -> list[str]:
     """Run a statement in a fresh interpreter; return which of the modules it loaded."""
     code = f"import sys; {statement}; print(*[name for name in {modules!r} if name in sys.modules])"
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_public_names_are_these():

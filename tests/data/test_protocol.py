@@ -65,15 +65,10 @@ def test_gaussian_rows_are_scipys_blur_and_rounding(sigma):
 def test_defocus_rows_blur_with_a_disk(radius):
     reference = photo()
     blurred = np.stack(
-        [
-            ndimage.convolve(reference[:, :, c].astype(float), disk_psf(radius), mode="mirror")
-            for c in range(3)
-        ],
+        [ndimage.convolve(reference[:, :, c].astype(float), disk_psf(radius), mode="mirror") for c in range(3)],
         2,
     )
-    np.testing.assert_array_equal(
-        degrade(reference, find_row(f"defocus-{radius}"), index=0), to_8_bit(blurred)
-    )
+    np.testing.assert_array_equal(degrade(reference, find_row(f"defocus-{radius}"), index=0), to_8_bit(blurred))
 
 
 def test_noise_has_the_stated_strength_and_the_index_as_seed():

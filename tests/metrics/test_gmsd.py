@@ -36,12 +36,8 @@ def test_gmsd_is_the_authors_program(size):
 
 def test_equal_photos_have_none_and_more_blur_has_more():
     rng = np.random.default_rng(2)
-    reference = (
-        ndimage.gaussian_filter(rng.uniform(-500, 755, (64, 64, 3)), (2, 2, 0)).clip(0, 255).astype(np.uint8)
-    )
-    little, much = (
-        ndimage.gaussian_filter(reference.astype(float), (s, s, 0)).astype(np.uint8) for s in (1.0, 3.0)
-    )
+    reference = ndimage.gaussian_filter(rng.uniform(-500, 755, (64, 64, 3)), (2, 2, 0)).clip(0, 255).astype(np.uint8)
+    little, much = (ndimage.gaussian_filter(reference.astype(float), (s, s, 0)).astype(np.uint8) for s in (1.0, 3.0))
     assert gmsd(reference, reference) == 0
     assert gmsd(little, reference) < gmsd(much, reference)
 

@@ -60,14 +60,10 @@ def naive_ms_ssim(restored, reference):
         result = 1.0
         for scale, weight in enumerate(MS_SSIM_WEIGHTS):
             mx, my = mean(x), mean(y)
-            cs = (2 * (mean(x * y) - mx * my) + 58.5225) / (
-                mean(x * x) - mx**2 + mean(y * y) - my**2 + 58.5225
-            )
+            cs = (2 * (mean(x * y) - mx * my) + 58.5225) / (mean(x * x) - mx**2 + mean(y * y) - my**2 + 58.5225)
             luminance = (2 * mx * my + 6.5025) / (mx**2 + my**2 + 6.5025)
             result *= (cs * luminance if scale == 4 else cs).mean() ** weight
-            x, y = (
-                (v[0 : v.shape[0] // 2 * 2 : 2] + v[1::2]) / 2 for v in (x, y)
-            )  # rows, then columns below
+            x, y = ((v[0 : v.shape[0] // 2 * 2 : 2] + v[1::2]) / 2 for v in (x, y))  # rows, then columns below
             x, y = ((v[:, 0 : v.shape[1] // 2 * 2 : 2] + v[:, 1::2]) / 2 for v in (x, y))
         results.append(result)
     return np.mean(results)

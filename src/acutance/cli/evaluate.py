@@ -5,19 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acutance.cli.options import Engine, Json, Overwrite, Threads
+from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
 
 if TYPE_CHECKING:
     from acutance.data.protocol import Psf, Row
-    from acutance.inference.engine import EngineName
 
 
 def evaluate(
     test: Annotated[list[Path], typer.Option("--test", help="Folder of sharp photos; may be repeated.")],
+    *,
     rows: Annotated[
         str | None,
         typer.Option(help="Rows of the protocol, e.g. gauss-1.0,defocus-2; default all that can be made."),
@@ -31,14 +31,17 @@ def evaluate(
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take only each n-th photo of a folder.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many photos of a folder.")] = None,
-    engine: Engine = "auto",
+    engine: Engine = EngineChoice.AUTO,
     threads: Threads = None,
     as_json: Json = False,
     csv: Annotated[Path | None, typer.Option(help="Write every measurement to this CSV file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this Markdown file.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure the classical filters, and any models, on sharp photos that are degraded and restored."""
+    """Measure the classical filters, and any models, on sharp photos that are degraded and restored.
+
+    Without --json the tables are printed: drawn on a terminal, as Markdown into a pipe or a file.
+    """
     from rich.console import Console
 
     from acutance.cli.console import progress_bar
@@ -57,7 +60,7 @@ def evaluate(
     chosen = _chosen_rows(rows, psfs)
     test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test]
     with (
-        open_models(model or (), engine=cast("EngineName", engine), threads=threads) as models,
+        open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
         evaluation = measure(test_sets, chosen, [*BASELINES, *models], psfs=psfs, progress=bar)
@@ -77,8 +80,12 @@ def evaluate(
     if as_json:
         typer.echo(to_json(evaluation, command=command), nl=False)
         return
+    console = Console()
+    if not console.is_terminal:
+        typer.echo(to_markdown(evaluation, command=command), nl=False)
+        return
     for table in to_rich(evaluation):
-        Console().print(table)
+        console.print(table)
 
 
 def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
@@ -98,10 +105,6 @@ def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
 def _command(options: Mapping[str, Sequence[object | None]]) -> str:
     """Write the command that gives the same figures, as one would type it."""
     words = [
-        word
-        for name, values in options.items()
-        for value in values
-        if value is not None
-        for word in (name, value)
+        word for name, values in options.items() for value in values if value is not None for word in (name, value)
     ]
     return shlex.join(["acutance", "evaluate", *map(str, words)])

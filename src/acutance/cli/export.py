@@ -16,7 +16,7 @@ def export(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write trained weights as ONNX and check them against torch; needs the extra: pip install 'acutance[train]'."""
+    """Write trained weights as ONNX and check them against torch; needs the extra `train`."""
     import json
     from dataclasses import asdict
 

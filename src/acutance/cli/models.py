@@ -25,9 +25,7 @@ def models(as_json: Json = False) -> None:
         rows.append((row, engine.spec))
         engine.close()
     if as_json:
-        typer.echo(
-            json.dumps([{**asdict(row), "spec": asdict(spec)} for row, spec in rows], ensure_ascii=False)
-        )
+        typer.echo(json.dumps([{**asdict(row), "spec": asdict(spec)} for row, spec in rows], ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
     for title in ("model", "MB", "parameters", "GFLOP/MP", "PSNR gauss-1.6", "what for"):

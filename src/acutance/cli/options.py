@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from acutance.inference.engine import EngineName
 
 
 class EngineChoice(StrEnum):
@@ -14,10 +17,13 @@ class EngineChoice(StrEnum):
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
 
+    @property
+    def engine(self) -> EngineName:
+        """The name that the library takes."""
+        return self.value
 
-Model = Annotated[
-    str, typer.Option("--model", "-m", help="A model's name (see: acutance models) or an .onnx file.")
-]
+
+Model = Annotated[str, typer.Option("--model", "-m", help="A model's name (see: acutance models) or an .onnx file.")]
 Engine = Annotated[EngineChoice, typer.Option(help="What runs the network.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads; default one per physical core.")]
 Tile = Annotated[

@@ -17,21 +17,15 @@ PIPE = "-"
 
 
 def sharpen(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Photos and folders of photos; - reads one photo from stdin.")
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Photos and folders of photos; - reads one photo from stdin.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it."
-        ),
+        typer.Option("--output", "-o", help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it."),
     ] = None,
     model: Model = "fast",
     strength: Annotated[
         float,
-        typer.Option(
-            "--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."
-        ),
+        typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."),
     ] = 1.0,
     tile: Tile = None,
     engine: Engine = EngineChoice.AUTO,
@@ -55,22 +49,18 @@ def sharpen(
     is_folder = _is_meant_as_folder(output)
     plan = () if is_piped else plan_outputs(paths, output, output_is_folder=is_folder, overwrite=overwrite)
     with Sharpener(
-        model, engine=engine.value, threads=threads, tile_px=tile, max_pixels=max_pixels or DEFAULT_MAX_PIXELS
+        model, engine=engine.engine, threads=threads, tile_px=tile, max_pixels=max_pixels or DEFAULT_MAX_PIXELS
     ) as sharpener:
         if is_piped:
             sys.stdout.buffer.write(sharpener(sys.stdin.buffer.read(), strength=strength))
             return
         failed = 0
         with progress_bar("sharpening") as bar:
-            for result in sharpen_files(
-                sharpener, plan, strength=strength, overwrite=overwrite, progress=bar
-            ):
+            for result in sharpen_files(sharpener, plan, strength=strength, overwrite=overwrite, progress=bar):
                 failed += result.status == "failed"
                 _tell(result, as_json=as_json)
     if len(plan) > 1:
-        say(
-            f"{len(plan) - failed} of {len(plan)} photos sharpened" + (f", {failed} failed" if failed else "")
-        )
+        say(f"{len(plan) - failed} of {len(plan)} photos sharpened" + (f", {failed} failed" if failed else ""))
     if failed:
         raise typer.Exit(1)
 

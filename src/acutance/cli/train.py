@@ -18,15 +18,9 @@ def train(
         typer.Option("--set", help="Change a setting: key=value, e.g. schedule.learning_rate=4e-4."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps in the whole run.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Time for the whole run; the rate decays along it.")
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")
-    ] = "auto",
+    minutes: Annotated[float | None, typer.Option(help="Time for the whole run; the rate decays along it.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
     r"""Train a network on your own photos; needs the extra: pip install 'acutance\[train]'."""

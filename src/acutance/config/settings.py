@@ -11,10 +11,11 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TypeVar, cast, get_args
+from typing import Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import tomli_w
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, transform_error
+from cattrs.gen import make_dict_structure_fn
 
 from acutance.errors import ConfigError
 
@@ -41,10 +42,40 @@ def _converter() -> Converter:
     converter.register_structure_hook(float, _exactly(float, int))
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(str, _exactly(str))
-    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    converter.register_structure_hook(Path, lambda value, _: Path(cast(str, _exactly(str)(value, str))))
     converter.register_unstructure_hook(Path, str)
+    converter.register_structure_hook_func(_is_literal, _one_of)
+    converter.register_structure_hook_factory(is_dataclass, lambda kind: _from_table(converter, kind))
     converter.register_structure_hook_factory(_is_tagged_union, lambda union: _by_kind(converter, union))
     return converter
+
+
+def _is_literal(kind: object) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _one_of(value: object, kind: object) -> object:
+    """Take a value of a `Literal`; 2.0 and true are not 2 and 1."""
+    allowed = get_args(kind)
+    if not any(value == known and type(value) is type(known) for known in allowed):
+        raise ConfigError(f"{value!r}: must be one of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def _from_table(converter: Converter, kind: type[Settings]) -> Callable[[object, object], Settings]:
+    """Build the hook for a dataclass: a table, whose tuples are lists (and not text, letter by letter)."""
+    structure_table = make_dict_structure_fn(kind, converter)
+    lists = [name for name, type_ in get_type_hints(kind).items() if get_origin(type_) is tuple]
+
+    def structure(value: object, _: object) -> Settings:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{value!r}: must be a table of settings")
+        for name in lists:
+            if not isinstance(value.get(name, ()), (list, tuple)):
+                raise ConfigError(f"{name} = {value[name]!r}: must be a list")
+        return structure_table(value, kind)
+
+    return structure
 
 
 def _is_tagged_union(kind: object) -> bool:
@@ -88,7 +119,7 @@ def _explain(error: BaseException, kind: type | None) -> str:
 def _unknown_key(key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return f"unknown setting {key!r}, {hint}"
+    return f"unknown setting {key!r} ({hint})"
 
 
 def from_values(kind: type[Settings], values: Mapping[str, Toml], *, source: str) -> Settings:
@@ -106,9 +137,15 @@ def from_values(kind: type[Settings], values: Mapping[str, Toml], *, source: str
         return _CONVERTER.structure(values, kind)
     except ClassValidationError as error:
         faults = transform_error(error, format_exception=_explain)
-        raise ConfigError(
-            f"{source}: {'; '.join(fault.replace(' @ $', ' at ') for fault in faults)}."
-        ) from error
+        raise ConfigError(f"{source}: {'; '.join(map(_placed, faults))}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}.") from error
+
+
+def _placed(fault: str) -> str:
+    """Turn cattrs' `message @ $.place` into words."""
+    message, _, place = fault.rpartition(" @ $")
+    return f"{message} (at {place.lstrip('.')})" if place else message
 
 
 def to_values(settings: object) -> dict[str, Toml]:

@@ -35,9 +35,7 @@ class PatchSampler:
         """
         fitting = [photo for photo in store.photos if min(photo.height, photo.width) >= side_px]
         if not fitting:
-            raise InputError(
-                f"none of the {len(store.photos)} photos is at least {side_px} px on both sides."
-            )
+            raise InputError(f"none of the {len(store.photos)} photos is at least {side_px} px on both sides.")
         self.side_px = side_px
         self._pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU
         table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=device)

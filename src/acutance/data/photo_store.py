@@ -152,9 +152,7 @@ def _read_index(path: Path) -> list[StoredPhoto]:
         return []
 
 
-def _still_valid(
-    index: list[StoredPhoto], files: list[Path], folder: Path, stored_bytes: int
-) -> list[StoredPhoto]:
+def _still_valid(index: list[StoredPhoto], files: list[Path], folder: Path, stored_bytes: int) -> list[StoredPhoto]:
     """Keep the photos up to the first that is gone, has changed, or whose pixels are missing."""
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     kept: list[StoredPhoto] = []

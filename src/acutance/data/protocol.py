@@ -84,9 +84,7 @@ def _gaussian_row(sigma_px: float) -> Row:
 
 
 def _defocus_row(radius_px: int) -> Row:
-    return Row(
-        name=f"defocus-{radius_px}", description=f"disk, radius {radius_px} px", blur=DefocusBlur(radius_px)
-    )
+    return Row(name=f"defocus-{radius_px}", description=f"disk, radius {radius_px} px", blur=DefocusBlur(radius_px))
 
 
 ROWS: tuple[Row, ...] = (

@@ -29,6 +29,16 @@ def check_range(
         raise ConfigError(f'{name} = [{first}, {last}]: a range with spacing "log" must begin above 0.')
 
 
+def check_share(name: str, value: float) -> None:
+    """Check that a probability or a share lies within 0 … 1.
+
+    Raises:
+        ConfigError: Naming the setting and its value.
+    """
+    if not 0.0 <= value <= 1.0:
+        raise ConfigError(f"{name} = {value}: must lie within 0 … 1.")
+
+
 def uniform(
     count: int, bounds: tuple[float, float], generator: torch.Generator, *, spacing: Spacing = "linear"
 ) -> Float[Tensor, " n"]:

@@ -57,12 +57,16 @@ def quality_tables(quality: Float[Tensor, " n"], base: Float[Tensor, "3 8 8"]) -
 
 
 def _quantised(planes: Float[Tensor, "n c h w"], tables: Float[Tensor, "n c 8 8"], dct: Tensor) -> Tensor:
-    """Round the DCT coefficients of every 8×8 block to multiples of the table."""
+    """Round the DCT coefficients of every 8×8 block to multiples of the table, and the decoded levels to whole ones."""
     n, c, height, width = planes.shape
     blocks = planes.view(n, c, height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(3, 4)
     steps = tables.view(n, c, 1, 1, BLOCK, BLOCK)
-    coefficients = torch.round(dct @ blocks @ dct.T / steps) * steps
-    return (dct.T @ coefficients @ dct).transpose(3, 4).reshape(n, c, height, width)
+    # Flat blocks often lie exactly between two steps or levels. There libjpeg rounds coefficients away from zero
+    # and levels up; the little above ½ outweighs float error.
+    scaled = dct @ blocks @ dct.T / steps
+    coefficients = torch.trunc(scaled + 0.50001 * scaled.sign()) * steps
+    decoded = torch.floor(dct.T @ coefficients @ dct + 0.5001).clamp(-128.0, 127.0)
+    return decoded.transpose(3, 4).reshape(n, c, height, width)
 
 
 def jpeg(
@@ -79,13 +83,13 @@ def jpeg(
     dct, base, to_ycc, to_rgb = _constants(images.device)
     padded = functional.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
     levels = torch.round(padded.clamp(0.0, 1.0) * 255.0)
-    ycc = torch.einsum("kc,nchw->nkhw", to_ycc, levels)
+    ycc = torch.round(torch.einsum("kc,nchw->nkhw", to_ycc, levels))  # libjpeg works on whole numbers throughout
     ycc[:, 0] -= 128.0
     tables = quality_tables(quality, base)
     full = _quantised(ycc, tables, dct)
-    small = _quantised(functional.avg_pool2d(ycc[:, 1:], 2), tables[:, 1:], dct)
+    small = _quantised(torch.round(functional.avg_pool2d(ycc[:, 1:], 2)), tables[:, 1:], dct)
     enlarged = functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
-    chroma = torch.where(is_subsampled.view(-1, 1, 1, 1), enlarged, full[:, 1:])
+    chroma = torch.where(is_subsampled.view(-1, 1, 1, 1), torch.round(enlarged), full[:, 1:])
     decoded = torch.cat([full[:, :1] + 128.0, chroma], dim=1)
     rgb = torch.einsum("kc,nchw->nkhw", to_rgb, decoded)
     return (torch.round(rgb).clamp(0.0, 255.0) / 255.0)[..., :height, :width]

@@ -8,6 +8,7 @@ wanted patch its input must be.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from acutance.degradations import psf as psfs
 from acutance.degradations.blur import blur
-from acutance.degradations.draws import Spacing, check_range, happens, uniform
+from acutance.degradations.draws import Spacing, check_range, check_share, happens, uniform
 from acutance.degradations.jpeg import jpeg
 from acutance.degradations.noise import add_noise
 from acutance.degradations.rescale import rescale
@@ -47,6 +48,11 @@ class Gaussian:
         if not 1.0 <= self.anisotropy <= 16.0:
             raise ConfigError(f"gaussian.anisotropy = {self.anisotropy}: must lie within 1 … 16.")
 
+    @property
+    def reach_px(self) -> float:
+        """Radius that the widest kernel needs: at 3σ it has fallen to a hundredth."""
+        return 3.0 * self.sigma_px[1]
+
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
         """Draw one kernel per image."""
         sigma = uniform(count, self.sigma_px, generator, spacing=self.spacing)
@@ -68,6 +74,11 @@ class Defocus:
     def __post_init__(self) -> None:
         """Check the range."""
         check_range("defocus.disk_radius_px", self.disk_radius_px, low=0.0, high=64.0)
+
+    @property
+    def reach_px(self) -> float:
+        """Radius that the widest kernel needs."""
+        return self.disk_radius_px[1]
 
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
         """Draw one kernel per image."""
@@ -92,6 +103,11 @@ class Shake:
         if not 0.0 <= self.inertia < 1.0:
             raise ConfigError(f"shake.inertia = {self.inertia}: must lie in [0, 1).")
 
+    @property
+    def reach_px(self) -> float:
+        """Radius that the longest path needs: half its extent, and the pixel that a point shares."""
+        return self.length_px[1] / 2.0 + 1.0
+
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
         """Draw one kernel per image."""
         length = uniform(count, self.length_px, generator)
@@ -107,6 +123,8 @@ class Measured:
     kind: Literal["measured"] = "measured"
     weight: float = 1.0
     """Share of the draws of its blur stage."""
+    reach_px: ClassVar[float] = 0.0
+    """Known only once the file is read; kernels too large are left out then."""
 
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
         """Draw one kernel per image."""
@@ -125,19 +143,17 @@ def _kernel_bank(file: Path, radius_px: int) -> Float[Tensor, "k s s"]:
         with np.load(file, allow_pickle=False) as archive:
             arrays = [archive[name] for name in archive.files if archive[name].ndim == 2]
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"measured.file = {file}: cannot be read as an .npz of kernels ({error})."
-        ) from error
+        raise ConfigError(f"measured.file = {file}: cannot be read as an .npz of kernels ({error}).") from error
     side = 2 * radius_px + 1
     fitting = [array for array in arrays if max(array.shape) <= side]
     if not fitting:
-        raise ConfigError(
-            f"measured.file = {file}: holds no 2-D kernel of at most {side} px; raise radius_px."
-        )
+        raise ConfigError(f"measured.file = {file}: holds no 2-D kernel of at most {side} px; raise radius_px.")
     bank = torch.zeros(len(fitting), side, side)
     for index, array in enumerate(fitting):
         top, left = (side - array.shape[0]) // 2, (side - array.shape[1]) // 2
         values = torch.from_numpy(np.asarray(array, dtype=np.float32))
+        if not (values.min() >= 0 and 0 < values.sum() < math.inf):
+            raise ConfigError(f"measured.file = {file}: a kernel must be finite, not negative, and not all zero.")
         bank[index, top : top + array.shape[0], left : left + array.shape[1]] = values / values.sum()
     return bank
 
@@ -156,19 +172,24 @@ class Blur:
 
     def __post_init__(self) -> None:
         """Check that there is something to draw from."""
-        if not self.choices or sum(row.weight for row in self.choices) <= 0:
-            raise ConfigError("blur.choices: must hold at least one row of positive weight.")
+        check_share("blur.probability", self.probability)
+        if not all(0 <= row.weight < math.inf for row in self.choices) or not any(row.weight for row in self.choices):
+            raise ConfigError("blur.choices: must hold a row of positive weight, and none of negative weight.")
         if self.radius_px < 1:
             raise ConfigError(f"blur.radius_px = {self.radius_px}: must be at least 1.")
+        for row in self.choices:
+            if row.weight and row.reach_px > self.radius_px:
+                raise ConfigError(
+                    f"blur.radius_px = {self.radius_px}: cuts off {row.kind} kernels, which reach {row.reach_px:g} px; "
+                    "raise it, or narrow their range."
+                )
 
     @property
     def margin_px(self) -> int:
         """Pixels consumed on each side."""
         return self.radius_px
 
-    def apply(
-        self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator
-    ) -> Float[Tensor, "n 3 h2 w2"]:
+    def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h2 w2"]:
         """Blur a batch, each image with its own kernel.
 
         Every kind is drawn for every image and one is kept: kernels are small, and drawing them all costs
@@ -198,6 +219,7 @@ class Rescale:
 
     def __post_init__(self) -> None:
         """Check the range."""
+        check_share("rescale.probability", self.probability)
         check_range("rescale.factor", self.factor, low=1.0, high=8.0)
 
     def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
@@ -223,6 +245,7 @@ class Noise:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_share("noise.probability", self.probability)
         check_range("noise.noise_sigma", self.noise_sigma, low=0.0, high=1.0)
         check_range("noise.signal_gain", self.signal_gain, low=0.0, high=1.0)
 
@@ -250,6 +273,8 @@ class Jpeg:
 
     def __post_init__(self) -> None:
         """Check the range."""
+        check_share("jpeg.probability", self.probability)
+        check_share("jpeg.subsampled", self.subsampled)
         check_range("jpeg.quality", self.quality, low=1.0, high=100.0)
 
     def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
@@ -274,8 +299,7 @@ class DegradationConfig:
 
     def __post_init__(self) -> None:
         """Check the share."""
-        if not 0.0 <= self.untouched <= 1.0:
-            raise ConfigError(f"degradation.untouched = {self.untouched}: must lie within 0 … 1.")
+        check_share("degradation.untouched", self.untouched)
 
     @property
     def margin_px(self) -> int:

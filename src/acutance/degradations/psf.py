@@ -89,12 +89,10 @@ def _splat(path: Float[Tensor, "n 2 t"], radius_px: int) -> Float[Tensor, "n s s
     corner = position.floor()
     share = position - corner
     row, column = corner[:, 0].long(), corner[:, 1].long()
-    canvas = torch.zeros(path.shape[0], side * side, device=path.device)
+    canvas = torch.zeros(path.shape[0], side * side, device=path.device, dtype=path.dtype)
     for down in (0, 1):
         for across in (0, 1):
-            weight = (share[:, 0] if down else 1.0 - share[:, 0]) * (
-                share[:, 1] if across else 1.0 - share[:, 1]
-            )
+            weight = (share[:, 0] if down else 1.0 - share[:, 0]) * (share[:, 1] if across else 1.0 - share[:, 1])
             canvas.scatter_add_(1, (row + down) * side + column + across, weight)
     return _normalised(canvas.view(-1, side, side))
 

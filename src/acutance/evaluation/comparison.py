@@ -28,8 +28,6 @@ FRAME = (255, 200, 0)
 class SheetLayout:
     """How a sheet is laid out."""
 
-    picture_px: int = 560
-    """Width of each whole picture on the sheet."""
     detail_px: int = 64
     """Side of a detail in px of the picture."""
     magnification: int = 4
@@ -37,10 +35,18 @@ class SheetLayout:
     num_details: int = 3
     """How many details."""
 
+    @property
+    def column_px(self) -> int:
+        """Width of a column: that of its row of details; each whole picture is scaled to it."""
+        count = max(self.num_details, 1)
+        return count * (self.detail_px * self.magnification + GAP_PX) - GAP_PX
+
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.picture_px < 64 or self.detail_px < 8 or self.magnification < 1 or self.num_details < 0:
-            raise ConfigError(f"{self}: a picture needs 64 px, a detail 8, a magnification 1 at least.")
+        if self.detail_px < 8 or self.magnification < 1 or self.num_details < 0:
+            raise ConfigError(
+                f"{self}: a detail needs 8 px, a magnification 1, and there must be a whole number of details."
+            )
 
 
 def strongest_changes(before: Pixels, after: Pixels, *, side_px: int, count: int) -> list[Box]:
@@ -94,9 +100,7 @@ def comparison_sheet(
         sizes = ", ".join(f"{label} {picture.shape[1]}×{picture.shape[0]}" for label, picture in pictures)
         raise InputError(f"pictures to compare must be two or more of one size; these are: {sizes}.")
     if details is None:
-        details = strongest_changes(
-            pictures[0][1], pictures[1][1], side_px=layout.detail_px, count=layout.num_details
-        )
+        details = strongest_changes(pictures[0][1], pictures[1][1], side_px=layout.detail_px, count=layout.num_details)
     columns = [_column(label, picture, details, layout) for label, picture in pictures]
     width = sum(column.width for column in columns) + GAP_PX * (len(columns) + 1)
     sheet = Image.new("RGB", (width, columns[0].height + 2 * GAP_PX), BACKGROUND)
@@ -110,19 +114,14 @@ def comparison_sheet(
 def _column(label: str, picture: Pixels, details: Sequence[Box], layout: SheetLayout) -> Image.Image:
     """Draw one picture with its label on top and its details below."""
     whole = Image.fromarray(picture)
-    share = min(layout.picture_px / whole.width, 1.0)
-    shown = (
-        whole
-        if share == 1.0
-        else whole.resize((layout.picture_px, round(whole.height * share)), Image.Resampling.LANCZOS)
-    )
+    share = layout.column_px / whole.width
+    shown = whole.resize((layout.column_px, max(round(whole.height * share), 1)), Image.Resampling.LANCZOS)
     marker = ImageDraw.Draw(shown)
-    magnified = [_magnified(whole, box, layout.magnification) for box in details]
     for box in details:
-        marker.rectangle([edge * share for edge in (box.left, box.top, box.right, box.bottom)], outline=FRAME)
-    row_width = sum(piece.width + GAP_PX for piece in magnified) - GAP_PX if magnified else 0
-    row_height = max((piece.height for piece in magnified), default=-GAP_PX) + GAP_PX
-    column = Image.new("RGB", (max(shown.width, row_width), LABEL_PX + shown.height + row_height), BACKGROUND)
+        marker.rectangle([edge * share for edge in (box.left, box.top, box.right, box.bottom)], outline=FRAME, width=2)
+    magnified = [_magnified(whole, box, layout.magnification) for box in details]
+    row_height = max((piece.height + GAP_PX for piece in magnified), default=0)
+    column = Image.new("RGB", (layout.column_px, LABEL_PX + shown.height + row_height), BACKGROUND)
     ImageDraw.Draw(column).text((2, 2), label, fill=INK, font=ImageFont.load_default(LABEL_PX - 8))
     column.paste(shown, (0, LABEL_PX))
     left = 0

@@ -53,9 +53,7 @@ _CELLS: tuple[tuple[str, Callable[[Scores], str]], ...] = (
     ("PSNR (dB) / SSIM", lambda scores: f"{_plain(scores.psnr_db, 2)} / {_share(scores.ssim)}"),
     (
         "MS-SSIM / GMSD (lower is better) / gradient energy (1 = as sharp as the truth)",
-        lambda scores: (
-            f"{_share(scores.ms_ssim)} / {_share(scores.gmsd)} / {_plain(scores.gradient_energy, 2)}"
-        ),
+        lambda scores: f"{_share(scores.ms_ssim)} / {_share(scores.gmsd)} / {_plain(scores.gradient_energy, 2)}",
     ),
 )
 
@@ -125,8 +123,8 @@ Value = str | int | float | None
 
 def _flat(record: Measurement | Mean) -> dict[str, Value]:
     values = asdict(record)
-    seconds = values.pop("seconds")
-    return {**values, **values.pop("scores"), "seconds": round(seconds, 4)}
+    scores, seconds = values.pop("scores"), values.pop("seconds")
+    return {**values, **scores, "seconds": round(seconds, 4)}
 
 
 def _finite(record: dict[str, Value]) -> dict[str, Value]:

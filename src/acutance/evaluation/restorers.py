@@ -79,10 +79,11 @@ def open_models(
         UnknownModel: When there is no such model.
         ConfigError: When a setting is out of range.
     """
-    from acutance.inference.sharpener import Sharpener  # not needed, and not loaded, for baselines alone
+    if not models:  # baselines alone: no engine is loaded
+        yield ()
+        return
+    from acutance.inference.sharpener import Sharpener
 
     with ExitStack() as stack:
-        opened = [
-            (model, stack.enter_context(Sharpener(model, engine=engine, threads=threads))) for model in models
-        ]
+        opened = [(model, stack.enter_context(Sharpener(model, engine=engine, threads=threads))) for model in models]
         yield tuple(BlindRestorer(model, sharpener.sharpen_pixels) for model, sharpener in opened)

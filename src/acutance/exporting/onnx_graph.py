@@ -26,6 +26,8 @@ from acutance.spec import METADATA_KEY, ModelSpec
 OPSET = 17
 """Old enough for every engine in use, new enough for all that is used here."""
 IR_VERSION = 8
+Attribute = int | float | str | list[int]
+"""What a node's settings can be."""
 INPUT, OUTPUT = "degraded", "restored"
 
 
@@ -40,10 +42,8 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def add_node(
-        self, kind: str, inputs: list[str], output: str, **attributes: int | float | str | list[int]
-    ) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+    def add_node(self, kind: str, inputs: list[str], output: str, **attributes: int | float | str | list[int]) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))  # type: ignore[arg-type]
         return output
 
     def conv(self, name: str, conv: nn.Conv2d, source: str, *, unshuffle: int = 1) -> str:

@@ -21,8 +21,8 @@ def fill_transparent(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelTyp
         alpha: `h w` of the same type, from 0 (transparent) to white (opaque).
 
     Returns:
-        `h w c` of the same type: a new array with every pixel of alpha > 0 as it was; the input itself when nothing is hidden or
-        nothing is visible.
+        `h w c` of the same type: a new array with every pixel of alpha > 0 as it was; the input itself when nothing is
+        hidden or nothing is visible.
     """
     hidden = alpha == 0
     if not hidden.any() or hidden.all():
@@ -35,16 +35,15 @@ def fill_transparent(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelTyp
     return filled
 
 
-def _filled(
-    premultiplied: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _filled(premultiplied: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return colours (not premultiplied) with the gaps filled from coarser levels."""
     seen = weights > 0
-    colours = premultiplied / np.where(seen, weights, 1.0)[..., None]
+    visible = np.where(seen, weights, 1.0).astype(np.float32)
+    colours = premultiplied / visible[..., None]
     if seen.all() or max(weights.shape) == 1:
         return colours
     coarser = _filled(*_reduced(premultiplied, weights))
-    return np.where(seen[..., None], colours, _enlarged(coarser, weights.shape))
+    return np.where(seen[..., None], colours, _enlarged(coarser, weights.shape)).astype(np.float32, copy=False)
 
 
 def _reduced(

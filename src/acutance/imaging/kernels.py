@@ -211,9 +211,7 @@ def _require_not_negative(name: str, value: float) -> None:
         raise ConfigError(f"{name} {value} px: must be 0 or a positive number.")
 
 
-def _quadrant_area(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], radius: float
-) -> npt.NDArray[np.float64]:
+def _quadrant_area(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float64]:
     """Return the signed area of the disk inside the rectangle from its centre to the corner (x, y)."""
     right = np.minimum(np.abs(x), radius)
     top = np.minimum(np.abs(y), radius)

@@ -36,9 +36,7 @@ class FakeEngine:
         1.0
     """
 
-    def __init__(
-        self, function: Callable[[Batch], Batch] = lambda batch: batch, spec: ModelSpec = FAKE_SPEC
-    ) -> None:
+    def __init__(self, function: Callable[[Batch], Batch] = lambda batch: batch, spec: ModelSpec = FAKE_SPEC) -> None:
         self._function = function
         self._spec = spec
         self.sizes: list[tuple[int, int]] = []

@@ -41,27 +41,19 @@ class OnnxRuntimeEngine:
             raise UnknownModel(f"{model}: cannot be read ({error.strerror}).") from error
 
     @classmethod
-    def from_bytes(
-        cls, model: bytes, threads: int | None = None, *, name: str = "model"
-    ) -> OnnxRuntimeEngine:
+    def from_bytes(cls, model: bytes, threads: int | None = None, *, name: str = "model") -> OnnxRuntimeEngine:
         """Open a serialised model.
 
         Raises:
             CorruptWeights: When it is damaged or has no spec.
         """
         try:
-            session = onnxruntime.InferenceSession(
-                model, _options(threads), providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
         except _ORT_ERRORS as error:
-            raise CorruptWeights(
-                f"{name}: not a network that ONNX Runtime can open; get the file again."
-            ) from error
+            raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
         metadata = session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
-            raise CorruptWeights(
-                f"{name}: has no acutance spec inside; give a file that `acutance export` wrote."
-            )
+            raise CorruptWeights(f"{name}: has no acutance spec inside; give a file that `acutance export` wrote.")
         return cls(session, ModelSpec.from_json(metadata[METADATA_KEY]))
 
     @property
@@ -75,13 +67,13 @@ class OnnxRuntimeEngine:
             raise EngineError("the engine is closed; open it again.")
         try:
             (restored,) = self._session.run(None, {INPUT: batch})
-        except (MemoryError, *_ORT_ERRORS) as error:
+        except MemoryError as error:
+            raise _out_of_memory(batch) from error
+        except _ORT_ERRORS as error:
             text = str(error).lower()
             if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS):
                 size = "×".join(str(side) for side in batch.shape)
-                raise OutOfMemory(
-                    f"not enough memory for a batch of {size}; use a smaller --tile."
-                ) from error
+                raise OutOfMemory(f"not enough memory for a batch of {size}; use a smaller --tile.") from error
             raise EngineError(f"ONNX Runtime failed: {error}") from error
         result: npt.NDArray[np.float32] = restored
         return result
@@ -89,6 +81,11 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+def _out_of_memory(batch: npt.NDArray[np.float32]) -> OutOfMemory:
+    size = "×".join(str(side) for side in batch.shape)
+    return OutOfMemory(f"not enough memory for a batch of {size}; use a smaller --tile.")
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:

@@ -76,9 +76,7 @@ class Sharpener:
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
             raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
         self._engine = (
-            open_engine(find_model(model), engine=engine, threads=threads)
-            if isinstance(engine, str)
-            else engine
+            open_engine(find_model(model), engine=engine, threads=threads) if isinstance(engine, str) else engine
         )
         self._tile_px = tile_px or DEFAULT_TILE_PX
         self._max_pixels = max_pixels
@@ -144,9 +142,7 @@ class Sharpener:
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return self._sharpen_array(np.asarray(image), strength)
 
-    def sharpen_photo(
-        self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None
-    ) -> Photo:
+    def sharpen_photo(self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None) -> Photo:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay.
 
         Grey photos stay grey. Colour under full transparency does not bleed into what is visible.
@@ -156,9 +152,7 @@ class Sharpener:
         alpha = photo.alpha
         if alpha is None or int(alpha.min()) == 255:
             return photo.with_pixels(self.sharpen_pixels(photo.pixels, strength=strength, progress=progress))
-        pixels = self.sharpen_pixels(
-            fill_transparent(photo.pixels, alpha), strength=strength, progress=progress
-        )
+        pixels = self.sharpen_pixels(fill_transparent(photo.pixels, alpha), strength=strength, progress=progress)
         sharp_alpha = self.sharpen_pixels(alpha[..., None], strength=strength)[..., 0]
         return photo.with_pixels(pixels, sharp_alpha)
 
@@ -179,9 +173,7 @@ class Sharpener:
             return pixels.copy()
         is_grey = pixels.shape[2] == 1
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
-        restored = restore_tiled(
-            self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress
-        )
+        restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
 
@@ -204,9 +196,7 @@ class Sharpener:
             raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
         return strength == 0.0 and self.spec.scale == 1
 
-    def _sharpen_file(
-        self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool
-    ) -> Path:
+    def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         check_target(planned.target, overwrite=overwrite)
         photo = read_photo(planned.source, max_pixels=self._max_pixels)
@@ -220,11 +210,7 @@ class Sharpener:
             return self._sharpen_array(image.astype(np.float32), strength).astype(image.dtype)
         if image.ndim == 2:
             return self._sharpen_array(image[..., None], strength)[..., 0]
-        if (
-            image.dtype not in (np.uint8, np.uint16, np.float32)
-            or image.ndim != 3
-            or image.shape[2] not in (1, 3, 4)
-        ):
+        if image.dtype not in (np.uint8, np.uint16, np.float32) or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
             raise InputError(
                 f"an array of shape {image.shape} and type {image.dtype}: must be h w, h w 1, h w 3 or h w 4 of uint8, "
                 "uint16 or float; bring channels last, e.g. array.transpose(1, 2, 0)."

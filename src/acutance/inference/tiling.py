@@ -16,13 +16,10 @@ import numpy.typing as npt
 from acutance.errors import NonFiniteOutput, OutOfMemory
 from acutance.geometry import Size, Tile, ceil_to_multiple, plan_tiles, quarter, with_halo
 from acutance.imaging.blend import blend
-from acutance.imaging.convert import Pixel, PixelType, to_float, to_hwc, to_nchw, to_type
+from acutance.imaging.convert import PixelType, to_float, to_hwc, to_nchw, to_type
 from acutance.imaging.pad import reflect_to_multiple
 from acutance.inference.engine import Engine
 from acutance.spec import ModelSpec
-
-Pixels = npt.NDArray[Pixel]
-"""A picture: uint8, uint16 or float32 ([0, 1]) RGB `h w 3`."""
 
 DEFAULT_TILE_PX = 768
 """Measured (benchmarks/tile_size.py): the halo costs little and the activations still fit in memory."""
@@ -69,13 +66,20 @@ def restore_tiled(
     return result
 
 
-def _padded_size(pixels: Pixels, spec: ModelSpec) -> Size:
+def _padded_size(pixels: npt.NDArray[PixelType], spec: ModelSpec) -> Size:
     """Return the picture's size, rounded up to what the model takes."""
     height, width = pixels.shape[:2]
     return Size(ceil_to_multiple(height, spec.size_multiple), ceil_to_multiple(width, spec.size_multiple))
 
 
-def _restore_tile(engine: Engine, pixels: Pixels, result: Pixels, *, tile: Tile, strength: float) -> None:
+def _restore_tile(
+    engine: Engine,
+    pixels: npt.NDArray[PixelType],
+    result: npt.NDArray[PixelType],
+    *,
+    tile: Tile,
+    strength: float,
+) -> None:
     """Restore one tile into the result; where memory is short, by quarters."""
     try:
         restored = _run(engine, pixels, tile)
@@ -97,7 +101,7 @@ def _restore_tile(engine: Engine, pixels: Pixels, result: Pixels, *, tile: Tile,
     room[...] = to_type(restored, result.dtype.type)
 
 
-def _run(engine: Engine, pixels: Pixels, tile: Tile) -> npt.NDArray[np.float32]:
+def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDArray[np.float32]:
     """Run the network on a tile's source; return its output for the tile's target, `h w 3`."""
     # The source may reach beyond the picture by the padding to the size multiple; the crop ends with the picture and
     # is reflected, which gives the same pixels as reflecting the whole picture.

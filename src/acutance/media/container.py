@@ -41,9 +41,7 @@ def too_deep(name: str, bits: int) -> UnsupportedImage:
 
 def animated(name: str) -> UnsupportedImage:
     """Make the error for several pictures in one file."""
-    return refused(
-        name, "an animation or holds several pictures", "save the one you want as a file of its own"
-    )
+    return refused(name, "an animation or holds several pictures", "save the one you want as a file of its own")
 
 
 def inflate(data: bytes) -> bytes | None:

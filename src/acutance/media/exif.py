@@ -57,6 +57,8 @@ def _orientation_place(exif: bytes) -> tuple[str, int] | None:
     """
     try:
         header = read_header(io.BytesIO(exif))
+        if header.is_big:  # EXIF blocks never are
+            return None
         (count,) = struct.unpack_from(header.order + "H", exif, header.first_offset)
         for record in range(header.first_offset + 2, header.first_offset + 2 + 12 * count, 12):
             tag, type_, values = struct.unpack_from(header.order + "HHI", exif, record)

@@ -99,9 +99,7 @@ def read_header(file: BinaryIO) -> Header:
     raise DirectoryError(f"TIFF version {version}")
 
 
-def read_directory(
-    file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset()
-) -> Directory:
+def read_directory(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset()) -> Directory:
     """Read one directory.
 
     Args:

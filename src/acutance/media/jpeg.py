@@ -123,9 +123,7 @@ def encode_jpeg(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryv
     return encoded[:start], written, memoryview(encoded)[start:]
 
 
-def _encoded(
-    image: Image.Image, metadata: Metadata, coding: JpegCoding | None, *, is_progressive: bool
-) -> bytes:
+def _encoded(image: Image.Image, metadata: Metadata, coding: JpegCoding | None, *, is_progressive: bool) -> bytes:
     buffer = io.BytesIO()
     dpi = metadata.dpi or (0, 0)
     density = tuple(min(round(value), 65535) for value in dpi)
@@ -172,7 +170,8 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[int, bytes]]:
             yield _APP13, PHOTOSHOP + piece
     yield from metadata.jpeg_segments
     for comment in metadata.comments:
-        yield _COM, comment[:MAX_PAYLOAD_BYTES]
+        for piece in _pieces(comment, MAX_PAYLOAD_BYTES):  # a GIF's may be longer than a segment
+            yield _COM, piece
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

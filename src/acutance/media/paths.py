@@ -76,9 +76,7 @@ def plan_outputs(
         planned = [PlannedFile(sources[0], output)]
     else:
         _check_folder(output)
-        planned = [
-            file for source in sources for file in _planned(source, output, is_alone=len(sources) == 1)
-        ]
+        planned = [file for source in sources for file in _planned(source, output, is_alone=len(sources) == 1)]
     once: dict[Path, PlannedFile] = {}
     for file in planned:
         once.setdefault(file.source.resolve(), file)
@@ -104,9 +102,7 @@ def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
     if len(sources) == 1 and sources[0].is_file():
         return not output.suffix
     if is_writable_suffix(output.suffix):
-        raise OutputError(
-            f"{output} is the name of one file, but there may be several results; name a folder."
-        )
+        raise OutputError(f"{output} is the name of one file, but there may be several results; name a folder.")
     return True
 
 
@@ -141,9 +137,7 @@ def _photos(folder: Path, output: Path | None) -> Iterator[Path]:
     left_out = None if output is None or output.resolve() == folder.resolve() else output.resolve()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and (Path(parent) / name).resolve() != left_out
+            name for name in folders if not name.startswith(".") and (Path(parent) / name).resolve() != left_out
         )
         for name in sorted(names):
             path = Path(parent) / name
@@ -181,9 +175,7 @@ def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
         target = file.target.resolve()
         key = os.path.normcase(target)
         if key in taken:
-            raise OutputError(
-                f"{taken[key]} and {file.source} would both become {file.target}; do them one by one."
-            )
+            raise OutputError(f"{taken[key]} and {file.source} would both become {file.target}; do them one by one.")
         taken[key] = file.source
         is_own = target == file.source.resolve()
         if target in sources and not (is_own and overwrite):

@@ -7,7 +7,7 @@ JPEG's quantisation tables, is kept as its *coding*.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -26,7 +26,7 @@ Subsampling = Literal[0, 1, 2]
 class JpegCoding:
     """How a JPEG file was coded, so that the result is coded no worse."""
 
-    tables: tuple[tuple[int, ...], ...]
+    tables: tuple[tuple[int, ...], ...] = field(repr=False)
     """Quantisation tables of the components, 64 numbers each in natural (not zigzag) order; the last one
     holds for the components after it too."""
     subsampling: Subsampling
@@ -61,21 +61,21 @@ class Metadata:
 
     source_format: SourceFormat | None = None
     """What was read; None when the pixels do not come from a file."""
-    exif: bytes | None = None
+    exif: bytes | None = field(default=None, repr=False)
     """EXIF block, beginning with its TIFF header (`II*\\0` or `MM\\0*`)."""
-    icc_profile: bytes | None = None
+    icc_profile: bytes | None = field(default=None, repr=False)
     """Colour profile."""
-    xmp: bytes | None = None
+    xmp: bytes | None = field(default=None, repr=False)
     """XMP packet, UTF-8."""
-    photoshop: bytes | None = None
+    photoshop: bytes | None = field(default=None, repr=False)
     """Photoshop's image resources (`8BIM…`), where captions and keywords (IPTC) live."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical resolution in px per inch."""
-    comments: tuple[bytes, ...] = ()
+    comments: tuple[bytes, ...] = field(default=(), repr=False)
     """Comments of a JPEG or GIF file."""
-    jpeg_segments: tuple[tuple[int, bytes], ...] = ()
+    jpeg_segments: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
     """Further JPEG segments: marker (0xE0…0xEF) and payload."""
-    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     """Further PNG chunks (texts, gamma, …): type and payload."""
     coding: JpegCoding | WebpCoding | TiffCoding | None = None
     """How the file was coded; None where there is nothing to say."""
@@ -131,9 +131,7 @@ class Photo:
             InputError: When the shapes do not fit.
         """
         if pixels.ndim != 3 or pixels.shape[2] != self.pixels.shape[2]:
-            raise InputError(
-                f"pixels of shape {pixels.shape}: must have {self.pixels.shape[2]} channels as before."
-            )
+            raise InputError(f"pixels of shape {pixels.shape}: must have {self.pixels.shape[2]} channels as before.")
         return replace(self, pixels=pixels, alpha=self.alpha if alpha is None else alpha)
 
     def upright(self) -> Photo:

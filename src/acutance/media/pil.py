@@ -11,21 +11,31 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast, get_args
+from typing import BinaryIO, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
-from acutance.errors import UnsupportedImage
+from acutance.errors import ImageTooLarge, UnsupportedImage
 from acutance.media.container import damaged
 from acutance.media.exif import without_prefix
 from acutance.media.formats import SourceFormat
 from acutance.media.photo import Metadata, Photo
 
-DECODER_ERRORS = (
+_DECODER_ERRORS = (
     OSError,
     SyntaxError,  # what Pillow's plugins raise for a bad header
     ValueError,
@@ -41,6 +51,16 @@ DECODER_ERRORS = (
     zlib.error,
 )
 """What Pillow raises for damaged files, as fuzzing shows; nothing narrower covers it."""
+
+_PLUGINS: Mapping[SourceFormat, Callable[[BinaryIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+}
 
 _STRIP_PIXELS = 2**20
 
@@ -68,12 +88,9 @@ def from_pil(image: Image.Image) -> Photo:
     Raises:
         UnsupportedImage: For other modes (16 bits, CMYK, …), or when the file behind the image is damaged.
     """
-    with quiet_pillow():
-        try:
-            image.load()
-        except DECODER_ERRORS as error:
-            raise damaged("the image", str(error)) from error
-    pixels, alpha = arrays_of(image, "the image")
+    with decoding("the image"):
+        image.load()
+        pixels, alpha = arrays_of(image, "the image")
     return Photo(pixels=pixels, alpha=alpha, metadata=_metadata(image))
 
 
@@ -159,13 +176,45 @@ def _metadata(image: Image.Image) -> Metadata:
     )
 
 
+def open_plugin(file: BinaryIO, format_: SourceFormat) -> ImageFile.ImageFile:
+    """Open a file with Pillow's plugin for its format; its header is read, its pixels are not.
+
+    Not with `Image.open`: that warns or refuses by the global `Image.MAX_IMAGE_PIXELS`, which belongs to the
+    user's program and is not for a library to change. (For TIFF and WebP beyond twice that number, the plugins
+    themselves refuse.)
+    """
+    file.seek(0)
+    return _PLUGINS[format_](file)
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into an error that names the file, and keep its warnings away.
+
+    Raises:
+        UnsupportedImage: When the file is damaged.
+        ImageTooLarge: When Pillow or the memory does not allow it.
+    """
+    with _quiet():
+        try:
+            yield
+        except Image.DecompressionBombError as error:
+            raise ImageTooLarge(
+                f"{name} has more pixels than Pillow takes in this format; raise PIL.Image.MAX_IMAGE_PIXELS."
+            ) from error
+        except MemoryError as error:
+            raise ImageTooLarge(f"{name} needs more memory than is free; close other programs.") from error
+        except _DECODER_ERRORS as error:
+            raise damaged(name, str(error) or type(error).__name__) from error
+
+
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
 _quiet_filters = warnings.catch_warnings()
 
 
 @contextmanager
-def quiet_pillow() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep Pillow's warnings from the user while a file is read.
 
     They concern damaged tags that are not read from Pillow anyway, and sizes for which there is a limit of

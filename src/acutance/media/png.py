@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from acutance.geometry import Size
 from acutance.media.container import Container, animated, damaged, inflate, too_deep
@@ -102,6 +102,17 @@ def encode_png(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryvi
     encoded = buffer.getvalue()
     chunks = b"".join(_chunk(kind, data) for kind, data in _payloads(metadata))
     return encoded[:_HEADER_END], chunks, memoryview(encoded)[_HEADER_END:]
+
+
+def correct_transparency(image: ImageFile.ImageFile) -> None:
+    """Correct the transparent level of a grey PNG of 2 or 4 bits, which is open and not loaded yet.
+
+    Pillow 13 spreads the pixels' levels over 0…255 and leaves that one level as it was.
+    """
+    bits = {"L;2": 2, "L;4": 4}.get(str(image.tile[0].args))
+    level = image.info.get("transparency")
+    if bits and isinstance(level, int) and level < 2**bits:
+        image.info["transparency"] = level * 255 // (2**bits - 1)
 
 
 def text_keyword(data: bytes) -> str:

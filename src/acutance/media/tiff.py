@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO, Literal
 
 from PIL import Image
 
+from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.container import Container, animated, damaged, refused, too_deep
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
@@ -76,6 +78,9 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
     Raises:
         UnsupportedImage: When it is damaged, of more than 8 bits, of several pages, or a camera's raw file.
     """
+    file.seek(8)
+    if file.read(2) == b"CR":  # Canon's signature behind the header
+        raise _raw(name)
     try:
         header = read_header(file)
         directory = read_directory(file, header.first_offset, header, without=_UNWANTED_VALUES)
@@ -84,7 +89,10 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
     except (DirectoryError, struct.error) as error:
         raise damaged(name, str(error)) from error
     order = header.order
-    _refuse_raw(file, directory, order, name)
+    if header.is_big and order == ">":  # Pillow takes its directory for a small one
+        raise refused(name, "a BigTIFF in Motorola byte order", "save it as an ordinary TIFF first")
+    if _integer(directory, _SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
+        raise _raw(name)
     _refuse_deep(directory, order, name)
     if pages > 1:
         raise animated(name)
@@ -103,9 +111,7 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
         coding=_coding(directory, order),
         left_out=tuple(left_out),
     )
-    return Container(
-        Size(_integer(directory, _HEIGHT, order, 0), _integer(directory, _WIDTH, order, 0)), metadata
-    )
+    return Container(Size(_integer(directory, _HEIGHT, order, 0), _integer(directory, _WIDTH, order, 0)), metadata)
 
 
 def encode_tiff(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
@@ -134,14 +140,16 @@ def encode_tiff(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryv
 
 def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
     coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else _DEFAULT_CODING
-    buffer = io.BytesIO()
-    if coding.compression == "jpeg":
-        image.save(buffer, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
-    elif coding.has_predictor and coding.compression in ("tiff_lzw", "tiff_adobe_deflate"):
-        image.save(buffer, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
-    else:  # with these, Pillow would write the predictor's tag without applying it
-        image.save(buffer, "TIFF", compression=coding.compression)
-    return buffer.getvalue()
+    # Through a file on disk: in memory, libtiff's buffer and Python's would stand side by side.
+    with tempfile.TemporaryFile() as file:
+        if coding.compression == "jpeg":
+            image.save(file, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
+        elif coding.has_predictor and coding.compression in ("tiff_lzw", "tiff_adobe_deflate"):
+            image.save(file, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
+        else:  # with these, Pillow would write the predictor's tag without applying it
+            image.save(file, "TIFF", compression=coding.compression)
+        file.seek(0)
+        return file.read()
 
 
 def _block(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
@@ -183,13 +191,9 @@ def _tags(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
         yield Entry(_RESOLUTION_UNIT, _SHORT, 1, struct.pack(order + "H", 2))
 
 
-def _refuse_raw(file: BinaryIO, directory: Directory, order: ByteOrder, name: str) -> None:
-    """Refuse a camera's raw file: it looks like a TIFF, whose first picture is a thumbnail."""
-    file.seek(8)
-    is_canon = file.read(2) == b"CR"
-    is_reduced = _integer(directory, _SUBFILE_TYPE, order, 0) & 1
-    if is_canon or is_reduced or directory.find(_DNG):
-        raise refused(name, "a camera's raw file", "develop it to a JPEG or TIFF first")
+def _raw(name: str) -> UnsupportedImage:
+    """Make the error for a camera's raw file: a TIFF, but its first picture is only a thumbnail."""
+    return refused(name, "a camera's raw file", "develop it to a JPEG or TIFF first")
 
 
 def _refuse_deep(directory: Directory, order: ByteOrder, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,7 @@ def encode_photo(photo: Photo, *, format: ImageFormat) -> bytes:
     A JPEG that was a JPEG is coded with the same quantisation tables and chroma subsampling; another photo
     becomes a JPEG of quality 95 with full chroma. A lossless WebP stays lossless, another photo becomes one
     of quality 95. A TIFF keeps its compression. Since a JPEG has no transparency, the photo is laid on white.
+    Since many programs pass over the orientation in a PNG, a photo that becomes one is turned upright.
     `lost_in` says what else does not fit.
 
     Raises:
@@ -171,10 +173,8 @@ def _encoded(photo: Photo, format_: ImageFormat) -> Parts:
         photo = replace(photo, pixels=_on_white(photo.pixels, photo.alpha), alpha=None)
     try:
         return _ENCODERS[format_](picture_of(photo), photo.metadata)
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"the photo cannot be coded as {format_} ({error}); choose another format."
-        ) from error
+    except (OSError, ValueError, struct.error) as error:
+        raise OutputError(f"the photo cannot be coded as {format_} ({error}); choose another format.") from error
     except MemoryError as error:
         raise OutputError(f"the photo cannot be coded as {format_}: not enough free memory.") from error
 
@@ -183,8 +183,7 @@ def _check_fits(photo: Photo, format_: ImageFormat) -> None:
     height, width = photo.size
     if max(height, width) > _MAX_SIDE_PX[format_]:
         raise OutputError(
-            f"the photo has {width}×{height} px, {format_} holds {_MAX_SIDE_PX[format_]} px a side; "
-            "choose PNG or TIFF."
+            f"the photo has {width}×{height} px, {format_} holds {_MAX_SIDE_PX[format_]} px a side; choose PNG or TIFF."
         )
     alpha_bytes = 0 if photo.alpha is None else photo.alpha.size
     if format_ == "TIFF" and photo.pixels.size + alpha_bytes > _MAX_TIFF_BYTES:

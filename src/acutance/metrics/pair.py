@@ -32,6 +32,4 @@ def require_pair(restored: Pixels, reference: Pixels, *, min_side_px: int = 1) -
         raise InputError(f"photos of {sizes} px cannot be compared; their sizes must be equal.")
     if min(reference.shape[:2]) < min_side_px:
         height, width, _ = reference.shape
-        raise InputError(
-            f"photo of {width}×{height} px: this metric needs at least {min_side_px} px on each side."
-        )
+        raise InputError(f"photo of {width}×{height} px: this metric needs at least {min_side_px} px on each side.")

@@ -101,9 +101,7 @@ def _similarity(x: Plane, y: Plane) -> tuple[float, float]:
 
 
 def _window() -> list[float]:
-    weights = [
-        math.exp(-0.5 * (k / WINDOW_SIGMA_PX) ** 2) for k in range(-(WINDOW_PX // 2), WINDOW_PX // 2 + 1)
-    ]
+    weights = [math.exp(-0.5 * (k / WINDOW_SIGMA_PX) ** 2) for k in range(-(WINDOW_PX // 2), WINDOW_PX // 2 + 1)]
     return [weight / sum(weights) for weight in weights]
 
 

@@ -23,9 +23,7 @@ def prelu() -> nn.PReLU:
     return nn.PReLU(num_parameters=1, init=0.25)
 
 
-def same_conv(
-    in_channels: int, out_channels: int, kernel_px: int = KERNEL_PX, *, gain: float = 1.0
-) -> nn.Conv2d:
+def same_conv(in_channels: int, out_channels: int, kernel_px: int = KERNEL_PX, *, gain: float = 1.0) -> nn.Conv2d:
     """Build a convolution that keeps the size (SAME, zero padding), Kaiming-initialised, zero bias.
 
     Args:

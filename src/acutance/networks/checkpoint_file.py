@@ -52,8 +52,7 @@ def describe(generator: NonBNResG, *, name: str, training_data: str, licence: st
 def generator_bytes(generator: NonBNResG, spec: ModelSpec) -> bytes:
     """Serialise a generator with its config and spec as safetensors."""
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous()
-        for name, tensor in generator.state_dict().items()
+        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in generator.state_dict().items()
     }
     metadata = {
         METADATA_KEY: spec.to_json(),

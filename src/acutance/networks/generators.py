@@ -54,15 +54,11 @@ class GeneratorConfig:
             ConfigError: Naming the setting, its value and what is allowed.
         """
         if self.width < 1 or self.num_blocks < 0:
-            raise ConfigError(
-                f"generator: width {self.width} and num_blocks {self.num_blocks} must be positive."
-            )
+            raise ConfigError(f"generator: width {self.width} and num_blocks {self.num_blocks} must be positive.")
         for name in ("head_kernel", "tail_kernel"):
             side = getattr(self, name)
             if side < 1 or side % 2 == 0:
-                raise ConfigError(
-                    f"generator.{name} = {side}: must be a positive odd number, such as 3 or 9."
-                )
+                raise ConfigError(f"generator.{name} = {side}: must be a positive odd number, such as 3 or 9.")
         if self.unshuffle not in (1, 2, 4):
             raise ConfigError(f"generator.unshuffle = {self.unshuffle}: must be 1, 2 or 4.")
         if self.scale not in (1, 2):
@@ -78,8 +74,7 @@ class GeneratorConfig:
         """Context a tile needs on each side, for tiles that start at multiples of `size_multiple`."""
         body_layers = 2 * self.num_blocks + 1
         radius = self.head_kernel // 2 + body_layers * (KERNEL_PX // 2) + self.tail_kernel // 2
-        skip_radius = 2 if self.scale > 1 and self.global_residual else 0  # bilinear enlarging of the input
-        return max(radius * self.unshuffle, skip_radius)
+        return radius * self.unshuffle  # the input that is added, if enlarged, reaches 1 px: never farther
 
     @property
     def receptive_radius_px(self) -> int:

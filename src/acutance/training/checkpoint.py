@@ -40,7 +40,7 @@ class Trained:
 
     generator: nn.Module
     average: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: tuple[torch.optim.Optimizer, ...]
 
 
 def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
@@ -48,8 +48,9 @@ def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
     tensors: dict[str, Tensor] = {}
     tensors |= {f"generator.{key}": value for key, value in trained.generator.state_dict().items()}
     tensors |= {f"average.{key}": value for key, value in trained.average.state_dict().items()}
-    for index, moments in trained.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    for number, optimizer in enumerate(trained.optimizers):
+        for index, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{index}.{key}": value for key, value in moments.items()}
     metadata = {"format": str(FORMAT), "progress": json.dumps(asdict(progress))}
     temporary = path.with_suffix(".tmp")
     save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, temporary, metadata)
@@ -72,9 +73,10 @@ def load_checkpoint(path: Path, trained: Trained) -> Progress:
             raise CorruptWeights(f"{path}: has format {metadata['format']}, this acutance reads {FORMAT}.")
         trained.generator.load_state_dict(_below(tensors, "generator."))
         trained.average.load_state_dict(_below(tensors, "average."))
-        _load_moments(trained.optimizer, _below(tensors, "optimizer."))
+        for number, optimizer in enumerate(trained.optimizers):
+            _load_moments(optimizer, _below(tensors, f"optimizer.{number}."))
         return Progress(**json.loads(metadata["progress"]))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptWeights(f"{path}: not a checkpoint of this run ({error}).") from error
 
 
@@ -83,10 +85,26 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put Adam's moments back; the groups (rates) are the schedule's and are set at every step."""
+    """Put an optimiser's moments back; the groups (rates) are the schedule's and are set at every step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
+        state.setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
+    if state and len(state) != len(parameters):
+        raise ValueError(f"holds moments of {len(state)} of {len(parameters)} parameters")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """Return a moment in its parameter's memory layout; numbers that count steps stay as they are.
+
+    Files hold plain rows, parameters are channels-last. torch's fused Adam on a CPU walks both by address and checks
+    neither: a moment in another layout would move the wrong weights, silently.
+    """
+    if moment.ndim == 0:
+        return moment
+    if moment.shape != parameter.shape:
+        raise ValueError(f"holds a moment of shape {tuple(moment.shape)} for weights of {tuple(parameter.shape)}")
+    return torch.empty_like(parameter, requires_grad=False).copy_(moment)

@@ -15,6 +15,7 @@ from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.generators import GeneratorConfig
 from acutance.training.device import Precision
+from acutance.training.optimizers import OptimizerConfig
 
 MAX_SEED = 2**32
 """Far below where seed and step number together would leave the 64 bits of torch's generators."""
@@ -22,16 +23,14 @@ MAX_SEED = 2**32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleConfig:
-    """How long, and how fast the weights move."""
+    """How long the run is, and how the learning rates rise and fall along it."""
 
     iterations: int = 500_000
     """Steps of G in the whole run; the paper has 500 000."""
     minutes: float | None = None
     """Wall-clock budget; the run ends, and the learning rate with it, at whichever limit comes first."""
-    learning_rate: float = 8e-4
-    """Of Adam, at its height."""
     warmup_iterations: int = 200
-    """Steps over which the rate rises from 0."""
+    """Steps over which the learning rates rise from 0."""
     decay: Literal["cosine", "half"] = "cosine"
     """`cosine` falls to `final_share`; `half` multiplies by 0.1 after half of the run, as the paper does."""
     final_share: float = 0.005
@@ -40,13 +39,9 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.iterations < 1 or self.warmup_iterations < 0:
-            raise ConfigError(
-                f"schedule.iterations = {self.iterations}: must be at least 1 (warm-up at least 0)."
-            )
+            raise ConfigError(f"schedule.iterations = {self.iterations}: must be at least 1 (warm-up at least 0).")
         if self.minutes is not None and not self.minutes > 0:  # "not >" refuses NaN, too
             raise ConfigError(f"schedule.minutes = {self.minutes}: must be positive.")
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"schedule.learning_rate = {self.learning_rate}: must be positive.")
         if not 0 <= self.final_share <= 1:
             raise ConfigError(f"schedule.final_share = {self.final_share}: must lie within 0 … 1.")
 
@@ -56,14 +51,14 @@ class ScheduleConfig:
         by_time = elapsed_s / (60.0 * self.minutes) if self.minutes is not None else 0.0
         return min(max(by_count, by_time), 1.0)
 
-    def rate(self, iteration: int, elapsed_s: float) -> float:
-        """Return the learning rate of a step."""
+    def rate_share(self, iteration: int, elapsed_s: float) -> float:
+        """Return the learning rates of a step as a share of their height."""
         progress = self.progress(iteration, elapsed_s)
         warmth = min((iteration + 1) / self.warmup_iterations, 1.0) if self.warmup_iterations else 1.0
         if self.decay == "half":
-            return self.learning_rate * warmth * (0.1 if progress >= 0.5 else 1.0)
+            return warmth * (0.1 if progress >= 0.5 else 1.0)
         fall = 0.5 * (1.0 + math.cos(math.pi * progress))
-        return self.learning_rate * warmth * (self.final_share + (1.0 - self.final_share) * fall)
+        return warmth * (self.final_share + (1.0 - self.final_share) * fall)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +83,12 @@ class WatchConfig:
         if min(self.log_every, self.validate_every, self.save_every) < 1:
             raise ConfigError("watch.*_every: must be at least 1.")
         if self.held_out < 0 or self.crop_px < 16:
-            raise ConfigError(
-                f"watch.held_out = {self.held_out}, crop_px = {self.crop_px}: at least 0 and 16."
-            )
+            raise ConfigError(f"watch.held_out = {self.held_out}, crop_px = {self.crop_px}: at least 0 and 16.")
         if not self.rows:
-            raise ConfigError(
-                "watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing."
-            )
+            raise ConfigError("watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing.")
         for name in self.rows:
             if isinstance(find_row(name).blur, MeasuredBlur):
-                raise ConfigError(
-                    f"watch.rows: {name!r} needs measured kernels, which training does not have."
-                )
+                raise ConfigError(f"watch.rows: {name!r} needs measured kernels, which training does not have.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +103,18 @@ class TrainConfig:
     """The network."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """What is minimised."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """How the weights are moved."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """How long and how fast."""
+    """How long, and how the learning rates fall."""
     watch: WatchConfig = field(default_factory=WatchConfig)
     """What is recorded."""
+    head_start: Literal["random", "whitening"] = "random"
+    """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     batch: int = 16
     """Patches per step."""
     patch_px: int = 64
     """Side of a patch; the paper has 24."""
-    adam_betas: tuple[float, float] = (0.9, 0.99)
-    """Decay rates of Adam's moments."""
-    clip_norm: float = 0.5
-    """Largest norm of a step's gradient; 0 leaves it alone."""
     ema_half_life_kimg: float = 20.0
     """Half-life of the averaged weights, in thousands of patches; the average is what is shipped."""
     precision: Precision = "32-true"
@@ -144,10 +133,6 @@ class TrainConfig:
         if self.patch_px % self.generator.size_multiple:
             multiple = self.generator.size_multiple
             raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
-        if not all(0 <= beta < 1 for beta in self.adam_betas):
-            raise ConfigError(f"adam_betas = {list(self.adam_betas)}: must lie in [0, 1).")
-        if not self.clip_norm >= 0:
-            raise ConfigError(f"clip_norm = {self.clip_norm}: must not be negative; 0 does not clip.")
         if not self.ema_half_life_kimg > 0:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:

@@ -30,9 +30,11 @@ from acutance.degradations.pipeline import degrade
 from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import NonBNResG
+from acutance.networks.whitening import whiten_head
 from acutance.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.ema import WeightAverage
+from acutance.training.optimizers import build_optimizers, set_share
 from acutance.training.run_log import RunLog
 from acutance.training.step import StepRecord, content_step
 from acutance.training.validation import split_store, validate
@@ -43,6 +45,9 @@ GENERATOR_FILE = "generator.safetensors"
 
 SKIPPED_LIMIT = 50
 """So many steps in a row without a finite gradient end the run."""
+
+WHITENING_PATCHES = 256
+"""Training patches from which the whitening of the head is computed."""
 
 SEED_STRIDE = 1_000_003
 """Prime that keeps the batches of different seeds apart."""
@@ -66,6 +71,18 @@ def batch_generator(config: TrainConfig, iteration: int, device: torch.device) -
     return torch.Generator(device=device).manual_seed(config.seed * SEED_STRIDE + iteration)
 
 
+def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> NonBNResG:
+    """Build the generator as it is before the first step: a function of the settings and the photos."""
+    torch.manual_seed(config.seed)
+    model = NonBNResG(config.generator)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.head_start == "whitening":
+        source = batch_generator(config, -1, device)
+        sample, _ = degrade(config.degradation, sampler.draw(WHITENING_PATCHES, source), source)
+        whiten_head(model, sample)
+    return model
+
+
 def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
     """Make the run's folder, or check that it is this run's.
 
@@ -76,9 +93,7 @@ def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
     path = run / CONFIG_FILE
     if not resume:
         if path.exists():
-            raise ConfigError(
-                f"{run}: holds a run already; give --resume to go on with it, or another folder."
-            )
+            raise ConfigError(f"{run}: holds a run already; give --resume to go on with it, or another folder.")
         run.mkdir(parents=True, exist_ok=True)
         path.write_text(to_toml(config), encoding="utf-8")
         return
@@ -92,7 +107,7 @@ def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
     path.write_text(to_toml(config), encoding="utf-8")
 
 
-def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
+def train(  # noqa: PLR0915 - the one loop of the house, in sections
     config: TrainConfig,
     store: PhotoStore,
     run: Path,
@@ -127,14 +142,11 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     training_photos, held_out = split_store(store, config.watch)
     sampler = PatchSampler(training_photos, side_px=config.source_px, device=device)
     prepare_folder(run, config, resume=resume)  # last of what may refuse: nothing is begun that cannot go on
-    torch.manual_seed(config.seed)
-    model = NonBNResG(config.generator).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = WeightAverage(model.to(device), config.ema_half_life_kimg)
-    adam = torch.optim.Adam(
-        model.parameters(), lr=config.schedule.learning_rate, betas=config.adam_betas, fused=True
-    )
-    generator, optimizer = fabric.setup(model, adam)
-    trained = Trained(model, average.model, adam)
+    model = new_generator(config, sampler, device)
+    average = WeightAverage(model, config.ema_half_life_kimg)
+    optimizers = build_optimizers(config.optimizer, model)
+    generator, *placed = fabric.setup(model, *optimizers)
+    trained = Trained(model, average.model, optimizers)
     progress = Progress()
     if resume and (run / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(run / CHECKPOINT_FILE, trained)
@@ -147,12 +159,12 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     schedule, watch = config.schedule, config.watch
     with RunLog(run) as log:
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(progress.iteration, progress.elapsed_s)
+            rate_share = schedule.rate_share(progress.iteration, progress.elapsed_s)
+            set_share(optimizers, rate_share)
             source = batch_generator(config, progress.iteration, device)
             pair = degrade(config.degradation, sampler.draw(config.batch, source), source)
             record = content_step(
-                fabric, generator, optimizer, pair, objective=config.objective, clip_norm=config.clip_norm
+                fabric, generator, placed, pair, objective=config.objective, clip_norm=config.optimizer.clip_norm
             )
             progress = Progress(
                 iteration=progress.iteration + 1,
@@ -166,7 +178,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             if skipped_in_a_row >= SKIPPED_LIMIT:
                 raise JobError(
                     f"{run}: {SKIPPED_LIMIT} steps in a row had no finite gradient, up to step "
-                    f"{progress.iteration}; resume with a lower schedule.learning_rate."
+                    f"{progress.iteration}; start again with a lower optimizer.learning_rate."
                 )
 
             # --- once in a while --------------------------------------------------------------------------
@@ -175,7 +187,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             loss, scores = None, None
             if losses and (is_last or progress.iteration % watch.log_every == 0):
                 loss = float(torch.stack(losses).mean())
-                log.write("train", progress.iteration, _figures(record, loss, optimizer, progress))
+                log.write("train", progress.iteration, _figures(record, loss, rate_share, progress))
                 losses = []
             if held_out and (is_last or progress.iteration % watch.validate_every == 0):
                 checked = validate(average.model, held_out, watch.rows, device=device)
@@ -201,13 +213,11 @@ def save_generator(path: Path, generator: NonBNResG, config: TrainConfig) -> Non
     os.replace(temporary, path)
 
 
-def _figures(
-    record: StepRecord, loss: float, optimizer: torch.optim.Optimizer, progress: Progress
-) -> dict[str, float]:
+def _figures(record: StepRecord, loss: float, rate_share: float, progress: Progress) -> dict[str, float]:
     return {
         "loss": loss,
         "gradient_norm": float(record.gradient_norm),
-        "learning_rate": float(optimizer.param_groups[0]["lr"]),
+        "rate_share": rate_share,
         "kimg": progress.images_seen / 1_000.0,
         "elapsed_s": progress.elapsed_s,
         "iterations_per_s": progress.iteration / max(progress.elapsed_s, 1e-9),
@@ -221,9 +231,7 @@ def _write_facts(run: Path, store: PhotoStore, device: torch.device) -> None:
         "acutance": acutance.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "device": torch.cuda.get_device_name(device)
-        if is_gpu
-        else (platform.processor() or platform.machine()),
+        "device": torch.cuda.get_device_name(device) if is_gpu else (platform.processor() or platform.machine()),
         "threads": torch.get_num_threads(),
         "photos": len(store.photos),
         "skipped": [f"{skip.name}: {skip.reason}" for skip in store.skipped],

@@ -31,9 +31,7 @@ class RunLog:
             iteration: Steps done.
             values: Figures by name; what is not finite becomes null, as JSON has no word for it.
         """
-        rounded = {
-            name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in values.items()
-        }
+        rounded = {name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in values.items()}
         self._stats.write(json.dumps({"kind": kind, "iteration": iteration, **rounded}) + "\n")
         self._stats.flush()
         for name, value in values.items():

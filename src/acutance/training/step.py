@@ -1,10 +1,11 @@
-"""One step of training as a function: models, optimiser and a batch in, a record of the losses out.
+"""One step of training as a function: models, optimisers and a batch in, a record of the losses out.
 
 It knows nothing of files, schedules or logs. The adversarial stage adds the discriminator's step beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,7 @@ class StepRecord:
 def content_step(
     fabric: Fabric,
     generator: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     pair: tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]],
     *,
     objective: ObjectiveConfig,
@@ -42,12 +43,14 @@ def content_step(
     """
     degraded, reference = pair
     loss = generator_loss(objective, generator(degraded), reference)
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss.total)
     limit = clip_norm if clip_norm > 0 else float("inf")
     norm = nn.utils.clip_grad_norm_(generator.parameters(), limit)
     is_finite = bool(torch.isfinite(norm))
     if is_finite:
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
     terms = {name: term.detach() for name, term in loss.terms.items()}
     return StepRecord(terms=terms, gradient_norm=norm.detach(), was_applied=is_finite)

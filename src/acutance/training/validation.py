@@ -30,9 +30,7 @@ def split_store(store: PhotoStore, watch: WatchConfig) -> tuple[PhotoStore, list
     """Take `held_out` photos, spread evenly, out of the store; return the rest and their centre crops."""
     count = min(watch.held_out, len(store.photos) - 1)
     chosen = (
-        {round((i + 0.5) * len(store.photos) / count) % len(store.photos) for i in range(count)}
-        if count
-        else set()
+        {round((i + 0.5) * len(store.photos) / count) % len(store.photos) for i in range(count)} if count else set()
     )
     rest = tuple(photo for index, photo in enumerate(store.photos) if index not in chosen)
     crops = [_centre(store.photo(index), watch.crop_px) for index in sorted(chosen)]
@@ -46,9 +44,7 @@ def _centre(picture: Pixels, side_px: int) -> Pixels:
 
 
 @torch.no_grad()
-def validate(
-    generator: NonBNResG, crops: list[Pixels], rows: tuple[str, ...], *, device: torch.device
-) -> Validation:
+def validate(generator: NonBNResG, crops: list[Pixels], rows: tuple[str, ...], *, device: torch.device) -> Validation:
     """Restore every crop under every row."""
     scores: dict[str, float] = {}
     strips: list[Pixels] = []

@@ -79,10 +79,6 @@ def check_file(row: ModelRow) -> None:
     try:
         content = row.path.read_bytes()
     except OSError as error:
-        raise CorruptWeights(
-            f"model {row.name}: {row.path} cannot be read; install acutance again."
-        ) from error
+        raise CorruptWeights(f"model {row.name}: {row.path} cannot be read; install acutance again.") from error
     if hashlib.sha256(content).hexdigest() != row.sha256:
-        raise CorruptWeights(
-            f"model {row.name}: {row.path} is not the file that was shipped; install acutance again."
-        )
+        raise CorruptWeights(f"model {row.name}: {row.path} is not the file that was shipped; install acutance again.")

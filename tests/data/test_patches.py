@@ -1,0 +1,125 @@
+"""Patches are windows of photos, turned and mirrored, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+import torch
+
+from acutance.data.patches import PatchSampler
+from acutance.data.photo_store import PhotoStore, StoredPhoto
+from acutance.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def store_of(*pictures):
+    """Lay pictures (`h w 3` uint8) behind one another, as a store does."""
+    photos, end = [], 0
+    for index, picture in enumerate(pictures):
+        photos.append(StoredPhoto(f"{index}.png", 0, picture.shape[0], picture.shape[1], end))
+        end = photos[-1].end
+    return PhotoStore(tuple(photos), np.concatenate([picture.ravel() for picture in pictures]))
+
+
+def numbered(height, width, photo):
+    """Make a picture whose every pixel says which it is: row, column, photo."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.dstack([rows, columns, np.full_like(rows, photo)]).astype(np.uint8)
+
+
+def draw(sampler, count, seed=0):
+    """Draw patches as levels, `n side side 3`."""
+    patches = sampler.draw(count, torch.Generator().manual_seed(seed))
+    assert patches.dtype == torch.float32
+    return np.rint(patches.permute(0, 2, 3, 1).numpy() * 255).astype(int)
+
+
+def symmetries(square):
+    """Yield the eight images of an `s s 3` square under turning and mirroring."""
+    for mirrored in (square, square[:, ::-1]):
+        for turns in range(4):
+            yield np.rot90(mirrored, turns)
+
+
+SIZES = [(40, 30), (23, 50), (17, 17)]
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Three photos of numbered pixels."""
+    return [numbered(*size, photo) for photo, size in enumerate(SIZES)]
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 16, 17])
+def test_every_patch_is_a_window_up_to_symmetry(three, side):
+    sampler = PatchSampler(store_of(*three), side_px=side, device=CPU)
+    for patch in draw(sampler, 60):
+        photo = patch[0, 0, 2]
+        top, left = patch[..., 0].min(), patch[..., 1].min()
+        window = three[photo][top : top + side, left : left + side]
+        assert any(np.array_equal(patch, image) for image in symmetries(window))
+
+
+def test_all_eight_symmetries_occur_equally_often(three):
+    sampler = PatchSampler(store_of(*three), side_px=5, device=CPU)
+    counts = np.zeros(8)
+    for patch in draw(sampler, 1600):
+        top, left = patch[..., 0].min(), patch[..., 1].min()
+        window = three[patch[0, 0, 2]][top : top + 5, left : left + 5]
+        counts += [np.array_equal(patch, image) for image in symmetries(window)]
+    assert counts.sum() == 1600
+    assert counts.min() > 200 - 4 * 14  # four standard deviations of 1600 draws of ⅛
+
+
+def test_every_position_of_every_photo_is_equally_likely(three):
+    """All numbered photos have the same gradients, so the choice by energy does not interfere."""
+    side = 16
+    sampler = PatchSampler(store_of(*three), side_px=side, device=CPU)
+    patches = draw(sampler, 4000)
+    photos = patches[:, 0, 0, 2]
+    positions = np.array([(height - side + 1) * (width - side + 1) for height, width in SIZES])
+    shares = np.bincount(photos, minlength=3) / 4000
+    np.testing.assert_allclose(shares, positions / positions.sum(), atol=0.03)
+    of_first = patches[photos == 0]
+    tops, lefts = of_first[..., 0].min(axis=(1, 2)), of_first[..., 1].min(axis=(1, 2))
+    assert (tops.min(), tops.max()) == (0, 40 - side)
+    assert (lefts.min(), lefts.max()) == (0, 30 - side)
+    assert np.bincount(tops).min() > 0.5 * len(tops) / (40 - side + 1)
+
+
+def test_texture_is_preferred_to_sky():
+    """Of two candidates the livelier is taken: 1 − (½)² of the patches, where half of the picture is flat."""
+    random = np.random.default_rng(0)
+    sky = np.full((200, 400, 3), 180, np.uint8)
+    sky[:, 200:] = random.integers(0, 256, (200, 200, 3))
+    sampler = PatchSampler(store_of(sky), side_px=8, device=CPU)
+    is_flat = np.array([patch.std() == 0 for patch in draw(sampler, 2000)])
+    assert is_flat.mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_seed_is_a_batch(three):
+    sampler = PatchSampler(store_of(*three), side_px=8, device=CPU)
+    np.testing.assert_array_equal(draw(sampler, 16, seed=4), draw(sampler, 16, seed=4))
+    again = PatchSampler(store_of(*three), side_px=8, device=CPU)
+    np.testing.assert_array_equal(draw(sampler, 16, seed=4), draw(again, 16, seed=4))
+    assert not np.array_equal(draw(sampler, 16, seed=4), draw(sampler, 16, seed=5))
+
+
+def test_values_are_the_levels_over_255(three):
+    patches = PatchSampler(store_of(*three), side_px=4, device=CPU).draw(8, torch.Generator().manual_seed(0))
+    levels = patches * 255
+    torch.testing.assert_close(levels, levels.round(), atol=1e-5, rtol=0)
+
+
+def test_photos_smaller_than_a_patch_are_left_out(three):
+    sampler = PatchSampler(store_of(*three), side_px=20, device=CPU)
+    assert set(draw(sampler, 200)[:, 0, 0, 2]) == {0, 1}
+
+
+def test_too_small_photos_are_refused(three):
+    with pytest.raises(InputError, match="none of the 3 photos is at least 31 px"):
+        PatchSampler(store_of(*three), side_px=31, device=CPU)

@@ -1,0 +1,195 @@
+"""Kernels against their definition, the NumPy oracle, SciPy, and loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+import torch
+
+from acutance.degradations import psf as psfs
+from acutance.imaging import kernels
+
+
+def gaussian(major, minor=None, angle=0.0, *, radius_px=16):
+    minor = major if minor is None else minor
+    psf = psfs.gaussian_psf(torch.tensor([major]), torch.tensor([minor]), torch.tensor([angle]), radius_px=radius_px)
+    return psf[0].numpy()
+
+
+def shakes(count, length_px, *, inertia=0.9, radius_px=16, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.full((count,), float(length_px))
+    return psfs.shake_psf(lengths, inertia=inertia, radius_px=radius_px, generator=generator).numpy()
+
+
+def grown(psf, radius_px):
+    """Lay a smaller odd psf in the middle of a larger one."""
+    missing = radius_px - psf.shape[0] // 2
+    return np.pad(psf, missing)
+
+
+# --- Gaussians --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.5, 1.0, 1.6, 2.5, 4.0])
+def test_gaussian_is_scipys(sigma):
+    point = np.zeros((33, 33))
+    point[16, 16] = 1
+    expected = ndimage.gaussian_filter(point, sigma, radius=16)
+    np.testing.assert_allclose(gaussian(sigma), expected, atol=3e-7)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 1.6, 4.0])
+def test_gaussian_is_the_oracles(sigma):
+    oracle = kernels.gaussian_psf(sigma)
+    np.testing.assert_allclose(gaussian(sigma, radius_px=oracle.shape[0] // 2), oracle, atol=1e-7)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 2, 2.5])
+@pytest.mark.parametrize(("major", "minor"), [(3.0, 1.0), (2.0, 0.7), (1.5, 1.5)])
+def test_anisotropic_gaussian_is_the_oracles(major, minor, angle):
+    oracle = kernels.anisotropic_gaussian_psf(major, minor, angle)
+    np.testing.assert_allclose(gaussian(major, minor, angle, radius_px=oracle.shape[0] // 2), oracle, atol=1e-6)
+
+
+def test_anisotropic_gaussian_is_the_density_of_its_covariance():
+    """By another road than turning the axes: exp(−½ vᵀ Σ⁻¹ v) with Σ = R diag(σ²) Rᵀ, in a loop."""
+    major, minor, angle, radius = 3.0, 1.2, 0.6, 10
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])  # of (x, y)
+    inverse = np.linalg.inv(turn @ np.diag([major**2, minor**2]) @ turn.T)
+    expected = np.zeros((2 * radius + 1, 2 * radius + 1))
+    for row in range(2 * radius + 1):
+        for column in range(2 * radius + 1):
+            v = np.array([column - radius, row - radius])
+            expected[row, column] = math.exp(-0.5 * v @ inverse @ v)
+    np.testing.assert_allclose(gaussian(major, minor, angle, radius_px=radius), expected / expected.sum(), atol=1e-7)
+
+
+def test_the_long_axis_points_right_then_down():
+    flat = gaussian(4.0, 1.0, 0.0)
+    assert flat[16, 22] > 100 * flat[22, 16]
+    diagonal = gaussian(4.0, 1.0, math.pi / 4)
+    assert diagonal[20, 20] > 100 * diagonal[20, 12]
+
+
+def test_every_image_of_a_batch_gets_its_own():
+    sigma = torch.tensor([0.5, 1.0, 3.0])
+    batch = psfs.gaussian_psf(sigma, sigma / 2, torch.tensor([0.0, 1.0, 2.0]), radius_px=8)
+    for index, angle in enumerate((0.0, 1.0, 2.0)):
+        alone = gaussian(float(sigma[index]), float(sigma[index] / 2), angle, radius_px=8)
+        np.testing.assert_array_equal(batch[index].numpy(), alone)
+
+
+# --- disks ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("radius", "tolerance"), [(1.0, 0.05), (2.0, 0.06), (3.3, 0.03), (4.0, 0.02), (8.0, 0.01)])
+def test_disk_is_near_the_exact_area(radius, tolerance):
+    """The edge that falls off over one pixel stands for the exact area: total difference, of a sum of 1."""
+    psf = psfs.disk_psf(torch.tensor([radius]), radius_px=10)[0].numpy()
+    assert np.abs(psf - grown(kernels.disk_psf(radius), 10)).sum() < tolerance
+    assert kernels.psf_sigma_px(psf) == pytest.approx(kernels.psf_sigma_px(kernels.disk_psf(radius)), rel=0.03)
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.3, 0.5])
+def test_disk_inside_one_pixel_does_nothing(radius):
+    psf = psfs.disk_psf(torch.tensor([radius]), radius_px=3)
+    assert torch.equal(psf, psfs.delta_psf(1, radius_px=3, device=torch.device("cpu")))
+
+
+# --- camera shake -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inertia", [0.0, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("length", [0.5, 3.0, 8.0, 15.0])
+def test_shake_is_as_long_as_asked(length, inertia):
+    for psf in shakes(20, length, inertia=inertia):
+        rows, columns = np.nonzero(psf)
+        extent = max(np.ptp(rows), np.ptp(columns))
+        assert length - 1 <= extent <= length + 2  # a point between pixels touches one more on each side
+
+
+@pytest.mark.parametrize("length", [0.5, 3.0, 15.0])
+def test_shake_does_not_move_the_picture(length):
+    for psf in shakes(20, length):
+        np.testing.assert_allclose(ndimage.center_of_mass(psf), 16, atol=2e-4)
+
+
+def test_a_path_longer_than_the_kernel_stays_inside():
+    psf = shakes(50, 128.0, inertia=0.95, radius_px=5)
+    np.testing.assert_allclose(psf.sum(axis=(1, 2)), 1, atol=1e-5)
+    assert psf.min() >= 0
+
+
+def test_inertia_straightens_the_path():
+    """The straighter a path of the same extent, the fewer pixels it visits."""
+    wild = (shakes(40, 12.0, inertia=0.0) > 0).sum(axis=(1, 2)).mean()
+    calm = (shakes(40, 12.0, inertia=0.97) > 0).sum(axis=(1, 2)).mean()
+    assert calm < 0.8 * wild
+
+
+def test_walk_is_the_sum_of_decaying_velocities():
+    random = np.random.default_rng(0)
+    accelerations = random.normal(size=psfs.PATH_POINTS)
+    velocity = position = 0.0
+    expected = []
+    for acceleration in accelerations:
+        velocity = 0.7 * velocity + acceleration
+        position += velocity
+        expected.append(position)
+    walked = psfs._walk_matrix(0.7).double().numpy() @ accelerations
+    np.testing.assert_allclose(walked, expected, atol=1e-4)
+
+
+def test_splat_is_bilinear():
+    random = np.random.default_rng(1)
+    path = random.uniform(-3.9, 3.9, (2, 2, 30))
+    drawn = psfs._splat(torch.from_numpy(path), 5).numpy()
+    for image in range(2):
+        expected = np.zeros((11, 11))
+        for y, x in path[image].T + 5:
+            row, column = math.floor(y), math.floor(x)
+            for down in (0, 1):
+                for across in (0, 1):
+                    weight = (1 - abs(y - row - down)) * (1 - abs(x - column - across))
+                    expected[row + down, column + across] += weight
+        np.testing.assert_allclose(drawn[image], expected / 30, atol=1e-6)
+
+
+def test_shake_is_seeded():
+    np.testing.assert_array_equal(shakes(4, 9.0, seed=5), shakes(4, 9.0, seed=5))
+    assert not np.array_equal(shakes(4, 9.0, seed=5), shakes(4, 9.0, seed=6))
+
+
+# --- all --------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sigma=st.floats(0.05, 8), ratio=st.floats(1, 8), angle=st.floats(0, 4), disk=st.floats(0, 12), path=st.floats(0, 60)
+)
+def test_psfs_sum_to_one_and_are_not_negative(sigma, ratio, angle, disk, path):
+    generator = torch.Generator().manual_seed(0)
+    for psf in (
+        gaussian(sigma, sigma / ratio, angle, radius_px=9),
+        psfs.disk_psf(torch.tensor([disk]), radius_px=9).numpy(),
+        psfs.shake_psf(torch.tensor([path]), inertia=0.8, radius_px=9, generator=generator).numpy(),
+    ):
+        assert np.isfinite(psf).all()
+        assert psf.min() >= 0
+        assert psf.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_angles_cover_half_a_turn():
+    angles = psfs.uniform_angle(2000, torch.Generator().manual_seed(0))
+    assert angles.min() >= 0
+    assert angles.max() < math.pi
+    assert angles.mean() == pytest.approx(math.pi / 2, abs=0.08)

@@ -1,0 +1,190 @@
+"""Measuring: the right photos, degraded as they should be, the right figures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acutance.data.protocol import degrade, find_row
+from acutance.errors import ConfigError, InputError, UnknownModel
+from acutance.evaluation.baselines import BASELINES
+from acutance.evaluation.evaluate import evaluate, open_test_set, score
+from acutance.evaluation.restorers import BlindRestorer, open_models
+from acutance.inference.sharpener import Sharpener
+from acutance.metrics.gmsd import gmsd
+from acutance.metrics.psnr import psnr
+from acutance.metrics.sharpness import gradient_energy_ratio
+from acutance.metrics.ssim import ms_ssim, ssim
+
+INPUT = BASELINES[:1]
+BLUR, NOISE, NONE = (find_row(name) for name in ("gauss-1.0", "gauss-1.6-n2", "none"))
+
+
+def save_photos(folder, count, *, size=(24, 20)):
+    folder.mkdir()
+    photos = []
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+        photos.append(pixels)
+    return photos
+
+
+def test_figures_are_those_of_the_metrics(tmp_path):
+    photos = save_photos(tmp_path / "set", 2)
+    evaluation = evaluate([open_test_set(tmp_path / "set")], [BLUR, NOISE], INPUT)
+    assert [(one.row, one.photo, one.index) for one in evaluation.measurements] == [
+        ("gauss-1.0", "00.png", 0),
+        ("gauss-1.0", "01.png", 1),
+        ("gauss-1.6-n2", "00.png", 0),
+        ("gauss-1.6-n2", "01.png", 1),
+    ]
+    for one in evaluation.measurements:
+        reference = photos[one.index]
+        degraded = degrade(reference, find_row(one.row), index=one.index)
+        assert one.scores.psnr_db == psnr(degraded, reference)
+        assert one.scores.ssim == ssim(degraded, reference)
+        assert one.scores.gmsd == gmsd(degraded, reference)
+        assert one.scores.gradient_energy == gradient_energy_ratio(degraded, reference)
+        assert one.scores.ms_ssim is None
+        assert (one.test_set, one.restorer) == ("set", "input")
+        assert one.seconds >= 0
+
+
+def test_means_are_over_the_photos_of_each_cell(tmp_path):
+    save_photos(tmp_path / "a", 3)
+    save_photos(tmp_path / "b", 1)
+    evaluation = evaluate([open_test_set(tmp_path / name) for name in "ab"], [BLUR, NOISE], BASELINES[:2])
+    means = evaluation.means
+    assert [(mean.test_set, mean.row, mean.restorer, mean.count) for mean in means] == [
+        (name, row, restorer, count)
+        for name, count in (("a", 3), ("b", 1))
+        for row in ("gauss-1.0", "gauss-1.6-n2")
+        for restorer in ("input", "unsharp")
+    ]
+    values = [one.scores for one in evaluation.measurements if (one.test_set, one.row) == ("a", "gauss-1.0")]
+    assert means[0].scores.psnr_db == pytest.approx(np.mean([one.psnr_db for one in values[::2]]))
+    assert means[1].scores.ssim == pytest.approx(np.mean([one.ssim for one in values[1::2]]))
+
+
+def test_ms_ssim_is_measured_where_photos_are_large_enough():
+    rng = np.random.default_rng(0)
+    restored, reference = rng.integers(0, 256, (2, 176, 180, 3), dtype=np.uint8)
+    assert score(restored, reference).ms_ssim == ms_ssim(restored, reference)
+    assert score(restored[1:], reference[1:]).ms_ssim is None
+
+
+def test_a_restorer_sees_the_degraded_photo_and_cannot_change_it_for_the_next(tmp_path):
+    (reference,) = save_photos(tmp_path / "set", 1)
+    seen = []
+
+    def spoil(degraded):
+        seen.append(degraded.copy())
+        with pytest.raises(ValueError, match="read-only"):
+            degraded[:] = 0
+        return degraded
+
+    fakes = [BlindRestorer("one", spoil), BlindRestorer("two", spoil)]
+    first, second = evaluate([open_test_set(tmp_path / "set")], [BLUR], fakes).measurements
+    np.testing.assert_array_equal(seen[0], degrade(reference, BLUR, index=0))
+    assert first.scores == second.scores
+
+
+def test_row_none_measures_the_damage_to_a_sharp_photo(tmp_path):
+    save_photos(tmp_path / "set", 1)
+    brighter = BlindRestorer("brighter", lambda degraded: np.where(degraded < 255, degraded + 1, 255).astype(np.uint8))
+    evaluation = evaluate([open_test_set(tmp_path / "set")], [NONE], [*BASELINES, brighter])
+    assert [one.restorer for one in evaluation.measurements] == ["input", "brighter"]
+    untouched, spoiled = evaluation.measurements
+    assert untouched.scores.psnr_db == math.inf
+    assert spoiled.scores.psnr_db == pytest.approx(48.1, abs=0.1)
+
+
+def test_a_part_of_the_set_is_degraded_as_in_the_whole(tmp_path):
+    save_photos(tmp_path / "set", 7)
+    whole = evaluate([open_test_set(tmp_path / "set")], [NOISE], INPUT).measurements
+    third = open_test_set(tmp_path / "set", every=3)
+    assert [photo.index for photo in third.photos] == [0, 3, 6]
+    part = evaluate([third], [NOISE], INPUT).measurements
+    assert [one.scores for one in part] == [whole[index].scores for index in (0, 3, 6)]
+    assert [photo.index for photo in open_test_set(tmp_path / "set", every=3, limit=2).photos] == [0, 3]
+
+
+def test_grey_photos_count_as_rgb(tmp_path):
+    (tmp_path / "set").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 20), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "set" / "grey.png")
+    (one,) = evaluate([open_test_set(tmp_path / "set")], [BLUR], INPUT).measurements
+    rgb = np.repeat(pixels[:, :, None], 3, axis=2)
+    assert one.scores == score(degrade(rgb, BLUR, index=0), rgb)
+
+
+def test_progress_grows_to_one(tmp_path):
+    save_photos(tmp_path / "set", 3)
+    shares = []
+    evaluate([open_test_set(tmp_path / "set")], [BLUR, NONE], INPUT, progress=shares.append)
+    assert shares == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+
+
+def test_what_makes_a_figure_meaningless_is_refused(tmp_path):
+    save_photos(tmp_path / "set", 1)
+    test_set = open_test_set(tmp_path / "set")
+    with pytest.raises(ConfigError, match=r"rows named gauss-1\.0 are given twice"):
+        evaluate([test_set], [BLUR, BLUR], INPUT)
+    with pytest.raises(ConfigError, match="test sets named set"):
+        evaluate([test_set, test_set], [BLUR], INPUT)
+    with pytest.raises(ConfigError, match="restorers named input"):
+        evaluate([test_set], [BLUR], [*INPUT, *INPUT])
+    with pytest.raises(ConfigError, match=r"half made 10×12 px of 20×24 px"):
+        evaluate([test_set], [BLUR], [BlindRestorer("half", lambda degraded: degraded[::2, ::2])])
+
+
+def test_missing_kernels_are_said_before_anything_is_measured(tmp_path):
+    save_photos(tmp_path / "set", 1)
+    shares = []
+    with pytest.raises(InputError, match="camera-shake"):
+        evaluate([open_test_set(tmp_path / "set")], [BLUR, find_row("camera-shake")], INPUT, progress=shares.append)
+    assert not shares
+
+
+def test_photos_that_cannot_be_measured_end_it_by_name(tmp_path):
+    save_photos(tmp_path / "small", 1, size=(10, 20))
+    with pytest.raises(InputError, match=r"00.png has 20×10 px"):
+        evaluate([open_test_set(tmp_path / "small")], [BLUR], INPUT)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"x\.png"):
+        evaluate([open_test_set(tmp_path / "broken")], [BLUR], INPUT)
+
+
+def test_folders_without_photos_and_odd_choices_are_refused(tmp_path):
+    with pytest.raises(InputError, match="missing"):
+        open_test_set(tmp_path / "missing")
+    with pytest.raises(InputError, match="no pictures"):
+        open_test_set(tmp_path)
+    for choice in ({"every": 0}, {"limit": 0}):
+        with pytest.raises(ConfigError, match="at least 1"):
+            open_test_set(tmp_path, **choice)
+
+
+def test_no_models_need_no_engine():
+    with open_models([]) as models:
+        assert models == ()
+
+
+def test_a_model_is_measured_as_sharpener_runs_it(tmp_path):
+    (reference,) = save_photos(tmp_path / "set", 1)
+    with open_models(["fast"], threads=1) as models:
+        (one,) = evaluate([open_test_set(tmp_path / "set")], [BLUR], models).measurements
+    assert one.restorer == "fast"
+    with Sharpener("fast", threads=1) as sharpener:
+        restored = sharpener.sharpen_pixels(degrade(reference, BLUR, index=0))
+    assert one.scores == score(restored, reference)
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(UnknownModel, match="no-such-model"), open_models(["no-such-model"]):
+        pass

@@ -1,0 +1,95 @@
+"""The forms of a report say the same figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from acutance import __version__
+from acutance.evaluation.evaluate import Evaluation, Measurement, Scores
+from acutance.evaluation.report import tables, to_csv, to_json, to_markdown, to_rich
+
+
+def measurement(row, restorer, psnr_db, *, photo="a.png", ms_ssim=0.95):
+    return Measurement(
+        test_set="set5",
+        photo=photo,
+        index=0,
+        row=row,
+        restorer=restorer,
+        scores=Scores(psnr_db=psnr_db, ssim=0.8434, ms_ssim=ms_ssim, gmsd=0.1, gradient_energy=1.25),
+        seconds=0.5,
+    )
+
+
+EVALUATION = Evaluation(
+    (
+        measurement("gauss-1.0", "input", 28.0),
+        measurement("gauss-1.0", "unsharp", 30.0),
+        measurement("gauss-1.0", "input", 29.0, photo="b,c.png", ms_ssim=None),
+        measurement("gauss-1.0", "unsharp", 31.5, photo="b,c.png"),
+        measurement("none", "input", math.inf),
+        measurement("none", "input", math.inf, photo="b,c.png"),
+    )
+)
+
+
+def test_tables_have_a_line_per_row_and_a_column_per_restorer():
+    right, sharp = tables(EVALUATION)
+    assert right.title == "set5, 2 photos: PSNR (dB) / SSIM"
+    assert right.header == ("row", "input", "unsharp")
+    assert right.lines == (("gauss-1.0", "28.50 / .843", "30.75 / .843"), ("none", "∞ / .843", "–"))
+    assert sharp.lines[0] == ("gauss-1.0", "– / .100 / 1.25", ".950 / .100 / 1.25")
+
+
+def test_markdown_says_what_made_it():
+    text = to_markdown(EVALUATION, command="acutance evaluate --test 'my set'")
+    assert "| gauss-1.0 | 28.50 / .843 | 30.75 / .843 |\n| none | ∞ / .843 | – |\n" in text
+    assert text.endswith(f"Made by acutance {__version__}: `acutance evaluate --test 'my set'`\n")
+
+
+def test_csv_has_every_measurement_in_full():
+    lines = list(csv.DictReader(io.StringIO(to_csv(EVALUATION))))
+    assert len(lines) == 6
+    assert list(lines[0]) == [
+        *("test_set", "photo", "index", "row", "restorer"),
+        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "seconds"),
+    ]
+    assert lines[2]["photo"] == "b,c.png"
+    assert lines[2]["ms_ssim"] == ""
+    assert float(lines[3]["psnr_db"]) == 31.5
+    assert float(lines[4]["psnr_db"]) == math.inf
+    assert to_csv(Evaluation(())) == ""
+
+
+def test_json_is_strict_and_has_means_and_measurements():
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    document = json.loads(to_json(EVALUATION, command="it"), parse_constant=refuse)
+    assert (document["format"], document["acutance"], document["command"]) == (1, __version__, "it")
+    assert len(document["measurements"]) == 6
+    mean = document["means"][0]
+    assert (mean["test_set"], mean["row"], mean["restorer"], mean["count"]) == (
+        "set5",
+        "gauss-1.0",
+        "input",
+        2,
+    )
+    assert mean["psnr_db"] == pytest.approx(28.5)
+    assert mean["ms_ssim"] is None
+    assert float(document["means"][2]["psnr_db"]) == math.inf
+
+
+def test_terminal_tables_show_the_same_cells():
+    console = Console(file=io.StringIO(), width=120)
+    for table in to_rich(EVALUATION):
+        console.print(table)
+    shown = console.file.getvalue()
+    assert "set5, 2 photos: PSNR (dB) / SSIM" in shown
+    assert "30.75 / .843" in shown

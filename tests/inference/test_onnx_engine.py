@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from acutance.cli.options import EngineChoice
+from acutance.errors import ConfigError, CorruptWeights, EngineError, UnknownModel
+from acutance.inference.engine import EngineName, open_engine
+from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.zoo.catalogue import find_model
+
+
+def test_the_command_line_offers_the_engines_there_are() -> None:
+    assert {choice.value for choice in EngineChoice} == set(get_args(EngineName))
+
+
+def test_spec_comes_from_the_file() -> None:
+    engine = open_engine(find_model("fast"), threads=1)
+    assert engine.spec.name == "fast"
+    assert (engine.spec.scale, engine.spec.size_multiple, engine.spec.halo_px) == (1, 2, 26)
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.run(np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_a_wrong_batch_is_an_engine_error() -> None:
+    engine = open_engine(find_model("fast"))
+    with pytest.raises(EngineError):
+        engine.run(np.zeros((1, 4, 8, 8), np.float32))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModel, match=r"none\.onnx"):
+        open_engine(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x08" * 50])
+def test_damaged_files(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(CorruptWeights):
+        open_engine(path)
+
+
+def test_truncated_file(tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(find_model("fast").read_bytes()[:100_000])
+    with pytest.raises(CorruptWeights):
+        open_engine(path)
+
+
+def test_settings_out_of_range() -> None:
+    with pytest.raises(ConfigError, match="unknown"):
+        open_engine(find_model("fast"), engine="cuda")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="threads = 0"):
+        open_engine(find_model("fast"), threads=0)
+
+
+def test_batches_of_several() -> None:
+    engine = OnnxRuntimeEngine.open(find_model("fast"))
+    batch = np.random.default_rng(0).random((3, 3, 16, 24), dtype=np.float32)
+    together = engine.run(batch)
+    assert together.shape == batch.shape
+    np.testing.assert_allclose(together[1:2], engine.run(batch[1:2]), atol=1e-6)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import acutance
+from acutance.errors import ConfigError, InputError, OutputError, UnknownModel
+from acutance.inference.fake import FakeEngine
+from acutance.inference.sharpener import Sharpener
+from acutance.media import Photo
+
+Pixels = np.ndarray
+
+
+@pytest.fixture
+def inverter() -> Sharpener:
+    return Sharpener(engine=FakeEngine(lambda batch: 1.0 - batch))
+
+
+def picture(shape: tuple[int, ...], seed: int = 0) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 3), (9, 7, 4)])
+def test_arrays_come_back_as_they_went(inverter: Sharpener, shape: tuple[int, ...]) -> None:
+    image = picture(shape)
+    if len(shape) == 3 and shape[2] == 4:
+        image[..., 3] = 200
+    result = inverter(image)
+    assert (result.shape, result.dtype) == (image.shape, image.dtype)
+    np.testing.assert_array_equal(result, 255 - image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float16, np.float32, np.float64])
+def test_array_types(inverter: Sharpener, dtype: type) -> None:
+    white = 65535 if dtype is np.uint16 else 1
+    image = (np.linspace(0, 1, 60).reshape(4, 5, 3) * white).astype(dtype)
+    result = inverter(image)
+    assert result.dtype == image.dtype
+    np.testing.assert_allclose(result.astype(float), white - image.astype(float), atol=white * 1e-3)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((3, 9, 9), np.uint8), np.zeros((9, 9, 2), np.uint8), np.zeros((9, 9), bool), np.zeros((0, 4, 3))]
+)
+def test_arrays_that_are_no_pictures(inverter: Sharpener, image: Pixels) -> None:
+    with pytest.raises(InputError, match="array of shape"):
+        inverter(image)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+def test_pil_images(inverter: Sharpener, mode: str) -> None:
+    image = Image.fromarray(picture((9, 7, 3))).convert(mode)
+    result = inverter(image)
+    assert (result.mode, result.size) == (mode, image.size)
+    first = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(np.asarray(result.convert("RGB")), 255 - first)
+
+
+def test_bytes(inverter: Sharpener) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture((9, 7, 3))).save(buffer, "PNG")
+    result = Image.open(io.BytesIO(inverter(buffer.getvalue())))
+    assert result.format == "PNG"
+    np.testing.assert_array_equal(np.asarray(result), 255 - picture((9, 7, 3)))
+
+
+def test_paths(inverter: Sharpener, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(picture((9, 7, 3))).save(path)
+    assert inverter(path) == tmp_path / "a.sharp.png"
+    assert inverter(str(path), output=tmp_path / "b.png") == tmp_path / "b.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), 255 - picture((9, 7, 3)))
+    with pytest.raises(OutputError, match="exists"):
+        inverter(path)
+    inverter(path, overwrite=True)
+    with pytest.raises(ConfigError, match="path"):
+        inverter(picture((4, 4, 3)), output="x.png")  # type: ignore[call-overload]
+
+
+def test_grey_stays_grey_through_the_shipped_model() -> None:
+    with Sharpener(threads=1) as sharpener:
+        assert sharpener(picture((20, 31))).shape == (20, 31)
+
+
+def test_strength_zero_changes_nothing_not_even_hidden_colours(inverter: Sharpener) -> None:
+    image = picture((9, 7, 4))
+    image[:3, :, 3] = 0
+    np.testing.assert_array_equal(inverter(image, strength=0.0), image)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 2.1, float("nan")])
+def test_strength_out_of_range(inverter: Sharpener, strength: float) -> None:
+    with pytest.raises(ConfigError, match="strength"):
+        inverter(picture((4, 4, 3)), strength=strength)
+
+
+def test_hidden_colour_does_not_bleed() -> None:
+    """A network that averages widely must not see the garbage under transparent pixels."""
+
+    def row_mean(batch: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(batch.mean(axis=3, keepdims=True), batch.shape).astype(np.float32)
+
+    pixels = np.full((16, 16, 3), 90, np.uint8)
+    alpha = np.full((16, 16), 255, np.uint8)
+    pixels[:, 8:] = (255, 0, 255)
+    alpha[:, 8:] = 0
+    photo = Sharpener(engine=FakeEngine(row_mean)).sharpen_photo(Photo(pixels=pixels, alpha=alpha))
+    np.testing.assert_array_equal(photo.pixels[:, :8], 90)
+
+
+def test_opaque_alpha_is_kept_without_a_run(inverter: Sharpener) -> None:
+    photo = Photo(pixels=picture((5, 5, 3)), alpha=np.full((5, 5), 255, np.uint8))
+    result = inverter.sharpen_photo(photo)
+    assert result.alpha is not None
+    assert (result.alpha == 255).all()
+
+
+def test_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(UnknownModel, match="did you mean 'fast'"):
+        Sharpener("fsat")
+
+
+def test_tile_too_small() -> None:
+    with pytest.raises(ConfigError, match="tile = 8"):
+        Sharpener(tile_px=8)
+
+
+def test_one_call_form() -> None:
+    image = picture((12, 10, 3))
+    np.testing.assert_array_equal(acutance.sharpen(image, strength=0.0), image)
+    assert acutance.sharpen(image).shape == image.shape
+
+
+def test_threads_get_the_results_of_their_own_pictures() -> None:
+    sharpener = Sharpener(threads=1)
+    images = [picture((40 + 2 * i, 50, 3), seed=i) for i in range(6)]
+    expected = [sharpener(image) for image in images]
+    results: dict[int, Pixels] = {}
+
+    def work(index: int) -> None:
+        results[index] = sharpener(images[index])
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index in range(6):
+        np.testing.assert_array_equal(results[index], expected[index])

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acutance.errors import UnsupportedImage
+from acutance.media import Photo, encode_photo, lost_in, read_photo
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_chunks(png: bytes, *chunks: bytes) -> bytes:
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def by_hand(header: tuple[int, int, int, int], rows: bytes, *chunks: bytes) -> bytes:
+    """A PNG of width, height, depth and colour type, with rows that begin with their filter (0)."""
+    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0))
+    return SIGNATURE + ihdr + b"".join(chunks) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+TEXTS = (
+    chunk(b"tEXt", b"Title\0caf\xe9"),
+    chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"long " * 50)),
+    chunk(b"iTXt", b"Author\0\0\0de\0Urheber\0" + "Jürgen".encode()),
+)
+
+
+def test_texts_are_carried_byte_for_byte(save, pixels):
+    photo = read_photo(with_chunks(save(pixels, "PNG"), *TEXTS))
+
+    result = encode_photo(photo, format="PNG")
+
+    assert all(text in result for text in TEXTS)
+    assert Image.open(io.BytesIO(result)).text == {"Title": "café", "Comment": "long " * 50, "Author": "Jürgen"}
+    assert lost_in(photo, "PNG") == ()
+    assert lost_in(photo, "JPEG") == ("PNG texts (Title, Comment, Author)",)
+
+
+def test_gamma_is_carried_and_its_loss_is_said_unless_it_is_that_of_srgb(save, pixels):
+    linear, usual = chunk(b"gAMA", struct.pack(">I", 100_000)), chunk(b"gAMA", struct.pack(">I", 45_455))
+    srgb = chunk(b"sRGB", b"\0")
+    photo = read_photo(with_chunks(save(pixels, "PNG"), linear))
+    assert linear in encode_photo(photo, format="PNG")
+    assert lost_in(photo, "WEBP") == ("PNG colour chunks (gAMA)",)
+    assert lost_in(read_photo(with_chunks(save(pixels, "PNG"), usual, srgb)), "WEBP") == ()
+
+
+def test_unknown_chunks_are_carried_if_they_are_safe_to_copy(save, pixels):
+    safe, unsafe = chunk(b"vpAg", b"12345"), chunk(b"sPLT", b"name\0")
+    photo = read_photo(with_chunks(save(pixels, "PNG"), safe, unsafe))
+    result = encode_photo(photo, format="PNG")
+    assert safe in result
+    assert unsafe not in result
+    assert lost_in(photo, "TIFF") == ("PNG chunks (vpAg)",)
+
+
+def test_content_credentials_are_left_out_and_said(save, pixels):
+    photo = read_photo(with_chunks(save(pixels, "PNG"), chunk(b"caBX", b"signed")))
+    assert "C2PA" in lost_in(photo, "PNG")[0]
+
+
+def test_compressed_xmp_is_read(save, pixels):
+    packed = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<x/>"))
+    photo = read_photo(with_chunks(save(pixels, "PNG"), packed))
+    assert photo.metadata.xmp == b"<x/>"
+    assert read_photo(encode_photo(photo, format="PNG")).metadata.xmp == b"<x/>"
+
+
+def test_a_damaged_profile_is_left_out_and_said(save, pixels):
+    photo = read_photo(with_chunks(save(pixels, "PNG"), chunk(b"iCCP", b"name\0\0no zlib data")))
+    assert photo.metadata.icc_profile is None
+    assert lost_in(photo, "PNG") == ("a damaged colour profile",)
+
+
+def test_an_aspect_ratio_is_carried_without_being_a_resolution(save, pixels):
+    aspect = chunk(b"pHYs", struct.pack(">IIB", 2, 1, 0))
+    photo = read_photo(with_chunks(save(pixels, "PNG"), aspect))
+    assert photo.metadata.dpi is None
+    assert aspect in encode_photo(photo, format="PNG")
+
+
+def test_the_resolution_comes_back_exactly(save, pixels):
+    physical = chunk(b"pHYs", struct.pack(">IIB", 11811, 5906, 1))
+    photo = read_photo(with_chunks(save(pixels, "PNG"), physical))
+    assert photo.metadata.dpi == pytest.approx((300, 150), abs=0.02)
+    assert physical in encode_photo(photo, format="PNG")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_modes_are_kept_and_pixels_exact(save, pixels, alpha, mode):
+    image = Image.fromarray(np.dstack([pixels, alpha]), "RGBA").convert(mode)
+    photo = read_photo(save(image, "PNG"))
+
+    result = Image.open(io.BytesIO(encode_photo(photo, format="PNG")))
+
+    assert photo.pixels.shape[2] == (1 if "L" in mode else 3)
+    assert (photo.alpha is not None) == ("A" in mode)
+    assert result.mode == mode
+    np.testing.assert_array_equal(np.asarray(result), np.asarray(image))
+
+
+def test_one_bit_becomes_grey(save):
+    dots = np.random.default_rng(2).integers(0, 2, (9, 11)).astype(bool)
+    photo = read_photo(save(Image.fromarray(dots), "PNG"))
+    np.testing.assert_array_equal(photo.pixels[:, :, 0], dots * np.uint8(255))
+
+
+@pytest.mark.parametrize("transparency", [None, 3, bytes([0, 100, 255, 7])])
+def test_palettes_become_colours_with_their_transparency(save, pixels, transparency):
+    image = Image.fromarray(pixels).quantize(16)
+    options = {} if transparency is None else {"transparency": transparency}
+    png = save(image, "PNG", **options)
+    wanted = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+    photo = read_photo(png)
+
+    np.testing.assert_array_equal(photo.pixels, wanted[:, :, :3])
+    if transparency is None:
+        assert photo.alpha is None
+    else:
+        np.testing.assert_array_equal(photo.alpha, wanted[:, :, 3])
+
+
+def test_a_transparent_colour_becomes_alpha(save, pixels):
+    key = tuple(int(value) for value in pixels[4, 5])
+    photo = read_photo(save(pixels, "PNG", transparency=key))
+    np.testing.assert_array_equal(photo.alpha == 0, (pixels == key).all(axis=-1))
+    np.testing.assert_array_equal(photo.pixels, pixels)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_a_transparent_grey_becomes_alpha_at_any_depth(depth):
+    levels = np.arange(8) % 2**depth
+    bits = "".join(f"{level:0{depth}b}" for level in levels)
+    row = b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    key = 1
+    png = by_hand((8, 1, depth, 0), row, chunk(b"tRNS", struct.pack(">H", key)))
+
+    photo = read_photo(png)
+
+    np.testing.assert_array_equal(photo.pixels[0, :, 0], levels * 255 // (2**depth - 1))
+    np.testing.assert_array_equal(photo.alpha[0] == 0, levels == key)
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_are_refused(colour_type, channels):
+    png = by_hand((2, 1, 16, colour_type), bytes(1 + 2 * 2 * channels))
+    with pytest.raises(UnsupportedImage, match="16 bits per channel"):
+        read_photo(png)
+
+
+def test_animations_are_refused(save, pixels):
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    with pytest.raises(UnsupportedImage, match="animation"):
+        read_photo(save(frames[0], "PNG", save_all=True, append_images=frames[1:]))
+
+
+def test_a_wrong_checksum_is_found_even_in_the_pixels(save, pixels):
+    png = bytearray(save(pixels, "PNG"))
+    end = png.index(b"IEND") - 8
+    png[end + 1] ^= 1  # the last chunk of pixels ends with its checksum
+    with pytest.raises(UnsupportedImage, match="checksum of IDAT"):
+        read_photo(bytes(png))
+
+
+def test_the_result_is_a_sound_file(photo, alpha):
+    png = encode_photo(Photo(pixels=photo.pixels, alpha=alpha, metadata=photo.metadata), format="PNG")
+    Image.open(io.BytesIO(png)).verify()

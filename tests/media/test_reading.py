@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from acutance.errors import AcutanceError, ImageTooLarge, InputError, UnsupportedImage
+from acutance.media import Metadata, Photo, encode_photo, read_photo
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+
+
+@pytest.fixture(
+    params=["JPEG", "progressive", "PNG", "palette", "WEBP", "lossless", "TIFF", "LZW", "BMP", "GIF", "PPM"]
+)
+def sound(request, save, photo, pixels) -> bytes:
+    """A sound file of each kind, with metadata where there is room for some."""
+    kind = request.param
+    image = Image.fromarray(pixels)
+    if kind in FORMATS:
+        return encode_photo(photo, format=kind)
+    if kind == "palette":
+        return save(image.quantize(7), "PNG", transparency=2)
+    if kind == "GIF":
+        return save(image.quantize(), "GIF")
+    options = {"progressive": {"progressive": True}, "lossless": {"lossless": True}, "LZW": {"compression": "tiff_lzw"}}
+    return save(
+        image, {"progressive": "JPEG", "lossless": "WEBP", "LZW": "TIFF"}.get(kind, kind), **options.get(kind, {})
+    )
+
+
+def test_a_file_and_its_content_give_the_same(tmp_path, sound):
+    path = tmp_path / "it"
+    path.write_bytes(sound)
+    from_file, from_bytes = read_photo(path), read_photo(sound)
+    np.testing.assert_array_equal(from_file.pixels, from_bytes.pixels)
+    assert from_file.metadata == from_bytes.metadata
+
+
+def test_a_cut_file_is_never_half_decoded(sound):
+    whole = read_photo(sound).pixels
+    for length in sorted({*range(1, 60), *np.linspace(60, len(sound) - 1, 60).astype(int)}):
+        try:
+            cut = read_photo(sound[:length])
+        except InputError:
+            continue
+        # Only padding or a GIF's end mark is missing.
+        np.testing.assert_array_equal(cut.pixels, whole)
+        assert len(sound) - length <= 4
+
+
+def test_damage_gives_an_error_of_ours_or_a_picture(sound, capfd):
+    rng = np.random.default_rng(len(sound))
+    for attempt in range(150):
+        damaged = bytearray(sound)
+        # Headers are hit as often as pixels.
+        start = int(rng.integers(len(damaged) if attempt % 2 else min(200, len(damaged))))
+        if attempt % 3:
+            damaged[start] ^= 1 << int(rng.integers(8))
+        else:
+            damaged[start : start + 12] = bytes(len(damaged[start : start + 12]))
+        try:
+            photo = read_photo(bytes(damaged), max_pixels=10**6)
+        except AcutanceError:
+            continue
+        assert photo.size.pixels <= 10**6
+    assert capfd.readouterr().out == ""  # libtiff itself writes to stderr
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_truncation_is_found_whatever_the_process_has_set(photo, format_):
+    data = encode_photo(photo, format=format_)
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        with pytest.raises(UnsupportedImage, match="cut off or damaged"):
+            read_photo(data[: len(data) * 3 // 4])
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def test_damaged_exif_of_a_sound_picture_is_carried_silently(pixels, make_exif):
+    exif = make_exif()[:-40]
+    for format_ in ("JPEG", "PNG", "WEBP"):
+        data = encode_photo(Photo(pixels=pixels, metadata=Metadata(exif=exif)), format=format_)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert read_photo(data).metadata.exif == exif
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"hello", "not an image"),
+        (bytes(1000), "not an image"),
+        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
+        (b"\0\0\0\x18ftypavif", "an AVIF picture"),
+        (b"\0\0\0\x18ftypisom", "a video"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"8BPS\0\1", "a Photoshop document"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "not an image"),
+    ],
+)
+def test_other_content_is_named(tmp_path, content, words):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedImage, match=words) as error:
+        read_photo(path)
+    assert str(error.value).startswith(str(path))
+    assert str(error.value).count(".") - str(path).count(".") == 1  # one sentence
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_photo(tmp_path / "none.jpg")
+    with pytest.raises(InputError, match="is a folder"):
+        read_photo(tmp_path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_photo(tmp_path / ("x" * 300))
+    with pytest.raises(InputError, match="not the name of a file"):
+        read_photo(Path("a\0b"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not a file"):
+        read_photo(tmp_path / "pipe")
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that says it is large, with hardly any content."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded():
+    with pytest.raises(ImageTooLarge, match=r"100000×100000 px = 10000\.0 megapixels, the limit is 250;"):
+        read_photo(bomb(100_000, 100_000))
+
+
+def test_the_limit_is_the_callers(save, pixels):
+    for format_ in (*FORMATS, "BMP", "GIF", "PPM"):
+        data = save(Image.fromarray(pixels), format_)
+        assert read_photo(data, max_pixels=20 * 31).size == (20, 31)
+        with pytest.raises(ImageTooLarge, match="31×20"):
+            read_photo(data, max_pixels=20 * 31 - 1)
+
+
+def test_pillows_own_limit_is_neither_asked_nor_changed(save):
+    before = Image.MAX_IMAGE_PIXELS
+    data = {format_: save(np.zeros((1100, 1200, 3), np.uint8), format_) for format_ in FORMATS}
+    try:
+        Image.MAX_IMAGE_PIXELS = 1_000_000  # Pillow would warn
+        for content in data.values():
+            assert read_photo(content).size == (1100, 1200)
+        Image.MAX_IMAGE_PIXELS = 600_000  # Pillow would refuse
+        for format_ in ("JPEG", "PNG"):
+            assert read_photo(data[format_]).size == (1100, 1200)
+        with pytest.raises(ImageTooLarge, match="MAX_IMAGE_PIXELS"):
+            read_photo(data["TIFF"])  # its plugin asks by itself
+        assert Image.MAX_IMAGE_PIXELS == 600_000
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def test_an_empty_size_is_damage():
+    with pytest.raises(UnsupportedImage, match="0×5"):
+        read_photo(bomb(0, 5))
+
+
+def test_an_animated_gif_is_refused(save, pixels):
+    frames = [Image.fromarray(pixels).quantize(), Image.fromarray(255 - pixels).quantize()]
+    with pytest.raises(UnsupportedImage, match="animation"):
+        read_photo(save(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+
+def test_simple_formats_give_what_they_hold(save, pixels):
+    bmp = read_photo(save(pixels, "BMP", dpi=(300, 300)))
+    np.testing.assert_array_equal(bmp.pixels, pixels)
+    assert bmp.metadata.dpi == pytest.approx((300, 300), abs=0.02)
+    gif = read_photo(save(Image.fromarray(pixels[:, :, 0]), "GIF", comment=b"hello", transparency=40))
+    assert gif.metadata.comments == (b"hello",)
+    np.testing.assert_array_equal(gif.alpha == 0, pixels[:, :, 0] == 40)
+
+
+@pytest.mark.parametrize("kind", [b"P2", b"P3", b"P5", b"P6"])
+def test_a_ppm_of_more_than_256_levels_is_refused(kind):
+    with pytest.raises(UnsupportedImage, match="16 bits"):
+        read_photo(kind + b"\n2 1\n65535\n" + b"1 2 3 4 5 6 " * 3)
+
+
+def test_a_ppm_of_fewer_levels_is_spread():
+    photo = read_photo(b"P5 2 1 15\n\x00\x0f")
+    assert photo.pixels.ravel().tolist() == [0, 255]
+
+
+def test_threads_reading_at_once_leave_the_warning_filters_as_they_were(photo, make_exif):
+    exif = make_exif()
+    broken = exif[: exif.index(b"Maker of cameras") + 3]  # Pillow warns of this one
+    jpeg = encode_photo(Photo(pixels=photo.pixels, metadata=Metadata(exif=broken)), format="JPEG")
+    before = list(warnings.filters)
+    failures: list[Exception] = []
+
+    def read_many() -> None:
+        try:
+            for _ in range(30):
+                read_photo(jpeg)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+            failures.append(error)
+
+    threads = [threading.Thread(target=read_many) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert warnings.filters == before

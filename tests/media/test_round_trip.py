@@ -1,0 +1,129 @@
+"""Every kind of metadata from every format to every format: it comes back, or its loss is announced."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+
+KINDS = {
+    "xmp": b"<x:xmpmeta/>",
+    "photoshop": b"8BIM\x04\x04\0\0\0\0\0\3\x1c\2\x78\0",
+    "dpi": (300.0, 240.0),
+    "comments": (b"taken at dawn",),
+    "jpeg_segments": ((0xE7, b"drone's data"),),
+    "png_chunks": ((b"tEXt", b"Title\0Dawn"),),
+    "icc_profile": b"\0" * 16 + b"RGB " + bytes(200),
+}
+
+LOSSES = {
+    "photoshop": "Photoshop's resources",
+    "dpi": "the resolution",
+    "comments": "comments",
+    "jpeg_segments": "application data",
+    "png_chunks": "PNG texts (Title)",
+}
+
+
+def same(kind: str, before: object, after: object) -> bool:
+    if kind == "dpi":
+        return after is not None and np.allclose(after, before, atol=0.02)
+    return after == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("target", FORMATS)
+def test_each_kind_is_carried_or_its_loss_is_said(pixels, kind, target):
+    photo = Photo(pixels=pixels, metadata=replace(Metadata(), **{kind: KINDS[kind]}))
+
+    after = getattr(read_photo(encode_photo(photo, format=target)).metadata, kind)
+
+    losses = lost_in(photo, target)
+    if same(kind, KINDS[kind], after):
+        assert losses == ()
+    else:
+        assert not after
+        assert len(losses) == 1
+        assert losses[0].startswith(LOSSES[kind])
+
+
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("target", FORMATS)
+def test_what_all_formats_know_goes_from_each_to_each(photo, source, target, maker_note):
+    first = read_photo(encode_photo(photo, format=source))
+
+    second = read_photo(encode_photo(first, format=target))
+
+    assert second.metadata.source_format == target
+    assert second.metadata.xmp == photo.metadata.xmp
+    assert second.metadata.icc_profile == photo.metadata.icc_profile
+    if "TIFF" not in (source, target):
+        assert second.metadata.exif == photo.metadata.exif
+    exif = Image.Exif()
+    exif.load(second.metadata.exif)
+    assert exif[271] == "Maker of cameras"
+    assert exif.get_ifd(34665)[37500] == maker_note
+    assert float(exif.get_ifd(34665)[33434]) == pytest.approx(1 / 125)
+    assert exif.get_ifd(34853) == {1: "N", 2: (48.0, 8.0, 15.0)}
+    if "WEBP" not in (source, target):
+        assert second.metadata.dpi == pytest.approx((300, 240), abs=0.02)
+
+
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_every_photo_is_seen_the_same_way_up(pixels, make_exif, source, target, orientation):
+    photo = Photo(pixels=pixels, metadata=Metadata(exif=make_exif(orientation=orientation)))
+
+    first = read_photo(encode_photo(photo, format=source))
+    second = read_photo(encode_photo(first, format=target))
+
+    wanted = photo.upright().pixels.astype(int)
+    assert np.abs(first.upright().pixels - wanted).mean() < 3
+    assert np.abs(second.upright().pixels - wanted).mean() < 4
+    if source != "TIFF" and target == source:
+        assert second.metadata.orientation == first.metadata.orientation
+    if target == "PNG" and source != "PNG":
+        assert second.metadata.orientation == 1  # many programs would not turn it
+
+
+@pytest.mark.parametrize("source", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparency_is_carried_or_laid_on_white(pixels, alpha, source, target, channels):
+    photo = Photo(pixels=np.ascontiguousarray(pixels[:, :, :channels]), alpha=alpha)
+
+    first = read_photo(encode_photo(photo, format=source))
+    second = read_photo(encode_photo(first, format=target))
+
+    if target == "JPEG":
+        opacity = alpha[:, :, np.newaxis] / 255
+        wanted = first.pixels * opacity + 255 * (1 - opacity)
+        assert second.alpha is None
+        assert lost_in(first, target) == ("transparency (laid on white)",)
+        assert np.abs(second.pixels - wanted).mean() < 3
+    else:
+        np.testing.assert_array_equal(second.alpha, alpha)
+        assert lost_in(first, target) == ()
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_grey_stays_grey_where_it_can(pixels, target):
+    photo = Photo(pixels=np.ascontiguousarray(pixels[:, :, :1]))
+    encoded = encode_photo(photo, format=target)
+    assert Image.open(io.BytesIO(encoded)).mode == ("RGB" if target == "WEBP" else "L")
+    assert np.abs(read_photo(encoded).pixels.astype(int) - photo.pixels).max() <= 6
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1, 1), (1, 17, 3), (17, 1, 3)])
+def test_the_smallest_pictures_are_written(target, shape):
+    photo = Photo(pixels=np.full(shape, 100, np.uint8))
+    assert read_photo(encode_photo(photo, format=target)).size == shape[:2]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acutance.errors import UnsupportedImage
+from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
+from acutance.media.photo import WebpCoding
+from acutance.media.webp import inspect_webp
+
+
+def test_lossless_stays_lossless_even_under_transparency(save, pixels, alpha):
+    image = np.dstack([pixels, np.where(alpha < 128, 0, alpha).astype(np.uint8)])
+    source = save(image, "WEBP", lossless=True, exact=True)
+    photo = read_photo(source)
+
+    again = read_photo(encode_photo(photo, format="WEBP"))
+
+    assert photo.metadata.coding == again.metadata.coding == WebpCoding(is_lossless=True)
+    np.testing.assert_array_equal(np.dstack([photo.pixels, photo.alpha]), image)
+    np.testing.assert_array_equal(np.dstack([again.pixels, again.alpha]), image)
+
+
+def test_lossy_stays_lossy_and_near(save, pixels):
+    photo = read_photo(save(pixels, "WEBP", quality=80))
+    again = read_photo(encode_photo(photo, format="WEBP"))
+    assert again.metadata.coding == WebpCoding(is_lossless=False)
+    assert np.abs(again.pixels.astype(int) - photo.pixels).mean() < 3
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"II*\0\x08\0\0\0\0\0\0\0\0\0"}])
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_the_size_is_read_from_every_kind_of_header(save, pixels, alpha, options, has_alpha):
+    image = np.dstack([pixels, alpha]) if has_alpha else pixels
+    container = inspect_webp(io.BytesIO(save(image, "WEBP", **options)), "it")
+    assert container.size == (20, 31)
+
+
+def test_animations_are_refused(save, pixels):
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    with pytest.raises(UnsupportedImage, match="animation"):
+        read_photo(save(frames[0], "WEBP", save_all=True, append_images=frames[1:]))
+
+
+def test_grey_becomes_equal_colours_without_its_grey_profile(pixels):
+    grey_profile = b"\0" * 16 + b"GRAY" + b"\0" * 100
+    photo = Photo(
+        pixels=np.ascontiguousarray(pixels[:, :, :1]),
+        metadata=Metadata(icc_profile=grey_profile, coding=WebpCoding(is_lossless=True)),
+    )
+    again = read_photo(encode_photo(photo, format="WEBP"))
+    np.testing.assert_array_equal(again.pixels, photo.pixels.repeat(3, axis=2))
+    assert again.metadata.icc_profile is None
+    assert lost_in(photo, "WEBP") == ("the colour profile (it is for grey pictures)",)
+    assert lost_in(photo, "PNG") == ()
+
+
+def test_the_resolution_is_not_lost_where_exif_holds_it(pixels, make_exif):
+    assert lost_in(Photo(pixels=pixels, metadata=Metadata(dpi=(72, 72))), "WEBP") == ("the resolution (dpi)",)
+    assert lost_in(Photo(pixels=pixels, metadata=Metadata(dpi=(72, 72), exif=make_exif())), "WEBP") == ()

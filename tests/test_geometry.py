@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acutance.errors import ConfigError
+from acutance.geometry import Box, Size, ceil_to_multiple, plan_tiles, quarter, with_halo
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[Size, int, int, int]:
+    multiple = draw(st.sampled_from([1, 2, 4]))
+    height, width = (multiple * draw(st.integers(1, 60)) for _ in range(2))
+    return Size(height, width), draw(st.integers(1, 90)), draw(st.integers(0, 40)), multiple
+
+
+@settings(max_examples=50, deadline=None)
+@given(plans())
+def test_targets_cover_the_image_exactly_once_and_sources_hold_the_halo(plan: tuple[Size, int, int, int]) -> None:
+    size, tile_px, halo_px, multiple = plan
+    covered = np.zeros(size, int)
+    for tile in plan_tiles(size, tile_px=tile_px, halo_px=halo_px, multiple=multiple):
+        covered[tile.target.slices] += 1
+        source, target = tile.source, tile.target
+        assert all(edge % multiple == 0 for edge in source)
+        assert source.top <= max(target.top - halo_px, 0)
+        assert source.left <= max(target.left - halo_px, 0)
+        assert source.bottom >= min(target.bottom + halo_px, size.height)
+        assert source.right >= min(target.right + halo_px, size.width)
+        assert max(target.size) <= ceil_to_multiple(tile_px, multiple)
+    assert (covered == 1).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 4]))
+def test_quarters_cover_a_box_and_are_smaller(height: int, width: int, multiple: int) -> None:
+    box = Box(8, 16, 8 + height * multiple, 16 + width * multiple)
+    covered = np.zeros((box.bottom, box.right), int)
+    parts = quarter(box, multiple=multiple)
+    for part in parts:
+        covered[part.slices] += 1
+        assert part.top % multiple == 0
+        assert part.left % multiple == 0
+    assert (covered[box.slices] == 1).all()
+    assert covered.sum() == box.size.pixels
+    if max(box.size) > multiple:
+        assert max(max(part.size) for part in parts) < max(box.size)
+
+
+def test_halo_is_cut_at_the_border() -> None:
+    tile = with_halo(Box(0, 10, 8, 20), within=Size(12, 20), halo_px=3)
+    assert tile.source == Box(0, 7, 11, 20)
+
+
+@pytest.mark.parametrize(
+    ("size", "tile_px", "halo_px", "multiple"),
+    [(Size(0, 4), 4, 0, 1), (Size(5, 4), 4, 0, 2), (Size(4, 4), 0, 0, 1), (Size(4, 4), 4, -1, 1)],
+)
+def test_impossible_plans_are_refused(size: Size, tile_px: int, halo_px: int, multiple: int) -> None:
+    with pytest.raises(ConfigError):
+        list(plan_tiles(size, tile_px=tile_px, halo_px=halo_px, multiple=multiple))

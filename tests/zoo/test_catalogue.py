@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acutance.errors import CorruptWeights, UnknownModel
+from acutance.inference.engine import open_engine
+from acutance.zoo.catalogue import DEFAULT_MODEL, ModelRow, check_file, find_model, list_models
+
+
+@pytest.mark.parametrize("row", list_models(), ids=lambda row: row.name)
+def test_every_row_is_true(row: ModelRow) -> None:
+    check_file(row)
+    assert row.path.stat().st_size == row.bytes
+    engine = open_engine(row.path)
+    assert engine.spec.name == row.name
+    assert engine.spec.weights_sha256
+    grey = np.full((1, 3, 32, 32), 0.5, np.float32)
+    inside = engine.run(grey)[..., 8:-8, 8:-8]
+    assert np.abs(inside - 0.5).max() < 2 / 255, "a flat picture must stay flat, without a colour cast"
+
+
+def test_the_default_is_shipped() -> None:
+    assert find_model(DEFAULT_MODEL).is_file()
+
+
+def test_paths_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(b"x")
+    assert find_model(path) == path
+    with pytest.raises(UnknownModel, match="no such file"):
+        find_model(tmp_path / "none.onnx")
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UnknownModel, match="there are: "):
+        find_model("zzzzzzzz")
+
+
+def test_a_changed_file_is_noticed() -> None:
+    row = list_models()[0]
+    with pytest.raises(CorruptWeights, match="not the file that was shipped"):
+        check_file(replace(row, sha256="0" * 64))
+    with pytest.raises(CorruptWeights, match="cannot be read"):
+        check_file(replace(row, file="weights/none.onnx"))

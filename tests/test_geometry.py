@@ -61,3 +61,9 @@ def test_halo_is_cut_at_the_border() -> None:
 def test_impossible_plans_are_refused(size: Size, tile_px: int, halo_px: int, multiple: int) -> None:
     with pytest.raises(ConfigError):
         list(plan_tiles(size, tile_px=tile_px, halo_px=halo_px, multiple=multiple))
+
+
+def test_tiles_are_as_few_and_as_equal_as_can_be() -> None:
+    tiles = list(plan_tiles(Size(3000, 4000), tile_px=1024, halo_px=26, multiple=2))
+    assert len(tiles) == 12
+    assert {tile.target.size for tile in tiles} == {Size(1000, 1000)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from acutance.errors import ConfigError
@@ -80,14 +81,14 @@ def ceil_to_multiple(value: int, multiple: int) -> int:
 
 
 def plan_tiles(size: Size, *, tile_px: int, halo_px: int, multiple: int = 1) -> Iterator[Tile]:
-    """Cut an image into tiles, row by row from the top, left to right.
+    """Cut an image into tiles of nearly equal size, row by row from the top, left to right.
 
-    The targets cover the image exactly once. Every source box starts at a multiple of `multiple`; it also
-    ends at one, given that the image does.
+    The targets cover the image exactly once. Every source box starts at a multiple of `multiple`; it also ends at one,
+    given that the image does.
 
     Args:
         size: Of the image, a multiple of `multiple` in both directions.
-        tile_px: Side of a target box in px; rounded up to `multiple`.
+        tile_px: Longest side of a target box in px; rounded up to `multiple`.
         halo_px: Context in px that a target's pixels need on each side; rounded up to `multiple`.
         multiple: What the network's input sizes must be multiples of.
 
@@ -98,13 +99,18 @@ def plan_tiles(size: Size, *, tile_px: int, halo_px: int, multiple: int = 1) -> 
         raise ConfigError(f"tile {tile_px}, halo {halo_px}, multiple {multiple}: must be positive.")
     if size.height < 1 or size.width < 1 or size.height % multiple or size.width % multiple:
         raise ConfigError(f"image of {size.height}×{size.width} px: sides must be multiples of {multiple}.")
-    step = ceil_to_multiple(tile_px, multiple)
     halo = ceil_to_multiple(halo_px, multiple)
-    for top in range(0, size.height, step):
-        bottom = min(top + step, size.height)
-        for left in range(0, size.width, step):
-            right = min(left + step, size.width)
+    columns = _cuts(size.width, tile_px, multiple)
+    for top, bottom in pairwise(_cuts(size.height, tile_px, multiple)):
+        for left, right in pairwise(columns):
             yield with_halo(Box(top, left, bottom, right), within=size, halo_px=halo)
+
+
+def _cuts(length: int, limit: int, multiple: int) -> list[int]:
+    """Return where a side is cut: as few parts as `limit` allows, as equal as `multiple` allows (no slivers)."""
+    parts = -(-length // ceil_to_multiple(limit, multiple))
+    step = ceil_to_multiple(-(-length // parts), multiple)
+    return [*range(0, length, step), length]
 
 
 def quarter(target: Box, *, multiple: int = 1) -> list[Box]:

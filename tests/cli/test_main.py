@@ -198,7 +198,7 @@ def test_compare(tmp_path: Path) -> None:
 
 def test_models_and_doctor() -> None:
     listed = json.loads(run("models", "--json").stdout)
-    assert [row["name"] for row in listed][0] == "fast"
+    assert listed[0]["name"] == "fast"
     assert listed[0]["spec"]["halo_px"] == 26
     found = json.loads(run("doctor", "--json").stdout)
     assert "fast ok" in found["models"]

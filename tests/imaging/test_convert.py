@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from acutance.imaging.convert import to_float, to_hwc, to_nchw, to_uint8
+from acutance.imaging.convert import to_batch, to_float, to_type, to_uint8, write_planes
 
 
 def test_every_level_survives_the_round_trip():
@@ -48,20 +48,27 @@ def test_inputs_are_left_alone():
     np.testing.assert_array_equal(values, before)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))
-def test_nchw_and_back(height, width, channels):
-    image = np.arange(height * width * channels, dtype=np.float32).reshape(height, width, channels)
+@given(height=st.integers(1, 9), width=st.integers(1, 9), channels=st.sampled_from([1, 3]))
+def test_to_a_batch_and_back(dtype, height, width, channels):
+    image = np.random.default_rng(height * width).random((height, width, channels), dtype=np.float32)
+    image = to_type(image, dtype)
 
-    batch = to_nchw(image)
+    batch = to_batch(image)
 
     assert batch.shape == (1, channels, height, width)
+    assert batch.dtype == np.float32
     assert batch.flags.c_contiguous
-    assert batch[0, channels - 1, height - 1, 0] == image[height - 1, 0, channels - 1]
-    np.testing.assert_array_equal(to_hwc(batch), image)
+    assert not np.shares_memory(batch, image)
+    np.testing.assert_array_equal(batch[0], to_float(image).transpose(2, 0, 1))
+    room = np.zeros((height + 1, width + 2, channels), dtype)
+    write_planes(batch[0], room[1:, 2:])
+    np.testing.assert_array_equal(room[1:, 2:], image)
+    assert not room[0].any()
+    assert not room[:, :2].any()
 
 
-def test_hwc_is_a_view_and_converts_like_a_copy():
-    batch = np.random.default_rng(0).random((1, 3, 6, 5), dtype=np.float32)
-    assert np.shares_memory(to_hwc(batch), batch)
-    np.testing.assert_array_equal(to_uint8(to_hwc(batch)), to_uint8(to_hwc(batch).copy()))
+def test_16_bit_levels_survive_the_round_trip():
+    levels = np.arange(65536, dtype=np.uint16)
+    np.testing.assert_array_equal(to_type(to_float(levels), np.uint16), levels)

@@ -6,7 +6,6 @@ import json
 import math
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +40,7 @@ class RunLog:
         """Save a sheet of sample pictures, `h w 3`."""
         Image.fromarray(sheet).save(self._folder / "samples" / f"{iteration:07d}.png")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> RunLog:
         return self
 
     def __exit__(

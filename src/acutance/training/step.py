@@ -39,7 +39,7 @@ def content_step(
 ) -> StepRecord:
     """Minimise the objective once on a (degraded, reference) batch.
 
-    A step whose gradient is NaN or infinite is not applied.
+    A step whose loss or gradient is NaN or infinite is not applied.
     """
     degraded, reference = pair
     loss = generator_loss(objective, generator(degraded), reference)
@@ -48,7 +48,8 @@ def content_step(
     fabric.backward(loss.total)
     limit = clip_norm if clip_norm > 0 else float("inf")
     norm = nn.utils.clip_grad_norm_(generator.parameters(), limit)
-    is_finite = bool(torch.isfinite(norm))
+    # The loss is asked as well: the gradient of |x| is a sign, and that of NaN looks healthy.
+    is_finite = bool(torch.isfinite(norm) & torch.isfinite(loss.total.detach()))
     if is_finite:
         for optimizer in optimizers:
             optimizer.step()

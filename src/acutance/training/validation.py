@@ -10,7 +10,7 @@ import torch
 
 from acutance.data.photo_store import PhotoStore
 from acutance.data.protocol import degrade, find_row
-from acutance.imaging.convert import to_float, to_hwc, to_nchw, to_uint8
+from acutance.imaging.convert import to_batch, write_planes
 from acutance.metrics.psnr import psnr
 from acutance.networks.generators import NonBNResG, restore
 from acutance.training.config import WatchConfig
@@ -53,8 +53,9 @@ def validate(generator: NonBNResG, crops: list[Pixels], rows: tuple[str, ...], *
         values = []
         for index, reference in enumerate(crops):
             degraded = degrade(reference, row, index=index)
-            batch = torch.from_numpy(to_nchw(to_float(degraded))).to(device)
-            restored = to_uint8(to_hwc(restore(generator, batch).float().cpu().numpy()))
+            batch = torch.from_numpy(to_batch(degraded)).to(device)
+            restored = np.empty_like(degraded)
+            write_planes(restore(generator, batch)[0].float().cpu().numpy(), restored)
             values.append(psnr(restored, reference))
             if index == len(scores) % len(crops):  # another picture for every row
                 strips.append(np.hstack([degraded, restored, reference]))

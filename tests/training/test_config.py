@@ -1,0 +1,138 @@
+"""Training's settings: every preset loads and reloads, the schedule is what it says, ranges are kept."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+from acutance.config.presets import preset_names
+from acutance.config.settings import from_values, read_toml, to_toml
+from acutance.errors import ConfigError
+from acutance.training.config import ScheduleConfig, TrainConfig, WatchConfig, load_config
+
+# --- presets ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_loads_and_reloads_equal(tmp_path, name):
+    config = load_config(name)
+    assert config.name
+    path = tmp_path / "resolved.toml"
+    path.write_text(to_toml(config), encoding="utf-8", newline="")
+    assert from_values(TrainConfig, read_toml(path), source="resolved") == config
+    assert load_config(str(path)) == config
+
+
+def test_the_default_model_is_what_the_design_says():
+    config = load_config("fast")
+    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (64, 5, 2)
+    (gaussian,) = config.degradation.stages[0].choices
+    assert gaussian.sigma_px == (0.3, 4.0)
+    assert config.degradation.untouched > 0
+    assert config.degradation.margin_px == 4 * 4
+
+
+def test_source_patches_are_larger_by_the_margin():
+    config = load_config("smoke", ["patch_px=20"])
+    assert config.source_px == 20 + 2 * config.degradation.margin_px == 36
+
+
+def test_overrides_reach_every_level():
+    config = load_config("smoke", ["seed=5", "generator.width=12", "optimizer.betas=[0.8, 0.9]", "training_data=mine"])
+    assert (config.seed, config.generator.width) == (5, 12)
+    assert config.optimizer.betas == (0.8, 0.9)
+    assert config.training_data == "mine"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("generator.widht=3", r"smoke\.toml: unknown setting 'widht' \(did you mean 'width'\?\) \(at generator\)"),
+        ("batch=2.5", r"2\.5: must be of type int \(at batch\)"),
+        ("batch=0", "batch = 0"),
+        ("patch_px=33", "patch_px = 33: must be a multiple of 2"),
+        ("ema_half_life_kimg=0", r"ema_half_life_kimg = 0\.0"),
+        ("seed=-1", "seed = -1"),
+        ("precision=16-mixed", "'16-mixed': must be one of '32-true', 'bf16-mixed'"),
+        ("generator.head_kernel=4", r"generator\.head_kernel = 4"),
+        ("degradation.untouched=2", r"degradation\.untouched = 2"),
+        ("watch.rows=['gaus-1.6']", "did you mean gauss-1.6"),
+        ("watch.rows=['camera-shake']", "needs measured kernels"),
+        ("watch.rows=[]", r"watch\.rows = \[\]"),
+        ("optimizer.kind=sgd", "'sgd': must be one of"),
+        ("optimizer.learning_rate=nan", r"optimizer\.learning_rate = nan"),
+        ("optimizer.learning_rate=0", r"optimizer\.learning_rate = 0"),
+        ("optimizer.momentum=1.0", r"momentum = 1\.0"),
+        ("optimizer.betas=[0.9, 1.0]", r"betas = \[0\.9, 1\.0\]"),
+        ("optimizer.clip_norm=-1", r"clip_norm = -1"),
+        ("objective.content=-1", r"objective\.content = -1"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config("smoke", [override])
+
+
+def test_a_preset_of_ones_own_needs_a_name_and_a_degradation(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text("batch = 4")
+    with pytest.raises(ConfigError, match=r"own\.toml: .*'name' is missing.*'degradation' is missing"):
+        load_config(str(path))
+    path.write_text('name = "mine"\n[degradation]\nstages = []')
+    assert load_config(str(path)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ScheduleConfig(iterations=0), r"schedule\.iterations = 0"),
+        (lambda: ScheduleConfig(warmup_iterations=-1), "warm-up"),
+        (lambda: ScheduleConfig(minutes=0.0), r"schedule\.minutes = 0"),
+        (lambda: ScheduleConfig(minutes=math.nan), r"schedule\.minutes = nan"),
+        (lambda: ScheduleConfig(final_share=1.5), r"schedule\.final_share = 1\.5"),
+        (lambda: WatchConfig(log_every=0), "at least 1"),
+        (lambda: WatchConfig(held_out=-1), r"watch\.held_out = -1"),
+        (lambda: WatchConfig(crop_px=8), "crop_px = 8"),
+    ],
+)
+def test_ranges_are_kept(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+# --- schedule ---------------------------------------------------------------------------------------------
+
+
+def test_rates_rise_over_the_warm_up():
+    schedule = ScheduleConfig(iterations=10**9, warmup_iterations=10)
+    shares = [schedule.rate_share(iteration, 0.0) for iteration in range(12)]
+    assert shares[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert shares[10:] == pytest.approx([1.0, 1.0])
+
+
+def test_no_warm_up_begins_at_full_height():
+    assert ScheduleConfig(iterations=10**9, warmup_iterations=0).rate_share(0, 0.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("progress", "expected"), [(0.0, 1.0), (0.25, 0.8535534), (0.5, 0.5), (1.0, 0.0)])
+def test_cosine_falls_from_1_to_the_final_share(progress, expected):
+    schedule = ScheduleConfig(iterations=1000, warmup_iterations=0, final_share=0.1)
+    assert schedule.rate_share(int(1000 * progress), 0.0) == pytest.approx(0.1 + 0.9 * expected, abs=1e-6)
+
+
+def test_half_is_the_papers_step():
+    schedule = ScheduleConfig(iterations=1000, warmup_iterations=0, decay="half")
+    assert [schedule.rate_share(i, 0.0) for i in (0, 499, 500, 999)] == pytest.approx([1.0, 1.0, 0.1, 0.1])
+
+
+def test_the_nearer_limit_counts():
+    schedule = ScheduleConfig(iterations=1000, minutes=2.0, warmup_iterations=0)
+    assert schedule.progress(100, 60.0) == 0.5
+    assert schedule.progress(700, 60.0) == 0.7
+    assert schedule.progress(10, 121.0) == 1.0
+    assert schedule.progress(2000, 0.0) == 1.0
+    assert schedule.rate_share(100, 60.0) == pytest.approx(0.5, abs=0.01)
+    assert ScheduleConfig(iterations=1000).progress(250, 1e9) == 0.25

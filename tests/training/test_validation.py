@@ -1,0 +1,88 @@
+"""Validation measures what the protocol says, on photos that are not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+import torch
+
+from acutance.data.photo_store import PhotoStore, StoredPhoto
+from acutance.data.protocol import degrade, find_row
+from acutance.metrics.psnr import psnr
+from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.training.config import WatchConfig
+from acutance.training.validation import split_store, validate
+
+CPU = torch.device("cpu")
+
+
+def numbered(count, height=20, width=24):
+    """Make a store whose photo i is filled with i."""
+    photos = tuple(StoredPhoto(f"{i}", 0, height, width, i * height * width * 3) for i in range(count))
+    return PhotoStore(photos, np.repeat(np.arange(count, dtype=np.uint8), height * width * 3))
+
+
+def identity():
+    """Build a network that gives its input."""
+    generator = NonBNResG(GeneratorConfig(width=4, num_blocks=0, unshuffle=2)).eval()
+    torch.nn.init.zeros_(generator.tail.weight)
+    return generator
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(1, 60), held_out=st.integers(0, 70))
+def test_held_out_photos_are_not_trained_on(count, held_out):
+    store = numbered(count)
+    rest, crops = split_store(store, WatchConfig(held_out=held_out, crop_px=16))
+    held = {int(crop[0, 0, 0]) for crop in crops}
+    trained = {int(rest.photo(index)[0, 0, 0]) for index in range(len(rest.photos))}
+    assert len(held) == len(crops) == min(held_out, count - 1)  # at least one is left to train on
+    assert held | trained == set(range(count))
+    assert not held & trained
+
+
+def test_held_out_photos_are_spread_over_the_store():
+    _, crops = split_store(numbered(100), WatchConfig(held_out=4, crop_px=16))
+    assert [int(crop[0, 0, 0]) for crop in crops] == [12, 38, 62, 88]
+
+
+def test_crops_are_centred_copies(photo):
+    picture = photo(40, 60)
+    store = PhotoStore((StoredPhoto("a", 0, 40, 60, 0),) * 2, picture.ravel().copy())
+    _, (crop,) = split_store(store, WatchConfig(held_out=1, crop_px=20))
+    np.testing.assert_array_equal(crop, picture[10:30, 20:40])
+    store.pixels[:] = 0
+    assert crop.any()
+    _, (whole,) = split_store(PhotoStore(store.photos, picture.ravel()), WatchConfig(held_out=1, crop_px=512))
+    np.testing.assert_array_equal(whole, picture)  # smaller than the crop: all of it
+
+
+def test_scores_of_the_identity_are_those_of_the_input(photo):
+    crops = [photo(32, 41, seed=seed) for seed in range(3)]
+    rows = ("gauss-1.6", "gauss-1.6-n2", "jpeg-50")
+    result = validate(identity(), crops, rows, device=CPU)
+    assert list(result.psnr_db) == list(rows)
+    for name in rows:
+        row = find_row(name)
+        values = [psnr(degrade(crop, row, index=index), crop) for index, crop in enumerate(crops)]
+        assert result.psnr_db[name] == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def test_the_sheet_shows_input_output_and_truth_of_another_photo_per_row(photo):
+    crops = [photo(30, 44, seed=0), photo(36, 40, seed=1)]
+    sheet = validate(identity(), crops, ("gauss-2.0", "none", "gauss-4.0"), device=CPU).sheet
+    assert sheet.shape == (30 + 36 + 30, 3 * 40, 3)
+    second = sheet[30:66]
+    np.testing.assert_array_equal(second, np.hstack([crops[1]] * 3))
+    np.testing.assert_array_equal(sheet[:30, :44], degrade(crops[0], find_row("gauss-2.0"), index=0))
+
+
+def test_validation_leaves_no_gradients(photo):
+    generator = identity()
+    validate(generator, [photo(20, 20)], ("none",), device=CPU)
+    assert all(parameter.grad is None for parameter in generator.parameters())

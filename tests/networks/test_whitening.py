@@ -24,7 +24,7 @@ def degraded(photo):
 def answers(generator, degraded):
     """Collect the head's answers away from the border: values × filters."""
     cells = torch.nn.functional.pixel_unshuffle(degraded, generator.config.unshuffle)
-    inner = generator.head(cells)[..., 2:-2, 2:-2]
+    inner = generator.head(cells)[..., 1:-1, 1:-1]
     return inner.permute(0, 2, 3, 1).flatten(0, 2).detach().double()
 
 
@@ -33,9 +33,9 @@ def test_answers_are_white(config, degraded):
     generator = NonBNResG(config)
     whiten_head(generator, degraded)
     answered, half = answers(generator, degraded), config.width // 2
-    torch.testing.assert_close(answered.mean(dim=0), torch.zeros(config.width).double(), atol=0.05, rtol=0)
+    torch.testing.assert_close(answered.mean(dim=0), torch.zeros(config.width).double(), atol=1e-3, rtol=0)
     covariance = torch.cov(answered[:, :half].T) / GAIN**2
-    torch.testing.assert_close(covariance, torch.eye(half).double(), atol=0.06, rtol=0)
+    torch.testing.assert_close(covariance, torch.eye(half).double(), atol=0.01, rtol=0)
     torch.testing.assert_close(answered[:, half:], -answered[:, :half], atol=1e-4, rtol=0)
 
 
@@ -43,7 +43,7 @@ def test_a_random_start_is_far_from_white(degraded):
     torch.manual_seed(0)
     answered = answers(NonBNResG(GeneratorConfig(width=16, unshuffle=2)), degraded)
     correlation = torch.corrcoef(answered.T)
-    assert (correlation - torch.eye(16)).abs().mean() > 0.5
+    assert (correlation - torch.eye(16)).abs().mean() > 0.3
 
 
 def test_more_filters_than_directions_leaves_the_rest_random(degraded):

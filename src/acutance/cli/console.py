@@ -17,7 +17,7 @@ _STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def say(text: str) -> None:
     """Print one line for a person, on stderr."""
-    _STDERR.print(text, markup=False)
+    _STDERR.print(text, markup=False, emoji=False)
 
 
 @contextmanager

@@ -1,0 +1,118 @@
+"""`acutance train`, from end to end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+from acutance.cli.train import train
+from acutance.errors import ConfigError, InputError
+from acutance.networks.checkpoint_file import load_generator
+
+SMALL = [
+    "generator.width=8",
+    "generator.num_blocks=1",
+    "batch=2",
+    "patch_px=16",
+    "watch.crop_px=32",
+    "watch.held_out=1",
+]
+
+
+@pytest.fixture
+def run_train():
+    """Give the verb as a user runs it; errors that the program turns into words are raised."""
+    app = typer.Typer()
+    app.command()(train)
+
+    def run(*arguments, check=True):
+        settings = [part for setting in SMALL for part in ("--set", setting)]
+        result = CliRunner().invoke(app, [*settings, *map(str, arguments)])
+        if check and result.exception is not None:
+            raise result.exception
+        return result
+
+    return run
+
+
+def lines_of(run):
+    return [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+
+
+def test_trains_resumes_and_leaves_a_model(run_train, photo_folder, tmp_path):
+    out = tmp_path / "run"
+    common = ("smoke", "--data", photo_folder, "--out", out, "--set", "watch.log_every=1", "--device", "cpu")
+    result = run_train(*common, "--iterations", 2)
+    assert result.exit_code == 0
+    assert "step 2  PSNR (dB) gauss-1.0 " in result.stderr
+    assert f"next: acutance export {out / 'generator.safetensors'}" in result.stderr
+    assert result.stdout == ""
+
+    run_train(*common, "--iterations", 4, "--resume")
+    assert [line["iteration"] for line in lines_of(out) if line["kind"] == "train"] == [1, 2, 3, 4]
+    assert (out / "store" / "pixels.u8").exists()
+    _, spec = load_generator(out / "generator.safetensors")
+    assert spec.name == "smoke"
+
+
+def test_minutes_are_a_limit(run_train, photo_folder, tmp_path):
+    run_train("smoke", "--data", photo_folder, "--out", tmp_path / "run", "--minutes", 0.002)
+    assert 1 <= lines_of(tmp_path / "run")[-1]["iteration"] < 10_000
+
+
+def test_the_store_may_lie_elsewhere_and_serve_again(run_train, photo_folder, tmp_path):
+    for name in ("a", "b"):
+        run_train(
+            "smoke", "--data", photo_folder, "--out", tmp_path / name, "--store", tmp_path / "s", "--iterations", 1
+        )
+    assert (tmp_path / "s" / "pixels.u8").exists()
+    assert not (tmp_path / "a" / "store").exists()
+
+
+def test_damaged_photos_are_named(run_train, photo, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(3):
+        Image.fromarray(photo(64, 64, seed=index)).save(photos / f"{index}.png")
+    (photos / "bad.jpg").write_text("not a picture")
+    result = run_train("smoke", "--data", photos, "--out", tmp_path / "run", "--iterations", 1)
+    assert "skipped bad.jpg: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["smok"], (ConfigError, "did you mean 'smoke'")),
+        (["smoke", "--set", "generator.widht=3"], (ConfigError, "did you mean 'width'")),
+        (["smoke", "--set", "batch"], (ConfigError, "key=value")),
+        (["smoke", "--iterations", "0"], (ConfigError, r"schedule\.iterations = 0")),
+        (["smoke", "--resume"], (ConfigError, "holds no run to resume")),
+        (["smoke", "--set", "patch_px=512"], (InputError, "at least 528 px")),
+    ],
+)
+def test_mistakes_are_errors_of_ours(run_train, photo_folder, tmp_path, arguments, expected):
+    error, message = expected
+    with pytest.raises(error, match=message):
+        run_train(*arguments, "--data", photo_folder, "--out", tmp_path / "run")
+
+
+def test_a_folder_without_photos_is_an_error_of_ours(run_train, tmp_path):
+    with pytest.raises(InputError, match="no such folder of photos"):
+        run_train("smoke", "--data", tmp_path / "none", "--out", tmp_path / "run")
+
+
+def test_wrong_usage_ends_with_2(run_train, photo_folder, tmp_path):
+    common = ("smoke", "--data", photo_folder, "--out", tmp_path / "run")
+    assert run_train(*common, "--device", "tpu", check=False).exit_code == 2
+    assert run_train("smoke", "--out", tmp_path / "run", check=False).exit_code == 2
+
+
+def test_help_names_the_extra(run_train):
+    """The brackets of the extra must survive the markup."""
+    assert "acutance[train]" in run_train("--help").stdout.replace("\n", "")

@@ -15,10 +15,11 @@ from torch import Tensor
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
 from acutance.degradations.pipeline import Blur, degrade
-from acutance.networks.generators import NonBNResG
+from acutance.networks.generators import Generator
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.optimizers import build_optimizers
-from acutance.training.step import content_step
+from acutance.training.players import last_weights
+from acutance.training.step import Player, content_step
 
 Precision = Literal["32-true", "bf16-mixed"]
 PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
@@ -48,14 +49,10 @@ def main(data: Path, preset: str = "fast") -> None:
 def network_s(config: TrainConfig, pair: tuple[Tensor, Tensor], precision: Precision) -> float:
     """Return the median time of a step on a batch that is there already."""
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    model = NonBNResG(config.generator).to(memory_format=torch.channels_last)
-    generator, *optimizers = fabric.setup(model, *build_optimizers(config.optimizer, model))
-    return median_s(
-        lambda: content_step(
-            fabric, generator, optimizers, pair, objective=config.objective, clip_norm=config.optimizer.clip_norm
-        ),
-        runs=30,
-    )
+    model = Generator(config.generator).to(memory_format=torch.channels_last)
+    network, *optimizers = fabric.setup(model, *build_optimizers(config.optimizer, model, last=last_weights(model)))
+    player = Player(network, optimizers, config.optimizer.clip_norm)
+    return median_s(lambda: content_step(fabric, player, pair, objective=config.objective), runs=30)
 
 
 if __name__ == "__main__":

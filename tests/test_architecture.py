@@ -21,7 +21,7 @@ FLOORS = {
     4: {"training", "exporting", "videos", "trust"},
     3: {"inference", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media"},
-    1: {"imaging", "config"},
+    1: {"imaging", "config", "downloads"},
     0: {"errors", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

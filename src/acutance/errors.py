@@ -14,6 +14,7 @@ AcutanceError
 │   ├── EngineUnavailable  that engine is not installed here
 │   ├── OutOfMemory        not enough memory for one tile
 │   └── NonFiniteOutput    the network gave NaN or infinity
+├── DownloadError          a file cannot be had from the web, or is wrong      exit 3
 └── JobError               a run (training, a batch) cannot go on              exit 3
 ```
 
@@ -84,6 +85,10 @@ class OutOfMemory(EngineError):
 
 class NonFiniteOutput(EngineError):
     """The network gave NaN or infinity."""
+
+
+class DownloadError(AcutanceError):
+    """A file cannot be had from the web, or is not the one that it should be."""
 
 
 class JobError(AcutanceError):

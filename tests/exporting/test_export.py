@@ -10,9 +10,12 @@ torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
 from acutance.errors import CorruptWeights, OutputError  # noqa: E402
 from acutance.exporting.export import PARITY_LIMIT, export_onnx, parity  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
+from acutance.geometry import Size, plan_tiles  # noqa: E402
 from acutance.inference.engine import open_engine  # noqa: E402
+from acutance.inference.onnx_engine import OnnxRuntimeEngine  # noqa: E402
+from acutance.networks.blocks import BlockKind  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
-from acutance.networks.generators import GeneratorConfig, NonBNResG  # noqa: E402
+from acutance.networks.generators import Generator, GeneratorConfig  # noqa: E402
 
 SHAPES = [
     GeneratorConfig(width=8, num_blocks=2),
@@ -23,15 +26,25 @@ SHAPES = [
     GeneratorConfig(width=8, num_blocks=1, scale=2),
     GeneratorConfig(width=8, num_blocks=1, unshuffle=2, scale=2),
     GeneratorConfig(width=8, num_blocks=1, unshuffle=2, scale=2, global_residual=False),
+    *(
+        GeneratorConfig(width=8, num_blocks=2, block=block, activation=activation, global_residual=False)
+        for block in ("stacked", "classical", "improved")
+        for activation in ("prelu", "relu", "leaky-relu")
+    ),
+    GeneratorConfig(width=8, num_blocks=1, block="classical", unshuffle=2),
 ]
 
 
-def loud_generator(config: GeneratorConfig) -> NonBNResG:
-    """A generator whose every weight matters: random biases and slopes, no quiet branches."""
+def loud_generator(config: GeneratorConfig) -> Generator:
+    """A generator whose every weight matters: random biases, slopes and statistics, no quiet branches."""
     torch.manual_seed(1)
-    generator = NonBNResG(config)
+    generator = Generator(config)
     for parameter in generator.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))
+    for module in generator.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2.0)
     return generator.eval()
 
 
@@ -43,8 +56,39 @@ def test_onnx_gives_what_torch_gives(config: GeneratorConfig) -> None:
     assert parity(generator, model) <= PARITY_LIMIT
 
 
-def test_the_file_describes_itself(tmp_path: Path) -> None:
-    generator = loud_generator(SHAPES[1])
+@pytest.mark.parametrize("config", SHAPES, ids=str)
+def test_only_plain_nodes_are_written(config: GeneratorConfig) -> None:
+    """Each of them runs everywhere and is fused by engines; normalisation is folded away."""
+    generator = loud_generator(config)
+    spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
+    kinds = [node.op_type for node in build_onnx(generator, spec).graph.node]
+    assert set(kinds) <= {"Conv", "LeakyRelu", "Relu", "Add", "Identity", "DepthToSpace", "Resize"}
+    assert kinds.count("Conv") == 3 + 2 * config.num_blocks
+    activations = 1 + config.num_blocks * (2 if config.block == "stacked" else 1)
+    assert kinds.count("Relu" if config.activation == "relu" else "LeakyRelu") == activations
+
+
+@pytest.mark.parametrize("block", ["stacked", "classical", "improved"])
+def test_tiles_of_an_export_are_exact(block: BlockKind) -> None:
+    """A tile with the halo gives the whole picture's very pixels; batch normalisation does not stand in the way."""
+    generator = loud_generator(GeneratorConfig(width=16, num_blocks=2, block=block, global_residual=False))
+    spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
+    engine = OnnxRuntimeEngine.from_bytes(build_onnx(generator, spec).SerializeToString(), 1)
+    picture = np.random.default_rng(0).random((1, 3, 64, 80), dtype=np.float32)
+    whole = engine.run(picture)
+    tiled = np.empty_like(whole)
+    for tile in plan_tiles(Size(64, 80), tile_px=32, halo_px=spec.halo_px):
+        rows, columns = tile.source.slices
+        part = engine.run(np.ascontiguousarray(picture[..., rows, columns]))
+        inner = tile.target.shifted(tile.source.top, tile.source.left).slices
+        tiled[..., tile.target.slices[0], tile.target.slices[1]] = part[..., inner[0], inner[1]]
+    engine.close()
+    np.testing.assert_array_equal(tiled, whole)
+
+
+@pytest.mark.parametrize("config", [SHAPES[1], GeneratorConfig(width=8, num_blocks=1, block="classical")], ids=str)
+def test_the_file_describes_itself(tmp_path: Path, config: GeneratorConfig) -> None:
+    generator = loud_generator(config)
     spec = describe(generator, name="mine", training_data="noise", licence="CC0-1.0")
     checkpoint = tmp_path / "generator.safetensors"
     checkpoint.write_bytes(generator_bytes(generator, spec))

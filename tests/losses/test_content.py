@@ -1,6 +1,8 @@
-"""L1 against a naive loop in float64, and its gradient."""
+"""Content losses against naive loops in float64, and their gradients."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +11,15 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 import torch
 
-from acutance.losses.content import l1
+from acutance.errors import ConfigError
+from acutance.losses.content import ContentConfig, charbonnier, content_loss, l1, l2
+
+LOSSES = {
+    # loss: what it makes of one difference
+    l1: abs,
+    l2: lambda difference: difference**2,
+    charbonnier: lambda difference: math.sqrt(difference**2 + 1e-6),
+}
 
 
 def pair(*shape, dtype=torch.float32):
@@ -18,35 +28,92 @@ def pair(*shape, dtype=torch.float32):
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 1), (2, 3, 4, 5), (3, 1, 7, 2)])
-def test_l1_is_the_mean_over_all_values(shape):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_content_loss_is_the_mean_over_all_values(loss, shape):
     restored, reference = pair(*shape)
     total = 0.0
     for first, second in zip(restored.double().flatten(), reference.double().flatten(), strict=True):
-        total += abs(float(first) - float(second))
-    assert float(l1(restored, reference)) == pytest.approx(total / np.prod(shape), rel=1e-6)
+        total += LOSSES[loss](float(first) - float(second))
+    assert float(loss(restored, reference)) == pytest.approx(total / np.prod(shape), rel=1e-6)
 
 
-def test_l1_of_equal_images_is_zero():
+@pytest.mark.parametrize(("loss", "least"), [(l1, 0.0), (l2, 0.0), (charbonnier, 1e-3)])
+def test_equal_images_have_the_least_loss(loss, least):
     image, _ = pair(2, 3, 4, 4)
-    assert float(l1(image, image)) == 0
+    assert float(loss(image, image)) == pytest.approx(least, rel=1e-6)
 
 
-def test_gradient_is_the_sign_over_the_number_of_values():
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_are_those_of_finite_differences(loss):
+    restored, reference = pair(2, 3, 3, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(loss, (restored.requires_grad_(), reference))
+
+
+def test_gradient_of_l1_is_the_sign_over_the_number_of_values():
     restored, reference = pair(2, 3, 4, 4)
     restored.requires_grad_()
     l1(restored, reference).backward()
     torch.testing.assert_close(restored.grad, (restored.detach() - reference).sign() / restored.numel())
 
 
-def test_l1_is_computed_in_float32_whatever_the_network_gives():
+def test_gradient_of_charbonnier_does_not_jump_where_images_agree():
+    restored = torch.zeros(1, 1, 1, 1, requires_grad=True)
+    charbonnier(restored, torch.zeros(1, 1, 1, 1)).backward()
+    assert float(restored.grad) == 0
+
+
+def test_charbonnier_nears_l1_as_eps_shrinks():
+    restored, reference = pair(2, 3, 4, 4)
+    gaps = [float(charbonnier(restored, reference, eps=eps) - l1(restored, reference)) for eps in (0.1, 0.01, 0.001)]
+    assert gaps[0] > gaps[1] > gaps[2] >= 0
+    assert gaps[2] < 1e-4
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_losses_are_computed_in_float32_whatever_the_network_gives(loss, dtype):
     """In bfloat16 the mean of many small differences would stop growing."""
-    restored = torch.full((1, 3, 100, 100), 0.501, dtype=torch.bfloat16)
-    reference = torch.full((1, 3, 100, 100), 0.5, dtype=torch.bfloat16)
-    loss = l1(restored, reference)
-    assert loss.dtype == torch.float32
-    assert float(loss) == pytest.approx(float(restored[0, 0, 0, 0]) - 0.5, rel=1e-5)
+    restored = torch.full((1, 3, 100, 100), 0.501, dtype=dtype)
+    reference = torch.full((1, 3, 100, 100), 0.5, dtype=dtype)
+    value = loss(restored, reference)
+    assert value.dtype == torch.float32
+    assert float(value) == pytest.approx(LOSSES[loss](float(restored[0, 0, 0, 0]) - 0.5), rel=1e-5)
 
 
-def test_images_of_different_sizes_are_not_broadcast():
+@pytest.mark.parametrize("loss", LOSSES)
+def test_autocast_changes_nothing(loss):
+    restored, reference = pair(2, 3, 8, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = loss(restored, reference)
+    assert value.dtype == torch.float32
+    assert torch.equal(value, loss(restored, reference))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_images_of_different_sizes_are_not_broadcast(loss):
     with pytest.raises(TypeError):
-        l1(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4))
+        loss(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("l1", l1), ("l2", l2), ("charbonnier", charbonnier)])
+def test_settings_choose_the_loss(kind, loss):
+    restored, reference = pair(1, 3, 4, 4)
+    assert torch.equal(content_loss(ContentConfig(kind=kind))(restored, reference), loss(restored, reference))
+
+
+def test_settings_reach_charbonniers_eps():
+    restored, reference = pair(1, 3, 4, 4)
+    chosen = content_loss(ContentConfig(kind="charbonnier", eps=0.5))(restored, reference)
+    assert torch.equal(chosen, charbonnier(restored, reference, eps=0.5))
+
+
+@pytest.mark.parametrize("eps", [0.0, -1.0, math.nan, math.inf])
+def test_impossible_eps_is_refused(eps):
+    with pytest.raises(ConfigError, match=rf"content_loss\.eps = {eps}"):
+        ContentConfig(eps=eps)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_unknown_kind_is_refused():
+    with pytest.raises(ConfigError, match=r"content_loss\.kind = 'l3': must be one of l1, l2, charbonnier"):
+        ContentConfig(kind="l3")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ from acutance.networks.checkpoint_file import (
     load_generator,
     weights_sha256,
 )
-from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.spec import METADATA_KEY, ModelSpec
 
 CONFIG = GeneratorConfig(width=4, num_blocks=1, unshuffle=2, head_kernel=5)
@@ -30,7 +32,7 @@ CONFIG = GeneratorConfig(width=4, num_blocks=1, unshuffle=2, head_kernel=5)
 
 def build(config=CONFIG, *, seed=0):
     torch.manual_seed(seed)
-    return NonBNResG(config)
+    return Generator(config)
 
 
 def spec_of(generator, **changes):
@@ -59,10 +61,19 @@ def rewrite(path, *, state=None, metadata=None):
 
 @pytest.mark.parametrize(
     "config",
-    [CONFIG, GeneratorConfig(width=3, num_blocks=2, global_residual=False), GeneratorConfig(width=2, scale=2)],
+    [
+        CONFIG,
+        GeneratorConfig(width=3, num_blocks=2, global_residual=False),
+        GeneratorConfig(width=2, scale=2),
+        GeneratorConfig(width=3, num_blocks=1, block="classical"),
+        GeneratorConfig(width=3, num_blocks=1, block="stacked", activation="leaky-relu"),
+    ],
+    ids=str,
 )
 def test_round_trip_is_exact(tmp_path, config):
     generator = build(config)
+    generator(torch.rand(2, 3, 8, 8))  # moving statistics move
+    generator.eval()
     spec = spec_of(generator)
     path = tmp_path / "g.safetensors"
     path.write_bytes(generator_bytes(generator, spec))
@@ -73,6 +84,7 @@ def test_round_trip_is_exact(tmp_path, config):
     assert loaded.state_dict().keys() == generator.state_dict().keys()
     for name, tensor in generator.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
+        assert loaded.state_dict()[name].dtype == tensor.dtype, name
     degraded = torch.rand(1, 3, 8, 8)
     assert torch.equal(loaded(degraded), generator(degraded))
 
@@ -110,6 +122,36 @@ def test_hash_knows_numbers_names_and_shapes():
     hashes = {weights_sha256(state) for state in (base, *others)}
     assert len(hashes) == 5
     assert weights_sha256(dict(reversed(base.items()))) == weights_sha256(base)
+
+
+def test_hash_is_that_of_names_shapes_and_float32_bytes():
+    """Files written by every version so far carry it: it may never change for floating-point tensors."""
+    state = {"b": torch.ones(1, dtype=torch.float64), "a": torch.arange(6.0).reshape(2, 3)}
+    content = b"a(2, 3)" + np.arange(6, dtype=np.float32).tobytes() + b"b(1,)" + np.ones(1, np.float32).tobytes()
+    assert weights_sha256(state) == hashlib.sha256(content).hexdigest()
+
+
+def test_counts_beyond_float32_stay_exact(tmp_path):
+    generator = build(GeneratorConfig(width=3, num_blocks=1, block="classical"))
+    hashes = []
+    for count in (2**24, 2**24 + 1):  # the same number in float32
+        generator.blocks[0].norm1.num_batches_tracked.fill_(count)
+        path = tmp_path / f"{count}.safetensors"
+        path.write_bytes(generator_bytes(generator, spec_of(generator)))
+        loaded, spec = load_generator(path)
+        assert loaded.blocks[0].norm1.num_batches_tracked.item() == count
+        hashes.append(spec.weights_sha256)
+    assert hashes[0] != hashes[1]
+
+
+def test_files_from_before_there_were_kinds_of_block_load(tmp_path):
+    path, generator = tmp_path / "old.safetensors", build()
+    config = dataclasses.asdict(CONFIG)
+    del config["block"], config["activation"]
+    rewrite(path, metadata={METADATA_KEY: spec_of(generator).to_json(), GENERATOR_KEY: json.dumps(config)})
+    loaded, _ = load_generator(path)
+    assert loaded.config == CONFIG
+    assert loaded.config.block == "improved"
 
 
 def test_missing_file_is_the_users_mistake(tmp_path):
@@ -174,7 +216,16 @@ def test_missing_and_surplus_tensors_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"width": 5}, {"unshuffle": 3}, {"head_kernel": 4}, {"surplus": 1}, {"width": "4"}],
+    [
+        {"width": 5},
+        {"unshuffle": 3},
+        {"head_kernel": 4},
+        {"surplus": 1},
+        {"width": "4"},
+        {"block": "stacked"},
+        {"activation": "relu"},
+        {"block": "other"},
+    ],
     ids=str,
 )
 def test_a_config_of_another_network_is_refused(tmp_path, changes):

@@ -12,12 +12,14 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.errors import ConfigError
-from acutance.networks.blocks import ImprovedBlock
-from acutance.networks.generators import GeneratorConfig, NonBNResG, enlarge, restore
+from acutance.networks.blocks import BLOCKS
+from acutance.networks.generators import Generator, GeneratorConfig, enlarge, paper_layout, restore
 
 FAST = GeneratorConfig(unshuffle=2)
-PAPER = GeneratorConfig(head_kernel=9, tail_kernel=9, global_residual=False)
-PAPER_3X3 = GeneratorConfig(global_residual=False)
+PAPER = paper_layout()
+PAPER_3X3 = paper_layout(kernel_px=3)
+KINDS = ("stacked", "classical", "improved")
+ACTIVATIONS = ("prelu", "relu", "leaky-relu")
 
 LAYOUTS = [
     GeneratorConfig(width=4, num_blocks=1, unshuffle=unshuffle, head_kernel=kernel, tail_kernel=kernel, scale=scale)
@@ -27,18 +29,36 @@ LAYOUTS = [
     GeneratorConfig(width=4, num_blocks=1, head_kernel=3, tail_kernel=9, global_residual=False),
     # The least that a network can look: here the input that is added reaches as far as the body.
     GeneratorConfig(width=4, num_blocks=0, head_kernel=1, tail_kernel=1, scale=2),
+    GeneratorConfig(width=4, num_blocks=2, block="stacked", global_residual=False),
+    GeneratorConfig(width=4, num_blocks=2, block="classical", global_residual=False),
+    GeneratorConfig(width=4, num_blocks=1, block="classical", unshuffle=2, activation="relu"),
+    GeneratorConfig(width=4, num_blocks=1, block="stacked", unshuffle=2, activation="leaky-relu"),
+    GeneratorConfig(width=4, num_blocks=1, activation="relu"),
 ]
 
 
 def layout_id(config):
     residual = "" if config.global_residual else "-plain"
     kernels = f"{config.head_kernel}.{config.tail_kernel}"
-    return f"u{config.unshuffle}-k{kernels}-b{config.num_blocks}-x{config.scale}{residual}"
+    kind = f"{config.block}-{config.activation}"
+    return f"{kind}-u{config.unshuffle}-k{kernels}-b{config.num_blocks}-x{config.scale}{residual}"
 
 
 def build(config, *, seed=0):
+    """Build a generator as it is used: in eval mode."""
     torch.manual_seed(seed)
-    return NonBNResG(config)
+    return Generator(config).eval()
+
+
+def randomise_statistics(generator):
+    """Give batch normalisation a past."""
+    for module in generator.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.uniform_(module.weight, 0.5, 2.0)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+            module.num_batches_tracked.fill_(7)
 
 
 def build_exact(config):
@@ -47,6 +67,7 @@ def build_exact(config):
     for parameter in generator.parameters():
         if parameter.dim() == 4:
             torch.nn.init.uniform_(parameter, 0.1, 1.0)
+    randomise_statistics(generator)
     return generator.requires_grad_(False)
 
 
@@ -94,7 +115,7 @@ def test_restore_leaves_multiples_unpadded_and_clips():
 
 @pytest.mark.parametrize("config", LAYOUTS, ids=layout_id)
 def test_gradient_reaches_every_parameter(config):
-    generator = build(config)
+    generator = build(config).train()
     side = 4 * config.size_multiple
     generator(images(2, 3, side, side) - 0.5).square().sum().backward()
     for name, parameter in generator.named_parameters():
@@ -104,15 +125,23 @@ def test_gradient_reaches_every_parameter(config):
 
 @pytest.mark.parametrize(
     ("config", "parameters", "macs"),
-    [(FAST, 420_114, 104_832), (PAPER_3X3, 409_737, 408_960), (PAPER, 437_385, 436_608)],
-    ids=["fast", "paper-3x3", "paper"],
+    [
+        (FAST, 420_114, 104_832),
+        (PAPER_3X3, 409_737, 408_960),
+        (PAPER, 437_385, 436_608),
+        (paper_layout("stacked"), 437_390, 436_608),  # five slopes more
+        (paper_layout("classical"), 438_025, 436_608),  # gains and shifts in place of biases
+        (GeneratorConfig(unshuffle=2, activation="relu"), 420_108, 104_832),  # six slopes fewer
+        (GeneratorConfig(unshuffle=2, activation="leaky-relu"), 420_108, 104_832),
+    ],
+    ids=["fast", "paper-3x3", "paper", "stacked", "classical", "relu", "leaky-relu"],
 )
 def test_size_and_cost_are_pinned(config, parameters, macs):
     assert sum(parameter.numel() for parameter in build(config).parameters()) == parameters
     assert config.macs_per_pixel == macs
 
 
-@pytest.mark.parametrize("config", [FAST, PAPER, PAPER_3X3, *LAYOUTS], ids=layout_id)
+@pytest.mark.parametrize("config", [FAST, *map(paper_layout, KINDS), PAPER_3X3, *LAYOUTS], ids=layout_id)
 def test_cost_is_that_of_the_convolutions_that_run(config):
     counted = []
 
@@ -129,18 +158,57 @@ def test_cost_is_that_of_the_convolutions_that_run(config):
     assert config.macs_per_pixel == sum(counted) // (8 * 12)
 
 
-def test_the_improved_block_has_no_normalisation():
-    kinds = {type(module) for module in NonBNResG(FAST).modules()}
-    assert not any("Norm" in kind.__name__ for kind in kinds)
+@pytest.mark.parametrize(("block", "normalised"), [("stacked", False), ("classical", True), ("improved", False)])
+def test_only_the_classical_block_is_normalised(block, normalised):
+    kinds = {type(module).__name__ for module in Generator(paper_layout(block)).modules()}
+    assert any("Norm" in kind for kind in kinds) == normalised
 
 
-def test_the_improved_block_is_what_the_paper_draws():
+def test_the_three_kinds_look_equally_far_at_equal_cost():
+    figures = {
+        (config.halo_px, config.receptive_radius_px, config.macs_per_pixel) for config in map(paper_layout, KINDS)
+    }
+    assert len(figures) == 1
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("block", KINDS)
+def test_blocks_are_what_the_paper_draws(block, activation):
     torch.manual_seed(1)
-    block, features = ImprovedBlock(4), images(1, 4, 5, 6)
-    inner = torch.nn.functional.conv2d(features, block.conv1.weight, block.conv1.bias, padding=1)
-    inner = torch.where(inner > 0, inner, 0.25 * inner)
-    expected = features + torch.nn.functional.conv2d(inner, block.conv2.weight, block.conv2.bias, padding=1)
-    torch.testing.assert_close(block(features), expected)
+    network, features = BLOCKS[block](4, activation), images(2, 4, 5, 6) - 0.5
+    randomise_statistics(network)
+
+    def conv(values, layer):
+        return torch.nn.functional.conv2d(values, layer.weight, layer.bias, padding=1)
+
+    def act(values):
+        return torch.where(values > 0, values, {"prelu": 0.25, "relu": 0.0, "leaky-relu": 0.2}[activation] * values)
+
+    def norm(values, layer):
+        mean, variance = values.mean(dim=(0, 2, 3)), values.var(dim=(0, 2, 3), unbiased=False)
+        whitened = (values - mean[:, None, None]) / torch.sqrt(variance + 1e-5)[:, None, None]
+        return whitened * layer.weight[:, None, None] + layer.bias[:, None, None]
+
+    expected = {
+        "stacked": lambda: act(conv(act(conv(features, network.conv1)), network.conv2)),
+        "classical": lambda: (
+            features + norm(conv(act(norm(conv(features, network.conv1), network.norm1)), network.conv2), network.norm2)
+        ),
+        "improved": lambda: features + conv(act(conv(features, network.conv1)), network.conv2),
+    }[block]()
+    torch.testing.assert_close(network(features.clone()), expected)
+
+
+@pytest.mark.parametrize("block", KINDS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_input_is_left_alone(block, activation):
+    """Activations work in place: on what the network itself made, never on what it was given."""
+    generator = build(GeneratorConfig(width=4, num_blocks=2, block=block, activation=activation))
+    degraded = images(1, 3, 6, 6) - 0.5
+    before = degraded.clone()
+    first = generator(degraded)
+    assert torch.equal(degraded, before)
+    assert torch.equal(generator(degraded), first)
 
 
 @pytest.mark.parametrize("scale", [1, 2])
@@ -154,8 +222,10 @@ def test_starts_near_the_identity(unshuffle, scale):
     assert error.square().mean().sqrt() < 0.15  # a plain network starts more than 1 away
 
 
-def test_the_long_skip_carries_the_head_past_the_blocks():
-    generator = build(PAPER_3X3)
+@pytest.mark.parametrize("block", KINDS)
+def test_the_long_skip_carries_the_head_past_the_blocks(block):
+    """In StackedG too: only the skips of the blocks are missing there."""
+    generator = build(paper_layout(block, kernel_px=3))
     torch.nn.init.zeros_(generator.body_conv.weight)
     degraded = images(1, 3, 8, 8)
     with torch.no_grad():
@@ -266,6 +336,8 @@ def test_known_radii():
         ({"tail_kernel": -3}, "tail_kernel = -3"),
         ({"unshuffle": 3}, "unshuffle = 3: must be 1, 2 or 4"),
         ({"scale": 4}, "scale = 4: must be 1 or 2"),
+        ({"block": "dense"}, "block = 'dense': must be one of stacked, classical, improved"),
+        ({"activation": "gelu"}, "activation = 'gelu': must be one of prelu, relu, leaky-relu"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(settings, message, no_shape_checks):

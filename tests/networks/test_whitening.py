@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 import torch
 
-from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.networks.whitening import GAIN, whiten_head
 
 
@@ -28,9 +28,18 @@ def answers(generator, degraded):
     return inner.permute(0, 2, 3, 1).flatten(0, 2).detach().double()
 
 
-@pytest.mark.parametrize("config", [GeneratorConfig(width=16, unshuffle=2), GeneratorConfig(width=12)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        GeneratorConfig(width=16, unshuffle=2),
+        GeneratorConfig(width=12),
+        GeneratorConfig(width=12, num_blocks=1, block="classical"),
+        GeneratorConfig(width=12, num_blocks=1, block="stacked", activation="relu"),
+    ],
+    ids=str,
+)
 def test_answers_are_white(config, degraded):
-    generator = NonBNResG(config)
+    generator = Generator(config)
     whiten_head(generator, degraded)
     answered, half = answers(generator, degraded), config.width // 2
     torch.testing.assert_close(answered.mean(dim=0), torch.zeros(config.width).double(), atol=1e-3, rtol=0)
@@ -41,14 +50,14 @@ def test_answers_are_white(config, degraded):
 
 def test_a_random_start_is_far_from_white(degraded):
     torch.manual_seed(0)
-    answered = answers(NonBNResG(GeneratorConfig(width=16, unshuffle=2)), degraded)
+    answered = answers(Generator(GeneratorConfig(width=16, unshuffle=2)), degraded)
     correlation = torch.corrcoef(answered.T)
     assert (correlation - torch.eye(16)).abs().mean() > 0.3
 
 
 def test_more_filters_than_directions_leaves_the_rest_random(degraded):
     torch.manual_seed(0)
-    generator = NonBNResG(GeneratorConfig(width=64, head_kernel=1))  # a patch has three values: six filters
+    generator = Generator(GeneratorConfig(width=64, head_kernel=1))  # a patch has three values: six filters
     before = generator.head.weight.detach().clone()
     whiten_head(generator, degraded)
     after = generator.head.weight.detach()
@@ -57,6 +66,6 @@ def test_more_filters_than_directions_leaves_the_rest_random(degraded):
 
 
 def test_flat_pictures_do_not_break_it():
-    generator = NonBNResG(GeneratorConfig(width=16))
+    generator = Generator(GeneratorConfig(width=16))
     whiten_head(generator, torch.full((1, 3, 16, 16), 0.5))
     assert all(torch.isfinite(parameter).all() for parameter in generator.parameters())

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from acutance.errors import CorruptWeights
-from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import OptimizerConfig, build_optimizers
@@ -25,9 +25,10 @@ PROGRESS = Progress(iteration=3, elapsed_s=1.25, images_seen=12)
 def build(*, seed=0, steps=0, kind="muon", config=CONFIG):
     """Build everything that is trained, channels-last as the loop has it, and take some steps."""
     torch.manual_seed(seed)
-    generator = NonBNResG(config).to(memory_format=torch.channels_last)
+    generator = Generator(config).to(memory_format=torch.channels_last)
     average = WeightAverage(generator, 1.0)
-    trained = Trained(generator, average.model, build_optimizers(OptimizerConfig(kind=kind), generator))
+    optimizers = build_optimizers(OptimizerConfig(kind=kind), generator, last=generator.tail.weight)
+    trained = Trained({"generator": generator, "average": average.model}, optimizers)
     for step in range(steps):
         generator(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(step))).square().mean().backward()
         for optimizer in trained.optimizers:
@@ -39,8 +40,11 @@ def build(*, seed=0, steps=0, kind="muon", config=CONFIG):
 
 def tensors_of(trained):
     """List every tensor that the next step depends on, by a name of its own."""
-    found = {f"g.{name}": tensor for name, tensor in trained.generator.state_dict().items()}
-    found |= {f"a.{name}": tensor for name, tensor in trained.average.state_dict().items()}
+    found = {
+        f"{who}.{name}": tensor
+        for who, network in trained.networks.items()
+        for name, tensor in network.state_dict().items()
+    }
     for number, optimizer in enumerate(trained.optimizers):
         for index, moments in optimizer.state_dict()["state"].items():
             found |= {f"o.{number}.{index}.{name}": tensor for name, tensor in moments.items()}
@@ -71,7 +75,7 @@ def test_moments_lie_in_memory_as_their_weights_do(path):
     save_checkpoint(path, saved, PROGRESS)
     load_checkpoint(path, fresh)
     (adam,) = fresh.optimizers
-    weights = [weight for weight in fresh.generator.parameters() if weight.ndim == 4]
+    weights = [weight for weight in fresh.networks["generator"].parameters() if weight.ndim == 4]
     assert any(not weight.is_contiguous() for weight in weights)
     for weight in weights:
         assert adam.state[weight]["exp_avg"].stride() == weight.stride()

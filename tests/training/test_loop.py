@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from acutance.config.settings import from_values, read_toml
 from acutance.errors import ConfigError, CorruptWeights, InputError, JobError
 from acutance.networks.checkpoint_file import load_generator
+from acutance.training.batches import batch_generator
 from acutance.training.config import TrainConfig
 from acutance.training.loop import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
     GENERATOR_FILE,
     SKIPPED_LIMIT,
-    batch_generator,
     prepare_folder,
     train,
 )
@@ -148,7 +148,7 @@ def test_every_step_has_its_own_randomness(tiny):
 
 @pytest.mark.parametrize("kind", ["adam", "muon"])
 def test_loss_falls(tmp_path, tiny, store, fabric, kind):
-    """Within a few dozen steps the network beats what it was given, on photos that it was not trained on."""
+    """Within a few dozen steps, on photos that are trained on and on those that are not: by 70 % and 20 dB here."""
     config = tiny(
         f"optimizer.kind={kind}",
         "optimizer.learning_rate=2e-3",
@@ -161,8 +161,8 @@ def test_loss_falls(tmp_path, tiny, store, fabric, kind):
     losses = [line["loss"] for line in lines_of(tmp_path / "run", "train")]
     scores = [line["gauss-1.6"] for line in lines_of(tmp_path / "run", "validation")]
     assert len(losses) == len(scores) == 60
-    assert np.mean(losses[-15:]) < 0.8 * np.mean(losses[:15])
-    assert scores[-1] > scores[0] + 1
+    assert np.mean(losses[-15:]) < 0.6 * np.mean(losses[:15])
+    assert scores[-1] > scores[0] + 10
 
 
 # --- what a run writes ------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_a_resumed_run_appends_to_its_figures(tmp_path, tiny, store, fabric):
     config = tiny("watch.log_every=1", "watch.held_out=0")
     train(config, store, tmp_path / "run", fabric=fabric, **stop_after(2))
     train(config, store, tmp_path / "run", fabric=fabric, resume=True)
-    assert [line["iteration"] for line in lines_of(tmp_path / "run")] == [1, 2, 3, 4]
+    assert [line["iteration"] for line in lines_of(tmp_path / "run", "train")] == [1, 2, 3, 4]
 
 
 def test_a_run_without_held_out_photos_validates_nothing(tmp_path, tiny, store, fabric):

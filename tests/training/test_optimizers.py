@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from acutance.errors import ConfigError
-from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.optimizers import Muon, OptimizerConfig, build_optimizers, orthogonalised, set_share
 
 
@@ -71,15 +71,15 @@ def test_muon_leaves_weights_without_gradient_alone():
 
 @pytest.mark.parametrize("kind", ["adam", "muon"])
 def test_every_parameter_has_one_optimiser(kind):
-    generator = NonBNResG(GeneratorConfig(width=4, num_blocks=2))
-    optimizers = build_optimizers(OptimizerConfig(kind=kind), generator)
+    generator = Generator(GeneratorConfig(width=4, num_blocks=2))
+    optimizers = build_optimizers(OptimizerConfig(kind=kind), generator, last=generator.tail.weight)
     held = [id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in generator.parameters())
 
 
 def test_muon_takes_the_convolutions_before_the_last():
-    generator = NonBNResG(GeneratorConfig(width=4, num_blocks=2))
-    muon, adam = build_optimizers(OptimizerConfig(kind="muon"), generator)
+    generator = Generator(GeneratorConfig(width=4, num_blocks=2))
+    muon, adam = build_optimizers(OptimizerConfig(kind="muon"), generator, last=generator.tail.weight)
     names = {id(parameter): name for name, parameter in generator.named_parameters()}
     taken = {names[id(p)] for p in muon.param_groups[0]["params"]}
     assert taken == {
@@ -90,9 +90,9 @@ def test_muon_takes_the_convolutions_before_the_last():
 
 
 def test_rates_are_shares_of_their_height():
-    generator = NonBNResG(GeneratorConfig(width=4, num_blocks=1))
+    generator = Generator(GeneratorConfig(width=4, num_blocks=1))
     config = OptimizerConfig(kind="muon", learning_rate=1e-3, muon_learning_rate=0.02)
-    muon, adam = build_optimizers(config, generator)
+    muon, adam = build_optimizers(config, generator, last=generator.tail.weight)
     for share in (1.0, 0.1, 0.5):  # not a product of shares
         set_share((muon, adam), share)
         assert muon.param_groups[0]["lr"] == pytest.approx(share * 0.02)

@@ -12,15 +12,15 @@ import torch
 
 from acutance.losses.content import l1
 from acutance.losses.objective import ObjectiveConfig
-from acutance.networks.generators import GeneratorConfig, NonBNResG
-from acutance.training.step import content_step
+from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.training.step import Player, content_step
 
 CONFIG = GeneratorConfig(width=4, num_blocks=1)
 
 
 def build(learning_rate=0.1):
     torch.manual_seed(0)
-    generator = NonBNResG(CONFIG)
+    generator = Generator(CONFIG)
     return generator, torch.optim.SGD(generator.parameters(), lr=learning_rate)
 
 
@@ -35,9 +35,8 @@ def weights_of(generator):
 
 def step(fabric, generator, optimizer, pair, *, weight=1.0, clip_norm=0.0):
     placed, placed_optimizer = fabric.setup(generator, optimizer)
-    return content_step(
-        fabric, placed, [placed_optimizer], pair, objective=ObjectiveConfig(content=weight), clip_norm=clip_norm
-    )
+    player = Player(placed, [placed_optimizer], clip_norm)
+    return content_step(fabric, player, pair, objective=ObjectiveConfig(content=weight))
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])

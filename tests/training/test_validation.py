@@ -14,7 +14,7 @@ import torch
 from acutance.data.photo_store import PhotoStore, StoredPhoto
 from acutance.data.protocol import degrade, find_row
 from acutance.metrics.psnr import psnr
-from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.config import WatchConfig
 from acutance.training.validation import split_store, validate
 
@@ -29,7 +29,7 @@ def numbered(count, height=20, width=24):
 
 def identity():
     """Build a network that gives its input."""
-    generator = NonBNResG(GeneratorConfig(width=4, num_blocks=0, unshuffle=2)).eval()
+    generator = Generator(GeneratorConfig(width=4, num_blocks=0, unshuffle=2)).eval()
     torch.nn.init.zeros_(generator.tail.weight)
     return generator
 

@@ -11,6 +11,7 @@ import typer
 from acutance import __version__
 from acutance.cli.compare import compare
 from acutance.cli.console import say
+from acutance.cli.data import app as data
 from acutance.cli.doctor import doctor
 from acutance.cli.evaluate import evaluate
 from acutance.cli.export import export
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for verb in (sharpen, compare, evaluate, train, export, models, doctor):
     app.command()(verb)
+app.add_typer(data, name="data")
 
 
 def _print_version(is_asked: bool) -> None:

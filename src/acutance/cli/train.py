@@ -20,6 +20,10 @@ def train(
     iterations: Annotated[int | None, typer.Option(help="Steps in the whole run.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time for the whole run; the rate decays along it.")] = None,
     store: Annotated[Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")] = None,
+    vgg19: Annotated[Path | None, typer.Option(help="Weights of VGG-19, for presets that use its features.")] = None,
+    download_vgg19: Annotated[
+        bool, typer.Option("--download-vgg19", help="Download torchvision's weights of VGG-19 (548 MB), once.")
+    ] = False,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
@@ -28,16 +32,21 @@ def train(
 
     with needs_extra("train", "training"):
         from acutance.data.photo_store import open_store
+        from acutance.networks.vgg19_weights import find_vgg19
         from acutance.training.config import load_config
         from acutance.training.device import open_fabric
-        from acutance.training.loop import GENERATOR_FILE, Tick
+        from acutance.training.loop import GENERATOR_FILE, Tick, check_folder
         from acutance.training.loop import train as run_training
 
     overrides = list(settings or [])
     overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
     overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
     config = load_config(preset, overrides)
+    check_folder(out, config, resume=resume, data=data)  # before minutes go into decoding
     fabric = open_fabric(device, precision=config.precision)
+    if config.objective.feature_layers:
+        with progress_bar("VGG-19") as bar:
+            vgg19 = find_vgg19(vgg19, download=download_vgg19, progress=bar)
     with progress_bar("decoding photos") as bar:
         photos = open_store(data, store or out / "store", progress=bar)
     for skip in photos.skipped:
@@ -46,13 +55,15 @@ def train(
 
         def show(tick: Tick) -> None:
             bar(tick.share)
+            for complaint in tick.complaints:
+                say(f"step {tick.progress.iteration}  {complaint}")
             if tick.psnr_db is not None:
                 scores = "  ".join(f"{row} {value:.2f}" for row, value in tick.psnr_db.items())
                 say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
 
         with stop_request() as is_asked:
             progress = run_training(
-                config, photos, out, fabric=fabric, resume=resume, on_tick=show, should_stop=is_asked
+                config, photos, out, fabric=fabric, vgg19=vgg19, resume=resume, on_tick=show, should_stop=is_asked
             )
     if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
         say(f"stopped and saved at step {progress.iteration}; go on with --resume.")

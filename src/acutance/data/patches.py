@@ -37,6 +37,7 @@ class PatchSampler:
         if not fitting:
             raise InputError(f"none of the {len(store.photos)} photos is at least {side_px} px on both sides.")
         self.side_px = side_px
+        self.device = device
         self._pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU
         table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=device)
         self._offset, self._height, self._width = table.unbind(dim=1)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.errors import InputError
+from acutance.errors import InputError, OutputError
 
 PIXELS_FILE = "pixels.u8"
 INDEX_FILE = "index.json"
@@ -99,8 +99,26 @@ def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] |
 
     Raises:
         InputError: When the folder holds no usable picture.
+        OutputError: When the store cannot be written.
     """
     files = list_photos(folder)
+    try:
+        entries, skipped = _filled(folder, files, store, progress)
+    except OSError as error:
+        raise OutputError(
+            f"{store}: the store cannot be written ({error.strerror or error}); make room or choose another place."
+        ) from error
+    if not entries:
+        raise InputError(f"{folder}: none of its {len(files)} pictures could be read ({skipped[0].reason}).")
+    # "c": copy on write. Nothing here writes, but torch wants memory that it could write to.
+    pixels = np.memmap(store / PIXELS_FILE, dtype=np.uint8, mode="c")
+    return PhotoStore(tuple(entries), pixels, tuple(skipped))
+
+
+def _filled(
+    folder: Path, files: list[Path], store: Path, progress: Callable[[float], None] | None
+) -> tuple[list[StoredPhoto], list[SkippedPhoto]]:
+    """Decode what the store lacks; return what it holds then, and what could not be decoded."""
     store.mkdir(parents=True, exist_ok=True)
     pixels_path = store / PIXELS_FILE
     pixels_path.touch()
@@ -115,10 +133,9 @@ def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] |
             name = path.relative_to(folder).as_posix()
             if name in known:
                 continue
-            try:
-                picture = _decode(path)
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                skipped.append(SkippedPhoto(name, str(error)))
+            picture = _decoded(path)
+            if isinstance(picture, str):
+                skipped.append(SkippedPhoto(name, picture))
             else:
                 sink.write(picture.tobytes())
                 height, width, _ = picture.shape
@@ -130,17 +147,16 @@ def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] |
                 sink.flush()
                 _write_index(store / INDEX_FILE, entries, skipped)
     _write_index(store / INDEX_FILE, entries, skipped)
-    if not entries:
-        raise InputError(f"{folder}: none of its {len(files)} pictures could be read ({skipped[0].reason}).")
-    # "c": copy on write. Nothing here writes, but torch wants memory that it could write to.
-    pixels = np.memmap(pixels_path, dtype=np.uint8, mode="c")
-    return PhotoStore(tuple(entries), pixels, tuple(skipped))
+    return entries, skipped
 
 
-def _decode(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode to RGB `h w 3`."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+def _decoded(path: Path) -> npt.NDArray[np.uint8] | str:
+    """Decode to RGB `h w 3`, or say why that cannot be done."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error)
 
 
 def _read_index(path: Path) -> list[StoredPhoto]:

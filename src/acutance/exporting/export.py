@@ -13,7 +13,7 @@ from acutance.exporting.onnx_graph import build_onnx
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.media.atomic import write_atomically
 from acutance.networks.checkpoint_file import load_generator
-from acutance.networks.generators import NonBNResG
+from acutance.networks.generators import Generator
 from acutance.spec import ModelSpec
 
 PARITY_LIMIT = 1e-4
@@ -54,7 +54,7 @@ def export_onnx(checkpoint: Path, target: Path, *, overwrite: bool = False) -> E
 
 
 @torch.no_grad()
-def parity(generator: NonBNResG, model: bytes) -> float:
+def parity(generator: Generator, model: bytes) -> float:
     """Return the largest difference between torch and ONNX Runtime over seeded noise pictures of three sizes."""
     engine = OnnxRuntimeEngine.from_bytes(model)
     random = np.random.default_rng(0)

@@ -1,11 +1,13 @@
 """Write a generator as an ONNX graph, node by node.
 
 The graph is built from the weights directly, not traced: the network is a dozen kinds of node, the bytes come out the
-same every time, and three exact rewritings make it faster than a trace would be:
+same every time, and four exact rewritings make it faster than a trace would be:
 
+- batch normalisation is folded into the convolution before it (`networks/folding.py`);
 - pixel-unshuffle followed by a convolution of side k is one convolution of side k·u with stride u, so the
   re-ordering costs nothing;
-- a channel-shared PReLU that is no longer trained is a LeakyReLU, which engines fuse into the convolution before it;
+- a channel-shared PReLU that is no longer trained is a LeakyReLU, which engines fuse into the convolution before it
+  (as they do ReLU);
 - the body convolution and the long skip are left as Conv + Add, which ONNX Runtime fuses too.
 
 Parity with torch is a test, not a hope.
@@ -19,8 +21,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from acutance.networks.blocks import ImprovedBlock
-from acutance.networks.generators import CHANNELS, NonBNResG
+from acutance.networks.blocks import Activation, ImprovedBlock, StackedBlock
+from acutance.networks.folding import fold_batch_norm
+from acutance.networks.generators import CHANNELS, Generator
 from acutance.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
@@ -63,13 +66,20 @@ class _Graph:
             "Conv", inputs, name, kernel_shape=[side, side], pads=[pad] * 4, strides=[unshuffle, unshuffle]
         )
 
-    def prelu(self, name: str, activation: nn.PReLU, source: str) -> str:
-        return self.add_node("LeakyRelu", [source], name, alpha=float(activation.weight.detach()))
+    def activation(self, name: str, activation: Activation, source: str) -> str:
+        if isinstance(activation, nn.ReLU):
+            return self.add_node("Relu", [source], name)
+        if isinstance(activation, nn.PReLU):
+            return self.add_node("LeakyRelu", [source], name, alpha=float(activation.weight.detach()))
+        return self.add_node("LeakyRelu", [source], name, alpha=activation.negative_slope)
 
-    def block(self, name: str, block: ImprovedBlock, source: str) -> str:
+    def block(self, name: str, block: nn.Module, source: str) -> str:
+        assert isinstance(block, StackedBlock | ImprovedBlock)  # a classical one is folded before
         inner = self.conv(f"{name}.conv1", block.conv1, source)
-        inner = self.prelu(f"{name}.activation", block.activation, inner)
+        inner = self.activation(f"{name}.activation", block.activation, inner)
         inner = self.conv(f"{name}.conv2", block.conv2, inner)
+        if isinstance(block, StackedBlock):
+            return self.activation(f"{name}.activation2", block.activation2, inner)
         return self.add_node("Add", [inner, source], f"{name}.add")
 
 
@@ -84,19 +94,19 @@ def _fold_unshuffle(weight: npt.NDArray[np.float32], factor: int) -> npt.NDArray
     return cells.transpose(0, 1, 4, 2, 5, 3).reshape(out_channels, CHANNELS, side * factor, side * factor)
 
 
-def build_onnx(generator: NonBNResG, spec: ModelSpec) -> onnx.ModelProto:
+def build_onnx(generator: Generator, spec: ModelSpec) -> onnx.ModelProto:
     """Build the ONNX model of a generator: `degraded` n 3 h w → `restored` n 3 h·scale w·scale, float32.
 
     Batch, height and width are dynamic; height and width must be multiples of `spec.size_multiple`. The spec travels
-    in the metadata.
+    in the metadata: it describes the generator as it was trained, whatever is folded here.
     """
+    generator = fold_batch_norm(generator)
     config = generator.config
     graph = _Graph()
     shallow = graph.conv("head", generator.head, INPUT, unshuffle=config.unshuffle)
-    shallow = graph.prelu("head_activation", generator.head_activation, shallow)
+    shallow = graph.activation("head_activation", generator.head_activation, shallow)
     deep = shallow
     for index, block in enumerate(generator.blocks):
-        assert isinstance(block, ImprovedBlock)
         deep = graph.block(f"blocks.{index}", block, deep)
     deep = graph.conv("body_conv", generator.body_conv, deep)
     deep = graph.add_node("Add", [deep, shallow], "long_skip")

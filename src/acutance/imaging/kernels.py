@@ -216,14 +216,16 @@ def _quadrant_area(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], radiu
     right = np.minimum(np.abs(x), radius)
     top = np.minimum(np.abs(y), radius)
     # Up to x = flat the rectangle's upper side lies inside the circle, beyond it the circle is the limit.
-    flat = np.minimum(np.sqrt(radius**2 - top**2), right)
+    # (The difference of two equal squares may come out as a tiny negative number.)
+    flat = np.minimum(np.sqrt(np.maximum(radius**2 - top**2, 0.0)), right)
     area = flat * top + _area_under_arc(right, radius) - _area_under_arc(flat, radius)
     return np.asarray(np.sign(x) * np.sign(y) * area)
 
 
 def _area_under_arc(x: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float64]:
     """Return ∫₀ˣ √(r² − t²) dt for 0 ≤ x ≤ r."""
-    return np.asarray(0.5 * (x * np.sqrt(radius**2 - x**2) + radius**2 * np.arcsin(x / radius)))
+    inside = np.sqrt(np.maximum(radius**2 - x**2, 0.0))
+    return np.asarray(0.5 * (x * inside + radius**2 * np.arcsin(np.minimum(x / radius, 1.0))))
 
 
 def _samples_in_time(path: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,45 +1,189 @@
-"""The generator's objective: named, weighted terms and their total. Weights live here and nowhere else.
+"""The objectives of both networks: named terms and their weighted total. Weights live here and nowhere else.
 
-The content stage has one term. The adversarial stage adds perceptual, texture and adversarial terms
-beside it.
+How a term is measured stands beside its function (`content_loss`, `perceptual_loss`, `texture_loss`, `game`);
+how much it counts stands here, in one row of numbers. Features and logits come from outside: this room knows no
+networks.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.losses.content import l1
+from acutance.losses.adversarial import GAMES, GameConfig, Logits
+from acutance.losses.content import ContentConfig, content_loss
+from acutance.losses.features import FeaturePair
+from acutance.losses.perceptual import PerceptualConfig, perceptual
+from acutance.losses.texture import TextureConfig, texture
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveConfig:
-    """Weights of the terms; a weight of 0 leaves the term out."""
+    """Weights of the terms, and how each is measured; a weight of 0 leaves its term out.
+
+    The defaults are the content stage. The paper's full loss has all four terms; it gives no weights.
+    """
 
     content: float = 1.0
     """Weight of the content loss, eq. (3)."""
+    perceptual: float = 0.0
+    """Weight of the perceptual loss, eq. (4)."""
+    texture: float = 0.0
+    """Weight of the texture loss, eq. (5)."""
+    adversarial: float = 0.0
+    """Weight of the adversarial loss, eq. (6); 0 means that there is no discriminator."""
+    r1: float = 0.0
+    """Weight of the gradient penalty in the discriminator's objective: γ of R1. Not in the paper."""
+    content_loss: ContentConfig = field(default_factory=ContentConfig)
+    """Which content loss."""
+    perceptual_loss: PerceptualConfig = field(default_factory=PerceptualConfig)
+    """Layers and normalisation."""
+    texture_loss: TextureConfig = field(default_factory=TextureConfig)
+    """Layers, patches and normalisation."""
+    game: GameConfig = field(default_factory=GameConfig)
+    """The rules between generator and discriminator."""
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        if not 0 <= self.content < math.inf:
-            raise ConfigError(f"objective.content = {self.content}: a weight must be a number from 0 on.")
+        for name, weight in {**self.weights, "r1": self.r1}.items():
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"objective.{name} = {weight}: a weight must be a number from 0 on.")
+        if not any(self.weights.values()):
+            raise ConfigError("objective: all weights are 0, which leaves nothing to minimise; set content = 1, say.")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Return the weights of the generator's terms by name."""
+        return {
+            "content": self.content,
+            "perceptual": self.perceptual,
+            "texture": self.texture,
+            "adversarial": self.adversarial,
+        }
+
+    @property
+    def feature_layers(self) -> tuple[str, ...]:
+        """Return the names of all layers whose features are needed, each once; none if no term looks at features."""
+        wanted = [layer.name for layer in self.perceptual_loss.layers if self.perceptual]
+        wanted += [layer.name for layer in self.texture_loss.layers if self.texture]
+        return tuple(dict.fromkeys(wanted))
+
+    @property
+    def needs_logits_real(self) -> bool:
+        """Return whether the *generator's* step needs the truth's logits, which costs a pass of D."""
+        return self.adversarial > 0 and GAMES[self.game.kind].needs_real
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratorLoss:
-    """The terms of one step, unweighted, and the weighted total that is minimised."""
+    """The generator's terms of one step, unweighted, and the weighted total that is minimised."""
+
+    terms: dict[str, Float[Tensor, ""]]
+    total: Float[Tensor, ""]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscriminatorLoss:
+    """The discriminator's terms of one step, unweighted, and the weighted total that is minimised."""
 
     terms: dict[str, Float[Tensor, ""]]
     total: Float[Tensor, ""]
 
 
 def generator_loss(
-    config: ObjectiveConfig, restored: Float[Tensor, "n c h w"], reference: Float[Tensor, "n c h w"]
+    config: ObjectiveConfig,
+    restored: Float[Tensor, "n c h w"],
+    reference: Float[Tensor, "n c h w"],
+    *,
+    features: FeaturePair | None = None,
+    logits_fake: Logits | None = None,
+    logits_real: Logits | None = None,
 ) -> GeneratorLoss:
-    """Evaluate the objective on a batch."""
-    content = l1(restored, reference)
-    return GeneratorLoss(terms={"content": content}, total=config.content * content)
+    """Evaluate the generator's objective on a batch.
+
+    Args:
+        config: Weights, and how the terms are measured.
+        restored: `G(I_B)`, RGB in [0, 1] (not clipped).
+        reference: `I_T`.
+        features: Of both, for `config.feature_layers`; needed when there are any.
+        logits_fake: D's verdict on `restored`; needed when there is an adversarial term.
+        logits_real: D's verdict on `reference`; needed when `config.needs_logits_real`.
+
+    Returns:
+        Of `content`, `perceptual`, `texture` and `adversarial` those whose weight is above 0, and the total.
+
+    Raises:
+        ConfigError: When a term lacks its input.
+    """
+    terms: dict[str, Float[Tensor, ""]] = {}
+    if config.content:
+        terms["content"] = content_loss(config.content_loss)(restored, reference)
+    if config.perceptual:
+        pair = _needed(features, "perceptual", "features")
+        how = config.perceptual_loss
+        terms["perceptual"] = perceptual(
+            pair.restored, pair.reference, layers=how.layers, normalisation=how.normalisation
+        )
+    if config.texture:
+        pair = _needed(features, "texture", "features")
+        patches = config.texture_loss
+        terms["texture"] = texture(
+            pair.restored,
+            pair.reference,
+            layers=patches.layers,
+            patch=patches.patch,
+            stride=patches.stride,
+            normalisation=patches.normalisation,
+        )
+    if config.adversarial:
+        fake = _needed(logits_fake, "adversarial", "the logits of the restored images")
+        terms["adversarial"] = GAMES[config.game.kind].generator_term(fake, logits_real)
+    return GeneratorLoss(terms=terms, total=_weighted_sum(terms, config.weights))
+
+
+def discriminator_loss(
+    config: ObjectiveConfig,
+    logits_real: Logits,
+    logits_fake: Logits,
+    *,
+    gradient_penalty: Float[Tensor, ""] | None = None,
+) -> DiscriminatorLoss:
+    """Evaluate the discriminator's objective: eq. (7) or its kin, plus R1 where that has a weight.
+
+    Args:
+        config: The rules of the game, and the weight of R1.
+        logits_real: D's verdict on `I_T`.
+        logits_fake: D's verdict on `G(I_B)`, made without G's gradient.
+        gradient_penalty: `adversarial.r1_penalty` of the truth; needed when `config.r1` is above 0.
+
+    Returns:
+        `discriminator`, and `r1` where it has a weight, and the total.
+
+    Raises:
+        ConfigError: When R1 has a weight and no value.
+    """
+    game = GAMES[config.game.kind]
+    verdict = game.discriminator_term(logits_real, logits_fake, label_smoothing=config.game.label_smoothing)
+    terms = {"discriminator": verdict}
+    if config.r1:
+        terms["r1"] = _needed(gradient_penalty, "r1", "the gradient penalty")
+    return DiscriminatorLoss(terms=terms, total=_weighted_sum(terms, {"discriminator": 1.0, "r1": config.r1}))
+
+
+def _needed(value: Given | None, name: str, what: str) -> Given:
+    if value is None:
+        raise ConfigError(f"objective.{name}: this term needs {what}, which the step did not give.")
+    return value
+
+
+def _weighted_sum(terms: Mapping[str, Float[Tensor, ""]], weights: Mapping[str, float]) -> Float[Tensor, ""]:
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()

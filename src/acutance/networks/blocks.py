@@ -1,17 +1,38 @@
-"""The residual block of the paper and the activation it is built with."""
+"""What generators are built from: activations, the SAME convolution, and the three kinds of block of the paper.
+
+All three hold two 3×3 convolutions and the same activation, so that they cost the same and look equally far:
+
+    stacked      conv → act → conv → act              StackedG: a plain stack, no skip
+    classical    conv → BN → act → conv → BN, + input  ResG: the block of fig. 3a
+    improved     conv → act → conv, + input            NonBN-ResG: the block of fig. 3b
+
+Without a skip, two convolutions in a row would be one, so the stacked block has an activation after each.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+BlockKind = Literal["stacked", "classical", "improved"]
+ActivationKind = Literal["prelu", "relu", "leaky-relu"]
+Activation = nn.PReLU | nn.ReLU | nn.LeakyReLU
+
 KERNEL_PX: Final = 3
 """Side of the convolutions inside the blocks."""
 
+LAYERS_PER_BLOCK: Final = 2
+"""Convolutions in a block of any kind."""
+
 RESIDUAL_INIT_GAIN: Final = 0.1
-"""Each block starts near the identity: without normalisation, that keeps large learning rates calm."""
+"""Each improved block starts near the identity: without normalisation, that keeps large learning rates calm."""
+
+LEAKY_SLOPE: Final = 0.2
+"""Slope of LeakyReLU below 0, in the generator as in the discriminator (SRGAN's)."""
 
 
 def prelu() -> nn.PReLU:
@@ -23,32 +44,105 @@ def prelu() -> nn.PReLU:
     return nn.PReLU(num_parameters=1, init=0.25)
 
 
-def same_conv(in_channels: int, out_channels: int, kernel_px: int = KERNEL_PX, *, gain: float = 1.0) -> nn.Conv2d:
-    """Build a convolution that keeps the size (SAME, zero padding), Kaiming-initialised, zero bias.
+_ACTIVATIONS: Final[Mapping[ActivationKind, Callable[[], Activation]]] = MappingProxyType(
+    {
+        "prelu": prelu,
+        "relu": lambda: nn.ReLU(inplace=True),
+        "leaky-relu": lambda: nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+    }
+)
+
+
+def activation(kind: ActivationKind) -> Activation:
+    """Build one activation. The paper found that the choice hardly matters; PReLU is its default (section 2.3)."""
+    return _ACTIVATIONS[kind]()
+
+
+def same_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel_px: int = KERNEL_PX,
+    *,
+    stride: int = 1,
+    gain: float = 1.0,
+    has_bias: bool = True,
+) -> nn.Conv2d:
+    """Build a SAME convolution (zero padding; size / stride, rounded up), Kaiming-initialised, zero bias.
+
+    The start is the same for all activations (made for a slope of 0.25), so that they can be compared.
 
     Args:
         in_channels: Channels taken.
         out_channels: Channels given.
         kernel_px: Odd side of the kernel.
+        stride: 1 keeps the size.
         gain: Factor on the initial weights.
+        has_bias: Whether a bias is added; useless before a normalisation, which takes it away again.
     """
-    conv = nn.Conv2d(in_channels, out_channels, kernel_px, padding=kernel_px // 2)
+    conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride, padding=kernel_px // 2, bias=has_bias)
     nn.init.kaiming_normal_(conv.weight, a=0.25, nonlinearity="leaky_relu")
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     conv.weight.data.mul_(gain)
     return conv
 
 
-class ImprovedBlock(nn.Module):
-    """The paper's improved residual block (fig. 3b): conv, PReLU, conv, plus the input; no normalisation."""
+class StackedBlock(nn.Module):
+    """Two plain layers of StackedG: conv, activation, conv, activation; nothing is skipped."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, kind: ActivationKind = "prelu") -> None:
         super().__init__()
         self.conv1 = same_conv(width, width)
-        self.activation = prelu()
+        self.activation = activation(kind)
+        self.conv2 = same_conv(width, width)
+        self.activation2 = activation(kind)
+
+    def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
+        """Return `activation2(conv2(activation(conv1(features))))`."""
+        output: Tensor = self.activation2(self.conv2(self.activation(self.conv1(features))))
+        return output
+
+
+class ClassicalBlock(nn.Module):
+    """The classical residual block (fig. 3a): conv, BN, activation, conv, BN, plus the input.
+
+    Batch normalisation starts as it does everywhere (gain 1, shift 0): the paper's complaint is about this block, so
+    it is not given the gentle start of the improved one.
+    """
+
+    def __init__(self, width: int, kind: ActivationKind = "prelu") -> None:
+        super().__init__()
+        self.conv1 = same_conv(width, width, has_bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.activation = activation(kind)
+        self.conv2 = same_conv(width, width, has_bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+
+    def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
+        """Return `features + norm2(conv2(activation(norm1(conv1(features)))))`."""
+        inner = self.activation(self.norm1(self.conv1(features)))
+        residual: Tensor = self.norm2(self.conv2(inner))
+        return features + residual
+
+
+class ImprovedBlock(nn.Module):
+    """The paper's improved residual block (fig. 3b): conv, activation, conv, plus the input; no normalisation."""
+
+    def __init__(self, width: int, kind: ActivationKind = "prelu") -> None:
+        super().__init__()
+        self.conv1 = same_conv(width, width)
+        self.activation = activation(kind)
         self.conv2 = same_conv(width, width, gain=RESIDUAL_INIT_GAIN)
 
     def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
         """Return `features + conv2(activation(conv1(features)))`."""
         residual: Tensor = self.conv2(self.activation(self.conv1(features)))
         return features + residual
+
+
+Block = StackedBlock | ClassicalBlock | ImprovedBlock
+
+BLOCKS: Final[Mapping[BlockKind, type[Block]]] = MappingProxyType(
+    {"stacked": StackedBlock, "classical": ClassicalBlock, "improved": ImprovedBlock}
+)
+"""The rows: what a generator's `block` setting names."""

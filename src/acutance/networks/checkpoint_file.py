@@ -13,24 +13,33 @@ from safetensors.torch import save
 from torch import Tensor
 
 from acutance.errors import ConfigError, CorruptWeights, InputError
-from acutance.networks.generators import GeneratorConfig, NonBNResG
+from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.spec import METADATA_KEY, ModelSpec, Task
 
 GENERATOR_KEY = "acutance.generator"
 """Key of the generator's config (JSON) in the file's metadata."""
 
 
+def plain(tensor: Tensor) -> Tensor:
+    """Return a tensor as it is hashed and written: on the CPU, row by row, as float32; whole numbers stay whole.
+
+    (Batch normalisation counts its batches in int64, which float32 would round from 16 777 216 on.)
+    """
+    number = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", number).contiguous()
+
+
 def weights_sha256(state: dict[str, Tensor]) -> str:
-    """Hash names, shapes and float32 bytes in sorted order: the identity of the trained numbers."""
+    """Hash names, shapes and plain bytes in sorted order: the identity of the trained numbers, statistics included."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().to("cpu", torch.float32).contiguous()
+        tensor = plain(state[name])
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
 
-def describe(generator: NonBNResG, *, name: str, training_data: str, licence: str) -> ModelSpec:
+def describe(generator: Generator, *, name: str, training_data: str, licence: str) -> ModelSpec:
     """Derive the spec of a generator from its config and its weights."""
     config = generator.config
     task: Task = "sharpen" if config.scale == 1 else "sharpen-and-enlarge"
@@ -49,11 +58,9 @@ def describe(generator: NonBNResG, *, name: str, training_data: str, licence: st
     )
 
 
-def generator_bytes(generator: NonBNResG, spec: ModelSpec) -> bytes:
+def generator_bytes(generator: Generator, spec: ModelSpec) -> bytes:
     """Serialise a generator with its config and spec as safetensors."""
-    tensors = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in generator.state_dict().items()
-    }
+    tensors = {name: plain(tensor) for name, tensor in generator.state_dict().items()}
     metadata = {
         METADATA_KEY: spec.to_json(),
         GENERATOR_KEY: json.dumps(dataclasses.asdict(generator.config), sort_keys=True),
@@ -61,7 +68,7 @@ def generator_bytes(generator: NonBNResG, spec: ModelSpec) -> bytes:
     return save(tensors, metadata)
 
 
-def load_generator(path: Path) -> tuple[NonBNResG, ModelSpec]:
+def load_generator(path: Path) -> tuple[Generator, ModelSpec]:
     """Read a generator and its spec, strictly: every tensor present and of its shape, spec and hash right.
 
     Raises:
@@ -76,7 +83,7 @@ def load_generator(path: Path) -> tuple[NonBNResG, ModelSpec]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         config = GeneratorConfig(**json.loads(metadata[GENERATOR_KEY]))
         spec = ModelSpec.from_json(metadata[METADATA_KEY])
-        generator = NonBNResG(config)
+        generator = Generator(config)
         generator.load_state_dict(state, strict=True)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CorruptWeights(f"{path}: not a generator written by acutance ({error}).") from error

@@ -1,20 +1,26 @@
 """The generator G: one configurable network for the paper's family and the fast one.
 
-    head → PReLU → improved blocks → conv → + (long skip from the head) → tail [→ + input]
+    head → activation → blocks → conv → + (long skip from the head) → tail [→ + input]
 
-With `unshuffle = 1` this is the paper's NonBN-ResG at full resolution. With `unshuffle = 2` the same body
+The kind of block is what tells the paper's generators apart: `stacked` is StackedG, `classical` ResG, `improved`
+NonBN-ResG (and NonBN-ResG-L, which differs by its loss). The paper says of StackedG only that it has no residual
+blocks; we read that as: no skip around a block, all else the same, the long skip included. So Table 1 compares
+blocks and nothing else.
+
+With `unshuffle = 1` this is the paper's family, at full resolution. With `unshuffle = 2` the same body
 works behind a pixel-unshuffle ×2 and before a pixel-shuffle ×2: a quarter of the operations per pixel and
 twice the receptive field. Pixel-unshuffle only re-orders numbers, so no detail is pooled away, as the paper
 demands.
 
 The receptive radius, the halo that exact tiling needs, and the cost per pixel are derived here from the
-config, by arithmetic; tests hold them against the network itself.
+config, by arithmetic; tests hold them against the network itself. Batch normalisation is counted in none of them:
+once trained it is part of the convolution before it (`folding.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -22,7 +28,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acutance.errors import ConfigError
-from acutance.networks.blocks import KERNEL_PX, ImprovedBlock, prelu, same_conv
+from acutance.networks.blocks import (
+    BLOCKS,
+    KERNEL_PX,
+    LAYERS_PER_BLOCK,
+    ActivationKind,
+    BlockKind,
+    activation,
+    same_conv,
+)
 
 CHANNELS = 3
 """RGB in, RGB out."""
@@ -35,7 +49,11 @@ class GeneratorConfig:
     width: int = 64
     """Channels of the body."""
     num_blocks: int = 5
-    """Improved residual blocks; the paper has 5."""
+    """Blocks, of two layers each; the paper has 5."""
+    block: BlockKind = "improved"
+    """Kind of block: `stacked` (StackedG), `classical` (ResG), `improved` (NonBN-ResG)."""
+    activation: ActivationKind = "prelu"
+    """Activation after the head and in the blocks; the paper has PReLU, the others gave it almost the same."""
     head_kernel: int = 3
     """Odd side of the first convolution; 9 as in SRGAN, 3 as the fast choice."""
     tail_kernel: int = 3
@@ -59,6 +77,9 @@ class GeneratorConfig:
             side = getattr(self, name)
             if side < 1 or side % 2 == 0:
                 raise ConfigError(f"generator.{name} = {side}: must be a positive odd number, such as 3 or 9.")
+        for name, allowed in (("block", get_args(BlockKind)), ("activation", get_args(ActivationKind))):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"generator.{name} = {getattr(self, name)!r}: must be one of {', '.join(allowed)}.")
         if self.unshuffle not in (1, 2, 4):
             raise ConfigError(f"generator.unshuffle = {self.unshuffle}: must be 1, 2 or 4.")
         if self.scale not in (1, 2):
@@ -70,10 +91,14 @@ class GeneratorConfig:
         return self.unshuffle
 
     @property
+    def body_layers(self) -> int:
+        """Convolutions between head and tail."""
+        return LAYERS_PER_BLOCK * self.num_blocks + 1
+
+    @property
     def halo_px(self) -> int:
         """Context a tile needs on each side, for tiles that start at multiples of `size_multiple`."""
-        body_layers = 2 * self.num_blocks + 1
-        radius = self.head_kernel // 2 + body_layers * (KERNEL_PX // 2) + self.tail_kernel // 2
+        radius = self.head_kernel // 2 + self.body_layers * (KERNEL_PX // 2) + self.tail_kernel // 2
         return radius * self.unshuffle  # the input that is added, if enlarged, reaches 1 px: never farther
 
     @property
@@ -87,13 +112,24 @@ class GeneratorConfig:
         cell_in = CHANNELS * self.unshuffle**2
         cell_out = cell_in * self.scale**2
         head = cell_in * self.width * self.head_kernel**2
-        body = (2 * self.num_blocks + 1) * self.width**2 * KERNEL_PX**2
+        body = self.body_layers * self.width**2 * KERNEL_PX**2
         tail = self.width * cell_out * self.tail_kernel**2
         return (head + body + tail) // self.unshuffle**2
 
 
-class NonBNResG(nn.Module):
-    """The paper's generator from improved blocks, G in eq. (1).
+def paper_layout(block: BlockKind = "improved", *, kernel_px: int = 9) -> GeneratorConfig:
+    """Return the shape of one of the paper's generators: full resolution, 5 blocks of 64 channels, input not added.
+
+    Args:
+        block: Which of them: `stacked` for StackedG, `classical` for ResG, `improved` for NonBN-ResG.
+        kernel_px: Side of the first and the last convolution, which the paper leaves open: 9 as in SRGAN, or 3,
+            which costs 6 % less and gives a halo of 13 px instead of 19.
+    """
+    return GeneratorConfig(block=block, head_kernel=kernel_px, tail_kernel=kernel_px, global_residual=False)
+
+
+class Generator(nn.Module):
+    """The paper's generator, G in eq. (1), from any of its blocks.
 
     Input and output are RGB in [0, 1], gamma space; the output is not clipped. Sizes must be multiples of
     `config.size_multiple`: `restore` below takes any size.
@@ -105,8 +141,9 @@ class NonBNResG(nn.Module):
         cell_in = CHANNELS * config.unshuffle**2
         cell_out = cell_in * config.scale**2
         self.head = same_conv(cell_in, config.width, config.head_kernel)
-        self.head_activation = prelu()
-        self.blocks = nn.Sequential(*(ImprovedBlock(config.width) for _ in range(config.num_blocks)))
+        self.head_activation = activation(config.activation)
+        block = BLOCKS[config.block]
+        self.blocks = nn.Sequential(*(block(config.width, config.activation) for _ in range(config.num_blocks)))
         self.body_conv = same_conv(config.width, config.width)
         # With the input added, the network starts as (almost) the identity and learns what is missing.
         tail_gain = 0.1 if config.global_residual else 1.0
@@ -131,7 +168,7 @@ def enlarge(images: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 
     return functional.interpolate(images, scale_factor=float(scale), mode="bilinear", align_corners=False)
 
 
-def restore(generator: NonBNResG, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
+def restore(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
     """Run the generator on images of any size: reflect to the multiple, run, cut back, clip to [0, 1]."""
     height, width = degraded.shape[-2:]
     multiple, scale = generator.config.size_multiple, generator.config.scale

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from acutance.networks.generators import NonBNResG
+from acutance.networks.generators import Generator
 
 VARIANCE_FLOOR = 1e-6
 """Added to the variance along each axis, in [0, 1]² units: half of the rounding noise of 8-bit files. Directions
@@ -27,7 +27,7 @@ GAIN = 0.25
 
 
 @torch.no_grad()
-def whiten_head(generator: NonBNResG, degraded: Float[Tensor, "n 3 h w"]) -> None:
+def whiten_head(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> None:
     """Set the head's filters to whiten patches of the given images, in place.
 
     Half of the filters are the first principal axes of the patches, each divided by the standard deviation along it;

@@ -1,13 +1,14 @@
 """Checkpoints of a run: everything that the next step depends on, in one safetensors file. No pickles.
 
-Since every batch is a function of seed and step number, the state is: both sets of weights, the optimiser's
-moments, and three numbers. Written beside the old file and renamed over it, so there is always a whole one.
+Since every batch is a function of seed and step number, the state is: the weights of all networks, the optimiser's
+moments, and a few numbers. Written beside the old file and renamed over it, so there is always a whole one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,22 +33,25 @@ class Progress:
     """Seconds of training so far, over all resumptions."""
     images_seen: int = 0
     """Patches trained on."""
+    rate_factor: float = 1.0
+    """What the learning rates are multiplied by: halved at every rollback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a checkpoint holds besides progress."""
 
-    generator: nn.Module
-    average: nn.Module
+    networks: Mapping[str, nn.Module]
+    """By name: `generator`, `average`, and `discriminator` where there is one."""
     optimizers: tuple[torch.optim.Optimizer, ...]
+    """Of all networks, in a fixed order."""
 
 
 def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
     """Write the state of a run; the file at `path` is whole at every moment."""
     tensors: dict[str, Tensor] = {}
-    tensors |= {f"generator.{key}": value for key, value in trained.generator.state_dict().items()}
-    tensors |= {f"average.{key}": value for key, value in trained.average.state_dict().items()}
+    for name, network in trained.networks.items():
+        tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
     for number, optimizer in enumerate(trained.optimizers):
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{key}": value for key, value in moments.items()}
@@ -71,8 +75,8 @@ def load_checkpoint(path: Path, trained: Trained) -> Progress:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
         if metadata["format"] != str(FORMAT):
             raise CorruptWeights(f"{path}: has format {metadata['format']}, this acutance reads {FORMAT}.")
-        trained.generator.load_state_dict(_below(tensors, "generator."))
-        trained.average.load_state_dict(_below(tensors, "average."))
+        for name, network in trained.networks.items():
+            network.load_state_dict(_below(tensors, f"{name}."))
         for number, optimizer in enumerate(trained.optimizers):
             _load_moments(optimizer, _below(tensors, f"optimizer.{number}."))
         return Progress(**json.loads(metadata["progress"]))

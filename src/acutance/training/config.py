@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from acutance.data.protocol import MeasuredBlur, find_row
 from acutance.degradations.pipeline import DegradationConfig
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.discriminator import DiscriminatorConfig
 from acutance.networks.generators import GeneratorConfig
 from acutance.training.device import Precision
 from acutance.training.optimizers import OptimizerConfig
@@ -62,6 +63,30 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdversaryConfig:
+    """The discriminator's side of the game; it plays when `objective.adversarial` is above 0."""
+
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    """The network; its `patch_px` follows the patches that are trained on."""
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=1e-4, clip_norm=0.0))
+    """How its weights are moved."""
+    updates: int = 2
+    """Of D for each update of G; the paper has 2."""
+    has_joint_pass: bool = False
+    """Give D true and restored patches in one pass: faster, and with batch normalisation another game."""
+    warmup_iterations: int = 0
+    """Steps on the content loss alone before the game begins; the paper has none."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.updates < 1 or self.warmup_iterations < 0:
+            raise ConfigError(
+                f"adversary.updates = {self.updates}, warmup_iterations = {self.warmup_iterations}: must be at least 1 "
+                "and 0."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchConfig:
     """What is recorded, and how often (in steps)."""
 
@@ -104,13 +129,17 @@ class TrainConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """What is minimised."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """How the weights are moved."""
+    """How the generator's weights are moved."""
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    """The discriminator and its training."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """How long, and how the learning rates fall."""
     watch: WatchConfig = field(default_factory=WatchConfig)
     """What is recorded."""
     head_start: Literal["random", "whitening"] = "random"
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
+    start_from: Path | None = None
+    """Weights (generator.safetensors of a run) to begin with; None begins at random."""
     batch: int = 16
     """Patches per step."""
     patch_px: int = 64
@@ -133,6 +162,10 @@ class TrainConfig:
         if self.patch_px % self.generator.size_multiple:
             multiple = self.generator.size_multiple
             raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
+        if self.objective.adversarial:
+            replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
+        if self.adversary.warmup_iterations and not self.objective.content:
+            raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
         if not self.ema_half_life_kimg > 0:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:

@@ -26,31 +26,28 @@ import acutance
 from acutance.config.settings import from_values, read_toml, to_toml
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import PhotoStore
-from acutance.degradations.pipeline import degrade
 from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
-from acutance.networks.generators import NonBNResG
-from acutance.networks.whitening import whiten_head
-from acutance.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
+from acutance.networks.generators import Generator
+from acutance.training.batches import draw_pair
+from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
-from acutance.training.ema import WeightAverage
-from acutance.training.optimizers import build_optimizers, set_share
+from acutance.training.health import Vitals, complaints, vitals
+from acutance.training.optimizers import set_share
+from acutance.training.players import Cast, assemble
 from acutance.training.run_log import RunLog
-from acutance.training.step import StepRecord, content_step
+from acutance.training.step import Pair, StepRecord, content_step, game_step
 from acutance.training.validation import split_store, validate
 
 CONFIG_FILE = "config.toml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 GENERATOR_FILE = "generator.safetensors"
 
-SKIPPED_LIMIT = 50
-"""So many steps in a row without a finite gradient end the run."""
+SKIPPED_LIMIT = 20
+"""After so many steps in a row without a finite gradient the run goes back to its last checkpoint."""
 
-WHITENING_PATCHES = 256
-"""Training patches from which the whitening of the head is computed."""
-
-SEED_STRIDE = 1_000_003
-"""Prime that keeps the batches of different seeds apart."""
+ROLLBACK_LIMIT = 3
+"""So many times a run goes back to its last good checkpoint before it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +61,24 @@ class Tick:
     """Mean of the last logged steps; None between two logs."""
     psnr_db: dict[str, float] | None
     """The latest validation; None between two."""
+    complaints: tuple[str, ...] = ()
+    """What goes badly, in plain words."""
 
 
-def batch_generator(config: TrainConfig, iteration: int, device: torch.device) -> torch.Generator:
-    """Return the randomness of one step: a function of seed and step number, so nothing needs saving."""
-    return torch.Generator(device=device).manual_seed(config.seed * SEED_STRIDE + iteration)
-
-
-def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> NonBNResG:
-    """Build the generator as it is before the first step: a function of the settings and the photos."""
-    torch.manual_seed(config.seed)
-    model = NonBNResG(config.generator)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.head_start == "whitening":
-        source = batch_generator(config, -1, device)
-        sample, _ = degrade(config.degradation, sampler.draw(WHITENING_PATCHES, source), source)
-        whiten_head(model, sample)
-    return model
-
-
-def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Make the run's folder, or check that it is this run's.
+def check_folder(run: Path, config: TrainConfig, *, resume: bool, data: Path | None = None) -> None:
+    """Check that a run can begin, or go on, in a folder; nothing is written.
 
     Raises:
-        ConfigError: When the folder holds a run and `resume` was not asked for, or the other way round, or
-            the settings of the run differ in more than their schedule and what is watched.
+        ConfigError: When the folder holds a run and `resume` was not asked for, or the other way round; when the
+            settings of the run differ in more than their schedule and what is watched; or when it lies inside the
+            folder of photos, where its samples would become training data.
     """
     path = run / CONFIG_FILE
+    if data is not None and run.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(f"{run}: lies inside {data}, so pictures of the run would be trained on; choose another.")
     if not resume:
         if path.exists():
             raise ConfigError(f"{run}: holds a run already; give --resume to go on with it, or another folder.")
-        run.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_toml(config), encoding="utf-8")
         return
     if not path.exists():
         raise ConfigError(f"{run}: holds no run to resume; leave --resume out to start one.")
@@ -104,15 +87,22 @@ def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
         raise ConfigError(
             f"{run}: its {CONFIG_FILE} has other settings than asked for; use the same, or another folder."
         )
-    path.write_text(to_toml(config), encoding="utf-8")
 
 
-def train(  # noqa: PLR0915 - the one loop of the house, in sections
+def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Make the run's folder, or check that it is this run's, and write the settings; see `check_folder`."""
+    check_folder(run, config, resume=resume)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / CONFIG_FILE).write_text(to_toml(config), encoding="utf-8")
+
+
+def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     config: TrainConfig,
     store: PhotoStore,
     run: Path,
     *,
     fabric: Fabric,
+    vgg19: Path | None = None,
     resume: bool = False,
     on_tick: Callable[[Tick], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -127,6 +117,7 @@ def train(  # noqa: PLR0915 - the one loop of the house, in sections
         store: Sharp photos.
         run: Folder of the run.
         fabric: Where and in what precision it runs; launched.
+        vgg19: Weights of VGG-19, for an objective that looks at features.
         resume: Go on from the folder's checkpoint.
         on_tick: Called after every step.
         should_stop: Asked after every step; when true, the state is saved and the function returns early.
@@ -138,74 +129,112 @@ def train(  # noqa: PLR0915 - the one loop of the house, in sections
         JobError: When the gradient stays NaN or infinite.
     """
     # --- prepare ------------------------------------------------------------------------------------------
-    device = fabric.device
     training_photos, held_out = split_store(store, config.watch)
-    sampler = PatchSampler(training_photos, side_px=config.source_px, device=device)
+    sampler = PatchSampler(training_photos, side_px=config.source_px, device=fabric.device)
+    cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
     prepare_folder(run, config, resume=resume)  # last of what may refuse: nothing is begun that cannot go on
-    model = new_generator(config, sampler, device)
-    average = WeightAverage(model, config.ema_half_life_kimg)
-    optimizers = build_optimizers(config.optimizer, model)
-    generator, *placed = fabric.setup(model, *optimizers)
-    trained = Trained(model, average.model, optimizers)
     progress = Progress()
     if resume and (run / CHECKPOINT_FILE).exists():
-        progress = load_checkpoint(run / CHECKPOINT_FILE, trained)
-    _write_facts(run, store, device)
+        progress = load_checkpoint(run / CHECKPOINT_FILE, cast.trained)
+    _write_facts(run, store, fabric.device)
+    schedule, watch = config.schedule, config.watch
 
     # --- steps --------------------------------------------------------------------------------------------
-    losses: list[torch.Tensor] = []
-    skipped_in_a_row = 0
+    records: list[StepRecord] = []
+    loss_before: float | None = None
+    ailing: dict[str, str] = {}
+    skipped_in_a_row, rollbacks = 0, 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
-    schedule, watch = config.schedule, config.watch
     with RunLog(run) as log:
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
-            rate_share = schedule.rate_share(progress.iteration, progress.elapsed_s)
-            set_share(optimizers, rate_share)
-            source = batch_generator(config, progress.iteration, device)
-            pair = degrade(config.degradation, sampler.draw(config.batch, source), source)
-            record = content_step(
-                fabric, generator, placed, pair, objective=config.objective, clip_norm=config.optimizer.clip_norm
-            )
-            progress = Progress(
+            rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
+            set_share(cast.trained.optimizers, rate_share)
+            pair = draw_pair(config, sampler, progress.iteration)
+            record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric)
+            progress = replace(
+                progress,
                 iteration=progress.iteration + 1,
                 elapsed_s=before_s + time.perf_counter() - clock,
                 images_seen=progress.images_seen + config.batch,
             )
             if record.was_applied:
-                average.update(model, batch=config.batch, images_seen=progress.images_seen)
-                losses.append(record.terms["content"])
+                cast.average.update(cast.model, batch=config.batch, images_seen=progress.images_seen)
+                records.append(record)
             skipped_in_a_row = 0 if record.was_applied else skipped_in_a_row + 1
             if skipped_in_a_row >= SKIPPED_LIMIT:
-                raise JobError(
-                    f"{run}: {SKIPPED_LIMIT} steps in a row had no finite gradient, up to step "
-                    f"{progress.iteration}; start again with a lower optimizer.learning_rate."
-                )
+                rollbacks += 1
+                progress = roll_back(run, cast, progress, is_last_chance=rollbacks > ROLLBACK_LIMIT)
+                log.say(progress.iteration, f"no finite gradient: back to step {progress.iteration}, at half the rates")
+                records, skipped_in_a_row = [], 0
+                continue
 
             # --- once in a while --------------------------------------------------------------------------
             share = schedule.progress(progress.iteration, progress.elapsed_s)
             is_last = share >= 1.0
             loss, scores = None, None
-            if losses and (is_last or progress.iteration % watch.log_every == 0):
-                loss = float(torch.stack(losses).mean())
-                log.write("train", progress.iteration, _figures(record, loss, rate_share, progress))
-                losses = []
+            new_words: tuple[str, ...] = ()
+            if records and (is_last or progress.iteration % watch.log_every == 0):
+                signs = vitals(records)
+                loss = sum(config.objective.weights[name] * value for name, value in signs.terms.items())
+                log.write("train", progress.iteration, _figures(signs, loss, rate_share, progress))
+                found = complaints(signs, loss=loss, loss_before=loss_before)
+                new_words = tuple(found[name] for name in found.keys() - ailing.keys())  # each is said once
+                for words in new_words:
+                    log.say(progress.iteration, words)
+                records, loss_before, ailing = [], loss, found
             if held_out and (is_last or progress.iteration % watch.validate_every == 0):
-                checked = validate(average.model, held_out, watch.rows, device=device)
+                checked = validate(cast.average.model, held_out, watch.rows, device=fabric.device)
                 scores = checked.psnr_db
                 log.write("validation", progress.iteration, scores)
                 log.write_sample(progress.iteration, checked.sheet)
             is_stopped = should_stop()
             if is_last or is_stopped or progress.iteration % watch.save_every == 0:
-                save_checkpoint(run / CHECKPOINT_FILE, trained, progress)
-                save_generator(run / GENERATOR_FILE, average.model, config)
+                save_checkpoint(run / CHECKPOINT_FILE, cast.trained, progress)
+                save_generator(run / GENERATOR_FILE, cast.average.model, config)
             if on_tick is not None:
-                on_tick(Tick(progress, share, loss, scores))
+                on_tick(Tick(progress, share, loss, scores, new_words))
             if is_stopped:
                 break
     return progress
 
 
-def save_generator(path: Path, generator: NonBNResG, config: TrainConfig) -> None:
+def take_step(config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fabric: Fabric) -> StepRecord:
+    """Take a step: a round of the game, or on the content loss alone while it warms up or where nothing else counts."""
+    objective = config.objective
+    is_warming_up = iteration < config.adversary.warmup_iterations
+    if is_warming_up:
+        objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
+    if is_warming_up or (cast.discriminator is None and cast.features is None):
+        return content_step(fabric, cast.generator, pair, objective=objective)
+    return game_step(
+        fabric,
+        cast.generator,
+        cast.discriminator,
+        pair,
+        objective=objective,
+        features=cast.features,
+        discriminator_updates=config.adversary.updates,
+        has_joint_pass=config.adversary.has_joint_pass,
+    )
+
+
+def roll_back(run: Path, cast: Cast, progress: Progress, *, is_last_chance: bool) -> Progress:
+    """Go back to the last good checkpoint, with half the learning rates.
+
+    Raises:
+        JobError: When there is no checkpoint, or it was tried often enough.
+    """
+    path = run / CHECKPOINT_FILE
+    if is_last_chance or not path.exists():
+        raise JobError(
+            f"{run}: {SKIPPED_LIMIT} steps in a row had no finite gradient, up to step {progress.iteration}; "
+            "start again with a lower optimizer.learning_rate."
+        )
+    good = load_checkpoint(path, cast.trained)
+    return replace(good, elapsed_s=progress.elapsed_s, rate_factor=0.5 * min(good.rate_factor, progress.rate_factor))
+
+
+def save_generator(path: Path, generator: Generator, config: TrainConfig) -> None:
     """Write the self-describing weights of a run, in one step."""
     spec = describe(generator, name=config.name, training_data=config.training_data, licence=config.licence)
     temporary = path.with_suffix(".tmp")
@@ -213,10 +242,10 @@ def save_generator(path: Path, generator: NonBNResG, config: TrainConfig) -> Non
     os.replace(temporary, path)
 
 
-def _figures(record: StepRecord, loss: float, rate_share: float, progress: Progress) -> dict[str, float]:
+def _figures(signs: Vitals, loss: float, rate_share: float, progress: Progress) -> dict[str, float]:
     return {
         "loss": loss,
-        "gradient_norm": float(record.gradient_norm),
+        **signs.figures(),
         "rate_share": rate_share,
         "kimg": progress.images_seen / 1_000.0,
         "elapsed_s": progress.elapsed_s,

@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError
-from acutance.networks.generators import NonBNResG
 
 PEAK = "peak_learning_rate"
 """Key under which each group of parameters keeps its learning rate at the height of the schedule."""
@@ -111,21 +110,21 @@ def orthogonalised(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "
     return upright
 
 
-def build_optimizers(config: OptimizerConfig, generator: NonBNResG) -> tuple[torch.optim.Optimizer, ...]:
-    """Build the optimisers of a generator; each parameter is in exactly one.
+def build_optimizers(
+    config: OptimizerConfig, network: nn.Module, *, last: nn.Parameter | None = None
+) -> tuple[torch.optim.Optimizer, ...]:
+    """Build the optimisers of a network; each parameter is in exactly one.
 
-    Muon takes the weights of all convolutions but the last (whose output is the picture itself); biases, slopes and
-    the last convolution are Adam's.
+    Muon takes the weights of the convolutions; biases, slopes, fully connected layers and the weights of the `last`
+    convolution, whose output is the picture itself, are Adam's.
     """
-    if config.kind == "adam":
-        optimizers: list[torch.optim.Optimizer] = []
-        rest = list(generator.parameters())
-    else:
-        tail = generator.tail.weight
-        matrices = [p for p in generator.parameters() if p.ndim == 4 and p is not tail]
-        optimizers = [Muon(matrices, lr=config.muon_learning_rate, momentum=config.momentum)]
+    optimizers: list[torch.optim.Optimizer] = []
+    rest = list(network.parameters())
+    if config.kind == "muon":
+        matrices = [parameter for parameter in rest if parameter.ndim == 4 and parameter is not last]
+        optimizers.append(Muon(matrices, lr=config.muon_learning_rate, momentum=config.momentum))
         taken = {id(matrix) for matrix in matrices}
-        rest = [p for p in generator.parameters() if id(p) not in taken]
+        rest = [parameter for parameter in rest if id(parameter) not in taken]
     optimizers.append(torch.optim.Adam(rest, lr=config.learning_rate, betas=config.betas, fused=True))
     for optimizer in optimizers:
         for group in optimizer.param_groups:

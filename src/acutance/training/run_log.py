@@ -36,6 +36,12 @@ class RunLog:
         for name, value in values.items():
             self._curves.add_scalar(f"{kind}/{name}", value, iteration)
 
+    def say(self, iteration: int, words: str) -> None:
+        """Append a sentence on the health of the run."""
+        self._stats.write(json.dumps({"kind": "health", "iteration": iteration, "words": words}) + "\n")
+        self._stats.flush()
+        self._curves.add_text("health", words, iteration)
+
     def write_sample(self, iteration: int, sheet: npt.NDArray[np.uint8]) -> None:
         """Save a sheet of sample pictures, `h w 3`."""
         Image.fromarray(sheet).save(self._folder / "samples" / f"{iteration:07d}.png")

@@ -1,11 +1,12 @@
-"""One step of training as a function: models, optimisers and a batch in, a record of the losses out.
+"""One step of training as a function: players and a batch in, a record of what happened out.
 
-It knows nothing of files, schedules or logs. The adversarial stage adds the discriminator's step beside it.
+It knows nothing of files, schedules or logs. `content_step` trains the generator alone; `game_step` is one round of the
+paper's game: D is updated a few times, then G once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,38 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from acutance.losses.objective import ObjectiveConfig, generator_loss
+from acutance.losses.adversarial import r1_penalty
+from acutance.losses.features import FeaturePair
+from acutance.losses.objective import ObjectiveConfig, discriminator_loss, generator_loss
+
+Images = Float[Tensor, "n 3 h w"]
+Pair = tuple[Images, Images]
+"""Degraded and reference."""
+
+FeatureExtractor = Callable[[Tensor], Mapping[str, Tensor]]
+"""RGB images in [0, 1] → features by layer name: VGG-19 in the paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A network and what moves it, placed on a device by Fabric."""
+
+    network: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    clip_norm: float = 0.0
+    """Largest norm of a step's gradient; 0 leaves it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GameRecord:
+    """How the round went for the discriminator, in its last update."""
+
+    loss: Float[Tensor, ""]
+    accuracy_real: Float[Tensor, ""]
+    """Share of the true patches that it took for real."""
+    accuracy_fake: Float[Tensor, ""]
+    """Share of the restored patches that it took for made up."""
+    gradient_norm: Float[Tensor, ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +53,146 @@ class StepRecord:
     """What one step gave."""
 
     terms: dict[str, Float[Tensor, ""]]
-    """Unweighted terms of the objective."""
+    """Unweighted terms of the generator's objective."""
     gradient_norm: Float[Tensor, ""]
     """Norm of the generator's gradient before clipping."""
     was_applied: bool
-    """False when loss or gradient was not finite: the weights were left as they were."""
+    """False when a loss or gradient was not finite: the weights concerned were left as they were."""
+    energy_ratio: Float[Tensor, ""]
+    """Gradient energy of the output over that of the truth: 1 is as sharp as the truth."""
+    game: GameRecord | None = None
+    """Of the discriminator; None in the content stage."""
 
 
-def content_step(
-    fabric: Fabric,
-    generator: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    pair: tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]],
-    *,
-    objective: ObjectiveConfig,
-    clip_norm: float,
-) -> StepRecord:
+def content_step(fabric: Fabric, generator: Player, pair: Pair, *, objective: ObjectiveConfig) -> StepRecord:
     """Minimise the objective once on a (degraded, reference) batch.
 
     A step whose loss or gradient is NaN or infinite is not applied.
     """
     degraded, reference = pair
-    loss = generator_loss(objective, generator(degraded), reference)
-    for optimizer in optimizers:
+    restored: Tensor = generator.network(degraded)
+    loss = generator_loss(objective, restored, reference)
+    norm, is_finite = descend(fabric, generator, loss.total)
+    return StepRecord(_detached(loss.terms), norm, is_finite, energy_ratio(restored, reference))
+
+
+def game_step(
+    fabric: Fabric,
+    generator: Player,
+    discriminator: Player | None,
+    pair: Pair,
+    *,
+    objective: ObjectiveConfig,
+    features: FeatureExtractor | None,
+    discriminator_updates: int,
+    has_joint_pass: bool,
+) -> StepRecord:
+    """Play one round, eq. (1) and (2): update D so many times (the paper: twice), then G once.
+
+    The generator's output is computed once and serves all of the round: G does not change while D is updated, and
+    nobody says that D must see fresh patches for each update. The truth's features are computed once, too.
+
+    Args:
+        fabric: Where and in what precision.
+        generator: G.
+        discriminator: D; None when the objective has no adversarial term.
+        pair: Degraded and reference.
+        objective: Of both.
+        features: Needed when the objective has a perceptual or texture term.
+        discriminator_updates: Of D per update of G.
+        has_joint_pass: Give D true and restored patches in one pass. Faster; but batch normalisation then sees them
+            as one batch, which is another (easier, less stable) game than the two passes of the usual reading.
+    """
+    degraded, reference = pair
+    restored: Tensor = generator.network(degraded)
+    fake = restored.detach()
+    record, are_finite, logits_fake, logits_real = None, True, None, None
+    if discriminator is not None:
+        for _ in range(discriminator_updates):
+            record, is_finite = _update_discriminator(
+                fabric, discriminator, reference, fake, objective, has_joint_pass=has_joint_pass
+            )
+            are_finite = are_finite and is_finite
+        discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
+        logits_fake = discriminator.network(restored)
+        if objective.needs_logits_real:
+            with torch.no_grad():
+                logits_real = discriminator.network(reference)
+    loss = generator_loss(
+        objective,
+        restored,
+        reference,
+        features=None if features is None else _features(fabric, features, restored, reference),
+        logits_fake=logits_fake,
+        logits_real=logits_real,
+    )
+    norm, is_finite = descend(fabric, generator, loss.total)
+    if discriminator is not None:
+        discriminator.network.requires_grad_(True)
+    return StepRecord(_detached(loss.terms), norm, are_finite and is_finite, energy_ratio(fake, reference), record)
+
+
+def _update_discriminator(
+    fabric: Fabric,
+    discriminator: Player,
+    reference: Images,
+    fake: Images,
+    objective: ObjectiveConfig,
+    *,
+    has_joint_pass: bool,
+) -> tuple[GameRecord, bool]:
+    """Update D once, eq. (7); return how it did before the update, and whether the update was applied."""
+    if has_joint_pass:
+        logits_real, logits_fake = discriminator.network(torch.cat([reference, fake])).chunk(2)
+    else:
+        logits_real, logits_fake = discriminator.network(reference), discriminator.network(fake)
+    penalty = r1_penalty(discriminator.network, reference) if objective.r1 else None
+    loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
+    norm, is_finite = descend(fabric, discriminator, loss.total)
+    record = GameRecord(
+        loss=loss.terms["discriminator"].detach(),
+        accuracy_real=(logits_real.detach() > 0).float().mean(),
+        accuracy_fake=(logits_fake.detach() < 0).float().mean(),
+        gradient_norm=norm,
+    )
+    return record, is_finite
+
+
+def descend(fabric: Fabric, player: Player, loss: Float[Tensor, ""]) -> tuple[Float[Tensor, ""], bool]:
+    """Move a player's weights down the gradient of a loss, unless it is not finite.
+
+    Returns:
+        The gradient's norm before clipping, and whether the step was applied.
+    """
+    for optimizer in player.optimizers:
         optimizer.zero_grad(set_to_none=True)
-    fabric.backward(loss.total)
-    limit = clip_norm if clip_norm > 0 else float("inf")
-    norm = nn.utils.clip_grad_norm_(generator.parameters(), limit)
+    fabric.backward(loss)
+    limit = player.clip_norm if player.clip_norm > 0 else float("inf")
+    norm = nn.utils.clip_grad_norm_(player.network.parameters(), limit).detach()
     # The loss is asked as well: the gradient of |x| is a sign, and that of NaN looks healthy.
-    is_finite = bool(torch.isfinite(norm) & torch.isfinite(loss.total.detach()))
+    is_finite = bool(torch.isfinite(norm) & torch.isfinite(loss.detach()))
     if is_finite:
-        for optimizer in optimizers:
+        for optimizer in player.optimizers:
             optimizer.step()
-    terms = {name: term.detach() for name, term in loss.terms.items()}
-    return StepRecord(terms=terms, gradient_norm=norm.detach(), was_applied=is_finite)
+    return norm, is_finite
+
+
+@torch.no_grad()
+def energy_ratio(restored: Images, reference: Images) -> Float[Tensor, ""]:
+    """Return the mean squared difference of neighbours in a batch over that in its truth."""
+
+    def energy(images: Tensor) -> Tensor:
+        return images.diff(dim=-1).square().mean() + images.diff(dim=-2).square().mean()
+
+    return energy(restored.float()) / energy(reference.float()).clamp_min(1e-12)
+
+
+def _features(fabric: Fabric, extract: FeatureExtractor, restored: Images, reference: Images) -> FeaturePair:
+    with fabric.autocast():
+        with torch.no_grad():
+            truth = extract(reference)
+        return FeaturePair(restored=extract(restored), reference=truth)
+
+
+def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: term.detach() for name, term in terms.items()}

@@ -12,7 +12,7 @@ from acutance.data.photo_store import PhotoStore
 from acutance.data.protocol import degrade, find_row
 from acutance.imaging.convert import to_batch, write_planes
 from acutance.metrics.psnr import psnr
-from acutance.networks.generators import NonBNResG, restore
+from acutance.networks.generators import Generator, restore
 from acutance.training.config import WatchConfig
 
 Pixels = npt.NDArray[np.uint8]
@@ -44,7 +44,7 @@ def _centre(picture: Pixels, side_px: int) -> Pixels:
 
 
 @torch.no_grad()
-def validate(generator: NonBNResG, crops: list[Pixels], rows: tuple[str, ...], *, device: torch.device) -> Validation:
+def validate(generator: Generator, crops: list[Pixels], rows: tuple[str, ...], *, device: torch.device) -> Validation:
     """Restore every crop under every row."""
     scores: dict[str, float] = {}
     strips: list[Pixels] = []

@@ -1,0 +1,113 @@
+"""The health of the game: figures that tell how it goes, and plain words when it goes badly.
+
+A GAN's losses do not say whether it trains. What does: how often D is right about true and about restored patches, how
+strong the gradients are, and whether the output has as much fine detail as the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from acutance.training.step import StepRecord
+
+WINS_AT = 0.97
+"""D is right about so many patches of both kinds: G learns from it no more."""
+
+GUESSES_BELOW = 0.55
+"""D is right about fewer: it tells G nothing."""
+
+OVERSHARP_AT = 1.25
+"""Gradient energy of the output over that of the truth from which a picture looks over-sharpened."""
+
+EXPLODES_AT = 10.0
+"""So many times the usual loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Means over the steps since the last look."""
+
+    terms: dict[str, float]
+    """Unweighted terms of G's objective."""
+    gradient_norm: float
+    """Of G."""
+    energy_ratio: float
+    """Gradient energy of the output over that of the truth."""
+    discriminator_loss: float | None = None
+    discriminator_gradient_norm: float | None = None
+    accuracy_real: float | None = None
+    accuracy_fake: float | None = None
+
+    def figures(self) -> dict[str, float]:
+        """Return all figures by name, for the record; those of D only where there is one."""
+        named = {
+            "gradient_norm": self.gradient_norm,
+            "energy_ratio": self.energy_ratio,
+            "discriminator_loss": self.discriminator_loss,
+            "discriminator_gradient_norm": self.discriminator_gradient_norm,
+            "accuracy_real": self.accuracy_real,
+            "accuracy_fake": self.accuracy_fake,
+        }
+        return {**self.terms, **{name: value for name, value in named.items() if value is not None}}
+
+
+def vitals(records: list[StepRecord]) -> Vitals:
+    """Average the records since the last look; at least one."""
+    last = records[-1]
+    terms = {name: _mean([record.terms[name] for record in records if name in record.terms]) for name in last.terms}
+    games = [record.game for record in records if record.game is not None]
+    norm = _mean([record.gradient_norm for record in records])
+    ratio = _mean([record.energy_ratio for record in records])
+    if not games:
+        return Vitals(terms, norm, ratio)
+    return Vitals(
+        terms,
+        norm,
+        ratio,
+        discriminator_loss=_mean([game.loss for game in games]),
+        discriminator_gradient_norm=_mean([game.gradient_norm for game in games]),
+        accuracy_real=_mean([game.accuracy_real for game in games]),
+        accuracy_fake=_mean([game.accuracy_fake for game in games]),
+    )
+
+
+def complaints(now: Vitals, *, loss: float, loss_before: float | None) -> dict[str, str]:
+    """Say in plain words what goes badly; nothing when all is well.
+
+    Args:
+        now: Means since the last look.
+        loss: Weighted total since the last look.
+        loss_before: The same at the last look; None at the first.
+
+    Returns:
+        A sentence per ailment, by the ailment's name.
+    """
+    found = {}
+    if loss_before is not None and not loss < EXPLODES_AT * loss_before:
+        found["explosion"] = f"the loss explodes ({loss:.3g}, before {loss_before:.3g}): lower the learning rates"
+    if now.accuracy_real is not None and now.accuracy_fake is not None:
+        right = f"it is right about {now.accuracy_real:.0%} of the true and {now.accuracy_fake:.0%} of the restored"
+        if min(now.accuracy_real, now.accuracy_fake) >= WINS_AT:
+            found["win"] = (
+                f"the discriminator wins ({right} patches), so the generator learns little from it: lower its learning "
+                "rate or its updates, smooth its labels, or set objective.r1"
+            )
+        elif 0.5 * (now.accuracy_real + now.accuracy_fake) < GUESSES_BELOW:
+            found["collapse"] = (
+                f"the discriminator guesses ({right} patches): raise its learning rate or width; early in a run and "
+                "for a very good generator this is normal"
+            )
+    if now.energy_ratio > OVERSHARP_AT:
+        found["sharpness"] = (
+            f"the output has {now.energy_ratio:.2f} times the gradient energy of the truth: it is over-sharpened; "
+            "lower objective.adversarial or objective.texture"
+        )
+    return found
+
+
+def _mean(values: list[Float[Tensor, ""]]) -> float:
+    return float(torch.stack([value.float() for value in values]).mean())

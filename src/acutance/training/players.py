@@ -1,0 +1,121 @@
+"""Who takes part in a run: the networks, what moves them, and what is kept of them, built from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from acutance.data.patches import PatchSampler
+from acutance.errors import ConfigError
+from acutance.networks.checkpoint_file import load_generator
+from acutance.networks.discriminator import Discriminator
+from acutance.networks.generators import Generator
+from acutance.networks.vgg19 import Vgg19Features
+from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
+from acutance.networks.whitening import whiten_head
+from acutance.training.batches import START, draw_pair
+from acutance.training.checkpoint import Trained
+from acutance.training.config import TrainConfig
+from acutance.training.ema import WeightAverage
+from acutance.training.optimizers import OptimizerConfig, build_optimizers
+from acutance.training.step import FeatureExtractor, Player
+
+WHITENING_PATCHES = 256
+"""Training patches from which the whitening of the head is computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everybody in a run."""
+
+    generator: Player
+    discriminator: Player | None
+    features: FeatureExtractor | None
+    model: Generator
+    """The generator itself, without Fabric's wrapping."""
+    average: WeightAverage[Generator]
+    trained: Trained
+    """What a checkpoint holds of all this."""
+
+
+def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None) -> Cast:
+    """Build everybody as they are before the first step: a function of the settings and the photos.
+
+    Raises:
+        ConfigError: When the objective looks at features and no VGG-19 weights are given, or `start_from` is
+            another network.
+        CorruptWeights: When the weights of VGG-19 lack a layer that the objective asks for, or are damaged.
+    """
+    device = fabric.device
+    features = _features(config, vgg19, device)
+    model = new_generator(config, sampler, device)
+    average = WeightAverage(model, config.ema_half_life_kimg)
+    networks: dict[str, nn.Module] = {"generator": model, "average": average.model}
+    optimizers = build_optimizers(config.optimizer, model, last=last_weights(model))
+    generator = _placed(fabric, model, optimizers, config.optimizer)
+    discriminator = None
+    if config.objective.adversarial:
+        judge = new_discriminator(config, device)
+        networks["discriminator"] = judge
+        of_judge = build_optimizers(config.adversary.optimizer, judge)
+        discriminator = _placed(fabric, judge, of_judge, config.adversary.optimizer)
+        optimizers += of_judge
+    return Cast(generator, discriminator, features, model, average, Trained(networks, optimizers))
+
+
+def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> Generator:
+    """Build the generator: random, with a whitened head, or from earlier weights."""
+    torch.manual_seed(config.seed)
+    model = Generator(config.generator)
+    if config.start_from is not None:
+        earlier, _ = load_generator(config.start_from)
+        if earlier.config != config.generator:
+            raise ConfigError(
+                f"start_from = {config.start_from}: is a {earlier.config}, but the settings ask for {config.generator}."
+            )
+        model.load_state_dict(earlier.state_dict())
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.head_start == "whitening" and config.start_from is None:
+        whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
+    return model
+
+
+def new_discriminator(config: TrainConfig, device: torch.device) -> Discriminator:
+    """Build a random discriminator for the patches that the generator gives."""
+    torch.manual_seed(config.seed + 1)
+    patch_px = config.patch_px * config.generator.scale
+    judge = Discriminator(replace(config.adversary.discriminator, patch_px=patch_px))
+    judge.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return judge
+
+
+def last_weights(model: Generator) -> nn.Parameter:
+    """Return the weights whose output is the picture."""
+    weights = model.tail.weight
+    assert isinstance(weights, nn.Parameter)
+    return weights
+
+
+def _placed(
+    fabric: Fabric, network: nn.Module, optimizers: tuple[torch.optim.Optimizer, ...], config: OptimizerConfig
+) -> Player:
+    placed, *placed_optimizers = fabric.setup(network, *optimizers)
+    return Player(placed, placed_optimizers, config.clip_norm)
+
+
+def _features(config: TrainConfig, vgg19: Path | None, device: torch.device) -> FeatureExtractor | None:
+    layers = config.objective.feature_layers
+    if not layers:
+        return None
+    extractor = Vgg19Features(read_vgg19(find_vgg19(vgg19, download=False)), layers).to(device)
+
+    def extract(images: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        found: Mapping[str, torch.Tensor] = extractor(images)
+        return found
+
+    return extract

@@ -1,0 +1,191 @@
+"""The round of the game: who moves when, and that nobody else does."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+import torch
+from safetensors.torch import load_file
+
+from acutance.errors import ConfigError, JobError
+from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
+from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.training.loop import CHECKPOINT_FILE, train
+from acutance.training.step import Player, game_step
+
+GAME = (
+    "objective.adversarial=0.01",
+    "adversary.discriminator.width=2",
+    "adversary.discriminator.hidden=8",
+    "adversary.optimizer.learning_rate=1e-3",
+)
+OBJECTIVE = ObjectiveConfig(adversarial=0.1)
+
+
+class Counting(torch.nn.Module):
+    """Counts the passes of a network and remembers their sizes."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.batches = []
+
+    def forward(self, images):
+        self.batches.append(len(images))
+        return self.inner(images)
+
+
+def build(normalisation="batch"):
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=4, num_blocks=1))
+    judge = DiscriminatorConfig(width=2, hidden=8, patch_px=16, normalisation=normalisation)
+    return generator, Counting(Discriminator(judge))
+
+
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(2, 4, 3, 16, 16, generator=generator).unbind(0)
+
+
+def weights_of(network):
+    return torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
+
+
+def play(fabric, generator, discriminator, *, rates=(0.1, 0.1), objective=OBJECTIVE, updates=2, joint=False, see=None):
+    players = []
+    for network, rate in zip((generator, discriminator), rates, strict=True):
+        placed, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=rate))
+        players.append(Player(placed, [optimizer]))
+    return game_step(
+        fabric,
+        *players,
+        batch(),
+        objective=objective,
+        features=see,
+        discriminator_updates=updates,
+        has_joint_pass=joint,
+    )
+
+
+@pytest.mark.parametrize(("joint", "passes"), [(False, [4, 4, 4, 4, 4]), (True, [8, 8, 4])])
+def test_d_is_updated_twice_and_asked_once_more(fabric, joint, passes):
+    generator, discriminator = build()
+    record = play(fabric, generator, discriminator, joint=joint)
+    assert discriminator.batches == passes
+    assert record.was_applied
+    assert set(record.terms) == {"content", "adversarial"}
+    assert 0 <= float(record.game.accuracy_real) <= 1
+    assert all(parameter.requires_grad for parameter in discriminator.parameters())
+
+
+@pytest.mark.parametrize(("rates", "moves"), [((0.1, 0.0), (True, False)), ((0.0, 0.1), (False, True))])
+def test_each_moves_only_by_its_own_optimizer(fabric, rates, moves):
+    networks = build()
+    before = [weights_of(network) for network in networks]
+    play(fabric, *networks, rates=rates)
+    after = [weights_of(network) for network in networks]
+    assert [not torch.equal(a, b) for a, b in zip(before, after, strict=True)] == list(moves)
+
+
+def test_without_batch_normalisation_one_pass_and_two_are_the_same_game(fabric):
+    ends = []
+    for joint in (False, True):
+        networks = build("group")
+        play(fabric, *networks, joint=joint)
+        ends.append([weights_of(network) for network in networks])
+    for apart, together in zip(*ends, strict=True):
+        torch.testing.assert_close(apart, together, rtol=1e-4, atol=1e-6)
+
+
+def test_d_gets_better_at_telling_them_apart(fabric):
+    generator, discriminator = build("group")
+    losses = [float(play(fabric, generator, discriminator, rates=(0.0, 0.05), updates=1).game.loss) for _ in range(30)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_features_of_the_truth_carry_no_gradient_and_are_made_once(fabric):
+    seen = []
+
+    def see(images):
+        seen.append(images.requires_grad)
+        return {"pool2": images.mean(dim=1, keepdim=True), "pool5": images}
+
+    objective = ObjectiveConfig(perceptual=0.1, adversarial=0.1)
+    record = play(fabric, *build(), objective=objective, see=see)
+    assert seen == [False, True]
+    assert set(record.terms) == {"content", "perceptual", "adversarial"}
+
+
+def test_relativistic_games_ask_d_about_the_truth_too(fabric):
+    from acutance.losses.adversarial import GameConfig
+
+    generator, discriminator = build("group")
+    play(
+        fabric,
+        generator,
+        discriminator,
+        objective=ObjectiveConfig(adversarial=0.1, game=GameConfig(kind="relativistic")),
+    )
+    assert len(discriminator.batches) == 6
+
+
+def test_a_game_with_r1(fabric):
+    record = play(fabric, *build("group"), objective=ObjectiveConfig(adversarial=0.1, r1=1.0))
+    assert record.was_applied
+
+
+def stop_after(steps):
+    seen = []
+    return {"on_tick": seen.append, "should_stop": lambda: len(seen) + 1 >= steps}
+
+
+@pytest.mark.parametrize("extra", [(), ("adversary.warmup_iterations=3",), ("optimizer.kind=muon",)])
+def test_two_and_two_rounds_are_four(tmp_path, tiny, store, fabric, extra):
+    config = tiny(*GAME, *extra, "watch.held_out=0")
+    train(config, store, tmp_path / "whole", fabric=fabric)
+    train(config, store, tmp_path / "parts", fabric=fabric, **stop_after(2))
+    train(config, store, tmp_path / "parts", fabric=fabric, resume=True)
+    whole, parts = (load_file(tmp_path / name / CHECKPOINT_FILE) for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert any(name.startswith("discriminator.") for name in whole)
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name]), name
+
+
+def test_features_without_weights_are_refused_before_anything_is_written(tmp_path, tiny, store, fabric):
+    with pytest.raises(ConfigError, match="VGG-19"):
+        train(tiny("objective.perceptual=0.1"), store, tmp_path / "run", fabric=fabric)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_discriminator_that_does_not_fit_the_patches_is_refused(tiny):
+    with pytest.raises(ConfigError, match=r"discriminator\.patch_px"):
+        tiny(*GAME, "patch_px=8")
+
+
+def test_a_game_that_blows_up_goes_back_and_slows_down(tmp_path, tiny, store, fabric):
+    """D's rate is absurd: its weights overflow; the run returns to its checkpoint, slower each time, then gives up."""
+    overrides = (*GAME, "schedule.iterations=400", "watch.held_out=0", "watch.save_every=1", "watch.log_every=1000")
+    config = tiny(*overrides, "adversary.optimizer.learning_rate=1e30", "schedule.warmup_iterations=0")
+    ticks = []
+    with pytest.raises(JobError, match="no finite gradient"):
+        train(config, store, tmp_path / "run", fabric=fabric, on_tick=ticks.append)
+    words = [line for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines() if "health" in line]
+    assert len(words) == 3
+    assert all("half the rates" in line for line in words)
+    assert ticks[-1].progress.rate_factor == 0.125
+
+
+def test_training_starts_from_earlier_weights(tmp_path, tiny, store, fabric):
+    train(tiny("watch.held_out=0"), store, tmp_path / "first", fabric=fabric)
+    weights = tmp_path / "first" / "generator.safetensors"
+    still = ("optimizer.learning_rate=1e-30", "schedule.iterations=1", "watch.held_out=0")
+    train(tiny(f"start_from={weights}", *still), store, tmp_path / "second", fabric=fabric)
+    first, second = (load_file(tmp_path / name / "generator.safetensors") for name in ("first", "second"))
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], rtol=0, atol=1e-7)
+    with pytest.raises(ConfigError, match="start_from"):
+        train(tiny(f"start_from={weights}", "generator.width=12"), store, tmp_path / "third", fabric=fabric)

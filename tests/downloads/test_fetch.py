@@ -117,6 +117,21 @@ def test_a_server_that_does_not_say_how_long_the_file_is(url, target, content, s
     assert shares == [1.0]
 
 
+def chunked(*pieces):
+    """An answer in chunks, as servers send what they make on the way; the last piece None leaves the end out."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece is not None)
+    end = b"" if pieces[-1] is None else b"0\r\n\r\n"
+    headers = (("Transfer-Encoding", "chunked"),)
+    return Fault(content=body + end, headers=headers, without=frozenset({"Content-Length", "ETag"}))
+
+
+def test_answers_in_chunks(url, target, content, server, patience):
+    server.faults.extend([chunked(content[:9000], None), chunked(content[:9000], content[9000:])])
+    fetch(url, target, patience=patience)
+    assert len(server.requests) == 2
+    assert_only_the_file(target, content)
+
+
 def test_redirects_are_followed(target, content, server, url):
     server.faults.append(Fault(status=302, headers=(("Location", url),)))
     fetch(f"{server.address}/elsewhere", target)

@@ -136,3 +136,43 @@ def test_the_nearer_limit_counts():
     assert schedule.progress(2000, 0.0) == 1.0
     assert schedule.rate_share(100, 60.0) == pytest.approx(0.5, abs=0.01)
     assert ScheduleConfig(iterations=1000).progress(250, 1e9) == 0.25
+
+
+def test_a_preset_holds_only_what_differs_from_the_one_it_extends(tmp_path):
+    (tmp_path / "own.toml").write_text('extends = "stacked-g"\nbatch = 3\n[generator]\nwidth = 12\n')
+    own, paper = load_config(str(tmp_path / "own.toml")), load_config("paper")
+    assert (own.batch, own.generator.width, own.generator.block) == (3, 12, "stacked")
+    assert own.generator.head_kernel == paper.generator.head_kernel == 9
+    assert own.objective.content_loss.kind == "l2"
+
+
+def test_presets_that_extend_each_other_in_a_circle_are_refused(tmp_path):
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{tmp_path / other}.toml"\n')
+    with pytest.raises(ConfigError, match=r"extends itself by way of .*a\.toml"):
+        load_config(str(tmp_path / "a.toml"))
+
+
+def test_the_presets_are_the_papers_four_models():
+    """What the paper fixes: blocks, losses, crops, updates of D, and the rate divided by ten after half of the run."""
+    stacked, classical, improved, full = (load_config(name) for name in ("stacked-g", "res-g", "nonbn-res-g", "paper"))
+    assert [c.generator.block for c in (stacked, classical, improved, full)] == [
+        "stacked",
+        "classical",
+        "improved",
+        "improved",
+    ]
+    for config in (stacked, classical, improved, full):
+        assert (config.patch_px, config.adversary.updates, config.schedule.iterations) == (24, 2, 500_000)
+        assert config.generator.num_blocks == 5
+        assert not config.generator.global_residual
+        assert config.optimizer.kind == config.adversary.optimizer.kind == "adam"
+        rates = [config.schedule.rate_share(iteration, 0.0) for iteration in (0, 249_999, 250_000)]
+        assert rates == [1.0, 1.0, pytest.approx(0.1)]
+        assert config.objective.adversarial > 0
+    assert full.objective.feature_layers == ("pool2", "pool5")
+    assert full.objective.content_loss.kind == "l1"
+    assert not improved.objective.feature_layers
+    stand_in = load_config("nonbn-res-g-l-pool2-pool3")
+    assert stand_in.objective.feature_layers == ("pool2", "pool3")
+    assert stand_in.objective.weights == full.objective.weights

@@ -34,6 +34,7 @@ def fetch(
 
     from acutance.cli.console import progress_bar, say
     from acutance.data.div2k import DIV2K, DIV2K_URL, fetch_part
+    from acutance.downloads.disk import readable_size
 
     rows = []
     for archive in DIV2K:
@@ -41,7 +42,9 @@ def fetch(
             continue
         with progress_bar(archive.name) as bar:
             fetched = fetch_part(archive, out, base_url=base_url or DIV2K_URL, progress=bar)
-        say(f"{fetched.folder}: {fetched.num_photos} photos, {fetched.size_bytes / 1e6:.1f} MB, all checked")
+        say(
+            f"{fetched.folder}: {_count(fetched.num_photos, 'photo')}, {readable_size(fetched.size_bytes)}, all checked"
+        )
         if not fetched.is_original:
             say(
                 f"not the published archive of {archive.num_photos} photos: sha256 {fetched.sha256}, recorded at first "
@@ -76,9 +79,9 @@ def prepare(
 
     from acutance.cli.console import progress_bar, say
     from acutance.data.photo_store import open_store
-    from acutance.downloads.disk import readable_size, writing
+    from acutance.downloads.disk import readable_size
 
-    with progress_bar("decoding photos") as bar, writing(store):
+    with progress_bar("decoding photos") as bar:
         photos = open_store(folder, store, progress=bar)
     for skip in photos.skipped:
         say(f"skipped {skip.name}: {skip.reason}")
@@ -91,8 +94,11 @@ def prepare(
             "skipped": [asdict(skip) for skip in photos.skipped],
         }
         typer.echo(json.dumps(summary, ensure_ascii=False))
-    left_out = f"; {len(photos.skipped)} files could not be read" if photos.skipped else ""
-    megapixels = size_bytes / 3e6
-    say(f"{store}: {len(photos.photos)} photos, {megapixels:,.1f} megapixels, {readable_size(size_bytes)}{left_out}")
+    done = f"{_count(len(photos.photos), 'photo')}, {size_bytes / 3e6:,.1f} megapixels, {readable_size(size_bytes)}"
+    say(f"{store}: {done}" + (f"; {_count(len(photos.skipped), 'file')} could not be read" if photos.skipped else ""))
     if photos.skipped:
         raise typer.Exit(1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -181,6 +181,16 @@ def read_toml(path: Path) -> dict[str, Toml]:
         raise ConfigError(f"{path}: not a TOML file ({error}).") from error
 
 
+def merged(base: Mapping[str, Toml], changes: Mapping[str, Toml]) -> dict[str, Toml]:
+    """Lay nested values over others: tables are merged, everything else is replaced."""
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        both_tables = isinstance(value, Mapping) and isinstance(below, Mapping)
+        result[key] = merged(below, value) if both_tables else value  # type: ignore[arg-type]
+    return result
+
+
 def with_overrides(values: Mapping[str, Toml], overrides: Sequence[str]) -> dict[str, Toml]:
     """Apply `dotted.key=value` strings, as `--set` gives them.
 

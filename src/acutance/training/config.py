@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from acutance.config.presets import preset_path
-from acutance.config.settings import from_values, read_toml, with_overrides
+from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
 from acutance.data.protocol import MeasuredBlur, find_row
 from acutance.degradations.pipeline import DegradationConfig
 from acutance.errors import ConfigError
@@ -180,8 +180,25 @@ class TrainConfig:
 def load_config(preset: str, overrides: list[str] | None = None) -> TrainConfig:
     """Read a preset by name, or a TOML file by path, and apply `key=value` overrides.
 
+    A preset may begin with `extends = "other"`: it then holds only what differs from that preset.
+
     Raises:
         ConfigError: When the preset, a key or a value is not right.
     """
-    path: Path = preset_path(preset)
-    return from_values(TrainConfig, with_overrides(read_toml(path), overrides or []), source=str(path.name))
+    path = preset_path(preset)
+    return from_values(TrainConfig, with_overrides(preset_values(path), overrides or []), source=path.name)
+
+
+def preset_values(path: Path, *, _seen: tuple[Path, ...] = ()) -> dict[str, Toml]:
+    """Read a preset's file and, below it, what it extends.
+
+    Raises:
+        ConfigError: When a file cannot be read, or presets extend each other in a circle.
+    """
+    if path in _seen:
+        raise ConfigError(f"{path.name}: extends itself by way of {', '.join(other.name for other in _seen)}.")
+    values = read_toml(path)
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    return merged(preset_values(preset_path(str(base)), _seen=(*_seen, path)), values)

@@ -29,4 +29,7 @@ class WeightAverage(Generic[Network]):
         for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
             average.lerp_(current, share)
         for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            kept.copy_(buffer)
+            if buffer.is_floating_point():
+                kept.lerp_(buffer, share)  # moving statistics belong to the weights they were taken with
+            else:
+                kept.copy_(buffer)

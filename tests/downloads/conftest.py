@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -42,4 +44,10 @@ def target(tmp_path):
 
 @pytest.fixture
 def patience():
-    return Patience(timeout_s=0.25, attempts=3, pause_s=0.001)
+    return Patience(timeout_s=10.0, attempts=3, pause_s=0.001)
+
+
+@pytest.fixture
+def impatience(patience):
+    """For servers that fall silent."""
+    return dataclasses.replace(patience, timeout_s=0.25)

@@ -181,9 +181,9 @@ def test_a_slow_server_is_waited_for(url, target, content, server):
     assert_only_the_file(target, content)
 
 
-def test_silence_counts_as_broken(url, target, content, server, patience):
+def test_silence_counts_as_broken(url, target, content, server, impatience):
     server.faults.append(Fault(stall_s=5.0))
-    fetch(url, target, patience=patience)
+    fetch(url, target, patience=impatience)
     assert server.requests[1].range is not None
     assert_only_the_file(target, content)
     server.is_closing.set()  # ends the stall
@@ -459,12 +459,12 @@ def test_an_unknown_host(target, host):
         fetch(f"http://{host}/a.bin", target)
 
 
-def test_a_server_that_never_answers(target, patience):
+def test_a_server_that_never_answers(target, impatience):
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         with pytest.raises(DownloadError, match=r"no answer \(timed out\)"):
-            fetch(f"http://127.0.0.1:{deaf.getsockname()[1]}/", target, patience=patience)
+            fetch(f"http://127.0.0.1:{deaf.getsockname()[1]}/", target, patience=impatience)
 
 
 def test_a_server_that_goes_away_in_between(url, target, server, patience):

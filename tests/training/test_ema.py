@@ -51,9 +51,11 @@ def test_the_average_is_another_model_in_evaluation_mode():
     assert model.weight.requires_grad
 
 
-def test_buffers_are_copied():
+def test_moving_statistics_are_averaged_with_the_weights_and_counters_copied():
     model = nn.BatchNorm1d(2)
-    average = WeightAverage(model, half_life_kimg=1.0)
+    average = WeightAverage(model, half_life_kimg=0.001)  # a half-life of one patch
     model.running_mean.fill_(3.0)
-    average.update(model, batch=1, images_seen=1)
-    assert torch.equal(average.model.running_mean, torch.full((2,), 3.0))
+    model.num_batches_tracked.fill_(7)
+    average.update(model, batch=1, images_seen=1_000_000)
+    torch.testing.assert_close(average.model.running_mean, torch.full((2,), 1.5))
+    assert int(average.model.num_batches_tracked) == 7

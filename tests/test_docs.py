@@ -1,0 +1,83 @@
+"""What the documents say is so: links lead somewhere, commands parse, figures are those of the manifest."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from acutance.cli.main import app
+from acutance.config.presets import preset_names
+from acutance.zoo.catalogue import list_models
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("benchmarks/*.md")]
+)
+FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+
+
+def ids(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Return the words of every `acutance …` command in the page's shell blocks."""
+    found = []
+    for block in FENCE.findall(page.read_text(encoding="utf-8")):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|\|", line.split("#")[0]):
+                words = [word for word in shlex.split(part) if word not in ("<", ">")]
+                if words and Path(words[0]).name == "acutance":
+                    found.append(words[1:])
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_command_has_a_verb_and_options_that_exist(page: Path) -> None:
+    for words in commands_of(page):
+        verb = [words[0]] + (words[1:2] if words[0] == "data" else [])
+        shown = CliRunner().invoke(app, [*verb, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+        assert shown.exit_code == 0, words
+        for option in (word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)):
+            assert re.search(rf"(^|\s|,){re.escape(option)}\b", shown.output), f"{option} in {words}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_presets_that_are_named_exist(page: Path) -> None:
+    for words in commands_of(page):
+        if words[0] == "train" and not words[1].endswith(".toml"):
+            assert words[1] in preset_names()
+
+
+def test_the_readme_gives_the_figures_of_the_manifest() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for row in list_models():
+        line = next(line for line in readme.splitlines() if line.startswith(f"| `{row.name}`"))
+        for protocol_row in ("gauss-1.0", "gauss-1.6", "gauss-3.0"):
+            assert f"{row.psnr_db[protocol_row]:.2f}" in line
+
+
+def test_the_readme_has_one_test_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.count("<!-- test-command -->\n```bash\n") == 1
+
+
+def test_the_package_says_what_the_changelog_says() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## Unreleased" in changelog
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_no_page_speaks_of_a_machine_of_ours(page: Path) -> None:
+    assert not re.search(r"/work/|/root/|/tmp/", page.read_text(encoding="utf-8"))

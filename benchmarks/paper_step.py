@@ -1,8 +1,8 @@
 """One full iteration of the paper's training (D twice, VGG-19, G once): ours beside a straightforward one, run in turn.
 
 The straightforward one is what the equations say, line by line, in eager float32: rows-first memory, a fresh pass of G
-for every update of D, true and restored patches given to D one after the other, the truth's features computed with gradients
-on, torch's default Adam.
+for every update of D, true and restored patches given to D one after the other, the truth's features computed with
+gradients on, torch's default Adam.
 """
 
 from __future__ import annotations

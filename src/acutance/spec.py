@@ -50,8 +50,8 @@ class ModelSpec:
     licence: str
     """Licence of the weights, SPDX."""
     weights_sha256: str = ""
-    """Hash of the trained numbers (names, shapes and float32 bytes, whole numbers as they are, in sorted order): the same for a
-    checkpoint and for every file exported from it."""
+    """Hash of the trained numbers (names, shapes and float32 bytes, whole numbers as they are, in sorted order): the
+    same for a checkpoint and for every file exported from it."""
 
     def to_json(self) -> str:
         """Write the spec as one line of JSON."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from acutance import __version__
+from acutance.cli.ablate import ablate
 from acutance.cli.compare import compare
 from acutance.cli.console import say
 from acutance.cli.data import app as data
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, compare, evaluate, train, export, models, doctor):
+for verb in (sharpen, compare, evaluate, train, export, ablate, models, doctor):
     app.command()(verb)
 app.add_typer(data, name="data")
 

@@ -1,0 +1,278 @@
+"""`acutance ablate`: the paper's four models, trained and measured alike, beside its Table 1."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from acutance.data.photo_store import PhotoStore
+    from acutance.data.protocol import Pixels
+    from acutance.evaluation.ablation import Ablation, Entry, Outcome, Trainer
+
+Device = Literal["auto", "cpu", "cuda"]
+"""What can be asked for."""
+
+ALIKE = ("schedule", "batch", "patch_px", "degradation", "precision")
+"""Settings that all models of an ablation share: the same budget, patches and blur."""
+
+ONNX_FILE = "generator.onnx"
+TRAINED_ON_FILE = "trained-on.txt"
+"""Device of a finished run: `run.json` says where it was opened last."""
+
+
+def ablate(
+    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos to train on.")],
+    test: Annotated[Path, typer.Option("--test", help="Folder of sharp photos to measure on.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the ablation: made new, or gone on with.")],
+    *,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Presets or TOML files, separated by commas; default the paper's four, where VGG-19's weights end "
+            "before pool5 with the stand-in nonbn-res-g-l-pool2-pool3."
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas: a run of each model for each.")] = "0",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting of all models: key=value, e.g. batch=8.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps of each run.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for each run; the learning rate falls along it.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")] = None,
+    vgg19: Annotated[Path | None, typer.Option(help="Weights of VGG-19, for models that use its features.")] = None,
+    device: Annotated[Device, typer.Option(help="auto: cuda where there is one.")] = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on at most so many photos.")] = None,
+    photo: Annotated[int, typer.Option(min=0, help="Number of the test photo in the figure, from 0.")] = 0,
+) -> None:
+    r"""Train the paper's models alike, and measure them beside its Table 1.
+
+    Needs the extra: pip install 'acutance\[train]'. Asked again with the same options, an interrupted ablation goes
+    on, and what is finished is kept.
+    """
+    from acutance.cli.console import progress_bar, say, stop_request
+    from acutance.data.photo_store import open_store
+    from acutance.errors import ConfigError
+    from acutance.evaluation.ablation import (
+        Terms,
+        draw_figure,
+        hold_terms,
+        list_entries,
+        measure,
+        photos_digest,
+        train_entries,
+    )
+    from acutance.evaluation.evaluate import open_test_set
+
+    for inner, outer, why in ((test, data, "trained on"), (out, test, "measured on")):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            raise ConfigError(f"{inner}: lies within {outer}, so its pictures would be {why}; choose another folder.")
+    test_set = open_test_set(test, limit=limit)
+    if photo >= len(test_set.photos):
+        raise ConfigError(f"--photo {photo}: there are {len(test_set.photos)} test photos, numbered from 0.")
+    vgg19, layers = _find_vgg19(vgg19)
+    chosen = _chosen_models(models, layers)
+    entries = list_entries(chosen, _seed_numbers(seeds))
+    overrides = list(settings or [])
+    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
+    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
+    budget = _check(entries, overrides, data=data, out=out, vgg19=vgg19, device=device)
+    with progress_bar("decoding photos") as bar:
+        photos = open_store(data, store or out / "store", progress=bar)
+    for skip in photos.skipped:
+        say(f"skipped {skip.name}: {skip.reason}")
+    hold_terms(out, Terms(budget=budget, photos_sha256=photos_digest(photos)))
+    with stop_request() as is_asked:
+        trainer = _open_trainer(overrides, photos, vgg19=vgg19, device=device, should_stop=is_asked)
+        outcomes = train_entries(entries, trainer, out)
+    if outcomes is None:
+        say("stopped and saved; the same command goes on.")
+        return
+    with progress_bar("measuring") as bar:
+        ablation = measure(outcomes, test_set, progress=bar)
+    command = _command({
+        "--data": data, "--test": test, "--out": out, "--models": ",".join(chosen), "--seeds": seeds,
+        "--iterations": iterations, "--minutes": minutes, "--vgg19": vgg19, "--limit": limit,
+    }, settings or ())  # fmt: skip
+    _write(out, ablation, draw=lambda: draw_figure(outcomes, test_set, number=photo), command=command)
+
+
+def _find_vgg19(path: Path | None) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the weights of VGG-19 at hand, given or downloaded earlier, and the layers that they reach."""
+    from acutance.cli.console import needs_extra
+    from acutance.errors import ConfigError
+
+    with needs_extra("train", "training"):
+        from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
+
+    try:
+        found = find_vgg19(path, download=False)
+    except ConfigError:  # none are at hand: an error only if a model asks for them, and then said by `_check`
+        return None, ()
+    return found, read_vgg19(found).layers
+
+
+def _chosen_models(names: str | None, layers: Sequence[str]) -> tuple[str, ...]:
+    """Return the models asked for, or the paper's four, and say so where one of them is a stand-in."""
+    from acutance.cli.console import say
+    from acutance.evaluation.table1 import STAND_IN, STAND_IN_LABEL, default_models
+
+    if names is not None:
+        return tuple(name.strip() for name in names.split(",") if name.strip())
+    models = default_models(layers)
+    if STAND_IN in models:
+        say(f"no weights of VGG-19 up to pool5 are at hand: the fourth model is {STAND_IN_LABEL}")
+    return models
+
+
+def _seed_numbers(text: str) -> tuple[int, ...]:
+    """Read `0,1,2`."""
+    from acutance.errors import ConfigError
+
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--seeds {text}: must be whole numbers separated by commas, e.g. 0,1,2.") from error
+
+
+def _check(
+    entries: Sequence[Entry], overrides: Sequence[str], *, data: Path, out: Path, vgg19: Path | None, device: Device
+) -> str:
+    """Refuse what cannot end well before anything is decoded or trained; return the budget of each run, as JSON."""
+    from dataclasses import asdict
+
+    from acutance.errors import ConfigError
+    from acutance.networks.vgg19 import check_layers
+    from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
+    from acutance.training.config import load_config
+    from acutance.training.device import open_fabric
+    from acutance.training.loop import CONFIG_FILE, check_folder
+
+    configs = {entry: load_config(entry.model, [*overrides, f"seed={entry.seed}"]) for entry in entries}
+    for name in ALIKE:
+        _require_alike(name, {entry.model: getattr(config, name) for entry, config in configs.items()})
+    for entry, config in configs.items():
+        if config.generator.scale != 1:
+            raise ConfigError(f"{entry.model}: enlarges by {config.generator.scale}; an ablation needs one size.")
+        run = out / "runs" / entry.run_name
+        check_folder(run, config, resume=(run / CONFIG_FILE).exists(), data=data)
+    wanted = dict.fromkeys(layer for config in configs.values() for layer in config.objective.feature_layers)
+    if wanted:
+        check_layers(read_vgg19(find_vgg19(vgg19, download=False)), tuple(wanted))
+    first = configs[entries[0]]
+    if open_fabric(device, precision=first.precision).world_size > 1:
+        raise ConfigError("an ablation trains in one process; start it without torchrun.")
+    return json.dumps(asdict(first.schedule))
+
+
+def _require_alike(name: str, values: Mapping[str, object]) -> None:
+    """Refuse models that would not be trained alike."""
+    from acutance.errors import ConfigError
+
+    (first, expected), *others = values.items()
+    for model, value in others:
+        if value != expected:
+            raise ConfigError(
+                f"{model}: has another {name} than {first}, so the two could not be compared; set it with --set."
+            )
+
+
+def _open_trainer(
+    overrides: Sequence[str],
+    photos: PhotoStore,
+    *,
+    vgg19: Path | None,
+    device: Device,
+    should_stop: Callable[[], bool],
+) -> Trainer:
+    """Put the training loop and the export behind the port."""
+    from acutance.cli.console import progress_bar, say
+    from acutance.evaluation.ablation import Outcome
+    from acutance.exporting.export import export_onnx
+    from acutance.training.config import load_config
+    from acutance.training.device import open_fabric
+    from acutance.training.loop import CONFIG_FILE, GENERATOR_FILE, Tick, train
+
+    def train_entry(entry: Entry, run: Path) -> Outcome | None:
+        if should_stop():
+            return None
+        config = load_config(entry.model, [*overrides, f"seed={entry.seed}"])
+        fabric = open_fabric(device, precision=config.precision)
+        is_new = not (run / TRAINED_ON_FILE).exists()
+        with progress_bar(f"training {entry.run_name}") as bar:
+
+            def show(tick: Tick) -> None:
+                bar(tick.share)
+                for complaint in tick.complaints:
+                    say(f"{entry.run_name}, step {tick.progress.iteration}: {complaint}")
+
+            # A finished run takes no step here, and its settings are checked like those of any other.
+            progress = train(
+                config,
+                photos,
+                run,
+                fabric=fabric,
+                vgg19=vgg19,
+                resume=(run / CONFIG_FILE).exists(),
+                on_tick=show,
+                should_stop=should_stop,
+            )
+        if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
+            return None
+        if is_new:
+            _note_device(run)
+        say(f"{entry.run_name}: {progress.iteration} steps in {progress.elapsed_s:.0f} s{'' if is_new else ', kept'}")
+        report = export_onnx(run / GENERATOR_FILE, run / ONNX_FILE, overwrite=True)
+        return Outcome(
+            entry=entry,
+            weights=report.path,
+            spec=report.spec,
+            iterations=progress.iteration,
+            seconds=progress.elapsed_s,
+            device=(run / TRAINED_ON_FILE).read_text(encoding="utf-8"),
+        )
+
+    return train_entry
+
+
+def _note_device(run: Path) -> None:
+    """Write down what a run was trained on, once, since its `run.json` is renewed whenever it is opened."""
+    from acutance.media.atomic import write_atomically
+
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    words = f"{facts['device']} ({facts['threads']} CPU threads)"
+    write_atomically(run / TRAINED_ON_FILE, [words.encode()], overwrite=True)
+
+
+def _write(out: Path, ablation: Ablation, *, draw: Callable[[], Pixels], command: str) -> None:
+    """Write tables, measurements and figure, and print the tables."""
+    from acutance.cli.console import say
+    from acutance.evaluation.ablation_report import to_csv, to_latex, to_markdown
+    from acutance.evaluation.report import to_csv as measurements_csv
+    from acutance.media.atomic import write_atomically
+    from acutance.media.photo import Photo
+    from acutance.media.writing import write_photo
+
+    markdown = to_markdown(ablation, command=command)
+    files = {
+        "table.md": markdown,
+        "table.csv": to_csv(ablation),
+        "table.tex": to_latex(ablation),
+        "measurements.csv": measurements_csv(ablation.evaluation),
+    }
+    for name, text in files.items():
+        write_atomically(out / name, [text.encode()], overwrite=True)
+    write_photo(Photo(pixels=draw()), out / "figure.png", overwrite=True)
+    typer.echo(markdown, nl=False)
+    say(f"wrote {', '.join(files)} and figure.png in {out}")
+
+
+def _command(options: Mapping[str, object | None], settings: Sequence[str]) -> str:
+    """Write the command that gives the same, as one would type it."""
+    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    return shlex.join(["acutance", "ablate", *words, *(word for one in settings for word in ("--set", one))])

@@ -1,0 +1,203 @@
+"""Table 1 of the paper, and which of its findings measured scores reproduce.
+
+Absolute values are never compared: the paper does not say how its blur was made. What is compared is the order of
+its four models, and the order is read off the table, so that no verdict is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Literal
+
+from acutance.evaluation.evaluate import Scores
+
+Measure = Literal["psnr_db", "ssim", "gmsd"]
+"""A field of `Scores` that a finding is about."""
+
+Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
+"""`undecided`: the seeds disagree; `not measured`: one of the two models is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperModel:
+    """A line of Table 1."""
+
+    name: str
+    """As the paper writes it."""
+    preset: str
+    """Our settings of it."""
+    psnr_db: float
+    ssim: float
+
+
+TABLE_1: tuple[PaperModel, ...] = (
+    PaperModel(name="StackedG", preset="stacked-g", psnr_db=25.11, ssim=0.804),
+    PaperModel(name="ResG", preset="res-g", psnr_db=25.82, ssim=0.890),
+    PaperModel(name="NonBN-ResG", preset="nonbn-res-g", psnr_db=28.54, ssim=0.917),
+    PaperModel(name="NonBN-ResG-L", preset="paper", psnr_db=28.39, ssim=0.933),
+)
+"""In the paper's order."""
+
+STAND_IN = "nonbn-res-g-l-pool2-pool3"
+"""Preset that stands in for `paper` where VGG-19's weights end before pool 5."""
+
+STAND_IN_LABEL = "NonBN-ResG-L (stand-in: pool2+pool3)"
+"""What it is called wherever it shows."""
+
+PSNR_MARGIN_DB = 0.5
+"""So far below NonBN-ResG may NonBN-ResG-L lie for the cost of its loss in PSNR to count as the paper's small one."""
+
+INCOMPARABLE = (
+    "The absolute values are not comparable with the paper's: it does not say how its blur was made, and its test "
+    "photos are others; what can be compared is the order of the models."
+)
+"""Stands under every table that shows the paper's figures beside ours."""
+
+MEASURE_NAMES: Mapping[Measure, str] = {"psnr_db": "PSNR", "ssim": "SSIM", "gmsd": "GMSD"}
+"""As tables write them."""
+
+
+def default_models(vgg19_layers: Collection[str]) -> tuple[str, ...]:
+    """Return the presets of the four models, given which layers of VGG-19 can be computed."""
+    names = [row.preset for row in TABLE_1]
+    return tuple(names if "pool5" in vgg19_layers else [*names[:-1], STAND_IN])
+
+
+def find_paper_model(preset: str) -> PaperModel | None:
+    """Return the line of Table 1 that a preset is, or stands in for; None for any other."""
+    wanted = TABLE_1[-1].preset if preset == STAND_IN else preset
+    return next((row for row in TABLE_1 if row.preset == wanted), None)
+
+
+def label_of(preset: str) -> str:
+    """Return what a model is called in tables and figures: its name in the paper, or else its preset's."""
+    if preset == STAND_IN:
+        return STAND_IN_LABEL
+    row = find_paper_model(preset)
+    return preset if row is None else row.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A statement about two models, by one measure: `winner` is ahead of `loser`, or not far behind."""
+
+    measure: Measure
+    winner: str
+    """Preset."""
+    loser: str
+    """Preset."""
+    margin: float = 0.0
+    """By how much the winner may be behind and the statement still holds; 0 asks that it be ahead."""
+    paper_difference: float | None = None
+    """Winner minus loser in Table 1; None where the table has no such measure."""
+
+    def advantage(self, winner: Scores, loser: Scores) -> float:
+        """Return by how much the winner is ahead; what is better when lower counts with the other sign."""
+        difference: float = getattr(winner, self.measure) - getattr(loser, self.measure)
+        return -difference if self.measure == "gmsd" else difference
+
+    def holds(self, advantage: float) -> bool:
+        """Whether the statement is true of an advantage."""
+        return advantage >= -self.margin if self.margin else advantage > 0
+
+    def words(self, winner: str, loser: str) -> str:
+        """Say it, with the models called as given."""
+        name = MEASURE_NAMES[self.measure]
+        if self.margin:
+            return f"{name}: {winner} at most {self.margin:g} dB below {loser}"
+        return f"{name}: {winner} better than {loser}"
+
+
+def _order(measure: Literal["psnr_db", "ssim"]) -> list[Finding]:
+    """Read the order of neighbours off Table 1."""
+    found = []
+    for pair in pairwise(TABLE_1):
+        loser, winner = sorted(pair, key=lambda row: float(getattr(row, measure)))
+        difference = getattr(winner, measure) - getattr(loser, measure)
+        found.append(
+            Finding(measure=measure, winner=winner.preset, loser=loser.preset, paper_difference=round(difference, 3))
+        )
+    return found
+
+
+def _own() -> list[Finding]:
+    """Return what Table 1 implies but does not say in so many words: a small price in PSNR, for nearer structure."""
+    whole, plain = TABLE_1[-1], TABLE_1[-2]
+    price = round(whole.psnr_db - plain.psnr_db, 3)
+    return [
+        Finding(
+            measure="psnr_db",
+            winner=whole.preset,
+            loser=plain.preset,
+            margin=PSNR_MARGIN_DB,
+            paper_difference=price,
+        ),
+        Finding(measure="gmsd", winner=whole.preset, loser=plain.preset),
+    ]
+
+
+FINDINGS: tuple[Finding, ...] = (*_order("psnr_db"), *_order("ssim"), *_own())
+"""What is checked: Table 1's order by PSNR and by SSIM, how small the price in PSNR is, and a perceptual measure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A finding held against measured scores."""
+
+    finding: Finding
+    words: str
+    """The finding, with the models called as they were measured."""
+    advantages: tuple[float, ...]
+    """Of the winner, for each seed that both models have."""
+    verdict: Verdict
+
+    @property
+    def mean(self) -> float | None:
+        """Mean advantage; None where nothing was measured."""
+        return fmean(self.advantages) if self.advantages else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation (n − 1) of the advantage over the seeds; None below two."""
+        return stdev(self.advantages) if len(self.advantages) > 1 else None
+
+
+def judge(scores: Mapping[str, Mapping[int, Scores]]) -> tuple[Judgement, ...]:
+    """Hold every finding against scores.
+
+    Models are compared seed by seed: with the same seed they saw the same patches in the same order. A finding is
+    reproduced when it holds for every seed, not reproduced when it holds for none.
+
+    Args:
+        scores: By preset and seed. The stand-in takes the place of `paper` where that is missing, under its own name.
+    """
+    return tuple(_judged(finding, scores) for finding in FINDINGS)
+
+
+def _judged(finding: Finding, scores: Mapping[str, Mapping[int, Scores]]) -> Judgement:
+    winner, loser = (_measured_as(preset, scores) for preset in (finding.winner, finding.loser))
+    of_winner, of_loser = scores.get(winner, {}), scores.get(loser, {})
+    seeds = [seed for seed in of_winner if seed in of_loser]
+    advantages = tuple(finding.advantage(of_winner[seed], of_loser[seed]) for seed in seeds)
+    return Judgement(
+        finding=finding,
+        words=finding.words(label_of(winner), label_of(loser)),
+        advantages=advantages,
+        verdict=_verdict([finding.holds(advantage) for advantage in advantages]),
+    )
+
+
+def _measured_as(preset: str, scores: Mapping[str, Mapping[int, Scores]]) -> str:
+    is_replaced = preset == TABLE_1[-1].preset and preset not in scores and STAND_IN in scores
+    return STAND_IN if is_replaced else preset
+
+
+def _verdict(held: Sequence[bool]) -> Verdict:
+    if not held:
+        return "not measured"
+    if all(held):
+        return "reproduced"
+    return "undecided" if any(held) else "not reproduced"

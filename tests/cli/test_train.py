@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -93,6 +96,7 @@ def test_damaged_photos_are_named(run_train, photo, tmp_path):
         (["smoke", "--set", "batch"], (ConfigError, "key=value")),
         (["smoke", "--iterations", "0"], (ConfigError, r"schedule\.iterations = 0")),
         (["smoke", "--resume"], (ConfigError, "holds no run to resume")),
+        (["smoke", "--devices", "2", "--set", "batch=3"], (ConfigError, "multiple of 2")),
         (["smoke", "--set", "patch_px=512"], (InputError, "at least 528 px")),
     ],
 )
@@ -116,3 +120,23 @@ def test_wrong_usage_ends_with_2(run_train, photo_folder, tmp_path):
 def test_help_names_the_extra(run_train):
     """The brackets of the extra must survive the markup."""
     assert "acutance[train]" in run_train("--help").stdout.replace("\n", "")
+
+
+def test_two_devices_share_the_work_and_one_speaks(photo_folder, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("from acutance.cli.main import run\nrun()\n")
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    arguments = ["train", "smoke", "--data", photo_folder, "--out", tmp_path / "run", "--iterations", "2", *settings]
+    result = subprocess.run(
+        [sys.executable, program, *map(str, arguments), "--device", "cpu", "--devices", "2"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("averaged weights: ") == 1
+    assert result.stderr.count("PSNR (dB)") == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
+    assert load_generator(tmp_path / "run" / "generator.safetensors")[1].name == "smoke"

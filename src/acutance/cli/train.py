@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,9 @@ def train(
         bool, typer.Option("--download-vgg19", help="Download torchvision's weights of VGG-19 (548 MB), once.")
     ] = False,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")] = "auto",
+    devices: Annotated[
+        int | None, typer.Option(help="GPUs, or processes on a CPU, that share each batch; under torchrun all of its.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
     r"""Train a network on your own photos; needs the extra: pip install 'acutance\[train]'."""
@@ -37,23 +41,29 @@ def train(
         from acutance.training.device import open_fabric
         from acutance.training.loop import GENERATOR_FILE, Tick, check_folder
         from acutance.training.loop import train as run_training
+        from acutance.training.processes import check_processes, in_turn
 
     overrides = list(settings or [])
     overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
     overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
     config = load_config(preset, overrides)
     check_folder(out, config, resume=resume, data=data)  # before minutes go into decoding
-    fabric = open_fabric(device, precision=config.precision)
+    check_processes(config, devices or 1)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
+    fabric = open_fabric(device, precision=config.precision, devices=devices)
+    speaks = fabric.is_global_zero  # of several processes one talks to the person
     if config.objective.feature_layers:
         with progress_bar("VGG-19") as bar:
-            vgg19 = find_vgg19(vgg19, download=download_vgg19, progress=bar)
+            vgg19 = in_turn(fabric, lambda: find_vgg19(vgg19, download=download_vgg19, progress=bar))
     with progress_bar("decoding photos") as bar:
-        photos = open_store(data, store or out / "store", progress=bar)
-    for skip in photos.skipped:
+        photos = in_turn(fabric, lambda: open_store(data, store or out / "store", progress=bar))
+    for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar:
 
         def show(tick: Tick) -> None:
+            if not speaks:
+                return
             bar(tick.share)
             for complaint in tick.complaints:
                 say(f"step {tick.progress.iteration}  {complaint}")
@@ -65,6 +75,8 @@ def train(
             progress = run_training(
                 config, photos, out, fabric=fabric, vgg19=vgg19, resume=resume, on_tick=show, should_stop=is_asked
             )
+    if not speaks:
+        return
     if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
         say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
     say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}")

@@ -122,12 +122,14 @@ def _filled(
     store.mkdir(parents=True, exist_ok=True)
     pixels_path = store / PIXELS_FILE
     pixels_path.touch()
-    entries = _still_valid(_read_index(store / INDEX_FILE), files, folder, pixels_path.stat().st_size)
+    indexed = _read_index(store / INDEX_FILE)
+    entries = _still_valid(indexed, files, folder, pixels_path.stat().st_size)
     skipped: list[SkippedPhoto] = []
     known = {entry.name for entry in entries}
     end = entries[-1].end if entries else 0
     with open(pixels_path, "r+b") as sink:
-        sink.truncate(end)
+        if pixels_path.stat().st_size != end:
+            sink.truncate(end)
         sink.seek(end)
         for done, path in enumerate(files):
             name = path.relative_to(folder).as_posix()
@@ -146,7 +148,8 @@ def _filled(
             if done % SAVE_EVERY == SAVE_EVERY - 1:
                 sink.flush()
                 _write_index(store / INDEX_FILE, entries, skipped)
-    _write_index(store / INDEX_FILE, entries, skipped)
+    if entries != indexed:  # several runs may share a store: who has nothing to add writes nothing
+        _write_index(store / INDEX_FILE, entries, skipped)
     return entries, skipped
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acutance.errors import ConfigError
+from acutance.losses.whole_batch import mean_over_processes
 
 Features = Mapping[str, Float[Tensor, "n _ _ _"]]
 """The maps (n c h w) of one batch by the name of their layer; every layer has its own c, h and w."""
@@ -80,13 +81,13 @@ def normalised(
     """Bring a mean squared error to the size that the settings ask for.
 
     `mean` leaves it. `relative` divides it by the mean square of what it was measured on, taken of the truth
-    over the whole batch: then 1 is as far off as no features at all, layers of very different magnitude count
-    alike, and the weights of the objective hold for either convention of VGG-19's input (0 … 255 or
-    standardised), whose features need not be of one size.
+    over the whole batch (of all processes, where several share it): then 1 is as far off as no features at all,
+    layers of very different magnitude count alike, and the weights of the objective hold for either convention
+    of VGG-19's input (0 … 255 or standardised), whose features need not be of one size.
     """
     if normalisation == "mean":
         return error
-    return error / reference_mean_square().clamp_min(MEAN_SQUARE_FLOOR)
+    return error / mean_over_processes(reference_mean_square()).clamp_min(MEAN_SQUARE_FLOOR)
 
 
 def fuse(

@@ -1,13 +1,19 @@
-"""Where a run computes: a Lightning Fabric on the device that was asked for."""
+"""Where a run computes: a Lightning Fabric on the device that was asked for, in one process or several."""
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
+from inspect import signature
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 
-from acutance.errors import EngineUnavailable
+from acutance.errors import ConfigError, EngineUnavailable
 
 Device = Literal["auto", "cpu", "cuda"]
 """What can be asked for; `auto` is CUDA where there is one."""
@@ -15,20 +21,58 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32-true", "bf16-mixed"]
 """Arithmetic of the networks."""
 
+PATIENCE = timedelta(hours=2)
+"""So long the processes wait for the first one, which decodes photos and validates alone."""
 
-def open_fabric(device: Device = "auto", *, precision: Precision = "32-true") -> Fabric:
-    """Return a Fabric for one device.
+
+def open_fabric(device: Device = "auto", *, precision: Precision = "32-true", devices: int | None = None) -> Fabric:
+    """Return a launched Fabric for one device, or for several with a process each.
+
+    With several devices, this starts the program again for every further one, with the same arguments, unless
+    `torchrun` has done so; each of the processes returns from here. One that dies takes the others with it.
 
     Lightning's own "auto" is not used: it would choose a Mac's GPU, which has no float64, with which patches
     are drawn.
 
+    Args:
+        device: What to compute on.
+        precision: Arithmetic of the networks.
+        devices: GPUs, or processes on a CPU; None is as many as torchrun has started, or one.
+
     Raises:
-        EngineUnavailable: When CUDA is asked for and there is none.
+        ConfigError: When `devices` is not a number of devices, or another than torchrun's.
+        EngineUnavailable: When there are not so many CUDA devices.
     """
-    has_cuda = torch.cuda.is_available()
-    if device == "cuda" and not has_cuda:
+    count, nodes = _count(devices)
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cuda" and not available:
         raise EngineUnavailable(
             "device cuda: there is none, or the torch installed was built without it; use the device cpu."
         )
-    accelerator = "cuda" if has_cuda and device != "cpu" else "cpu"
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    accelerator = "cuda" if available and device != "cpu" else "cpu"
+    if accelerator == "cuda" and count > available:
+        raise EngineUnavailable(f"devices = {count}: this machine has {available} for CUDA; ask for fewer.")
+    if count * nodes == 1:
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    fabric = Fabric(accelerator=accelerator, devices=count, num_nodes=nodes, precision=precision, strategy=_strategy())
+    fabric.launch()
+    return fabric
+
+
+def _strategy() -> DDPStrategy:
+    # Buffers are batch normalisation's statistics: synchronised, they are the same everywhere without being sent.
+    if "forward_sync_buffers" in signature(DistributedDataParallel).parameters:
+        return DDPStrategy(timeout=PATIENCE, forward_sync_buffers=False)
+    return DDPStrategy(timeout=PATIENCE, broadcast_buffers=False)  # its older name, deprecated since torch 2.13
+
+
+def _count(devices: int | None) -> tuple[int, int]:
+    """Return the processes per machine, and the machines."""
+    if devices is not None and devices < 1:
+        raise ConfigError(f"devices = {devices}: must be at least 1.")
+    if not (distributed.is_available() and distributed.is_torchelastic_launched()):
+        return devices or 1, 1
+    here, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"])), int(os.environ["WORLD_SIZE"])
+    if devices not in (None, here):
+        raise ConfigError(f"devices = {devices}: torchrun has started {here}; leave devices out, or start as many.")
+    return here, everywhere // here

@@ -35,7 +35,8 @@ from acutance.training.config import TrainConfig
 from acutance.training.health import Vitals, complaints, vitals
 from acutance.training.optimizers import set_share
 from acutance.training.players import Cast, assemble
-from acutance.training.run_log import RunLog
+from acutance.training.processes import agree, check_processes, on_first, one_fate, own_share
+from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step import Pair, StepRecord, content_step, game_step
 from acutance.training.validation import split_store, validate
 
@@ -110,7 +111,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     """Train a generator on a store of photos.
 
     The same config, store, device and number of threads give the same weights, bit for bit on a CPU, whether
-    the run is interrupted and resumed or not (unless its length is given in minutes).
+    the run is interrupted and resumed or not (unless its length is given in minutes). Several processes share each
+    batch and give, up to rounding, the weights that one would give; the first of them alone writes and validates.
 
     Args:
         config: All settings.
@@ -119,25 +121,30 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         fabric: Where and in what precision it runs; launched.
         vgg19: Weights of VGG-19, for an objective that looks at features.
         resume: Go on from the folder's checkpoint.
-        on_tick: Called after every step.
-        should_stop: Asked after every step; when true, the state is saved and the function returns early.
+        on_tick: Called after every step, in every process.
+        should_stop: Asked after every step; when true in any process, the state is saved and the function returns
+            early.
 
     Raises:
-        ConfigError: When the folder does not fit.
+        ConfigError: When the folder does not fit, or the settings do not fit several processes.
         CorruptWeights: When the checkpoint to resume from is damaged.
         InputError: When no photo is large enough.
-        JobError: When the gradient stays NaN or infinite.
+        JobError: When the gradient stays NaN or infinite, or another process of the run is lost.
     """
     # --- prepare ------------------------------------------------------------------------------------------
+    check_processes(config, fabric.world_size)
     training_photos, held_out = split_store(store, config.watch)
     sampler = PatchSampler(training_photos, side_px=config.source_px, device=fabric.device)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
-    prepare_folder(run, config, resume=resume)  # last of what may refuse: nothing is begun that cannot go on
+    # Last of what may refuse: nothing is begun that cannot go on.
+    on_first(fabric, lambda: prepare_folder(run, config, resume=resume))
     progress = Progress()
     if resume and (run / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(run / CHECKPOINT_FILE, cast.trained)
-    _write_facts(run, store, fabric.device)
     schedule, watch = config.schedule, config.watch
+    is_first = fabric.is_global_zero
+    if is_first and schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
+        _write_facts(run, store, fabric)
 
     # --- steps --------------------------------------------------------------------------------------------
     records: list[StepRecord] = []
@@ -145,16 +152,17 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     ailing: dict[str, str] = {}
     skipped_in_a_row, rollbacks = 0, 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
-    with RunLog(run) as log:
+    with one_fate(fabric), RunLog(run) if is_first else SilentLog() as log:
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             set_share(cast.trained.optimizers, rate_share)
-            pair = draw_pair(config, sampler, progress.iteration)
+            pair = own_share(fabric, draw_pair(config, sampler, progress.iteration))
             record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric)
+            elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
                 iteration=progress.iteration + 1,
-                elapsed_s=before_s + time.perf_counter() - clock,
+                elapsed_s=elapsed_s,
                 images_seen=progress.images_seen + config.batch,
             )
             if record.was_applied:
@@ -182,15 +190,15 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 for words in new_words:
                     log.say(progress.iteration, words)
                 records, loss_before, ailing = [], loss, found
-            if held_out and (is_last or progress.iteration % watch.validate_every == 0):
+            if is_first and held_out and (is_last or progress.iteration % watch.validate_every == 0):
                 checked = validate(cast.average.model, held_out, watch.rows, device=fabric.device)
                 scores = checked.psnr_db
                 log.write("validation", progress.iteration, scores)
                 log.write_sample(progress.iteration, checked.sheet)
-            is_stopped = should_stop()
-            if is_last or is_stopped or progress.iteration % watch.save_every == 0:
-                save_checkpoint(run / CHECKPOINT_FILE, cast.trained, progress)
+            if is_first and (is_last or is_stopped or progress.iteration % watch.save_every == 0):
+                # In this order: whoever finds a checkpoint that says "finished" finds the finished weights beside it.
                 save_generator(run / GENERATOR_FILE, cast.average.model, config)
+                save_checkpoint(run / CHECKPOINT_FILE, cast.trained, progress)
             if on_tick is not None:
                 on_tick(Tick(progress, share, loss, scores, new_words))
             if is_stopped:
@@ -253,14 +261,16 @@ def _figures(signs: Vitals, loss: float, rate_share: float, progress: Progress) 
     }
 
 
-def _write_facts(run: Path, store: PhotoStore, device: torch.device) -> None:
+def _write_facts(run: Path, store: PhotoStore, fabric: Fabric) -> None:
     """Record what the figures of this run depend on besides its settings."""
+    device = fabric.device
     is_gpu = device.type == "cuda"
     facts = {
         "acutance": acutance.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": torch.cuda.get_device_name(device) if is_gpu else (platform.processor() or platform.machine()),
+        "processes": fabric.world_size,
         "threads": torch.get_num_threads(),
         "photos": len(store.photos),
         "skipped": [f"{skip.name}: {skip.reason}" for skip in store.skipped],

@@ -15,6 +15,7 @@ from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator
+from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
 from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
 from acutance.networks.whitening import whiten_head
@@ -54,13 +55,17 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     device = fabric.device
     features = _features(config, vgg19, device)
     model = new_generator(config, sampler, device)
+    if fabric.world_size > 1:
+        synchronise(model)
+    optimizers = build_optimizers(config.optimizer, model, last=last_weights(model))
+    generator = _placed(fabric, model, optimizers, config.optimizer)  # several processes: all take the first's weights
     average = WeightAverage(model, config.ema_half_life_kimg)
     networks: dict[str, nn.Module] = {"generator": model, "average": average.model}
-    optimizers = build_optimizers(config.optimizer, model, last=last_weights(model))
-    generator = _placed(fabric, model, optimizers, config.optimizer)
     discriminator = None
     if config.objective.adversarial:
         judge = new_discriminator(config, device)
+        if fabric.world_size > 1:
+            synchronise(judge)
         networks["discriminator"] = judge
         of_judge = build_optimizers(config.adversary.optimizer, judge)
         discriminator = _placed(fabric, judge, of_judge, config.adversary.optimizer)

@@ -55,3 +55,24 @@ class RunLog:
         """Flush and close everything, also when the run fails."""
         self._stats.close()
         self._curves.close()
+
+
+class SilentLog(RunLog):
+    """The log of a process that leaves writing to another."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, kind: str, iteration: int, values: dict[str, float]) -> None:
+        """Write nothing."""
+
+    def say(self, iteration: int, words: str) -> None:
+        """Write nothing."""
+
+    def write_sample(self, iteration: int, sheet: npt.NDArray[np.uint8]) -> None:
+        """Write nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close nothing."""

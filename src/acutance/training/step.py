@@ -7,7 +7,7 @@ paper's game: D is updated a few times, then G once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from acutance.losses.adversarial import r1_penalty
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import ObjectiveConfig, discriminator_loss, generator_loss
+from acutance.losses.whole_batch import mean_over_processes
 
 Images = Float[Tensor, "n 3 h w"]
 Pair = tuple[Images, Images]
@@ -73,7 +74,7 @@ def content_step(fabric: Fabric, generator: Player, pair: Pair, *, objective: Ob
     restored: Tensor = generator.network(degraded)
     loss = generator_loss(objective, restored, reference)
     norm, is_finite = descend(fabric, generator, loss.total)
-    return StepRecord(_detached(loss.terms), norm, is_finite, energy_ratio(restored, reference))
+    return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference))
 
 
 def game_step(
@@ -129,7 +130,7 @@ def game_step(
     norm, is_finite = descend(fabric, generator, loss.total)
     if discriminator is not None:
         discriminator.network.requires_grad_(True)
-    return StepRecord(_detached(loss.terms), norm, are_finite and is_finite, energy_ratio(fake, reference), record)
+    return _record(fabric, loss.terms, norm, are_finite and is_finite, energies=energies(fake, reference), game=record)
 
 
 def _update_discriminator(
@@ -153,7 +154,7 @@ def _update_discriminator(
         loss=loss.terms["discriminator"].detach(),
         accuracy_real=(logits_real.detach() > 0).float().mean(),
         accuracy_fake=(logits_fake.detach() < 0).float().mean(),
-        gradient_norm=norm,
+        gradient_norm=norm,  # of the mean gradient, which all processes have
     )
     return record, is_finite
 
@@ -170,7 +171,8 @@ def descend(fabric: Fabric, player: Player, loss: Float[Tensor, ""]) -> tuple[Fl
     limit = player.clip_norm if player.clip_norm > 0 else float("inf")
     norm = nn.utils.clip_grad_norm_(player.network.parameters(), limit).detach()
     # The loss is asked as well: the gradient of |x| is a sign, and that of NaN looks healthy.
-    is_finite = bool(torch.isfinite(norm) & torch.isfinite(loss.detach()))
+    # All processes ask the same mean, so that all of them take the step or none.
+    is_finite = bool(torch.isfinite(norm) & torch.isfinite(mean_over_processes(loss.detach())))
     if is_finite:
         for optimizer in player.optimizers:
             optimizer.step()
@@ -178,13 +180,13 @@ def descend(fabric: Fabric, player: Player, loss: Float[Tensor, ""]) -> tuple[Fl
 
 
 @torch.no_grad()
-def energy_ratio(restored: Images, reference: Images) -> Float[Tensor, ""]:
-    """Return the mean squared difference of neighbours in a batch over that in its truth."""
+def energies(restored: Images, reference: Images) -> Float[Tensor, " 2"]:
+    """Return the mean squared difference of neighbours in a batch and in its truth."""
 
     def energy(images: Tensor) -> Tensor:
         return images.diff(dim=-1).square().mean() + images.diff(dim=-2).square().mean()
 
-    return energy(restored.float()) / energy(reference.float()).clamp_min(1e-12)
+    return torch.stack([energy(restored.float()), energy(reference.float())])
 
 
 def _features(fabric: Fabric, extract: FeatureExtractor, restored: Images, reference: Images) -> FeaturePair:
@@ -194,5 +196,23 @@ def _features(fabric: Fabric, extract: FeatureExtractor, restored: Images, refer
         return FeaturePair(restored=extract(restored), reference=truth)
 
 
-def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: term.detach() for name, term in terms.items()}
+def _record(
+    fabric: Fabric,
+    terms: Mapping[str, Tensor],
+    norm: Float[Tensor, ""],
+    was_applied: bool,
+    *,
+    energies: Float[Tensor, " 2"],
+    game: GameRecord | None = None,
+) -> StepRecord:
+    """Note what happened, as means over all processes: one exchange for all figures."""
+    detached = {name: term.detach() for name, term in terms.items()}
+    if fabric.world_size > 1:
+        of_game = [game.loss, game.accuracy_real, game.accuracy_fake] if game is not None else []
+        figures = torch.stack([*energies, *of_game, *detached.values()])
+        means = mean_over_processes(figures)
+        energies = means[:2]
+        detached = dict(zip(detached, means[2 + len(of_game) :], strict=True))
+        if game is not None:
+            game = replace(game, loss=means[2], accuracy_real=means[3], accuracy_fake=means[4])
+    return StepRecord(detached, norm, was_applied, energies[0] / energies[1].clamp_min(1e-12), game)

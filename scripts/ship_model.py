@@ -90,7 +90,7 @@ def write_card(name: str, arguments: argparse.Namespace, means: list[dict[str, o
         f"- **Trained on**: {settings['training_data']}",
         f"- **Licence of the weights**: {settings['licence']}",
         f"- **Command**: `{arguments.command}`",
-        f"- **Device**: {facts['device']}, {facts['threads']} threads, torch {facts['torch']}, {settings['precision']}",
+        f"- **Device**: {arguments.device or facts['device']}, {facts['threads']} threads, torch {facts['torch']}, {settings['precision']}",
         f"- **Length**: {last['iteration']:,} steps, {last['elapsed_s']:,.0f} s, {last['kimg']:,.0f} thousand patches",
         f"- **Seed**: {settings['seed']}",
         "",
@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="What the run was started with, for the card.")
     parser.add_argument("--test", type=Path, action="append", required=True)
     parser.add_argument("--kernels", type=Path)
+    parser.add_argument("--device", help="What it was trained on, for the card, where run.json says too little.")
     parser.add_argument("--force", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

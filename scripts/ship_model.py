@@ -1,9 +1,11 @@
-"""Put a trained run into the zoo: export, measure, write the manifest's row and the model's card.
+r"""Put a trained run into the zoo: export, measure, write the manifest's row and the model's card.
 
-    python scripts/ship_model.py RUN --summary "…" --test bsd100/ --test kodak24/ --kernels levin09.npz --command "acutance train …"
+    python scripts/ship_model.py RUN --summary "…" --command "acutance train …" --test bsd100/ --test kodak24/ \
+        --kernels levin09.npz
 
-The first test set gives the figures of the manifest. The weights are also kept as `checkpoints/NAME.safetensors`, to train on from.
-Nothing is replaced unless the new weights beat the shipped ones (PSNR, mean over all rows but `none`) on every test set, or --force.
+The first test set gives the figures of the manifest. The weights are also kept as `checkpoints/NAME.safetensors`, to
+train on from. Nothing is replaced unless the new weights beat the shipped ones (PSNR, mean over all rows but `none`) on
+every test set, or --force.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from acutance.zoo.catalogue import FOLDER, MANIFEST
 
 ROOT = Path(__file__).parent.parent
 HEADER = (
-    "# The shipped models: a row each, written by scripts/ship_model.py. What a model is (scale, halo, cost, training data,\n"
-    "# licence) stands in its file.\n\n"
+    "# The shipped models: a row each, written by scripts/ship_model.py. What a model is (scale, halo, cost, training\n"
+    "# data, licence) stands in its file.\n\n"
 )
 
 
 def measure(models: list[Path | str], arguments: argparse.Namespace) -> list[dict[str, object]]:
     """Run `acutance evaluate` and return its means."""
-    command = [sys.executable, "-c", "from acutance.cli.main import run; run()", "evaluate", "--json"]
+    command = [sys.executable, "-c", "from acutance.cli.main import run; run()", "evaluate", "--json", "--no-baselines"]
     for folder in arguments.test:
         command += ["--test", str(folder)]
     for model in models:
@@ -40,6 +42,7 @@ def measure(models: list[Path | str], arguments: argparse.Namespace) -> list[dic
     command += ["--kernels", str(arguments.kernels)] if arguments.kernels else []
     document = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     means: list[dict[str, object]] = document["means"]
+    (arguments.run / "evaluation.json").write_text(json.dumps(means, indent=1), encoding="utf-8")  # minutes of work
     return means
 
 
@@ -90,7 +93,8 @@ def write_card(name: str, arguments: argparse.Namespace, means: list[dict[str, o
         f"- **Trained on**: {settings['training_data']}",
         f"- **Licence of the weights**: {settings['licence']}",
         f"- **Command**: `{arguments.command}`",
-        f"- **Device**: {arguments.device or facts['device']}, {facts['threads']} threads, torch {facts['torch']}, {settings['precision']}",
+        f"- **Device**: {arguments.device or facts['device']}, {facts['threads']} threads, torch {facts['torch']}, "
+        f"{settings['precision']}",
         f"- **Length**: {last['iteration']:,} steps, {last['elapsed_s']:,.0f} s, {last['kimg']:,.0f} thousand patches",
         f"- **Seed**: {settings['seed']}",
         "",
@@ -127,19 +131,20 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "fresh.onnx"
+        fresh_name = str(fresh)  # models head their columns as they were given
         name = export_onnx(arguments.run / "generator.safetensors", fresh).spec.name
         shipped = name in (row["name"] for row in tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"])
         means = measure([fresh, *([name] if shipped else [])], arguments)
         for test_set in dict.fromkeys(str(mean["test_set"]) for mean in means):
-            new, old = (psnr_by_row(means, test_set, model) for model in ("fresh", name))
+            new, old = (psnr_by_row(means, test_set, model) for model in (fresh_name, name))
             print(f"{test_set}: new {new}\n{test_set}: old {old}")
             if shipped and not is_better(new, old) and not arguments.force:
                 sys.exit(f"{test_set}: not better than what is shipped; nothing was replaced.")
         shutil.copy(fresh, FOLDER / "weights" / f"{name}.onnx")
     (ROOT / "checkpoints").mkdir(exist_ok=True)
     shutil.copy(arguments.run / "generator.safetensors", ROOT / "checkpoints" / f"{name}.safetensors")
-    write_row(name, arguments.summary, psnr_by_row(means, str(means[0]["test_set"]), "fresh"))
-    write_card(name, arguments, means, "fresh")
+    write_row(name, arguments.summary, psnr_by_row(means, str(means[0]["test_set"]), fresh_name))
+    write_card(name, arguments, means, fresh_name)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def evaluate(
     kernels: Annotated[
         Path | None, typer.Option(help="Measured kernels for camera-shake: an .npz file of 2-D arrays.")
     ] = None,
+    baselines: Annotated[bool, typer.Option(help="Measure the classical filters, too.")] = True,
     every: Annotated[int, typer.Option(min=1, help="Take only each n-th photo of a folder.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many photos of a folder.")] = None,
     engine: Engine = EngineChoice.AUTO,
@@ -63,7 +64,7 @@ def evaluate(
         open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
-        evaluation = measure(test_sets, chosen, [*BASELINES, *models], psfs=psfs, progress=bar)
+        evaluation = measure(test_sets, chosen, [*(BASELINES if baselines else ()), *models], psfs=psfs, progress=bar)
     command = _command({
         "--test": test,
         "--rows": [",".join(row.name for row in chosen)],

@@ -112,4 +112,6 @@ def _options(threads: int | None) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1  # the graph is a chain: there is nothing to run side by side
     options.log_severity_level = QUIET
+    # The arena grows in powers of two and keeps what it has: twice the memory that the activations need.
+    options.enable_cpu_mem_arena = False
     return options

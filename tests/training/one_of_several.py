@@ -23,7 +23,7 @@ from acutance.networks.synchronised_norm import synchronise
 from acutance.training.config import load_config
 from acutance.training.device import open_fabric
 from acutance.training.loop import train
-from acutance.training.processes import in_turn
+from acutance.training.processes import in_turn, leave_together
 from acutance.training.step import Player, content_step
 
 SMALL = (
@@ -135,6 +135,7 @@ def main(job, folder):
     timed = settings("schedule.iterations=100000", "schedule.minutes=0.01", "watch.held_out=0")
     progress = train(timed, store, folder / "timed", fabric=fabric)
     torch.save(progress.iteration, folder / f"timed-{rank}.pt")
+    leave_together(fabric)
 
 
 if __name__ == "__main__":

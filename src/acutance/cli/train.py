@@ -41,7 +41,7 @@ def train(
         from acutance.training.device import open_fabric
         from acutance.training.loop import GENERATOR_FILE, Tick, check_folder
         from acutance.training.loop import train as run_training
-        from acutance.training.processes import check_processes, in_turn
+        from acutance.training.processes import check_processes, in_turn, leave_together
 
     overrides = list(settings or [])
     overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
@@ -75,8 +75,8 @@ def train(
             progress = run_training(
                 config, photos, out, fabric=fabric, vgg19=vgg19, resume=resume, on_tick=show, should_stop=is_asked
             )
-    if not speaks:
-        return
-    if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
-        say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
-    say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}")
+    if speaks:
+        if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
+            say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
+        say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}")
+    leave_together(fabric)

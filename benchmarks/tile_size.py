@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SIDES_PX = (256, 384, 512, 768, 1024, 1280, 1536)
+SIDES_PX = (256, 512, 768, 1024, 1344, 1536)
 
 PROBE = """
 import resource, sys, time

@@ -21,7 +21,9 @@ def plans(draw: st.DrawFn) -> tuple[Size, int, int, int]:
 def test_targets_cover_the_image_exactly_once_and_sources_hold_the_halo(plan: tuple[Size, int, int, int]) -> None:
     size, tile_px, halo_px, multiple = plan
     covered = np.zeros(size, int)
-    for tile in plan_tiles(size, tile_px=tile_px, halo_px=halo_px, multiple=multiple):
+    tiles = list(plan_tiles(size, tile_px=tile_px, halo_px=halo_px, multiple=multiple))
+    assert len({tile.source.size for tile in tiles}) == 1
+    for tile in tiles:
         covered[tile.target.slices] += 1
         source, target = tile.source, tile.target
         assert all(edge % multiple == 0 for edge in source)
@@ -29,7 +31,8 @@ def test_targets_cover_the_image_exactly_once_and_sources_hold_the_halo(plan: tu
         assert source.left <= max(target.left - halo_px, 0)
         assert source.bottom >= min(target.bottom + halo_px, size.height)
         assert source.right >= min(target.right + halo_px, size.width)
-        assert max(target.size) <= ceil_to_multiple(tile_px, multiple)
+        assert max(source.size) <= ceil_to_multiple(tile_px, multiple) + 2 * ceil_to_multiple(halo_px, multiple)
+        assert min(target.size) > 0
     assert (covered == 1).all()
 
 
@@ -63,7 +66,7 @@ def test_impossible_plans_are_refused(size: Size, tile_px: int, halo_px: int, mu
         list(plan_tiles(size, tile_px=tile_px, halo_px=halo_px, multiple=multiple))
 
 
-def test_tiles_are_as_few_and_as_equal_as_can_be() -> None:
+def test_tiles_are_as_few_as_can_be_and_cost_no_more_than_their_halos() -> None:
     tiles = list(plan_tiles(Size(3000, 4000), tile_px=1024, halo_px=26, multiple=2))
     assert len(tiles) == 12
-    assert {tile.target.size for tile in tiles} == {Size(1000, 1000)}
+    assert {tile.source.size for tile in tiles} == {Size(1036, 1040)}  # (3000 + 2 · 2 · 26) / 3, (4000 + 3 · 2 · 26) / 4

@@ -81,14 +81,15 @@ def ceil_to_multiple(value: int, multiple: int) -> int:
 
 
 def plan_tiles(size: Size, *, tile_px: int, halo_px: int, multiple: int = 1) -> Iterator[Tile]:
-    """Cut an image into tiles of nearly equal size, row by row from the top, left to right.
+    """Cut an image into tiles, row by row from the top, left to right.
 
-    The targets cover the image exactly once. Every source box starts at a multiple of `multiple`; it also ends at one,
-    given that the image does.
+    The targets cover the image exactly once. All sources are of one size, so that what computes them can use the same
+    memory again; those at the border of the image have their halo on fewer sides, and a larger target instead. Every
+    source starts at a multiple of `multiple`; it also ends at one, given that the image does.
 
     Args:
         size: Of the image, a multiple of `multiple` in both directions.
-        tile_px: Longest side of a target box in px; rounded up to `multiple`.
+        tile_px: Longest side of a source without its two halos, in px; rounded up to `multiple`.
         halo_px: Context in px that a target's pixels need on each side; rounded up to `multiple`.
         multiple: What the network's input sizes must be multiples of.
 
@@ -99,18 +100,24 @@ def plan_tiles(size: Size, *, tile_px: int, halo_px: int, multiple: int = 1) -> 
         raise ConfigError(f"tile {tile_px}, halo {halo_px}, multiple {multiple}: must be positive.")
     if size.height < 1 or size.width < 1 or size.height % multiple or size.width % multiple:
         raise ConfigError(f"image of {size.height}×{size.width} px: sides must be multiples of {multiple}.")
-    halo = ceil_to_multiple(halo_px, multiple)
-    columns = _cuts(size.width, tile_px, multiple)
-    for top, bottom in pairwise(_cuts(size.height, tile_px, multiple)):
-        for left, right in pairwise(columns):
-            yield with_halo(Box(top, left, bottom, right), within=size, halo_px=halo)
+    tile, halo = ceil_to_multiple(tile_px, multiple), ceil_to_multiple(halo_px, multiple)
+    columns = _spans(size.width, tile, halo, multiple)
+    for rows in _spans(size.height, tile, halo, multiple):
+        for span in columns:
+            source, target = (
+                Box(top, left, bottom, right) for (top, bottom), (left, right) in zip(rows, span, strict=True)
+            )
+            yield Tile(source=source, target=target)
 
 
-def _cuts(length: int, limit: int, multiple: int) -> list[int]:
-    """Return where a side is cut: as few parts as `limit` allows, as equal as `multiple` allows (no slivers)."""
-    parts = -(-length // ceil_to_multiple(limit, multiple))
-    step = ceil_to_multiple(-(-length // parts), multiple)
-    return [*range(0, length, step), length]
+def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Cut a side into as few parts as `tile` allows; return (start, end) of the source and of the target of each."""
+    count = max(-(-(length - 2 * halo) // tile), 1)
+    source = ceil_to_multiple(-(-(length + 2 * halo * (count - 1)) // count), multiple)
+    # Where one source holds all, it may be smaller than its halos.
+    starts = [*range(0, length - source, max(source - 2 * halo, 1)), length - source]
+    cuts = [0, *(start + halo for start in starts[1:]), length]
+    return [((start, start + source), cut) for start, cut in zip(starts, pairwise(cuts), strict=True)]
 
 
 def quarter(target: Box, *, multiple: int = 1) -> list[Box]:

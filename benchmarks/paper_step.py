@@ -62,9 +62,7 @@ def straightforward(config: TrainConfig, vgg19: Path, pair: tuple[Tensor, Tensor
     return iteration
 
 
-def ours(
-    config: TrainConfig, vgg19: Path, pair: tuple[Tensor, Tensor], *, precision: str, has_joint_pass: bool
-) -> Callable[[], None]:
+def ours(config: TrainConfig, vgg19: Path, pair: tuple[Tensor, Tensor], *, precision: str) -> Callable[[], None]:
     """Build our iteration."""
     fabric = open_fabric("cpu", precision=precision)  # type: ignore[arg-type]
     players = []
@@ -88,7 +86,6 @@ def ours(
             objective=objective,
             features=vgg,
             discriminator_updates=config.adversary.updates,
-            has_joint_pass=has_joint_pass,
         )
 
     return iteration
@@ -101,9 +98,7 @@ def main(vgg19: Path) -> None:
     pair = torch.rand(2, config.batch, 3, config.patch_px, config.patch_px).unbind(0)
     rows = {"straightforward, float32": straightforward(config, vgg19, pair)}
     for precision in ("32-true", "bf16-mixed"):
-        for has_joint_pass in (False, True):
-            name = f"ours, {precision}{', one pass of D' if has_joint_pass else ''}"
-            rows[name] = ours(config, vgg19, pair, precision=precision, has_joint_pass=has_joint_pass)
+        rows[f"ours, {precision}"] = ours(config, vgg19, pair, precision=precision)
     times: dict[str, list[float]] = {name: [] for name in rows}
     for turn in range(ROUNDS + 2):
         for name, iteration in rows.items():

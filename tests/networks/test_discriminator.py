@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from acutance.errors import ConfigError
-from acutance.networks.discriminator import SMALLEST_PATCH_PX, Discriminator, DiscriminatorConfig
+from acutance.networks.discriminator import SMALLEST_PATCH_PX, Discriminator, DiscriminatorConfig, convolve
 
 KINDS = ("batch", "group", "none")
 
@@ -101,6 +101,36 @@ def test_only_batch_normalisation_lets_patches_see_each_other(normalisation, tog
     real, fake = patches(), patches(seed=1) * 0.5
     apart = torch.cat([network(real), network(fake)])
     assert torch.allclose(network(torch.cat([real, fake])), apart, atol=1e-6) == together
+
+
+@pytest.mark.parametrize("normalisation", KINDS)
+def test_batches_given_together_are_judged_apart(normalisation):
+    """Logits and running statistics are those of a pass for each."""
+    one, two = build(normalisation=normalisation).double(), build(normalisation=normalisation).double()
+    real, fake = patches().double(), 0.5 * patches(seed=1).double()
+    apart = torch.cat([one(real), one(fake)])
+    torch.testing.assert_close(two(torch.cat([real, fake]), batches=2), apart)
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(two.state_dict()[name], value, msg=name)
+
+
+@pytest.mark.parametrize(("side", "stride"), [(3, 1), (3, 2), (2, 1), (2, 2), (1, 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_convolutions_of_small_maps_are_convolutions(side, stride, layout):
+    """Values and gradients in bfloat16, where they are matrix products, beside those in float32."""
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(8, 6, 3, stride=stride, padding=1).to(memory_format=layout)
+    found = []
+    for is_low in (False, True):
+        features = torch.randn(4, 8, side, side, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        with torch.autocast("cpu", enabled=is_low):
+            output = convolve(conv, features)
+        assert output.dtype == (torch.bfloat16 if is_low else torch.float32)
+        wanted = (features, conv.weight, conv.bias)
+        gradients = torch.autograd.grad(output.float().square().sum(), wanted)
+        found.append([output.detach().float(), *gradients])
+    for exact, low in zip(*found, strict=True):
+        torch.testing.assert_close(low, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
 
 
 def test_the_patches_are_left_alone():

@@ -69,18 +69,6 @@ def test_everything_comes_back(path, kind, steps):
         assert torch.equal(tensor, after[name]), name
 
 
-def test_moments_lie_in_memory_as_their_weights_do(path):
-    """The fused Adam pairs them by address."""
-    saved, fresh = build(steps=2, kind="adam"), build(kind="adam")
-    save_checkpoint(path, saved, PROGRESS)
-    load_checkpoint(path, fresh)
-    (adam,) = fresh.optimizers
-    weights = [weight for weight in fresh.networks["generator"].parameters() if weight.ndim == 4]
-    assert any(not weight.is_contiguous() for weight in weights)
-    for weight in weights:
-        assert adam.state[weight]["exp_avg"].stride() == weight.stride()
-
-
 def test_learning_rates_are_the_schedules_not_the_files(path):
     saved, fresh = build(steps=1), build()
     for group in saved.optimizers[1].param_groups:

@@ -13,7 +13,14 @@ from torch import nn
 
 from acutance.errors import ConfigError
 from acutance.networks.generators import Generator, GeneratorConfig
-from acutance.training.optimizers import Muon, OptimizerConfig, build_optimizers, orthogonalised, set_share
+from acutance.training.optimizers import (
+    MemoryOrderAdam,
+    Muon,
+    OptimizerConfig,
+    build_optimizers,
+    orthogonalised,
+    set_share,
+)
 
 
 def matrices(*shape, seed=0):
@@ -69,24 +76,45 @@ def test_muon_leaves_weights_without_gradient_alone():
     assert torch.equal(weights[1].detach(), before)
 
 
+@pytest.mark.parametrize("gradients", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_adam_is_adam_however_weights_and_gradients_lie_in_memory(layout, gradients):
+    start = matrices(8, 6, 3, 3)
+    ours, plain = nn.Parameter(start.to(memory_format=layout)), nn.Parameter(start.clone())
+    idle = nn.Parameter(matrices(3))
+    adam = MemoryOrderAdam([ours, idle], lr=0.1, betas=(0.9, 0.99))
+    expected = torch.optim.Adam([plain], lr=0.1, betas=(0.9, 0.99), foreach=False)
+    for step in range(3):
+        gradient = matrices(8, 6, 3, 3, seed=step + 1)
+        ours.grad, plain.grad = gradient.to(memory_format=gradients), gradient.clone()
+        adam.step()
+        expected.step()
+    torch.testing.assert_close(ours.detach(), plain.detach(), rtol=1e-5, atol=1e-6)
+    assert torch.equal(idle.detach(), matrices(3))
+    adam.zero_grad(set_to_none=False)
+    assert ours.grad.abs().max() == 0
+    adam.zero_grad()
+    assert ours.grad is None
+
+
 @pytest.mark.parametrize("kind", ["adam", "muon"])
 def test_every_parameter_has_one_optimiser(kind):
     generator = Generator(GeneratorConfig(width=4, num_blocks=2))
     optimizers = build_optimizers(OptimizerConfig(kind=kind), generator, last=generator.tail.weight)
-    held = [id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
-    assert sorted(held) == sorted(id(p) for p in generator.parameters())
+    held = [p.data_ptr() for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+    assert sorted(held) == sorted(p.data_ptr() for p in generator.parameters())
 
 
 def test_muon_takes_the_convolutions_before_the_last():
     generator = Generator(GeneratorConfig(width=4, num_blocks=2))
     muon, adam = build_optimizers(OptimizerConfig(kind="muon"), generator, last=generator.tail.weight)
-    names = {id(parameter): name for name, parameter in generator.named_parameters()}
-    taken = {names[id(p)] for p in muon.param_groups[0]["params"]}
+    names = {parameter.data_ptr(): name for name, parameter in generator.named_parameters()}
+    taken = {names[p.data_ptr()] for p in muon.param_groups[0]["params"]}
     assert taken == {
         "head.weight", "body_conv.weight",
         "blocks.0.conv1.weight", "blocks.0.conv2.weight", "blocks.1.conv1.weight", "blocks.1.conv2.weight",
     }  # fmt: skip
-    assert "tail.weight" in {names[id(p)] for p in adam.param_groups[0]["params"]}
+    assert "tail.weight" in {names[p.data_ptr()] for p in adam.param_groups[0]["params"]}
 
 
 def test_rates_are_shares_of_their_height():

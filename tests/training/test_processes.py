@@ -134,8 +134,8 @@ def test_weights_are_those_of_one_process(several, alone, handed_over, run):
     for name, tensor in one.items():
         scale = float(tensor.abs().max()) if name.startswith("optimizer.") else 0.0
         # Where D's features all lie on one side of the activation, normalisation takes the bias before it away again:
-        # its gradient is rounding, of which Adam makes full steps. They change nothing.
-        is_idle = name.startswith("discriminator.layers") and name.endswith("conv.bias")
+        # its gradient is rounding, of which Adam makes full steps. They move only means that are taken away.
+        is_idle = name.startswith("discriminator.layers") and name.endswith(("conv.bias", "running_mean"))
         atol = 8 * D_RATE if is_idle else 2e-6 + 2e-4 * scale
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=atol, msg=lambda text, name=name: name + text)
 

@@ -14,11 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from acutance.errors import ConfigError
 from acutance.networks.blocks import LEAKY_SLOPE, same_conv
@@ -84,6 +87,32 @@ _NORMALISATIONS: Final[Mapping[NormalisationKind, Callable[[int], nn.Module]]] =
 )
 
 
+SMALL_MAP_PX: Final = 3
+"""On maps up to this side a layer is all weights: 2.4 million of them for 2×2 places in the last."""
+
+
+_PLACES: Final = tuple(product(range(3), range(3)))
+
+
+def convolve(conv: nn.Conv2d, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d _ _"]:
+    """Return `conv(features)` for a 3×3 SAME convolution; on small maps in bfloat16 on a CPU, as one matrix product.
+
+    oneDNN's convolutions take up to three times as long there, and more for the weights' gradient.
+    """
+    height, width = features.shape[2:]
+    is_slow = features.device.type == "cpu" and torch.is_autocast_enabled("cpu") and max(height, width) <= SMALL_MAP_PX
+    if not is_slow:
+        output: Tensor = conv(features)
+        return output
+    stride = conv.stride[0]
+    padded = functional.pad(features, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+    shifted = [padded[:, row : row + height : stride, column : column + width : stride] for row, column in _PLACES]
+    # Weights lie in memory as (out, row, column, in) where the network is channels-last: then nothing is moved.
+    return functional.linear(torch.cat(shifted, dim=-1), conv.weight.permute(0, 2, 3, 1).flatten(1), conv.bias).permute(
+        0, 3, 1, 2
+    )
+
+
 class ConvActNorm(nn.Module):
     """One layer of D, in the order that the paper writes: convolution, activation, normalisation."""
 
@@ -93,43 +122,53 @@ class ConvActNorm(nn.Module):
         self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
         self.norm = _NORMALISATIONS[normalisation](out_channels)
 
-    def forward(self, features: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n _ _ _"]:
-        """Return `norm(activation(conv(features)))`."""
-        output: Tensor = self.norm(self.activation(self.conv(features)))
-        return output
+    def forward(self, features: Float[Tensor, "n _ _ _"], batches: int = 1) -> Float[Tensor, "n _ _ _"]:
+        """Return `norm(activation(conv(features)))`, each of the batches normalised by itself."""
+        active = self.activation(convolve(self.conv, features))
+        if batches == 1 or not isinstance(self.norm, nn.BatchNorm2d):
+            output: Tensor = self.norm(active)
+            return output
+        return torch.cat([self.norm(batch) for batch in active.chunk(batches)])
 
 
 class Discriminator(nn.Module):
     """The paper's discriminator, D in eq. (1): how real each patch of a batch is.
 
     Takes RGB in [0, 1], gamma space, and centres it on grey, which is also what SAME then pads with. In training mode
-    batch normalisation judges a batch as a whole: a pass over real and fake patches together gives other logits than
-    two passes, by design of the game; with `group` or `none` the two are the same.
+    batch normalisation judges a batch as a whole: real and fake patches normalised together would get other logits
+    than each by themselves, and D could no longer tell them by their means. So D is told how many batches it is given
+    in one pass: convolutions, which read their weights once, take them together, normalisation takes them apart.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
         widths = [config.width * factor for factor in WIDTHS]
-        self.layers = nn.Sequential(
-            *(
-                ConvActNorm(before, after, stride=1 + index % 2, normalisation=config.normalisation)
-                for index, (before, after) in enumerate(zip([3, *widths], widths, strict=False))
-            )
+        self.layers = nn.ModuleList(
+            ConvActNorm(before, after, stride=1 + index % 2, normalisation=config.normalisation)
+            for index, (before, after) in enumerate(zip([3, *widths], widths, strict=False))
         )
         self.hidden = nn.Linear(widths[-1] * config.last_px**2, config.hidden)
         self.hidden_activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
         self.logit = nn.Linear(config.hidden, 1)
 
-    def forward(self, patches: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
+    def forward(self, patches: Float[Tensor, "n 3 h w"], batches: int = 1) -> Float[Tensor, " n"]:
         """Return one logit per patch: above 0 where D takes it for real.
+
+        Args:
+            patches: RGB in [0, 1].
+            batches: So many batches of one size follow each other in `patches`; the logits, and the running statistics,
+                are those of a pass for each.
 
         Raises:
             ConfigError: When the patches are not of the size that D was built for, or are too few for batch
                 normalisation.
         """
-        self._check(*patches.shape)
-        features = self.layers(2.0 * patches - 1.0)
+        count, *sides = patches.shape[0] // batches, *patches.shape[1:]
+        self._check(count, *sides)
+        features = 2.0 * patches - 1.0
+        for layer in self.layers:
+            features = layer(features, batches)
         hidden = self.hidden_activation(self.hidden(features.flatten(1)))
         logits: Tensor = self.logit(hidden)
         return logits.squeeze(1)

@@ -94,21 +94,11 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
+        shape = parameters[int(index)].shape
+        if value.ndim > 0 and value.shape != shape:  # numbers that count steps have none
+            raise ValueError(f"holds a moment of shape {tuple(value.shape)} for weights of {tuple(shape)}")
+        state.setdefault(int(index), {})[name] = value
     if state and len(state) != len(parameters):
         raise ValueError(f"holds moments of {len(state)} of {len(parameters)} parameters")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
-    """Return a moment in its parameter's memory layout; numbers that count steps stay as they are.
-
-    Files hold plain rows, parameters are channels-last. torch's fused Adam on a CPU walks both by address and checks
-    neither: a moment in another layout would move the wrong weights, silently.
-    """
-    if moment.ndim == 0:
-        return moment
-    if moment.shape != parameter.shape:
-        raise ValueError(f"holds a moment of shape {tuple(moment.shape)} for weights of {tuple(parameter.shape)}")
-    return torch.empty_like(parameter, requires_grad=False).copy_(moment)

@@ -72,8 +72,6 @@ class AdversaryConfig:
     """How its weights are moved."""
     updates: int = 2
     """Of D for each update of G; the paper has 2."""
-    has_joint_pass: bool = False
-    """Give D true and restored patches in one pass: faster, and with batch normalisation another game."""
     warmup_iterations: int = 0
     """Steps on the content loss alone before the game begins; the paper has none."""
 

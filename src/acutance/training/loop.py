@@ -157,7 +157,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             set_share(cast.trained.optimizers, rate_share)
             pair = own_share(fabric, draw_pair(config, sampler, progress.iteration))
-            record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric)
+            is_watched = (progress.iteration + 1) % watch.validate_every == 0
+            record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=is_watched)
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
@@ -177,6 +178,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 continue
 
             # --- once in a while --------------------------------------------------------------------------
+            if record.pulls:
+                log.write("pull", progress.iteration, dict(record.pulls))
             share = schedule.progress(progress.iteration, progress.elapsed_s)
             is_last = share >= 1.0
             loss, scores = None, None
@@ -206,14 +209,16 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     return progress
 
 
-def take_step(config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fabric: Fabric) -> StepRecord:
+def take_step(
+    config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
+) -> StepRecord:
     """Take a step: a round of the game, or on the content loss alone while it warms up or where nothing else counts."""
     objective = config.objective
     is_warming_up = iteration < config.adversary.warmup_iterations
     if is_warming_up:
         objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
     if is_warming_up or (cast.discriminator is None and cast.features is None):
-        return content_step(fabric, cast.generator, pair, objective=objective)
+        return content_step(fabric, cast.generator, pair, objective=objective, weighs_terms=weighs_terms)
     return game_step(
         fabric,
         cast.generator,
@@ -222,7 +227,7 @@ def take_step(config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fa
         objective=objective,
         features=cast.features,
         discriminator_updates=config.adversary.updates,
-        has_joint_pass=config.adversary.has_joint_pass,
+        weighs_terms=weighs_terms,
     )
 
 

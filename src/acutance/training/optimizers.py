@@ -60,6 +60,50 @@ class OptimizerConfig:
             raise ConfigError(f"optimizer.clip_norm = {self.clip_norm}: must not be negative; 0 does not clip.")
 
 
+class MemoryOrderAdam(torch.optim.Adam):
+    """Adam that sees each weight as it lies in memory, axes from the slowest to the fastest.
+
+    Adam works number by number, so it may. torch's fused Adam copies every weight that is not laid out rows first, the
+    paper's discriminator for 20 ms a step; and it pairs numbers by their place in memory, so that a gradient or moment
+    laid out otherwise than its weight moves the wrong numbers, silently. The moments have the views' shapes.
+
+    The weights must stay where they are in memory: move the network to its device first.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float]) -> None:
+        self._seen = list(parameters)
+        self._orders = [_memory_order(parameter) for parameter in self._seen]
+        views = [
+            nn.Parameter(parameter.detach().permute(order))
+            for parameter, order in zip(self._seen, self._orders, strict=True)
+        ]
+        super().__init__(views, lr=lr, betas=betas, fused=True)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight that has a gradient."""
+        (group,) = self.param_groups
+        for parameter, order, view in zip(self._seen, self._orders, group["params"], strict=True):
+            gradient = parameter.grad
+            view.grad = None if gradient is None else gradient.permute(order).contiguous()
+        super().step(closure)
+        super().zero_grad(set_to_none=True)  # the views' alone: they would keep memory from being used again
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the weights' gradients."""
+        for parameter in self._seen:
+            if set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad.zero_()
+
+
+def _memory_order(tensor: Tensor) -> list[int]:
+    """Return a tensor's axes, the slowest first."""
+    strides = tensor.stride()
+    return sorted(range(tensor.ndim), key=lambda axis: -strides[axis])
+
+
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: for convolutions' weights, seen as matrices `out × (in · k · k)`."""
 
@@ -125,7 +169,7 @@ def build_optimizers(
         optimizers.append(Muon(matrices, lr=config.muon_learning_rate, momentum=config.momentum))
         taken = {id(matrix) for matrix in matrices}
         rest = [parameter for parameter in rest if id(parameter) not in taken]
-    optimizers.append(torch.optim.Adam(rest, lr=config.learning_rate, betas=config.betas, fused=True))
+    optimizers.append(MemoryOrderAdam(rest, lr=config.learning_rate, betas=config.betas))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group[PEAK] = group["lr"]

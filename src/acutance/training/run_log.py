@@ -26,7 +26,7 @@ class RunLog:
         """Append one line of figures and a point on each of its curves.
 
         Args:
-            kind: What the figures are of: `train` or `validation`.
+            kind: What the figures are of: `train`, `validation`, or `pull`, the gradient of each term at G's output.
             iteration: Steps done.
             values: Figures by name; what is not finite becomes null, as JSON has no word for it.
         """

@@ -7,7 +7,7 @@ paper's game: D is updated a few times, then G once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from acutance.losses.adversarial import r1_penalty
+from acutance.losses.balance import gradient_norms
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
@@ -63,9 +64,13 @@ class StepRecord:
     """Gradient energy of the output over that of the truth: 1 is as sharp as the truth."""
     game: GameRecord | None = None
     """Of the discriminator; None in the content stage."""
+    pulls: Mapping[str, float] = field(default_factory=dict)
+    """Norm of each unweighted term's gradient at G's output, where it was asked for: what weights are chosen from."""
 
 
-def content_step(fabric: Fabric, generator: Player, pair: Pair, *, objective: ObjectiveConfig) -> StepRecord:
+def content_step(
+    fabric: Fabric, generator: Player, pair: Pair, *, objective: ObjectiveConfig, weighs_terms: bool = False
+) -> StepRecord:
     """Minimise the objective once on a (degraded, reference) batch.
 
     A step whose loss or gradient is NaN or infinite is not applied.
@@ -73,8 +78,9 @@ def content_step(fabric: Fabric, generator: Player, pair: Pair, *, objective: Ob
     degraded, reference = pair
     restored: Tensor = generator.network(degraded)
     loss = generator_loss(objective, restored, reference)
+    pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
-    return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference))
+    return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference), pulls=pulls)
 
 
 def game_step(
@@ -86,7 +92,7 @@ def game_step(
     objective: ObjectiveConfig,
     features: FeatureExtractor | None,
     discriminator_updates: int,
-    has_joint_pass: bool,
+    weighs_terms: bool = False,
 ) -> StepRecord:
     """Play one round, eq. (1) and (2): update D so many times (the paper: twice), then G once.
 
@@ -101,8 +107,7 @@ def game_step(
         objective: Of both.
         features: Needed when the objective has a perceptual or texture term.
         discriminator_updates: Of D per update of G.
-        has_joint_pass: Give D true and restored patches in one pass. Faster; but batch normalisation then sees them
-            as one batch, which is another (easier, less stable) game than the two passes of the usual reading.
+        weighs_terms: Measure the gradient of each term at G's output; a backward pass for each.
     """
     degraded, reference = pair
     restored: Tensor = generator.network(degraded)
@@ -110,9 +115,7 @@ def game_step(
     record, are_finite, logits_fake, logits_real = None, True, None, None
     if discriminator is not None:
         for _ in range(discriminator_updates):
-            record, is_finite = _update_discriminator(
-                fabric, discriminator, reference, fake, objective, has_joint_pass=has_joint_pass
-            )
+            record, is_finite = _update_discriminator(fabric, discriminator, reference, fake, objective)
             are_finite = are_finite and is_finite
         discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
         logits_fake = discriminator.network(restored)
@@ -127,10 +130,13 @@ def game_step(
         logits_fake=logits_fake,
         logits_real=logits_real,
     )
+    pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
     if discriminator is not None:
         discriminator.network.requires_grad_(True)
-    return _record(fabric, loss.terms, norm, are_finite and is_finite, energies=energies(fake, reference), game=record)
+    return _record(
+        fabric, loss.terms, norm, are_finite and is_finite, energies=energies(fake, reference), game=record, pulls=pulls
+    )
 
 
 def _update_discriminator(
@@ -139,14 +145,9 @@ def _update_discriminator(
     reference: Images,
     fake: Images,
     objective: ObjectiveConfig,
-    *,
-    has_joint_pass: bool,
 ) -> tuple[GameRecord, bool]:
     """Update D once, eq. (7); return how it did before the update, and whether the update was applied."""
-    if has_joint_pass:
-        logits_real, logits_fake = discriminator.network(torch.cat([reference, fake])).chunk(2)
-    else:
-        logits_real, logits_fake = discriminator.network(reference), discriminator.network(fake)
+    logits_real, logits_fake = discriminator.network(torch.cat([reference, fake]), batches=2).chunk(2)
     penalty = r1_penalty(discriminator.network, reference) if objective.r1 else None
     loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
     norm, is_finite = descend(fabric, discriminator, loss.total)
@@ -168,8 +169,10 @@ def descend(fabric: Fabric, player: Player, loss: Float[Tensor, ""]) -> tuple[Fl
     for optimizer in player.optimizers:
         optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
-    limit = player.clip_norm if player.clip_norm > 0 else float("inf")
-    norm = nn.utils.clip_grad_norm_(player.network.parameters(), limit).detach()
+    gradients = [parameter.grad for parameter in player.network.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    if player.clip_norm > 0:  # else every gradient would be read and multiplied by one
+        nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip_norm, norm)
     # The loss is asked as well: the gradient of |x| is a sign, and that of NaN looks healthy.
     # All processes ask the same mean, so that all of them take the step or none.
     is_finite = bool(torch.isfinite(norm) & torch.isfinite(mean_over_processes(loss.detach())))
@@ -204,6 +207,7 @@ def _record(
     *,
     energies: Float[Tensor, " 2"],
     game: GameRecord | None = None,
+    pulls: Mapping[str, float],
 ) -> StepRecord:
     """Note what happened, as means over all processes: one exchange for all figures."""
     detached = {name: term.detach() for name, term in terms.items()}
@@ -215,4 +219,4 @@ def _record(
         detached = dict(zip(detached, means[2 + len(of_game) :], strict=True))
         if game is not None:
             game = replace(game, loss=means[2], accuracy_real=means[3], accuracy_fake=means[4])
-    return StepRecord(detached, norm, was_applied, energies[0] / energies[1].clamp_min(1e-12), game)
+    return StepRecord(detached, norm, was_applied, energies[0] / energies[1].clamp_min(1e-12), game, pulls)

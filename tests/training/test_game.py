@@ -15,6 +15,7 @@ from acutance.errors import ConfigError, JobError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
 from acutance.training.step import Player, game_step
 
@@ -195,3 +196,20 @@ def test_the_pull_of_each_term_is_recorded_and_changes_nothing(tmp_path, tiny, s
     assert runs["not"][0] == []
     for name, tensor in weights.items():
         assert torch.equal(tensor, runs["not"][1][name]), name
+
+
+def test_all_that_is_measured_can_be_measured_in_bfloat16(tmp_path, tiny, store):
+    """Gradients that are not of the loss: R1's, and the pull of each term."""
+    config = tiny(*GAME, "objective.r1=0.1", "precision=bf16-mixed", "watch.validate_every=2", "watch.held_out=0")
+    train(config, store, tmp_path / "run", fabric=open_fabric("cpu", precision="bf16-mixed"))
+    lines = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    assert [line["adversarial"] > 0 for line in lines if line["kind"] == "pull"] == [True, True]
+
+
+def test_bfloat16_leaves_what_goes_in_and_comes_out_as_it_is():
+    fabric = open_fabric("cpu", precision="bf16-mixed")
+    network = fabric.setup(Generator(GeneratorConfig(width=4, num_blocks=1)))
+    torch.nn.init.zeros_(network.tail.weight)
+    torch.nn.init.zeros_(network.tail.bias)
+    images = batch()[0]
+    assert torch.equal(network(images), images)  # the input is added to nothing, unrounded

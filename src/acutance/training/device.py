@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import Precision as FabricPrecision
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import distributed
+from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from acutance.errors import ConfigError, EngineUnavailable
@@ -20,6 +21,28 @@ Device = Literal["auto", "cpu", "cuda"]
 
 Precision = Literal["32-true", "bf16-mixed"]
 """Arithmetic of the networks."""
+
+
+class Bfloat16(FabricPrecision):
+    """Networks in bfloat16 where torch's autocast says so; everything that goes in and comes out is float32.
+
+    Lightning's own rounds what goes in as well, the picture that a residual is added to included; and it forbids
+    gradients that are not of the loss, which R1 and the weighing of terms need.
+    """
+
+    precision = "bf16-mixed"
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def forward_context(self) -> torch.autocast:
+        """Return the context that networks are run in."""
+        return torch.autocast(self._device, dtype=torch.bfloat16)
+
+    def convert_output(self, data: Tensor) -> Tensor:
+        """Return a network's output in float32."""
+        return data.float()
+
 
 PATIENCE = timedelta(hours=2)
 """So long the processes wait for the first one, which decodes photos and validates alone."""
@@ -52,9 +75,10 @@ def open_fabric(device: Device = "auto", *, precision: Precision = "32-true", de
     accelerator = "cuda" if available and device != "cpu" else "cpu"
     if accelerator == "cuda" and count > available:
         raise EngineUnavailable(f"devices = {count}: this machine has {available} for CUDA; ask for fewer.")
+    plugin = Bfloat16(accelerator) if precision == "bf16-mixed" else FabricPrecision()
     if count * nodes == 1:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
-    fabric = Fabric(accelerator=accelerator, devices=count, num_nodes=nodes, precision=precision, strategy=_strategy())
+        return Fabric(accelerator=accelerator, devices=1, plugins=plugin)
+    fabric = Fabric(accelerator=accelerator, devices=count, num_nodes=nodes, plugins=plugin, strategy=_strategy())
     fabric.launch()
     return fabric
 

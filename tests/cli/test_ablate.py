@@ -24,6 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 from acutance.cli.ablate import Device, ablate
+from acutance.config.settings import read_toml
 from acutance.data.photo_store import open_store
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.table1 import STAND_IN, STAND_IN_LABEL
@@ -193,6 +194,25 @@ def test_seeds_and_models_may_be_added_later(run_ablate, tmp_path):
     assert "Seeds 0, 5: mean ± standard deviation" in result.stdout
     (_, line) = csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines())
     assert (line["num_seeds"], float(line["psnr_db_deviation"]) > 0) == ("2", True)
+
+
+def test_extra_rows_differ_in_the_setting_that_they_name(run_ablate, tmp_path):
+    out = tmp_path / "out"
+    result = run_ablate("--iterations", 2, "--models", "nonbn-res-g", "--extra", "content, activation")
+    configs = {run.name: read_toml(run / "config.toml") for run in (out / "runs").iterdir()}
+    plain = configs.pop("nonbn-res-g-seed0")
+    assert {name: config["generator"]["activation"] for name, config in configs.items()} == {
+        "nonbn-res-g-generator.activation-relu-seed0": "relu",
+        "nonbn-res-g-generator.activation-leaky-relu-seed0": "leaky-relu",
+        "nonbn-res-g-objective.content_loss.kind-l1-seed0": "prelu",
+    }
+    assert plain["objective"]["content_loss"]["kind"] == "l2"
+    assert "| NonBN-ResG with generator.activation=relu | " in result.stdout
+    assert len({weights["tail.weight"] for weights in weights_of(out).values()}) == 4
+    with pytest.raises(ConfigError, match="--extra loss: must be one of activation, content, terms"):
+        run_ablate("--extra", "loss", out=tmp_path / "other")
+    with pytest.raises(ConfigError, match="activaton"):
+        run_ablate("--iterations", 2, "--models", "nonbn-res-g@generator.activaton=relu", out=tmp_path / "other")
 
 
 def test_other_terms_in_the_same_folder_are_refused(run_ablate, photo, photo_folder, tmp_path):

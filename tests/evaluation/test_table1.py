@@ -11,6 +11,7 @@ from acutance.evaluation.table1 import (
     STAND_IN_LABEL,
     TABLE_1,
     default_models,
+    extra_models,
     find_paper_model,
     judge,
     label_of,
@@ -128,3 +129,16 @@ def test_labels():
     assert label_of("fast") == "fast"
     assert find_paper_model("fast") is None
     assert find_paper_model(STAND_IN) == find_paper_model("paper") == TABLE_1[-1]
+
+
+def test_extra_rows_change_one_setting_of_a_model_of_the_paper():
+    models = default_models(())
+    assert extra_models("activation", models) == (
+        "nonbn-res-g@generator.activation=relu",
+        "nonbn-res-g@generator.activation=leaky-relu",
+    )
+    assert extra_models("content", models) == ("nonbn-res-g@objective.content_loss.kind=l1",)
+    assert [name.split("@")[0] for name in extra_models("terms", models)] == [STAND_IN] * 3
+    assert extra_models("terms", ("paper",))[1] == "paper@objective.texture=0"
+    assert label_of("paper@objective.texture=0") == "NonBN-ResG-L with objective.texture=0"
+    assert find_paper_model("paper@objective.texture=0") is None

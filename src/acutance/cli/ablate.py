@@ -35,7 +35,14 @@ def ablate(
         str | None,
         typer.Option(
             help="Presets or TOML files, separated by commas; default the paper's four, where VGG-19's weights end "
-            "before pool5 with the stand-in nonbn-res-g-l-pool2-pool3."
+            "before pool5 with the stand-in nonbn-res-g-l-pool2-pool3. Settings of one are changed after @: "
+            "nonbn-res-g@generator.activation=relu."
+        ),
+    ] = None,
+    extra: Annotated[
+        str | None,
+        typer.Option(
+            help="More rows, separated by commas: activation (others than PReLU), content (L1), terms (each left out)."
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas: a run of each model for each.")] = "0",
@@ -77,6 +84,7 @@ def ablate(
         raise ConfigError(f"--photo {photo}: there are {len(test_set.photos)} test photos, numbered from 0.")
     vgg19, layers = _find_vgg19(vgg19)
     chosen = _chosen_models(models, layers)
+    chosen += _extra_rows(extra, chosen)
     entries = list_entries(chosen, _seed_numbers(seeds))
     overrides = list(settings or [])
     overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
@@ -130,6 +138,18 @@ def _chosen_models(names: str | None, layers: Sequence[str]) -> tuple[str, ...]:
     return models
 
 
+def _extra_rows(kinds: str | None, models: Sequence[str]) -> tuple[str, ...]:
+    """Read `activation,terms` and return the models of those rows."""
+    from acutance.errors import ConfigError
+    from acutance.evaluation.table1 import EXTRA_ROWS, extra_models
+
+    names = list(dict.fromkeys(name.strip() for name in kinds.split(","))) if kinds is not None else []
+    for name in names:
+        if name not in EXTRA_ROWS:
+            raise ConfigError(f"--extra {name}: must be one of {', '.join(EXTRA_ROWS)}.")
+    return tuple(model for kind in EXTRA_ROWS if kind in names for model in extra_models(kind, models))
+
+
 def _seed_numbers(text: str) -> tuple[int, ...]:
     """Read `0,1,2`."""
     from acutance.errors import ConfigError
@@ -153,7 +173,7 @@ def _check(
     from acutance.training.device import open_fabric
     from acutance.training.loop import CONFIG_FILE, check_folder
 
-    configs = {entry: load_config(entry.model, [*overrides, f"seed={entry.seed}"]) for entry in entries}
+    configs = {entry: load_config(entry.preset, [*overrides, *entry.settings]) for entry in entries}
     for name in ALIKE:
         _require_alike(name, {entry.model: getattr(config, name) for entry, config in configs.items()})
     for entry, config in configs.items():
@@ -201,7 +221,7 @@ def _open_trainer(
     def train_entry(entry: Entry, run: Path) -> Outcome | None:
         if should_stop():
             return None
-        config = load_config(entry.model, [*overrides, f"seed={entry.seed}"])
+        config = load_config(entry.preset, [*overrides, *entry.settings])
         fabric = open_fabric(device, precision=config.precision)
         is_new = not (run / TRAINED_ON_FILE).exists()
         with progress_bar(f"training {entry.run_name}") as bar:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -30,7 +31,7 @@ from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
 from acutance.evaluation.evaluate import Evaluation, Scores, TestSet, evaluate
 from acutance.evaluation.restorers import BlindRestorer
-from acutance.evaluation.table1 import label_of
+from acutance.evaluation.table1 import CHANGE, label_of
 from acutance.inference.sharpener import Sharpener
 from acutance.media.atomic import write_atomically
 from acutance.media.reading import read_photo
@@ -50,13 +51,24 @@ class Entry:
     """One run of an ablation."""
 
     model: str
-    """Name of a preset, or path of a TOML file."""
+    """Name of a preset or path of a TOML file, and after each `@` a setting changed: `paper@objective.texture=0`."""
     seed: int
+
+    @property
+    def preset(self) -> str:
+        """Name or path without the settings changed."""
+        return self.model.split(CHANGE)[0]
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings changed, as `key=value`, and the seed."""
+        return (*self.model.split(CHANGE)[1:], f"seed={self.seed}")
 
     @property
     def run_name(self) -> str:
         """Name of its folder, and of its restorer."""
-        return f"{Path(self.model).name.removesuffix('.toml')}-seed{self.seed}"
+        words = [Path(self.preset).name.removesuffix(".toml"), *self.settings[:-1]]
+        return re.sub(r"[^\w.-]+", "-", "-".join(words)) + f"-seed{self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

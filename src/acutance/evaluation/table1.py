@@ -10,12 +10,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Literal, get_args
 
 from acutance.evaluation.evaluate import Scores
 
 Measure = Literal["psnr_db", "ssim", "gmsd"]
 """A field of `Scores` that a finding is about."""
+
+ExtraRows = Literal["activation", "content", "terms"]
+"""Questions beside Table 1 that rows can be added for."""
+
+EXTRA_ROWS: tuple[ExtraRows, ...] = get_args(ExtraRows)
+"""All of them."""
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
 """`undecided`: the seeds disagree; `not measured`: one of the two models is missing."""
@@ -47,6 +53,9 @@ STAND_IN = "nonbn-res-g-l-pool2-pool3"
 STAND_IN_LABEL = "NonBN-ResG-L (stand-in: pool2+pool3)"
 """What it is called wherever it shows."""
 
+CHANGE = "@"
+"""Stands between a model and a setting of it that is changed: `nonbn-res-g@generator.activation=relu`."""
+
 PSNR_MARGIN_DB = 0.5
 """So far below NonBN-ResG may NonBN-ResG-L lie for the cost of its loss in PSNR to count as the paper's small one."""
 
@@ -66,6 +75,23 @@ def default_models(vgg19_layers: Collection[str]) -> tuple[str, ...]:
     return tuple(names if "pool5" in vgg19_layers else [*names[:-1], STAND_IN])
 
 
+def extra_models(kind: ExtraRows, models: Sequence[str]) -> tuple[str, ...]:
+    """Return models that differ from one of the paper's in one setting.
+
+    Args:
+        kind: `activation`: NonBN-ResG with ReLU and with LeakyReLU, which "gave almost the same" in section 2.3;
+            `content`: NonBN-ResG with L1 in place of L2; `terms`: NonBN-ResG-L with each term of its loss left out.
+        models: Those that are measured anyway; their last of the paper's family is what `terms` takes apart.
+    """
+    plain, whole = TABLE_1[-2].preset, TABLE_1[-1].preset
+    if kind == "activation":
+        return tuple(f"{plain}{CHANGE}generator.activation={name}" for name in ("relu", "leaky-relu"))
+    if kind == "content":
+        return (f"{plain}{CHANGE}objective.content_loss.kind=l1",)
+    base = STAND_IN if STAND_IN in models else whole
+    return tuple(f"{base}{CHANGE}objective.{term}=0" for term in ("perceptual", "texture", "adversarial"))
+
+
 def find_paper_model(preset: str) -> PaperModel | None:
     """Return the line of Table 1 that a preset is, or stands in for; None for any other."""
     wanted = TABLE_1[-1].preset if preset == STAND_IN else preset
@@ -73,11 +99,11 @@ def find_paper_model(preset: str) -> PaperModel | None:
 
 
 def label_of(preset: str) -> str:
-    """Return what a model is called in tables and figures: its name in the paper, or else its preset's."""
-    if preset == STAND_IN:
-        return STAND_IN_LABEL
-    row = find_paper_model(preset)
-    return preset if row is None else row.name
+    """Return what a model is called in tables and figures: its name in the paper, or else its preset's, and what is changed."""
+    base, *changes = preset.split(CHANGE)
+    row = find_paper_model(base)
+    name = STAND_IN_LABEL if base == STAND_IN else base if row is None else row.name
+    return f"{name} with {', '.join(changes)}" if changes else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,5 +39,4 @@ def test_a_run_killed_ten_times_ends_with_the_weights_of_one_that_was_not(photo_
             assert torch.equal(found[key], tensor), key
     lines = (tmp_path / "run" / "stats.jsonl").read_text().splitlines()
     steps = [line["iteration"] for line in map(json.loads, lines) if line["kind"] == "train"]
-    assert steps[-1] == 40
-    assert len(steps) > 40  # some steps were made again
+    assert steps == list(range(1, 41))  # those that were made again are recorded once

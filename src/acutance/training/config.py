@@ -146,6 +146,9 @@ class TrainConfig:
     """Half-life of the averaged weights, in thousands of patches; the average is what is shipped."""
     precision: Precision = "32-true"
     """Arithmetic of the networks; bf16 pays on GPUs and on CPUs that have it in hardware."""
+    compiles: bool = False
+    """Have torch compile the networks: for GPUs, which small patches leave waiting for Python. It takes minutes at the
+    start, and the pull of each term is not recorded; on a CPU it needs a C++ compiler and gains nothing."""
     seed: int = 0
     """Every batch is a function of the seed and the number of the step."""
     training_data: str = "photos of the user's own"
@@ -162,6 +165,8 @@ class TrainConfig:
             raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
         if self.objective.adversarial:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
+        if self.compiles and self.objective.r1:
+            raise ConfigError("compiles = true: compiled networks have no second derivative, which objective.r1 needs.")
         if self.adversary.warmup_iterations and not self.objective.content:
             raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
         if not self.ema_half_life_kimg > 0:

@@ -152,12 +152,13 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     ailing: dict[str, str] = {}
     skipped_in_a_row, rollbacks = 0, 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
-    with one_fate(fabric), RunLog(run) if is_first else SilentLog() as log:
+    with one_fate(fabric), RunLog(run, progress.iteration) if is_first else SilentLog() as log:
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             set_share(cast.trained.optimizers, rate_share)
             pair = own_share(fabric, draw_pair(config, sampler, progress.iteration))
-            is_watched = (progress.iteration + 1) % watch.validate_every == 0
+            # Compiled networks give their memory back in the first backward pass, and there would be several.
+            is_watched = (progress.iteration + 1) % watch.validate_every == 0 and not config.compiles
             record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=is_watched)
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(

@@ -58,7 +58,9 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     if fabric.world_size > 1:
         synchronise(model)
     optimizers = build_optimizers(config.optimizer, model, last=last_weights(model))
-    generator = _placed(fabric, model, optimizers, config.optimizer)  # several processes: all take the first's weights
+    generator = _placed(
+        fabric, model, optimizers, config.optimizer, compiles=config.compiles
+    )  # several processes: all take the first's weights
     average = WeightAverage(model, config.ema_half_life_kimg)
     networks: dict[str, nn.Module] = {"generator": model, "average": average.model}
     discriminator = None
@@ -68,7 +70,7 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
             synchronise(judge)
         networks["discriminator"] = judge
         of_judge = build_optimizers(config.adversary.optimizer, judge)
-        discriminator = _placed(fabric, judge, of_judge, config.adversary.optimizer)
+        discriminator = _placed(fabric, judge, of_judge, config.adversary.optimizer, compiles=config.compiles)
         optimizers += of_judge
     return Cast(generator, discriminator, features, model, average, Trained(networks, optimizers))
 
@@ -107,9 +109,15 @@ def last_weights(model: Generator) -> nn.Parameter:
 
 
 def _placed(
-    fabric: Fabric, network: nn.Module, optimizers: tuple[torch.optim.Optimizer, ...], config: OptimizerConfig
+    fabric: Fabric,
+    network: nn.Module,
+    optimizers: tuple[torch.optim.Optimizer, ...],
+    config: OptimizerConfig,
+    *,
+    compiles: bool,
 ) -> Player:
-    placed, *placed_optimizers = fabric.setup(network, *optimizers)
+    runs: nn.Module = torch.compile(network) if compiles else network  # type: ignore[assignment]
+    placed, *placed_optimizers = fabric.setup(runs, *optimizers)
     return Player(placed, placed_optimizers, config.clip_norm)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from types import TracebackType
 
@@ -14,13 +15,24 @@ from torch.utils.tensorboard import SummaryWriter
 
 
 class RunLog:
-    """Appends to the record of a run; a resumed run goes on where it stopped. A context manager."""
+    """Appends to the record of a run; a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    A run that was killed has recorded steps after its last checkpoint, which it makes again when it is resumed: what is
+    later than where it goes on is taken out of the record first.
+
+    Args:
+        folder: Of the run.
+        iteration: Steps done when it begins or goes on.
+    """
+
+    def __init__(self, folder: Path, iteration: int) -> None:
         self._folder = folder
         (folder / "samples").mkdir(parents=True, exist_ok=True)
-        self._stats = open(folder / "stats.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
-        self._curves = SummaryWriter(str(folder / "tensorboard"))
+        stats = folder / "stats.jsonl"
+        if stats.exists():
+            _forget_later(stats, iteration)
+        self._stats = open(stats, "a", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=iteration + 1)
 
     def write(self, kind: str, iteration: int, values: dict[str, float]) -> None:
         """Append one line of figures and a point on each of its curves.
@@ -55,6 +67,21 @@ class RunLog:
         """Flush and close everything, also when the run fails."""
         self._stats.close()
         self._curves.close()
+
+
+def _forget_later(stats: Path, iteration: int) -> None:
+    """Take out of a record what is later than a step, and a last line that was not finished."""
+    kept = []
+    for line in stats.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            is_later = json.loads(line)["iteration"] > iteration
+        except ValueError:
+            continue
+        if not is_later:
+            kept.append(line)
+    temporary = stats.with_suffix(".tmp")
+    temporary.write_text("".join(kept), encoding="utf-8")
+    os.replace(temporary, stats)
 
 
 class SilentLog(RunLog):

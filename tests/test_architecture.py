@@ -43,7 +43,7 @@ NEEDS_TORCH = {
     "acutance.inference.torch_engine",
     "acutance.data.patches",
 }
-NEEDS_EXTRA = NEEDS_TORCH | {"acutance.config.settings"}
+NEEDS_EXTRA = NEEDS_TORCH | {"acutance.config.settings", "acutance.evaluation.plots"}
 
 ONLY_IN = {
     # library: where it may be imported at all, inside functions included
@@ -54,6 +54,7 @@ ONLY_IN = {
     "cattrs": {"acutance.config.settings"},
     "tomli_w": {"acutance.config.settings"},
     "onnx": {"acutance.exporting"},
+    "matplotlib": {"acutance.evaluation.plots"},
     "onnxruntime": {"acutance.inference", "acutance.exporting", "acutance.cli.diagnosis"},
     "typer": {"acutance.cli"},
     "rich": {"acutance.cli", "acutance.evaluation.report"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance.cli.evaluate import evaluate
-from acutance.errors import ConfigError, InputError, OutputError
+from acutance.errors import ConfigError, CorruptWeights, InputError, OutputError
 
 FILTERS = ["input", "unsharp", "Wiener, true kernel", "polynomial, true kernel"]
 
@@ -74,13 +76,19 @@ def test_without_rows_all_are_measured_that_can_be(photos, tmp_path):
     result = run("--test", photos, "--limit", 1, "--json")
     assert "camera-shake is left out" in result.stderr
     rows = {mean["row"] for mean in json.loads(result.stdout)["means"]}
-    assert len(rows) == 10
+    assert len(rows) == 11
     np.savez(tmp_path / "k.npz", k1=np.eye(3), k2=np.ones((2, 5)))
     result = run("--test", photos, "--limit", 1, "--json", "--kernels", tmp_path / "k.npz")
     assert "left out" not in result.stderr
     document = json.loads(result.stdout)
     assert {mean["row"] for mean in document["means"]} == rows | {"camera-shake"}
     assert f"--kernels {tmp_path / 'k.npz'}" in document["command"]
+
+
+def test_the_command_says_when_filters_were_left_out(photos):
+    document = json.loads(run("--test", photos, "--rows", "mix", "--model", "fast", "--no-baselines", "--json").stdout)
+    assert [mean["restorer"] for mean in document["means"]] == ["fast"]
+    assert document["command"].endswith("--model fast --no-baselines")
 
 
 def test_models_stand_behind_the_filters(photos):
@@ -123,3 +131,127 @@ def test_files_that_exist_are_refused_before_the_work_unless_allowed(photos, tmp
     assert target.read_text() == "mine"
     assert run("--test", photos, "--rows", "none", "--markdown", target, "--overwrite").exit_code == 0
     assert "PSNR" in target.read_text("utf-8")
+
+
+# --- plots ------------------------------------------------------------------------------------------------
+
+PLOTS = [
+    f"some photos-{name}.{suffix}" for name in ("perception-distortion", "psnr-over-sigma") for suffix in ("png", "svg")
+]
+
+
+def test_plots_are_written_into_a_folder(photos, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra `plots`")
+    folder = tmp_path / "out" / "plots"
+    common = ("--test", photos, "--limit", 1, "--rows", "gauss-1.0,gauss-2.0", "--plots", folder)
+    assert run(*common).exit_code == 0
+    assert sorted(path.name for path in folder.iterdir()) == PLOTS
+    assert b"PNG" in (folder / PLOTS[0]).read_bytes()[:8]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    refused = run(*common)
+    assert isinstance(refused.exception, OutputError)
+    assert refused.stdout == ""
+    assert run(*common, "--overwrite").exit_code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_plots_that_cannot_be_drawn_are_named(photos, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra `plots`")
+    result = run("--test", photos, "--limit", 1, "--rows", "defocus-2", "--plots", tmp_path / "plots")
+    assert "some photos-psnr-over-sigma is not drawn: it needs a row with Gaussian blur" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == PLOTS[:2]
+
+
+def test_a_file_in_place_of_the_plots_folder_is_refused_before_the_work(photos, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra `plots`")
+    (tmp_path / "plots").write_text("mine")
+    result = run("--test", photos, "--rows", "gauss-1.0", "--plots", tmp_path / "plots")
+    assert isinstance(result.exception, OutputError)
+    assert "name a folder for the plots" in str(result.exception)
+    assert result.stdout == ""
+
+
+# --- LPIPS ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lpips_files(tmp_path_factory):
+    """Random weights of the full width, in halves."""
+    torch = pytest.importorskip("torch", reason="needs the extra `train`")
+    from acutance.networks.lpips_weights import VGG16
+
+    random, folder = torch.Generator().manual_seed(0), tmp_path_factory.mktemp("weights")
+    state, linear, in_channels = {}, {}, 3
+    for name in VGG16.convolutions:
+        channels, position = VGG16.stages[int(name[4]) - 1][1], VGG16.layers.index(name)
+        weight = torch.randn(channels, in_channels, 3, 3, generator=random) * (2 / (9 * in_channels)) ** 0.5
+        state |= {f"features.{position}.weight": weight.half(), f"features.{position}.bias": torch.zeros(channels)}
+        in_channels = channels
+    for number, (_, channels) in enumerate(VGG16.stages):
+        linear[f"lin{number}.model.1.weight"] = torch.rand(1, channels, 1, 1, generator=random)
+    torch.save(state, folder / "vgg16.pth")
+    torch.save(linear, folder / "linear.pth")
+    return "--lpips-backbone", folder / "vgg16.pth", "--lpips-linear", folder / "linear.pth"
+
+
+def test_lpips_is_measured_where_its_weights_are_given(photos, lpips_files):
+    result = run("--test", photos, "--limit", 1, "--rows", "gauss-1.0,none", *lpips_files, "--json")
+    document = json.loads(result.stdout)
+    figures = {(mean["row"], mean["restorer"]): mean["lpips"] for mean in document["means"]}
+    assert figures["none", "input"] == 0.0
+    assert figures["gauss-1.0", "input"] > figures["gauss-1.0", "Wiener, true kernel"] > 0
+    assert f"--lpips-backbone {lpips_files[1]} --lpips-linear {lpips_files[3]}" in document["command"]
+    plain = json.loads(run("--test", photos, "--limit", 1, "--rows", "gauss-1.0", "--json").stdout)
+    assert [mean["lpips"] for mean in plain["means"]] == [None] * len(FILTERS)
+
+
+def test_one_file_of_lpips_asks_for_the_other(photos, tmp_path):
+    for given, lacking in (("backbone", "linear"), ("linear", "backbone")):
+        result = run("--test", photos, f"--lpips-{given}", tmp_path / "x.pth")
+        assert isinstance(result.exception, ConfigError)
+        assert f"give --lpips-{lacking} FILE, too" in str(result.exception)
+
+
+def test_files_that_are_not_lpips_are_refused_before_the_work(photos, lpips_files, tmp_path):
+    (tmp_path / "x.pth").write_bytes(b"no weights")
+    for arguments in ((lpips_files[1], tmp_path / "x.pth"), (tmp_path / "x.pth", lpips_files[3])):
+        result = run("--test", photos, "--lpips-backbone", arguments[0], "--lpips-linear", arguments[1])
+        assert isinstance(result.exception, CorruptWeights)
+        assert result.stdout == ""
+
+
+# --- without the extras -----------------------------------------------------------------------------------
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "jaxtyping", "matplotlib"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from acutance.cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], ""),
+        (["--lpips-backbone", "a.pth", "--lpips-linear", "b.pth"], "pip install 'acutance[train]'"),
+        (["--plots", "plots"], "pip install 'acutance[plots]'"),
+    ],
+    ids=["tables", "LPIPS", "plots"],
+)
+def test_only_lpips_and_plots_need_an_extra(photos, arguments, message):
+    command = [sys.executable, "-c", WITHOUT, "evaluate", "--test", str(photos), "--rows", "mix", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=photos)
+    if message:
+        assert done.returncode == 3
+        assert message in done.stderr
+        assert done.stdout == ""
+    else:
+        assert done.returncode == 0
+        assert "PSNR (dB) / SSIM" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tomllib
 import zipfile
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from acutance.data.protocol import ROWS, degrade, find_row, load_psfs, true_psf
+from acutance.config.presets import preset_path
+from acutance.data.protocol import ROWS, Mixture, degrade, drawn, find_row, load_psfs, true_psf
 from acutance.errors import ConfigError, InputError
-from acutance.imaging.kernels import convolve_mirror, disk_psf
+from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf
 
 PSFS = (np.full((3, 3), 1 / 9), np.eye(5) / 5)
 
@@ -33,7 +35,7 @@ def to_8_bit(values):
 def test_the_rows_are_those_of_the_protocol():
     assert [row.name for row in ROWS] == [
         *("gauss-1.0", "gauss-1.6", "gauss-2.0", "gauss-3.0", "gauss-4.0"),
-        *("gauss-1.6-n2", "defocus-2", "defocus-4", "camera-shake", "jpeg-50", "none"),
+        *("gauss-1.6-n2", "defocus-2", "defocus-4", "camera-shake", "jpeg-50", "mix", "none"),
     ]
     assert all(row.description for row in ROWS)
 
@@ -113,6 +115,92 @@ def test_jpeg_row_is_pillows_round_trip_of_the_blurred_picture():
 def test_none_leaves_the_picture():
     np.testing.assert_array_equal(degrade(photo(), find_row("none"), index=0), photo())
     assert true_psf(find_row("none"), 0) is None
+
+
+# --- the mixture ------------------------------------------------------------------------------------------
+
+MIX = find_row("mix")
+DRAWS = [drawn(MIX, index) for index in range(4000)]
+
+
+def test_the_mixture_is_that_of_the_blind_preset():
+    """Should the preset change, row mix stays what it was, or its figures mean nothing: then change its docstring."""
+    config = tomllib.loads(preset_path("fast").read_text(encoding="utf-8"))["degradation"]
+    blur, noise, jpeg = config["stages"]
+    assert Mixture() == Mixture(
+        sigma_px=tuple(blur["choices"][0]["sigma_px"]),
+        noise_share=noise["probability"],
+        noise_sigma=tuple(noise["noise_sigma"]),
+        signal_gain=tuple(noise["signal_gain"]),
+        jpeg_share=jpeg["probability"],
+        jpeg_quality=tuple(jpeg["quality"]),
+    )
+    assert blur["choices"][0]["spacing"] == "log"
+    assert len(blur["choices"]) == 1
+
+
+def test_the_mixtures_draws_have_the_stated_shares_and_ranges():
+    def share(rows):
+        return pytest.approx(len(rows) / len(DRAWS), abs=0.025)
+
+    noisy = [row for row in DRAWS if row.noise_sigma > 0]
+    jpeg = [row for row in DRAWS if row.jpeg_quality is not None]
+    assert share(noisy) == 0.12
+    assert share(jpeg) == 0.1
+    assert len([row for row in jpeg if row.jpeg_subsampling == "4:2:0"]) / len(jpeg) == pytest.approx(0.7, abs=0.06)
+    assert len([row for row in jpeg if row in noisy]) / len(jpeg) == pytest.approx(0.12, abs=0.06)
+    sigmas = np.array([row.blur.sigma_px for row in DRAWS])
+    assert (sigmas.min(), sigmas.max()) == (pytest.approx(0.3, abs=0.01), pytest.approx(4.0, abs=0.01))
+    assert np.median(sigmas) == pytest.approx(math.sqrt(0.3 * 4.0), rel=0.1)  # even in the logarithm
+    for values, (low, high) in (
+        ([row.noise_sigma for row in noisy], (0.0, 0.012)),
+        ([row.signal_gain for row in noisy], (0.0, 0.0001)),
+        ([row.jpeg_quality for row in jpeg], (40, 95)),
+    ):
+        assert low <= min(values) <= max(values) <= high
+        assert np.mean(values) == pytest.approx((low + high) / 2, rel=0.1)
+    assert all(row.noise_sigma == row.signal_gain == 0 for row in DRAWS if row not in noisy)
+
+
+def test_a_draw_depends_on_the_index_alone_and_other_rows_are_not_drawn():
+    assert [drawn(MIX, index) for index in (7, 3)] == [DRAWS[7], DRAWS[3]]
+    assert len(set(DRAWS)) == len(DRAWS)
+    for row in ROWS:
+        if row is not MIX:
+            assert drawn(row, 5) is row
+    assert all(drawn(row, 1) is row for row in DRAWS[:10])
+
+
+def test_a_drawn_image_is_blurred_then_gets_noise_then_8_bits_then_jpeg():
+    """Step by step with SciPy and Pillow, on a draw that has everything."""
+    index, row = next(
+        (index, row) for index, row in enumerate(DRAWS) if row.noise_sigma > 0 and row.jpeg_subsampling == "4:4:4"
+        if row.jpeg_quality is not None
+    )  # fmt: skip
+    reference, sigma = photo(), row.blur.sigma_px
+    radius = math.ceil(4 * sigma)
+    values = ndimage.gaussian_filter(
+        reference.astype(float), (sigma, sigma, 0), mode="mirror", radius=(radius, radius, 0)
+    )
+    deviation = np.sqrt(row.noise_sigma**2 + row.signal_gain * np.clip(values / 255, 0, 1))
+    values += 255 * deviation * np.random.default_rng(index).standard_normal(values.shape)
+    stream = io.BytesIO()
+    Image.fromarray(to_8_bit(values)).save(stream, "JPEG", quality=row.jpeg_quality, subsampling=0)
+    expected = np.asarray(Image.open(stream).convert("RGB"))
+    np.testing.assert_array_equal(degrade(reference, MIX, index=index), expected)
+    np.testing.assert_array_equal(true_psf(MIX, index), gaussian_psf(sigma))
+
+
+def test_noise_grows_with_brightness_as_drawn():
+    index, row = max(enumerate(DRAWS), key=lambda one: one[1].signal_gain)
+    dark, bright = (degrade(np.full((150, 150, 3), level, np.uint8), MIX, index=index) for level in (40, 200))
+    assert row.jpeg_quality is None
+    for pixels, level in ((dark, 40), (bright, 200)):
+        variance = 255**2 * (row.noise_sigma**2 + row.signal_gain * level / 255) + 1 / 12  # rounding adds 1/12
+        assert pixels.std() == pytest.approx(math.sqrt(variance), rel=0.02)
+
+
+# --- kernels ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.blur], ids=lambda row: row.name)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.data.protocol import degrade, find_row
+from acutance.data.protocol import degrade, drawn, find_row
 from acutance.errors import ConfigError, InputError, UnknownModel
 from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.evaluate import evaluate, open_test_set, score
@@ -120,6 +120,38 @@ def test_grey_photos_count_as_rgb(tmp_path):
     (one,) = evaluate([open_test_set(tmp_path / "set")], [BLUR], INPUT).measurements
     rgb = np.repeat(pixels[:, :, None], 3, axis=2)
     assert one.scores == score(degrade(rgb, BLUR, index=0), rgb)
+
+
+def test_every_filter_is_told_the_draw_of_each_photo_of_the_mixture(tmp_path):
+    save_photos(tmp_path / "set", 3)
+    mix, test_set = find_row("mix"), open_test_set(tmp_path / "set")
+    evaluation = evaluate([test_set], [mix], BASELINES)
+    assert {mean.count for mean in evaluation.means} == {3}
+    assert all(math.isfinite(mean.scores.psnr_db) for mean in evaluation.means)
+    for index in range(3):
+        plain = evaluate([test_set], [drawn(mix, index)], BASELINES).measurements
+        expected = [one.scores for one in plain if one.index == index]
+        assert [one.scores for one in evaluation.measurements if one.index == index] == expected
+
+
+def test_lpips_is_measured_where_it_is_handed_in(tmp_path):
+    (reference, _) = save_photos(tmp_path / "set", 2)
+    references = []
+
+    def fake(truth):
+        references.append(truth)
+        return lambda restored: None if len(references) == 4 else float(np.abs(restored.astype(int) - truth).mean())
+
+    evaluation = evaluate([open_test_set(tmp_path / "set")], [NONE, BLUR], BASELINES[:2], lpips=fake)
+    assert len(references) == 4  # one per row and photo, not per restorer
+    np.testing.assert_array_equal(references[0], reference)
+    sharp, blurred, unsharp = evaluation.means
+    assert sharp.scores.lpips == 0.0
+    assert evaluation.measurements[2].scores.lpips > 0
+    assert blurred.scores.lpips is None  # one photo was too small for it
+    assert unsharp.scores.lpips is None
+    without = evaluate([open_test_set(tmp_path / "set")], [BLUR], INPUT)
+    assert all(one.scores.lpips is None for one in without.measurements)
 
 
 def test_progress_grows_to_one(tmp_path):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -47,6 +48,28 @@ def test_tables_have_a_line_per_row_and_a_column_per_restorer():
     assert sharp.lines[0] == ("gauss-1.0", "– / .100 / 1.25", ".950 / .100 / 1.25")
 
 
+def test_lpips_stands_in_every_form_where_it_was_measured():
+    first, *others = EVALUATION.measurements
+    elsewhere = replace(first, test_set="other")
+    measured = Evaluation((
+        *(replace(one, scores=replace(one.scores, lpips=0.2345)) for one in (first, *others[:-1])),
+        others[-1],
+        elsewhere,
+    ))  # fmt: skip
+    right, sharp, _, unmeasured = tables(measured)
+    assert "LPIPS" not in right.title
+    assert sharp.title.endswith(
+        "GMSD (lower is better) / LPIPS (v0.1, VGG-16; lower is better) / gradient energy (1 = as sharp as the truth)"
+    )
+    assert sharp.lines[0] == ("gauss-1.0", "– / .100 / .234 / 1.25", ".950 / .100 / .234 / 1.25")
+    assert sharp.lines[1][1] == ".950 / .100 / – / 1.25"  # one photo has none
+    assert "LPIPS" not in unmeasured.title
+    lines = list(csv.DictReader(io.StringIO(to_csv(measured))))
+    assert [line["lpips"] for line in lines] == ["0.2345"] * 5 + [""] * 2
+    document = json.loads(to_json(measured, command="it"))
+    assert [mean["lpips"] for mean in document["means"]] == [pytest.approx(0.2345)] * 2 + [None, None]
+
+
 def test_markdown_says_what_made_it():
     text = to_markdown(EVALUATION, command="acutance evaluate --test 'my set'")
     assert "| gauss-1.0 | 28.50 / .843 | 30.75 / .843 |\n| none | ∞ / .843 | – |\n" in text
@@ -58,7 +81,7 @@ def test_csv_has_every_measurement_in_full():
     assert len(lines) == 6
     assert list(lines[0]) == [
         *("test_set", "photo", "index", "row", "restorer"),
-        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "seconds"),
+        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "seconds"),
     ]
     assert lines[2]["photo"] == "b,c.png"
     assert lines[2]["ms_ssim"] == ""

@@ -11,15 +11,8 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.networks.vgg19 import PAPER_LAYERS, Vgg19Features
-from acutance.networks.vgg19_weights import (
-    CONVOLUTIONS,
-    LAYERS,
-    TORCHVISION,
-    VGG_GROUP,
-    Convolution,
-    InputConvention,
-    Vgg19Weights,
-)
+from acutance.networks.vgg19_weights import CONVOLUTIONS, LAYERS, VGG19
+from acutance.networks.vgg_weights import TORCHVISION, VGG_GROUP, Convolution, InputConvention, VggWeights
 
 MEAN_BGR = np.array([103.939, 116.779, 123.68])
 MEAN_RGB, DEVIATION_RGB = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -28,7 +21,7 @@ MEAN_RGB, DEVIATION_RGB = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.22
 def as_weights(state, convention=TORCHVISION):
     names = [name for name in CONVOLUTIONS if f"{name}.weight" in state]
     convolutions = {name: Convolution(state[f"{name}.weight"], state[f"{name}.bias"]) for name in names}
-    return Vgg19Weights(convolutions, convention, "random")
+    return VggWeights(VGG19, convolutions, convention, "random")
 
 
 @pytest.fixture(scope="module")
@@ -46,38 +39,6 @@ def images(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def naive_conv(values, weight, bias):
-    padded = np.pad(values, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-    return np.einsum("nchwyx,ocyx->nohw", windows, weight, optimize=True) + bias[:, None, None]
-
-
-def naive_pool(values):
-    """The largest of each 2×2 cell; at an odd edge, of what is there."""
-    height, width = values.shape[2:]
-    padding = ((0, 0), (0, 0), (0, height % 2), (0, width % 2))
-    cells = np.pad(values, padding, constant_values=-np.inf)
-    return cells.reshape(*values.shape[:2], -(-height // 2), 2, -(-width // 2), 2).max(axis=(3, 5))
-
-
-def naive_features(state, prepared):
-    """All layers of the state's convolutions, from images that are prepared for its weights."""
-    values, features = prepared, {}
-    for name in LAYERS:
-        if name.startswith("conv"):
-            if f"{name}.weight" not in state:
-                break
-            values = naive_conv(
-                values, state[f"{name}.weight"].double().numpy(), state[f"{name}.bias"].double().numpy()
-            )
-        elif name.startswith("relu"):
-            values = np.maximum(values, 0)
-        else:
-            values = naive_pool(values)
-        features[name] = values
-    return features
-
-
 def prepare(pictures, convention):
     """Do to RGB in [0, 1] what the two publications say."""
     channels_last = pictures.double().numpy().transpose(0, 2, 3, 1)
@@ -90,9 +51,9 @@ def prepare(pictures, convention):
 
 @pytest.mark.parametrize("convention", [VGG_GROUP, TORCHVISION], ids=["vgg", "torchvision"])
 @pytest.mark.parametrize("size", [(8, 8), (7, 10), (1, 1)])
-def test_every_layer_is_right(shallow, convention, size):
+def test_every_layer_is_right(shallow, naive_vgg, convention, size):
     pictures = images(2, 3, *size)
-    expected = naive_features(shallow, prepare(pictures, convention))
+    expected = naive_vgg(LAYERS, shallow, prepare(pictures, convention), rounds_up=True)
     assert list(expected) == list(LAYERS[:10])
     features = Vgg19Features(as_weights(shallow, convention), tuple(expected))(pictures)
     for name, values in expected.items():

@@ -20,15 +20,12 @@ from acutance.errors import ConfigError, CorruptWeights, DownloadError, InputErr
 from acutance.networks.vgg19_weights import (
     CONVOLUTIONS,
     LAYERS,
-    METADATA_KEY,
-    TORCHVISION,
     VGG19_URL,
-    VGG_GROUP,
-    InputConvention,
     cache_folder,
     find_vgg19,
     read_vgg19,
 )
+from acutance.networks.vgg_weights import METADATA_KEY, TORCHVISION, VGG_GROUP, InputConvention
 
 NUMBERED = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10}
 """Where torchvision has them."""

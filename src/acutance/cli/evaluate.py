@@ -13,6 +13,8 @@ from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
 
 if TYPE_CHECKING:
     from acutance.data.protocol import Psf, Row
+    from acutance.evaluation.evaluate import Evaluation, PerceptualMeasure, TestSet
+    from acutance.evaluation.restorers import Restorer
 
 
 def evaluate(
@@ -32,14 +34,25 @@ def evaluate(
     baselines: Annotated[bool, typer.Option(help="Measure the classical filters, too.")] = True,
     every: Annotated[int, typer.Option(min=1, help="Take only each n-th photo of a folder.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many photos of a folder.")] = None,
+    lpips_backbone: Annotated[
+        Path | None,
+        typer.Option(help="Measure LPIPS, too: torchvision's weights of VGG-16 (vgg16-397923af.pth)."),
+    ] = None,
+    lpips_linear: Annotated[Path | None, typer.Option(help="Linear weights of LPIPS for it (v0.1, vgg.pth).")] = None,
     engine: Engine = EngineChoice.AUTO,
     threads: Threads = None,
     as_json: Json = False,
     csv: Annotated[Path | None, typer.Option(help="Write every measurement to this CSV file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this Markdown file.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(help="Draw PSNR over the blur, and perception against distortion, into this folder (PNG, SVG)."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure the classical filters, and any models, on sharp photos that are degraded and restored.
+    r"""Measure the classical filters, and any models, on sharp photos that are degraded and restored.
+
+    LPIPS needs the extra: pip install 'acutance\[train]'; --plots needs: pip install 'acutance\[plots]'.
 
     Without --json the tables are printed: drawn on a terminal, as Markdown into a pipe or a file.
     """
@@ -54,30 +67,36 @@ def evaluate(
     from acutance.evaluation.restorers import open_models
     from acutance.media.atomic import check_target, write_atomically
 
-    for target in (csv, markdown):
+    test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test]
+    for target in (csv, markdown, *_plot_files(plots, test_sets)):
         if target is not None:
             check_target(target, overwrite=overwrite)
     psfs = () if kernels is None else load_psfs(kernels)
     chosen = _chosen_rows(rows, psfs)
-    test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test]
+    lpips = _open_lpips(lpips_backbone, lpips_linear)
     with (
         open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
-        evaluation = measure(test_sets, chosen, [*(BASELINES if baselines else ()), *models], psfs=psfs, progress=bar)
+        restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]
+        evaluation = measure(test_sets, chosen, restorers, psfs=psfs, lpips=lpips, progress=bar)
     command = _command({
         "--test": test,
         "--rows": [",".join(row.name for row in chosen)],
         "--model": model or (),
         "--kernels": [kernels],
+        "--lpips-backbone": [lpips_backbone],
+        "--lpips-linear": [lpips_linear],
         "--every": [every if every > 1 else None],
         "--limit": [limit],
         "--engine": [engine if model and engine != "auto" else None],
-    })  # fmt: skip
+    }, *(() if baselines else ("--no-baselines",)))  # fmt: skip
     if csv is not None:
         write_atomically(csv, [to_csv(evaluation).encode()], overwrite=overwrite)
     if markdown is not None:
         write_atomically(markdown, [to_markdown(evaluation, command=command).encode()], overwrite=overwrite)
+    if plots is not None:
+        _write_plots(plots, evaluation, overwrite=overwrite)
     if as_json:
         typer.echo(to_json(evaluation, command=command), nl=False)
         return
@@ -103,9 +122,59 @@ def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
     return made
 
 
-def _command(options: Mapping[str, Sequence[object | None]]) -> str:
+def _open_lpips(backbone: Path | None, linear: Path | None) -> PerceptualMeasure | None:
+    """Read the weights of LPIPS, if they are given."""
+    from acutance.cli.console import needs_extra
+    from acutance.errors import ConfigError
+
+    if backbone is None and linear is None:
+        return None
+    if backbone is None or linear is None:
+        lacking = "--lpips-backbone" if backbone is None else "--lpips-linear"
+        raise ConfigError(f"LPIPS needs the weights of its backbone and its linear weights; give {lacking} FILE, too.")
+    with needs_extra("train", "LPIPS"):
+        from acutance.networks.lpips import Lpips
+        from acutance.networks.lpips_weights import read_lpips
+
+    return Lpips(read_lpips(backbone, linear)).against
+
+
+def _plot_files(folder: Path | None, test_sets: Sequence[TestSet]) -> tuple[Path, ...]:
+    """Name the files of the plots, before anything is measured."""
+    from acutance.cli.console import needs_extra
+    from acutance.errors import OutputError
+
+    if folder is None:
+        return ()
+    with needs_extra("plots", "--plots"):
+        from acutance.evaluation.plots import SUFFIXES, plot_names
+
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name a folder for the plots.")
+    names = [name for test_set in test_sets for name in plot_names(test_set.name)]
+    return tuple(folder / f"{name}.{suffix}" for name in names for suffix in SUFFIXES)
+
+
+def _write_plots(folder: Path, evaluation: Evaluation, *, overwrite: bool) -> None:
+    """Draw the plots and write them; say which could not be drawn, and why."""
+    from acutance.cli.console import say
+    from acutance.evaluation.plots import NEEDS, SUFFIXES, plot_names, plots, render
+    from acutance.media.atomic import write_atomically
+
+    made = plots(evaluation)
+    for plot in made:
+        for suffix in SUFFIXES:
+            write_atomically(folder / f"{plot.name}.{suffix}", [render(plot, suffix)], overwrite=overwrite)
+    drawn = {plot.name for plot in made}
+    for test_set in dict.fromkeys(mean.test_set for mean in evaluation.means):
+        for name, need in zip(plot_names(test_set), NEEDS, strict=True):
+            if name not in drawn:
+                say(f"{name} is not drawn: it needs {need}.")
+
+
+def _command(options: Mapping[str, Sequence[object | None]], *switches: str) -> str:
     """Write the command that gives the same figures, as one would type it."""
     words = [
         word for name, values in options.items() for value in values if value is not None for word in (name, value)
     ]
-    return shlex.join(["acutance", "evaluate", *map(str, words)])
+    return shlex.join(["acutance", "evaluate", *map(str, words), *switches])

@@ -5,8 +5,8 @@ the batched degradations of training are tested against. All of it happens in th
 with mirror boundary, then noise, then rounding to 8 bit, then JPEG.
 
 It does not know which photos are measured, nor the measured camera-shake kernels: those are not ours to ship,
-the user gives a file (`load_psfs`). Settings drawn anew for every image (the blind mixture) have their place
-at the top of `degrade` and `true_psf`: there the row would be exchanged for the drawn one.
+the user gives a file (`load_psfs`). Nor does it look at the presets of training: the blind mixture's ranges are
+written down here once more, since a row must stay what it is when a preset changes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import math
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,33 @@ class MeasuredBlur:
 Blur = GaussianBlur | DefocusBlur | MeasuredBlur
 """What can blur a row's images."""
 
+Subsampling = Literal["4:2:0", "4:4:4"]
+"""Whether a JPEG's chroma is halved on both axes, or whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """Ranges that each image's own degradation is drawn from; the defaults are those that `fast` is trained with.
+
+    Training leaves a share of the patches untouched. Here none is: of an untouched photo the PSNR of the input is
+    infinite, and with it the mean over all photos; what becomes of sharp photos, row `none` measures by itself.
+    """
+
+    sigma_px: tuple[float, float] = (0.3, 4.0)
+    """Standard deviation of the Gaussian blur in px, drawn evenly in its logarithm."""
+    noise_share: float = 0.12
+    """Share of the images with noise."""
+    noise_sigma: tuple[float, float] = (0.0, 0.012)
+    """Standard deviation of the noise in the dark, of the range [0, 1]."""
+    signal_gain: tuple[float, float] = (0.0, 0.0001)
+    """Variance of the noise per unit of brightness."""
+    jpeg_share: float = 0.1
+    """Share of the images with a JPEG round trip."""
+    jpeg_quality: tuple[float, float] = (40.0, 95.0)
+    """Quality, rounded to a whole number."""
+    subsampled: float = 0.7
+    """Share of the JPEG images whose chroma is halved."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -71,8 +99,14 @@ class Row:
     """Blur, mirror boundary."""
     noise_sigma: float = 0.0
     """Standard deviation of white Gaussian noise, of the range [0, 1]; its seed is the image's index."""
+    signal_gain: float = 0.0
+    """Variance that the noise gains per unit of brightness (photon noise)."""
     jpeg_quality: int | None = None
-    """Quality of a JPEG round trip (chroma 4:2:0), 1 … 95."""
+    """Quality of a JPEG round trip, 1 … 95."""
+    jpeg_subsampling: Subsampling = "4:2:0"
+    """Of its chroma."""
+    mixture: Mixture | None = None
+    """Where it is set, all of the above is drawn anew for each image; see `drawn`."""
 
 
 def _gaussian_row(sigma_px: float) -> Row:
@@ -103,6 +137,7 @@ ROWS: tuple[Row, ...] = (
         blur=GaussianBlur(1.0),
         jpeg_quality=50,
     ),
+    Row(name="mix", description="Gaussian, noise and JPEG as in blind training, drawn anew", mixture=Mixture()),
     Row(name="none", description="the sharp image itself"),
 )
 """All rows, in the order of the tables."""
@@ -122,6 +157,35 @@ def find_row(name: str) -> Row:
     raise ConfigError(f"row {name!r} is not in the protocol{guess}; its rows are {', '.join(rows)}.")
 
 
+def drawn(row: Row, index: int) -> Row:
+    """Return what the row does to image `index`: the row itself, or one draw of its mixture.
+
+    Args:
+        row: A row of the protocol.
+        index: Of the image in its test set, from 0: the seed of the draw.
+    """
+    mixture = row.mixture
+    if mixture is None:
+        return row
+    # A stream of its own: `default_rng(index)` makes the noise. All numbers are drawn whether they are needed or not.
+    sigma, noise, noise_sigma, gain, jpeg, quality, subsampled = np.random.default_rng([index, 1]).random(7)
+    low, high = (math.log(bound) for bound in mixture.sigma_px)
+    is_noisy, is_jpeg = noise < mixture.noise_share, jpeg < mixture.jpeg_share
+    return replace(
+        row,
+        mixture=None,
+        blur=GaussianBlur(math.exp(low + float(sigma) * (high - low))),
+        noise_sigma=_between(mixture.noise_sigma, noise_sigma) if is_noisy else 0.0,
+        signal_gain=_between(mixture.signal_gain, gain) if is_noisy else 0.0,
+        jpeg_quality=round(_between(mixture.jpeg_quality, quality)) if is_jpeg else None,
+        jpeg_subsampling="4:2:0" if subsampled < mixture.subsampled else "4:4:4",
+    )
+
+
+def _between(bounds: tuple[float, float], share: float) -> float:
+    return bounds[0] + float(share) * (bounds[1] - bounds[0])
+
+
 def true_psf(row: Row, index: int, *, psfs: Sequence[Psf] = ()) -> Psf | None:
     """Return the kernel that the row blurs image `index` with, or None where it does not blur.
 
@@ -133,7 +197,7 @@ def true_psf(row: Row, index: int, *, psfs: Sequence[Psf] = ()) -> Psf | None:
     Raises:
         InputError: When the row needs measured kernels and none are given.
     """
-    match row.blur:
+    match drawn(row, index).blur:
         case None:
             return None
         case GaussianBlur(sigma_px):
@@ -155,7 +219,7 @@ def degrade(reference: Pixels, row: Row, *, index: int, psfs: Sequence[Psf] = ()
     Args:
         reference: `h w 3` uint8 RGB, any size from 1×1.
         row: A row of the protocol.
-        index: Of the image in its test set, from 0: the seed of the noise, and the number of the kernel.
+        index: Of the image in its test set, from 0: the seed of noise and draw, and the number of the kernel.
         psfs: Measured kernels, for rows that are made of them.
 
     Returns:
@@ -166,13 +230,17 @@ def degrade(reference: Pixels, row: Row, *, index: int, psfs: Sequence[Psf] = ()
 
     Determinism: a function of its arguments; a JPEG row also depends on Pillow's JPEG library.
     """
+    row = drawn(row, index)
     psf = true_psf(row, index, psfs=psfs)
     values = reference.astype(np.float64) if psf is None else convolve_mirror(reference, psf)
-    if row.noise_sigma > 0:
+    if row.noise_sigma > 0 or row.signal_gain > 0:
         noise = np.random.default_rng(index).standard_normal(values.shape)
-        values = values + 255 * row.noise_sigma * noise
+        variance = row.noise_sigma**2 + row.signal_gain * np.clip(values / 255, 0, 1)
+        values = values + 255 * np.sqrt(variance) * noise
     degraded = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return degraded if row.jpeg_quality is None else _through_jpeg(degraded, row.jpeg_quality)
+    if row.jpeg_quality is None:
+        return degraded
+    return _through_jpeg(degraded, row.jpeg_quality, row.jpeg_subsampling)
 
 
 def load_psfs(path: Path) -> tuple[Psf, ...]:
@@ -215,9 +283,9 @@ def _as_psf(array: npt.NDArray[np.generic], where: str) -> Psf:
     return psf / total
 
 
-def _through_jpeg(pixels: Pixels, quality: int) -> Pixels:
+def _through_jpeg(pixels: Pixels, quality: int, subsampling: Subsampling) -> Pixels:
     stream = io.BytesIO()
-    # Pillow's default subsampling, said aloud: a figure must not change with a library's default.
-    Image.fromarray(pixels).save(stream, format="JPEG", quality=quality, subsampling="4:2:0")
+    # The subsampling is always said aloud: a figure must not change with a library's default.
+    Image.fromarray(pixels).save(stream, format="JPEG", quality=quality, subsampling=subsampling)
     with Image.open(stream) as decoded:
         return np.array(decoded.convert("RGB"))

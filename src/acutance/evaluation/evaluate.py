@@ -3,6 +3,8 @@
 Photos are taken one at a time, so memory does not grow with the test set. Nothing is skipped: a photo that
 cannot be read or measured ends the evaluation with an error, since a mean over fewer photos is another
 figure.
+
+LPIPS is a network, and this room does without torch: whoever wants it measured hands it in as a function.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from acutance.data.photo_store import list_photos
-from acutance.data.protocol import MeasuredBlur, Pixels, Psf, Row, degrade, true_psf
+from acutance.data.protocol import MeasuredBlur, Pixels, Psf, Row, degrade, drawn, true_psf
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.restorers import Restorer, Trial
 from acutance.media.reading import read_photo
@@ -24,6 +26,12 @@ from acutance.metrics.gmsd import gmsd
 from acutance.metrics.psnr import psnr
 from acutance.metrics.sharpness import gradient_energy_ratio
 from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX, WINDOW_PX, ms_ssim, ssim
+
+ToReference = Callable[[Pixels], float | None]
+"""Measures restored photos against one reference; None where the photos are too small for it."""
+
+PerceptualMeasure = Callable[[Pixels], ToReference]
+"""A measure that learns of the reference once and is then asked for each restorer: `Lpips.against`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ class Scores:
     """0 for equal photos, lower is better."""
     gradient_energy: float
     """Restored over reference; 1 is as sharp as the truth."""
+    lpips: float | None = None
+    """LPIPS v0.1 with a VGG-16 backbone: 0 for equal photos, lower is better; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +102,7 @@ class Mean:
     count: int
     """Number of photos."""
     scores: Scores
-    """Means over the photos; MS-SSIM is None when any photo has none."""
+    """Means over the photos; MS-SSIM and LPIPS are None when any photo has none."""
     seconds: float
     """Mean per photo."""
 
@@ -141,6 +151,7 @@ def evaluate(
     restorers: Sequence[Restorer],
     *,
     psfs: Sequence[Psf] = (),
+    lpips: PerceptualMeasure | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Degrade, restore and measure every photo.
@@ -150,6 +161,7 @@ def evaluate(
         rows: Of the protocol.
         restorers: Of different names.
         psfs: Measured kernels, for rows that are made of them.
+        lpips: How LPIPS is measured; None leaves it out.
         progress: Called with the share of the work done, 0 … 1.
 
     Raises:
@@ -170,19 +182,20 @@ def evaluate(
     for test_set in test_sets:
         for row in rows:
             for photo in test_set.photos:
-                measurements += _measure_photo(test_set.name, photo, row, restorers, psfs=psfs)
+                measurements += _measure_photo(test_set.name, photo, row, restorers, psfs=psfs, lpips=lpips)
                 done += 1
                 if progress is not None:
                     progress(done / total)
     return Evaluation(tuple(measurements))
 
 
-def score(restored: Pixels, reference: Pixels) -> Scores:
+def score(restored: Pixels, reference: Pixels, *, lpips: ToReference | None = None) -> Scores:
     """Measure one restored photo.
 
     Args:
         restored: `h w 3` uint8 RGB, at least 11 px on each side.
         reference: The same size.
+        lpips: LPIPS against that reference; None leaves it out.
 
     Raises:
         InputError: When the two cannot be compared or are too small.
@@ -194,16 +207,24 @@ def score(restored: Pixels, reference: Pixels) -> Scores:
         ms_ssim=ms_ssim(restored, reference) if is_large else None,
         gmsd=gmsd(restored, reference),
         gradient_energy=gradient_energy_ratio(restored, reference),
+        lpips=None if lpips is None else lpips(restored),
     )
 
 
 def _measure_photo(
-    test_set: str, photo: TestPhoto, row: Row, restorers: Sequence[Restorer], *, psfs: Sequence[Psf]
+    test_set: str,
+    photo: TestPhoto,
+    row: Row,
+    restorers: Sequence[Restorer],
+    *,
+    psfs: Sequence[Psf],
+    lpips: PerceptualMeasure | None,
 ) -> Iterator[Measurement]:
     reference = _read_reference(photo.path)
+    to_reference = None if lpips is None else lpips(reference)
     degraded = degrade(reference, row, index=photo.index, psfs=psfs)
     degraded.flags.writeable = False  # every restorer gets the same one
-    trial = Trial(row=row, index=photo.index, psf=true_psf(row, photo.index, psfs=psfs))
+    trial = Trial(row=drawn(row, photo.index), index=photo.index, psf=true_psf(row, photo.index, psfs=psfs))
     for restorer in restorers:
         start = time.perf_counter()
         restored = restorer.restore(degraded, trial)
@@ -221,7 +242,7 @@ def _measure_photo(
             index=photo.index,
             row=row.name,
             restorer=restorer.name,
-            scores=score(restored, reference),
+            scores=score(restored, reference, lpips=to_reference),
             seconds=seconds,
         )
 
@@ -243,7 +264,6 @@ def _require_distinct(what: str, names: Sequence[str]) -> None:
 
 def _mean(group: Sequence[Measurement]) -> Mean:
     scores = [one.scores for one in group]
-    multi_scale = [one.ms_ssim for one in scores if one.ms_ssim is not None]
     return Mean(
         test_set=group[0].test_set,
         row=group[0].row,
@@ -252,9 +272,10 @@ def _mean(group: Sequence[Measurement]) -> Mean:
         scores=Scores(
             psnr_db=_average([one.psnr_db for one in scores]),
             ssim=_average([one.ssim for one in scores]),
-            ms_ssim=_average(multi_scale) if len(multi_scale) == len(group) else None,
+            ms_ssim=_average_of_all([one.ms_ssim for one in scores]),
             gmsd=_average([one.gmsd for one in scores]),
             gradient_energy=_average([one.gradient_energy for one in scores]),
+            lpips=_average_of_all([one.lpips for one in scores]),
         ),
         seconds=_average([one.seconds for one in group]),
     )
@@ -262,3 +283,8 @@ def _mean(group: Sequence[Measurement]) -> Mean:
 
 def _average(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def _average_of_all(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return _average(present) if len(present) == len(values) else None

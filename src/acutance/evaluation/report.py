@@ -49,22 +49,35 @@ def _plain(value: float, digits: int) -> str:
     return "∞" if math.isinf(value) else f"{value:.{digits}f}"
 
 
-_CELLS: tuple[tuple[str, Callable[[Scores], str]], ...] = (
-    ("PSNR (dB) / SSIM", lambda scores: f"{_plain(scores.psnr_db, 2)} / {_share(scores.ssim)}"),
-    (
-        "MS-SSIM / GMSD (lower is better) / gradient energy (1 = as sharp as the truth)",
-        lambda scores: f"{_share(scores.ms_ssim)} / {_share(scores.gmsd)} / {_plain(scores.gradient_energy, 2)}",
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One of the figures in a cell."""
+
+    name: str
+    """In the table's title."""
+    words: Callable[[Scores], str]
+
+
+_PSNR = _Figure("PSNR (dB)", lambda scores: _plain(scores.psnr_db, 2))
+_SSIM = _Figure("SSIM", lambda scores: _share(scores.ssim))
+_MS_SSIM = _Figure("MS-SSIM", lambda scores: _share(scores.ms_ssim))
+_GMSD = _Figure("GMSD (lower is better)", lambda scores: _share(scores.gmsd))
+_LPIPS = _Figure("LPIPS (v0.1, VGG-16; lower is better)", lambda scores: _share(scores.lpips))
+_ENERGY = _Figure("gradient energy (1 = as sharp as the truth)", lambda scores: _plain(scores.gradient_energy, 2))
 
 
 def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
-    """Lay an evaluation out in tables: for each test set one of right and one of sharp."""
+    """Lay an evaluation out in tables: for each test set one of right and one of sharp.
+
+    LPIPS stands in the second where it was measured on any of the set's photos.
+    """
     means = evaluation.means
     made: list[ReportTable] = []
     for test_set in dict.fromkeys(mean.test_set for mean in means):
         of_set = [mean for mean in means if mean.test_set == test_set]
-        made += [_table(of_set, title, cell) for title, cell in _CELLS]
+        with_lpips = test_set in {one.test_set for one in evaluation.measurements if one.scores.lpips is not None}
+        made.append(_table(of_set, (_PSNR, _SSIM)))
+        made.append(_table(of_set, (_MS_SSIM, _GMSD, *((_LPIPS,) if with_lpips else ()), _ENERGY)))
     return tuple(made)
 
 
@@ -131,9 +144,10 @@ def _finite(record: dict[str, Value]) -> dict[str, Value]:
     return {key: "Infinity" if value == math.inf else value for key, value in record.items()}
 
 
-def _table(means: list[Mean], title: str, cell: Callable[[Scores], str]) -> ReportTable:
+def _table(means: list[Mean], figures: tuple[_Figure, ...]) -> ReportTable:
     """Lay out the means of one test set."""
-    cells = {(mean.row, mean.restorer): cell(mean.scores) for mean in means}
+    cells = {(mean.row, mean.restorer): " / ".join(figure.words(mean.scores) for figure in figures) for mean in means}
+    title = " / ".join(figure.name for figure in figures)
     restorers = tuple(dict.fromkeys(mean.restorer for mean in means))
     rows = tuple(dict.fromkeys(mean.row for mean in means))
     count = max(mean.count for mean in means)

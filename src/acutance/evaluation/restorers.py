@@ -22,7 +22,7 @@ class Trial:
     """One degraded photo's history: what a blind restorer has to find out."""
 
     row: Row
-    """How it was degraded."""
+    """How it was degraded: of a mixture, this photo's own draw."""
     index: int
     """Its index in its test set."""
     psf: Psf | None

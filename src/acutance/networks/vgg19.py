@@ -1,109 +1,33 @@
 """VGG-19's features, φ in eq. (4) and (5): what the perceptual and the texture loss compare.
 
-Only the convolutional part, and of it only the layers up to the last one asked for. Poolings round up
-(`ceil_mode`): the paper's SAME implies it, and it is what lets a 24×24 patch reach pool 5 (24 → 12 → 6 → 3 → 2 → 1).
-
-Nothing is trained here: gradients pass through to the images. Features of the truth need no gradient; compute them
-under `torch.no_grad()`, which takes half the time and none of the memory.
+Poolings round up: the paper's SAME implies it, and it is what lets a 24×24 patch reach pool 5
+(24 → 12 → 6 → 3 → 2 → 1).
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Final
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from acutance.networks.vgg import VggFeatures, check_layers
+from acutance.networks.vgg_weights import VggWeights
 
-from acutance.errors import ConfigError
-from acutance.networks.vgg19_weights import CONVOLUTIONS, LAYERS, WAYS, Convolution, Vgg19Weights
+__all__ = ["PAPER_LAYERS", "Vgg19Features", "check_layers"]
 
 PAPER_LAYERS: Final = ("pool2", "pool5")
 """The paper fuses the second and the fifth pooling layer: low and high level."""
 
 
-class Vgg19Features(nn.Module):
-    """The frozen network, from RGB in [0, 1] to the features of the layers asked for.
-
-    The preparation of the input that the weights were trained with (`InputConvention`) happens inside. Weights are
-    laid out channels-last, so that convolutions run so: measured on a CPU, 15 to 20 % faster.
+class Vgg19Features(VggFeatures):
+    """φ: `VggFeatures` as the paper has them.
 
     Args:
         weights: See `read_vgg19`.
-        layers: Names as in the literature: `conv1_1` (before its activation), `relu1_1`, …, `pool5`.
+        layers: Names as in the literature.
 
     Raises:
         ConfigError: When there is no such layer, or the weights lack what it needs.
     """
 
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, weights: Vgg19Weights, layers: Sequence[str] = PAPER_LAYERS) -> None:
-        super().__init__()
-        check_layers(weights, layers)
-        self.wanted = tuple(dict.fromkeys(layers))
-        convention = weights.convention
-        # Not persistent: they belong to the weights' file, and are read with it.
-        for name in ("scale", "shift"):
-            row = torch.tensor(getattr(convention, name), dtype=torch.float32)
-            self.register_buffer(name, row.view(1, 3, 1, 1), persistent=False)
-        last = max(LAYERS.index(name) for name in self.wanted)
-        self.layers = nn.ModuleDict({name: self._layer(name, weights) for name in LAYERS[: last + 1]})
-        self.eval().requires_grad_(False)
-
-    def _layer(self, name: str, weights: Vgg19Weights) -> nn.Module:
-        if name.startswith("conv"):
-            # The images are RGB: for weights that take blue first, the weights are turned round, not each image.
-            is_turned = name == CONVOLUTIONS[0] and weights.convention.is_bgr
-            return _frozen(weights.convolutions[name], is_turned=is_turned)
-        if name.startswith("relu"):
-            return nn.ReLU(inplace=name.replace("relu", "conv") not in self.wanted)  # nobody sees what it overwrites
-        return nn.MaxPool2d(2, 2, ceil_mode=True)
-
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
-        """Return the features of each layer asked for, by name.
-
-        Their sides are the images', halved and rounded up at each pooling on the way.
-        """
-        values = images * self.scale + self.shift
-        features = {}
-        for name, layer in self.layers.items():
-            values = layer(values)
-            if name in self.wanted:
-                features[name] = values
-        return features
-
-
-def check_layers(weights: Vgg19Weights, layers: Sequence[str]) -> None:
-    """Refuse layers that cannot be computed.
-
-    Raises:
-        ConfigError: Naming the layer, what it needs and how to get it.
-    """
-    if not layers:
-        raise ConfigError("VGG-19 features: no layer is asked for; name some, such as pool2.")
-    available = weights.layers
-    for name in layers:
-        if name not in LAYERS:
-            near = difflib.get_close_matches(name, LAYERS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise ConfigError(f"VGG-19 has no layer {name!r} (conv1_1, relu1_1, … pool1 … relu5_4, pool5){hint}")
-        if name not in available:
-            needed = [layer for layer in LAYERS[len(available) : LAYERS.index(name) + 1] if layer in CONVOLUTIONS]
-            span = needed[0] if len(needed) == 1 else f"{needed[0]} … {needed[-1]}"
-            raise ConfigError(
-                f"layer {name} of VGG-19 needs {span}, which {weights.source} lacks; take layers up to "
-                f"{available[-1]}, or {WAYS}."
-            )
-
-
-def _frozen(convolution: Convolution, *, is_turned: bool) -> nn.Conv2d:
-    weight, bias = convolution
-    out_channels, in_channels, _, _ = weight.shape
-    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, device="meta")  # draws no random numbers
-    laid_out = (weight.flip(1) if is_turned else weight).clone(memory_format=torch.channels_last)
-    conv.weight, conv.bias = nn.Parameter(laid_out), nn.Parameter(bias.clone())
-    return conv
+    def __init__(self, weights: VggWeights, layers: Sequence[str] = PAPER_LAYERS) -> None:
+        super().__init__(weights, layers, rounds_up=True)

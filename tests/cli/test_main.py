@@ -103,6 +103,10 @@ def test_pipes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         np.asarray(Image.open(tmp_path / "piped.png")), np.asarray(Image.open(tmp_path / "filed.png"))
     )
+    assert run("sharpen", photo, "-o", "-").stdout == done.stdout
+    missing = run("sharpen", tmp_path / "nothing.png", "-o", "-")
+    assert (missing.returncode, missing.stdout) == (1, b"")
+    assert "cannot be read" in words(missing)
 
 
 def bomb(path: Path) -> Path:

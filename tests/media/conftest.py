@@ -52,6 +52,16 @@ def alpha() -> np.ndarray:
 
 
 @pytest.fixture
+def values16() -> np.ndarray:
+    """Smooth RGBA with noise in the lower bytes, 20 × 31 px, uint16; black, white and near them at the corners."""
+    y, x = np.mgrid[:20, :31]
+    planes = [32768 + 30000 * np.sin(y / 7 + x / 9), 9000 + 1700 * x, 60000 - 2300 * y, 2000 * x + 37 * y]
+    values = np.stack(planes, axis=-1) + np.random.default_rng(7).integers(0, 300, (20, 31, 4))
+    values[0, 0], values[0, -1], values[-1, 0], values[-1, -1] = 0, 65535, 255, 65280
+    return np.clip(values, 0, 65535).astype(np.uint16)
+
+
+@pytest.fixture
 def icc_profile() -> bytes:
     """A profile for RGB, as far as anybody here looks into it."""
     return b"\0" * 16 + b"RGB " + bytes(range(256)) * 2

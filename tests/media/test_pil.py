@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.errors import UnsupportedImage
+from acutance.errors import InputError, UnsupportedImage
 from acutance.media import Photo, from_pil, to_pil
 from acutance.media.pil import arrays_of
 
@@ -29,10 +29,25 @@ def test_other_modes_become_the_nearest(pixels, mode, wanted):
     np.testing.assert_array_equal(np.asarray(again), np.asarray(image.convert(wanted)))
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK", "LAB", "HSV", "YCbCr"])
+@pytest.mark.parametrize("mode", ["I", "F", "CMYK", "LAB", "HSV", "YCbCr"])
 def test_modes_that_would_lose_something_are_refused(mode):
     with pytest.raises(UnsupportedImage, match="Pillow's kind"):
         from_pil(Image.new(mode, (5, 4)))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_16_bit_grey_goes_there_and_back(values16, mode):
+    grey = np.ascontiguousarray(values16[:, :, 0])
+    image = Image.frombytes(mode, (31, 20), grey.astype(">u2" if mode.endswith("B") else "<u2").tobytes())
+    photo = from_pil(image)
+    np.testing.assert_array_equal(photo.pixels[:, :, 0], grey)
+    assert to_pil(photo).mode == "I;16"
+    np.testing.assert_array_equal(np.asarray(to_pil(photo)), grey)
+
+
+def test_16_bit_colour_has_no_image(values16):
+    with pytest.raises(InputError, match="16 bits per channel in colour"):
+        to_pil(Photo(pixels=values16[:, :, :3].copy()))
 
 
 def test_metadata_pass_through_info(photo, save):

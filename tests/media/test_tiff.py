@@ -190,7 +190,7 @@ def test_bigtiff_in_motorola_order_is_refused(pixels):
 
 
 def test_cmyk_is_refused(save):
-    with pytest.raises(UnsupportedImage, match="CMYK"):
+    with pytest.raises(UnsupportedImage, match=r"CMYK.*; convert it to RGB"):
         read_photo(save(Image.new("CMYK", (9, 9)), "TIFF"))
 
 
@@ -225,3 +225,14 @@ def test_layers_of_photoshop_are_left_out_and_said(pixels):
     photo = read_photo(written(pixels, photometric="rgb", extratags=[(37724, "B", 4, b"8BIM", True)]))
     assert lost_in(photo, "TIFF") == ("Photoshop's layers",)
     assert 37724 not in page_of(encode_photo(photo, format="TIFF")).tags
+
+
+def test_a_palette_and_one_bit_become_more_and_that_is_said(save, pixels):
+    image = Image.fromarray(pixels).quantize(9)
+    photo = read_photo(save(image, "TIFF"))
+    np.testing.assert_array_equal(photo.pixels, np.asarray(image.convert("RGB")))
+    assert lost_in(photo, "TIFF") == ("the palette (colours are written in full)",)
+    dots = Image.fromarray(pixels[:, :, 0] > 99)
+    photo = read_photo(save(dots, "TIFF"))
+    np.testing.assert_array_equal(photo.pixels[:, :, 0], np.asarray(dots.convert("L")))
+    assert lost_in(photo, "TIFF") == ("the depth of 1 bit (written as 8)",)

@@ -30,7 +30,7 @@ def compare(
     paths = [path for path in (before, after, reference) if path is not None]
     pictures = []
     for label, path in zip(("before", "after", "reference"), paths, strict=False):
-        pixels = read_photo(path).upright().pixels
+        pixels = read_photo(path, max_bits=16).in_8_bits().upright().pixels
         pictures.append((f"{label}: {path.name}", np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
     sheet = comparison_sheet(pictures, layout=SheetLayout(num_details=details))
     write_photo(Photo(pixels=sheet), output, overwrite=overwrite)

@@ -43,7 +43,7 @@ def sharpen(
     from acutance.inference.sharpener import Sharpener
     from acutance.media import DEFAULT_MAX_PIXELS, plan_outputs
 
-    is_piped = PIPE in (str(path) for path in paths)
+    is_piped = PIPE in {str(output), *map(str, paths)}
     if is_piped:
         _check_pipe(paths, output)
     is_folder = _is_meant_as_folder(output)
@@ -52,7 +52,7 @@ def sharpen(
         model, engine=engine.engine, threads=threads, tile_px=tile, max_pixels=max_pixels or DEFAULT_MAX_PIXELS
     ) as sharpener:
         if is_piped:
-            sys.stdout.buffer.write(sharpener(sys.stdin.buffer.read(), strength=strength))
+            sys.stdout.buffer.write(sharpener(_bytes_of(paths[0]), strength=strength))
             return
         failed = 0
         with progress_bar("sharpening") as bar:
@@ -70,8 +70,19 @@ def _check_pipe(paths: list[Path], output: Path | None) -> None:
 
     if len(paths) > 1 or str(output) != PIPE:
         raise ConfigError(
-            "- reads one photo from stdin and writes it to stdout: acutance sharpen - -o - <in.jpg >out.jpg"
+            "- stands for one photo: acutance sharpen - -o - <in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
         )
+
+
+def _bytes_of(path: Path) -> bytes:
+    from acutance.errors import InputError
+
+    if str(path) == PIPE:
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
 def _is_meant_as_folder(output: Path | None) -> bool:

@@ -99,7 +99,7 @@ def find_paper_model(preset: str) -> PaperModel | None:
 
 
 def label_of(preset: str) -> str:
-    """Return what a model is called in tables and figures: its name in the paper, or else its preset's, and what is changed."""
+    """Return what a model is called in tables: its name in the paper, or else its preset's, and what is changed."""
     base, *changes = preset.split(CHANGE)
     row = find_paper_model(base)
     name = STAND_IN_LABEL if base == STAND_IN else base if row is None else row.name

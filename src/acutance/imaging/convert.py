@@ -66,6 +66,12 @@ def to_uint8(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return to_type(values, np.uint8)
 
 
+def to_8_bits(pixels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """Return 16-bit pixels, of any shape, as the nearest 8-bit ones; a new array."""
+    # 65535 is 257 · 255, so this is v · 255 / 65535, rounded; 128 more must not wrap at white.
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 def to_batch(image: npt.NDArray[PixelType]) -> npt.NDArray[np.float32]:
     """Return an `h w c` image as a batch of one for a network.
 

@@ -57,7 +57,7 @@ def sharpen_files(
 
         try:
             check_target(file.target, overwrite=overwrite)
-            photo = read_photo(file.source, max_pixels=sharpener.max_pixels)
+            photo = read_photo(file.source, max_pixels=sharpener.max_pixels, max_bits=16)
             photo = sharpener.sharpen_photo(photo, strength=strength, progress=tell)
             lost = lost_in(photo, format_of(file.target))
             write_photo(photo, file.target, overwrite=overwrite)

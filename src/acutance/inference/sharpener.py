@@ -136,7 +136,7 @@ class Sharpener:
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
         if isinstance(image, bytes):
-            photo = read_photo(image, max_pixels=self._max_pixels)
+            photo = read_photo(image, max_pixels=self._max_pixels, max_bits=16)
             return encode_photo(self.sharpen_photo(photo, strength=strength), format=own_format(photo))
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
@@ -150,7 +150,7 @@ class Sharpener:
         if self._keeps_all(strength):
             return photo
         alpha = photo.alpha
-        if alpha is None or int(alpha.min()) == 255:
+        if alpha is None or photo.is_opaque:
             return photo.with_pixels(self.sharpen_pixels(photo.pixels, strength=strength, progress=progress))
         pixels = self.sharpen_pixels(fill_transparent(photo.pixels, alpha), strength=strength, progress=progress)
         sharp_alpha = self.sharpen_pixels(alpha[..., None], strength=strength)[..., 0]
@@ -199,7 +199,7 @@ class Sharpener:
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         check_target(planned.target, overwrite=overwrite)
-        photo = read_photo(planned.source, max_pixels=self._max_pixels)
+        photo = read_photo(planned.source, max_pixels=self._max_pixels, max_bits=16)
         photo = self.sharpen_photo(photo, strength=strength)  # rebound, so that the input's pixels are freed
         write_photo(photo, planned.target, overwrite=overwrite)
         return planned.target

@@ -2,11 +2,12 @@
 
 from acutance.media.atomic import check_target
 from acutance.media.formats import ImageFormat, format_of
+from acutance.media.losses import lost_in
 from acutance.media.paths import PlannedFile, plan_outputs
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import from_pil, to_pil
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
-from acutance.media.writing import encode_photo, lost_in, own_format, write_photo
+from acutance.media.writing import encode_photo, own_format, write_photo
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -18,6 +18,15 @@ class Container(NamedTuple):
 
     size: Size
     metadata: Metadata
+    bits: int = 8
+    """Bits per channel of the decoded pixels, 8 or 16; a file of fewer than 8 is spread to 8."""
+
+
+def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:
+    """Return what is said of a file of few colours, of `bits` per pixel: sharpened, it has more."""
+    if has_palette:
+        return ("the palette (colours are written in full)",)
+    return (f"the depth of {bits} bit{'s' if bits > 1 else ''} (written as 8)",) if bits < 8 else ()
 
 
 def damaged(name: str, what: str) -> UnsupportedImage:
@@ -31,11 +40,10 @@ def refused(name: str, what: str, remedy: str) -> UnsupportedImage:
 
 
 def too_deep(name: str, bits: int) -> UnsupportedImage:
-    """Make the error for more than 8 bits per channel."""
-    return refused(
-        name,
-        f"a picture of {bits} bits per channel",
-        "it would lose tones in 8 bits, so convert it yourself if that is what you want",
+    """Make the error for more bits per channel than are taken."""
+    return UnsupportedImage(
+        f"{name} is a picture of {bits} bits per channel, which is not read here; it would lose tones in fewer, so "
+        "convert it yourself if that is what you want."
     )
 
 

@@ -8,13 +8,16 @@ from typing import Literal
 
 from acutance.errors import OutputError
 
-ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF"]
-"""Formats that are written. Each is read as well."""
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF", "PPM"]
+"""Formats that are read and written, by Pillow's names. PPM stands for PBM, PGM and PPM."""
 
-SourceFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"]
-"""Formats that are read."""
+SourceFormat = ImageFormat
+"""What a file that is read can be."""
 
-READ_FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF and PPM"
+READ_FORMATS = "JPEG, PNG, WebP, TIFF, AVIF, JPEG 2000, BMP, GIF, PBM, PGM and PPM"
+
+FORMATS_16: frozenset[ImageFormat] = frozenset(("PNG", "TIFF", "PPM"))
+"""Those that are read and written with 16 bits per channel."""
 
 _SUFFIXES: Mapping[str, ImageFormat] = {
     ".jpg": "JPEG",
@@ -25,22 +28,30 @@ _SUFFIXES: Mapping[str, ImageFormat] = {
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".avif": "AVIF",
+    ".jp2": "JPEG2000",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".ppm": "PPM",
+    ".pgm": "PPM",
+    ".pnm": "PPM",
 }
 """Suffixes that name a format to write; the first of each format is the one given to new files."""
 
 PHOTO_SUFFIXES = frozenset(_SUFFIXES) | {
-    ".bmp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
+    ".dib",
     ".heic",
     ".heif",
-    ".avif",
+    ".j2k",
+    ".j2c",
+    ".jpc",
+    ".jpf",
+    ".jpx",
+    ".jxl",
+    ".pbm",
 }
 """Suffixes by which a file in a folder counts as a photo. Some of these are not read yet: such a file is
-reported with a clear sentence instead of being passed over in silence."""
+reported with a clear sentence instead of being passed over in silence. Others are read but not written."""
 
 _SIGNATURES: tuple[tuple[bytes, SourceFormat], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -49,6 +60,8 @@ _SIGNATURES: tuple[tuple[bytes, SourceFormat], ...] = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),  # a bare codestream
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
@@ -56,16 +69,15 @@ _SIGNATURES: tuple[tuple[bytes, SourceFormat], ...] = (
 )
 
 _NOT_READ: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftypavif", "an AVIF picture"),
-    (4, b"ftypavis", "an AVIF sequence"),
     (4, b"ftypheic", "a HEIC picture"),
     (4, b"ftypheix", "a HEIC picture"),
     (4, b"ftypmif1", "a HEIF picture"),
     (4, b"ftyp", "a video or a HEIF picture"),
-    (4, b"jP  \r\n\x87\n", "a JPEG 2000 picture"),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (0, b"\xff\x0a", "a JPEG XL picture"),
     (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
+    (0, b"P7", "a PAM picture"),
+    (0, b"PF", "a picture of floating-point numbers"),
+    (0, b"Pf", "a picture of floating-point numbers"),
     (0, b"8BPS", "a Photoshop document"),
     (0, b"%PDF", "a PDF document"),
     (0, b"<svg", "an SVG drawing"),
@@ -75,7 +87,9 @@ _NOT_READ: tuple[tuple[int, bytes, str], ...] = (
 )
 """Offset, bytes there, and what such a file is."""
 
-HEAD_BYTES = 32
+_AVIF_BRANDS = (b"avif", b"avis")
+
+HEAD_BYTES = 64
 """How much of a file's beginning `sniff_format` wants to see."""
 
 
@@ -83,7 +97,15 @@ def sniff_format(head: bytes) -> SourceFormat | None:
     """Return the format of a file from its first `HEAD_BYTES` bytes; None for one that is not read."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
+    if head[4:8] == b"ftyp" and any(brand in _AVIF_BRANDS for brand in _brands(head)):
+        return "AVIF"
     return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Return what a file of the MP4 family says that it is: its own brand, and those that it is compatible with."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[start : start + 4] for start in range(16, end - 3, 4))]
 
 
 def describe_unread(head: bytes) -> str:
@@ -118,7 +140,7 @@ def suffix_for(source: SourceFormat, suffix: str) -> str:
     Args:
         source: What the photo's content is.
         suffix: What the photo's name ends in. A PNG picture named `.jpg` gets `.png`, or it would silently
-            become a lossy one; a BMP, GIF or PPM gets `.png`, which loses nothing.
+            become a lossy one.
     """
     if _SUFFIXES.get(suffix.lower()) == source:
         return suffix

@@ -71,6 +71,16 @@ class Directory(NamedTuple):
         """Return the first entry of a tag, or None."""
         return next((entry for entry in self.entries if entry.tag == tag), None)
 
+    def integer(self, tag: int, order: ByteOrder, default: int) -> int:
+        """Return the first whole number of a tag, or a default."""
+        values = self.integers(tag, order)
+        return values[0] if values else default
+
+    def integers(self, tag: int, order: ByteOrder) -> tuple[int, ...]:
+        """Return the whole numbers of a tag; empty without them."""
+        entry = self.find(tag)
+        return entry.integers(order) if entry else ()
+
 
 class Tree(NamedTuple):
     """A directory with the directories it points to, by the tag of the pointer."""

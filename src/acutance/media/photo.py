@@ -8,13 +8,14 @@ JPEG's quantisation tables, is kept as its *coding*.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import InputError
 from acutance.geometry import Size
+from acutance.imaging.convert import Scalar, to_8_bits
 from acutance.media.exif import orientation_of, with_orientation
 from acutance.media.formats import SourceFormat
 
@@ -56,6 +57,33 @@ class TiffCoding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AvifCoding:
+    """How an AVIF file was coded."""
+
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
+    """Of the chroma planes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jpeg2000Coding:
+    """How a JPEG 2000 file was coded."""
+
+    is_lossless: bool
+    """Whether its wavelets keep the pixels exactly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PnmCoding:
+    """How a PGM or PPM file of more than 256 levels was coded."""
+
+    white: int
+    """The value of white, 256 to 65535."""
+
+
+Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | Jpeg2000Coding | PnmCoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """What travels with the pixels. Everything is kept as the bytes that the file held."""
 
@@ -77,7 +105,7 @@ class Metadata:
     """Further JPEG segments: marker (0xE0…0xEF) and payload."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     """Further PNG chunks (texts, gamma, …): type and payload."""
-    coding: JpegCoding | WebpCoding | TiffCoding | None = None
+    coding: Coding | None = None
     """How the file was coded; None where there is nothing to say."""
     left_out: tuple[str, ...] = ()
     """What the file held that is not kept at all, in words; `lost_in` repeats it."""
@@ -96,23 +124,25 @@ class Photo:
         InputError: When the arrays are not of the shapes and types below.
     """
 
-    pixels: npt.NDArray[np.uint8]
-    """uint8 `h w c`, c = 1 (grey) or 3 (RGB), 0…255, colours and orientation as in the file."""
-    alpha: npt.NDArray[np.uint8] | None = None
-    """uint8 `h w`, 0 (transparent) … 255 (opaque), not premultiplied into the pixels; None: all opaque."""
+    pixels: npt.NDArray[Any]
+    """uint8 or uint16 `h w c`, c = 1 (grey) or 3 (RGB), 0…255 or 0…65535, colours and orientation as in the file."""
+    alpha: npt.NDArray[Any] | None = None
+    """Of the pixels' type, `h w`, 0 (transparent) … 255 or 65535 (opaque), not premultiplied into the pixels; None:
+    all opaque."""
     metadata: Metadata = Metadata()
     """What travels with the pixels."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
-        if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+        dtype = self.pixels.dtype
+        if dtype not in (np.uint8, np.uint16) or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise InputError(
-                f"pixels of shape {shape}, type {self.pixels.dtype}: must be uint8, height × width × 1 or 3."
+                f"pixels of shape {shape}, type {dtype}: must be uint8 or uint16, height × width × 1 or 3."
             )
         alpha = self.alpha
-        if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != shape[:2]):
+        if alpha is not None and (alpha.dtype != dtype or alpha.shape != shape[:2]):
             raise InputError(
-                f"alpha of shape {alpha.shape}, type {alpha.dtype}: must be uint8, {shape[0]} × {shape[1]}."
+                f"alpha of shape {alpha.shape}, type {alpha.dtype}: must be {dtype}, {shape[0]} × {shape[1]}."
             )
 
     @property
@@ -120,12 +150,29 @@ class Photo:
         """Height and width in px, as stored."""
         return Size(self.pixels.shape[0], self.pixels.shape[1])
 
-    def with_pixels(self, pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None = None) -> Photo:
+    @property
+    def bits(self) -> int:
+        """Bits per channel: 8 or 16."""
+        return 8 * self.pixels.itemsize
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether nothing shines through."""
+        return self.alpha is None or int(self.alpha.min()) == 2**self.bits - 1
+
+    def in_8_bits(self) -> Photo:
+        """Return the photo with 8 bits per channel, rounded; itself where it has no more."""
+        if self.bits == 8:
+            return self
+        alpha = None if self.alpha is None else to_8_bits(self.alpha)
+        return replace(self, pixels=to_8_bits(self.pixels), alpha=alpha)
+
+    def with_pixels(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None) -> Photo:
         """Return the photo with other pixels; its metadata stay.
 
         Args:
-            pixels: uint8 `h w c` with as many channels as before (the colour profile describes them).
-            alpha: uint8 `h w`; None keeps the present one, which then must have the size of `pixels`.
+            pixels: uint8 or uint16 `h w c` with as many channels as before (the colour profile describes them).
+            alpha: Of the same type, `h w`; None keeps the present one, which then must have the size of `pixels`.
 
         Raises:
             InputError: When the shapes do not fit.
@@ -141,8 +188,8 @@ class Photo:
             return self
         dpi = self.metadata.dpi
         return Photo(
-            pixels=_turned(self.pixels, orientation),
-            alpha=None if self.alpha is None else _turned(self.alpha, orientation),
+            pixels=turned(self.pixels, orientation),
+            alpha=None if self.alpha is None else turned(self.alpha, orientation),
             metadata=replace(
                 self.metadata,
                 exif=with_orientation(exif, 1),
@@ -151,7 +198,7 @@ class Photo:
         )
 
 
-def _turned(array: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+def turned(array: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
     """Turn an `h w …` array as an EXIF orientation says; a view.
 
     Orientations 5 to 8 exchange rows and columns; then 2 3 6 7 mirror columns and 3 4 7 8 mirror rows.

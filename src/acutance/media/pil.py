@@ -18,10 +18,12 @@ from typing import BinaryIO, cast, get_args
 import numpy as np
 import numpy.typing as npt
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
@@ -29,7 +31,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from acutance.errors import ImageTooLarge, UnsupportedImage
+from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
 from acutance.media.container import damaged
 from acutance.media.exif import without_prefix
 from acutance.media.formats import SourceFormat
@@ -57,6 +59,8 @@ _PLUGINS: Mapping[SourceFormat, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
@@ -77,28 +81,38 @@ _COPIED_MODES = {
     "RGBa": "RGBA",
 }
 
+_GREY_16_MODES = ("I;16", "I;16L", "I;16B")
+
 
 def from_pil(image: Image.Image) -> Photo:
     """Make a photo of a Pillow image; of an animation, the frame at which it stands.
 
     Args:
-        image: Any 8-bit mode: 1, L, LA, P, RGB, RGBA, … EXIF, ICC profile, XMP and resolution are taken from
-            its `info`, and the pixels as they are: nothing is rotated.
+        image: Any 8-bit mode: 1, L, LA, P, RGB, RGBA, …, or 16-bit grey (I;16). EXIF, ICC profile, XMP and
+            resolution are taken from its `info`, and the pixels as they are: nothing is rotated.
 
     Raises:
-        UnsupportedImage: For other modes (16 bits, CMYK, …), or when the file behind the image is damaged.
+        UnsupportedImage: For other modes (CMYK, F, …), or when the file behind the image is damaged.
     """
     with decoding("the image"):
         image.load()
+        if image.mode in _GREY_16_MODES:
+            values = np.asarray(image).astype(np.uint16)
+            return Photo(pixels=values[:, :, np.newaxis], metadata=_metadata(image))
         pixels, alpha = arrays_of(image, "the image")
     return Photo(pixels=pixels, alpha=alpha, metadata=_metadata(image))
 
 
 def to_pil(photo: Photo) -> Image.Image:
-    """Make a Pillow image of a photo: mode L, LA, RGB or RGBA, with the metadata that Pillow knows in `info`.
+    """Make a Pillow image of a photo: mode L, LA, RGB, RGBA or I;16, with the metadata that Pillow knows in `info`.
 
     Pillow writes them only when told to: `image.save(path, exif=image.info["exif"])`, and so on.
+
+    Raises:
+        InputError: When the photo has 16 bits per channel and is not plain grey.
     """
+    if photo.bits > 8 and (photo.pixels.shape[2] > 1 or photo.alpha is not None):
+        raise InputError("a photo of 16 bits per channel in colour: Pillow has no such pictures; use its pixels.")
     image = picture_of(photo)
     metadata = photo.metadata
     if metadata.exif is not None:
@@ -140,16 +154,22 @@ def arrays_of(image: Image.Image, name: str) -> tuple[npt.NDArray[np.uint8], npt
     channels = 1 if mode in ("L", "LA") else 3
     pixels = np.empty((height, width, channels), dtype=np.uint8)
     alpha = np.empty((height, width), dtype=np.uint8) if mode.endswith("A") else None
+    for place, values in strips_of(image, mode):
+        pixels[place] = values[:, :, :channels]
+        if alpha is not None:
+            alpha[place] = values[:, :, channels]
+    return pixels, alpha
+
+
+def strips_of(image: Image.Image, mode: str) -> Iterator[tuple[slice, npt.NDArray[np.uint8]]]:
+    """Yield a loaded image in strips: which rows, and their values in a mode of 8 bits, uint8 `rows w bands`."""
+    width, height = image.size
     rows = max(_STRIP_PIXELS // width, 1)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         strip = image.crop((0, top, width, bottom))
         values = np.asarray(strip if strip.mode == mode else strip.convert(mode))
-        values = values.reshape(bottom - top, width, -1)
-        pixels[top:bottom] = values[:, :, :channels]
-        if alpha is not None:
-            alpha[top:bottom] = values[:, :, channels]
-    return pixels, alpha
+        yield slice(top, bottom), values.reshape(bottom - top, width, -1)
 
 
 def _copied_mode(image: Image.Image, name: str) -> str:
@@ -157,7 +177,7 @@ def _copied_mode(image: Image.Image, name: str) -> str:
     mode = "RGB" if image.mode == "P" else _COPIED_MODES.get(image.mode)
     if mode is None:
         raise UnsupportedImage(
-            f"{name} has pixels of Pillow's kind {image.mode!r}, only 8-bit grey and RGB are read so far; "
+            f"{name} has pixels of Pillow's kind {image.mode!r}, what is taken is 8-bit grey and RGB, and 16-bit grey; "
             "convert it first."
         )
     return mode + "A" if is_transparent else mode
@@ -165,15 +185,21 @@ def _copied_mode(image: Image.Image, name: str) -> str:
 
 def _metadata(image: Image.Image) -> Metadata:
     info = image.info
-    exif, xmp, dpi = info.get("exif"), info.get("xmp"), info.get("dpi")
+    exif, xmp = info.get("exif"), info.get("xmp")
     known = image.format in get_args(SourceFormat)
     return Metadata(
         source_format=cast(SourceFormat, image.format) if known else None,
         exif=without_prefix(exif) if isinstance(exif, bytes) and exif else None,
         icc_profile=info.get("icc_profile") or None,
         xmp=(xmp.encode() if isinstance(xmp, str) else xmp) or None,
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        dpi=dpi_of(image),
     )
+
+
+def dpi_of(image: Image.Image) -> tuple[float, float] | None:
+    """Return the resolution that Pillow found, in px per inch, or None."""
+    dpi = image.info.get("dpi")
+    return (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
 
 
 def open_plugin(file: BinaryIO, format_: SourceFormat) -> ImageFile.ImageFile:

@@ -17,10 +17,11 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, ImageFile
 
 from acutance.geometry import Size
-from acutance.media.container import Container, animated, damaged, inflate, too_deep
+from acutance.media.container import Container, animated, damaged, depth_notes, inflate
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
@@ -33,12 +34,15 @@ _BLOCK_BYTES = 2**20
 
 
 class Header(NamedTuple):
-    """The beginning of IHDR."""
+    """The payload of IHDR."""
 
     width: int
     height: int
     depth: int
     colour_type: int
+    compression: int
+    filters: int
+    is_interlaced: int
 
 
 @dataclass(slots=True)
@@ -59,22 +63,21 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a PNG file and verify its checksums.
 
     Raises:
-        UnsupportedImage: When it is damaged, cut off, of 16 bits, or animated.
+        UnsupportedImage: When it is damaged, cut off, or animated.
     """
     found = _Found()
     try:
-        for kind, data in _chunks(file):
+        for kind, data in read_chunks(file):
             _take(found, kind, data)
     except (struct.error, EOFError) as error:
         raise damaged(name, "it ends too early") from error
-    except _ChecksumError as error:
+    except ChecksumError as error:
         raise damaged(name, f"the checksum of {error} is wrong") from error
     if found.header is None:
         raise damaged(name, "it has no header")
-    if found.header.depth > 8:
-        raise too_deep(name, found.header.depth)
     if found.frames != 1:
         raise animated(name)
+    found.left_out += depth_notes(found.header.depth, has_palette=found.header.colour_type == 3)
     metadata = Metadata(
         source_format="PNG",
         exif=found.exif,
@@ -84,7 +87,8 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         png_chunks=tuple(found.others),
         left_out=tuple(found.left_out),
     )
-    return Container(Size(found.header.height, found.header.width), metadata)
+    size = Size(found.header.height, found.header.width)
+    return Container(size, metadata, bits=max(found.header.depth, 8))
 
 
 def encode_png(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
@@ -100,8 +104,12 @@ def encode_png(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryvi
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     encoded = buffer.getvalue()
-    chunks = b"".join(_chunk(kind, data) for kind, data in _payloads(metadata))
-    return encoded[:_HEADER_END], chunks, memoryview(encoded)[_HEADER_END:]
+    return encoded[:_HEADER_END], metadata_chunks(metadata), memoryview(encoded)[_HEADER_END:]
+
+
+def metadata_chunks(metadata: Metadata) -> bytes:
+    """Return the chunks that hold the metadata, as they stand between the header and the pixels."""
+    return b"".join(chunk_of(kind, data) for kind, data in _payloads(metadata))
 
 
 def correct_transparency(image: ImageFile.ImageFile) -> None:
@@ -135,12 +143,12 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     yield from metadata.png_chunks
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield types and payloads up to the end chunk; pixels are checked and passed over.
+def read_chunks(file: BinaryIO, *, with_pixels: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """Yield types and payloads up to the end chunk; without pixels, these are checked and passed over.
 
     Raises:
-        EOFError: When the file ends before the end chunk.
-        _ChecksumError: When a checksum is not that of its chunk.
+        EOFError, struct.error: When the file ends before the end chunk.
+        ChecksumError: When a checksum is not that of its chunk.
     """
     end = file.seek(0, io.SEEK_END)
     position = 8
@@ -150,10 +158,10 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         position += 12 + length
         if position > end:
             raise EOFError
-        is_kept = kind != b"IDAT"
+        is_kept = with_pixels or kind != b"IDAT"
         checksum, data = _read(file, length, zlib.crc32(kind), is_kept=is_kept)
         if file.read(4) != struct.pack(">I", checksum):
-            raise _ChecksumError(kind.decode("latin-1"))
+            raise ChecksumError(kind.decode("latin-1"))
         if kind == b"IEND":
             return
         if is_kept:
@@ -176,7 +184,7 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
     """Sort one chunk into what was found."""
     match kind:
         case b"IHDR":
-            found.header = Header._make(struct.unpack_from(">IIBB", data))
+            found.header = Header._make(struct.unpack_from(">IIBBBBB", data))
         case b"acTL":
             (found.frames,) = struct.unpack_from(">I", data)
         case b"eXIf":
@@ -216,9 +224,10 @@ def _inflated(packed: bytes, what: str, found: _Found) -> bytes | None:
     return data
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk_of(kind: bytes, data: bytes) -> bytes:
+    """Return a whole chunk: length, type, payload and checksum."""
     return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-class _ChecksumError(Exception):
+class ChecksumError(Exception):
     """The name of the chunk."""

@@ -1,4 +1,7 @@
-"""Reading photos: a file is recognised by its content, its header is checked, and only then it is decoded."""
+"""Reading photos: a file is recognised by its content, its header is checked, and only then it is decoded.
+
+Pillow decodes 8 bits per channel. Of 16 it would quietly make 8 in colour, so these have decoders of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +10,68 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.container import Container, damaged
+from acutance.media.avif import inspect_avif
+from acutance.media.bmp import inspect_bmp
+from acutance.media.container import Container, damaged, too_deep
 from acutance.media.formats import HEAD_BYTES, READ_FORMATS, SourceFormat, describe_unread, sniff_format
+from acutance.media.gif import inspect_gif
 from acutance.media.jpeg import inspect_jpeg
+from acutance.media.jpeg2000 import inspect_jpeg2000
 from acutance.media.photo import Photo
 from acutance.media.pil import arrays_of, decoding, open_plugin
 from acutance.media.png import correct_transparency, inspect_png
-from acutance.media.simple import inspect_simple
+from acutance.media.png16 import decode_png16
+from acutance.media.pnm import decode_pnm16, inspect_pnm
 from acutance.media.tiff import inspect_tiff
+from acutance.media.tiff16 import decode_tiff16
 from acutance.media.webp import inspect_webp
 
 DEFAULT_MAX_PIXELS = 250_000_000
 """Largest picture that is decoded unless the caller allows more: 750 MB of RGB."""
+
+Decoded = tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
+"""Pixels and alpha, as in `Photo`."""
 
 _INSPECTORS: Mapping[SourceFormat, Callable[[BinaryIO, str], Container]] = {
     "JPEG": inspect_jpeg,
     "PNG": inspect_png,
     "WEBP": inspect_webp,
     "TIFF": inspect_tiff,
-    "BMP": inspect_simple,
-    "GIF": inspect_simple,
-    "PPM": inspect_simple,
+    "AVIF": inspect_avif,
+    "JPEG2000": inspect_jpeg2000,
+    "BMP": inspect_bmp,
+    "GIF": inspect_gif,
+    "PPM": inspect_pnm,
+}
+
+_DECODERS_16: Mapping[SourceFormat, Callable[[BinaryIO, str], Decoded]] = {
+    "PNG": decode_png16,
+    "TIFF": decode_tiff16,
+    "PPM": decode_pnm16,
 }
 
 
-def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
-    """Read a photo of 8 bits per channel.
+def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, max_bits: Literal[8, 16] = 8) -> Photo:
+    """Read a photo.
 
     Args:
         source: A file, or a file's content.
         max_pixels: Larger pictures are refused before anything is decoded.
+        max_bits: How many bits per channel the caller can work with. With 16, the pixels are uint16 where the
+            file has more than 8; with 8, such a file is refused, because reducing it would lose tones.
 
     Returns:
         The photo: pixels in stored orientation (those of a TIFF upright), with all that `Metadata` keeps.
 
     Raises:
         InputError: When the file is missing, a folder, or may not be read.
-        UnsupportedImage: When it is empty, not a picture, damaged or cut off, animated, or of more than 8 bits.
+        UnsupportedImage: When it is empty, not a picture, damaged or cut off, animated, or of more than `max_bits`.
         ImageTooLarge: When it has more than `max_pixels`, or more than fit into memory.
     """
     name = "the image" if isinstance(source, bytes) else str(source)
@@ -58,7 +79,13 @@ def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         format_ = _recognised(file, name)
         container = _INSPECTORS[format_](file, name)
         _check_size(container.size, max_pixels, name)
-        pixels, alpha = _decoded(file, format_, name, max_pixels=max_pixels)
+        if container.bits > max_bits:
+            raise too_deep(name, container.bits)
+        if container.bits > 8:
+            with decoding(name):
+                pixels, alpha = _DECODERS_16[format_](file, name)
+        else:
+            pixels, alpha = _decoded(file, format_, name, max_pixels=max_pixels)
     return Photo(pixels=pixels, alpha=alpha, metadata=container.metadata)
 
 
@@ -107,9 +134,7 @@ def _check_size(size: Size, max_pixels: int, name: str) -> None:
         )
 
 
-def _decoded(
-    file: BinaryIO, format_: SourceFormat, name: str, *, max_pixels: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+def _decoded(file: BinaryIO, format_: SourceFormat, name: str, *, max_pixels: int) -> Decoded:
     """Decode the pixels with Pillow."""
     with decoding(name):
         image = open_plugin(file, format_)

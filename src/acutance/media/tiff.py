@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import BinaryIO, Literal
 
@@ -18,7 +19,7 @@ from PIL import Image
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.container import Container, animated, damaged, refused, too_deep
+from acutance.media.container import Container, animated, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -34,7 +35,8 @@ from acutance.media.ifd import (
     read_tree,
     serialise,
 )
-from acutance.media.photo import Metadata, TiffCoding
+from acutance.media.photo import Metadata, Photo, TiffCoding
+from acutance.media.tiff16 import encode_pixels16, layout_of
 
 JPEG_QUALITY = 95
 """Quality of a TIFF whose strips are JPEG."""
@@ -44,6 +46,7 @@ Compression = Literal["raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
 _STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
 _SUB_IFDS, _SAMPLE_FORMAT, _XMP, _PHOTOSHOP, _ICC, _LAYERS, _DNG = 330, 339, 700, 34377, 34675, 37724, 50706
+_PHOTOMETRIC, _PALETTE, _CMYK = 262, 3, 5
 _RATIONAL, _UNDEFINED, _BYTE, _SHORT = 5, 7, 1, 3
 
 # fmt: off
@@ -69,6 +72,7 @@ _COMPRESSIONS: dict[int, Compression] = {
 }
 """By number. The others (fax, LZMA, Zstandard, WebP) become deflate, which every program reads."""
 _DEFAULT_CODING = TiffCoding(compression="tiff_adobe_deflate", has_predictor=True)
+_PREDICTED = ("tiff_lzw", "tiff_adobe_deflate")
 _MAX_PAGES = 10_000
 
 
@@ -76,7 +80,7 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a TIFF file.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 8 bits, of several pages, or a camera's raw file.
+        UnsupportedImage: When it is damaged, of more than 16 bits, of several pages, or a camera's raw file.
     """
     file.seek(8)
     if file.read(2) == b"CR":  # Canon's signature behind the header
@@ -91,12 +95,17 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
     order = header.order
     if header.is_big and order == ">":  # Pillow takes its directory for a small one
         raise refused(name, "a BigTIFF in Motorola byte order", "save it as an ordinary TIFF first")
-    if _integer(directory, _SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
+    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
         raise _raw(name)
-    _refuse_deep(directory, order, name)
+    if directory.integer(_PHOTOMETRIC, order, 1) == _CMYK:
+        raise refused(name, "a CMYK picture", "convert it to RGB, with its colour profile, first")
+    bits = _bits(directory, order, name)
     if pages > 1:
         raise animated(name)
-    left_out = []
+    depth = max(directory.integers(_BITS, order), default=1)
+    left_out = [*depth_notes(depth, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)]
+    if bits > 8 and layout_of(directory, order, name).unused:
+        left_out.append("channels that are neither colour nor transparency")
     if previews or directory.find(_SUB_IFDS):
         left_out.append("the smaller previews in the file")
     if directory.find(_LAYERS):
@@ -111,7 +120,8 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
         coding=_coding(directory, order),
         left_out=tuple(left_out),
     )
-    return Container(Size(_integer(directory, _HEIGHT, order, 0), _integer(directory, _WIDTH, order, 0)), metadata)
+    size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
+    return Container(size, metadata, bits=bits)
 
 
 def encode_tiff(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
@@ -124,11 +134,27 @@ def encode_tiff(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryv
     Returns:
         The file in parts.
     """
-    pixels = _encoded(image, metadata)
+    return _assembled(_encoded(image, metadata), {}, metadata)
+
+
+def encode_tiff16(photo: Photo) -> tuple[bytes | memoryview, ...]:
+    """Encode a photo of 16 bits per channel; else like `encode_tiff`."""
+    _, order, _ = _block(photo.metadata)
+    coding = photo.metadata.coding
+    if not isinstance(coding, TiffCoding) or coding.compression == "jpeg":
+        coding = _DEFAULT_CODING
+    if coding.compression not in _PREDICTED:
+        coding = replace(coding, has_predictor=False)
+    return _assembled(*encode_pixels16(photo, coding, order), photo.metadata)
+
+
+def _assembled(pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata) -> tuple[bytes | memoryview, ...]:
+    """Put a file together: the EXIF block, a TIFF file of the pixels, and a directory over all."""
     block, order, entries = _block(metadata)
     start = len(block)
     for entry in _pixel_entries(pixels, order, start):
         entries[entry.tag] = entry
+    entries.update(corrections)
     for entry in _tags(metadata, order):
         entries[entry.tag] = entry
     padding = b"\0" * (len(pixels) % 2)
@@ -144,7 +170,7 @@ def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
     with tempfile.TemporaryFile() as file:
         if coding.compression == "jpeg":
             image.save(file, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
-        elif coding.has_predictor and coding.compression in ("tiff_lzw", "tiff_adobe_deflate"):
+        elif coding.has_predictor and coding.compression in _PREDICTED:
             image.save(file, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
         else:  # with these, Pillow would write the predictor's tag without applying it
             image.save(file, "TIFF", compression=coding.compression)
@@ -196,13 +222,14 @@ def _raw(name: str) -> UnsupportedImage:
     return refused(name, "a camera's raw file", "develop it to a JPEG or TIFF first")
 
 
-def _refuse_deep(directory: Directory, order: ByteOrder, name: str) -> None:
-    bits = directory.find(_BITS)
-    depth = max(bits.integers(order), default=1) if bits else 1
-    if depth > 8:
-        raise too_deep(name, depth)
-    if _integer(directory, _SAMPLE_FORMAT, order, 1) not in (1, 4):
-        raise refused(name, "a picture of signed or floating-point numbers", "convert it to 8 bits first")
+def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
+    """Return how many bits per channel are decoded, 8 or 16."""
+    bits = max(directory.integers(_BITS, order), default=1)
+    if bits > 8 and bits != 16:
+        raise too_deep(name, bits)
+    if directory.integer(_SAMPLE_FORMAT, order, 1) not in (1, 4):
+        raise refused(name, "a picture of signed or floating-point numbers", "convert it to 8 or 16 bits first")
+    return max(bits, 8)
 
 
 def _count_pages(file: BinaryIO, first: Directory, header: Header) -> tuple[int, int]:
@@ -212,7 +239,7 @@ def _count_pages(file: BinaryIO, first: Directory, header: Header) -> tuple[int,
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
         seen.add(offset)
         page = read_directory(file, offset, header, without=_UNWANTED_VALUES)
-        if _integer(page, _SUBFILE_TYPE, header.order, 0) & 1:
+        if page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
             previews += 1
         else:
             pages += 1
@@ -229,7 +256,7 @@ def _exif(tree: Tree, order: ByteOrder) -> bytes | None:
 
 
 def _dpi(directory: Directory, order: ByteOrder) -> tuple[float, float] | None:
-    per_inch = {2: 1.0, 3: 2.54}.get(_integer(directory, _RESOLUTION_UNIT, order, 2))
+    per_inch = {2: 1.0, 3: 2.54}.get(directory.integer(_RESOLUTION_UNIT, order, 2))
     values: list[float] = []
     for tag in (X_RESOLUTION, _Y_RESOLUTION):
         entry = directory.find(tag)
@@ -243,8 +270,8 @@ def _dpi(directory: Directory, order: ByteOrder) -> tuple[float, float] | None:
 
 
 def _coding(directory: Directory, order: ByteOrder) -> TiffCoding:
-    number = _integer(directory, _COMPRESSION, order, 1)
-    has_predictor = _integer(directory, _PREDICTOR, order, 1) == 2
+    number = directory.integer(_COMPRESSION, order, 1)
+    has_predictor = directory.integer(_PREDICTOR, order, 1) == 2
     if number not in _COMPRESSIONS:
         return _DEFAULT_CODING
     return TiffCoding(compression=_COMPRESSIONS[number], has_predictor=has_predictor)
@@ -253,9 +280,3 @@ def _coding(directory: Directory, order: ByteOrder) -> TiffCoding:
 def _data(directory: Directory, tag: int) -> bytes | None:
     entry = directory.find(tag)
     return entry.data if entry and entry.data else None
-
-
-def _integer(directory: Directory, tag: int, order: ByteOrder, default: int) -> int:
-    entry = directory.find(tag)
-    values = entry.integers(order) if entry else ()
-    return values[0] if values else default

@@ -1,0 +1,136 @@
+"""AVIF files: libavif inside Pillow reads and writes them; only depth and chroma subsampling are looked up here.
+
+In these files the orientation stands beside the EXIF block, and the one within is not binding. Photos are written
+upright, so that no two programs can disagree.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import BinaryIO, Literal
+
+from PIL import AvifImagePlugin, Image
+
+from acutance.errors import OutputError, UnsupportedImage
+from acutance.geometry import Size
+from acutance.media.container import Container, animated, damaged, too_deep
+from acutance.media.exif import without_prefix
+from acutance.media.photo import AvifCoding, Metadata
+from acutance.media.pil import decoding, open_plugin
+from acutance.media.webp import is_grey_profile
+
+QUALITY = 95
+"""Quality (Pillow's scale). The files do not say at what quality they were written."""
+
+_REMEDY = "the installed Pillow was built without it, so install one of Pillow's own packages"
+_MAX_META_BYTES = 64 * 2**20
+_Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+
+
+def inspect_avif(file: BinaryIO, name: str) -> Container:
+    """Read size and metadata of an AVIF file.
+
+    Raises:
+        UnsupportedImage: When it is damaged, of more than 8 bits, animated, or Pillow was built without AVIF.
+    """
+    if not AvifImagePlugin.SUPPORTED:
+        raise UnsupportedImage(f"{name} is an AVIF picture; {_REMEDY}.")
+    bits, coding = _pixel_format(_metadata_box(file, name), name)
+    if bits > 8:  # of which Pillow would make 8
+        raise too_deep(name, bits)
+    with decoding(name):
+        image = open_plugin(file, "AVIF")
+    if getattr(image, "is_animated", False):
+        raise animated(name)
+    exif, icc = image.info.get("exif"), image.info.get("icc_profile") or None
+    # Pillow 12 opens grey as RGB, with which a grey profile must not go.
+    is_unfit = icc is not None and is_grey_profile(icc) and image.mode != "L"
+    metadata = Metadata(
+        source_format="AVIF",
+        exif=without_prefix(exif) if exif else None,
+        icc_profile=None if is_unfit else icc,
+        xmp=image.info.get("xmp") or None,
+        coding=coding,
+        left_out=("the colour profile (it is for grey pictures)",) if is_unfit else (),
+    )
+    return Container(Size(image.height, image.width), metadata)
+
+
+def encode_avif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
+    """Encode a picture at quality 95, with as many chroma samples as the AVIF that it was read from, or all.
+
+    Args:
+        image: Mode L, LA, RGB or RGBA, upright; grey with transparency is written as RGB.
+        metadata: Of the photo; what an AVIF can hold is written.
+
+    Returns:
+        The file in parts.
+
+    Raises:
+        OutputError: When Pillow was built without AVIF.
+    """
+    if not AvifImagePlugin.SUPPORTED:
+        raise OutputError(f"AVIF cannot be written; {_REMEDY}, or choose another format.")
+    subsampling = metadata.coding.subsampling if isinstance(metadata.coding, AvifCoding) else "4:4:4"
+    icc = metadata.icc_profile
+    if icc is not None and is_grey_profile(icc) and image.mode == "LA":
+        icc = None
+    buffer = io.BytesIO()
+    image.save(
+        buffer,
+        "AVIF",
+        quality=QUALITY,
+        subsampling="4:0:0" if image.mode == "L" else subsampling,
+        exif=_Verbatim(metadata.exif) if metadata.exif is not None else None,
+        icc_profile=icc or b"",
+        xmp=metadata.xmp or b"",
+    )
+    return (buffer.getvalue(),)
+
+
+class _Verbatim(Image.Exif):
+    """An EXIF block as it is: of bytes, Pillow would take out the orientation and write all else anew."""
+
+    def __init__(self, exif: bytes) -> None:
+        super().__init__()
+        self._verbatim = exif
+
+    def __bool__(self) -> bool:
+        return True  # though it has no entries
+
+    def tobytes(self, offset: int = 8) -> bytes:
+        """Return the block; it has no offset to be moved by."""
+        return self._verbatim
+
+
+def _metadata_box(file: BinaryIO, name: str) -> bytes:
+    """Return the box that describes the pictures in a file."""
+    end = file.seek(0, io.SEEK_END)
+    position = 0
+    while position + 8 <= end:
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"meta":
+            return file.read(min(length, _MAX_META_BYTES))
+        if length < 8:  # 0 reaches to the end, 1 has 64 bits: neither comes before it
+            break
+        position += length
+    raise damaged(name, "it has no description of its pictures")
+
+
+def _pixel_format(description: bytes, name: str) -> tuple[int, AvifCoding]:
+    """Return bits per channel, and the coding of the first picture that has colour."""
+    bits = 8
+    subsampling: list[_Subsampling] = []
+    start = description.find(b"av1C")
+    while start >= 0:
+        flags = description[start + 6 : start + 7]
+        if not flags:
+            raise damaged(name, "its description ends too early")
+        is_high, is_12, is_grey, halves_x, halves_y = (flags[0] >> shift & 1 for shift in (6, 5, 4, 3, 2))
+        bits = max(bits, 12 if is_12 else 10 if is_high else 8)
+        if not is_grey:
+            subsampling.append("4:2:0" if halves_y else "4:2:2" if halves_x else "4:4:4")
+        start = description.find(b"av1C", start + 4)
+    return bits, AvifCoding(subsampling=subsampling[0] if subsampling else "4:4:4")

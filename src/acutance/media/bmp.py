@@ -1,0 +1,93 @@
+"""BMP files. Pillow reads them; transparency and colour profiles, which it does not write, are written here."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from acutance.geometry import Size
+from acutance.media.container import Container, depth_notes
+from acutance.media.photo import Metadata
+from acutance.media.pil import decoding, dpi_of, open_plugin
+from acutance.media.webp import is_grey_profile
+
+_FILE_HEADER, _V5_HEADER, _INFO_HEADER = 14, 124, 40
+_EMBEDDED, _SRGB = b"DEBM", b"BGRs"
+"""Colour spaces, as numbers that read MBED and sRGB."""
+_METRES_PER_INCH = 0.0254
+_BIT_FIELDS = 3
+_INTENT = 4  # perceptual
+
+
+def inspect_bmp(file: BinaryIO, name: str) -> Container:
+    """Read size and metadata of a BMP file.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    with decoding(name):
+        image = open_plugin(file, "BMP")
+    metadata = Metadata(
+        source_format="BMP",
+        dpi=dpi_of(image),
+        icc_profile=_profile(file),
+        left_out=depth_notes(1 if image.mode == "1" else 8, has_palette=image.mode == "P"),
+    )
+    return Container(Size(image.height, image.width), metadata)
+
+
+def encode_bmp(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
+    """Encode a picture.
+
+    Args:
+        image: Mode L (written with a palette of 256 greys), RGB, or LA and RGBA (written as 32 bits).
+        metadata: Of the photo; what a BMP can hold is written.
+
+    Returns:
+        The file in parts.
+    """
+    is_grey, has_alpha = image.mode == "L", image.mode in ("LA", "RGBA")
+    icc = metadata.icc_profile
+    if icc is not None and is_grey_profile(icc):  # it describes grey, but here the palette has colours
+        icc = None
+    palette = b"".join(bytes((level, level, level, 0)) for level in range(256)) if is_grey else b""
+    rows = _rows(image)
+    header = _V5_HEADER if has_alpha or icc is not None else _INFO_HEADER
+    start = _FILE_HEADER + header + len(palette)
+    per_metre = (min(round(value / _METRES_PER_INCH), 2**31 - 1) for value in metadata.dpi or (0, 0))
+    bits, compression = (8 if is_grey else 32 if has_alpha else 24), (_BIT_FIELDS if has_alpha else 0)
+    parts = [
+        struct.pack("<2sIII", b"BM", start + len(rows) + len(icc or b""), 0, start),
+        struct.pack("<IiiHHII", header, image.width, image.height, 1, bits, compression, len(rows)),
+        struct.pack("<iiII", *per_metre, 256 if is_grey else 0, 0),
+    ]
+    if header == _V5_HEADER:
+        masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000) if has_alpha else (0, 0, 0, 0)
+        parts.append(struct.pack("<4I4s48x", *masks, _SRGB if icc is None else _EMBEDDED))
+        place = 0 if icc is None else start + len(rows) - _FILE_HEADER
+        parts.append(struct.pack("<IIII", _INTENT, place, len(icc or b""), 0))
+    return *parts, palette, rows, icc or b""
+
+
+def _rows(image: Image.Image) -> bytes:
+    """Return the rows from the last to the first, in blue, green, red, each filled to a multiple of 4 bytes."""
+    values = np.asarray(image.convert("RGBA") if image.mode == "LA" else image)[::-1]
+    if values.ndim == 3:
+        values = values[:, :, [2, 1, 0, 3][: values.shape[2]]]
+    values = values.reshape(image.height, -1)
+    return np.pad(values, ((0, 0), (0, -values.shape[1] % 4))).tobytes()
+
+
+def _profile(file: BinaryIO) -> bytes | None:
+    """Return the embedded colour profile; None without one, or where it lies outside the file."""
+    file.seek(_FILE_HEADER)
+    header = file.read(_V5_HEADER)
+    if len(header) < _V5_HEADER or struct.unpack_from("<I", header) != (_V5_HEADER,) or header[56:60] != _EMBEDDED:
+        return None
+    place, length = struct.unpack_from("<II", header, 112)
+    file.seek(_FILE_HEADER + place)
+    profile = file.read(length)
+    return profile if length and len(profile) == length else None

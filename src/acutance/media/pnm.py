@@ -1,0 +1,114 @@
+"""PBM, PGM and PPM files: a few numbers in plain text, and the pixels behind them.
+
+Pillow reads those of up to 256 levels; of more it would quietly make 256 in colour. They hold no metadata.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.geometry import Size
+from acutance.media.container import Container, damaged, depth_notes
+from acutance.media.photo import Metadata, Photo, PnmCoding
+
+Values = npt.NDArray[np.uint16]
+
+_HEAD_BYTES = 2**16
+"""Longest header, comments included, that is looked at."""
+_SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
+_BITMAP = re.compile(rb"P[14]" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)()\s")
+_MAP = re.compile(rb"P[2356]" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)\s")
+
+
+class _Header(NamedTuple):
+    kind: int
+    size: Size
+    white: int
+    """The value of white; 1 in a bitmap."""
+    start: int
+    """Where the pixels begin."""
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind < 4
+
+    @property
+    def channels(self) -> int:
+        return 3 if self.kind in (3, 6) else 1
+
+
+def inspect_pnm(file: BinaryIO, name: str) -> Container:
+    """Read the size of a PBM, PGM or PPM file.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    header = _header(file, name)
+    is_deep = header.white > 255
+    metadata = Metadata(
+        source_format="PPM",
+        coding=PnmCoding(white=header.white) if is_deep else None,
+        left_out=depth_notes(1 if header.kind in (1, 4) else 8, has_palette=False),
+    )
+    return Container(header.size, metadata, bits=16 if is_deep else 8)
+
+
+def decode_pnm16(file: BinaryIO, name: str) -> tuple[Values, None]:
+    """Decode the pixels of a file of more than 256 levels; white becomes 65535, whatever it is there.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    header = _header(file, name)
+    shape = (*header.size, header.channels)
+    count = header.size.pixels * header.channels
+    file.seek(header.start)
+    if header.is_text:
+        words = re.sub(rb"#[^\r\n]*", b"", file.read()).split()[:count]
+        values = np.array(words, np.int64) if len(words) == count else np.empty(0, np.int64)
+    else:
+        data = file.read(2 * count)
+        values = np.frombuffer(data, ">u2", count=len(data) // 2)
+    if len(values) < count:
+        raise damaged(name, "it ends too early")
+    if values.max() > header.white or values.min() < 0:
+        raise damaged(name, "a value is brighter than white")
+    if header.white == 65535:
+        return values.astype(np.uint16).reshape(shape), None
+    # At most 65535 · 65535 + 32767, which fits; rounded, so that writing gives the same values again.
+    spread = (values.astype(np.uint32) * np.uint32(65535) + np.uint32(header.white // 2)) // np.uint32(header.white)
+    return spread.astype(np.uint16).reshape(shape), None
+
+
+def encode_pnm(photo: Photo) -> tuple[bytes, ...]:
+    """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with.
+
+    Returns:
+        The file in parts.
+    """
+    height, width, channels = photo.pixels.shape
+    white = 2**photo.bits - 1
+    pixels = photo.pixels
+    if photo.bits > 8:
+        if isinstance(photo.metadata.coding, PnmCoding) and photo.metadata.coding.white != white:
+            white = photo.metadata.coding.white
+            pixels = (pixels * np.uint32(white) + np.uint32(32767)) // np.uint32(65535)
+        pixels = pixels.astype(">u2")
+    kind = 5 if channels == 1 else 6
+    return b"P%d\n%d %d\n%d\n" % (kind, width, height, white), pixels.tobytes()
+
+
+def _header(file: BinaryIO, name: str) -> _Header:
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    found = _BITMAP.match(head) or _MAP.match(head)
+    if found is None:
+        raise damaged(name, "its header is incomplete")
+    width, height, white = (int(number[:12] or b"1") for number in found.groups())
+    if not 1 <= white <= 65535:
+        raise damaged(name, f"it says that white is {white}")
+    return _Header(int(head[1:2]), Size(height, width), white, found.end())

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import AvifImagePlugin, Image
+
+from acutance.errors import OutputError, UnsupportedImage
+from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
+from acutance.media.photo import AvifCoding
+
+pytestmark = pytest.mark.skipif(not AvifImagePlugin.SUPPORTED, reason="this Pillow was built without AVIF")
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_chroma_subsampling_is_kept_and_pixels_near(save, pixels, subsampling):
+    photo = read_photo(save(pixels, "AVIF", subsampling=subsampling, quality=90))
+    assert photo.metadata.coding == AvifCoding(subsampling=subsampling)
+    again = read_photo(encode_photo(photo, format="AVIF"))
+    assert again.metadata.coding == photo.metadata.coding
+    assert np.abs(again.pixels.astype(int) - photo.pixels).mean() < 3
+
+
+def test_other_photos_keep_all_chroma(pixels):
+    again = read_photo(encode_photo(Photo(pixels=pixels), format="AVIF"))
+    assert again.metadata.coding == AvifCoding(subsampling="4:4:4")
+    assert np.abs(again.pixels.astype(int) - pixels).mean() < 2
+
+
+def test_transparency_and_grey(pixels, alpha):
+    again = read_photo(encode_photo(Photo(pixels=pixels, alpha=alpha), format="AVIF"))
+    assert again.metadata.coding == AvifCoding(subsampling="4:4:4")  # not that of the alpha plane
+    assert np.abs(again.alpha.astype(int) - alpha).max() <= 4
+    grey = encode_photo(Photo(pixels=pixels[:, :, :1].copy()), format="AVIF")
+    wanted = len(Image.open(io.BytesIO(grey)).getbands())  # 1; 3 in Pillow 12
+    assert read_photo(grey).pixels.shape == (20, 31, wanted)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_binding_orientation_is_read_and_the_result_upright(save, pixels, make_exif, orientation):
+    exif = make_exif(orientation=orientation)
+    photo = read_photo(save(pixels, "AVIF", exif=exif, quality=95, subsampling="4:4:4"))  # Pillow writes irot and imir
+    assert photo.metadata.orientation == orientation
+
+    result = encode_photo(photo, format="AVIF")
+
+    again = read_photo(result)
+    assert again.metadata.orientation == 1
+    assert b"irot" not in result
+    assert np.abs(again.pixels.astype(int) - photo.upright().pixels).mean() < 3
+
+
+def test_the_exif_block_is_written_byte_for_byte(pixels, make_exif):
+    exif = make_exif()
+    result = encode_photo(Photo(pixels=pixels, metadata=Metadata(exif=exif)), format="AVIF")
+    assert exif in result
+    assert Image.open(io.BytesIO(result)).getexif()[271] == "Maker of cameras"
+
+
+@pytest.mark.parametrize(("flag", "bits"), [(0x40, 10), (0x60, 12)])
+def test_more_than_8_bits_are_refused(save, pixels, flag, bits):
+    avif = bytearray(save(pixels, "AVIF"))
+    avif[avif.index(b"av1C") + 6] |= flag
+    for max_bits in (8, 16):
+        with pytest.raises(UnsupportedImage, match=f"{bits} bits per channel"):
+            read_photo(bytes(avif), max_bits=max_bits)
+
+
+def test_animations_are_refused(save, pixels):
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    with pytest.raises(UnsupportedImage, match="animation"):
+        read_photo(save(frames[0], "AVIF", save_all=True, append_images=frames[1:]))
+
+
+def test_a_grey_profile_stays_with_grey_only(pixels, alpha):
+    metadata = Metadata(icc_profile=b"\0" * 16 + b"GRAY" + bytes(200))
+    grey = Photo(pixels=pixels[:, :, :1].copy(), metadata=metadata)
+    avif = encode_photo(grey, format="AVIF")
+    kept = metadata.icc_profile if Image.open(io.BytesIO(avif)).mode == "L" else None  # Pillow 12 gives RGB
+    assert read_photo(avif).metadata.icc_profile == kept
+    assert lost_in(grey, "AVIF") == ()
+    both = Photo(pixels=grey.pixels, alpha=alpha, metadata=metadata)
+    assert read_photo(encode_photo(both, format="AVIF")).metadata.icc_profile is None
+    assert lost_in(both, "AVIF") == ("the colour profile (it is for grey pictures)",)
+
+
+def test_a_pillow_without_avif_is_said(monkeypatch, save, pixels):
+    avif = save(pixels, "AVIF")
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", False)
+    with pytest.raises(UnsupportedImage, match="built without it"):
+        read_photo(avif)
+    with pytest.raises(OutputError, match="built without it"):
+        encode_photo(Photo(pixels=pixels), format="AVIF")

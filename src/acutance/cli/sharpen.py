@@ -70,7 +70,8 @@ def _check_pipe(paths: list[Path], output: Path | None) -> None:
 
     if len(paths) > 1 or str(output) != PIPE:
         raise ConfigError(
-            "- stands for one photo: acutance sharpen - -o - <in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
+            "- is stdin or stdout, for one photo, and what comes from stdin goes to stdout: acutance sharpen - -o - "
+            "<in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
         )
 
 

@@ -213,3 +213,8 @@ def test_bfloat16_leaves_what_goes_in_and_comes_out_as_it_is():
     torch.nn.init.zeros_(network.tail.bias)
     images = batch()[0]
     assert torch.equal(network(images), images)  # the input is added to nothing, unrounded
+
+
+def test_compiled_networks_have_no_second_derivative(tiny):
+    with pytest.raises(ConfigError, match="second derivative"):
+        tiny(*GAME, "objective.r1=0.1", "compiles=true")

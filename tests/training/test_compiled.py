@@ -1,0 +1,43 @@
+"""Networks compiled by torch train as they do uncompiled.
+
+In processes of their own: the checks of array shapes that the tests put around every function cannot be compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+import torch
+from safetensors.torch import load_file
+
+from acutance.training.loop import CHECKPOINT_FILE
+
+SETTINGS = ("generator.width=4", "generator.num_blocks=1", "batch=2", "patch_px=16", "watch.held_out=0")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with a C++ compiler, and there is none")
+def test_compiled_networks_train_alike(photo_folder, tmp_path):
+    program = "from acutance.cli.main import run; run()"
+    for name, compiles in (("plain", "false"), ("compiled", "true")):
+        words = ["train", "smoke", "--data", photo_folder, "--out", tmp_path / name, "--iterations", "2"]
+        words += [part for setting in (*SETTINGS, f"compiles={compiles}") for part in ("--set", setting)]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, words), "--device", "cpu"],
+            env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cache").exists()
+    plain, compiled = (load_file(tmp_path / name / CHECKPOINT_FILE) for name in ("plain", "compiled"))
+    assert plain.keys() == compiled.keys()  # under the network's names, not the compiled one's
+    for name, tensor in plain.items():
+        torch.testing.assert_close(compiled[name], tensor, rtol=1e-3, atol=1e-5, msg=name)

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
-from lightning_fabric import Fabric
 from timing import median_s
 from torch import Tensor
 
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
 from acutance.degradations.pipeline import Blur, degrade
-from acutance.networks.generators import Generator
 from acutance.training.config import TrainConfig, load_config
-from acutance.training.optimizers import build_optimizers
-from acutance.training.players import last_weights
-from acutance.training.step import Player, content_step
+from acutance.training.device import open_fabric
+from acutance.training.loop import take_step
+from acutance.training.players import assemble
 
 Precision = Literal["32-true", "bf16-mixed"]
 PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
 
 
-def main(data: Path, preset: str = "fast") -> None:
+def main(data: Path, preset: str = "fast", vgg19: Path | None = None) -> None:
     """Print milliseconds and shares for a preset in float32 and bf16."""
     config = load_config(preset)
     random = torch.Generator().manual_seed(0)
@@ -40,22 +39,21 @@ def main(data: Path, preset: str = "fast") -> None:
             "of which blur": median_s(lambda: [stage.apply(sharp, random) for stage in blurs], runs=30),
         }
     for precision in PRECISIONS:
-        network = network_s(config, pair, precision)
+        network = network_s(replace(config, precision=precision), sampler, pair, vgg19)
         print(f"{preset}, batch {config.batch} of {config.patch_px} px, {precision}: network {1e3 * network:.1f} ms")
         for name, seconds in parts.items():
             print(f"  {name:14} {1e3 * seconds:6.2f} ms  {100 * seconds / network:5.1f} % of the network's time")
 
 
-def network_s(config: TrainConfig, pair: tuple[Tensor, Tensor], precision: Precision) -> float:
-    """Return the median time of a step on a batch that is there already."""
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    model = Generator(config.generator).to(memory_format=torch.channels_last)
-    network, *optimizers = fabric.setup(model, *build_optimizers(config.optimizer, model, last=last_weights(model)))
-    player = Player(network, optimizers, config.optimizer.clip_norm)
-    return median_s(lambda: content_step(fabric, player, pair, objective=config.objective), runs=30)
+def network_s(config: TrainConfig, sampler: PatchSampler, pair: tuple[Tensor, Tensor], vgg19: Path | None) -> float:
+    """Return the median time of a step, a round of the game where there is one, on a batch that is there already."""
+    fabric = open_fabric("cpu", precision=config.precision)
+    cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
+    first = config.adversary.warmup_iterations
+    return median_s(lambda: take_step(config, cast, pair, iteration=first, fabric=fabric), runs=30)
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit("usage: python benchmarks/training_step.py DATA [PRESET]")
-    main(Path(sys.argv[1]), *sys.argv[2:3])
+        sys.exit("usage: python benchmarks/training_step.py DATA [PRESET [VGG19_WEIGHTS]]")
+    main(Path(sys.argv[1]), *sys.argv[2:3], *map(Path, sys.argv[3:4]))

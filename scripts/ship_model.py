@@ -1,11 +1,14 @@
-r"""Put a trained run into the zoo: export, measure, write the manifest's row and the model's card.
+r"""Put trained weights into the zoo: export, measure, write the manifest's row and the model's card.
 
-    python scripts/ship_model.py RUN --summary "…" --command "acutance train …" --test bsd100/ --test kodak24/ \
-        --kernels levin09.npz
+    python scripts/ship_model.py fidelity RUN --summary "…" --command "acutance train …" \
+        --test bsd100/ --test kodak24/ --kernels levin09.npz
+    python scripts/ship_model.py perceptual RUN --command "acutance train …" --test …
+    python scripts/ship_model.py int8 fast --photos train/ --test …
 
-The first test set gives the figures of the manifest. The weights are also kept as `checkpoints/NAME.safetensors`, to
-train on from. Nothing is replaced unless the new weights beat the shipped ones (PSNR, mean over all rows but `none`) on
-every test set, or --force.
+The first test set gives the figures of the manifest. Weights are also kept below `checkpoints/`, to train on from, and
+all figures as JSON beside the cards. Fidelity weights replace what is shipped only when they beat it (PSNR, mean over
+all rows but `none`) on every test set; the graph of integers is shipped when no row of any set loses more than 0.1 dB;
+or --force.
 """
 
 from __future__ import annotations
@@ -19,132 +22,217 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
-from acutance.exporting.export import export_onnx
+from acutance.exporting.export import export_int8, export_onnx
 from acutance.zoo.catalogue import FOLDER, MANIFEST
 
 ROOT = Path(__file__).parent.parent
+CARDS = ROOT / "docs" / "cards"
+CHECKPOINTS = ROOT / "checkpoints"
 HEADER = (
     "# The shipped models: a row each, written by scripts/ship_model.py. What a model is (scale, halo, cost, training\n"
-    "# data, licence) stands in its file.\n\n"
+    "# data, licence) stands in its files.\n\n"
 )
+TITLES = {
+    "fidelity": "Fidelity weights",
+    "perceptual": "Perceptual weights (`--fidelity 0`)",
+    "int8": "Fidelity weights as 8-bit integers (`--precision int8`)",
+}
+LARGEST_INT8_LOSS_DB = 0.1
+CALIBRATION_PHOTOS = 66
+COLUMNS = (("psnr_db", 2), ("ssim", 4), ("ms_ssim", 4), ("gmsd", 4), ("gradient_energy", 3), ("lpips", 4))
+
+Means = list[dict[str, Any]]
 
 
-def measure(models: list[Path | str], arguments: argparse.Namespace) -> list[dict[str, object]]:
+def measure(models: list[str], arguments: argparse.Namespace) -> Means:
     """Run `acutance evaluate` and return its means."""
     command = [sys.executable, "-c", "from acutance.cli.main import run; run()", "evaluate", "--json", "--no-baselines"]
     for folder in arguments.test:
         command += ["--test", str(folder)]
     for model in models:
-        command += ["--model", str(model)]
+        command += ["--model", model]
     command += ["--kernels", str(arguments.kernels)] if arguments.kernels else []
+    command += ["--rows", arguments.rows] if arguments.rows else []
     document = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    means: list[dict[str, object]] = document["means"]
-    (arguments.run / "evaluation.json").write_text(json.dumps(means, indent=1), encoding="utf-8")  # minutes of work
+    means: Means = document["means"]
     return means
 
 
-def psnr_by_row(means: list[dict[str, object]], test_set: str, restorer: str) -> dict[str, float]:
+def psnr_by_row(means: Means, test_set: str, restorer: str) -> dict[str, float]:
     """Pick the PSNR of one restorer on one test set, by row."""
     return {
-        str(mean["row"]): round(float(str(mean["psnr_db"])), 2)
+        mean["row"]: round(mean["psnr_db"], 2)
         for mean in means
         if mean["test_set"] == test_set and mean["restorer"] == restorer
     }
 
 
-def is_better(new: dict[str, float], old: dict[str, float]) -> bool:
-    """Compare two models on the rows that both have, leaving out the one where doing nothing is perfect."""
-    rows = (set(new) & set(old)) - {"none"}
-    return sum(new[row] - old[row] for row in rows) > 0
+def test_sets(means: Means) -> list[str]:
+    """List the test sets, in order."""
+    return list(dict.fromkeys(mean["test_set"] for mean in means))
 
 
-def write_row(name: str, summary: str, psnr_db: dict[str, float]) -> None:
-    """Replace or add the model's row in the manifest."""
-    content = (FOLDER / "weights" / f"{name}.onnx").read_bytes()
-    row = {
-        "name": name,
-        "summary": summary,
-        "file": f"weights/{name}.onnx",
+def refuse_if_worse(means: Means, new: str, old: str, *, is_forced: bool) -> None:
+    """End the program when the new weights do not beat the old ones on every test set."""
+    for test_set in test_sets(means):
+        ours, theirs = psnr_by_row(means, test_set, new), psnr_by_row(means, test_set, old)
+        gains = {row: round(ours[row] - theirs[row], 2) for row in ours if row in theirs}
+        print(f"{test_set}: gains {gains}")
+        if sum(gain for row, gain in gains.items() if row != "none") <= 0 and not is_forced:
+            sys.exit(f"{test_set}: not better than what is shipped; nothing was replaced.")
+
+
+def refuse_if_lossy(means: Means, new: str, known: Means, *, is_forced: bool) -> None:
+    """End the program when the integers lose more than they may."""
+    before = {(mean["test_set"], mean["row"]): mean["psnr_db"] for mean in known}
+    losses = {
+        (mean["test_set"], mean["row"]): before[mean["test_set"], mean["row"]] - mean["psnr_db"]
+        for mean in means
+        if mean["restorer"] == new and (mean["test_set"], mean["row"]) in before
+    }
+    worst = max(losses, key=lambda place: losses[place])
+    print(f"largest loss: {losses[worst]:.3f} dB at {worst}; {losses}")
+    if losses[worst] > LARGEST_INT8_LOSS_DB and not is_forced:
+        sys.exit(f"integers lose {losses[worst]:.2f} dB at {worst}; train with rounds = true first.")
+
+
+def write_row(name: str, role: str, content: bytes, *, summary: str | None, psnr_db: dict[str, float] | None) -> None:
+    """Write a file of a model and its place in the manifest."""
+    suffix = "" if role == "fidelity" else f"-{role}"
+    path = FOLDER / "weights" / f"{name}{suffix}.onnx"
+    path.write_bytes(content)
+    rows = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"]
+    row = next((row for row in rows if row["name"] == name), None)
+    if row is None:
+        row = {"name": name, "summary": summary, "files": {}, "psnr_db": {}}
+        rows.append(row)
+    row["summary"] = summary or row["summary"]
+    row["psnr_db"] = psnr_db or row["psnr_db"]
+    row["files"][role] = {
+        "file": f"weights/{path.name}",
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
-        "psnr_db": psnr_db,
     }
-    rows = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"]
-    names = [other["name"] for other in rows]
-    rows = [row if other["name"] == name else other for other in rows] if name in names else [*rows, row]
     MANIFEST.write_text(HEADER + tomli_w.dumps({"model": rows}), encoding="utf-8")
 
 
-def write_card(name: str, arguments: argparse.Namespace, means: list[dict[str, object]], restorer: str) -> None:
-    """Write docs/cards/NAME.md: data, command, device, seconds, seed and every figure."""
-    facts = json.loads((arguments.run / "run.json").read_text(encoding="utf-8"))
-    config = (arguments.run / "config.toml").read_text(encoding="utf-8")
+def read_facts(name: str) -> dict[str, Any]:
+    """Read what is known of a model: by role, how it was made and what was measured."""
+    path = CARDS / f"{name}.json"
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return facts
+
+
+def facts_of_run(run: Path, command: str, device: str | None) -> dict[str, Any]:
+    """Collect how a run was made."""
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    config = (run / "config.toml").read_text(encoding="utf-8")
     settings = tomllib.loads(config)
-    stats = [json.loads(line) for line in (arguments.run / "stats.jsonl").read_text(encoding="utf-8").splitlines()]
+    stats = [json.loads(line) for line in (run / "stats.jsonl").read_text(encoding="utf-8").splitlines()]
     last = [line for line in stats if line["kind"] == "train"][-1]
-    lines = [
-        f"# Model card: {name}",
-        "",
-        arguments.summary + ".",
-        "",
-        f"- **Trained on**: {settings['training_data']}",
-        f"- **Licence of the weights**: {settings['licence']}",
-        f"- **Command**: `{arguments.command}`",
-        f"- **Device**: {arguments.device or facts['device']}, {facts['threads']} threads, torch {facts['torch']}, "
+    return {
+        "Trained on": settings["training_data"],
+        "Licence of the weights": settings["licence"],
+        "Command": f"`{command}`",
+        "Device": f"{device or facts['device']}, {facts['threads']} threads, torch {facts['torch']}, "
         f"{settings['precision']}",
-        f"- **Length**: {last['iteration']:,} steps, {last['elapsed_s']:,.0f} s, {last['kimg']:,.0f} thousand patches",
-        f"- **Seed**: {settings['seed']}",
-        "",
-        "## Figures",
-        "",
-        "Mean over all photos, by `scripts/ship_model.py`, which runs `acutance evaluate`.",
-        "",
-        "| photos | row | PSNR, dB | SSIM | MS-SSIM | GMSD | gradient energy |",
-        "|---|---|---|---|---|---|---|",
-    ]
+        "Length": f"{last['iteration']:,} steps, {last['elapsed_s']:,.0f} s, {last['kimg']:,.0f} thousand patches",
+        "Seed": str(settings["seed"]),
+        "config": config,
+    }
+
+
+def write_card(name: str, summary: str, facts: dict[str, Any]) -> None:
+    """Write docs/cards/NAME.json and, made of it, NAME.md."""
+    CARDS.mkdir(exist_ok=True)
+    (CARDS / f"{name}.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    lines = [f"# Model card: {name}", "", f"{summary}.", ""]
+    for role in [role for role in TITLES if role in facts]:
+        known = facts[role]
+        lines += [f"## {TITLES[role]}", ""]
+        lines += [f"- **{key}**: {value}" for key, value in known.items() if key not in ("config", "means")]
+        lines += ["", "Means over all photos, by `scripts/ship_model.py`, which runs `acutance evaluate`.", ""]
+        lines += _table(known["means"])
+        if "config" in known:
+            lines += ["<details><summary>All settings</summary>", "", "```toml", known["config"].rstrip(), "```", ""]
+            lines += ["</details>", ""]
+    (CARDS / f"{name}.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _table(means: Means) -> list[str]:
+    columns = [(key, digits) for key, digits in COLUMNS if any(mean.get(key) is not None for mean in means)]
+    heads = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "gmsd": "GMSD", "lpips": "LPIPS"}
+    titles = [heads.get(key, key.replace("_", " ")) for key, _ in columns]
+    lines = [f"| photos | row | {' | '.join(titles)} |", "|---" * (2 + len(columns)) + "|"]
     for mean in means:
-        if mean["restorer"] == restorer:
-            numbers = [
-                "–" if mean[key] is None else f"{float(str(mean[key])):.{digits}f}"
-                for key, digits in (("psnr_db", 2), ("ssim", 4), ("ms_ssim", 4), ("gmsd", 4), ("gradient_energy", 3))
-            ]
-            lines.append(f"| {mean['test_set']} | `{mean['row']}` | {' | '.join(numbers)} |")
-    lines += ["", "## Settings", "", "```toml", config.rstrip(), "```", ""]
-    card = ROOT / "docs" / "cards" / f"{name}.md"
-    card.parent.mkdir(exist_ok=True)
-    card.write_text("\n".join(lines), encoding="utf-8")
+        cells = ["–" if mean[key] is None else f"{mean[key]:.{digits}f}" for key, digits in columns]
+        lines.append(f"| {mean['test_set']} | `{mean['row']}` | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def checkpoint_path(name: str, role: str) -> Path:
+    """Where the weights of a role are kept to train on from."""
+    return CHECKPOINTS / (f"{name}.safetensors" if role == "fidelity" else f"{name}-{role}.safetensors")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("role", choices=tuple(TITLES))
+    parser.add_argument("what", help="Folder of a run; for int8, the model's name.")
+    parser.add_argument("--summary", help="What the model is for, in one line.")
+    parser.add_argument("--command", default="", help="What the run was started with, for the card.")
+    parser.add_argument("--test", type=Path, action="append", required=True)
+    parser.add_argument("--kernels", type=Path)
+    parser.add_argument("--rows", help="Rows of the protocol; default all.")
+    parser.add_argument("--photos", type=Path, help="For int8: folder of sharp photos to measure ranges on.")
+    parser.add_argument("--device", help="What it was trained on, for the card, where run.json says too little.")
+    parser.add_argument("--force", action="store_true")
+    return parser.parse_args()
+
+
+def export(arguments: argparse.Namespace, target: Path) -> str:
+    """Export what is to be shipped; return the model's name."""
+    if arguments.role != "int8":
+        return export_onnx(Path(arguments.what) / "generator.safetensors", target, half=True).spec.name
+    name = str(arguments.what)
+    checkpoints = [path for role in ("fidelity", "perceptual") if (path := checkpoint_path(name, role)).exists()]
+    photos = sorted(path for path in arguments.photos.rglob("*") if path.is_file())
+    export_int8(checkpoints, target, photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)])
+    return name
 
 
 def main() -> None:
-    """Ship a run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--summary", required=True)
-    parser.add_argument("--command", required=True, help="What the run was started with, for the card.")
-    parser.add_argument("--test", type=Path, action="append", required=True)
-    parser.add_argument("--kernels", type=Path)
-    parser.add_argument("--device", help="What it was trained on, for the card, where run.json says too little.")
-    parser.add_argument("--force", action="store_true")
-    arguments = parser.parse_args()
+    """Ship the weights of one role."""
+    arguments = parse()
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "fresh.onnx"
         fresh_name = str(fresh)  # models head their columns as they were given
-        name = export_onnx(arguments.run / "generator.safetensors", fresh).spec.name
-        shipped = name in (row["name"] for row in tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"])
-        means = measure([fresh, *([name] if shipped else [])], arguments)
-        for test_set in dict.fromkeys(str(mean["test_set"]) for mean in means):
-            new, old = (psnr_by_row(means, test_set, model) for model in (fresh_name, name))
-            print(f"{test_set}: new {new}\n{test_set}: old {old}")
-            if shipped and not is_better(new, old) and not arguments.force:
-                sys.exit(f"{test_set}: not better than what is shipped; nothing was replaced.")
-        shutil.copy(fresh, FOLDER / "weights" / f"{name}.onnx")
-    (ROOT / "checkpoints").mkdir(exist_ok=True)
-    shutil.copy(arguments.run / "generator.safetensors", ROOT / "checkpoints" / f"{name}.safetensors")
-    write_row(name, arguments.summary, psnr_by_row(means, str(means[0]["test_set"]), fresh_name))
-    write_card(name, arguments, means, fresh_name)
+        name = export(arguments, fresh)
+        rows = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"]
+        shipped = next((row for row in rows if row["name"] == name), None)
+        is_contest = arguments.role == "fidelity" and shipped is not None
+        means = measure([fresh_name, *([name] if is_contest else [])], arguments)
+        content = fresh.read_bytes()
+    facts = read_facts(name)
+    if is_contest:
+        refuse_if_worse(means, fresh_name, name, is_forced=arguments.force)
+    if arguments.role == "int8":
+        refuse_if_lossy(means, fresh_name, facts["fidelity"]["means"], is_forced=arguments.force)
+        facts["int8"] = {"Ranges measured on": f"{CALIBRATION_PHOTOS} photos of the training set"}
+    else:
+        facts[arguments.role] = facts_of_run(Path(arguments.what), arguments.command, arguments.device)
+        CHECKPOINTS.mkdir(exist_ok=True)
+        shutil.copy(Path(arguments.what) / "generator.safetensors", checkpoint_path(name, arguments.role))
+    facts[arguments.role]["means"] = [mean for mean in means if mean["restorer"] == fresh_name]
+    psnr_db = psnr_by_row(means, test_sets(means)[0], fresh_name) if arguments.role == "fidelity" else None
+    write_row(name, arguments.role, content, summary=arguments.summary, psnr_db=psnr_db)
+    summary = arguments.summary or (shipped or {})["summary"]
+    write_card(name, summary, facts)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class ModelSpec:
         try:
             values: dict[str, Any] = json.loads(text)
             version = values.pop("format")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise CorruptWeights(f"the model's spec cannot be read ({error}); get the file again.") from error
         if version != SPEC_FORMAT:
             raise CorruptWeights(

@@ -206,7 +206,8 @@ def test_models_and_doctor() -> None:
     assert listed[0]["spec"]["halo_px"] == 26
     found = json.loads(run("doctor", "--json").stdout)
     assert "fast ok" in found["models"]
-    assert "megapixels/s" in found["speed of the default"]
+    assert "megapixels/s" in found["speed of the default"][0]
+    assert found["speed of the default"][-1].startswith("--engine auto takes ")
     assert "fast" in CliRunner().invoke(app, ["models"]).output
     assert "onnxruntime" in CliRunner().invoke(app, ["doctor"]).output
 

@@ -20,10 +20,12 @@ from acutance.degradations.pipeline import (
     Jpeg,
     Measured,
     Noise,
+    Reduce,
     Rescale,
     Shake,
     degrade,
 )
+from acutance.degradations.reduce import reduce
 from acutance.errors import ConfigError
 
 GAUSSIAN = Gaussian(sigma_px=(1.0, 2.0))
@@ -64,6 +66,35 @@ def test_pair_is_smaller_by_the_margin_and_aligned(sharp):
     degraded, reference = degrade(EVERYTHING, sharp, seeded())
     assert degraded.shape == reference.shape == (8, 3, 24, 24)
     assert torch.equal(reference, sharp[..., 8:-8, 8:-8])
+
+
+def test_a_reduced_pair_is_half_the_reference_and_aligned(sharp):
+    """The margin is cut at full size, so that the small picture is that of the whole reference."""
+    config = DegradationConfig(stages=(*EVERYTHING.stages[:1], Reduce(), *EVERYTHING.stages[1:]))
+    assert (config.margin_px, config.reduction) == (8, 2)
+    degraded, reference = degrade(config, sharp, seeded())
+    assert (degraded.shape, reference.shape) == ((8, 3, 12, 12), (8, 3, 24, 24))
+    assert torch.equal(reference, sharp[..., 8:-8, 8:-8])
+    only_reduced, _ = degrade(DegradationConfig(stages=(Reduce(),)), sharp[..., 8:-8, 8:-8], seeded())
+    torch.testing.assert_close(only_reduced, reduce(reference, 2).clamp(0, 1), atol=0.51 / 255, rtol=0)
+
+
+def test_untouched_patches_are_reduced_all_the_same(sharp):
+    config = DegradationConfig(stages=(*EVERYTHING.stages[:1], Reduce(), *EVERYTHING.stages[1:]), untouched=1.0)
+    degraded, reference = degrade(config, sharp, seeded())
+    torch.testing.assert_close(degraded * 255, torch.round(reduce(reference, 2).clamp(0, 1) * 255), atol=1e-4, rtol=0)
+
+
+def test_reduction_draws_nothing():
+    """A stage that is always there and needs no chance leaves the others theirs."""
+    source = seeded()
+    Reduce().apply(torch.zeros(2, 3, 4, 4), source)
+    assert torch.equal(source.get_state(), seeded().get_state())
+
+
+def test_without_a_reduction_both_are_of_one_size():
+    assert EVERYTHING.reduction == 1
+    assert DegradationConfig(stages=()).reduction == 1
 
 
 def test_margins_of_several_blurs_add_up(sharp):
@@ -172,6 +203,17 @@ def test_anisotropy_shortens_one_axis_only():
         assert 2.0 / 3.0 * 0.98 <= short <= 2.0 * 1.02
 
 
+@pytest.mark.parametrize("inertia", [0.0, 0.9, 0.999])
+@pytest.mark.parametrize("length", [1.0, 3.3, 8.0, 14.5, 26.0, 30.0])
+def test_shakes_fit_into_their_reach(length, inertia):
+    """Nothing is cut off at the smallest radius that is allowed, softening included."""
+    row = Shake(length_px=(length, length), inertia=inertia)
+    radius = math.ceil(row.reach_px)
+    Blur(choices=(row,), radius_px=radius)
+    roomy = row.draw(40, radius + 2, seeded())
+    torch.testing.assert_close(roomy[:, 2:-2, 2:-2], row.draw(40, radius, seeded()), atol=1e-6, rtol=0)
+
+
 def test_measured_kernels_are_used_as_they_are(tmp_path, sharp):
     random = np.random.default_rng(0)
     arrays = {"a": random.uniform(0, 1, (5, 3)), "b": random.uniform(0, 9, (4, 6)), "c": np.arange(3.0)}
@@ -227,6 +269,7 @@ def test_measured_files_that_hold_no_kernels_are_refused(tmp_path):
         (lambda: Blur(choices=(GAUSSIAN,), radius_px=5), r"cuts off gaussian kernels, which reach 6 px"),
         (lambda: Blur(choices=(Defocus(),), radius_px=3), r"cuts off defocus kernels"),
         (lambda: Blur(choices=(Shake(),), radius_px=8), r"cuts off shake kernels, which reach 8\.5 px"),
+        (lambda: Blur(choices=(Shake(length_px=(3.0, 31.0)),)), r"cuts off shake kernels, which reach 16\.5 px"),
         (lambda: Blur(choices=(GAUSSIAN,), probability=1.5), r"blur\.probability = 1\.5"),
         (lambda: Rescale(factor=(0.5, 2.0)), r"rescale\.factor"),
         (lambda: Rescale(probability=-0.1), r"rescale\.probability = -0\.1"),
@@ -237,6 +280,11 @@ def test_measured_files_that_hold_no_kernels_are_refused(tmp_path):
         (lambda: Jpeg(subsampled=7.0), r"jpeg\.subsampled = 7\.0"),
         (lambda: Jpeg(probability=math.nan), r"jpeg\.probability = nan"),
         (lambda: DegradationConfig(stages=(), untouched=1.1), r"degradation\.untouched = 1\.1"),
+        (
+            lambda: DegradationConfig(stages=(Reduce(), Blur(choices=(GAUSSIAN,)))),
+            r"stages: reduce must come once, and a",
+        ),
+        (lambda: DegradationConfig(stages=(Reduce(), Noise(), Reduce())), r"stages: reduce must come once, and after"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(make, message):

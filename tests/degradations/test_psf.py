@@ -114,19 +114,63 @@ def test_shake_is_as_long_as_asked(length, inertia):
     for psf in shakes(20, length, inertia=inertia):
         rows, columns = np.nonzero(psf)
         extent = max(np.ptp(rows), np.ptp(columns))
-        assert length - 1 <= extent <= length + 2  # a point between pixels touches one more on each side
+        # A point between pixels touches one more on each side, and the softening another.
+        assert length + 2 <= extent <= length + 4
 
 
-@pytest.mark.parametrize("length", [0.5, 3.0, 15.0])
-def test_shake_does_not_move_the_picture(length):
-    for psf in shakes(20, length):
-        np.testing.assert_allclose(ndimage.center_of_mass(psf), 16, atol=2e-4)
+@pytest.mark.parametrize("inertia", [0.0, 0.9, 0.98, 0.999])
+@pytest.mark.parametrize("length", [0.5, 3.0, 15.0, 29.0])
+def test_the_box_of_the_shake_lies_in_the_middle(length, inertia):
+    """As measured kernels do, whose sharp picture is where the middle of their box is: softening moves no middle."""
+    for psf in shakes(20, length, inertia=inertia):
+        for touched in np.nonzero(psf):
+            assert abs((touched.min() + touched.max()) / 2 - 16) <= 0.5
+
+
+def test_the_centroid_of_the_shake_lies_off_the_middle_to_any_side():
+    centroids = np.array([ndimage.center_of_mass(psf) for psf in shakes(200, 20.0, inertia=0.98)])
+    assert np.hypot(*(centroids - 16).T).mean() > 0.5
+    np.testing.assert_allclose(centroids.mean(axis=0), 16, atol=0.5)
 
 
 def test_a_path_longer_than_the_kernel_stays_inside():
     psf = shakes(50, 128.0, inertia=0.95, radius_px=5)
     np.testing.assert_allclose(psf.sum(axis=(1, 2)), 1, atol=1e-5)
     assert psf.min() >= 0
+    np.testing.assert_allclose(
+        psf, shakes(50, 8.0, inertia=0.95, radius_px=5), atol=1e-6
+    )  # the longest with its softness
+
+
+def test_shakes_are_softened_more_or_less():
+    """A path without extent is a point: what is left is how far it was spread, evenly from not at all to fully."""
+    psf = shakes(500, 0.0, radius_px=2)
+    softness = (1 - psf[:, 2, 2]) / 0.75
+    assert softness.min() < 0.02
+    assert softness.max() > 0.98
+    assert softness.max() <= 1 + 1e-6
+    assert softness.mean() == pytest.approx(0.5, abs=0.06)
+    spread = np.outer([0, 1, 2, 1, 0], [0, 1, 2, 1, 0]) / 16
+    for share, kernel in zip(softness, psf, strict=True):
+        expected = share * spread
+        expected[2, 2] += 1 - share
+        np.testing.assert_allclose(kernel, expected, atol=1e-6)
+
+
+def test_softening_is_scipys():
+    psf = np.pad(np.random.default_rng(0).uniform(0, 1, (2, 5, 5)), ((0, 0), (1, 1), (1, 1)))
+    psf /= psf.sum(axis=(1, 2), keepdims=True)
+    spread = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    softened = psfs._softened(torch.from_numpy(psf)).numpy()
+    for kernel, result in zip(psf, softened, strict=True):
+        np.testing.assert_allclose(result, ndimage.convolve(kernel, spread, mode="constant"), atol=1e-12)
+
+
+def test_softening_that_is_cut_at_the_edge_still_sums_to_one():
+    corner = torch.zeros(1, 3, 3)
+    corner[0, 0, 0] = 1
+    expected = np.array([[4, 2, 0], [2, 1, 0], [0, 0, 0]]) / 9
+    np.testing.assert_allclose(psfs._softened(corner)[0].numpy(), expected, atol=1e-6)
 
 
 def test_inertia_straightens_the_path():

@@ -34,7 +34,7 @@ def outcome_of(entry, *, seconds=60.0):
     with Sharpener("fast") as sharpener:
         spec = sharpener.spec
     return Outcome(
-        entry=entry, weights=find_model("fast"), spec=spec, iterations=100, seconds=seconds, device="an abacus"
+        entry=entry, weights=find_model("fast").fidelity, spec=spec, iterations=100, seconds=seconds, device="an abacus"
     )
 
 

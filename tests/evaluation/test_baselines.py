@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from acutance.data.protocol import ROWS, degrade, find_row, true_psf
@@ -88,16 +89,23 @@ def test_each_filter_helps_and_wiener_helps_most(row):
 
 
 @pytest.mark.parametrize("row", [row.name for row in ROWS])
-def test_baselines_keep_size_and_input(row):
+def test_baselines_give_the_size_of_the_reference_and_keep_their_input(row):
     degraded = photo(14, 11)
     degraded.flags.writeable = False
+    factor = find_row(row).reduction
     for baseline in BASELINES:
         restored = restore(baseline.name, row, degraded)
-        if row == "none" and baseline.name != "input":
+        if (row == "none" or factor > 1) and baseline.name != "input":
             assert restored is None
         else:
-            assert restored.shape == degraded.shape
+            assert restored.shape == (14 * factor, 11 * factor, 3)
             assert restored.dtype == np.uint8
+
+
+def test_the_input_of_a_row_that_reduces_is_enlarged_as_image_editors_do():
+    degraded = photo(14, 11)
+    expected = Image.fromarray(degraded).resize((22, 28), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(restore("input", "x2-gauss-1.0", degraded), np.asarray(expected))
 
 
 def test_unsharp_takes_the_rows_sigma_or_the_kernels_spread():

@@ -20,7 +20,7 @@ from acutance.metrics.sharpness import gradient_energy_ratio
 from acutance.metrics.ssim import ms_ssim, ssim
 
 INPUT = BASELINES[:1]
-BLUR, NOISE, NONE = (find_row(name) for name in ("gauss-1.0", "gauss-1.6-n2", "none"))
+BLUR, NOISE, NONE, X2 = (find_row(name) for name in ("gauss-1.0", "gauss-1.6-n2", "none", "x2-gauss-1.0"))
 
 
 def save_photos(folder, count, *, size=(24, 20)):
@@ -101,6 +101,35 @@ def test_row_none_measures_the_damage_to_a_sharp_photo(tmp_path):
     untouched, spoiled = evaluation.measurements
     assert untouched.scores.psnr_db == math.inf
     assert spoiled.scores.psnr_db == pytest.approx(48.1, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [(24, 20), (25, 21), (12, 13)])
+def test_a_row_that_reduces_is_measured_on_whole_cells_against_bicubic_enlargement(tmp_path, size):
+    (photo,) = save_photos(tmp_path / "set", 1, size=size)
+    evaluation = evaluate([open_test_set(tmp_path / "set")], [X2], BASELINES)
+    (only,) = evaluation.measurements  # the other filters have nothing to say
+    assert (only.row, only.restorer) == ("x2-gauss-1.0", "input")
+    reference = photo[: size[0] // 2 * 2, : size[1] // 2 * 2]
+    height, width = reference.shape[:2]
+    degraded = Image.fromarray(degrade(reference, X2, index=0))
+    assert degraded.size == (width // 2, height // 2)
+    enlarged = np.asarray(degraded.resize((width, height), Image.Resampling.BICUBIC))
+    assert only.scores == score(enlarged, reference)
+
+
+def test_a_restorer_sees_the_small_photo(tmp_path):
+    (photo,) = save_photos(tmp_path / "set", 1)
+    seen = []
+
+    def double(degraded):
+        seen.append(degraded)
+        return degraded.repeat(2, axis=0).repeat(2, axis=1)
+
+    (one,) = evaluate([open_test_set(tmp_path / "set")], [X2], [BlindRestorer("double", double)]).measurements
+    np.testing.assert_array_equal(seen[0], degrade(photo, X2, index=0))
+    assert one.scores == score(double(seen[0]), photo)
+    with pytest.raises(ConfigError, match=r"same made 10×12 px of 20×24 px; measure restorers whose results have its"):
+        evaluate([open_test_set(tmp_path / "set")], [X2], [BlindRestorer("same", lambda degraded: degraded)])
 
 
 def test_a_part_of_the_set_is_degraded_as_in_the_whole(tmp_path):
@@ -184,8 +213,14 @@ def test_missing_kernels_are_said_before_anything_is_measured(tmp_path):
 
 def test_photos_that_cannot_be_measured_end_it_by_name(tmp_path):
     save_photos(tmp_path / "small", 1, size=(10, 20))
-    with pytest.raises(InputError, match=r"00.png has 20×10 px"):
+    with pytest.raises(InputError, match=r"00.png has 20×10 px; SSIM needs at least 11 px"):
         evaluate([open_test_set(tmp_path / "small")], [BLUR], INPUT)
+    save_photos(tmp_path / "odd", 1, size=(11, 20))
+    assert evaluate([open_test_set(tmp_path / "odd")], [BLUR], INPUT).measurements
+    with pytest.raises(
+        InputError, match=r"00.png has 20×11 px; SSIM needs at least 12 px"
+    ):  # of which 10 would be left
+        evaluate([open_test_set(tmp_path / "odd")], [X2], INPUT)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "x.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"x\.png"):
@@ -212,7 +247,7 @@ def test_a_model_is_measured_as_sharpener_runs_it(tmp_path):
     with open_models(["fast"], threads=1) as models:
         (one,) = evaluate([open_test_set(tmp_path / "set")], [BLUR], models).measurements
     assert one.restorer == "fast"
-    with Sharpener("fast", threads=1) as sharpener:
+    with Sharpener("fast", precision="float32", threads=1) as sharpener:
         restored = sharpener.sharpen_pixels(degrade(reference, BLUR, index=0))
     assert one.scores == score(restored, reference)
 

@@ -72,6 +72,12 @@ def test_psnr_over_sigma_is_a_line_per_restorer_over_the_gaussian_rows():
     assert legend_of(figure) == list(RESTORERS)
 
 
+def test_rows_that_do_more_than_blur_have_no_place_over_sigma():
+    rows = ("gauss-1.0", "gauss-1.6-n2", "defocus-2", "jpeg-50", "mix", "x2-gauss-1.0", "none")
+    evaluation = Evaluation(tuple(measurement(row, "input", 30.0) for row in rows))
+    assert lines_of(psnr_over_sigma(evaluation.means)) == {"input": ([1.0], [30.0])}
+
+
 def test_perception_against_distortion_is_a_point_per_restorer_over_the_rows_that_all_have():
     figure = perception_distortion(an_evaluation().means)
     for column, name in enumerate(RESTORERS):  # row none is left out: its input is perfect

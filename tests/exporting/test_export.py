@@ -15,7 +15,9 @@ from acutance.inference.engine import open_engine  # noqa: E402
 from acutance.inference.onnx_engine import OnnxRuntimeEngine  # noqa: E402
 from acutance.networks.blocks import BlockKind  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
-from acutance.networks.generators import Generator, GeneratorConfig  # noqa: E402
+from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig  # noqa: E402
+
+COARSER = (CoarserScale(width=6, num_blocks=1), CoarserScale(width=10, num_blocks=2))
 
 SHAPES = [
     GeneratorConfig(width=8, num_blocks=2),
@@ -32,6 +34,11 @@ SHAPES = [
         for activation in ("prelu", "relu", "leaky-relu")
     ),
     GeneratorConfig(width=8, num_blocks=1, block="classical", unshuffle=2),
+    GeneratorConfig(width=8, num_blocks=2, coarser=COARSER[:1]),
+    GeneratorConfig(width=8, num_blocks=1, unshuffle=2, coarser=COARSER),
+    GeneratorConfig(width=8, num_blocks=0, unshuffle=2, coarser=COARSER[1:], scale=2),
+    GeneratorConfig(width=8, num_blocks=3, block="classical", coarser=COARSER, global_residual=False),
+    GeneratorConfig(width=8, num_blocks=1, block="stacked", activation="relu", coarser=COARSER),
 ]
 
 
@@ -63,21 +70,25 @@ def test_only_plain_nodes_are_written(config: GeneratorConfig) -> None:
     spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
     kinds = [node.op_type for node in build_onnx(generator, spec).graph.node]
     assert set(kinds) <= {"Conv", "LeakyRelu", "Relu", "Add", "Identity", "DepthToSpace", "Resize"}
-    assert kinds.count("Conv") == 3 + 2 * config.num_blocks
-    activations = 1 + config.num_blocks * (2 if config.block == "stacked" else 1)
+    num_blocks = sum(scale.num_blocks for scale in config.scales)
+    assert kinds.count("Conv") == 3 + 2 * num_blocks + 2 * len(config.coarser)  # a coarser scale's way down and up
+    assert kinds.count("DepthToSpace") == len(config.coarser) + (config.unshuffle * config.scale > 1)
+    activations = 1 + num_blocks * (2 if config.block == "stacked" else 1)
     assert kinds.count("Relu" if config.activation == "relu" else "LeakyRelu") == activations
 
 
+@pytest.mark.parametrize("coarser", [(), COARSER], ids=["flat", "nested"])
 @pytest.mark.parametrize("block", ["stacked", "classical", "improved"])
-def test_tiles_of_an_export_are_exact(block: BlockKind) -> None:
+def test_tiles_of_an_export_are_exact(block: BlockKind, coarser: tuple[CoarserScale, ...]) -> None:
     """A tile with the halo gives the whole picture's very pixels; batch normalisation does not stand in the way."""
-    generator = loud_generator(GeneratorConfig(width=16, num_blocks=2, block=block, global_residual=False))
+    config = GeneratorConfig(width=16, num_blocks=2, block=block, coarser=coarser, global_residual=False)
+    generator = loud_generator(config)
     spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
     engine = OnnxRuntimeEngine.from_bytes(build_onnx(generator, spec).SerializeToString(), 1)
-    picture = np.random.default_rng(0).random((1, 3, 64, 80), dtype=np.float32)
+    picture = np.random.default_rng(0).random((1, 3, 64, 96), dtype=np.float32)
     whole = engine.run(picture)
     tiled = np.empty_like(whole)
-    for tile in plan_tiles(Size(64, 80), tile_px=32, halo_px=spec.halo_px):
+    for tile in plan_tiles(Size(64, 96), tile_px=24, halo_px=spec.halo_px, multiple=spec.size_multiple):
         rows, columns = tile.source.slices
         part = engine.run(np.ascontiguousarray(picture[..., rows, columns]))
         inner = tile.target.shifted(tile.source.top, tile.source.left).slices
@@ -86,7 +97,15 @@ def test_tiles_of_an_export_are_exact(block: BlockKind) -> None:
     np.testing.assert_array_equal(tiled, whole)
 
 
-@pytest.mark.parametrize("config", [SHAPES[1], GeneratorConfig(width=8, num_blocks=1, block="classical")], ids=str)
+@pytest.mark.parametrize(
+    "config",
+    [
+        SHAPES[1],
+        GeneratorConfig(width=8, num_blocks=1, block="classical"),
+        GeneratorConfig(width=8, num_blocks=1, unshuffle=2, coarser=COARSER),
+    ],
+    ids=str,
+)
 def test_the_file_describes_itself(tmp_path: Path, config: GeneratorConfig) -> None:
     generator = loud_generator(config)
     spec = describe(generator, name="mine", training_data="noise", licence="CC0-1.0")

@@ -19,6 +19,7 @@ from acutance.imaging.kernels import (
     gaussian_psf,
     optical_transfer,
     psf_sigma_px,
+    softened_psf,
     trajectory_psf,
 )
 
@@ -90,9 +91,10 @@ def test_uint8_is_taken_as_it_is():
         gaussian_psf(1.6),
         anisotropic_gaussian_psf(3, 1, 0.5),
         disk_psf(2.7),
-        trajectory_psf([(0, 0), (3.3, 1.2), (4, 7)]),
+        trajectory_psf([(0, -2.6), (0, 2.6)]),
+        softened_psf(disk_psf(2.7), 0.4),
     ],
-    ids=["gaussian", "anisotropic", "disk", "trajectory"],
+    ids=["gaussian", "anisotropic", "disk", "trajectory", "softened"],
 )
 def test_psfs_are_odd_unit_and_centred(psf):
     assert psf.dtype == np.float64
@@ -165,20 +167,59 @@ def test_trajectory_stays_longer_where_the_vertices_are_denser():
     assert psf[middle, columns[1]] > 3 * psf[middle, columns[-2]]
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), min_size=1, max_size=12))
-def test_trajectory_neither_moves_nor_dims_the_picture(points):
+def padded(psf, side):
+    return np.pad(psf, (side - psf.shape[0]) // 2)
+
+
+PATHS = st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), min_size=1, max_size=12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(PATHS, st.tuples(st.floats(-9, 9), st.floats(-9, 9)))
+def test_trajectory_has_its_box_around_the_origin_and_does_not_dim(points, shift):
+    """Turned by half, the path is the kernel turned by half, wherever it lies: so its middle is the origin."""
     psf = trajectory_psf(points)
+    assert psf.shape[0] % 2 == psf.shape[1] % 2 == 1
     assert psf.sum() == pytest.approx(1)
-    np.testing.assert_allclose(centre_of_mass(psf), 0, atol=1e-9)
+    assert psf.min() >= 0
+    turned, shifted = trajectory_psf(-np.array(points)), trajectory_psf(np.array(points) + shift)
+    side = max(one.shape[0] for one in (psf, turned, shifted))
+    np.testing.assert_allclose(padded(turned, side)[::-1, ::-1], padded(psf, side), atol=1e-9)
+    np.testing.assert_allclose(padded(shifted, side), padded(psf, side), atol=1e-9)
+    extent = max(np.ptp(np.array(points), axis=0).max(), 1e-9)
+    for touched in np.nonzero(psf > 1e-12):
+        assert abs((touched.min() + touched.max()) / 2 - psf.shape[0] // 2) <= 0.5
+        assert np.ptp(touched) <= extent + 2
+
+
+def test_where_the_path_lingers_does_not_move_the_origin():
+    """A measured kernel is cut out around its path: how long the light stayed where plays no part in that."""
+    short, long = (trajectory_psf([(0, 0), (0, 6), *([(0, 6)] * times)]) for times in (0, 9))
+    middle = long.shape[0] // 2
+    assert centre_of_mass(short)[1] == pytest.approx(0)
+    assert centre_of_mass(long)[1] == pytest.approx(0.9 * 3)
+    assert long[middle, middle + 3] > 0.9
+    assert (np.flatnonzero(long[middle]) - middle).tolist() == [-3, -2, -1, 0, 1, 2, 3]
 
 
 def test_trajectory_is_where_the_path_is():
     corner = trajectory_psf([(0, 0), (0, 6), (6, 6)])
     middle = corner.shape[0] // 2
-    # The centroid of the L is (1.5, 4.5): its corner lies up and to the right of it.
-    assert corner[middle - 2 : middle, middle + 1 : middle + 3].sum() > 0
-    assert corner[middle + 3, middle - 3] == 0
+    # The middle of the L's box is (3, 3): its legs lie above and to the right of it.
+    assert corner[middle - 3].sum() == pytest.approx(0.5, abs=0.05)
+    assert corner[:, middle + 3].sum() == pytest.approx(0.5, abs=0.05)
+    assert corner[middle + 3, middle - 3] == corner[middle, middle] == 0
+
+
+@pytest.mark.parametrize("softness", [0.0, 0.3, 1.0])
+def test_softening_is_scipys_and_keeps_the_origin(softness):
+    psf = np.random.default_rng(0).uniform(0, 1, (5, 7))
+    spread = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    expected = (1 - softness) * np.pad(psf, 1) + softness * ndimage.convolve(np.pad(psf, 1), spread, mode="constant")
+    softened = softened_psf(psf, softness)
+    np.testing.assert_allclose(softened, expected, atol=1e-12)
+    assert softened.sum() == pytest.approx(psf.sum())
+    np.testing.assert_allclose(centre_of_mass(softened), centre_of_mass(psf), atol=1e-12)
 
 
 def test_sigma_of_a_psf():

@@ -37,7 +37,7 @@ def picture(height: int, width: int, dtype: type = np.uint8) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def shipped() -> OnnxRuntimeEngine:
-    return OnnxRuntimeEngine.open(find_model("fast"), threads=2)
+    return OnnxRuntimeEngine.from_bytes(find_model("fast").fidelity.read_bytes(), threads=2)
 
 
 @pytest.mark.parametrize("tile_px", [32, 34, 57, 100, 128])

@@ -24,10 +24,12 @@ from acutance.networks.checkpoint_file import (
     load_generator,
     weights_sha256,
 )
-from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
 from acutance.spec import METADATA_KEY, ModelSpec
 
 CONFIG = GeneratorConfig(width=4, num_blocks=1, unshuffle=2, head_kernel=5)
+COARSER = (CoarserScale(width=3, num_blocks=1), CoarserScale(width=2, num_blocks=0))
+NESTED = GeneratorConfig(width=4, num_blocks=2, unshuffle=2, coarser=COARSER)
 
 
 def build(config=CONFIG, *, seed=0):
@@ -49,6 +51,12 @@ def written(tmp_path):
     return path
 
 
+def config_metadata(config, **changes):
+    """Make a generator's metadata, with other values in the JSON of its config."""
+    values = dataclasses.asdict(config) | changes
+    return {METADATA_KEY: spec_of(build(config)).to_json(), GENERATOR_KEY: json.dumps(values)}
+
+
 def rewrite(path, *, state=None, metadata=None):
     """Write the tiny generator's file with other tensors or other metadata."""
     generator = build()
@@ -67,6 +75,8 @@ def rewrite(path, *, state=None, metadata=None):
         GeneratorConfig(width=2, scale=2),
         GeneratorConfig(width=3, num_blocks=1, block="classical"),
         GeneratorConfig(width=3, num_blocks=1, block="stacked", activation="leaky-relu"),
+        NESTED,
+        GeneratorConfig(width=3, num_blocks=0, block="classical", coarser=COARSER[:1]),
     ],
     ids=str,
 )
@@ -154,6 +164,16 @@ def test_files_from_before_there_were_kinds_of_block_load(tmp_path):
     assert loaded.config.block == "improved"
 
 
+def test_files_from_before_there_were_coarser_scales_load(tmp_path):
+    path, metadata = tmp_path / "old.safetensors", config_metadata(CONFIG)
+    config = json.loads(metadata[GENERATOR_KEY])
+    assert config.pop("coarser") == []
+    rewrite(path, metadata=metadata | {GENERATOR_KEY: json.dumps(config)})
+    loaded, _ = load_generator(path)
+    assert loaded.config == CONFIG
+    assert loaded.config.coarser == ()
+
+
 def test_missing_file_is_the_users_mistake(tmp_path):
     with pytest.raises(InputError, match="no such checkpoint"):
         load_generator(tmp_path / "none.safetensors")
@@ -233,6 +253,43 @@ def test_a_config_of_another_network_is_refused(tmp_path, changes):
     config = dataclasses.asdict(CONFIG) | changes
     rewrite(path, metadata={METADATA_KEY: spec_of(generator).to_json(), GENERATOR_KEY: json.dumps(config)})
     with pytest.raises(CorruptWeights):
+        load_generator(path)
+
+
+@pytest.mark.parametrize(
+    "coarser",
+    [
+        None,
+        3,
+        "ab",
+        {"width": 3, "num_blocks": 1},
+        [3],
+        [[3, 1]],
+        [{"width": 3}],
+        [{"width": 3, "num_blocks": 1, "surplus": 1}],
+        [{"width": 0, "num_blocks": 1}],
+        [{"width": "3", "num_blocks": 1}],
+        [{"width": 3.5, "num_blocks": 1}],
+        [{"width": 3, "num_blocks": -1}],
+        [{"width": 3, "num_blocks": None}],
+        [{"width": 3, "num_blocks": 1}],
+        [{"width": 2, "num_blocks": 0}, {"width": 3, "num_blocks": 1}],
+        [],
+    ],
+    ids=str,
+)
+def test_coarser_scales_of_another_network_are_refused(tmp_path, coarser):
+    path = tmp_path / "g.safetensors"
+    rewrite(path, state=build(NESTED).state_dict(), metadata=config_metadata(NESTED, coarser=coarser))
+    with pytest.raises(CorruptWeights, match="not a generator written by acutance"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("text", ["3", "null", "[]", '"config"', "{", "true"])
+def test_a_config_that_is_no_table_is_refused(tmp_path, text):
+    path = tmp_path / "g.safetensors"
+    rewrite(path, metadata=config_metadata(CONFIG) | {GENERATOR_KEY: text})
+    with pytest.raises(CorruptWeights, match="not a generator written by acutance"):
         load_generator(path)
 
 

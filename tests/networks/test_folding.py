@@ -9,13 +9,17 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.networks.folding import fold_batch_norm
-from acutance.networks.generators import Generator, GeneratorConfig, paper_layout
+from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig, paper_layout
+
+NESTED = (CoarserScale(width=5, num_blocks=2), CoarserScale(width=4, num_blocks=1))
 
 CONFIGS = [
     GeneratorConfig(width=8, num_blocks=3, block="classical", global_residual=False),
     GeneratorConfig(width=6, num_blocks=2, block="classical", unshuffle=2, activation="relu"),
     GeneratorConfig(width=4, num_blocks=0, block="classical"),
     paper_layout("classical", kernel_px=3),
+    GeneratorConfig(width=6, num_blocks=1, block="classical", coarser=NESTED, global_residual=False),
+    GeneratorConfig(width=4, num_blocks=0, block="classical", unshuffle=2, coarser=NESTED[:1]),
 ]
 
 
@@ -37,13 +41,13 @@ def test_gives_what_the_normalised_one_gives(config):
     generator = trained(config)
     folded = fold_batch_norm(generator)
     assert generator.training, "the original was switched"
-    degraded = torch.rand(2, 3, 16, 20)
+    degraded = torch.rand(2, 3, 16, 24)
     with torch.no_grad():
         expected, result = generator.eval()(degraded), folded(degraded)
         plain = Generator(folded.config).eval()(degraded)
     size = expected.abs().max()  # untrained, far more than the 1 of a picture
     assert (result - expected).abs().max() <= 1e-5 * size
-    assert config.num_blocks == 0 or (plain - expected).abs().max() > 1e-2 * size
+    assert not any(scale.num_blocks for scale in config.scales) or (plain - expected).abs().max() > 1e-2 * size
 
 
 def test_is_an_improved_generator_in_eval_mode():
@@ -54,6 +58,13 @@ def test_is_an_improved_generator_in_eval_mode():
     assert folded.state_dict().keys() == Generator(folded.config).state_dict().keys()
     assert {tensor.device.type for tensor in folded.state_dict().values()} == {"cpu"}
     assert folded.config.halo_px == generator.config.halo_px
+
+
+def test_blocks_of_coarser_scales_are_folded_too():
+    folded = fold_batch_norm(trained(CONFIGS[4]))
+    assert folded.config == GeneratorConfig(width=6, num_blocks=1, coarser=NESTED, global_residual=False)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert folded.state_dict().keys() == Generator(folded.config).state_dict().keys()
 
 
 def test_shares_nothing_and_changes_nothing():
@@ -67,9 +78,10 @@ def test_shares_nothing_and_changes_nothing():
     assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
 
 
-def test_in_float64_it_is_exact():
-    generator = trained(CONFIGS[0]).double().eval()
-    degraded = torch.rand(1, 3, 9, 9, dtype=torch.float64)
+@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[4]], ids=["flat", "nested"])
+def test_in_float64_it_is_exact(config):
+    generator = trained(config).double().eval()
+    degraded = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(fold_batch_norm(generator)(degraded), generator(degraded), atol=1e-13, rtol=0)
 

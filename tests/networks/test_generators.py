@@ -12,10 +12,27 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.errors import ConfigError
+from acutance.geometry import Size, ceil_to_multiple, plan_tiles
 from acutance.networks.blocks import BLOCKS
-from acutance.networks.generators import Generator, GeneratorConfig, enlarge, paper_layout, restore
+from acutance.networks.generators import (
+    CoarserScale,
+    Generator,
+    GeneratorConfig,
+    NestedScale,
+    enlarge,
+    paper_layout,
+    restore,
+)
 
-FAST = GeneratorConfig(unshuffle=2)
+
+def coarser(*scales):
+    """Say which scales nest inside a body: (width, blocks) of each, from fine to coarse."""
+    return tuple(CoarserScale(width=width, num_blocks=num_blocks) for width, num_blocks in scales)
+
+
+FLAT = GeneratorConfig(unshuffle=2)
+FAST = GeneratorConfig(unshuffle=2, num_blocks=2, coarser=coarser((96, 4)))
+SHAKE = GeneratorConfig(unshuffle=2, num_blocks=2, coarser=coarser((96, 3), (112, 4)))
 PAPER = paper_layout()
 PAPER_3X3 = paper_layout(kernel_px=3)
 KINDS = ("stacked", "classical", "improved")
@@ -36,12 +53,29 @@ LAYOUTS = [
     GeneratorConfig(width=4, num_blocks=1, activation="relu"),
 ]
 
+NESTED = [
+    GeneratorConfig(width=4, num_blocks=2, coarser=coarser((3, 1))),
+    GeneratorConfig(width=4, num_blocks=1, unshuffle=2, coarser=coarser((6, 2))),
+    GeneratorConfig(width=3, num_blocks=3, coarser=coarser((4, 0)), head_kernel=5, scale=2),
+    # All that looks farther than one coarse cell is the convolution behind it.
+    GeneratorConfig(width=3, num_blocks=0, coarser=coarser((4, 0)), head_kernel=1, tail_kernel=1, scale=2),
+    GeneratorConfig(width=3, num_blocks=1, block="classical", coarser=coarser((4, 2)), global_residual=False),
+    GeneratorConfig(width=4, num_blocks=2, block="stacked", coarser=coarser((4, 1)), activation="leaky-relu"),
+    GeneratorConfig(width=3, num_blocks=2, coarser=coarser((4, 3), (3, 1))),
+    # What is asked of each coarser scale ends inside one of its cells.
+    GeneratorConfig(width=3, num_blocks=3, coarser=coarser((4, 2), (3, 1)), tail_kernel=5),
+    GeneratorConfig(width=3, num_blocks=0, unshuffle=2, coarser=coarser((4, 0), (3, 1)), tail_kernel=1, scale=2),
+    GeneratorConfig(width=3, num_blocks=1, unshuffle=2, block="classical", coarser=coarser((4, 1), (5, 0))),
+]
+LAYOUTS += NESTED
+
 
 def layout_id(config):
     residual = "" if config.global_residual else "-plain"
     kernels = f"{config.head_kernel}.{config.tail_kernel}"
     kind = f"{config.block}-{config.activation}"
-    return f"{kind}-u{config.unshuffle}-k{kernels}-b{config.num_blocks}-x{config.scale}{residual}"
+    blocks = "b" + "b".join(str(scale.num_blocks) for scale in config.scales)
+    return f"{kind}-u{config.unshuffle}-k{kernels}-{blocks}-x{config.scale}{residual}"
 
 
 def build(config, *, seed=0):
@@ -106,7 +140,7 @@ def test_restore_mirrors_at_the_bottom_and_the_right(size):
 
 
 def test_restore_leaves_multiples_unpadded_and_clips():
-    generator, degraded = build(FAST), images(1, 3, 8, 6) * 3 - 1
+    generator, degraded = build(FLAT), images(1, 3, 8, 6) * 3 - 1
     assert torch.equal(restore(generator, degraded), generator(degraded).clamp(0, 1))
 
 
@@ -126,7 +160,9 @@ def test_gradient_reaches_every_parameter(config):
 @pytest.mark.parametrize(
     ("config", "parameters", "macs"),
     [
-        (FAST, 420_114, 104_832),
+        (FLAT, 420_114, 104_832),
+        (FAST, 912_371, 94_080),
+        (SHAKE, 1_736_870, 99_168),
         (PAPER_3X3, 409_737, 408_960),
         (PAPER, 437_385, 436_608),
         (paper_layout("stacked"), 437_390, 436_608),  # five slopes more
@@ -134,14 +170,14 @@ def test_gradient_reaches_every_parameter(config):
         (GeneratorConfig(unshuffle=2, activation="relu"), 420_108, 104_832),  # six slopes fewer
         (GeneratorConfig(unshuffle=2, activation="leaky-relu"), 420_108, 104_832),
     ],
-    ids=["fast", "paper-3x3", "paper", "stacked", "classical", "relu", "leaky-relu"],
+    ids=["flat", "fast", "shake", "paper-3x3", "paper", "stacked", "classical", "relu", "leaky-relu"],
 )
 def test_size_and_cost_are_pinned(config, parameters, macs):
     assert sum(parameter.numel() for parameter in build(config).parameters()) == parameters
     assert config.macs_per_pixel == macs
 
 
-@pytest.mark.parametrize("config", [FAST, *map(paper_layout, KINDS), PAPER_3X3, *LAYOUTS], ids=layout_id)
+@pytest.mark.parametrize("config", [FLAT, FAST, SHAKE, *map(paper_layout, KINDS), PAPER_3X3, *LAYOUTS], ids=layout_id)
 def test_cost_is_that_of_the_convolutions_that_run(config):
     counted = []
 
@@ -153,9 +189,9 @@ def test_cost_is_that_of_the_convolutions_that_run(config):
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(count)
     with torch.no_grad():
-        generator(images(1, 3, 8, 12))
-    assert len(counted) == 3 + 2 * config.num_blocks
-    assert config.macs_per_pixel == sum(counted) // (8 * 12)
+        generator(images(1, 3, 16, 24))
+    assert len(counted) == 3 + sum(2 * scale.num_blocks for scale in config.scales) + 2 * len(config.coarser)
+    assert config.macs_per_pixel == sum(counted) // (16 * 24)
 
 
 @pytest.mark.parametrize(("block", "normalised"), [("stacked", False), ("classical", True), ("improved", False)])
@@ -199,11 +235,12 @@ def test_blocks_are_what_the_paper_draws(block, activation):
     torch.testing.assert_close(network(features.clone()), expected)
 
 
+@pytest.mark.parametrize("nested", [(), coarser((3, 1))], ids=["flat", "nested"])
 @pytest.mark.parametrize("block", KINDS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_input_is_left_alone(block, activation):
+def test_the_input_is_left_alone(block, activation, nested):
     """Activations work in place: on what the network itself made, never on what it was given."""
-    generator = build(GeneratorConfig(width=4, num_blocks=2, block=block, activation=activation))
+    generator = build(GeneratorConfig(width=4, num_blocks=2, block=block, activation=activation, coarser=nested))
     degraded = images(1, 3, 6, 6) - 0.5
     before = degraded.clone()
     first = generator(degraded)
@@ -213,8 +250,9 @@ def test_the_input_is_left_alone(block, activation):
 
 @pytest.mark.parametrize("scale", [1, 2])
 @pytest.mark.parametrize("unshuffle", [1, 2, 4])
-def test_starts_near_the_identity(unshuffle, scale):
-    config = GeneratorConfig(width=32, unshuffle=unshuffle, scale=scale)
+@pytest.mark.parametrize("nested", [(), coarser((32, 2), (32, 2))], ids=["flat", "nested"])
+def test_starts_near_the_identity(nested, unshuffle, scale):
+    config = GeneratorConfig(width=32, unshuffle=unshuffle, coarser=nested, scale=scale)
     degraded = images(1, 3, 32, 32)
     expected = degraded if scale == 1 else enlarge(degraded, 2)
     with torch.no_grad():
@@ -252,6 +290,51 @@ def test_unshuffle_puts_every_pixel_back(unshuffle):
     torch.testing.assert_close(generator(degraded), degraded)
 
 
+def nested_scales(generator):
+    """Find the scales inside a generator, from fine to coarse."""
+    return [module for module in generator.modules() if isinstance(module, NestedScale)]
+
+
+@pytest.mark.parametrize("config", [*NESTED, FAST, SHAKE], ids=layout_id)
+def test_coarser_scales_stand_in_the_middle(config):
+    """Half of the blocks, rounded down, come before each; the coarsest has blocks only."""
+    generator = build(config)
+    body = generator.blocks
+    for scale, inner in itertools.pairwise(config.scales):
+        assert len(body) == scale.num_blocks + 1
+        nested = body[scale.num_blocks // 2]
+        assert isinstance(nested, NestedScale)
+        assert nested.down.in_channels == nested.up.out_channels == 4 * scale.width
+        assert nested.down.out_channels == nested.up.in_channels == inner.width
+        body = nested.blocks
+    assert len(body) == config.scales[-1].num_blocks
+    assert len(nested_scales(generator)) == len(config.coarser)
+
+
+def test_a_coarser_scale_sees_four_cells_and_gives_four_back():
+    """Its features are the 2×2 cells side by side; what it adds goes back to where it came from."""
+    scale = nested_scales(build(GeneratorConfig(width=3, coarser=coarser((12, 0)))))[0]
+    for conv in (scale.down, scale.up):
+        torch.nn.init.dirac_(conv.weight)
+    features = images(2, 3, 6, 8)
+    torch.testing.assert_close(scale(features), 2 * features)
+    seen = []
+    scale.down.register_forward_hook(lambda conv, inputs, output: seen.append(inputs[0]))
+    scale(features)
+    for row, column in itertools.product((0, 1), repeat=2):
+        assert torch.equal(seen[0][:, 2 * row + column :: 4], features[..., row::2, column::2])
+
+
+def test_a_silent_coarser_scale_changes_nothing():
+    """The skip around it is exact: with nothing to add, the flat body is left."""
+    config = GeneratorConfig(width=4, num_blocks=3, unshuffle=2, coarser=coarser((5, 2), (3, 1)))
+    generator, flat = build(config), build(config)
+    torch.nn.init.zeros_(nested_scales(generator)[0].up.weight)
+    flat.blocks = torch.nn.Sequential(*(block for block in flat.blocks if not isinstance(block, NestedScale)))
+    degraded = images(1, 3, 16, 24)
+    assert torch.equal(generator(degraded), flat(degraded))
+
+
 def test_enlarging_keeps_pixel_centres():
     """A ramp stays a ramp: enlarged pixel i of ×2 lies at (i + ½) / 2 − ½ on the small grid."""
     ramp = torch.arange(8.0).expand(1, 3, 4, 8)
@@ -260,7 +343,7 @@ def test_enlarging_keeps_pixel_centres():
 
 
 def test_a_network_does_not_see_its_neighbours_in_the_batch():
-    generator, batch = build(FAST).eval(), images(3, 3, 8, 8)
+    generator, batch = build(FAST), images(3, 3, 8, 8)
     with torch.no_grad():
         alone = torch.cat([generator(image.unsqueeze(0)) for image in batch])
         torch.testing.assert_close(generator(batch), alone)
@@ -295,13 +378,19 @@ def test_receptive_radius_is_exact(config):
 
 
 @pytest.mark.parametrize("config", LAYOUTS, ids=layout_id)
+def test_receptive_radius_and_halo_agree(config):
+    assert config.receptive_radius_px <= config.halo_px + config.size_multiple - 1
+    assert config.coarser or config.receptive_radius_px == config.halo_px + config.size_multiple - 1
+
+
+@pytest.mark.parametrize("config", LAYOUTS, ids=layout_id)
 def test_halo_is_exact(config):
     """A crop with the halo gives the whole image's pixels inside; with one cell less it does not."""
     generator = build_exact(config)
-    multiple, halo = config.size_multiple, config.halo_px
+    multiple = config.size_multiple
+    halo = ceil_to_multiple(config.halo_px, multiple)  # crops begin at multiples
     start, stop = halo + multiple, halo + 3 * multiple
     side = stop + halo + multiple
-    assert halo % multiple == 0
     degraded = images(1, 3, side, side, seed=5, dtype=torch.float64)
     scale = config.scale
     whole = generator(degraded)[..., start * scale : stop * scale, start * scale : stop * scale]
@@ -316,11 +405,55 @@ def test_halo_is_exact(config):
     assert ((inside(halo - multiple) - whole).abs().max() / size) > 1e-9
 
 
+@pytest.mark.parametrize("config", LAYOUTS, ids=layout_id)
+def test_halo_is_exact_to_the_pixel(config):
+    """A tile's pixels depend on the last pixel of its halo, on each side, and on none beyond."""
+    generator = build_exact(config)
+    multiple, halo = config.size_multiple, config.halo_px
+    start = ceil_to_multiple(halo, multiple) + multiple
+    stop = start + multiple
+    side = stop + start
+    degraded = images(1, 3, side, side, seed=7, dtype=torch.float64)
+    tile = slice(start * config.scale, stop * config.scale)
+    before = generator(degraded)[..., tile, tile]
+
+    def matters(y, x):
+        perturbed = degraded.clone()
+        perturbed[..., y, x] += 0.5
+        return bool((generator(perturbed)[..., tile, tile] != before).any())
+
+    inside = start + multiple // 2
+    assert [matters(start - halo, inside), matters(stop + halo - 1, inside)] == [True, True]
+    assert [matters(inside, start - halo), matters(inside, stop + halo - 1)] == [True, True]
+    assert [matters(start - halo - 1, inside), matters(inside, stop + halo)] == [False, False]
+
+
+@pytest.mark.parametrize("config", NESTED, ids=layout_id)
+def test_tiles_make_the_whole_with_coarser_scales_too(config):
+    """At the borders of the picture, too, where the network itself pads, at every scale."""
+    generator = build_exact(config)
+    multiple, scale = config.size_multiple, config.scale
+    size = Size(ceil_to_multiple(2 * config.halo_px, multiple) + 5 * multiple, 3 * multiple)
+    degraded = images(1, 3, *size, seed=5, dtype=torch.float64)
+    whole, tiled = generator(degraded), torch.full((1, 3, size.height * scale, size.width * scale), torch.nan)
+    tiled = tiled.double()
+    tiles = list(plan_tiles(size, tile_px=2 * multiple, halo_px=config.halo_px, multiple=multiple))
+    assert len(tiles) > 1
+    for tile in tiles:
+        rows, columns = tile.target.scaled(scale).slices
+        part = generator(degraded[(..., *tile.source.slices)])
+        inner = tile.target.shifted(tile.source.top, tile.source.left).scaled(scale).slices
+        tiled[..., rows, columns] = part[(..., *inner)]
+    assert (tiled - whole).abs().max() <= 1e-13 * whole.abs().max()
+
+
 def test_known_radii():
     """The figures of the architecture page."""
     assert (PAPER_3X3.halo_px, PAPER_3X3.receptive_radius_px) == (13, 13)
     assert (PAPER.halo_px, PAPER.receptive_radius_px) == (19, 19)
-    assert (FAST.halo_px, FAST.receptive_radius_px) == (26, 27)
+    assert (FLAT.halo_px, FLAT.receptive_radius_px) == (26, 27)
+    assert (FAST.halo_px, FAST.receptive_radius_px) == (46, 49)
+    assert (SHAKE.halo_px, SHAKE.receptive_radius_px) == (102, 109)
 
 
 # --- settings ---------------------------------------------------------------------------------------------
@@ -343,3 +476,21 @@ def test_known_radii():
 def test_settings_out_of_range_are_refused_by_name(settings, message, no_shape_checks):
     with pytest.raises(ConfigError, match=message):
         GeneratorConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 0, "num_blocks": 1}, r"generator\.coarser: width 0 must be at least 1"),
+        ({"width": 4, "num_blocks": -1}, r"num_blocks -1 at least 0"),
+    ],
+)
+def test_coarser_scales_out_of_range_are_refused_by_name(settings, message, no_shape_checks):
+    with pytest.raises(ConfigError, match=message):
+        CoarserScale(**settings)
+
+
+def test_every_coarser_scale_doubles_the_multiple():
+    scales = coarser(*[(2, 1)] * 3)
+    multiples = [GeneratorConfig(unshuffle=2, coarser=scales[:count]).size_multiple for count in range(4)]
+    assert multiples == [2, 4, 8, 16]

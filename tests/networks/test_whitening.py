@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 import torch
 
-from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
 from acutance.networks.whitening import GAIN, whiten_head
 
 
@@ -35,6 +35,7 @@ def answers(generator, degraded):
         GeneratorConfig(width=12),
         GeneratorConfig(width=12, num_blocks=1, block="classical"),
         GeneratorConfig(width=12, num_blocks=1, block="stacked", activation="relu"),
+        GeneratorConfig(width=16, unshuffle=2, num_blocks=1, coarser=(CoarserScale(width=4, num_blocks=1),)),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 from acutance.config.presets import preset_names
 from acutance.config.settings import from_values, read_toml, to_toml
 from acutance.errors import ConfigError
+from acutance.networks.generators import CoarserScale
 from acutance.training.config import ScheduleConfig, TrainConfig, WatchConfig, load_config
 
 # --- presets ----------------------------------------------------------------------------------------------
@@ -28,11 +29,78 @@ def test_every_preset_loads_and_reloads_equal(tmp_path, name):
 
 def test_the_default_model_is_what_the_design_says():
     config = load_config("fast")
-    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (64, 5, 2)
-    (gaussian,) = config.degradation.stages[0].choices
-    assert gaussian.sigma_px == (0.3, 4.0)
+    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (64, 2, 2)
+    assert config.generator.coarser == (CoarserScale(width=96, num_blocks=4),)
+    blur, *others = config.degradation.stages
+    assert {row.kind for row in blur.choices} == {"gaussian", "defocus", "shake"}
+    gaussian, *_, shake = blur.choices
+    assert gaussian.sigma_px == (0.3, 4.2)  # beyond σ = 4 px, the strongest blur that it is measured by
+    assert shake.length_px == (3.0, 26.0)
+    assert [stage.kind for stage in others] == ["noise", "rescale", "jpeg"]
     assert config.degradation.untouched > 0
     assert config.degradation.margin_px == 4 * 4
+
+
+def test_the_model_for_camera_shake_sees_as_far_as_its_paths():
+    config, fast = load_config("shake"), load_config("fast")
+    assert config.generator.coarser == (CoarserScale(width=96, num_blocks=3), CoarserScale(width=112, num_blocks=4))
+    assert (config.generator.width, config.generator.unshuffle) == (fast.generator.width, fast.generator.unshuffle)
+    blur = config.degradation.stages[0]
+    shakes = [row for row in blur.choices if row.kind == "shake"]
+    assert {row.length_px for row in shakes} == {(3.0, 30.0)}
+    assert sum(row.weight for row in shakes) > sum(row.weight for row in blur.choices) / 2
+    assert config.generator.receptive_radius_px > 3 * 30 > fast.generator.receptive_radius_px
+    assert config.patch_px % config.generator.size_multiple == 0
+
+
+# --- coarser scales ---------------------------------------------------------------------------------------
+
+
+def test_coarser_scales_come_from_a_list_of_tables(tmp_path):
+    scales = (CoarserScale(width=8, num_blocks=1), CoarserScale(width=12, num_blocks=0))
+    config = load_config(
+        "smoke", ["generator.coarser=[{ width = 8, num_blocks = 1 }, { width = 12, num_blocks = 0 }]", "patch_px=24"]
+    )
+    assert config.generator.coarser == scales
+    path = tmp_path / "own.toml"
+    path.write_text(to_toml(config), encoding="utf-8", newline="")
+    assert load_config(str(path)) == config
+    assert load_config(str(path), ["generator.coarser=[]"]).generator.coarser == ()
+
+
+@pytest.mark.parametrize(
+    ("coarser", "message"),
+    [
+        (
+            "[{ widht = 8, num_blocks = 1 }]",
+            r"unknown setting 'widht' \(did you mean 'width'\?\) \(at generator\.coarser\[0\]\)",
+        ),
+        (
+            "[{ width = 8, num_blocks = 1, kernel = 2 }]",
+            r"unknown setting 'kernel' \(known: width, num_blocks\) \(at generator\.coarser\[0\]\)",
+        ),
+        ("[{ width = 8 }]", r"'num_blocks' is missing \(at generator\.coarser\[0\]"),
+        ("[{ width = 8, num_blocks = 1.5 }]", r"1\.5: must be of type int \(at generator\.coarser\[0\]\.num_blocks\)"),
+        (
+            "[{ width = 8, num_blocks = 1 }, { width = 0, num_blocks = 1 }]",
+            r"width 0 must be at least 1, num_blocks 1 at least 0 \(at generator\.coarser\[1\]\)",
+        ),
+        ("[8]", r"8: must be a table of settings \(at generator\.coarser\[0\]\)"),
+        ("{ width = 8, num_blocks = 1 }", r"coarser = .*: must be a list"),
+        ("8", r"coarser = 8: must be a list"),
+    ],
+)
+def test_wrong_coarser_scales_are_refused_by_place(coarser, message):
+    with pytest.raises(ConfigError, match=rf"smoke\.toml: .*{message}"):
+        load_config("smoke", [f"generator.coarser={coarser}"])
+
+
+def test_patches_fit_the_coarsest_scale():
+    with pytest.raises(ConfigError, match="patch_px = 34: must be a multiple of 4"):
+        load_config("smoke", ["generator.coarser=[{ width = 8, num_blocks = 1 }]", "patch_px=34"])
+
+
+# --- settings ---------------------------------------------------------------------------------------------
 
 
 def test_source_patches_are_larger_by_the_margin():

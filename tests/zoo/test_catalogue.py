@@ -8,14 +8,14 @@ import pytest
 
 from acutance.errors import CorruptWeights, UnknownModel
 from acutance.inference.engine import open_engine
-from acutance.zoo.catalogue import DEFAULT_MODEL, ModelRow, check_file, find_model, list_models
+from acutance.zoo.catalogue import DEFAULT_MODEL, ModelPaths, ModelRow, check_files, find_model, list_models
 
 
 @pytest.mark.parametrize("row", list_models(), ids=lambda row: row.name)
 def test_every_row_is_true(row: ModelRow) -> None:
-    check_file(row)
-    assert row.path.stat().st_size == row.bytes
-    engine = open_engine(row.path)
+    check_files(row)
+    assert sum(file.path.stat().st_size for file in row.files.values()) == row.bytes
+    engine = open_engine(row.files["fidelity"].path)
     assert engine.spec.name == row.name
     assert engine.spec.weights_sha256
     grey = np.full((1, 3, 32, 32), 0.5, np.float32)
@@ -24,13 +24,13 @@ def test_every_row_is_true(row: ModelRow) -> None:
 
 
 def test_the_default_is_shipped() -> None:
-    assert find_model(DEFAULT_MODEL).is_file()
+    assert find_model(DEFAULT_MODEL).fidelity.is_file()
 
 
 def test_paths_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "own.onnx"
     path.write_bytes(b"x")
-    assert find_model(path) == path
+    assert find_model(path) == ModelPaths(fidelity=path)
     with pytest.raises(UnknownModel, match="no such file"):
         find_model(tmp_path / "none.onnx")
 
@@ -42,7 +42,12 @@ def test_unknown_names() -> None:
 
 def test_a_changed_file_is_noticed() -> None:
     row = list_models()[0]
+    file = row.files["fidelity"]
     with pytest.raises(CorruptWeights, match="not the file that was shipped"):
-        check_file(replace(row, sha256="0" * 64))
+        check_files(replace(row, files={"fidelity": replace(file, sha256="0" * 64)}))
     with pytest.raises(CorruptWeights, match="cannot be read"):
-        check_file(replace(row, file="weights/none.onnx"))
+        check_files(replace(row, files={"fidelity": replace(file, file="weights/none.onnx")}))
+
+
+def test_all_models_together_stay_small() -> None:
+    assert sum(row.bytes for row in list_models()) < 12_000_000

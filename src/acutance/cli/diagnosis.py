@@ -8,14 +8,23 @@ import statistics
 import time
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import acutance
 from acutance.errors import CorruptWeights
 
-EXTRAS = {"train": ("torch", "lightning_fabric", "jaxtyping", "cattrs", "tomli_w", "tensorboard", "onnx")}
+if TYPE_CHECKING:
+    from acutance.inference.engine import Engine, EngineName, Precision
+
+EXTRAS = {
+    "train": ("torch", "lightning_fabric", "jaxtyping", "cattrs", "tomli_w", "tensorboard", "onnx"),
+    "openvino": ("openvino",),
+    "torch": ("torch", "onnx"),
+    "plots": ("matplotlib",),
+}
 """Modules that each extra brings."""
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "safetensors", "torch")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "safetensors", "openvino", "torch")
 """Whose versions matter in a report."""
 
 SPEED_SIDE_PX = 512
@@ -31,7 +40,7 @@ def diagnose() -> dict[str, str | list[str]]:
         "packages": [f"{name} {_version(name)}" for name in PACKAGES],
         "extras": [f"{extra} {_extra_state(modules)}" for extra, modules in EXTRAS.items()],
         "models": _model_states(),
-        "speed of the default": _speed(),
+        "speed of the default": _speeds(),
     }
 
 
@@ -48,25 +57,39 @@ def _extra_state(modules: tuple[str, ...]) -> str:
 
 
 def _model_states() -> list[str]:
-    from acutance.zoo.catalogue import check_file, list_models
+    from acutance.zoo.catalogue import check_files, list_models
 
     states = []
     for row in list_models():
         try:
-            check_file(row)
+            check_files(row)
             states.append(f"{row.name} ok")
         except CorruptWeights as error:
             states.append(f"{row.name} DAMAGED: {error}")
     return states
 
 
-def _speed() -> str:
-    import numpy as np
-
-    from acutance.inference.engine import open_engine
+def _speeds() -> list[str]:
+    """Time the default model in every engine that is installed and may be the one that `auto` takes."""
+    from acutance.inference.engine import fastest_engine, open_engine
     from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
-    engine = open_engine(find_model(DEFAULT_MODEL))
+    model = find_model(DEFAULT_MODEL)
+    engines: list[EngineName] = ["onnxruntime", *(["openvino"] if find_spec("openvino") else [])]  # type: ignore[list-item]
+    precisions: list[Precision] = ["float32", *(["int8"] if model.int8 else [])]  # type: ignore[list-item]
+    lines = []
+    for engine in engines:
+        for precision in precisions:
+            rate = _megapixels_per_s(open_engine(model, engine=engine, precision=precision))
+            lines.append(
+                f"{engine}, {precision}: {rate:.2f} megapixels/s (a 12-megapixel photo: about {12 / rate:.0f} s)"
+            )
+    return [*lines, f"--engine auto takes {fastest_engine()}"]
+
+
+def _megapixels_per_s(engine: Engine) -> float:
+    import numpy as np
+
     batch = np.full((1, 3, SPEED_SIDE_PX, SPEED_SIDE_PX), 0.5, np.float32)
     engine.run(batch)
     seconds = []
@@ -75,6 +98,4 @@ def _speed() -> str:
         engine.run(batch)
         seconds.append(time.perf_counter() - start)
     engine.close()
-    megapixels = SPEED_SIDE_PX**2 / 1e6
-    rate = megapixels / statistics.median(seconds)
-    return f"{rate:.2f} megapixels/s (a 12-megapixel photo: about {12 / rate:.0f} s)"
+    return SPEED_SIDE_PX**2 / 1e6 / statistics.median(seconds)

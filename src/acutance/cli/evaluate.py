@@ -12,7 +12,8 @@ import typer
 from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
 
 if TYPE_CHECKING:
-    from acutance.data.protocol import Psf, Row
+    from acutance.data.blurs import Psf
+    from acutance.data.protocol import Row
     from acutance.evaluation.evaluate import Evaluation, PerceptualMeasure, TestSet
     from acutance.evaluation.restorers import Restorer
 
@@ -59,7 +60,7 @@ def evaluate(
     from rich.console import Console
 
     from acutance.cli.console import progress_bar
-    from acutance.data.protocol import load_psfs
+    from acutance.data.kernel_file import load_psfs
     from acutance.evaluation.baselines import BASELINES
     from acutance.evaluation.evaluate import evaluate as measure
     from acutance.evaluation.evaluate import open_test_set
@@ -111,7 +112,8 @@ def evaluate(
 def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
     """Return the named rows; without names all that can be made, and say which cannot."""
     from acutance.cli.console import say
-    from acutance.data.protocol import ROWS, MeasuredBlur, find_row
+    from acutance.data.blurs import MeasuredBlur
+    from acutance.data.protocol import ROWS, find_row
 
     if names is not None:
         return tuple(find_row(name.strip()) for name in names.split(","))

@@ -16,12 +16,12 @@ def models(as_json: Json = False) -> None:
     from rich.table import Table
 
     from acutance.inference.engine import open_engine
-    from acutance.zoo.catalogue import check_file, list_models
+    from acutance.zoo.catalogue import check_files, list_models
 
     rows = []
     for row in list_models():
-        check_file(row)
-        engine = open_engine(row.path)
+        check_files(row)
+        engine = open_engine(row.files["fidelity"].path, engine="onnxruntime")
         rows.append((row, engine.spec))
         engine.close()
     if as_json:

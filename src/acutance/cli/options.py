@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import EngineName
+    from acutance.inference.engine import EngineName, Precision
 
 
 class EngineChoice(StrEnum):
@@ -16,6 +16,8 @@ class EngineChoice(StrEnum):
 
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    TORCH = "torch"
 
     @property
     def engine(self) -> EngineName:
@@ -23,8 +25,31 @@ class EngineChoice(StrEnum):
         return self.value
 
 
+class PrecisionChoice(StrEnum):
+    """What can be given as --precision: the names in `acutance.inference.engine`; a test holds them together."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+    @property
+    def precision(self) -> Precision:
+        """The name that the library takes."""
+        return self.value
+
+
 Model = Annotated[str, typer.Option("--model", "-m", help="A model's name (see: acutance models) or an .onnx file.")]
-Engine = Annotated[EngineChoice, typer.Option(help="What runs the network.")]
+Engine = Annotated[EngineChoice, typer.Option(help="What runs the network; auto: the fastest that is installed.")]
+PrecisionOption = Annotated[
+    PrecisionChoice,
+    typer.Option("--precision", help="Arithmetic; auto: 8-bit integers where the processor is made for them."),
+]
+Fidelity = Annotated[
+    float,
+    typer.Option(
+        "--fidelity", "-f", min=0.0, max=1.0, help="1 invents nothing; 0 is the crispest, with invented texture."
+    ),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads; default one per physical core.")]
 Tile = Annotated[
     int | None,

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acutance.cli.options import Engine, EngineChoice, Json, MaxPixels, Model, Overwrite, Threads, Tile
+from acutance.cli.options import (
+    Engine,
+    EngineChoice,
+    Fidelity,
+    Json,
+    MaxPixels,
+    Model,
+    Overwrite,
+    PrecisionChoice,
+    PrecisionOption,
+    Threads,
+    Tile,
+)
 
 if TYPE_CHECKING:
     from acutance.inference.files import FileResult
@@ -27,8 +39,10 @@ def sharpen(
         float,
         typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."),
     ] = 1.0,
+    fidelity: Fidelity = 1.0,
     tile: Tile = None,
     engine: Engine = EngineChoice.AUTO,
+    precision: PrecisionOption = PrecisionChoice.AUTO,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -49,7 +63,13 @@ def sharpen(
     is_folder = _is_meant_as_folder(output)
     plan = () if is_piped else plan_outputs(paths, output, output_is_folder=is_folder, overwrite=overwrite)
     with Sharpener(
-        model, engine=engine.engine, threads=threads, tile_px=tile, max_pixels=max_pixels or DEFAULT_MAX_PIXELS
+        model,
+        fidelity=fidelity,
+        engine=engine.engine,
+        precision=precision.precision,
+        threads=threads,
+        tile_px=tile,
+        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
     ) as sharpener:
         if is_piped:
             sys.stdout.buffer.write(sharpener(_bytes_of(paths[0]), strength=strength))

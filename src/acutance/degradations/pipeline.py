@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,7 +21,9 @@ from acutance.degradations import psf as psfs
 from acutance.degradations.blur import blur
 from acutance.degradations.draws import Spacing, check_range, check_share, happens, uniform
 from acutance.degradations.jpeg import jpeg
+from acutance.degradations.kernel_bank import kernel_bank
 from acutance.degradations.noise import add_noise
+from acutance.degradations.reduce import reduce
 from acutance.degradations.rescale import rescale
 from acutance.errors import ConfigError
 
@@ -93,7 +93,7 @@ class Shake:
     weight: float = 1.0
     """Share of the draws of its blur stage."""
     length_px: tuple[float, float] = (3.0, 15.0)
-    """Range of the path's extent in px."""
+    """Range of the path's extent in px; its softening adds one on each side."""
     inertia: float = 0.9
     """Share of the velocity kept between two of the path's points; nearer 1 is straighter."""
 
@@ -105,7 +105,7 @@ class Shake:
 
     @property
     def reach_px(self) -> float:
-        """Radius that the longest path needs: half its extent, and the pixel that a point shares."""
+        """Radius that the longest path needs: half its extent, to the next whole pixel, and one for its softening."""
         return self.length_px[1] / 2.0 + 1.0
 
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
@@ -128,34 +128,12 @@ class Measured:
 
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
         """Draw one kernel per image."""
-        bank = _kernel_bank(self.file, radius_px).to(generator.device)
+        bank = kernel_bank(self.file, radius_px).to(generator.device)
         choice = torch.randint(bank.shape[0], (count,), generator=generator, device=generator.device)
         return bank[choice]
 
 
 BlurRow = Gaussian | Defocus | Shake | Measured
-
-
-@lru_cache(maxsize=8)  # a file is read once, not at every step
-def _kernel_bank(file: Path, radius_px: int) -> Float[Tensor, "k s s"]:
-    """Read kernels, centre each in the common size, and let each sum to one."""
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = [archive[name] for name in archive.files if archive[name].ndim == 2]
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"measured.file = {file}: cannot be read as an .npz of kernels ({error}).") from error
-    side = 2 * radius_px + 1
-    fitting = [array for array in arrays if max(array.shape) <= side]
-    if not fitting:
-        raise ConfigError(f"measured.file = {file}: holds no 2-D kernel of at most {side} px; raise radius_px.")
-    bank = torch.zeros(len(fitting), side, side)
-    for index, array in enumerate(fitting):
-        top, left = (side - array.shape[0]) // 2, (side - array.shape[1]) // 2
-        values = torch.from_numpy(np.asarray(array, dtype=np.float32))
-        if not (values.min() >= 0 and 0 < values.sum() < math.inf):
-            raise ConfigError(f"measured.file = {file}: a kernel must be finite, not negative, and not all zero.")
-        bank[index, top : top + array.shape[0], left : left + array.shape[1]] = values / values.sum()
-    return bank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +146,7 @@ class Blur:
     probability: float = 1.0
     """Share of the images that are blurred at all."""
     radius_px: int = 16
-    """Radius of the kernels: 4σ of the widest Gaussian, half the longest path."""
+    """Radius of the kernels: 4σ of the widest Gaussian, half the longest path and 1 px."""
 
     def __post_init__(self) -> None:
         """Check that there is something to draw from."""
@@ -203,6 +181,22 @@ class Blur:
         keep = happens(count, self.probability, generator).view(-1, 1, 1)
         untouched = psfs.delta_psf(count, radius_px=self.radius_px, device=images.device)
         return blur(images, torch.where(keep, picked, untouched))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduce:
+    """Reduction by a whole factor, for networks that enlarge: every image, the untouched ones included."""
+
+    kind: Literal["reduce"] = "reduce"
+    factor: Literal[2] = 2
+    """How many times smaller the picture becomes: the generator's `scale`."""
+    margin_px: ClassVar[int] = 0
+    """Consumes no margin."""
+
+    def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 hs ws"]:
+        """Reduce a batch; nothing is drawn."""
+        del generator
+        return reduce(images, self.factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +279,7 @@ class Jpeg:
         return images.index_copy(0, chosen, jpeg(images[chosen], quality, is_subsampled))
 
 
-Stage = Blur | Rescale | Noise | Jpeg
+Stage = Blur | Reduce | Rescale | Noise | Jpeg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,8 +292,18 @@ class DegradationConfig:
     """Share of the patches that skip every stage: a sharpener must not spoil what is sharp."""
 
     def __post_init__(self) -> None:
-        """Check the share."""
+        """Check the share, and that nothing that consumes a margin comes after the reduction."""
         check_share("degradation.untouched", self.untouched)
+        is_reduced = False
+        for stage in self.stages:
+            if isinstance(stage, (Blur, Reduce)) and is_reduced:
+                raise ConfigError("degradation.stages: reduce must come once, and after every blur.")
+            is_reduced |= isinstance(stage, Reduce)
+
+    @property
+    def reduction(self) -> int:
+        """How many times smaller the degraded picture is than the reference."""
+        return math.prod(stage.factor for stage in self.stages if isinstance(stage, Reduce))
 
     @property
     def margin_px(self) -> int:
@@ -309,11 +313,11 @@ class DegradationConfig:
 
 def degrade(
     config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator
-) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h2 w2"]]:
+) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h3 w3"]]:
     """Make a training pair from sharp patches that are `margin_px` larger than wanted on each side.
 
     Returns:
-        The degraded patch, rounded to 8 bit as a file would be, and the reference, of the same size.
+        The degraded patch, rounded to 8 bit as a file would be, and the reference, `reduction` times as large.
     """
     margin = config.margin_px
     reference = sharp[..., margin : sharp.shape[-2] - margin, margin : sharp.shape[-1] - margin]
@@ -322,4 +326,7 @@ def degrade(
         images = stage.apply(images, generator)
     degraded = torch.round(images.clamp(0.0, 1.0) * 255.0) / 255.0
     skip = happens(sharp.shape[0], config.untouched, generator).view(-1, 1, 1, 1)
-    return torch.where(skip, reference, degraded), reference
+    untouched = reference
+    if config.reduction > 1:
+        untouched = torch.round(reduce(reference, config.reduction).clamp(0.0, 1.0) * 255.0) / 255.0
+    return torch.where(skip, untouched, degraded), reference

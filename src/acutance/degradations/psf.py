@@ -11,9 +11,12 @@ from functools import lru_cache
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 PATH_POINTS = 128
-"""Samples along a camera path: denser than one per third of a pixel for the longest path."""
+"""Vertices of a camera path."""
+SAMPLES_PER_POINT = 4
+"""Samples along it for each vertex: at an extent of 30 px they lie at most 1.2 px apart."""
 
 
 def _offsets(radius_px: int, device: torch.device) -> tuple[Float[Tensor, "s 1"], Float[Tensor, "1 s"]]:
@@ -63,23 +66,37 @@ def _walk_matrix(inertia: float) -> Float[Tensor, "t t"]:
 def shake_psf(
     length_px: Float[Tensor, " n"], *, inertia: float, radius_px: int, generator: torch.Generator
 ) -> Float[Tensor, "n s s"]:
-    """Draw camera-shake kernels: random walks with inertia, rendered with sub-pixel accuracy.
+    """Draw camera-shake kernels: random walks with inertia, rendered with sub-pixel accuracy, more or less softened.
+
+    The middle of the path's bounding box lies on the middle pixel.
 
     Args:
-        length_px: Extent of each path: the larger side of its bounding box.
+        length_px: Extent of each path: the larger side of its bounding box. The softening adds up to 1 px on each side.
         inertia: Share of its velocity that the camera keeps from one point to the next, in [0, 1).
-        radius_px: Radius of the kernels; paths are scaled to stay inside.
-        generator: Source of the accelerations.
+        radius_px: Radius of the kernels, at least 1; paths are scaled to stay inside, softening included.
+        generator: Source of the accelerations, and of how far each kernel is softened.
     """
     count = length_px.shape[0]
     accelerations = torch.randn(count, 2, PATH_POINTS, generator=generator, device=generator.device)
     path = accelerations @ _walk_matrix(inertia).to(accelerations.device).T  # n 2 t
+    # Straight lines between the vertices: without them, fast parts of a long path would be dotted.
+    path = functional.interpolate(path, scale_factor=float(SAMPLES_PER_POINT), mode="linear", align_corners=True)
     extent = (path.amax(dim=-1) - path.amin(dim=-1)).amax(dim=-1).clamp_min(1e-6)
     path = path * (length_px.clamp(max=2.0 * radius_px - 2.0) / extent).view(-1, 1, 1)
-    # The kernel is centred on its centroid, so that blur does not shift the picture; a lopsided path is then
-    # held inside by the clamp.
-    path = (path - path.mean(dim=-1, keepdim=True)).clamp(-(radius_px - 1.0), radius_px - 1.0)
-    return _splat(path, radius_px)
+    # Where the sharp picture lies is a convention that the network has to share with what it is measured by: measured
+    # kernels are cut out around their path (those of Levin et al. lie within 1 px of the middle of their box, up to
+    # 4 px off their centroid), so the middle of the box it is.
+    middle = (path.amax(dim=-1, keepdim=True) + path.amin(dim=-1, keepdim=True)) / 2.0
+    sharp_psf = _splat(path - middle, radius_px)
+    softness = torch.rand(count, 1, 1, generator=generator, device=generator.device)
+    return torch.lerp(sharp_psf, _softened(sharp_psf), softness)
+
+
+def _softened(psf: Float[Tensor, "n s s"]) -> Float[Tensor, "n s s"]:
+    """Spread every point over its 3×3 neighbourhood, as the lens does with the line that a hand draws."""
+    row = psf.new_tensor([0.25, 0.5, 0.25])
+    spread = functional.conv2d(psf.unsqueeze(1), torch.outer(row, row).view(1, 1, 3, 3), padding=1)
+    return _normalised(spread.squeeze(1))
 
 
 def _splat(path: Float[Tensor, "n 2 t"], radius_px: int) -> Float[Tensor, "n s s"]:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def _cubic(distance: Float[Tensor, "n a b"]) -> Float[Tensor, "n a b"]:
+def cubic(distance: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Keys' cubic kernel with a = −0.5 (Pillow's bicubic)."""
     x = distance.abs()
     near = (1.5 * x - 2.5) * x**2 + 1.0
@@ -25,10 +25,10 @@ def _down_and_up_matrix(side: int, factor: Float[Tensor, " n"]) -> Float[Tensor,
     stretch = factor.view(-1, 1, 1)
     small_centre = (index.view(1, -1, 1) + 0.5) * stretch - 0.5  # small sample's centre on the large grid
     present = (small_centre <= side - 1.0 + 1e-3).to(torch.float32)
-    down = _cubic((index.view(1, 1, -1) - small_centre) / stretch) * present
+    down = cubic((index.view(1, 1, -1) - small_centre) / stretch) * present
     down = down / down.sum(dim=-1, keepdim=True).clamp_min(1e-6)
     large_on_small = (index.view(1, -1, 1) + 0.5) / stretch - 0.5
-    up = _cubic(large_on_small - index.view(1, 1, -1)) * present.transpose(-1, -2)
+    up = cubic(large_on_small - index.view(1, 1, -1)) * present.transpose(-1, -2)
     up = up / up.sum(dim=-1, keepdim=True)
     return up @ down
 

@@ -1,7 +1,8 @@
 """The classical restorers that stand in every table, so that a model's figures can be judged.
 
 *input* does nothing; *unsharp* knows how wide the blur is; *Wiener* and *polynomial* are told the very
-kernel, which a blind sharpener has to find out. None of them has anything to say about an unblurred photo.
+kernel, which a blind sharpener has to find out. None of them has anything to say about an unblurred photo, nor, but
+for *input*, which enlarges it bicubically, about one that was made smaller.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from acutance.data.protocol import GaussianBlur, Pixels, Psf
+from acutance.data.blurs import GaussianBlur, Psf
+from acutance.data.protocol import Pixels
 from acutance.evaluation.restorers import Trial
 from acutance.geometry import Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, optical_transfer, psf_sigma_px
+from acutance.imaging.resize import enlarge_bicubic
 
 NOISE_TO_SIGNAL = 1e-3
 """K of the Wiener filter in every table."""
@@ -89,12 +92,11 @@ class Baseline:
 
 
 def _input(degraded: Pixels, trial: Trial) -> Pixels:
-    del trial
-    return degraded
+    return degraded if trial.row.reduction == 1 else enlarge_bicubic(degraded, trial.row.reduction)
 
 
 def _unsharp(degraded: Pixels, trial: Trial) -> Pixels | None:
-    if trial.psf is None:
+    if trial.psf is None or trial.row.reduction > 1:
         return None
     # A blur that is no Gaussian is met by the Gaussian that spreads light as far.
     blur = trial.row.blur
@@ -103,11 +105,11 @@ def _unsharp(degraded: Pixels, trial: Trial) -> Pixels | None:
 
 
 def _wiener(degraded: Pixels, trial: Trial) -> Pixels | None:
-    return None if trial.psf is None else wiener(degraded, trial.psf)
+    return None if trial.psf is None or trial.row.reduction > 1 else wiener(degraded, trial.psf)
 
 
 def _polynomial(degraded: Pixels, trial: Trial) -> Pixels | None:
-    return None if trial.psf is None else reblur_polynomial(degraded, trial.psf)
+    return None if trial.psf is None or trial.row.reduction > 1 else reblur_polynomial(degraded, trial.psf)
 
 
 BASELINES: tuple[Baseline, ...] = (

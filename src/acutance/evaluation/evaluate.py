@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from acutance.data.blurs import MeasuredBlur, Psf
 from acutance.data.photo_store import list_photos
-from acutance.data.protocol import MeasuredBlur, Pixels, Psf, Row, degrade, drawn, true_psf
+from acutance.data.protocol import Pixels, Row, degrade, drawn, true_psf, whole_cells
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.restorers import Restorer, Trial
 from acutance.media.reading import read_photo
@@ -166,7 +167,8 @@ def evaluate(
 
     Raises:
         InputError: When a photo cannot be read or is too small, or a row needs kernels that are not given.
-        ConfigError: When two test sets, rows or restorers have one name, or a restorer changes the size.
+        ConfigError: When two test sets, rows or restorers have one name, or a restorer's result has not the size of the
+            reference.
 
     Determinism: the same scores for the same photos, if the restorers do the same; `seconds` differ.
     """
@@ -220,7 +222,7 @@ def _measure_photo(
     psfs: Sequence[Psf],
     lpips: PerceptualMeasure | None,
 ) -> Iterator[Measurement]:
-    reference = _read_reference(photo.path)
+    reference = _read_reference(photo.path, row)
     to_reference = None if lpips is None else lpips(reference)
     degraded = degrade(reference, row, index=photo.index, psfs=psfs)
     degraded.flags.writeable = False  # every restorer gets the same one
@@ -234,7 +236,7 @@ def _measure_photo(
         if restored.shape != reference.shape:
             raise ConfigError(
                 f"{restorer.name} made {restored.shape[1]}×{restored.shape[0]} px of "
-                f"{reference.shape[1]}×{reference.shape[0]} px; measure restorers that keep the size."
+                f"{reference.shape[1]}×{reference.shape[0]} px; measure restorers whose results have its size."
             )
         yield Measurement(
             test_set=test_set,
@@ -247,13 +249,14 @@ def _measure_photo(
         )
 
 
-def _read_reference(path: Path) -> Pixels:
-    """Read a photo as `h w 3`: grey is repeated, transparency left out, orientation as stored."""
+def _read_reference(path: Path, row: Row) -> Pixels:
+    """Read a photo as `h w 3`: grey is repeated, transparency left out, orientation as stored; whole cells of it."""
     pixels = read_photo(path).pixels
     height, width, channels = pixels.shape
-    if min(height, width) < WINDOW_PX:
-        raise InputError(f"{path} has {width}×{height} px; SSIM needs at least {WINDOW_PX} px on each side.")
-    return np.repeat(pixels, 3, axis=2) if channels == 1 else pixels
+    needed_px = -(-WINDOW_PX // row.reduction) * row.reduction
+    if min(height, width) < needed_px:
+        raise InputError(f"{path} has {width}×{height} px; SSIM needs at least {needed_px} px on each side.")
+    return whole_cells(np.repeat(pixels, 3, axis=2) if channels == 1 else pixels, row)
 
 
 def _require_distinct(what: str, names: Sequence[str]) -> None:

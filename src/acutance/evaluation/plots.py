@@ -24,7 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
-from acutance.data.protocol import GaussianBlur, find_row
+from acutance.data.blurs import GaussianBlur
+from acutance.data.protocol import Row, find_row
 from acutance.evaluation.evaluate import Evaluation, Mean, Scores
 
 SUFFIXES: tuple[Literal["png", "svg"], ...] = ("png", "svg")
@@ -195,7 +196,7 @@ def _restorers(means: Sequence[Mean]) -> tuple[str, ...]:
 def _sigma_px(row_name: str) -> float | None:
     """Return σ of a row that does nothing but blur with a Gaussian; None for any other."""
     row = find_row(row_name)
-    is_pure = row.noise_sigma == 0 and row.signal_gain == 0 and row.jpeg_quality is None
+    is_pure = row == Row(name=row.name, description=row.description, blur=row.blur)
     return row.blur.sigma_px if is_pure and isinstance(row.blur, GaussianBlur) else None
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, cast, get_args
 
-from acutance.data.protocol import Pixels, Psf, Row
+from acutance.data.blurs import Psf
+from acutance.data.protocol import Pixels, Row
+from acutance.errors import ConfigError
+from acutance.imaging.resize import enlarge_bicubic
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import EngineName
+    from acutance.inference.engine import EngineName, Precision
+    from acutance.inference.sharpener import Sharpener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +48,8 @@ class Restorer(Protocol):
             trial: The truth about its blur.
 
         Returns:
-            `h w 3` uint8 RGB of the same size; None where this restorer has nothing to say, e.g. an inverse
-            filter about a photo that was not blurred.
+            `h w 3` uint8 RGB, `trial.row.reduction` times as large; None where this restorer has nothing to say, e.g.
+            an inverse filter about a photo that was not blurred.
         """
 
 
@@ -64,14 +68,80 @@ class BlindRestorer:
         return self.function(degraded)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelRestorer:
+    """A model at full strength.
+
+    Where the photo was made smaller, a model that enlarges does so; for one that does not, the photo is enlarged
+    bicubically first. About photos of full size, a model that enlarges has nothing to say.
+    """
+
+    name: str
+    """Its column in the tables."""
+    sharpener: Sharpener
+    """The opened model."""
+
+    def restore(self, degraded: Pixels, trial: Trial) -> Pixels | None:
+        """Restore one photo; of the trial, only the reduction is looked at."""
+        if self.sharpener.spec.scale == trial.row.reduction:
+            return self.sharpener.sharpen_pixels(degraded)
+        if self.sharpener.spec.scale == 1:
+            return self.sharpener.sharpen_pixels(enlarge_bicubic(degraded, trial.row.reduction))
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """A model and how it is to be run, as the command line says it: `fast@fidelity=0@precision=int8`."""
+
+    model: str
+    """Name of a shipped model or path of an ONNX file."""
+    fidelity: float = 1.0
+    """0 … 1; see `acutance.inference.engine.open_engine`."""
+    precision: Precision = "float32"
+    """Of the arithmetic: figures are float32's where nothing else is said, whatever the processor."""
+
+    @classmethod
+    def parse(cls, text: str) -> ModelChoice:
+        """Read a choice: a model and, behind an @ each, its settings. An ONNX file's path may hold an @ of its own.
+
+        Raises:
+            ConfigError: When no model is named, or a setting is unknown, has no such value or is given twice.
+        """
+        from acutance.inference.engine import Precision
+
+        choice, given = cls(model=text), set[str]()
+        while "@" in choice.model and not choice.model.endswith(".onnx"):
+            model, _, setting = choice.model.rpartition("@")
+            key, _, value = setting.partition("=")
+            if key == "fidelity" and key not in given and _is_share(value):
+                choice = replace(choice, model=model, fidelity=float(value))
+            elif key == "precision" and key not in given and value in get_args(Precision):
+                choice = replace(choice, model=model, precision=cast("Precision", value))
+            else:
+                allowed = f"fidelity=0 … 1 or precision={'|'.join(get_args(Precision))}, each once"
+                raise ConfigError(f"model {text!r}: {setting!r} behind the @ must be {allowed}.")
+            given.add(key)
+        if not choice.model:
+            raise ConfigError(f"model {text!r}: names no model; give one, as in fast@fidelity=0@precision=int8.")
+        return choice
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0.0 <= float(text) <= 1.0
+    except ValueError:
+        return False
+
+
 @contextmanager
 def open_models(
     models: Sequence[str], *, engine: EngineName = "auto", threads: int | None = None
-) -> Iterator[tuple[BlindRestorer, ...]]:
+) -> Iterator[tuple[ModelRestorer, ...]]:
     """Open models for measuring, at full strength; they are closed at the end of the `with` block.
 
     Args:
-        models: Names of shipped models or paths of ONNX files; as given, they head the columns.
+        models: Choices as `ModelChoice.parse` reads them; as given, they head the columns.
         engine: What runs them.
         threads: Threads for one run; None leaves it to the engine.
 
@@ -84,6 +154,12 @@ def open_models(
         return
     from acutance.inference.sharpener import Sharpener
 
+    choices = [(text, ModelChoice.parse(text)) for text in models]
     with ExitStack() as stack:
-        opened = [(model, stack.enter_context(Sharpener(model, engine=engine, threads=threads))) for model in models]
-        yield tuple(BlindRestorer(model, sharpener.sharpen_pixels) for model, sharpener in opened)
+        restorers = []
+        for text, choice in choices:
+            sharpener = Sharpener(
+                choice.model, fidelity=choice.fidelity, engine=engine, precision=choice.precision, threads=threads
+            )
+            restorers.append(ModelRestorer(text, stack.enter_context(sharpener)))
+        yield tuple(restorers)

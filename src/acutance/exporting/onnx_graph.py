@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from acutance.networks.blocks import Activation, ImprovedBlock, StackedBlock
 from acutance.networks.folding import fold_batch_norm
-from acutance.networks.generators import CHANNELS, Generator
+from acutance.networks.generators import Generator, NestedScale
 from acutance.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
@@ -37,13 +37,21 @@ INPUT, OUTPUT = "degraded", "restored"
 class _Graph:
     """Collects nodes and weights; every method adds one operation and returns the name of its result."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, half: bool) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
+        self._half = half
 
     def constant(self, name: str, values: npt.NDArray[np.generic]) -> str:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
+
+    def weight(self, name: str, values: npt.NDArray[np.float32]) -> str:
+        """Add the weights of a convolution; those kept in 16 bits are widened once, when the file is opened."""
+        if not self._half:
+            return self.constant(name, values)
+        self.constant(name, values.astype(np.float16))
+        return self.add_node("Cast", [name], f"{name}.wide", to=TensorProto.FLOAT)
 
     def add_node(self, kind: str, inputs: list[str], output: str, **attributes: int | float | str | list[int]) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))  # type: ignore[arg-type]
@@ -58,7 +66,7 @@ class _Graph:
         assert conv.bias is not None
         inputs = [
             source,
-            self.constant(f"{name}.weight", weight),
+            self.weight(f"{name}.weight", weight),
             self.constant(f"{name}.bias", _array(conv.bias)),
         ]
         side = weight.shape[-1]
@@ -74,12 +82,22 @@ class _Graph:
         return self.add_node("LeakyRelu", [source], name, alpha=activation.negative_slope)
 
     def block(self, name: str, block: nn.Module, source: str) -> str:
+        if isinstance(block, NestedScale):
+            return self.nested(name, block, source)
         assert isinstance(block, StackedBlock | ImprovedBlock)  # a classical one is folded before
         inner = self.conv(f"{name}.conv1", block.conv1, source)
         inner = self.activation(f"{name}.activation", block.activation, inner)
         inner = self.conv(f"{name}.conv2", block.conv2, inner)
         if isinstance(block, StackedBlock):
             return self.activation(f"{name}.activation2", block.activation2, inner)
+        return self.add_node("Add", [inner, source], f"{name}.add")
+
+    def nested(self, name: str, scale: NestedScale, source: str) -> str:
+        inner = self.conv(f"{name}.down", scale.down, source, unshuffle=2)
+        for index, block in enumerate(scale.blocks):
+            inner = self.block(f"{name}.blocks.{index}", block, inner)
+        inner = self.conv(f"{name}.up", scale.up, inner)
+        inner = self.add_node("DepthToSpace", [inner], f"{name}.shuffle", blocksize=2, mode="CRD")
         return self.add_node("Add", [inner, source], f"{name}.add")
 
 
@@ -89,20 +107,27 @@ def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
 
 def _fold_unshuffle(weight: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
     """Turn weights over unshuffled cells (o, c·u·u, k, k) into weights over pixels (o, c, k·u, k·u)."""
-    out_channels, _, side, _ = weight.shape
-    cells = weight.reshape(out_channels, CHANNELS, factor, factor, side, side)
-    return cells.transpose(0, 1, 4, 2, 5, 3).reshape(out_channels, CHANNELS, side * factor, side * factor)
+    out_channels, cell, side, _ = weight.shape
+    channels = cell // factor**2
+    cells = weight.reshape(out_channels, channels, factor, factor, side, side)
+    return cells.transpose(0, 1, 4, 2, 5, 3).reshape(out_channels, channels, side * factor, side * factor)
 
 
-def build_onnx(generator: Generator, spec: ModelSpec) -> onnx.ModelProto:
+def build_onnx(generator: Generator, spec: ModelSpec, *, half: bool = False) -> onnx.ModelProto:
     """Build the ONNX model of a generator: `degraded` n 3 h w → `restored` n 3 h·scale w·scale, float32.
 
     Batch, height and width are dynamic; height and width must be multiples of `spec.size_multiple`. The spec travels
     in the metadata: it describes the generator as it was trained, whatever is folded here.
+
+    Args:
+        generator: The network.
+        spec: Its description.
+        half: Keep the convolutions' weights as float16: half the file, for 1/2048 of rounding; all is still computed in
+            float32.
     """
     generator = fold_batch_norm(generator)
     config = generator.config
-    graph = _Graph()
+    graph = _Graph(half=half)
     shallow = graph.conv("head", generator.head, INPUT, unshuffle=config.unshuffle)
     shallow = graph.activation("head_activation", generator.head_activation, shallow)
     deep = shallow

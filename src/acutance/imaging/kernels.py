@@ -108,14 +108,14 @@ def trajectory_psf(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
     The vertices are taken to be equally spaced in time and the speed between two of them to be constant. The
     path is sampled at least every `TRAJECTORY_STEP_PX`, and each sample is shared among the four pixels
-    around it (bilinear splat), which keeps its position exact. The origin is the path's centroid, so that the
-    blur does not move the picture.
+    around it (bilinear splat), which keeps its position exact. The origin is the middle of the path's bounding box:
+    there measured kernels, which are cut out around their path, have it, too.
 
     Args:
         points: `n 2`, n ≥ 1: the vertices `(y, x)` in px, in the order of time.
 
     Returns:
-        Float64 `k k`, k odd, unit sum, centre of mass at the central element.
+        Float64 `k k`, k odd, unit sum, the middle of the path at the central element.
 
     Raises:
         ConfigError: When the points are not finite or not of shape `n 2`.
@@ -124,7 +124,7 @@ def trajectory_psf(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     if path.ndim != 2 or path.shape[1] != 2 or not path.size or not np.isfinite(path).all():
         raise ConfigError(f"camera path of shape {path.shape}: must be finite points (y, x), at least one.")
     samples = _samples_in_time(path)
-    samples = samples - samples.mean(axis=0)
+    samples = samples - (path.min(axis=0) + path.max(axis=0)) / 2
     low = np.floor(samples).astype(np.int64)
     share = samples - low  # of the pixel after `low`, per axis
     radius = int(max(-low.min(), low.max() + 1))
@@ -134,6 +134,23 @@ def trajectory_psf(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
             weight = np.abs(1 - dy - share[:, 0]) * np.abs(1 - dx - share[:, 1])
             np.add.at(psf, (low[:, 0] + radius + dy, low[:, 1] + radius + dx), weight)
     return np.asarray(psf / psf.sum())
+
+
+def softened_psf(psf: npt.NDArray[np.float64], softness: float) -> npt.NDArray[np.float64]:
+    """Spread a share of every point over its 3×3 neighbourhood, as a lens does with the line that a hand draws.
+
+    Args:
+        psf: `kh kw`.
+        softness: The share, 0 … 1; what is spread is weighed by 1 2 1 on both axes.
+
+    Returns:
+        Float64 `kh+2 kw+2`, of the same sum and the same origin.
+    """
+    sharp = np.pad(psf, 1)
+    spread = sharp
+    for axis in (0, 1):  # the pad holds what a point at the edge gives: nothing comes round to the other side
+        spread = 0.25 * np.roll(spread, 1, axis) + 0.5 * spread + 0.25 * np.roll(spread, -1, axis)
+    return np.asarray((1.0 - softness) * sharp + softness * spread)
 
 
 def psf_sigma_px(psf: npt.NDArray[np.float64]) -> float:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
+from acutance.inference.model_file import blend_files
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.inference.processor import is_intel, multiplies_int8
 from acutance.spec import ModelSpec
+from acutance.zoo.catalogue import ModelPaths
 
-EngineName = Literal["auto", "onnxruntime"]
+EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
+Precision = Literal["auto", "float32", "int8"]
 
 
 class Engine(Protocol):
@@ -41,26 +46,105 @@ class Engine(Protocol):
         """Free what the engine holds; it cannot be used afterwards."""
 
 
-_OPENERS: dict[EngineName, Callable[[Path, int | None], Engine]] = {
-    "auto": OnnxRuntimeEngine.open,
-    "onnxruntime": OnnxRuntimeEngine.open,
+def _openvino(model: bytes, threads: int | None, name: str) -> Engine:
+    """Open a model in OpenVINO, which is imported only now."""
+    if find_spec("openvino") is None:
+        raise EngineUnavailable("engine openvino: is not installed; pip install 'acutance[openvino]'.")
+    from acutance.inference.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine.from_bytes(model, threads, name=name)
+
+
+def _torch(model: bytes, threads: int | None, name: str) -> Engine:
+    """Open a model in torch, which is imported only now."""
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        raise EngineUnavailable("engine torch: needs torch and onnx; pip install 'acutance[torch]'.")
+    from acutance.inference.torch_engine import TorchEngine
+
+    return TorchEngine.from_bytes(model, threads, name=name)
+
+
+_OPENERS: dict[EngineName, Callable[[bytes, int | None, str], Engine]] = {
+    "onnxruntime": lambda model, threads, name: OnnxRuntimeEngine.from_bytes(model, threads, name=name),
+    "openvino": _openvino,
+    "torch": _torch,
 }
 
 
-def open_engine(model: Path, *, engine: EngineName = "auto", threads: int | None = None) -> Engine:
-    """Open a model file in an engine.
+def open_engine(
+    model: ModelPaths | Path,
+    *,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    fidelity: float = 1.0,
+    threads: int | None = None,
+) -> Engine:
+    """Open a model in an engine.
 
     Args:
-        model: ONNX file with a spec in its metadata.
-        engine: `auto` takes the fastest that is installed.
+        model: A model's files, or one ONNX file with a spec in its metadata.
+        engine: `auto` takes the fastest that is installed (`fastest_engine`).
+        precision: `int8` computes in 8-bit integers where the model has such a graph; `auto` does so where the
+            processor has instructions for it.
+        fidelity: 1 is the network trained for truth, 0 the one trained for perception; between them their weights are
+            blended: one network runs.
         threads: Threads for one run; None leaves it to the engine (one per physical core).
 
     Raises:
-        ConfigError: When there is no engine of that name, or the number of threads is not positive.
-        CorruptWeights: When the file is damaged or not a model of acutance.
+        ConfigError: When a setting is out of range or the model has not what it asks for.
+        EngineUnavailable: When the engine is not installed.
+        EngineError: When the engine cannot run this model.
+        CorruptWeights: When a file is damaged or not a model of acutance.
+        UnknownModel: When a file is missing.
     """
-    if engine not in _OPENERS:
-        raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(_OPENERS)}.")
+    paths = ModelPaths(fidelity=model) if isinstance(model, Path) else model
+    if engine != "auto" and engine not in _OPENERS:
+        raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(get_args(EngineName))}.")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
-    return _OPENERS[engine](model, threads)
+    chosen = fastest_engine() if engine == "auto" else engine
+    content = _read(_graph_file(paths, precision, chosen))
+    return _OPENERS[chosen](_with_fidelity(content, paths, fidelity), threads, str(paths.fidelity))
+
+
+def fastest_engine() -> EngineName:
+    """Return the engine that `auto` stands for: OpenVINO on an Intel processor if it is installed, else ONNX Runtime.
+
+    On an AMD processor ONNX Runtime was the faster, in floats and in integers (`benchmarks/engines.py`).
+    """
+    return "openvino" if is_intel() and find_spec("openvino") is not None else "onnxruntime"
+
+
+def _graph_file(paths: ModelPaths, precision: Precision, engine: EngineName) -> Path:
+    """Return the file whose graph is to be run."""
+    if precision not in get_args(Precision):
+        raise ConfigError(f"precision {precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
+    if precision == "int8" and paths.int8 is None:
+        raise ConfigError(f"precision int8: {paths.fidelity.name} has no graph of integers; leave --precision at auto.")
+    if engine == "torch":
+        if precision == "int8":
+            raise ConfigError("precision int8: engine torch computes in floats; leave --precision at auto.")
+        return paths.fidelity
+    is_wanted = precision == "int8" or (precision == "auto" and multiplies_int8())
+    return paths.int8 if is_wanted and paths.int8 is not None else paths.fidelity
+
+
+def _with_fidelity(graph: bytes, paths: ModelPaths, fidelity: float) -> bytes:
+    """Return the graph with the weights that the fidelity asks for."""
+    if not 0.0 <= fidelity <= 1.0:
+        raise ConfigError(f"fidelity = {fidelity}: must lie within 0 … 1.")
+    if fidelity == 1.0:
+        return graph
+    if paths.perceptual is None:
+        raise ConfigError(
+            f"fidelity = {fidelity:g}: {paths.fidelity.name} has no perceptual weights to blend with; leave it at 1, "
+            "or take a model that has (see: acutance models)."
+        )
+    return blend_files(graph, _read(paths.perceptual), 1.0 - fidelity)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error

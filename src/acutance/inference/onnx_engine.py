@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from acutance.errors import CorruptWeights, EngineError, OutOfMemory, UnknownModel
+from acutance.errors import CorruptWeights, EngineError, OutOfMemory
 from acutance.spec import METADATA_KEY, ModelSpec
 
 INPUT = "degraded"
@@ -26,19 +24,6 @@ class OnnxRuntimeEngine:
     def __init__(self, session: onnxruntime.InferenceSession, spec: ModelSpec) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._spec = spec
-
-    @classmethod
-    def open(cls, model: Path, threads: int | None = None) -> OnnxRuntimeEngine:
-        """Open a model file.
-
-        Raises:
-            UnknownModel: When there is no such file.
-            CorruptWeights: When it is damaged or has no spec.
-        """
-        try:
-            return cls.from_bytes(model.read_bytes(), threads, name=str(model))
-        except OSError as error:
-            raise UnknownModel(f"{model}: cannot be read ({error.strerror}).") from error
 
     @classmethod
     def from_bytes(cls, model: bytes, threads: int | None = None, *, name: str = "model") -> OnnxRuntimeEngine:

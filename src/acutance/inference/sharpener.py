@@ -14,7 +14,7 @@ from PIL import Image
 from acutance.errors import ConfigError, InputError
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType
-from acutance.inference.engine import Engine, EngineName, open_engine
+from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, restore_tiled
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
@@ -55,7 +55,9 @@ class Sharpener:
         self,
         model: str | Path = DEFAULT_MODEL,
         *,
+        fidelity: float = 1.0,
         engine: EngineName | Engine = "auto",
+        precision: Precision = "auto",
         threads: int | None = None,
         tile_px: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -64,19 +66,26 @@ class Sharpener:
 
         Args:
             model: Name of a shipped model, or path of an ONNX file that acutance exported.
-            engine: Name of an engine, or an opened engine (then `model` and `threads` do not matter).
+            fidelity: 1 is the network trained for truth, which invents nothing; 0 the one trained for perception, the
+                crispest; between them their weights are blended.
+            engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
+            precision: Of the arithmetic: `float32`, `int8` (faster), or `auto`, which takes int8 where the processor is
+                made for it and the model has it.
             threads: Threads for one run; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded.
 
         Raises:
             UnknownModel: When there is no such model.
-            ConfigError: When a setting is out of range.
+            ConfigError: When a setting is out of range, or the model has no perceptual weights or int8 graph to give.
+            EngineError: When the engine is not installed.
         """
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
             raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
         self._engine = (
-            open_engine(find_model(model), engine=engine, threads=threads) if isinstance(engine, str) else engine
+            open_engine(find_model(model), engine=engine, precision=precision, fidelity=fidelity, threads=threads)
+            if isinstance(engine, str)
+            else engine
         )
         self._tile_px = tile_px or DEFAULT_TILE_PX
         self._max_pixels = max_pixels
@@ -233,13 +242,16 @@ def sharpen(
     *,
     model: str | Path = DEFAULT_MODEL,
     strength: float = 1.0,
+    fidelity: float = 1.0,
     output: str | Path | None = None,
     overwrite: bool = False,
 ) -> Path: ...
 
 
 @overload
-def sharpen(image: Kind, *, model: str | Path = DEFAULT_MODEL, strength: float = 1.0) -> Kind: ...
+def sharpen(
+    image: Kind, *, model: str | Path = DEFAULT_MODEL, strength: float = 1.0, fidelity: float = 1.0
+) -> Kind: ...
 
 
 def sharpen(
@@ -247,6 +259,7 @@ def sharpen(
     *,
     model: str | Path = DEFAULT_MODEL,
     strength: float = 1.0,
+    fidelity: float = 1.0,
     output: str | Path | None = None,
     overwrite: bool = False,
 ) -> Path | bytes | npt.NDArray[Any] | Image.Image:
@@ -257,7 +270,7 @@ def sharpen(
         >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
         dtype('uint8')
     """
-    with Sharpener(model) as sharpener:
+    with Sharpener(model, fidelity=fidelity) as sharpener:
         if isinstance(image, (str, Path)):
             return sharpener(image, strength=strength, output=output, overwrite=overwrite)
         return sharpener(image, strength=strength)

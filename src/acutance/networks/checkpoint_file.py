@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from acutance.errors import ConfigError, CorruptWeights, InputError
-from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
 from acutance.spec import METADATA_KEY, ModelSpec, Task
 
 GENERATOR_KEY = "acutance.generator"
@@ -81,7 +81,9 @@ def load_generator(path: Path) -> tuple[Generator, ModelSpec]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        config = GeneratorConfig(**json.loads(metadata[GENERATOR_KEY]))
+        values = dict(json.loads(metadata[GENERATOR_KEY]))
+        coarser = tuple(CoarserScale(**scale) for scale in values.pop("coarser", ()))
+        config = GeneratorConfig(**values, coarser=coarser)
         spec = ModelSpec.from_json(metadata[METADATA_KEY])
         generator = Generator(config)
         generator.load_state_dict(state, strict=True)

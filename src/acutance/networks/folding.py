@@ -30,10 +30,10 @@ def fold_batch_norm(generator: Generator) -> Generator:
     if generator.config.block != "classical":
         return generator
     state = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
-    for index, block in enumerate(generator.blocks):
-        assert isinstance(block, ClassicalBlock)
+    for prefix, block in generator.named_modules():
+        if not isinstance(block, ClassicalBlock):
+            continue
         for number, conv, norm in ((1, block.conv1, block.norm1), (2, block.conv2, block.norm2)):
-            prefix = f"blocks.{index}"
             for name in norm.state_dict():
                 del state[f"{prefix}.norm{number}.{name}"]
             weight, bias = _folded(conv, norm)

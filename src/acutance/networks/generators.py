@@ -12,6 +12,10 @@ works behind a pixel-unshuffle ×2 and before a pixel-shuffle ×2: a quarter of 
 twice the receptive field. Pixel-unshuffle only re-orders numbers, so no detail is pooled away, as the paper
 demands.
 
+For blur longer than the flat body can see, coarser scales nest inside it (`GeneratorConfig.coarser`): in the middle
+of the blocks stands one that works at half the resolution, behind a pixel-unshuffle and before a pixel-shuffle, with
+a skip around it; in its middle may stand the next. Nothing is pooled there either.
+
 The receptive radius, the halo that exact tiling needs, and the cost per pixel are derived here from the
 config, by arithmetic; tests hold them against the network itself. Batch normalisation is counted in none of them:
 once trained it is part of the convolution before it (`folding.py`).
@@ -19,7 +23,7 @@ once trained it is part of the convolution before it (`folding.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -32,6 +36,7 @@ from acutance.networks.blocks import (
     BLOCKS,
     KERNEL_PX,
     LAYERS_PER_BLOCK,
+    RESIDUAL_INIT_GAIN,
     ActivationKind,
     BlockKind,
     activation,
@@ -40,6 +45,27 @@ from acutance.networks.blocks import (
 
 CHANNELS = 3
 """RGB in, RGB out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoarserScale:
+    """A scale of the body at half the resolution of the one around it."""
+
+    width: int
+    """Channels of its blocks."""
+    num_blocks: int
+    """Its blocks; a coarser scale, if there is one, stands in their middle."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: Naming the setting, its value and what is allowed.
+        """
+        if self.width < 1 or self.num_blocks < 0:
+            raise ConfigError(
+                f"generator.coarser: width {self.width} must be at least 1, num_blocks {self.num_blocks} at least 0."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +86,8 @@ class GeneratorConfig:
     """Odd side of the last convolution."""
     unshuffle: Literal[1, 2, 4] = 1
     """Pixel-unshuffle factor: 1 is the paper's family, 2 the fast one."""
+    coarser: tuple[CoarserScale, ...] = ()
+    """Scales nested in the middle of the body, from fine to coarse, each at half the resolution of the one before."""
     global_residual: bool = True
     """Add the input image to the output; off in the paper preset."""
     scale: Literal[1, 2] = 1
@@ -86,35 +114,72 @@ class GeneratorConfig:
             raise ConfigError(f"generator.scale = {self.scale}: must be 1 or 2.")
 
     @property
-    def size_multiple(self) -> int:
-        """Input height and width must be multiples of this."""
-        return self.unshuffle
+    def scales(self) -> tuple[CoarserScale, ...]:
+        """The body's scales, from its own to the coarsest."""
+        return (CoarserScale(width=self.width, num_blocks=self.num_blocks), *self.coarser)
 
     @property
-    def body_layers(self) -> int:
-        """Convolutions between head and tail."""
-        return LAYERS_PER_BLOCK * self.num_blocks + 1
+    def size_multiple(self) -> int:
+        """Input height and width must be multiples of this."""
+        return self.unshuffle << len(self.coarser)
 
     @property
     def halo_px(self) -> int:
-        """Context a tile needs on each side, for tiles that start at multiples of `size_multiple`."""
-        radius = self.head_kernel // 2 + self.body_layers * (KERNEL_PX // 2) + self.tail_kernel // 2
-        return radius * self.unshuffle  # the input that is added, if enlarged, reaches 1 px: never farther
+        """Context a tile needs on each side, for tiles that start and end at multiples of `size_multiple`.
+
+        With coarser scales it need not be such a multiple itself: tiles that read from one on read a little more.
+        """
+        reach = (self.tail_kernel // 2 + KERNEL_PX // 2) * self.unshuffle  # the tail and the convolution before it
+        reach = _reach_px(self.scales, self.unshuffle, reach)
+        # The input that is added, if enlarged, reaches 1 px: never farther.
+        return reach + self.head_kernel // 2 * self.unshuffle
 
     @property
     def receptive_radius_px(self) -> int:
-        """How far an output pixel looks: the halo plus the rest of the unshuffled cell it lies in."""
-        return self.halo_px + self.unshuffle - 1
+        """How far an output pixel looks: through all layers, plus the rest of the coarsest cell it lies in.
+
+        Never more than `halo_px + size_multiple - 1`, and less where a tile's context would end inside a coarser cell:
+        the halo then takes in all of the cell.
+        """
+        reach = self.head_kernel // 2 + KERNEL_PX // 2 + self.tail_kernel // 2
+        for level, scale in enumerate(self.scales):
+            reach += LAYERS_PER_BLOCK * (KERNEL_PX // 2) * (scale.num_blocks << level)
+        return reach * self.unshuffle + self.size_multiple - 1
 
     @property
     def macs_per_pixel(self) -> int:
-        """Multiply-accumulates of all convolutions per input pixel."""
+        """Multiply-accumulates of all convolutions per input pixel, rounded down."""
         cell_in = CHANNELS * self.unshuffle**2
         cell_out = cell_in * self.scale**2
         head = cell_in * self.width * self.head_kernel**2
-        body = self.body_layers * self.width**2 * KERNEL_PX**2
+        body = self.width**2 * KERNEL_PX**2
         tail = self.width * cell_out * self.tail_kernel**2
-        return (head + body + tail) // self.unshuffle**2
+        cells = 1 << 2 * len(self.coarser)  # in one of the coarsest scale: counted per that, all numbers are whole
+        total = (head + body + tail) * cells
+        outer_width = 0
+        for scale in self.scales:
+            blocks = LAYERS_PER_BLOCK * scale.num_blocks * scale.width**2 * KERNEL_PX**2
+            down_and_up = 2 * 4 * outer_width * scale.width
+            total += (blocks + down_and_up) * cells
+            outer_width, cells = scale.width, cells // 4
+        return total // self.size_multiple**2
+
+
+def _reach_px(scales: tuple[CoarserScale, ...], cell_px: int, reach_px: int) -> int:
+    """Return how far from a tile its input to a scale must be known, for its output to be right up to `reach_px`.
+
+    Args:
+        scales: The scale and those nested in it.
+        cell_px: Side of the scale's cells.
+        reach_px: What is asked of its output.
+    """
+    radius_px = LAYERS_PER_BLOCK * (KERNEL_PX // 2) * cell_px  # of one block
+    before = scales[0].num_blocks // 2 if len(scales) > 1 else scales[0].num_blocks
+    reach_px += (scales[0].num_blocks - before) * radius_px
+    if len(scales) > 1:
+        coarse = 2 * cell_px  # a coarse cell is known where all of it is
+        reach_px = _reach_px(scales[1:], coarse, -(-reach_px // coarse) * coarse)
+    return reach_px + before * radius_px
 
 
 def paper_layout(block: BlockKind = "improved", *, kernel_px: int = 9) -> GeneratorConfig:
@@ -126,6 +191,33 @@ def paper_layout(block: BlockKind = "improved", *, kernel_px: int = 9) -> Genera
             which costs 6 % less and gives a halo of 13 px instead of 19.
     """
     return GeneratorConfig(block=block, head_kernel=kernel_px, tail_kernel=kernel_px, global_residual=False)
+
+
+class NestedScale(nn.Module):
+    """A residual block that works at half the resolution: unshuffle, convolution, blocks, convolution, shuffle.
+
+    Unshuffle and convolution are one convolution of 2×2 px and stride 2 that sees everything; on the way back likewise.
+    """
+
+    def __init__(self, outer_width: int, config: GeneratorConfig, scales: tuple[CoarserScale, ...]) -> None:
+        super().__init__()
+        self.down = same_conv(4 * outer_width, scales[0].width, 1)
+        self.blocks = _scale(config, scales)
+        self.up = same_conv(scales[0].width, 4 * outer_width, 1, gain=RESIDUAL_INIT_GAIN)
+
+    def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
+        """Return the features plus what the coarser scale adds."""
+        coarse = self.blocks(self.down(functional.pixel_unshuffle(features, 2)))
+        return features + functional.pixel_shuffle(self.up(coarse), 2)
+
+
+def _scale(config: GeneratorConfig, scales: tuple[CoarserScale, ...]) -> nn.Sequential:
+    """Build the blocks of a scale, with those nested in it in their middle."""
+    scale = scales[0]
+    blocks: list[nn.Module] = [BLOCKS[config.block](scale.width, config.activation) for _ in range(scale.num_blocks)]
+    if len(scales) > 1:
+        blocks.insert(scale.num_blocks // 2, NestedScale(scale.width, config, scales[1:]))
+    return nn.Sequential(*blocks)
 
 
 class Generator(nn.Module):
@@ -142,8 +234,7 @@ class Generator(nn.Module):
         cell_out = cell_in * config.scale**2
         self.head = same_conv(cell_in, config.width, config.head_kernel)
         self.head_activation = activation(config.activation)
-        block = BLOCKS[config.block]
-        self.blocks = nn.Sequential(*(block(config.width, config.activation) for _ in range(config.num_blocks)))
+        self.blocks = _scale(config, config.scales)
         self.body_conv = same_conv(config.width, config.width)
         # With the input added, the network starts as (almost) the identity and learns what is missing.
         tail_gain = 0.1 if config.global_residual else 1.0
@@ -161,6 +252,25 @@ class Generator(nn.Module):
         if not config.global_residual:
             return output
         return output + (degraded if config.scale == 1 else enlarge(degraded, config.scale))
+
+
+@torch.no_grad()
+def enlarging(generator: Generator) -> Generator:
+    """Return a generator of scale 2 that begins where one of scale 1 stands.
+
+    All layers but the last are the same; of the last, each output pixel's filters serve the four pixels in its place.
+    So it gives what the other gives, each pixel four times; where the input is added, that is `enlarge`d instead.
+    """
+    larger = Generator(replace(generator.config, scale=2))
+    state = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    side = 2 * generator.config.unshuffle
+    cells = torch.arange(CHANNELS * side**2).view(CHANNELS, side, side)
+    channel, row, column = cells // side**2, cells // side % side // 2, cells % side // 2
+    source = (channel * generator.config.unshuffle + row) * generator.config.unshuffle + column
+    for name in ("tail.weight", "tail.bias"):
+        state[name] = state[name][source.flatten()]
+    larger.load_state_dict(state)
+    return larger.train(generator.training)
 
 
 def enlarge(images: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 hs ws"]:

@@ -9,7 +9,8 @@ from typing import Literal
 
 from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
-from acutance.data.protocol import MeasuredBlur, find_row
+from acutance.data.blurs import MeasuredBlur
+from acutance.data.protocol import ROWS, find_row
 from acutance.degradations.pipeline import DegradationConfig
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
@@ -137,11 +138,12 @@ class TrainConfig:
     head_start: Literal["random", "whitening"] = "random"
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     start_from: Path | None = None
-    """Weights (generator.safetensors of a run) to begin with; None begins at random."""
+    """Weights (generator.safetensors of a run) to begin with; None begins at random. A network that enlarges may begin
+    with one that does not, of the same shape but for `scale`."""
     batch: int = 16
     """Patches per step."""
     patch_px: int = 64
-    """Side of a patch; the paper has 24."""
+    """Side of a degraded patch; the paper has 24."""
     ema_half_life_kimg: float = 20.0
     """Half-life of the averaged weights, in thousands of patches; the average is what is shipped."""
     precision: Precision = "32-true"
@@ -149,6 +151,8 @@ class TrainConfig:
     compiles: bool = False
     """Have torch compile the networks: for GPUs, which small patches leave waiting for Python. It takes minutes at the
     start, and the pull of each term is not recorded; on a CPU it needs a C++ compiler and gains nothing."""
+    rounds: bool = False
+    """Round in training as the graph of 8-bit integers will, so that the weights lose little there (export --int8)."""
     seed: int = 0
     """Every batch is a function of the seed and the number of the step."""
     training_data: str = "photos of the user's own"
@@ -160,13 +164,15 @@ class TrainConfig:
         """Check the ranges."""
         if self.batch < 1 or self.patch_px < 1:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
-        if self.patch_px % self.generator.size_multiple:
-            multiple = self.generator.size_multiple
-            raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
+        self._check_sizes()
         if self.objective.adversarial:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
         if self.compiles and self.objective.r1:
             raise ConfigError("compiles = true: compiled networks have no second derivative, which objective.r1 needs.")
+        if self.rounds and self.generator.block != "improved":
+            raise ConfigError(
+                "rounds = true: only for generator.block = 'improved'; others are not shipped as integers."
+            )
         if self.adversary.warmup_iterations and not self.objective.content:
             raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
         if not self.ema_half_life_kimg > 0:
@@ -174,10 +180,28 @@ class TrainConfig:
         if not 0 <= self.seed < MAX_SEED:
             raise ConfigError(f"seed = {self.seed}: must lie within 0 … {MAX_SEED - 1}.")
 
+    def _check_sizes(self) -> None:
+        """Check that the network takes the patches, and enlarges as much as they are, and were, made smaller."""
+        multiple, scale = self.generator.size_multiple, self.generator.scale
+        if self.patch_px % multiple:
+            raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
+        if self.degradation.reduction != scale:
+            raise ConfigError(
+                f"generator.scale = {scale}: must be by how much the degradation reduces ({self.degradation.reduction} "
+                'here); scale 2 needs a stage of kind "reduce" after the blur, scale 1 none.'
+            )
+        for name in self.watch.rows if self.watch.held_out else ():
+            reduction = find_row(name).reduction
+            if reduction != scale:
+                raise ConfigError(
+                    f"watch.rows: {name!r} reduces photos by {reduction}, but generator.scale is {scale}; there are "
+                    f"{', '.join(row.name for row in ROWS if row.reduction == scale)}."
+                )
+
     @property
     def source_px(self) -> int:
-        """Side of the patches drawn from the photos: the patch and the margin that blur consumes."""
-        return self.patch_px + 2 * self.degradation.margin_px
+        """Side of the patches drawn from the photos: what the network is to give, and the margin that blur consumes."""
+        return self.patch_px * self.generator.scale + 2 * self.degradation.margin_px
 
 
 def load_config(preset: str, overrides: list[str] | None = None) -> TrainConfig:

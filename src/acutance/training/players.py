@@ -14,7 +14,8 @@ from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
-from acutance.networks.generators import Generator
+from acutance.networks.generators import Generator, enlarging
+from acutance.networks.rounding import round_like_bytes
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
 from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
@@ -80,15 +81,20 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     torch.manual_seed(config.seed)
     model = Generator(config.generator)
     if config.start_from is not None:
-        earlier, _ = load_generator(config.start_from)
+        earlier, spec = load_generator(config.start_from)
+        shape = earlier.config
+        if spec.scale < config.generator.scale:
+            earlier = enlarging(earlier)
         if earlier.config != config.generator:
             raise ConfigError(
-                f"start_from = {config.start_from}: is a {earlier.config}, but the settings ask for {config.generator}."
+                f"start_from = {config.start_from}: is a {shape}, but the settings ask for {config.generator}."
             )
         model.load_state_dict(earlier.state_dict())
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.head_start == "whitening" and config.start_from is None:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
+    if config.rounds:
+        round_like_bytes(model)
     return model
 
 

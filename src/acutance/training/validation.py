@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from acutance.data.photo_store import PhotoStore
-from acutance.data.protocol import degrade, find_row
+from acutance.data.protocol import degrade, find_row, whole_cells
 from acutance.imaging.convert import to_batch, write_planes
 from acutance.metrics.psnr import psnr
 from acutance.networks.generators import Generator, restore
@@ -20,7 +20,10 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Figures by row (mean PSNR in dB) and a sheet of pictures: input, output, truth side by side."""
+    """Figures by row (mean PSNR in dB) and a sheet of pictures: input, output, truth side by side.
+
+    An input that was made smaller is shown enlarged, by repeating pixels.
+    """
 
     psnr_db: dict[str, float]
     sheet: Pixels
@@ -45,20 +48,22 @@ def _centre(picture: Pixels, side_px: int) -> Pixels:
 
 @torch.no_grad()
 def validate(generator: Generator, crops: list[Pixels], rows: tuple[str, ...], *, device: torch.device) -> Validation:
-    """Restore every crop under every row."""
+    """Restore every crop, or whole cells of it, under every row; the rows reduce by the generator's scale."""
     scores: dict[str, float] = {}
     strips: list[Pixels] = []
     for name in rows:
         row = find_row(name)
         values = []
-        for index, reference in enumerate(crops):
+        for index, crop in enumerate(crops):
+            reference = whole_cells(crop, row)
             degraded = degrade(reference, row, index=index)
             batch = torch.from_numpy(to_batch(degraded)).to(device)
-            restored = np.empty_like(degraded)
+            restored = np.empty_like(reference)
             write_planes(restore(generator, batch)[0].float().cpu().numpy(), restored)
             values.append(psnr(restored, reference))
             if index == len(scores) % len(crops):  # another picture for every row
-                strips.append(np.hstack([degraded, restored, reference]))
+                shown = degraded.repeat(row.reduction, axis=0).repeat(row.reduction, axis=1)
+                strips.append(np.hstack([shown, restored, reference]))
         scores[name] = float(np.mean(values))
     width = min(strip.shape[1] for strip in strips)
     return Validation(scores, np.vstack([strip[:, :width] for strip in strips]))

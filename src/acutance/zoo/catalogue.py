@@ -1,6 +1,6 @@
-"""The table of shipped models, and how a name or a path becomes a file.
+"""The table of shipped models, and how a name or a path becomes files.
 
-`manifest.toml` beside this file holds a row per model; adding a model is adding a row and a file. What a model *is*
+`manifest.toml` beside this file holds a row per model; adding a model is adding a row and its files. What a model *is*
 (scale, halo, cost) is not in the row: the file says it itself.
 """
 
@@ -9,15 +9,38 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 from acutance.errors import CorruptWeights, UnknownModel
 
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.toml"
 DEFAULT_MODEL = "fast"
+
+Role = Literal["fidelity", "perceptual", "int8"]
+"""What a model's files are for: the network trained for truth, the one trained for perception (of the same
+architecture, to be blended with the first), and the first as a graph of 8-bit integers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One file of a model."""
+
+    file: str
+    """Path below the zoo's folder."""
+    sha256: str
+    """Of the file."""
+    bytes: int
+    """Of the file."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return FOLDER / self.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +51,27 @@ class ModelRow:
     """What `--model` takes."""
     summary: str
     """What it is for, in one line."""
-    file: str
-    """Path below the zoo's folder."""
-    sha256: str
-    """Of the file."""
-    bytes: int
-    """Of the file."""
-    psnr_db: dict[str, float]
+    files: Mapping[Role, ModelFile]
+    """By role; `fidelity` is always there."""
+    psnr_db: Mapping[str, float]
     """PSNR on bsd100 by row of the protocol; `docs/models.md` has the command."""
 
     @property
-    def path(self) -> Path:
-        """Where the file lies."""
-        return FOLDER / self.file
+    def bytes(self) -> int:
+        """Of all its files."""
+        return sum(file.bytes for file in self.files.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPaths:
+    """Where a model's files lie."""
+
+    fidelity: Path
+    """ONNX file of the network itself."""
+    perceptual: Path | None = None
+    """ONNX file of the same architecture, trained with the paper's full loss."""
+    int8: Path | None = None
+    """ONNX file of the same network as 8-bit integers, with the float weights inside."""
 
 
 @cache
@@ -48,21 +79,26 @@ def list_models() -> tuple[ModelRow, ...]:
     """Return the rows of the manifest, in its order."""
     with open(MANIFEST, "rb") as file:
         rows = tomllib.load(file)["model"]
-    return tuple(ModelRow(**row) for row in rows)
+    return tuple(_row(row) for row in rows)
 
 
-def find_model(name: str | Path) -> Path:
-    """Return the file of a model given by its name, or by the path of an ONNX file.
+def _row(values: dict[str, Any]) -> ModelRow:
+    files = {role: ModelFile(**file) for role, file in values.pop("files").items()}
+    return ModelRow(**values, files=files)
+
+
+def find_model(name: str | Path) -> ModelPaths:
+    """Return the files of a model given by its name, or by the path of an ONNX file.
 
     Raises:
         UnknownModel: When there is neither; names the nearest.
     """
     rows = {row.name: row for row in list_models()}
     if str(name) in rows:
-        return rows[str(name)].path
+        return ModelPaths(**{role: file.path for role, file in rows[str(name)].files.items()})
     path = Path(name)
     if path.suffix == ".onnx" and path.is_file():
-        return path
+        return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
         raise UnknownModel(f"model {name}: no such file.")
     near = difflib.get_close_matches(str(name), rows, n=1)
@@ -70,15 +106,18 @@ def find_model(name: str | Path) -> Path:
     raise UnknownModel(f"model {str(name)!r}: unknown; {hint} (or give the path of an .onnx file)")
 
 
-def check_file(row: ModelRow) -> None:
-    """Compare a shipped file with its row.
+def check_files(row: ModelRow) -> None:
+    """Compare a model's files with its row.
 
     Raises:
-        CorruptWeights: When it is missing or not the file of the row.
+        CorruptWeights: When one is missing or not the file of the row.
     """
-    try:
-        content = row.path.read_bytes()
-    except OSError as error:
-        raise CorruptWeights(f"model {row.name}: {row.path} cannot be read; install acutance again.") from error
-    if hashlib.sha256(content).hexdigest() != row.sha256:
-        raise CorruptWeights(f"model {row.name}: {row.path} is not the file that was shipped; install acutance again.")
+    for file in row.files.values():
+        try:
+            content = file.path.read_bytes()
+        except OSError as error:
+            raise CorruptWeights(f"model {row.name}: {file.path} cannot be read; install acutance again.") from error
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise CorruptWeights(
+                f"model {row.name}: {file.path} is not the file that was shipped; install acutance again."
+            )

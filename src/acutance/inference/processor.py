@@ -1,0 +1,41 @@
+"""What the processor is and can do: what the choice of engine and arithmetic depends on."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+"""Linux's list of the processor's features."""
+
+INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""Names in it of the instructions that multiply bytes and add to 32 bits: x86's VNNI, ARM's dot product."""
+
+
+@cache
+def multiplies_int8() -> bool:
+    """Return whether the processor multiplies 8-bit integers faster than floats, as far as the system tells.
+
+    Without such instructions integers gain little, and some processors saturate in between, which costs quality.
+    Apple's processors have them all; where nothing is known (Windows), the answer is no.
+    """
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    return bool({flag for key in ("flags", "Features") for flag in _cpuinfo().get(key, "").split()} & INT8_FLAGS)
+
+
+@cache
+def is_intel() -> bool:
+    """Return whether the processor is of Intel's make, as far as the system tells."""
+    return _cpuinfo().get("vendor_id", "") == "GenuineIntel" or "intel" in platform.processor().lower()
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Read what Linux tells of the processor, by key; nothing elsewhere."""
+    try:
+        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -69,8 +69,7 @@ def test_nothing_is_clipped_and_gradients_pass():
     assert edge.grad.sum() == pytest.approx(64)  # every small pixel's weights sum to one
 
 
-def test_other_types_and_batches_follow_their_input(photo):
-    """The matrices are kept between calls: no picture changes them."""
+def test_the_matrices_that_are_kept_between_calls_stay_as_they_are(photo):
     first = reduce(batch_of(photo, 20, 24), 2)
     reduce(batch_of(photo, 20, 24, count=3), 2).zero_()
     assert torch.equal(reduce(batch_of(photo, 20, 24), 2), first)

@@ -15,6 +15,7 @@ from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator, enlarging
+from acutance.networks.growing import deepening
 from acutance.networks.rounding import round_like_bytes
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
@@ -81,9 +82,11 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     torch.manual_seed(config.seed)
     model = Generator(config.generator)
     if config.start_from is not None:
-        earlier, spec = load_generator(config.start_from)
+        earlier, _ = load_generator(config.start_from)
         shape = earlier.config
-        if spec.scale < config.generator.scale:
+        if len(shape.coarser) < len(config.generator.coarser):
+            earlier = deepening(earlier, config.generator.coarser)
+        if shape.scale < config.generator.scale:
             earlier = enlarging(earlier)
         if earlier.config != config.generator:
             raise ConfigError(

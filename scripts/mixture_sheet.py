@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,6 @@ KERNEL_PX = 35
 
 FONT_PX = 11
 """Three lines of it stand beside a kernel."""
-
-LINE_LETTERS = 22
 
 
 def blur_words(blur: Blur | None) -> str:
@@ -54,7 +51,7 @@ def other_words(row: Row) -> str:
         words.append(f"resized {row.rescale:.2f}")
     if row.jpeg_quality is not None:
         words.append(f"JPEG {row.jpeg_quality}")
-    return "\n".join(textwrap.wrap(", ".join(words), LINE_LETTERS))
+    return "\n".join(", ".join(line) for line in (words[:2], words[2:]))
 
 
 def kernel_picture(psf: Psf) -> Image.Image:

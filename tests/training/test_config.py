@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 from acutance.config.presets import preset_names
 from acutance.config.settings import from_values, read_toml, to_toml
 from acutance.errors import ConfigError
+from acutance.networks.generators import CoarserScale
 from acutance.training.config import ScheduleConfig, TrainConfig, WatchConfig, load_config
 
 # --- presets ----------------------------------------------------------------------------------------------

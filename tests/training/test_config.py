@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +95,16 @@ def test_coarser_scales_come_from_a_list_of_tables(tmp_path):
 def test_wrong_coarser_scales_are_refused_by_place(coarser, message):
     with pytest.raises(ConfigError, match=rf"smoke\.toml: .*{message}"):
         load_config("smoke", [f"generator.coarser={coarser}"])
+
+
+@pytest.mark.parametrize("page", ["docs/how-to/train.md", "docs/explanation/mixture.md"])
+def test_presets_in_the_documents_load(tmp_path, page):
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "own.toml").write_text(block, encoding="utf-8")
+        assert load_config(str(tmp_path / "own.toml")).name == "mine"
 
 
 def test_patches_fit_the_coarsest_scale():

@@ -27,7 +27,11 @@ def evaluate(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="A model's name or an .onnx file, and how it is run: fast@fidelity=0@precision=int8; may be repeated."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model's name or an .onnx file, and how it is run: fast@fidelity=0@precision=int8; may be repeated.",
+        ),
     ] = None,
     kernels: Annotated[
         Path | None, typer.Option(help="Measured kernels for camera-shake: an .npz file of 2-D arrays.")

@@ -45,7 +45,7 @@ NOT_COUNTED = ("none", "x2-gauss-1.0")
 """Rows that do not decide: where doing nothing is perfect, and where another model is meant."""
 LARGEST_INT8_LOSS_DB = 0.1
 CALIBRATION_PHOTOS = 66
-COLUMNS = (("psnr_db", 2), ("ssim", 4), ("ms_ssim", 4), ("gmsd", 4), ("gradient_energy", 3), ("lpips", 4))
+COLUMNS = (("psnr_db", 2), ("ssim", 4), ("ms_ssim", 4), ("gmsd", 4), ("gradient_energy", 3), ("vgg", 4))
 
 Means = list[dict[str, Any]]
 
@@ -58,6 +58,7 @@ def measure(models: list[str], arguments: argparse.Namespace) -> Means:
     for model in models:
         command += ["--model", model]
     command += ["--kernels", str(arguments.kernels)] if arguments.kernels else []
+    command += ["--vgg19", str(arguments.vgg19)] if arguments.vgg19 else []
     command += ["--rows", arguments.rows] if arguments.rows else []
     document = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     means: Means = document["means"]
@@ -167,7 +168,7 @@ def write_card(name: str, summary: str, facts: dict[str, Any]) -> None:
 
 def _table(means: Means) -> list[str]:
     columns = [(key, digits) for key, digits in COLUMNS if any(mean.get(key) is not None for mean in means)]
-    heads = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "gmsd": "GMSD", "lpips": "LPIPS"}
+    heads = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "gmsd": "GMSD", "vgg": "VGG distance"}
     titles = [heads.get(key, key.replace("_", " ")) for key, _ in columns]
     lines = [f"| photos | row | {' | '.join(titles)} |", "|---" * (2 + len(columns)) + "|"]
     for mean in means:
@@ -190,6 +191,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--command", default="", help="What the run was started with, for the card.")
     parser.add_argument("--test", type=Path, action="append", required=True)
     parser.add_argument("--kernels", type=Path)
+    parser.add_argument("--vgg19", type=Path, help="Weights of VGG-19, to measure the distance of features.")
     parser.add_argument("--rows", help="Rows of the protocol; default all.")
     parser.add_argument("--photos", type=Path, help="For int8: folder of sharp photos to measure ranges on.")
     parser.add_argument("--device", help="What it was trained on, for the card, where run.json says too little.")

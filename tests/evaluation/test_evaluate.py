@@ -11,7 +11,7 @@ from PIL import Image
 from acutance.data.protocol import degrade, drawn, find_row
 from acutance.errors import ConfigError, InputError, UnknownModel
 from acutance.evaluation.baselines import BASELINES
-from acutance.evaluation.evaluate import evaluate, open_test_set, score
+from acutance.evaluation.evaluate import Perception, evaluate, open_test_set, score
 from acutance.evaluation.restorers import BlindRestorer, open_models
 from acutance.inference.sharpener import Sharpener
 from acutance.metrics.gmsd import gmsd
@@ -171,7 +171,9 @@ def test_lpips_is_measured_where_it_is_handed_in(tmp_path):
         references.append(truth)
         return lambda restored: None if len(references) == 4 else float(np.abs(restored.astype(int) - truth).mean())
 
-    evaluation = evaluate([open_test_set(tmp_path / "set")], [NONE, BLUR], BASELINES[:2], lpips=fake)
+    evaluation = evaluate(
+        [open_test_set(tmp_path / "set")], [NONE, BLUR], BASELINES[:2], perception=Perception(lpips=fake)
+    )
     assert len(references) == 4  # one per row and photo, not per restorer
     np.testing.assert_array_equal(references[0], reference)
     sharp, blurred, unsharp = evaluation.means
@@ -181,6 +183,13 @@ def test_lpips_is_measured_where_it_is_handed_in(tmp_path):
     assert unsharp.scores.lpips is None
     without = evaluate([open_test_set(tmp_path / "set")], [BLUR], INPUT)
     assert all(one.scores.lpips is None for one in without.measurements)
+
+
+def test_both_measures_by_networks_may_be_asked_for(tmp_path):
+    save_photos(tmp_path / "set", 1)
+    perception = Perception(lpips=lambda truth: lambda restored: 0.25, vgg=lambda truth: lambda restored: 0.5)
+    (mean,) = evaluate([open_test_set(tmp_path / "set")], [BLUR], INPUT, perception=perception).means
+    assert (mean.scores.lpips, mean.scores.vgg) == (0.25, 0.5)
 
 
 def test_progress_grows_to_one(tmp_path):

@@ -81,7 +81,7 @@ def test_csv_has_every_measurement_in_full():
     assert len(lines) == 6
     assert list(lines[0]) == [
         *("test_set", "photo", "index", "row", "restorer"),
-        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "seconds"),
+        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "vgg", "seconds"),
     ]
     assert lines[2]["photo"] == "b,c.png"
     assert lines[2]["ms_ssim"] == ""

@@ -44,6 +44,10 @@ def evaluate(
         typer.Option(help="Measure LPIPS, too: torchvision's weights of VGG-16 (vgg16-397923af.pth)."),
     ] = None,
     lpips_linear: Annotated[Path | None, typer.Option(help="Linear weights of LPIPS for it (v0.1, vgg.pth).")] = None,
+    vgg19: Annotated[
+        Path | None,
+        typer.Option(help="Measure the distance of VGG-19 features, too: its weights, three stages at least."),
+    ] = None,
     engine: Engine = EngineChoice.AUTO,
     threads: Threads = None,
     as_json: Json = False,
@@ -57,7 +61,7 @@ def evaluate(
 ) -> None:
     r"""Measure the classical filters, and any models, on sharp photos that are degraded and restored.
 
-    LPIPS needs the extra: pip install 'acutance\[train]'; --plots needs: pip install 'acutance\[plots]'.
+    LPIPS and --vgg19 need the extra: pip install 'acutance\[train]'; --plots needs: pip install 'acutance\[plots]'.
 
     Without --json the tables are printed: drawn on a terminal, as Markdown into a pipe or a file.
     """
@@ -66,8 +70,8 @@ def evaluate(
     from acutance.cli.console import progress_bar
     from acutance.data.kernel_file import load_psfs
     from acutance.evaluation.baselines import BASELINES
+    from acutance.evaluation.evaluate import Perception, open_test_set
     from acutance.evaluation.evaluate import evaluate as measure
-    from acutance.evaluation.evaluate import open_test_set
     from acutance.evaluation.report import to_csv, to_json, to_markdown, to_rich
     from acutance.evaluation.restorers import open_models
     from acutance.media.atomic import check_target, write_atomically
@@ -78,13 +82,13 @@ def evaluate(
             check_target(target, overwrite=overwrite)
     psfs = () if kernels is None else load_psfs(kernels)
     chosen = _chosen_rows(rows, psfs)
-    lpips = _open_lpips(lpips_backbone, lpips_linear)
+    perception = Perception(lpips=_open_lpips(lpips_backbone, lpips_linear), vgg=_open_vgg(vgg19))
     with (
         open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
         restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]
-        evaluation = measure(test_sets, chosen, restorers, psfs=psfs, lpips=lpips, progress=bar)
+        evaluation = measure(test_sets, chosen, restorers, psfs=psfs, perception=perception, progress=bar)
     command = _command({
         "--test": test,
         "--rows": [",".join(row.name for row in chosen)],
@@ -92,6 +96,7 @@ def evaluate(
         "--kernels": [kernels],
         "--lpips-backbone": [lpips_backbone],
         "--lpips-linear": [lpips_linear],
+        "--vgg19": [vgg19],
         "--every": [every if every > 1 else None],
         "--limit": [limit],
         "--engine": [engine if model and engine != "auto" else None],
@@ -143,6 +148,19 @@ def _open_lpips(backbone: Path | None, linear: Path | None) -> PerceptualMeasure
         from acutance.networks.lpips_weights import read_lpips
 
     return Lpips(read_lpips(backbone, linear)).against
+
+
+def _open_vgg(weights: Path | None) -> PerceptualMeasure | None:
+    """Read the weights of VGG-19, if they are given."""
+    from acutance.cli.console import needs_extra
+
+    if weights is None:
+        return None
+    with needs_extra("train", "--vgg19"):
+        from acutance.networks.vgg19_weights import read_vgg19
+        from acutance.networks.vgg_distance import VggDistance
+
+    return VggDistance(read_vgg19(weights)).against
 
 
 def _plot_files(folder: Path | None, test_sets: Sequence[TestSet]) -> tuple[Path, ...]:

@@ -10,10 +10,11 @@ LPIPS is a network, and this room does without torch: whoever wants it measured 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,6 +34,24 @@ ToReference = Callable[[Pixels], float | None]
 
 PerceptualMeasure = Callable[[Pixels], ToReference]
 """A measure that learns of the reference once and is then asked for each restorer: `Lpips.against`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perception:
+    """Measures that need the weights of a network; None leaves one out."""
+
+    lpips: PerceptualMeasure | None = None
+    """See `networks/lpips.py`."""
+    vgg: PerceptualMeasure | None = None
+    """See `networks/vgg_distance.py`."""
+
+    def to_reference(self, reference: Pixels) -> dict[str, ToReference]:
+        """Let those that are there learn of a reference; by the names that `Scores` has for them."""
+        measures = {"lpips": self.lpips, "vgg": self.vgg}
+        return {name: measure(reference) for name, measure in measures.items() if measure is not None}
+
+
+NOTHING = Perception()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,8 @@ class Scores:
     """Restored over reference; 1 is as sharp as the truth."""
     lpips: float | None = None
     """LPIPS v0.1 with a VGG-16 backbone: 0 for equal photos, lower is better; None where it was not measured."""
+    vgg: float | None = None
+    """Relative squared distance of VGG-19 features (eq. (4)): 0 for equal photos; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +124,7 @@ class Mean:
     count: int
     """Number of photos."""
     scores: Scores
-    """Means over the photos; MS-SSIM and LPIPS are None when any photo has none."""
+    """Means over the photos; MS-SSIM, LPIPS and the VGG distance are None when any photo has none."""
     seconds: float
     """Mean per photo."""
 
@@ -152,7 +173,7 @@ def evaluate(
     restorers: Sequence[Restorer],
     *,
     psfs: Sequence[Psf] = (),
-    lpips: PerceptualMeasure | None = None,
+    perception: Perception = NOTHING,
     progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Degrade, restore and measure every photo.
@@ -162,7 +183,7 @@ def evaluate(
         rows: Of the protocol.
         restorers: Of different names.
         psfs: Measured kernels, for rows that are made of them.
-        lpips: How LPIPS is measured; None leaves it out.
+        perception: What is measured by networks.
         progress: Called with the share of the work done, 0 … 1.
 
     Raises:
@@ -184,20 +205,22 @@ def evaluate(
     for test_set in test_sets:
         for row in rows:
             for photo in test_set.photos:
-                measurements += _measure_photo(test_set.name, photo, row, restorers, psfs=psfs, lpips=lpips)
+                measurements += _measure_photo(test_set.name, photo, row, restorers, psfs=psfs, perception=perception)
                 done += 1
                 if progress is not None:
                     progress(done / total)
     return Evaluation(tuple(measurements))
 
 
-def score(restored: Pixels, reference: Pixels, *, lpips: ToReference | None = None) -> Scores:
+def score(
+    restored: Pixels, reference: Pixels, *, perception: Mapping[str, ToReference] = MappingProxyType({})
+) -> Scores:
     """Measure one restored photo.
 
     Args:
         restored: `h w 3` uint8 RGB, at least 11 px on each side.
         reference: The same size.
-        lpips: LPIPS against that reference; None leaves it out.
+        perception: `lpips` and `vgg` against that reference, as far as they are to be measured.
 
     Raises:
         InputError: When the two cannot be compared or are too small.
@@ -209,7 +232,7 @@ def score(restored: Pixels, reference: Pixels, *, lpips: ToReference | None = No
         ms_ssim=ms_ssim(restored, reference) if is_large else None,
         gmsd=gmsd(restored, reference),
         gradient_energy=gradient_energy_ratio(restored, reference),
-        lpips=None if lpips is None else lpips(restored),
+        **{name: measure(restored) for name, measure in perception.items()},
     )
 
 
@@ -220,10 +243,10 @@ def _measure_photo(
     restorers: Sequence[Restorer],
     *,
     psfs: Sequence[Psf],
-    lpips: PerceptualMeasure | None,
+    perception: Perception,
 ) -> Iterator[Measurement]:
     reference = _read_reference(photo.path, row)
-    to_reference = None if lpips is None else lpips(reference)
+    to_reference = perception.to_reference(reference)
     degraded = degrade(reference, row, index=photo.index, psfs=psfs)
     degraded.flags.writeable = False  # every restorer gets the same one
     trial = Trial(row=drawn(row, photo.index), index=photo.index, psf=true_psf(row, photo.index, psfs=psfs))
@@ -244,7 +267,7 @@ def _measure_photo(
             index=photo.index,
             row=row.name,
             restorer=restorer.name,
-            scores=score(restored, reference, lpips=to_reference),
+            scores=score(restored, reference, perception=to_reference),
             seconds=seconds,
         )
 
@@ -279,6 +302,7 @@ def _mean(group: Sequence[Measurement]) -> Mean:
             gmsd=_average([one.gmsd for one in scores]),
             gradient_energy=_average([one.gradient_energy for one in scores]),
             lpips=_average_of_all([one.lpips for one in scores]),
+            vgg=_average_of_all([one.vgg for one in scores]),
         ),
         seconds=_average([one.seconds for one in group]),
     )

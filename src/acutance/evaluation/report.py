@@ -62,6 +62,7 @@ _PSNR = _Figure("PSNR (dB)", lambda scores: _plain(scores.psnr_db, 2))
 _SSIM = _Figure("SSIM", lambda scores: _share(scores.ssim))
 _MS_SSIM = _Figure("MS-SSIM", lambda scores: _share(scores.ms_ssim))
 _GMSD = _Figure("GMSD (lower is better)", lambda scores: _share(scores.gmsd))
+_VGG = _Figure("distance of VGG-19 features (lower is better)", lambda scores: _share(scores.vgg))
 _LPIPS = _Figure("LPIPS (v0.1, VGG-16; lower is better)", lambda scores: _share(scores.lpips))
 _ENERGY = _Figure("gradient energy (1 = as sharp as the truth)", lambda scores: _plain(scores.gradient_energy, 2))
 
@@ -76,8 +77,10 @@ def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
     for test_set in dict.fromkeys(mean.test_set for mean in means):
         of_set = [mean for mean in means if mean.test_set == test_set]
         with_lpips = test_set in {one.test_set for one in evaluation.measurements if one.scores.lpips is not None}
+        with_vgg = test_set in {one.test_set for one in evaluation.measurements if one.scores.vgg is not None}
+        learnt = ((_LPIPS,) if with_lpips else ()) + ((_VGG,) if with_vgg else ())
         made.append(_table(of_set, (_PSNR, _SSIM)))
-        made.append(_table(of_set, (_MS_SSIM, _GMSD, *((_LPIPS,) if with_lpips else ()), _ENERGY)))
+        made.append(_table(of_set, (_MS_SSIM, _GMSD, *learnt, _ENERGY)))
     return tuple(made)
 
 

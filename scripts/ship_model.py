@@ -41,6 +41,8 @@ TITLES = {
     "perceptual": "Perceptual weights (`--fidelity 0`)",
     "int8": "Fidelity weights as 8-bit integers (`--precision int8`)",
 }
+PAGE = ROOT / "docs" / "models.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
 NOT_COUNTED = ("none", "x2-gauss-1.0")
 """Rows that do not decide: where doing nothing is perfect, and where another model is meant."""
 LARGEST_INT8_LOSS_DB = 0.1
@@ -177,6 +179,34 @@ def _table(means: Means) -> list[str]:
     return [*lines, ""]
 
 
+def write_page() -> None:
+    """Renew the tables of docs/models.md: every shipped role of every model, on every test set."""
+    columns = [
+        (f"`{row['name']}`" + ("" if role == "fidelity" else f", {role}"), facts[role]["means"])
+        for row in tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"]
+        for facts in [read_facts(row["name"])]
+        for role in TITLES
+        if role in facts
+    ]
+    lines = []
+    for test_set in dict.fromkeys(name for _, means in columns for name in test_sets(means)):
+        of_set = [(title, cells) for title, means in columns if (cells := _cells(means, test_set))]
+        rows = list(dict.fromkeys(row for _, cells in of_set for row in cells))
+        lines += [f"{test_set}, PSNR in dB / SSIM:", "", f"| row | {' | '.join(title for title, _ in of_set)} |"]
+        lines += ["|---" * (1 + len(of_set)) + "|"]
+        lines += [f"| `{row}` | {' | '.join(cells.get(row, '–') for _, cells in of_set)} |" for row in rows] + [""]
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + END + after, encoding="utf-8")
+
+
+def _cells(means: Means, test_set: str) -> dict[str, str]:
+    """Write the figures of one model on one test set, by row."""
+    of_set = [mean for mean in means if mean["test_set"] == test_set]
+    return {mean["row"]: f"{mean['psnr_db']:.2f} / {mean['ssim']:.3f}".replace("/ 0.", "/ .") for mean in of_set}
+
+
 def checkpoint_path(name: str, role: str) -> Path:
     """Where the weights of a role are kept to train on from."""
     return CHECKPOINTS / (f"{name}.safetensors" if role == "fidelity" else f"{name}-{role}.safetensors")
@@ -237,6 +267,7 @@ def main() -> None:
     write_row(name, arguments.role, content, summary=arguments.summary, psnr_db=psnr_db)
     summary = arguments.summary or (shipped or {})["summary"]
     write_card(name, summary, facts)
+    write_page()
 
 
 if __name__ == "__main__":

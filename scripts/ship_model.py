@@ -59,6 +59,7 @@ def measure(models: list[str], arguments: argparse.Namespace) -> Means:
         command += ["--test", str(folder)]
     for model in models:
         command += ["--model", model]
+    command += ["--every", str(arguments.every)]
     command += ["--kernels", str(arguments.kernels)] if arguments.kernels else []
     command += ["--vgg19", str(arguments.vgg19)] if arguments.vgg19 else []
     command += ["--rows", arguments.rows] if arguments.rows else []
@@ -160,7 +161,7 @@ def write_card(name: str, summary: str, facts: dict[str, Any]) -> None:
         known = facts[role]
         lines += [f"## {TITLES[role]}", ""]
         lines += [f"- **{key}**: {value}" for key, value in known.items() if key not in ("config", "means")]
-        lines += ["", "Means over all photos, by `scripts/ship_model.py`, which runs `acutance evaluate`.", ""]
+        lines += ["", "Means over the photos, by `scripts/ship_model.py`, which runs `acutance evaluate`.", ""]
         lines += _table(known["means"])
         if "config" in known:
             lines += ["<details><summary>All settings</summary>", "", "```toml", known["config"].rstrip(), "```", ""]
@@ -221,6 +222,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--command", default="", help="What the run was started with, for the card.")
     parser.add_argument("--test", type=Path, action="append", required=True)
     parser.add_argument("--kernels", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="Measure each n-th photo only; the card says so.")
     parser.add_argument("--vgg19", type=Path, help="Weights of VGG-19, to measure the distance of features.")
     parser.add_argument("--rows", help="Rows of the protocol; default all.")
     parser.add_argument("--photos", type=Path, help="For int8: folder of sharp photos to measure ranges on.")
@@ -262,6 +264,8 @@ def main() -> None:
         facts[arguments.role] = facts_of_run(Path(arguments.what), arguments.command, arguments.device)
         CHECKPOINTS.mkdir(exist_ok=True)
         shutil.copy(Path(arguments.what) / "generator.safetensors", checkpoint_path(name, arguments.role))
+    if arguments.every > 1:
+        facts[arguments.role]["Measured on"] = f"every {arguments.every}. photo of each set"
     facts[arguments.role]["means"] = [mean for mean in means if mean["restorer"] == fresh_name]
     psnr_db = psnr_by_row(means, test_sets(means)[0], fresh_name) if arguments.role == "fidelity" else None
     write_row(name, arguments.role, content, summary=arguments.summary, psnr_db=psnr_db)

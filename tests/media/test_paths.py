@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from acutance.errors import InputError, OutputError
+from acutance.errors import ConfigError, InputError, OutputError
 from acutance.media import plan_outputs
 
 HEADS = {
@@ -37,7 +37,7 @@ def make(tmp_path):
     return make_files
 
 
-def plan(root: Path, *sources: str, output: str | None = None, **options: bool) -> list[tuple[str, str]]:
+def plan(root: Path, *sources: str, output: str | None = None, **options: bool | list[str]) -> list[tuple[str, str]]:
     files = plan_outputs([root / source for source in sources], None if output is None else root / output, **options)
     return [(file.source.relative_to(root).as_posix(), file.target.relative_to(root).as_posix()) for file in files]
 
@@ -177,6 +177,75 @@ def test_a_circle_of_links_ends(make):
     root = make("in/a.jpg")
     (root / "in" / "loop").symlink_to(root / "in")
     assert [source for source, _ in plan(root, "in")] == ["in/a.jpg"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_links_are_photos_where_they_lead_to_some(make):
+    root = make("in/b.jpg", "elsewhere/c.jpg", "elsewhere/sub/d.jpg")
+    (root / "in" / "again.jpg").symlink_to(root / "in" / "b.jpg")  # the same photo: done once, by its first name
+    (root / "in" / "c.jpg").symlink_to(root / "elsewhere" / "c.jpg")
+    (root / "in" / "dangling.jpg").symlink_to(root / "nowhere.jpg")  # reading it will say why
+    (root / "in" / "self.jpg").symlink_to(root / "in" / "self.jpg")
+    (root / "in" / "folder").symlink_to(root / "elsewhere")
+    found = [source for source, _ in plan(root, "in", output="out")]
+    assert found == ["in/again.jpg", "in/c.jpg", "in/dangling.jpg", "in/self.jpg"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_folder_named_by_a_link_is_searched_and_an_output_within_it_passed_over(make):
+    root = make("real/a.jpg", "real/out/a.jpg")
+    (root / "in").symlink_to(root / "real")
+    (root / "results").symlink_to(root / "real" / "out")
+    assert plan(root, "in", output="results") == [("in/a.jpg", "results/a.jpg")]
+
+
+def test_the_folder_above_goes_into_the_output_by_its_real_name(make, monkeypatch):
+    root = make("in/a.jpg", "in/sub/x.txt", "b.jpg")
+    monkeypatch.chdir(root / "in" / "sub")
+    files = plan_outputs([Path(".."), root / "b.jpg"], root / "out")
+    assert [file.target for file in files] == [root / "out" / "in" / "a.jpg", root / "out" / "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"include": ["*.jpg"]}, ["a.jpg", "day1/b.JPG", "day1/raw/c.jpg"]),
+        ({"include": ["day1/*"]}, ["day1/b.JPG", "day1/d.png", "day1/raw/c.jpg"]),  # day1/raw matches: all in it does
+        ({"include": ["*.jpg"], "exclude": ["raw"]}, ["a.jpg", "day1/b.JPG"]),
+        ({"include": ["*.png", "a.*"]}, ["a.jpg", "day1/d.png"]),
+        ({"exclude": ["day1/**"]}, ["a.jpg"]),
+    ],
+)
+def test_patterns_choose_among_the_photos_of_a_folder(make, options, left):
+    root = make("in/a.jpg", "in/day1/b.JPG", "in/day1/raw/c.jpg", "in/day1/d.png", "in/day1/notes.txt")
+    assert [source for source, _ in plan(root, "in", output="out", **options)] == [f"in/{name}" for name in left]
+
+
+def test_patterns_hold_for_single_files_by_their_names(make):
+    root = make("one/a.jpg", "one/b.png")
+    assert [source for source, _ in plan(root, "one/a.jpg", "one/b.png", exclude=["*.png"])] == ["one/a.jpg"]
+    with pytest.raises(InputError, match="is left by"):
+        plan(root, "one/a.jpg", output="c.png", include=["*.png"])
+
+
+def test_patterns_that_leave_nothing_are_named(make):
+    root = make("in/a.jpg")
+    with pytest.raises(InputError, match=r"no photo in .*in is left by --include '\*\.png' --exclude 'raw'; patterns"):
+        plan(root, "in", include=["*.png"], exclude=["raw"])
+    with pytest.raises(ConfigError, match="says nothing"):
+        plan(root, "in", include=[""])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may search everywhere")
+def test_a_folder_that_may_not_be_searched_can_be_left_out(make):
+    root = make("in/a.jpg", "in/closed/b.jpg")
+    (root / "in" / "closed").chmod(0)
+    try:
+        with pytest.raises(InputError, match=r"cannot be searched.*--exclude"):
+            plan(root, "in")
+        assert [source for source, _ in plan(root, "in", exclude=["closed"])] == ["in/a.jpg"]
+    finally:
+        (root / "in" / "closed").chmod(0o700)
 
 
 def test_a_relative_folder_is_planned_relative(make, monkeypatch):

@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from acutance.errors import EngineUnavailable
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells expect."""
 
 _STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -18,6 +21,16 @@ _STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 def say(text: str) -> None:
     """Print one line for a person, on stderr."""
     _STDERR.print(text, markup=False, emoji=False)
+
+
+def is_terminal() -> bool:
+    """Say whether a person sees stderr as it is written."""
+    return _STDERR.is_terminal
+
+
+def show(table: RenderableType) -> None:
+    """Print what is more than a line, such as a table, on stderr."""
+    _STDERR.print(table, soft_wrap=False)
 
 
 @contextmanager
@@ -33,8 +46,11 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
-def stop_request() -> Iterator[Callable[[], bool]]:
+def stop_request(when: str = "after this step") -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM into a request to stop in order; a second Ctrl-C stops at once.
+
+    Args:
+        when: When a request is met, in words.
 
     Yields a function that says whether stopping was asked for.
     """
@@ -45,7 +61,7 @@ def stop_request() -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        say("stopping after this step; once more to stop at once")
+        say(f"stopping {when}; once more to stop at once")
 
     for number in before:
         signal.signal(number, ask)

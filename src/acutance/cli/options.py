@@ -59,5 +59,32 @@ MaxPixels = Annotated[
     int | None,
     typer.Option(min=1, help="Refuse pictures with more pixels (protects against decompression bombs)."),
 ]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Only photos whose name, or path below the folder, matches: '*.jpg', 'day1/**'. Repeatable.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN", help="No photos or folders that match, even if included: 'raw', '*_old.*'. Repeatable."
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", "-j", min=1, help="Files in work at once. They share the threads; each takes its memory."),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Skip what an earlier run has finished; make its results again if photo or settings changed."
+    ),
+]
+NoRecord = Annotated[
+    bool,
+    typer.Option("--no-record", help="Leave no .acutance.jsonl beside a folder's results; --resume goes by it."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

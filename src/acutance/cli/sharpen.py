@@ -11,19 +11,28 @@ import typer
 from acutance.cli.options import (
     Engine,
     EngineChoice,
+    Exclude,
     Fidelity,
+    Include,
+    Jobs,
     Json,
     MaxPixels,
     Model,
+    NoRecord,
     Overwrite,
     PrecisionChoice,
     PrecisionOption,
+    Resume,
     Threads,
     Tile,
 )
 
 if TYPE_CHECKING:
-    from acutance.inference.files import FileResult
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from acutance.inference.journal import Making
+    from acutance.inference.sharpener import Sharpener
 
 PIPE = "-"
 
@@ -45,23 +54,45 @@ def sharpen(
     precision: PrecisionOption = PrecisionChoice.AUTO,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    jobs: Jobs = 1,
+    resume: Resume = False,
+    no_record: NoRecord = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Make blurred photos sharp.
 
-    The result keeps the photo's size, format, metadata and colour profile. Nothing is replaced without --overwrite.
+    The result keeps the photo's size, format, metadata and colour profile. Nothing is replaced without --overwrite, but
+    for a result of its own that --resume finds outdated.
     """
-    from acutance.cli.console import progress_bar, say
+    from contextlib import closing
+
+    from acutance.cli.console import INTERRUPTED, progress_bar, say
+    from acutance.cli.file_report import FileReport
     from acutance.inference.files import sharpen_files
+    from acutance.inference.ledger import Ledger
     from acutance.inference.sharpener import Sharpener
     from acutance.media import DEFAULT_MAX_PIXELS, plan_outputs
 
     is_piped = PIPE in {str(output), *map(str, paths)}
     if is_piped:
         _check_pipe(paths, output)
-    is_folder = _is_meant_as_folder(output)
-    plan = () if is_piped else plan_outputs(paths, output, output_is_folder=is_folder, overwrite=overwrite)
+    plan = (
+        ()
+        if is_piped
+        else plan_outputs(
+            paths,
+            output,
+            output_is_folder=_is_meant_as_folder(output),
+            overwrite=overwrite,
+            include=include or (),
+            exclude=exclude or (),
+        )
+    )
+    records = not no_record and (resume or len(paths) > 1 or paths[0].is_dir())
+    report = FileReport(len(plan), as_json=as_json, can_resume=records)
     with Sharpener(
         model,
         fidelity=fidelity,
@@ -74,15 +105,52 @@ def sharpen(
         if is_piped:
             sys.stdout.buffer.write(sharpener(_bytes_of(paths[0]), strength=strength))
             return
-        failed = 0
-        with progress_bar("sharpening") as bar:
-            for result in sharpen_files(sharpener, plan, strength=strength, overwrite=overwrite, progress=bar):
-                failed += result.status == "failed"
-                _tell(result, as_json=as_json)
-    if len(plan) > 1:
-        say(f"{len(plan) - failed} of {len(plan)} photos sharpened" + (f", {failed} failed" if failed else ""))
-    if failed:
-        raise typer.Exit(1)
+        making = _making(sharpener, strength=strength, fidelity=fidelity, precision=precision)
+        try:
+            with progress_bar("sharpening") as bar, _stopping_in_order(len(plan)) as is_asked:
+                results = sharpen_files(
+                    sharpener,
+                    plan,
+                    strength=strength,
+                    overwrite=overwrite,
+                    jobs=jobs,
+                    ledger=Ledger(making, resume=resume, record=records),
+                    progress=bar,
+                    should_stop=is_asked,
+                )
+                with closing(results):
+                    for result in results:
+                        report.tell(result)
+        except KeyboardInterrupt:
+            say("acutance: interrupted; files that were finished are kept, none is half written.")
+            raise typer.Exit(INTERRUPTED) from None
+    report.conclude()
+    if report.left or report.failed:
+        raise typer.Exit(INTERRUPTED if report.left else 1)
+
+
+def _stopping_in_order(files: int) -> AbstractContextManager[Callable[[], bool]]:
+    """Let the first Ctrl-C end a run after the files in work; the run of a single file ends at once."""
+    from contextlib import nullcontext
+
+    from acutance.cli.console import stop_request
+
+    return stop_request("after the files in work") if files > 1 else nullcontext(lambda: False)
+
+
+def _making(sharpener: Sharpener, *, strength: float, fidelity: float, precision: PrecisionChoice) -> Making:
+    """Return what the results depend on beside the photos."""
+    from acutance.inference.journal import Making
+
+    spec = sharpener.spec
+    return Making(
+        model=spec.name,
+        weights_sha256=spec.weights_sha256,
+        scale=spec.scale,
+        strength=strength,
+        fidelity=fidelity,
+        precision=precision.value,
+    )
 
 
 def _check_pipe(paths: list[Path], output: Path | None) -> None:
@@ -111,20 +179,3 @@ def _is_meant_as_folder(output: Path | None) -> bool:
     return output is not None and any(
         argument.endswith(("/", "\\")) and Path(argument) == output for argument in sys.argv
     )
-
-
-def _tell(result: FileResult, *, as_json: bool) -> None:
-    """Report one file: a line of JSON on stdout, or a sentence on stderr."""
-    import json
-    from dataclasses import asdict
-
-    from acutance.cli.console import say
-
-    if as_json:
-        row = {**asdict(result), "source": str(result.source), "target": str(result.target)}
-        typer.echo(json.dumps(row, ensure_ascii=False))
-    if result.status == "failed":
-        say(f"acutance: {result.error}")
-    elif not as_json:
-        lost = f"; not kept: {', '.join(result.lost)}" if result.lost else ""
-        say(f"{result.target}  ({result.megapixels:.1f} megapixels, {result.seconds:.1f} s{lost})")

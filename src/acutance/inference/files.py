@@ -1,16 +1,29 @@
-"""Many files, one after the other: what happened to each is told, and one bad file never stops the rest."""
+"""Many files: what happened to each is told, and one bad file never stops the rest."""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from acutance.errors import AcutanceError
+from acutance.errors import AcutanceError, ConfigError, OutputError
+from acutance.inference.ledger import Ledger, Standing
 from acutance.inference.sharpener import Sharpener
-from acutance.media import PlannedFile, check_target, format_of, lost_in, read_photo, write_photo
+from acutance.inference.workers import work_through
+from acutance.media import (
+    PlannedFile,
+    check_target,
+    find_clashes,
+    format_of,
+    lost_in,
+    read_photo,
+    remove_leftovers,
+    write_photo,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +32,8 @@ class FileResult:
 
     source: Path
     target: Path
-    status: Literal["done", "failed"]
+    status: Literal["done", "skipped", "failed"]
+    """Skipped: an earlier run has finished it."""
     error: str = ""
     """Why it failed: one sentence."""
     lost: tuple[str, ...] = ()
@@ -34,45 +48,148 @@ def sharpen_files(
     *,
     strength: float = 1.0,
     overwrite: bool = False,
+    jobs: int = 1,
+    ledger: Ledger | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Iterator[FileResult]:
-    """Sharpen files in order and yield what happened to each.
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[FileResult, None, None]:
+    """Sharpen files and yield what happened to each, in the order in which they are ready.
 
     A file is written whole or not at all. Errors that concern one file (unreadable, too large, target taken, disk full)
-    are told in its result, and the next file follows.
+    are told in its result, and the next file follows. What killed runs have left half written in the folders of the
+    targets is removed first.
 
     Args:
         sharpener: The opened model.
         plan: Sources and targets.
         strength: See `Sharpener.__call__`.
         overwrite: Replace targets that exist.
-        progress: Called with the share of all files done, 0 … 1.
-    """
-    for index, file in enumerate(plan):
-        start = time.perf_counter()
+        jobs: How many files are in work at once. They share the one engine and its threads: the network is no faster,
+            but does not wait while another file is read, coded or written. Each job takes the memory of a photo and a
+            tile; results do not depend on their number.
+        ledger: What earlier runs have finished, and where this one is recorded; None for neither.
+        progress: Called with the share of all files done, 0 … 1, from any thread.
+        should_stop: Asked before each file; if so, the files in work are finished and no other is begun.
 
-        def tell(share: float, done: int = index) -> None:
-            if progress is not None:
-                progress((done + share) / len(plan))
+    Raises:
+        ConfigError: When there is to be no job.
+    """
+    if jobs < 1:
+        raise ConfigError(f"jobs = {jobs}: must be at least 1.")
+    for folder in dict.fromkeys(file.target.parent for file in plan):
+        remove_leftovers(folder)
+    desk = _Desk(
+        sharpener,
+        strength=strength,
+        overwrite=overwrite,
+        ledger=ledger,
+        clashes=find_clashes([file.target for file in plan]),
+        progress=_Progress(len(plan), progress),
+    )
+    yield from work_through(plan, desk.work, jobs=max(1, min(jobs, len(plan))), should_stop=should_stop)
+
+
+class _Progress:
+    """The share of all files, from the shares of those in work."""
+
+    def __init__(self, files: int, tell: Callable[[float], None] | None) -> None:
+        self._files = files
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._sum = 0.0
+
+    def add(self, share: float) -> None:
+        """Add a share of one file to what is done."""
+        with self._lock:
+            self._sum += share
+            if self._tell is not None:
+                self._tell(min(1.0, self._sum / self._files))
+
+
+class _Desk:
+    """Where files are worked on, one per thread; nothing of a file stays here."""
+
+    def __init__(
+        self,
+        sharpener: Sharpener,
+        *,
+        strength: float,
+        overwrite: bool,
+        ledger: Ledger | None,
+        clashes: Mapping[Path, Path],
+        progress: _Progress,
+    ) -> None:
+        self._sharpener = sharpener
+        self._strength = strength
+        self._overwrite = overwrite
+        self._ledger = ledger
+        self._clashes = clashes
+        self._progress = progress
+
+    def work(self, file: PlannedFile, check: Callable[[], None]) -> FileResult:
+        """Sharpen a file, or say why not; `check` is called now and then, and may raise to break off."""
+        start = time.perf_counter()
+        told = 0.0
+
+        def tell(share: float) -> None:
+            nonlocal told
+            check()
+            self._progress.add(share - told)
+            told = share
 
         try:
-            check_target(file.target, overwrite=overwrite)
-            photo = read_photo(file.source, max_pixels=sharpener.max_pixels, max_bits=16)
-            photo = sharpener.sharpen_photo(photo, strength=strength, progress=tell)
-            lost = lost_in(photo, format_of(file.target))
-            write_photo(photo, file.target, overwrite=overwrite)
+            result = self._sharpened(file, tell)
         except AcutanceError as error:
-            yield FileResult(source=file.source, target=file.target, status="failed", error=str(error))
+            result = _failed(file, str(error))
         except MemoryError:
-            words = f"{file.source}: not enough memory; close other programs, or use a smaller --tile."
-            yield FileResult(source=file.source, target=file.target, status="failed", error=words)
-        else:
-            yield FileResult(
-                source=file.source,
-                target=file.target,
-                status="done",
-                lost=lost,
-                megapixels=photo.size.pixels / 1e6,
-                seconds=time.perf_counter() - start,
+            result = _failed(file, f"{file.source}: not enough memory; use a smaller --tile, or fewer --jobs.")
+        except Exception as error:
+            # The edge of a job: a bug that one file brings to light must not cost a person all the others.
+            if os.environ.get("ACUTANCE_TRACEBACK"):
+                raise
+            result = _failed(
+                file,
+                f"{file.source}: unexpected {type(error).__name__}: {error}. This is a bug: please report it with the "
+                "output of the same command under ACUTANCE_TRACEBACK=1.",
             )
         tell(1.0)
+        return replace(result, seconds=time.perf_counter() - start)
+
+    def _sharpened(self, file: PlannedFile, tell: Callable[[float], None]) -> FileResult:
+        standing = self._standing_of(file)
+        if standing == "finished":
+            return FileResult(source=file.source, target=file.target, status="skipped")
+        overwrite = self._overwrite or standing == "outdated"
+        check_target(file.target, overwrite=overwrite)
+        before = _stat(file.source)
+        photo = read_photo(file.source, max_pixels=self._sharpener.max_pixels, max_bits=16)
+        enter = None if self._ledger is None else self._ledger.observe(file, before)
+        photo = self._sharpener.sharpen_photo(photo, strength=self._strength, progress=tell)
+        lost = lost_in(photo, format_of(file.target))
+        write_photo(photo, file.target, overwrite=overwrite, before_naming=enter)
+        megapixels = photo.size.pixels / 1e6
+        return FileResult(source=file.source, target=file.target, status="done", lost=lost, megapixels=megapixels)
+
+    def _standing_of(self, file: PlannedFile) -> Standing:
+        """Look a file up in the record, if there is one; refuse a result that would replace something unknown."""
+        if file.target in self._clashes:
+            raise OutputError(
+                f"{file.target} and {self._clashes[file.target]} are one file on this disk, which does not tell such "
+                "names apart; leave one out (--exclude), or write to another disk."
+            )
+        standing = "none" if self._ledger is None else self._ledger.standing_of(file)
+        if self._ledger is not None and standing == "none" and not self._overwrite and os.path.lexists(file.target):
+            raise OutputError(f"{file.target} exists already{self._ledger.advice}.")
+        return standing
+
+
+def _failed(file: PlannedFile, error: str) -> FileResult:
+    return FileResult(source=file.source, target=file.target, status="failed", error=error)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """Return the state of a file; None where it cannot be had, as reading it will say."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
-import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from acutance.errors import OutputError
+from acutance.media.fingerprint import Fingerprint
+from acutance.media.part_file import part_file
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; make room or choose another place",
@@ -34,55 +37,111 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     """Refuse a place where nothing may be written, before the work for it is done.
 
     Raises:
-        OutputError: When the path is a folder, or is taken and `overwrite` is false.
+        OutputError: When the path is a folder, is taken and `overwrite` is false, is too long, or lies where nothing
+            may be written.
     """
     try:
         if path.is_dir():
             raise OutputError(f"{path} is a folder; name a file.")
         if not overwrite and os.path.lexists(path):
             raise _taken(path)
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # which fails for a name that is too long
+        _check_folder(_followed(path, overwrite=overwrite).parent)
     except (OSError, ValueError) as error:
-        raise _failed(path, error) from error
+        raise not_written(path, error) from error
 
 
-def write_atomically(path: Path, parts: Iterable[bytes | memoryview], *, overwrite: bool) -> None:
+def write_atomically(
+    path: Path,
+    parts: Iterable[bytes | memoryview],
+    *,
+    overwrite: bool,
+    before_naming: Callable[[Fingerprint], None] | None = None,
+) -> None:
     """Write a file whole or not at all; missing folders are made.
 
     Args:
         path: Of the file. Where a symbolic link may be overwritten, the file that it points to is replaced.
         parts: The content, one after the other.
         overwrite: Whether a present file is replaced (its permissions stay).
+        before_naming: Called with the fingerprint of the content when all of it is written, before the file gets its
+            name; when it raises, nothing is left behind.
 
     Raises:
         OutputError: When it cannot be written; nothing is left behind then.
     """
-    check_target(path, overwrite=overwrite)
-    try:
-        target = path.resolve() if overwrite else path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, parts, overwrite=overwrite)
-    except (OSError, ValueError) as error:
-        raise _failed(path, error) from error
-
-
-def _write(path: Path, parts: Iterable[bytes | memoryview], *, overwrite: bool) -> None:
-    temporary = path.with_name(f".acutance-{secrets.token_hex(8)}.part")
-    # Not tempfile.mkstemp: its files are private (0600), whatever the umask says.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            file.writelines(parts)
+    with temporary_beside(path, overwrite=overwrite) as (_, file):
+        try:
+            digest, size_bytes = hashlib.sha256(), 0
+            for part in parts:
+                file.write(part)
+                digest.update(part)
+                size_bytes += memoryview(part).nbytes
             file.flush()
-            os.fsync(descriptor)
-        if overwrite:
-            with contextlib.suppress(OSError):  # no present file, or one of somebody else
-                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-            temporary.replace(path)
-        else:
-            _name_if_free(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            raise not_written(path, error) from error
+        if before_naming is not None:
+            before_naming(Fingerprint(size_bytes, digest.hexdigest()))
+
+
+@contextlib.contextmanager
+def temporary_beside(path: Path, *, overwrite: bool) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open a file to write; after the block it gets its name in one step, after an error it is removed.
+
+    For libraries that want to write a file by its name; `write_atomically` is for bytes.
+
+    Args:
+        path: Of the file that is wanted; see `write_atomically`.
+        overwrite: Whether a present file is replaced.
+
+    Yields:
+        The path of the temporary file, and the file, which is empty and open for writing.
+
+    Raises:
+        OutputError: When the file cannot be there; what the block raises goes on as it is.
+    """
+    check_target(path, overwrite=overwrite)
+    with contextlib.ExitStack() as stack:
+        try:
+            target = _followed(path, overwrite=overwrite)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary, file = stack.enter_context(part_file(target.parent))
+        except (OSError, ValueError) as error:
+            raise not_written(path, error) from error
+        yield temporary, file
+        try:
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()  # Windows renames no open file
+            if overwrite:
+                with contextlib.suppress(OSError):  # no present file, or one of somebody else
+                    temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+                temporary.replace(target)
+            else:
+                _name_if_free(temporary, target)
+        except (OSError, ValueError) as error:
+            raise not_written(path, error) from error
+
+
+def _followed(path: Path, *, overwrite: bool) -> Path:
+    """Return the file that is written: where a link may be overwritten, what it points to."""
+    # Not Path.resolve: up to Python 3.12 it raises for a link that leads to itself.
+    return Path(os.path.realpath(path)) if overwrite else path
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder in which nothing may be written, or which cannot be made.
+
+    Raises:
+        OSError: When it is so.
+    """
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _name_if_free(temporary: Path, path: Path) -> None:
@@ -108,7 +167,8 @@ def _taken(path: Path) -> OutputError:
     return OutputError(f"{path} exists already; allow overwriting or choose another name.")
 
 
-def _failed(path: Path, error: OSError | ValueError) -> OutputError:
+def not_written(path: Path, error: OSError | ValueError) -> OutputError:
+    """Return the sentence for an error that came up while a file was written."""
     number = error.errno if isinstance(error, OSError) else None
     reason = _REASONS.get(number or 0) or (isinstance(error, OSError) and error.strerror) or str(error)
     return OutputError(f"{path} cannot be written: {reason}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from acutance.errors import InputError, OutputError
 from acutance.media.formats import (
@@ -20,6 +20,7 @@ from acutance.media.formats import (
     sniff_format,
     suffix_for,
 )
+from acutance.media.patterns import PathFilter
 
 MARK = ".sharp"
 """What is put before the suffix of a result that lies beside its photo: `cat.jpg` → `cat.sharp.jpg`."""
@@ -39,6 +40,8 @@ def plan_outputs(
     *,
     output_is_folder: bool = False,
     overwrite: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
 ) -> tuple[PlannedFile, ...]:
     """Say for every photo where its result goes.
 
@@ -53,7 +56,8 @@ def plan_outputs(
 
     A folder is searched through its subfolders for names that end like a photo's, and for names without an
     ending whose content is one. Hidden files, links to folders, the output folder, and results of an earlier
-    run (`*.sharp.*`) are passed over. A result keeps its photo's ending if that is true and can be written.
+    run (`*.sharp.*`) are passed over; links to photos are photos, but each photo is done once. A result keeps its
+    photo's ending if that is true and can be written.
 
     Args:
         sources: Files and folders. A file is always taken; whether it is a photo shows when it is read.
@@ -61,29 +65,34 @@ def plan_outputs(
             or if there are several sources or a folder among them.
         output_is_folder: The output is a folder in any case (the user wrote `out.d/`).
         overwrite: Whether a result may replace its own photo.
+        include: Patterns for the path below the folder that is searched (see `acutance.media.patterns`), and for the
+            names of single files: only what one of them matches is taken. None takes all.
+        exclude: Such patterns for what is left out, even if it is included.
 
     Returns:
         The plan, in the order of the sources, folders sorted by name; no photo appears twice.
 
     Raises:
-        InputError: When a source does not exist or cannot be searched, or there is no photo at all.
+        InputError: When a source does not exist or cannot be searched, or there is no photo at all, or none is left.
+        ConfigError: When a pattern is empty.
         OutputError: When two results would get one name, a result would replace a photo, or the output is
             of the wrong kind.
     """
     _check_sources(sources)
+    wanted = PathFilter.of(include, exclude)
     if output is not None and not output_is_folder and not _is_folder(output, sources):
         format_of(output)
-        planned = [PlannedFile(sources[0], output)]
+        planned = [PlannedFile(sources[0], output)] if wanted.keeps(PurePath(sources[0].name)) else []
     else:
         _check_folder(output)
-        planned = [file for source in sources for file in _planned(source, output, is_alone=len(sources) == 1)]
+        is_alone = len(sources) == 1
+        planned = [file for source in sources for file in _planned(source, output, wanted, is_alone=is_alone)]
     once: dict[Path, PlannedFile] = {}
     for file in planned:
-        once.setdefault(file.source.resolve(), file)
+        once.setdefault(_real(file.source), file)
     plan = tuple(once.values())
     if not plan:
-        names = ", ".join(str(source) for source in sources)
-        raise InputError(f"there are no photos in {names}; a photo's name ends in one of {_endings()}.")
+        raise _nothing_to_do(sources, wanted)
     _check_targets(plan, overwrite=overwrite)
     return plan
 
@@ -94,6 +103,21 @@ def _check_sources(sources: Sequence[Path]) -> None:
     for source in sources:
         if not source.exists():
             raise InputError(f"{source} does not exist; check the name.")
+
+
+def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
+    names = ", ".join(str(source) for source in sources)
+    if wanted.words:
+        return InputError(
+            f"no photo in {names} is left by {wanted.words}; patterns are held against names, or with a slash against "
+            "the path below the folder, as in 'day1/*.jpg'."
+        )
+    return InputError(f"there are no photos in {names}; a photo's name ends in one of {_endings()}.")
+
+
+def _real(path: Path) -> Path:
+    # Not Path.resolve: up to Python 3.12 it raises for a link that leads to itself.
+    return Path(os.path.realpath(path))
 
 
 def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
@@ -111,15 +135,16 @@ def _check_folder(output: Path | None) -> None:
         raise OutputError(f"{output} is a file; name a folder.")
 
 
-def _planned(source: Path, output: Path | None, *, is_alone: bool) -> Iterator[PlannedFile]:
+def _planned(source: Path, output: Path | None, wanted: PathFilter, *, is_alone: bool) -> Iterator[PlannedFile]:
     """Plan one source; `is_alone` when it is the only one."""
     if not source.is_dir():
-        yield PlannedFile(
-            source, _target(source, source.parent if output is None else output, is_beside=output is None)
-        )
+        if wanted.keeps(PurePath(source.name)):
+            folder = source.parent if output is None else output
+            yield PlannedFile(source, _target(source, folder, is_beside=output is None))
         return
-    root = output if output is None or is_alone else output / (source.name or source.resolve().name)
-    for photo in _photos(source, output):
+    name = _real(source).name if source.name in ("", "..") else source.name
+    root = output if output is None or is_alone else output / name
+    for photo in _photos(source, output, wanted):
         folder = photo.parent if root is None else root / photo.parent.relative_to(source)
         yield PlannedFile(photo, _target(photo, folder, is_beside=root is None))
 
@@ -132,22 +157,34 @@ def _target(source: Path, folder: Path, *, is_beside: bool) -> Path:
     return folder / f"{source.stem}{MARK if is_beside else ''}{suffix}"
 
 
-def _photos(folder: Path, output: Path | None) -> Iterator[Path]:
-    """Yield the photos below a folder, sorted, without those below the output folder."""
-    left_out = None if output is None or output.resolve() == folder.resolve() else output.resolve()
+def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[Path]:
+    """Yield the photos below a folder that are wanted, sorted, without those below the output folder."""
+    left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
+        within = PurePath(parent).relative_to(folder)
         folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (Path(parent) / name).resolve() != left_out
+            name
+            for name in folders
+            if not name.startswith(".") and not wanted.leaves_out(within / name) and not _is(parent, name, left_out)
         )
         for name in sorted(names):
             path = Path(parent) / name
-            if not name.startswith(".") and not path.stem.endswith(MARK) and _looks_like_photo(path):
+            is_photo = not name.startswith(".") and not path.stem.endswith(MARK) and _looks_like_photo(path)
+            if is_photo and wanted.keeps(within / name):
                 yield path
+
+
+def _is(parent: str, name: str, known: os.stat_result | None) -> bool:
+    """Say whether a folder is the known one, by whichever name: a disk may not tell `Out` from `out`."""
+    try:
+        return known is not None and os.path.samestat(os.stat(os.path.join(parent, name)), known)
+    except OSError:
+        return False
 
 
 def _refuse_to_skip(error: OSError) -> None:
     # os.walk would pass over a folder that it may not list, and its photos would be missing without a word.
-    raise InputError(f"{error.filename} cannot be searched ({error.strerror}); leave it out.") from error
+    raise InputError(f"{error.filename} cannot be searched ({error.strerror}); leave it out: --exclude.") from error
 
 
 def _looks_like_photo(path: Path) -> bool:
@@ -169,15 +206,18 @@ def _sniffed(path: Path) -> SourceFormat | None:
 
 
 def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
-    sources = {file.source.resolve() for file in plan}
+    sources = {_real(file.source) for file in plan}
     taken: dict[str, Path] = {}
     for file in plan:
-        target = file.target.resolve()
+        target = _real(file.target)
         key = os.path.normcase(target)
         if key in taken:
-            raise OutputError(f"{taken[key]} and {file.source} would both become {file.target}; do them one by one.")
+            raise OutputError(
+                f"{taken[key]} and {file.source} would both become {file.target}; do them one by one, or leave one out "
+                "(--exclude)."
+            )
         taken[key] = file.source
-        is_own = target == file.source.resolve()
+        is_own = target == _real(file.source)
         if target in sources and not (is_own and overwrite):
             remedy = "allow overwriting or choose another output" if is_own else "choose another output"
             raise OutputError(f"{file.target} is itself one of the photos; {remedy}.")

@@ -16,6 +16,7 @@ from acutance.errors import OutputError
 from acutance.media.atomic import check_target, write_atomically
 from acutance.media.avif import encode_avif
 from acutance.media.bmp import encode_bmp
+from acutance.media.fingerprint import Fingerprint
 from acutance.media.formats import FORMATS_16, ImageFormat, format_of
 from acutance.media.gif import encode_gif
 from acutance.media.jpeg import encode_jpeg
@@ -87,20 +88,27 @@ def encode_photo(photo: Photo, *, format: ImageFormat) -> bytes:
     return b"".join(_encoded(photo, format))
 
 
-def write_photo(photo: Photo, path: Path, *, overwrite: bool = False) -> None:
+def write_photo(
+    photo: Photo,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    before_naming: Callable[[Fingerprint], None] | None = None,
+) -> None:
     """Write a photo in the format that the name says: whole, or not at all.
 
     Args:
         photo: What to write; see `encode_photo`.
         path: Ends in .jpg, .png, .webp, .tif or another suffix that `format_of` knows. Missing folders are made.
         overwrite: Whether a present file, such as the photo's own, is replaced.
+        before_naming: See `write_atomically`.
 
     Raises:
         OutputError: When the name says no format, the path is taken, or the file cannot be written.
     """
     format_ = format_of(path)
     check_target(path, overwrite=overwrite)
-    write_atomically(path, _encoded(photo, format_), overwrite=overwrite)
+    write_atomically(path, _encoded(photo, format_), overwrite=overwrite, before_naming=before_naming)
 
 
 def own_format(photo: Photo) -> ImageFormat:

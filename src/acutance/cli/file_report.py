@@ -1,0 +1,115 @@
+"""What happened to files, told to a person (a line each, a table at the end) or to a program (lines of JSON)."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from acutance.cli.console import is_terminal, say, show
+
+if TYPE_CHECKING:
+    from acutance.inference.files import FileResult
+
+LISTED_FAILURES = 30
+"""More of them are not repeated in the table; each has had its line."""
+
+
+def readable(text: str) -> str:
+    """Return text with names in it so that it can be printed.
+
+    A byte that is not UTF-8, and a character that would steer the terminal, become what Python writes for them in a
+    string.
+    """
+    return "".join(_readable_character(character) for character in text)
+
+
+def _readable_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":  # what Python makes of a byte in a name that is not UTF-8: U+DC80 … U+DCFF
+        return f"\\x{ord(character) & 0xFF:02x}"
+    return character.encode("unicode_escape").decode() if category in ("Cc", "Zl", "Zp") else character
+
+
+class FileReport:
+    """Tells results as they come, and sums them up."""
+
+    def __init__(self, planned: int, *, as_json: bool, can_resume: bool) -> None:
+        """Begin with nothing.
+
+        Args:
+            planned: How many files there are.
+            as_json: Tell each as a line of JSON on stdout; a person still reads failures and the sum.
+            can_resume: Whether there is a record that `--resume` goes on by.
+        """
+        self._planned = planned
+        self._as_json = as_json
+        self._can_resume = can_resume
+        self._counts: Counter[str] = Counter()
+        self._failures: list[str] = []
+
+    @property
+    def failed(self) -> int:
+        """How many files failed."""
+        return self._counts["failed"]
+
+    @property
+    def left(self) -> int:
+        """How many were not begun."""
+        return self._planned - self._counts.total()
+
+    def tell(self, result: FileResult) -> None:
+        """Report one file: a line of JSON on stdout, or a sentence on stderr."""
+        self._counts[result.status] += 1
+        if self._as_json:
+            row = {**asdict(result), "source": str(result.source), "target": str(result.target)}
+            # A name that is not UTF-8 has lone surrogates in it; what this writes for them is JSON's escape.
+            typer.echo(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+        if result.status == "failed":
+            self._failures.append(readable(result.error))
+            say(f"acutance: {self._failures[-1]}")
+        elif not self._as_json:
+            say(readable(_sentence(result)))
+
+    def conclude(self) -> None:
+        """Sum up, where there was more than one file: in a table on a terminal, else in a sentence."""
+        if self._planned < 2:
+            return
+        done, skipped = self._counts["done"], self._counts["skipped"]
+        words = [f"{done} of {self._planned} photos sharpened"]
+        words += [f"{skipped} finished earlier"] if skipped else []
+        words += [f"{self.failed} failed"] if self.failed else []
+        words += [f"{self.left} not begun"] if self.left else []
+        advice = "; go on with --resume" if self.left and self._can_resume else ""
+        if is_terminal():
+            show(self._table())
+        if advice or not is_terminal():
+            say(f"{'stopped: ' if self.left else ''}{', '.join(words)}{advice}")
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("status")
+        table.add_column("photos", justify="right")
+        table.add_column("why", overflow="fold")
+        reasons = {"skipped": "finished earlier", "not begun": "stopped"}
+        for status, count in (*((name, self._counts[name]) for name in ("done", "skipped")), ("not begun", self.left)):
+            if count:
+                table.add_row(status, str(count), reasons.get(status, ""))
+        listed = self._failures[:LISTED_FAILURES]
+        more = len(self._failures) - len(listed)
+        for number, reason in enumerate([*listed, *([f"and {more} more, told above"] if more else [])]):
+            table.add_row(*(("", "") if number else ("failed", str(self.failed))), Text(reason))
+        return table
+
+
+def _sentence(result: FileResult) -> str:
+    if result.status == "skipped":
+        return f"{result.target}  (finished earlier)"
+    lost = f"; not kept: {', '.join(result.lost)}" if result.lost else ""
+    return f"{result.target}  ({result.megapixels:.1f} megapixels, {result.seconds:.1f} s{lost})"

@@ -1,0 +1,157 @@
+"""One frame on its way: made ready for the network, sharpened, and changed accordingly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+from acutance.errors import InputError
+from acutance.imaging.alpha import fill_transparent
+from acutance.inference.sharpener import Sharpener
+from acutance.videos.colour import (
+    Colour,
+    Converter,
+    Residual,
+    Rgb,
+    Tags,
+    add_residual,
+    alpha_of,
+    colour_of,
+    residual_of,
+    tags_of,
+)
+from acutance.videos.flicker import FlickerMeter, ResidualSmoother
+from acutance.videos.planes import Layout, Plane, planar_name, planes_of
+from acutance.videos.reading import Piece
+
+
+@dataclass(slots=True)
+class Shot:
+    """A piece of the file with its frame, at whatever stage that is."""
+
+    piece: Piece
+    frame: VideoFrame | None = None
+    """Planar, of the size of the result, and ours to change; None repeats the last one, or shows none."""
+    shown: Rgb | None = None
+    """What the network is shown."""
+    before: Rgb | None = None
+    """The same at the size of the result."""
+    after: Rgb | None = None
+    """What the network gave."""
+    is_interlaced: bool = False
+
+
+class FramePreparer:
+    """Brings frames into the form in which they are worked on. For one thread only."""
+
+    def __init__(self, first: VideoFrame, tags: Tags, *, scale: int) -> None:
+        """Look at the first frame.
+
+        Args:
+            first: As decoded.
+            tags: What the stream says of its colours.
+            scale: Of the model.
+
+        Raises:
+            InputError: When its pixel format or colours are not supported.
+        """
+        self.layout = Layout(planar_name(first.format.name))
+        self.tags = tags.completed(tags_of(first))
+        """What the video says of its colours."""
+        self.colour = colour_of(first, self.tags)
+        """What YUV means in this video."""
+        self.is_interlaced = first.interlaced_frame
+        self._size = first.width, first.height
+        self._scale = scale
+        self._converter = Converter()
+
+    @property
+    def width(self) -> int:
+        """Of the result, in px."""
+        return self._size[0] * self._scale
+
+    @property
+    def height(self) -> int:
+        """Of the result, in px."""
+        return self._size[1] * self._scale
+
+    def prepare(self, piece: Piece) -> Shot:
+        """Make a piece ready.
+
+        Raises:
+            InputError: When the size of the frames has changed.
+        """
+        if piece.frame is None:
+            return Shot(piece)
+        decoded, piece.frame = piece.frame, None
+        if (decoded.width, decoded.height) != self._size:
+            sizes = "from {} × {} to {} × {} px".format(*self._size, decoded.width, decoded.height)
+            raise InputError(f"the size of the frames changes within the video, {sizes}; cut it there first.")
+        frame = self._converter.to_format(decoded, self.layout.name, self.colour)
+        frame.make_writable()
+        self.tags.put_on(frame)
+        shown = before = self._picture(frame)
+        if self._scale > 1:
+            frame = self._converter.to_format(frame, self.layout.name, self.colour, scale=self._scale)
+            before = self._picture(frame)
+        # What a field is, is lost in an enlarged frame.
+        is_interlaced = decoded.interlaced_frame and self._scale == 1
+        return Shot(piece, frame=frame, shown=shown, before=before, is_interlaced=is_interlaced)
+
+    def _picture(self, frame: VideoFrame) -> Rgb:
+        pixels = self._converter.to_rgb(frame, self.layout, self.colour)
+        alpha = alpha_of(frame, self.layout)
+        return pixels if alpha is None else _filled(pixels, alpha)
+
+
+def sharpen_shot(shot: Shot, sharpener: Sharpener, strength: float) -> None:
+    """Run the network on a shot; the two fields of an interlaced frame are pictures of two moments, each by itself."""
+    if shot.shown is None:
+        return
+    if not shot.is_interlaced:
+        shot.after = _sharpened(shot.shown, sharpener, strength)
+        return
+    shot.after = np.empty_like(shot.shown)
+    for field in (0, 1):
+        shot.after[field::2] = _sharpened(shot.shown[field::2], sharpener, strength)
+
+
+class FrameFinisher:
+    """Puts what the network changed into the frames, in their order."""
+
+    def __init__(self, layout: Layout, colour: Colour, *, smoothing: float) -> None:
+        self._layout = layout
+        self._colour = colour
+        self._smoother = ResidualSmoother(smoothing)
+        self.meter = FlickerMeter()
+
+    def finish(self, shot: Shot) -> VideoFrame | None:
+        """Change a shot's frame and return it; None when it has none."""
+        if shot.frame is None or shot.before is None or shot.after is None:
+            return None
+        residual = self._smoother.smooth(shot.before, residual_of(shot.before, shot.after))
+        self.meter.add(shot.before, residual)
+        planes = planes_of(shot.frame, self._layout.dtype)
+        for part, change in _fields(planes, residual) if shot.is_interlaced else [(planes, residual)]:
+            add_residual(part, change, self._layout, self._colour)
+        return shot.frame
+
+
+def _fields(planes: list[Plane], residual: Residual) -> list[tuple[list[Plane], Residual]]:
+    return [([plane[row::2] for plane in planes], [change[row::2] for change in residual]) for row in (0, 1)]
+
+
+def _sharpened(pixels: Rgb, sharpener: Sharpener, strength: float) -> Rgb:
+    if pixels.dtype == np.uint8:
+        return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint8], pixels), strength=strength)
+    return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint16], pixels), strength=strength)
+
+
+def _filled(pixels: Rgb, alpha: Plane) -> Rgb:
+    if pixels.dtype == np.uint8:
+        return fill_transparent(cast(npt.NDArray[np.uint8], pixels), cast(npt.NDArray[np.uint8], alpha))
+    return fill_transparent(cast(npt.NDArray[np.uint16], pixels), cast(npt.NDArray[np.uint16], alpha))

@@ -1,0 +1,326 @@
+"""One video: looked at up to its first frame, then sharpened, in one go or in segments."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.format import VideoFormat
+
+from acutance.errors import ImageTooLarge, InputError
+from acutance.geometry import Size
+from acutance.inference.sharpener import Sharpener
+from acutance.videos.codecs import choose_coding, options_for
+from acutance.videos.colour import RGB_MATRIX, Tags, tags_of
+from acutance.videos.containers import Container
+from acutance.videos.copying import CopiedStreams, chapters_between, file_metadata
+from acutance.videos.encoding import EncoderPlan, Picture
+from acutance.videos.flicker import mean_of
+from acutance.videos.frames import FrameFinisher, FramePreparer
+from acutance.videos.hdr import hdr_parameters, side_data_of
+from acutance.videos.opening import video_streams
+from acutance.videos.progress import Clock, Report
+from acutance.videos.reading import Damage, Piece, VideoReader
+from acutance.videos.remarks import remarks_on_damage, remarks_on_source, remarks_on_target
+from acutance.videos.segments import SegmentStore, SegmentWriter
+from acutance.videos.settings import VideoSettings
+from acutance.videos.stages import Stages
+from acutance.videos.writing import VideoWriter, has_global_header, writing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoResult:
+    """What was made of a video."""
+
+    frames: int
+    """Frames written."""
+    concealed: int
+    """Damaged frames among them that were replaced by the one before."""
+    size: Size
+    """Of the frames."""
+    codec: str
+    """Of the frames, e.g. `H.264`."""
+    pixel_format: str
+    """FFmpeg's name of what was encoded."""
+    copied_streams: int
+    """Sounds, subtitles and all else that was taken over as it was."""
+    flicker: float | None
+    """By how much more the result changes from frame to frame than the input, in levels of 255."""
+    warnings: tuple[str, ...]
+    """What a person should know, in sentences."""
+    seconds: float
+    """That it took."""
+
+
+class VideoJob:
+    """One video on its way."""
+
+    def __init__(
+        self,
+        sharpener: Sharpener,
+        source: InputContainer,
+        container: Container,
+        *,
+        strength: float,
+        settings: VideoSettings,
+        name: str,
+    ) -> None:
+        """Look at the source up to its first frame, and decide how the result is written.
+
+        Args:
+            sharpener: The opened model.
+            source: The opened video.
+            container: What is written.
+            strength: See `Sharpener.__call__`.
+            settings: Codec, quality, and which part.
+            name: Of the source, for sentences.
+
+        Raises:
+            InputError: When there is no frame, or too large ones.
+            OutputError: When the container cannot hold what the source holds.
+            ConfigError: When there is no encoder for what is asked for.
+        """
+        self.container = container
+        """What is written."""
+        self._start = time.perf_counter()
+        self._sharpener = sharpener
+        self._strength = strength
+        self._settings = settings
+        self._source = source
+        videos = video_streams(source)
+        if not videos:
+            raise InputError(f"{name} holds no video that can be decoded.")
+        self.video = videos[0]
+        """The stream that is sharpened."""
+        size = Size(self.video.height, self.video.width)
+        if size.pixels > sharpener.max_pixels:
+            raise ImageTooLarge(
+                f"{name} has frames of {size.width}×{size.height} px = {size.pixels / 1e6:.1f} megapixels, "
+                f"the limit is {sharpener.max_pixels / 1e6:g}; raise max_pixels if you trust the file."
+            )
+        tags = tags_of(self.video.codec_context)
+        self._copied = CopiedStreams(source, self.video, container)
+        self._reader = VideoReader(source, self.video, copied=self._copied.indices, settings=settings)
+        self._pieces = iter(self._reader)
+        self._first = list(_up_to_a_frame(self._pieces))
+        frame = self._first[-1].frame if self._first else None
+        if frame is None:
+            part = " in the part that was asked for" if settings.is_preview else ""
+            raise InputError(f"{name}: no frame could be decoded{part}.")
+        self.side_data = side_data_of(frame)
+        """Of the first frame."""
+        self._preparer = FramePreparer(frame, tags, scale=sharpener.spec.scale)
+        self.tags = self._preparer.tags
+        """Of its colours."""
+        self._from_s = self._reader.from_s or Fraction(0)
+        self.chapters = chapters_between(source, self._from_s, self._reader.to_s)
+        """Of the result."""
+        self._plan = self._planned()
+        self._finisher = FrameFinisher(self._preparer.layout, self._preparer.colour, smoothing=settings.smoothing)
+
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether the source has metadata under names of a maker's own, as cameras write them."""
+        return any("." in key for key in self._source.metadata)
+
+    def run(self, target: OutputContainer, report: Report | None) -> VideoResult:
+        """Do the work in one go.
+
+        Args:
+            target: Opened, and empty; it is closed in the end.
+            report: Called after every frame.
+
+        Raises:
+            AcutanceError: When any stage fails; all threads have ended then.
+        """
+        self._copied.take_covers(chain.from_iterable(piece.packets for piece in self._first))
+        writer = self._writer(target)
+        stages = Stages(self._preparer, self._sharpener, self._finisher, writer)
+        stages.run(chain(self._first, self._pieces), self._strength, Clock(self._reader.expected_frames, report))
+        return self._result(
+            self._reader.damage,
+            self._reader,
+            frames=writer.frames,
+            flicker=self._finisher.meter.flicker,
+            is_uneven=writer.is_uneven,
+        )
+
+    def key(self, source: Path, what_else: str) -> str:
+        """Return what the segments depend on, as text.
+
+        Args:
+            source: The file.
+            what_else: What the caller knows and the sharpener does not tell.
+        """
+        about = source.stat()
+        return json.dumps(
+            [
+                [about.st_size, about.st_mtime_ns],
+                [self._sharpener.spec.to_json(), self._strength, what_else],
+                asdict(self._settings),
+                [self._plan.coding.encoder.library, self._plan.coding.pixel_format, self._plan.options],
+                [self.container.muxer, str(av.library_versions)],
+            ]
+        )
+
+    def encode_into(self, store: SegmentStore, target: OutputContainer, report: Report | None) -> None:
+        """Do the work up to the packets of the video, behind the segments that are finished already.
+
+        Args:
+            store: Where the segments go.
+            target: What they will go into; it is only looked at.
+            report: Called after every frame.
+
+        Raises:
+            AcutanceError: When any stage fails; finished segments stay then.
+        """
+        pieces: Iterator[Piece] = chain(self._first, self._pieces)
+        if store.segments:
+            after = store.segments[-1].last_time
+            self._reader = VideoReader(
+                self._source, self.video, copied=frozenset(), settings=self._settings, after=after
+            )
+            pieces = iter(self._reader)
+        writer = SegmentWriter(
+            store,
+            self._plan,
+            has_global_header=has_global_header(target),
+            meter=self._finisher.meter,
+            lost_at_start=lambda: self._reader.damage.lost_at_start,
+        )
+        stages = Stages(self._preparer, self._sharpener, self._finisher, writer)
+        stages.run(pieces, self._strength, Clock(self._reader.expected_frames, report, done=store.frames))
+
+    def join(self, store: SegmentStore, again: InputContainer, target: OutputContainer) -> VideoResult:
+        """Write the segments and all other streams into one file.
+
+        Args:
+            store: Holds all segments.
+            again: The source, opened once more.
+            target: Opened, and empty; it is closed in the end.
+
+        Raises:
+            OutputError: When it cannot be written.
+        """
+        reader = VideoReader(
+            again,
+            video_streams(again)[0],
+            copied=self._copied.indices,
+            settings=self._settings,
+            is_decoding=False,
+        )
+        pieces = iter(reader)
+        first = next(pieces)
+        self._copied.take_covers(first.packets)
+        others = chain.from_iterable(piece.packets for piece in chain([first], pieces))
+        writer = self._writer(target)
+        writer.finish_with(_interleaved(store.packets(self._plan.base), others, shift_s=self._from_s))
+        found = store.segments
+        damage = Damage(
+            concealed=sum(segment.concealed for segment in found),
+            lost_at_start=max(segment.lost_at_start for segment in found),
+            broken_off=reader.damage.broken_off,
+        )
+        sums = sum(segment.flicker_sum for segment in found), sum(segment.flicker_count for segment in found)
+        return self._result(
+            damage,
+            reader,
+            frames=store.frames,
+            flicker=mean_of(*sums),
+            is_uneven=any(segment.is_uneven for segment in found),
+        )
+
+    def _result(
+        self, damage: Damage, reader: VideoReader, *, frames: int, flicker: float | None, is_uneven: bool
+    ) -> VideoResult:
+        coding = self._plan.coding
+        counted = self.video.frames - reader.hidden_frames if self.video.frames else None
+        counted = None if self._settings.is_preview else counted
+        return VideoResult(
+            frames=frames,
+            concealed=damage.concealed,
+            size=Size(self._preparer.height, self._preparer.width),
+            codec=coding.encoder.label,
+            pixel_format=coding.pixel_format,
+            copied_streams=len(self._copied.streams),
+            flicker=flicker,
+            warnings=(
+                *remarks_on_source(self._source, is_interlaced=self._preparer.is_interlaced, side_data=self.side_data),
+                *remarks_on_damage(damage, frames=frames, expected=counted),
+                *remarks_on_target(coding, self._copied, is_uneven=is_uneven),
+            ),
+            seconds=time.perf_counter() - self._start,
+        )
+
+    def _writer(self, target: OutputContainer) -> VideoWriter:
+        """Set the target up."""
+        with writing(Path(target.name)):
+            target.metadata.update(file_metadata(self._source))
+            target.set_chapters(self.chapters)
+        self._copied.shift(self._from_s)
+        return VideoWriter(target, self._source, self.video, copied=self._copied, plan=self._plan)
+
+    def _planned(self) -> EncoderPlan:
+        coding = choose_coding(
+            self._settings,
+            self.container,
+            source_codec=self.video.codec_context.name,
+            pixel_format=self._preparer.layout.name,
+            ticks_per_s=float(1 / self._reader.time_base),
+        )
+        parameters = hdr_parameters(self.side_data, coding.encoder.hdr_style)
+        picture = Picture(
+            width=self._preparer.width,
+            height=self._preparer.height,
+            colour=self._preparer.colour,
+            tags=self._tags_in(coding.pixel_format),
+            side_data=self.side_data,
+            is_interlaced=self._preparer.is_interlaced and self._sharpener.spec.scale == 1,
+            starts_at_s=(self._first[-1].time or 0) * self._reader.time_base - self._from_s,
+        )
+        options = options_for(coding, self._settings, parameters=parameters)
+        return EncoderPlan(
+            self.video, picture, container=self.container, coding=coding, options=options, shift_s=self._from_s
+        )
+
+    def _tags_in(self, pixel_format: str) -> Tags:
+        """Return the tags of the result; where RGB becomes YUV or the other way round, the matrix is another."""
+        tags, layout = self._preparer.tags, self._preparer.layout
+        if VideoFormat(pixel_format).is_rgb:
+            return replace(tags, matrix=RGB_MATRIX)
+        if layout.is_rgb or tags.matrix == RGB_MATRIX:
+            return replace(tags, matrix=self._preparer.colour.matrix)
+        return tags
+
+
+def _up_to_a_frame(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        yield piece
+        if piece.frame is not None:
+            return
+
+
+def _interleaved(
+    encoded: Iterator[Packet[Stream]], others: Iterator[Packet[Stream]], *, shift_s: Fraction
+) -> Iterator[Packet[Stream]]:
+    """Merge packets of the video with those that are copied, which are still in the source's time."""
+    waiting = next(encoded, None)
+    for packet in others:
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        moment = None if ticks is None else ticks * packet.time_base - shift_s
+        while waiting is not None and moment is not None and (waiting.dts or 0) * waiting.time_base <= moment:
+            yield waiting
+            waiting = next(encoded, None)
+        yield packet
+    while waiting is not None:
+        yield waiting
+        waiting = next(encoded, None)

@@ -1,0 +1,139 @@
+"""Opening a video, and telling what is one: by content, never by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from acutance.errors import InputError
+from acutance.media.formats import HEAD_BYTES, sniff_format
+from acutance.videos.containers import named_after
+
+_READERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska,webm",
+    "avi",
+    "mpegts",
+    "mpeg",
+    "flv",
+    "asf",
+    "mxf",
+    "ogg",
+    "nut",
+    "rm",
+    "dv",
+    "gxf",
+    "wtv",
+    "ivf",
+    "h264",
+    "hevc",
+    "obu",
+    "m4v",
+    "mpegvideo",
+    "vc1",
+    "yuv4mpegpipe",
+)
+"""What may be read. Lists of other files (HLS, DASH, concat) would let a file name any other one; pictures and text are
+no videos."""
+
+_STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+_PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+"""Main brands of MP4-like files that are pictures."""
+
+_REASONS: dict[type[Exception], str] = {
+    FileNotFoundError: "there is no such file",
+    IsADirectoryError: "it is a folder",
+    PermissionError: "reading is not allowed",
+}
+
+
+def is_video(path: Path) -> bool:
+    """Say whether a file is a video that can be opened: whether its content is, whatever its name says.
+
+    Pictures (animated ones, too), sounds with a cover picture, and anything damaged beyond opening are not.
+    """
+    try:
+        with path.open("rb") as file:
+            if _is_picture(file.read(HEAD_BYTES)):
+                return False
+        with open_video(path) as container:
+            return bool(video_streams(container))
+    except (InputError, OSError):
+        return False
+
+
+def sharp_name(source: Path) -> Path:
+    """Return where the result of a video goes when nobody says: `clip.mp4` → `clip.sharp.mp4` beside it.
+
+    The ending is kept where it is true; what cannot be written becomes `.mkv`.
+
+    Raises:
+        InputError: When the video cannot be opened.
+    """
+    with open_video(source) as container:
+        return named_after(source, container.format.name)
+
+
+@contextmanager
+def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterator[InputContainer]:
+    """Open a video for reading.
+
+    Args:
+        source: Its path, or an open stream of bytes.
+        reader: FFmpeg's name of the format; None finds it from the content.
+
+    Raises:
+        InputError: When it cannot be opened, or is nothing that is read.
+    """
+    name = str(source) if isinstance(source, Path) else "the input"
+    if isinstance(source, Path):
+        with suppress(OSError), source.open("rb") as file:
+            if _is_picture(file.read(HEAD_BYTES)):
+                raise InputError(f"{name} is a picture, not a video.")
+    options = {"format_whitelist": ",".join(_READERS)}
+    try:
+        # Without "file:" a name such as "http:x" would be an address; with the whitelist, nothing leads elsewhere.
+        container = av.open(
+            f"file:{source}" if isinstance(source, Path) else source,
+            mode="r",
+            format=reader,
+            container_options=options | {"protocol_whitelist": "file"} if isinstance(source, Path) else options,
+            metadata_errors="surrogateescape",
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = next((words for kind, words in _REASONS.items() if isinstance(error, kind)), None)
+        reason = reason or "it is not a video, or its beginning or index is damaged"
+        raise InputError(f"{name} cannot be opened: {reason}.") from error
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """Return the moving pictures of a file, best first: neither covers nor thumbnails, nor what cannot be decoded."""
+    best = container.streams.best("video")
+    found = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & _STILLS and _is_decodable(stream) and stream.codec_context.width > 0
+    ]
+    return sorted(found, key=lambda stream: (stream is not best, stream.index))
+
+
+def _is_decodable(stream: VideoStream) -> bool:
+    """Whether there is a decoder; the type of PyAV's attribute does not tell that there may be none."""
+    context: object = stream.codec_context
+    return context is not None
+
+
+def _is_picture(head: bytes) -> bool:
+    return sniff_format(head) is not None or (head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS)

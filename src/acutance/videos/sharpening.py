@@ -1,0 +1,105 @@
+"""A video in, a sharper video out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from acutance.inference.sharpener import Sharpener
+from acutance.media.atomic import temporary_beside
+from acutance.videos.containers import CONTAINERS, Container, container_of
+from acutance.videos.job import VideoJob, VideoResult
+from acutance.videos.opening import open_video
+from acutance.videos.progress import Report
+from acutance.videos.remarks import remarks_on_loss
+from acutance.videos.segments import SegmentStore
+from acutance.videos.settings import VideoSettings
+from acutance.videos.writing import open_target
+
+RAW = CONTAINERS[".y4m"]
+"""Uncompressed frames with a short header, as FFmpeg, mpv and encoders read them from a pipe."""
+
+
+def sharpen_video(
+    sharpener: Sharpener,
+    source: Path,
+    target: Path,
+    *,
+    strength: float = 1.0,
+    settings: VideoSettings | None = None,
+    progress: Report | None = None,
+    overwrite: bool = False,
+    resume_key: str | None = None,
+) -> VideoResult:
+    """Sharpen a video file; all but the pixels stays: times, colours, rotation, sounds, subtitles, chapters.
+
+    The file is written whole or not at all.
+
+    Args:
+        sharpener: The opened model.
+        source: The video.
+        target: The result; its ending says what kind of file (see `sharp_name` for a default).
+        strength: See `Sharpener.__call__`.
+        settings: Codec, quality, and which part.
+        progress: Called after every frame, in the calling thread.
+        overwrite: Replace a target that exists.
+        resume_key: None leaves nothing behind when the run is stopped. A text keeps what is finished, in a hidden
+            folder beside the target, and a next run with the same text goes on from there, if source, model and
+            settings are the same. The text says what else the result depends on (fidelity, precision), or nothing.
+
+    Raises:
+        InputError: When the source cannot be read or holds no video.
+        OutputError: When the target cannot be written, or cannot hold what the source holds.
+        ConfigError: When a setting is out of range.
+        EngineError: When the network fails.
+    """
+    settings = settings or VideoSettings()
+    with temporary_beside(target, overwrite=overwrite) as (part, _), open_video(source) as opened:
+        job = VideoJob(sharpener, opened, container_of(target), strength=strength, settings=settings, name=str(source))
+        store = None if resume_key is None else SegmentStore(target, job.key(source, resume_key))
+        with open_target(part, job.container, keeps_keys=job.has_own_keys) as written:
+            if store is None:
+                result = job.run(written, progress)
+            else:
+                job.encode_into(store, written, progress)
+                with open_video(source) as again:
+                    result = job.join(store, again, written)
+        lost = tuple(remarks_on_loss(part, job.video, job.tags, job.side_data, chapters=len(job.chapters)))
+    if store is not None:
+        store.remove()
+    return replace(result, warnings=result.warnings + lost)
+
+
+def sharpen_stream(
+    sharpener: Sharpener,
+    source: BinaryIO,
+    target: BinaryIO,
+    *,
+    container: Container = RAW,
+    strength: float = 1.0,
+    settings: VideoSettings | None = None,
+    progress: Report | None = None,
+) -> VideoResult:
+    """Sharpen a video that comes through a pipe, frame by frame, and pass it on; nothing is kept on the disk.
+
+    Args:
+        sharpener: The opened model.
+        source: Raw video (Y4M), or any video that can be read from front to end: Matroska, NUT, MPEG-TS. It need not be
+            seekable.
+        target: Gets the result; need not be seekable, either.
+        container: What is written; the default takes no sound. Matroska and NUT take all.
+        strength: See `Sharpener.__call__`.
+        settings: Codec, quality, and which part.
+        progress: Called after every frame.
+
+    Raises:
+        InputError: When the source cannot be read or holds no video.
+        OutputError: When the target cannot take it, or not what the source holds.
+        EngineError: When the network fails.
+    """
+    settings = settings or VideoSettings()
+    with open_video(source) as opened:
+        job = VideoJob(sharpener, opened, container, strength=strength, settings=settings, name="the input")
+        with open_target(target, container) as written:
+            return job.run(written, progress)

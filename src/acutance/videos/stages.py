@@ -1,0 +1,92 @@
+"""The three stages of a video, each in a thread of its own: decoding, the network, encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from acutance.inference.sharpener import Sharpener
+from acutance.videos.channel import Cancelled, Channel
+from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, sharpen_shot
+from acutance.videos.progress import Clock
+from acutance.videos.reading import Piece
+from acutance.videos.writing import Writer
+
+QUEUE_FRAMES = 2
+"""Frames that wait between two stages: enough to even out their paces, and few enough for 8K."""
+
+
+class Stages:
+    """What the three stages work with."""
+
+    def __init__(self, preparer: FramePreparer, sharpener: Sharpener, finisher: FrameFinisher, writer: Writer) -> None:
+        """Put the stages together.
+
+        Args:
+            preparer: Makes decoded frames ready.
+            sharpener: The opened model.
+            finisher: Puts what it changed into the frames.
+            writer: Encodes them and writes the rest.
+        """
+        self._preparer = preparer
+        self._sharpener = sharpener
+        self._finisher = finisher
+        self._writer = writer
+
+    def run(self, pieces: Iterable[Piece], strength: float, clock: Clock) -> None:
+        """Let all pieces pass; the network runs in the calling thread, so that Ctrl-C arrives between two frames.
+
+        Args:
+            pieces: Of the file, read in a thread of their own from now on.
+            strength: See `Sharpener.__call__`.
+            clock: Counts the frames.
+
+        Raises:
+            AcutanceError: What any stage raises; all threads have ended then.
+        """
+        decoded, sharpened = Channel[Shot](QUEUE_FRAMES), Channel[Shot](QUEUE_FRAMES)
+
+        def stop(stage: Future[None]) -> None:
+            if stage.exception() is not None:
+                decoded.cancel()
+                sharpened.cancel()
+
+        with ThreadPoolExecutor(2, thread_name_prefix="acutance-video") as pool:
+            stages = [pool.submit(self._decode, pieces, decoded), pool.submit(self._encode, sharpened)]
+            for stage in stages:
+                stage.add_done_callback(stop)
+            is_done = False
+            try:
+                for shot in decoded:
+                    sharpen_shot(shot, self._sharpener, strength)
+                    sharpened.put(shot)
+                    if shot.piece.time is not None:
+                        clock.tick()
+                sharpened.finish()
+                is_done = True
+            except Cancelled:
+                pass  # the stage that failed says why, below
+            finally:
+                if not is_done:
+                    decoded.cancel()
+                    sharpened.cancel()
+        for stage in stages:
+            error = stage.exception()
+            if error is not None and not isinstance(error, Cancelled):
+                raise error
+
+    def _decode(self, pieces: Iterable[Piece], decoded: Channel[Shot]) -> None:
+        for piece in pieces:
+            decoded.put(self._preparer.prepare(piece))
+        decoded.finish()
+
+    def _encode(self, sharpened: Channel[Shot]) -> None:
+        for shot in sharpened:
+            piece = shot.piece
+            self._writer.copy(piece.packets)
+            frame = self._finisher.finish(shot)
+            if piece.time is not None and frame is not None:
+                self._writer.show(frame, piece.time, piece.duration)
+            elif piece.time is not None:
+                self._writer.repeat(piece.time, piece.duration)
+        self._writer.finish()

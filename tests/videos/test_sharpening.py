@@ -1,0 +1,420 @@
+"""Whole videos through all stages, with an engine that runs no network."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from av.codec.codec import Codec
+
+from acutance.errors import ConfigError, EngineError, ImageTooLarge, InputError, OutputError
+from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.inference.sharpener import Sharpener
+from acutance.spec import ModelSpec
+from acutance.videos import VideoProgress, VideoSettings, sharpen_video
+from acutance.videos.stages import QUEUE_FRAMES
+
+LOSSLESS = VideoSettings(quality="lossless")
+UNEVEN_MS = (0, 33, 67, 100, 200, 233, 300, 310, 400)
+
+
+def exact_formats() -> list[tuple[str, str]]:
+    """Every pixel format of every lossless encoder that there is."""
+    formats = []
+    for codec in ("ffv1", "libx264", "libx264rgb", "libx265", "libvpx-vp9", "libsvtav1"):
+        names = [pixel_format.name for pixel_format in Codec(codec, "w").video_formats]
+        # Floats are not worked on, and what VP9 and H.265 keep of transparency, their decoders here do not give.
+        formats += [
+            (codec, name)
+            for name in names
+            if not any(part in name for part in ("f16", "f32", "ya8")) and (codec == "ffv1" or "a" not in name[3:4])
+        ]
+    return formats
+
+
+def names_in(folder) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize("case", exact_formats(), ids="-".join)
+def test_what_is_not_changed_stays_to_the_last_bit_in_every_pixel_format(make, keeper, frames_of, difference, case):
+    codec, pixel_format = case
+    source = make("a.mkv", codec=codec, pixel_format=pixel_format, times=(0, 40))
+    target = source.with_name("b.mkv")
+    sharpen_video(keeper, source, target, settings=LOSSLESS)
+    one, other = frames_of(source), frames_of(target)
+    if [frame.format for frame in one] == [frame.format for frame in other]:
+        assert difference(one, other) == 0
+    else:  # rgb48le and rgba64le come back as three or four planes
+        assert pixel_format in ("rgb48le", "rgba64le")
+        assert other[0].format == {"rgb48le": "gbrp16le", "rgba64le": "gbrap16le"}[pixel_format]
+
+
+@pytest.mark.parametrize(
+    "pixel_format", ["yuv420p", "yuv444p10le", "bgr0", "gray", "gray12le", "yuva444p", "gbrap10le"]
+)
+def test_frames_are_what_the_network_made_of_them(make, inverter, frames_of, pixel_format):
+    source = make("a.mkv", pixel_format=pixel_format, colours=(1, 1, 1, 2), times=(0, 40), noise=0)
+    target = source.with_name("b.mkv")
+    result = sharpen_video(inverter, source, target)
+    assert (result.codec, result.frames, result.concealed) == ("FFV1", 2, 0)
+    top = (1 << av.VideoFormat(pixel_format).components[0].bits) - 1
+    for before, after in zip(frames_of(source), frames_of(target), strict=True):
+        for index, (plane, inverted) in enumerate(zip(before.planes, after.planes, strict=True)):
+            if before.format in ("bgr0", "bgra"):
+                colours = [samples.reshape(48, 64, 4)[..., :3] for samples in (plane, inverted)]
+                np.testing.assert_array_equal(colours[1], 255 - colours[0])
+            elif index == 3:
+                np.testing.assert_array_equal(inverted, plane)
+            else:  # of full range: inverted RGB has inverted luma, and chroma mirrored at its middle
+                mirrored = top + (index > 0 and "yuv" in pixel_format) - plane
+                # Chroma of 4:2:0 is averaged where the scaler had interpolated it; RGB of 8 bit has been rounded.
+                assert np.abs(inverted - mirrored).max() <= top * (0.03 if pixel_format == "yuv420p" else 0.008)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_strength_zero_runs_nothing(make, frames_of, difference, strength):
+    engine = FakeEngine(lambda batch: 1.0 - batch)
+    source = make("a.mkv")
+    with Sharpener(engine=engine) as sharpener:
+        sharpen_video(sharpener, source, source.with_name("b.mkv"), strength=strength)
+    assert bool(engine.sizes) == bool(strength)
+    assert (difference(frames_of(source), frames_of(source.with_name("b.mkv"))) == 0) == (not strength)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.mov", "a.nut", "a.ts", "a.flv", "a.wmv"])
+def test_every_frame_keeps_its_time(make, keeper, times_of, name):
+    codec, options = ("mpeg4", {}) if name.endswith("wmv") else ("libx264", {"bf": "3"})
+    source = make(name, codec=codec, times=UNEVEN_MS, options=options)
+    target = source.with_name("b" + source.suffix)
+    result = sharpen_video(keeper, source, target)
+    assert times_of(target) == times_of(source)
+    assert result.frames == len(UNEVEN_MS)
+
+
+@pytest.mark.parametrize("time_base", [Fraction(1001, 30000), Fraction(1, 90000), Fraction(1, 600), Fraction(1, 25)])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.nut"])
+def test_times_of_any_clock_are_exact(make, keeper, times_of, name, time_base):
+    ticks = tuple(round(time / 1000 / time_base) for time in (400, 440, 480, 560))
+    source = make(name, codec="libx264", times=ticks, time_base=time_base)
+    target = source.with_name("b" + source.suffix)
+    sharpen_video(keeper, source, target)
+    assert times_of(target) == times_of(source)
+
+
+def test_an_avi_keeps_its_frames(make, keeper, frames_of, difference):
+    source = make("a.avi", times=(0, 1, 2, 3), time_base=Fraction(1, 25))
+    target = source.with_name("b.avi")
+    assert sharpen_video(keeper, source, target).warnings == ()
+    assert difference(frames_of(source), frames_of(target)) == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1", "vp9"])
+def test_the_shortest_videos_are_written(make, keeper, times_of, count, codec):
+    source = make("a.mp4", codec="libx264", times=(0, 40, 80)[:count])
+    target = source.with_name("b.mp4")
+    assert sharpen_video(keeper, source, target, settings=VideoSettings(codec=codec)).frames == count
+    assert times_of(target) == times_of(source)
+
+
+def test_a_file_of_constant_rate_says_that_it_moved_the_frames(make, keeper, times_of):
+    source = make("a.mkv", codec="libx264", times=UNEVEN_MS)
+    result = sharpen_video(keeper, source, source.with_name("b.avi"))
+    assert any("constant frame rate" in words for words in result.warnings)
+    assert len(times_of(source.with_name("b.avi"))) == len(UNEVEN_MS)
+
+
+def test_the_result_is_judged_equal_by_ffprobe(make, keeper, ffprobe):
+    source = make("a.mkv", codec="libx264", times=UNEVEN_MS, colours=(9, 16, 9, 1), pixel_format="yuv420p10le")
+    target = source.with_name("b.mkv")
+    sharpen_video(keeper, source, target)
+    entries = "stream=pix_fmt,color_range,color_space,color_transfer,color_primaries,width,height,codec_name"
+    one, other = (ffprobe(path, "-show_entries", entries)["streams"] for path in (source, target))
+    assert one == other
+    one, other = (ffprobe(path, "-show_entries", "frame=pts", "-select_streams", "v") for path in (source, target))
+    assert one["frames"] == other["frames"]
+
+
+def test_the_network_sees_fields_of_interlaced_frames_one_by_one(make, frames_of):
+    source = make("a.mkv", codec="libx264", is_interlaced=True, options={"qp": "0"})
+    target = source.with_name("b.mkv")
+    engine = FakeEngine(
+        lambda batch: np.broadcast_to(batch.mean(axis=2, keepdims=True), batch.shape).astype(np.float32)
+    )
+    with Sharpener(engine=engine) as sharpener:
+        result = sharpen_video(sharpener, source, target, settings=LOSSLESS)
+    assert set(engine.sizes) == {(24, 64)}
+    assert any("interlaced" in words for words in result.warnings)
+    with av.open(str(target)) as container:
+        assert all(frame.interlaced_frame for frame in container.decode(video=0))
+    for before, after in zip(frames_of(source), frames_of(target), strict=True):
+        for field in (0, 1):
+            luma = after.planes[0][field::2]
+            assert np.abs(luma - before.planes[0][field::2].mean(axis=0)).max() < 12  # chroma is shared by two rows
+
+
+def test_a_model_that_enlarges_gives_a_larger_video(make, frames_of):
+    spec = ModelSpec(**{name: getattr(FAKE_SPEC, name) for name in FAKE_SPEC.__slots__} | {"scale": 2})
+    engine = FakeEngine(lambda batch: batch.repeat(2, axis=2).repeat(2, axis=3), spec)
+    source = make("a.mkv", colours=(1, 1, 1, 2))
+    target = source.with_name("b.mkv")
+    with Sharpener(engine=engine) as sharpener:
+        result = sharpen_video(sharpener, source, target)
+    assert result.size == (96, 128)
+    for before, after in zip(frames_of(source), frames_of(target), strict=True):
+        doubled = before.planes[0].repeat(2, axis=0).repeat(2, axis=1)
+        assert np.abs(after.planes[0] - doubled).mean() < 1.5
+
+
+def test_hidden_colours_do_not_bleed_and_transparency_stays(tmp_path, frames_of):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 16, 16, "bgra"
+        pixels = np.full((16, 16, 4), 90, np.uint8)
+        pixels[..., 3] = 255
+        pixels[:, 8:] = (255, 0, 255, 0)
+        out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="bgra")))
+        out.mux(video.encode(None))
+    wide = FakeEngine(lambda batch: np.broadcast_to(batch.mean(axis=3, keepdims=True), batch.shape).astype(np.float32))
+    with Sharpener(engine=wide) as sharpener:
+        sharpen_video(sharpener, path, tmp_path / "b.mkv")
+    result = frames_of(tmp_path / "b.mkv")[0].planes[0].reshape(16, 16, 4)
+    np.testing.assert_array_equal(result[:, :8], pixels[:, :8])
+    np.testing.assert_array_equal(result[..., 3], pixels[..., 3])
+
+
+def test_progress_counts_every_frame_of_a_file_that_tells_how_many(make, keeper):
+    told: list[VideoProgress] = []
+    source = make("a.mp4", codec="libx264")
+    sharpen_video(keeper, source, source.with_name("b.mp4"), progress=told.append)
+    assert [(progress.frames, progress.total) for progress in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_flicker_is_measured_and_smoothing_lessens_it(make):
+    rng = np.random.default_rng(0)
+    source = make("a.mkv", is_still=True, noise=0, times=tuple(range(0, 400, 40)))
+
+    def run(smoothing: float) -> float:
+        engine = FakeEngine(lambda batch: batch + rng.normal(0, 0.05, batch.shape).astype(np.float32))
+        with Sharpener(engine=engine) as sharpener:
+            settings = VideoSettings(smoothing=smoothing)
+            return sharpen_video(
+                sharpener, source, source.with_name("b.mkv"), settings=settings, overwrite=True
+            ).flicker
+
+    flicker = run(0.0)
+    assert 10 < flicker < 20  # 0.05 of noise twice, in levels of 255
+    assert run(0.8) < 0.5 * flicker
+
+
+def test_a_target_that_exists_is_kept_unless_it_may_be_replaced(make, keeper, times_of):
+    source = make("a.mkv")
+    target = source.with_name("b.mkv")
+    target.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists already"):
+        sharpen_video(keeper, source, target)
+    assert target.read_bytes() == b"precious"
+    sharpen_video(keeper, source, target, overwrite=True)
+    assert len(times_of(target)) == 4
+
+
+def test_a_video_can_replace_itself(make, keeper, times_of):
+    source = make("a.mkv")
+    sharpen_video(keeper, source, source, overwrite=True)
+    assert len(times_of(source)) == 4
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "expected"),
+    [
+        ("b.jpg", {}, (OutputError, "must end in one of")),
+        ("b.webm", {"codec": "h264"}, (OutputError, "WebM does not hold it")),
+        ("b.mov", {"codec": "prores", "quality": "lossless"}, (ConfigError, "ProRes has none")),
+        ("b.mkv", {"from_s": 60}, (InputError, "no frame could be decoded in the part")),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(make, keeper, target, settings, expected):
+    error, words = expected
+    source = make("a.mkv")
+    with pytest.raises(error, match=words):
+        sharpen_video(keeper, source, source.with_name(target), settings=VideoSettings(**settings))
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+def test_a_strength_out_of_range_is_refused(make, keeper):
+    source = make("a.mkv")
+    with pytest.raises(ConfigError, match="strength = 3"):
+        sharpen_video(keeper, source, source.with_name("b.mkv"), strength=3)
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+def test_frames_that_are_too_large_are_refused_before_they_are_decoded(make):
+    source = make("a.mkv")
+    with (
+        Sharpener(engine=FakeEngine(), max_pixels=3000) as sharpener,
+        pytest.raises(ImageTooLarge, match=r"frames of 64×48 px = 0\.0 megapixels, the limit is 0\.003"),
+    ):
+        sharpen_video(sharpener, source, source.with_name("b.mkv"))
+
+
+def test_what_is_no_video_is_refused(tmp_path, keeper):
+    for name, content, words in (
+        ("a.txt", b"hello", "cannot be opened"),
+        ("b.mp4", b"\xff\xd8\xff\xe0", "is a picture"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            sharpen_video(keeper, tmp_path / name, tmp_path / "out.mkv")
+        assert not (tmp_path / "out.mkv").exists()
+
+
+def test_sounds_alone_are_refused(keeper, tmp_path):
+    path = tmp_path / "a.mka"
+    with av.open(str(path), "w") as out:
+        sound = out.add_stream("pcm_s16le", rate=48000)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), format="s16", layout="stereo")
+        samples.sample_rate, samples.pts, samples.time_base = 48000, 0, Fraction(1, 48000)
+        out.mux(sound.encode(samples))
+    with pytest.raises(InputError, match="holds no video that can be decoded"):
+        sharpen_video(keeper, path, tmp_path / "b.mkv")
+    assert names_in(tmp_path) == ["a.mka"]
+
+
+@pytest.mark.parametrize("error", [EngineError("the engine broke."), RuntimeError("a bug"), KeyboardInterrupt()])
+def test_a_failure_in_the_middle_leaves_nothing_and_ends_all_threads(make, error):
+    source = make("a.mkv", times=tuple(range(0, 1000, 40)), audio=("flac",))
+    before = threading.active_count()
+    calls = []
+
+    def fail(batch: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 4:
+            raise error
+        return batch
+
+    with Sharpener(engine=FakeEngine(fail)) as sharpener, pytest.raises(type(error)):
+        sharpen_video(sharpener, source, source.with_name("b.mkv"))
+    assert threading.active_count() == before
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+def test_a_failing_progress_or_writer_ends_all_threads(make, keeper):
+    source = make("a.mkv", times=tuple(range(0, 1000, 40)))
+    before = threading.active_count()
+
+    def fail(progress: VideoProgress) -> None:
+        if progress.frames == 3:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sharpen_video(keeper, source, source.with_name("b.mkv"), progress=fail)
+    assert threading.active_count() == before
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX limits")
+def test_a_disk_that_takes_no_more_is_said(make, keeper):
+    import resource
+
+    source = make("a.mkv", width=320, height=240, noise=0.3, times=tuple(range(0, 800, 40)))
+    before = threading.active_count()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(OutputError, match="does not take files that large"):
+            sharpen_video(keeper, source, source.with_name("b.mkv"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert threading.active_count() == before
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
+    source = make("a.mkv", times=tuple(range(0, 1200, 40)))
+
+    def slow(batch: np.ndarray) -> np.ndarray:
+        time.sleep(0.05)
+        return batch
+
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    start = time.monotonic()
+    timer.start()
+    with Sharpener(engine=FakeEngine(slow)) as sharpener, pytest.raises(KeyboardInterrupt):
+        sharpen_video(sharpener, source, source.with_name("b.mkv"))
+    timer.join()
+    assert time.monotonic() - start < 1.2
+    assert names_in(source.parent) == ["a.mkv"]
+
+
+def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch):
+    """Decoding must not run ahead of the network, nor the network of the encoder."""
+    from acutance.videos import frames, writing
+
+    source = make("a.mkv", times=tuple(range(0, 1000, 40)))
+    counts = {"prepared": 0, "sharpened": 0, "written": 0}
+    ahead = []
+    prepare, show = frames.FramePreparer.prepare, writing.VideoWriter.show
+
+    def counting_prepare(self, piece):
+        counts["prepared"] += piece.frame is not None
+        return prepare(self, piece)
+
+    def counting_show(self, *arguments):
+        if is_slow == "encoder":
+            time.sleep(0.01)
+        ahead.append(counts["prepared"] - counts["written"])
+        counts["written"] += 1
+        show(self, *arguments)
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        if is_slow == "network":
+            time.sleep(0.01)
+        ahead.append(counts["prepared"] - counts["written"])
+        return batch
+
+    monkeypatch.setattr(frames.FramePreparer, "prepare", counting_prepare)
+    monkeypatch.setattr(writing.VideoWriter, "show", counting_show)
+    for is_slow in ("encoder", "network"):  # noqa: B007 - read by the functions above
+        counts.update(prepared=0, sharpened=0, written=0)
+        with Sharpener(engine=FakeEngine(run)) as sharpener:
+            sharpen_video(sharpener, source, source.with_name("b.mkv"), overwrite=True)
+        # One in each of three stages, and a full queue before and behind the network.
+        assert max(ahead) <= 2 * QUEUE_FRAMES + 3
+
+
+def test_encoders_write_nothing_to_the_terminal(make, keeper, capfd):
+    source = make("a.mkv")
+    for codec in ("h264", "h265", "av1", "vp9"):
+        settings = VideoSettings(codec=codec)
+        sharpen_video(keeper, source, source.with_name("b.mkv"), settings=settings, overwrite=True)
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_transparency_that_the_decoder_does_not_give_is_said(make, keeper):
+    source = make("a.webm", codec="libvpx-vp9", pixel_format="yuva420p")
+    result = sharpen_video(keeper, source, source.with_name("b.webm"))
+    assert result.warnings == ("the video's transparency was left out: the decoder does not give it.",)
+
+
+def test_without_pyav_the_way_to_get_it_is_said():
+    code = (
+        "import importlib.util; importlib.util.find_spec = lambda name: None\n"
+        "from acutance.errors import AcutanceError\n"
+        "try:\n    import acutance.videos\n"
+        "except AcutanceError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "videos: PyAV is not installed; pip install 'acutance[video]'.\n"

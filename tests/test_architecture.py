@@ -21,7 +21,7 @@ FLOORS = {
     4: {"training", "exporting", "videos", "trust"},
     3: {"inference", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media"},
-    1: {"imaging", "config", "downloads"},
+    1: {"imaging", "config", "downloads", "client"},
     0: {"errors", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -31,6 +31,7 @@ SAME_FLOOR = {
     "spec": {"errors"},
     "geometry": {"errors"},
     "acutance": {"errors", "spec"},
+    "cli": {"server"},  # `acutance serve`
 }
 
 NEEDS_TORCH = {
@@ -48,6 +49,8 @@ NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.config.settings",
     "acutance.evaluation.plots",
     "acutance.inference.openvino_engine",
+    "acutance.server",
+    "acutance.videos",
 }
 
 OPENS_ENGINES = "acutance.inference.engine"
@@ -67,6 +70,13 @@ ONLY_IN = {
     "openvino": {"acutance.inference.openvino_engine"},
     "typer": {"acutance.cli"},
     "rich": {"acutance.cli", "acutance.evaluation.report"},
+    "fastapi": {"acutance.server"},
+    "starlette": {"acutance.server"},
+    "pydantic": {"acutance.server"},
+    "uvicorn": {"acutance.server"},
+    "h11": {"acutance.server.protocol"},
+    "python_multipart": {"acutance.server.form"},
+    "av": {"acutance.videos"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),
@@ -181,6 +191,7 @@ def test_using_needs_no_torch():
         for name, found in OURS
         if _is_within(found.target, NEEDS_EXTRA)
         and not _is_within(name, NEEDS_EXTRA)
+        and not found.is_for_types
         and not ((_room(name) == "cli" or name == OPENS_ENGINES) and found.is_inside_function)
     ]
     assert wrong == []

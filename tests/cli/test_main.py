@@ -43,7 +43,7 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert shown.rstrip().endswith("[]")
-    for verb in ("sharpen", "compare", "evaluate", "train", "export", "models", "doctor"):
+    for verb in ("sharpen", "compare", "serve", "evaluate", "train", "export", "models", "doctor"):
         assert verb in shown
 
 
@@ -51,7 +51,7 @@ def test_version() -> None:
     assert run("--version").stdout.decode().strip() == f"acutance {__version__}"
 
 
-@pytest.mark.parametrize("verb", ["sharpen", "compare", "evaluate", "train", "export", "models", "doctor"])
+@pytest.mark.parametrize("verb", ["sharpen", "compare", "serve", "evaluate", "train", "export", "models", "doctor"])
 def test_every_verb_has_help(verb: str) -> None:
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0
@@ -90,7 +90,7 @@ def test_folders_keep_their_structure_and_one_bad_file_stops_nothing(tmp_path: P
         "empty.png": "failed",
     }
     assert rows["broken.jpg"]["error"]
-    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("[!.]*.*"))
     assert written == ["a.png", "below/b.jpg"]
 
 

@@ -21,6 +21,7 @@ EXTRAS = {
     "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
     "plots": ("matplotlib",),
+    "serve": ("fastapi", "uvicorn", "python_multipart"),
 }
 """Modules that each extra brings."""
 

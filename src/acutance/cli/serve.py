@@ -1,0 +1,143 @@
+"""`acutance serve`: the HTTP API."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from acutance.cli.options import Engine, EngineChoice, MaxPixels, Threads
+
+if TYPE_CHECKING:
+    from acutance.server.access import Access
+    from acutance.server.limits import Limits
+    from acutance.server.running import Certificate
+
+LOOPBACK = "127.0.0.1"
+PORT = 8090
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that others can reach needs --token-file.")
+    ] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = PORT,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="File of tokens, one a line; a request must bring one.")
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let everybody in who can reach the address, without a token.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder for jobs and their pictures; default: the user's own.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="Model to offer, a name or an .onnx file; repeatable; default: all shipped."
+        ),
+    ] = None,
+    engine: Engine = EngineChoice.AUTO,
+    threads: Threads = None,
+    runs: Annotated[
+        int, typer.Option(min=1, help="Pictures worked on at once; one uses every core, more cost memory.")
+    ] = 1,
+    max_pixels: MaxPixels = None,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Refuse larger uploads.")] = 256.0,
+    queue: Annotated[int, typer.Option(min=1, help="Pictures of all clients that may be in at once.")] = 256,
+    keep_hours: Annotated[float, typer.Option(min=0.01, help="How long results of jobs are kept.")] = 24.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", help="Name that the server is called by, where no token is asked for; repeatable."
+        ),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option("--proxy", help="Address of a reverse proxy whose word is taken for who asks; repeatable."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="PEM file of a certificate, to speak TLS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of its key.")] = None,
+) -> None:
+    """Serve the HTTP API on this machine.
+
+    Jobs and their results lie in a folder and survive the process. Ctrl-C ends in order: what is being worked on is
+    finished first.
+    """
+    import logging
+
+    from acutance.cli.console import needs_extra, say
+    from acutance.errors import ConfigError
+
+    with needs_extra("serve", "acutance serve"):
+        from acutance.server.app import create_app
+        from acutance.server.models import OpenedModels
+        from acutance.server.running import listen, make_server
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    access = _access(host, token_file, is_open=no_token, names=allow_host or [])
+    certificate = _certificate(tls_cert, tls_key)
+    limits = _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
+    models = OpenedModels(model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels)
+    folder = data or default_folder()
+    with listen(host, port) as listener:
+        try:
+            app = create_app(models, folder=folder, limits=limits, access=access)
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be used ({error.strerror}); give another with --data.") from error
+        server = make_server(app, limits, certificate=certificate, proxies=tuple(proxy or ()))
+        address, taken = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        say(f"acutance serves on {'https' if certificate else 'http'}://{shown}:{taken} (Ctrl-C ends it)")
+        server.run(sockets=[listener])
+
+
+def default_folder() -> Path:
+    """Return where jobs lie unless another folder is given."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "acutance" / "serve"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "acutance" / "serve"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "acutance" / "serve"
+
+
+def _access(host: str, token_file: Path | None, *, is_open: bool, names: list[str]) -> Access:
+    from acutance.errors import ConfigError
+    from acutance.server.access import Access, is_loopback, read_token_file
+
+    if token_file is not None and is_open:
+        raise ConfigError("--token-file and --no-token: exclude each other; leave one out.")
+    if token_file is None and not is_open and not is_loopback(host):
+        raise ConfigError(
+            f"host {host}: others can reach it, and so could use this server; give --token-file FILE, or --no-token if "
+            "everybody there may."
+        )
+    return Access.with_tokens(read_token_file(token_file) if token_file else (), host_names=names)
+
+
+def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
+    from acutance.errors import ConfigError
+    from acutance.server.running import Certificate
+
+    if (chain is None) != (key is None):
+        raise ConfigError("--tls-cert and --tls-key: belong together; give both or none.")
+    return None if chain is None or key is None else Certificate(chain=chain, key=key)
+
+
+def _limits(*, max_pixels: int | None, max_megabytes: float, queue: int, runs: int, keep_hours: float) -> Limits:
+    from acutance.server.limits import HOUR_S, Limits
+
+    defaults = Limits()
+    return Limits(
+        max_pixels=max_pixels or defaults.max_pixels,
+        max_body_bytes=round(max_megabytes * 2**20),
+        max_queue=queue,
+        max_queue_per_client=max(1, queue // 2),
+        runs=runs,
+        keep_s=keep_hours * HOUR_S,
+    )

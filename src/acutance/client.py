@@ -1,0 +1,299 @@
+"""A client for `acutance serve`, in the standard library alone: importing it loads nothing else of acutance's.
+
+```python
+from acutance.client import Client
+
+sharp = Client("http://127.0.0.1:8090").sharpen("photo.jpg", strength=0.8)
+Path("sharp.jpg").write_bytes(sharp.content)
+```
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from acutance.errors import AcutanceError, ConfigError
+
+TRY_AGAIN = frozenset((429, 503, 507))
+"""Statuses that come with the time after which it is worth trying again."""
+
+FINAL = frozenset(("done", "failed", "cancelled", "expired"))
+"""States that a job stays in."""
+
+
+class ServerRefused(AcutanceError):
+    """The server did not do what was asked for; its sentence is the message."""
+
+    def __init__(self, status: int, error: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        """Of HTTP; 0 when the server cannot be reached."""
+        self.error = error
+        """The server's code, for telling refusals apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharpPicture:
+    """A picture that came back."""
+
+    content: bytes
+    """Of the file, with its metadata."""
+    media_type: str
+    """Such as `image/jpeg`."""
+    model: str | None = None
+    """The model that ran; None for a job's, which says it itself."""
+    seconds: float | None = None
+    """What the work took."""
+    lost: tuple[str, ...] = ()
+    """What the format could not hold, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteJob:
+    """A job as it stood when it was asked for."""
+
+    id: str
+    state: str
+    """queued, running, done, failed, cancelled or expired."""
+    progress: float
+    """0 … 1."""
+    error: str | None
+    """Why it failed, or is tried again: a code."""
+    detail: str | None
+    """The same in one sentence."""
+    lost: tuple[str, ...]
+    """What the result's format could not hold, in words."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it stays as it is."""
+        return self.state in FINAL
+
+
+class Client:
+    """Talks to one server; opens a connection for each call, and may be used from any threads."""
+
+    def __init__(
+        self, url: str, *, token: str | None = None, timeout_s: float = 600.0, patience_s: float = 60.0
+    ) -> None:
+        """Name the server.
+
+        Args:
+            url: Such as `http://127.0.0.1:8090`.
+            token: What it asks for, if it does.
+            timeout_s: Longest silence of the server.
+            patience_s: How long a call waits, in all, where the server says that it is busy.
+
+        Raises:
+            ConfigError: When that is no address of a server.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"url {url!r}: must be like http://127.0.0.1:8090.")
+        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._timeout_s = timeout_s
+        self._patience_s = patience_s
+
+    def sharpen(
+        self,
+        image: str | Path | bytes,
+        *,
+        model: str | None = None,
+        strength: float = 1.0,
+        fidelity: float = 1.0,
+        precision: str = "auto",
+        format: str | None = None,
+    ) -> SharpPicture:
+        """Sharpen a picture and wait for it.
+
+        Args:
+            image: A path, or the content of a file.
+            model: A name of `models`; None for the default.
+            strength: 0 … 2.
+            fidelity: 1 is true, 0 crisp.
+            precision: `auto`, `float32` or `int8`.
+            format: Such as `png`; None for that of the picture.
+
+        Raises:
+            ServerRefused: When the server does not do it, or is not there.
+            OSError: When the file cannot be read.
+        """
+        query = _query(model, strength, fidelity, precision, format)
+        headers, content = self._call("POST", f"/v1/sharpen?{query}", image)
+        return SharpPicture(
+            content=content,
+            media_type=headers.get("content-type", ""),
+            model=unquote(headers.get("acutance-model", "")) or None,
+            seconds=float(headers["acutance-seconds"]) if "acutance-seconds" in headers else None,
+            lost=tuple(unquote(words) for words in headers.get("acutance-lost", "").split(",") if words),
+        )
+
+    def submit(
+        self,
+        image: str | Path | bytes,
+        *,
+        model: str | None = None,
+        strength: float = 1.0,
+        fidelity: float = 1.0,
+        precision: str = "auto",
+        format: str | None = None,
+        key: str | None = None,
+    ) -> RemoteJob:
+        """Leave a picture to be sharpened; see `sharpen`.
+
+        Args:
+            image: See `sharpen`, as the other options.
+            model: See there.
+            strength: See there.
+            fidelity: See there.
+            precision: See there.
+            format: See there.
+            key: A name of your own: submitting again with it gives the first job, so that nothing is done twice.
+        """
+        query = _query(model, strength, fidelity, precision, format)
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return _job(self._json("POST", f"/v1/jobs?{query}", image, headers))
+
+    def job(self, job_id: str) -> RemoteJob:
+        """Return a job as it stands."""
+        return _job(self._json("GET", f"/v1/jobs/{quote(job_id, safe='')}"))
+
+    def wait(self, job_id: str, *, progress: Callable[[float], None] | None = None, every_s: float = 0.5) -> RemoteJob:
+        """Wait until a job is done, and raise if it did not succeed.
+
+        Args:
+            job_id: Which.
+            progress: Called with the share done.
+            every_s: Between two questions.
+
+        Raises:
+            ServerRefused: When it failed or was cancelled, with its sentence.
+        """
+        while not (job := self.job(job_id)).is_final:
+            if progress is not None:
+                progress(job.progress)
+            time.sleep(every_s)
+        if job.state != "done":
+            raise ServerRefused(200, job.error or job.state, job.detail or f"the job is {job.state}.")
+        if progress is not None:
+            progress(1.0)
+        return job
+
+    def watch(self, job_id: str) -> Iterator[RemoteJob]:
+        """Yield a job at every change, by server-sent events, until it stays as it is or the server stops."""
+        with closing(self._open()) as connection:
+            response = self._ask(connection, "GET", f"/v1/jobs/{quote(job_id, safe='')}/events", None, {})
+            if response.status != http.client.OK:
+                raise _refusal(response.status, response.read())
+            for line in response:
+                if line.startswith(b"data:"):
+                    yield _job(json.loads(line[5:]))
+
+    def result(self, job_id: str) -> SharpPicture:
+        """Return a finished job's picture."""
+        headers, content = self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}/result")
+        return SharpPicture(content=content, media_type=headers.get("content-type", ""))
+
+    def cancel(self, job_id: str) -> RemoteJob:
+        """Cancel a job that is not done; remove the result of one that is."""
+        return _job(self._json("DELETE", f"/v1/jobs/{quote(job_id, safe='')}"))
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the models; the first is the default."""
+        return tuple(model["name"] for model in self._json("GET", "/v1/models")["models"])
+
+    def _json(
+        self, method: str, path: str, image: str | Path | bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._call(method, path, image, headers)[1])
+        return found
+
+    def _call(
+        self, method: str, path: str, image: str | Path | bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, str], bytes]:
+        """Ask, again and again while the server says that it is busy; return the answer's headers and body."""
+        end = time.monotonic() + self._patience_s
+        while True:
+            status, answered, content = self._once(method, path, image, headers or {})
+            if status < http.client.MULTIPLE_CHOICES:
+                return answered, content
+            wait_s = float(answered.get("retry-after", "inf"))
+            if status not in TRY_AGAIN or time.monotonic() + wait_s > end:
+                raise _refusal(status, content)
+            time.sleep(wait_s)
+
+    def _once(
+        self, method: str, path: str, image: str | Path | bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        with closing(self._open()) as connection:
+            if isinstance(image, (str, Path)):
+                with open(image, "rb") as file:
+                    response = self._ask(connection, method, path, file, headers)
+            else:
+                response = self._ask(connection, method, path, image, headers)
+            try:
+                content = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise ServerRefused(0, "broken_off", f"{self._host}: broke the answer off ({error}).") from error
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, content
+
+    def _open(self) -> http.client.HTTPConnection:
+        return self._connect(self._host, self._port, timeout=self._timeout_s)
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: BinaryIO | bytes | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        all_headers = {**self._headers, **headers}
+        if body is not None:
+            all_headers["Content-Type"] = "application/octet-stream"
+        try:
+            connection.request(method, self._prefix + path, body, all_headers)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before all was sent; the answer says why, if it got through
+        except OSError as error:
+            raise ServerRefused(0, "not_reached", f"{self._host}: cannot be reached ({error}).") from error
+        try:
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerRefused(0, "broken_off", f"{self._host}: gave no answer ({error}).") from error
+
+
+def _query(model: str | None, strength: float, fidelity: float, precision: str, format_: str | None) -> str:
+    named = {"model": model, "strength": strength, "fidelity": fidelity, "precision": precision, "format": format_}
+    return urlencode({name: value for name, value in named.items() if value is not None})
+
+
+def _job(values: Mapping[str, Any]) -> RemoteJob:
+    return RemoteJob(
+        id=values["id"],
+        state=values["state"],
+        progress=values["progress"],
+        error=values["error"],
+        detail=values["detail"],
+        lost=tuple((values["result"] or {}).get("lost", ())),
+    )
+
+
+def _refusal(status: int, content: bytes) -> ServerRefused:
+    try:
+        values = json.loads(content)
+        return ServerRefused(status, str(values["error"]), str(values["detail"]))
+    except (ValueError, KeyError, TypeError):
+        return ServerRefused(
+            status, "unknown", f"the server answered {status} {http.client.responses.get(status, '')}."
+        )

@@ -1,0 +1,122 @@
+"""The folder that uploads and results lie in. A file has its name only when it is whole and on the disk.
+
+Names are made up here; nothing that a client sends becomes part of a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from acutance.media.atomic import write_atomically
+from acutance.media.formats import HEAD_BYTES
+from acutance.media.part_file import remove_leftovers
+from acutance.server.jobs import is_job_id, new_job_id
+from acutance.server.refusals import storage_refusal
+
+PASSING_S = 6 * 3600.0
+"""Age at which a file that only passes through was forgotten by somebody."""
+
+
+class Files:
+    """Uploads and results of jobs, and files that only pass through."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder where it is missing; only its owner may look into it.
+
+        Raises:
+            OSError: When it cannot be made.
+        """
+        self._folder = folder
+        self._uploads, self._results, self._passing = (folder / name for name in ("uploads", "results", "passing"))
+        for part in (folder, self._uploads, self._results, self._passing):
+            part.mkdir(mode=0o700, parents=part == folder, exist_ok=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where everything lies."""
+        return self._folder
+
+    @property
+    def free_bytes(self) -> int:
+        """What is free on the disk."""
+        return shutil.disk_usage(self._folder).free
+
+    def new_passing(self) -> Path:
+        """Return a path for a file that passes through; who asks for it removes it."""
+        return self._passing / new_job_id()
+
+    def upload(self, job_id: str) -> Path:
+        """Return where a job's upload lies."""
+        return self._uploads / job_id
+
+    def result(self, job_id: str) -> Path:
+        """Return where a job's result lies, once there is one."""
+        return self._results / job_id
+
+    def keep_upload(self, passing: Path, job_id: str) -> None:
+        """Make a file that was passing through a job's upload, on the disk before this returns.
+
+        Raises:
+            Refused: When the disk does not take it.
+        """
+        try:
+            with open(passing, "rb+") as file:
+                os.fsync(file.fileno())
+            passing.replace(self.upload(job_id))
+            _sync_folder(self._uploads)
+        except OSError as error:
+            raise storage_refusal(error) from error
+
+    def write_result(self, job_id: str, content: bytes) -> None:
+        """Write a job's result, whole and on the disk before this returns.
+
+        Raises:
+            OutputError: When it cannot be written; nothing is left behind then.
+        """
+        write_atomically(self.result(job_id), [content], overwrite=True)
+
+    def remove(self, *paths: Path) -> None:
+        """Remove files, where they are there and can be."""
+        for path in paths:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def tidy(self, *, uploads: Collection[str], results: Collection[str]) -> None:
+        """Remove what a server that was killed left behind: every file of ours but those of these jobs."""
+        for folder, kept in ((self._uploads, uploads), (self._results, results), (self._passing, ())):
+            self.remove(*(path for path in _ours(folder) if path.name not in kept))
+            remove_leftovers(folder)
+
+    def remove_forgotten(self) -> None:
+        """Remove files that pass through and should long be gone."""
+        for path in _ours(self._passing):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > PASSING_S:
+                    path.unlink()
+
+
+def _ours(folder: Path) -> list[Path]:
+    """Return the files that have names of ours: somebody may have named a folder with files of his own as --data."""
+    return [path for path in folder.iterdir() if is_job_id(path.name)]
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file, by which its format is recognised."""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder last; Windows does so by itself and cannot be asked."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

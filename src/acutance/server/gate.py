@@ -1,0 +1,96 @@
+"""The outermost layer: lets requests in or not, adds the headers of every answer, counts, and catches what is left."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from acutance.errors import AcutanceError
+from acutance.server.access import Access
+from acutance.server.metrics import Metrics
+from acutance.server.refusals import Answer, answer_to
+
+_LOG = logging.getLogger("acutance.server")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+"""Of every answer that does not say otherwise."""
+
+HSTS = "max-age=31536000"
+"""Where TLS is spoken: for a year, without it nothing."""
+
+
+def answer_response(answer: Answer) -> Response:
+    """Return a refusal as JSON: `error` for programs, `detail` for people."""
+    headers = {}
+    if answer.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(answer.retry_after_s)))
+    if answer.status == 401:
+        # Basic, too: a browser then asks for the token, which is taken as the password.
+        headers["WWW-Authenticate"] = 'Bearer realm="acutance", Basic realm="acutance", charset="UTF-8"'
+    body = json.dumps({"error": answer.error, "detail": answer.detail}, ensure_ascii=False)
+    return Response(body, answer.status, headers, media_type="application/json")
+
+
+class Gate:
+    """Wraps the application; see the module."""
+
+    def __init__(self, app: ASGIApp, *, access: Access, metrics: Metrics) -> None:
+        self._app = app
+        self._access = access
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", HSTS)
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, send_with_headers)
+        except Exception as error:
+            if not isinstance(error, AcutanceError):
+                _LOG.exception("%s %r: unexpected error", scope["method"], scope["path"])
+            if status:
+                raise  # the answer has begun: the connection is closed, which tells that it is not whole
+            await answer_response(answer_to(error))(scope, receive, send_with_headers)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.requests.add(route, _known(scope["method"]), str(status))
+            self._metrics.request_seconds.observe(time.perf_counter() - start, route)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._access.check(method=scope["method"], path=scope["path"], headers=headers)
+        await self._app(scope, receive, send)
+
+
+def _known(method: str) -> str:
+    # Made-up methods must not make up lines in the metrics.
+    return method if method in ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH") else "other"

@@ -1,0 +1,289 @@
+"""Jobs: taken in, worked on one after the other, tried again where that may help, and forgotten in the end.
+
+The list of jobs is always changed before anything is answered or removed, so that at every moment a server that is
+killed can be started again: what it had begun is queued again, what was done stays done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from acutance.errors import AcutanceError
+from acutance.media.formats import sniff_format
+from acutance.server.admission import Admission
+from acutance.server.files import Files, head_of
+from acutance.server.job_store import JobStore
+from acutance.server.jobs import Job, JobResult, NewJob
+from acutance.server.limits import Limits
+from acutance.server.live import LiveJobs
+from acutance.server.metrics import Metrics
+from acutance.server.models import Models
+from acutance.server.options import MEDIA_TYPES
+from acutance.server.pool import Pool
+from acutance.server.refusals import INTERNAL, ErrorCode, Refused, Stopped, answer_to
+from acutance.server.stopping import StopSignal
+from acutance.server.work import Sharpened, sharpen_upload
+
+_LOG = logging.getLogger("acutance.server")
+
+TAKEN_DOWN = "the server went down each time that it worked on this picture; it is not tried again."
+
+_TRIED_AGAIN: dict[ErrorCode, str] = {
+    "out_of_memory": "the server had not enough memory for this picture; it tries again by itself.",
+    "storage_full": "the server's disk is full; nothing was lost, it tries again by itself.",
+    "storage_busy": "the server's list of jobs was locked; it tries again by itself.",
+}
+"""What may be gone in a while, and what is said until then."""
+
+STORAGE: frozenset[ErrorCode] = frozenset(("storage_full", "storage_busy"))
+
+LONGEST_WAIT_S = 600.0
+"""A job that is put off again and again is put off for twice as long each time, up to this."""
+
+
+class JobRunner:
+    """Runs jobs. Its methods block for the disk: they belong into threads, but for those that say otherwise."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        files: Files,
+        models: Models,
+        pool: Pool,
+        admission: Admission,
+        live: LiveJobs,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._models = models
+        self._pool = pool
+        self._admission = admission
+        self._live = live
+        self._metrics = metrics
+        self._limits = limits
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._futures: dict[str, Future[None]] = {}
+        self._stops: dict[str, StopSignal] = {}
+        self._clients: dict[str, str] = {}
+        """Of the jobs that have a place."""
+        self._tries: dict[str, int] = {}
+        """How often a job was put off, since this server began."""
+        self._is_stopping = False
+        self._lock = threading.Lock()
+
+    def recover(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Go on where a server before this one ended, however it ended."""
+        self._loop = loop
+        for job in self._store.in_states("running"):
+            self._recover(job)
+        queued = self._store.in_states("queued")
+        self._files.tidy(uploads={job.id for job in queued}, results={job.id for job in self._store.in_states("done")})
+        for job in queued:
+            self._admission.enter_again(job.client)
+            self._take(job)
+
+    def accept(self, job: NewJob) -> Job:
+        """Put a job whose upload is in its place into the list, and queue it; it already has a place in the queue.
+
+        Raises:
+            Refused: When the list cannot be written.
+        """
+        added = self._store.add(job)
+        if added.id == job.id:
+            self._take(added)
+        return added
+
+    def cancel(self, job_id: str) -> None:
+        """Stop an unfinished job; remove the result of a finished one.
+
+        Raises:
+            Refused: When the list cannot be written.
+        """
+        if self._store.cancel(job_id):
+            with self._lock:
+                stop, future = self._stops.get(job_id), self._futures.get(job_id)
+            if stop is not None:
+                stop.set("cancelled")  # the place is given back when the run has ended
+            else:
+                if future is not None:
+                    self._pool.withdraw(future)
+                self._over(job_id)
+            self._files.remove(self._files.upload(job_id), self._files.result(job_id))
+            self._metrics.jobs.add("cancelled")
+        elif self._store.discard(job_id):
+            self._files.remove(self._files.result(job_id))
+        self._live.changed(job_id, is_over=True)
+
+    def sweep(self) -> None:
+        """Let old results expire, and forget what expired long ago."""
+        now = time.time()
+        for job_id in self._store.expire(now - self._limits.keep_s):
+            self._files.remove(self._files.result(job_id), self._files.upload(job_id))
+            self._live.changed(job_id, is_over=True)
+        self._store.forget(now - self._limits.keep_s - self._limits.remember_s)
+        self._files.remove_forgotten()
+
+    def stop_taking(self) -> None:
+        """Begin no more jobs: those that wait stay in the list. Does not block."""
+        with self._lock:
+            self._is_stopping = True
+        self._pool.withdraw_jobs()
+
+    def finish_running(self, wait_s: float) -> None:
+        """Wait for the jobs that are worked on; those that take longer are put back into the list."""
+        with self._lock:
+            running = [self._futures[job_id] for job_id in self._stops if job_id in self._futures]
+        wait([future for future in running if not future.cancelled()], timeout=wait_s)
+        with self._lock:
+            stops = list(self._stops.values())
+        for stop in stops:
+            stop.set("stopping")
+
+    def _recover(self, job: Job) -> None:
+        """Settle a job that was running when the server died."""
+        result = self._files.result(job.id)
+        if result.exists():  # it is whole, by the way it is written: only the note is missing
+            format_ = sniff_format(head_of(result))
+            facts = JobResult(
+                media_type=MEDIA_TYPES[format_] if format_ else "application/octet-stream",
+                bytes=result.stat().st_size,
+                seconds=None,
+                megapixels=None,
+                lost=(),
+            )
+            self._store.finish(job.id, facts)
+        elif job.attempts >= self._limits.max_attempts:
+            self._store.fail(job.id, error="gave_up", detail=TAKEN_DOWN)
+        else:
+            self._store.put_back(job.id, counts=True)
+
+    def _take(self, job: Job) -> None:
+        with self._lock:
+            self._clients[job.id] = job.client
+        self._queue(job.id, job.client)
+
+    def _queue(self, job_id: str, client: str) -> None:
+        with self._lock:
+            if self._is_stopping or job_id not in self._clients:
+                return
+            # Under the lock: a worker that begins it at once must find its future here.
+            self._futures[job_id] = self._pool.submit(client, partial(self._run, job_id), is_job=True)
+
+    def _run(self, job_id: str) -> None:
+        """Work on a job; in a thread of the pool. Whatever happens is in the list afterwards, or is tried again."""
+        stop = StopSignal(self._limits.run_s)
+        with self._lock:
+            self._stops[job_id] = stop
+            if self._is_stopping:
+                stop.set("stopping")
+        is_over = True
+        trouble = None
+        try:
+            job = self._store.begin(job_id)
+            if job is not None:
+                self._live.changed(job_id)
+                is_over = self._settled(job, stop)
+        except Refused as error:  # the list cannot be written now
+            _LOG.warning("job %s: %s", job_id, error)
+            is_over = False
+            words = _TRIED_AGAIN.get(error.answer.error, error.answer.detail)
+            trouble = replace(error.answer, detail=words)
+        except Exception:  # noqa: BLE001 - an edge: it is logged, and the server goes on
+            _LOG.exception("job %s: unexpected error", job_id)
+            with suppress(Refused):
+                self._store.fail(job_id, error=INTERNAL.error, detail=INTERNAL.detail)
+        finally:
+            with self._lock:
+                self._stops.pop(job_id, None)
+                self._futures.pop(job_id, None)
+        if is_over:
+            self._over(job_id)
+        else:
+            self._again(job_id)
+        self._live.changed(job_id, is_over=is_over, trouble=trouble)
+
+    def _settled(self, job: Job, stop: StopSignal) -> bool:
+        """Do a job's work and note what came of it; whether that is final.
+
+        Raises:
+            Refused: When it cannot be noted.
+        """
+        try:
+            content, sharpened = sharpen_upload(
+                self._files.upload(job.id),
+                job.options,
+                models=self._models,
+                max_pixels=self._limits.max_pixels,
+                stop=stop,
+                progress=partial(self._live.progress, job.id),
+            )
+            self._files.write_result(job.id, content)
+        except (AcutanceError, MemoryError, OSError) as error:
+            return self._failed(job, error)
+        if self._store.finish(job.id, _facts(sharpened, len(content))):
+            self._admission.took(sharpened.seconds)
+            self._metrics.done(sharpened, "job")
+            self._files.remove(self._files.upload(job.id))
+        else:  # cancelled meanwhile
+            self._files.remove(self._files.result(job.id))
+        return True
+
+    def _failed(self, job: Job, error: Exception) -> bool:
+        """Note that a job's work did not succeed; whether that is final."""
+        if isinstance(error, Stopped) and error.reason == "cancelled":
+            return True
+        if isinstance(error, Stopped) and error.reason == "stopping":
+            self._store.put_back(job.id, counts=False)
+            return False
+        answer = answer_to(error)
+        if answer.status >= 500:
+            _LOG.warning("job %s: %s", job.id, error, exc_info=error)
+        words = _TRIED_AGAIN.get(answer.error)
+        is_counted = answer.error not in STORAGE  # a disk may be full for long: nothing is given up for that
+        if words is not None and (job.attempts < self._limits.max_attempts or not is_counted):
+            self._store.put_back(job.id, error=answer.error, detail=words, counts=is_counted)
+            return False
+        if self._store.fail(job.id, error=answer.error, detail=answer.detail):
+            self._metrics.jobs.add("failed")
+        self._files.remove(self._files.upload(job.id))
+        return True
+
+    def _again(self, job_id: str) -> None:
+        """Queue a job once more, in a while."""
+        with self._lock:
+            client = self._clients.get(job_id)
+            if client is None or self._loop is None:
+                return
+            tries = self._tries[job_id] = self._tries.get(job_id, 0) + 1
+        wait_s = min(LONGEST_WAIT_S, self._limits.retry_s * 2 ** min(tries - 1, 20))
+        with suppress(RuntimeError):  # the loop is closed: the next server goes on with it
+            self._loop.call_soon_threadsafe(self._loop.call_later, wait_s, self._queue, job_id, client)
+
+    def _over(self, job_id: str) -> None:
+        """Give a job's place back, once."""
+        with self._lock:
+            client = self._clients.pop(job_id, None)
+            self._futures.pop(job_id, None)
+            self._tries.pop(job_id, None)
+        if client is not None:
+            self._admission.leave(client)
+
+
+def _facts(sharpened: Sharpened, size_bytes: int) -> JobResult:
+    return JobResult(
+        media_type=MEDIA_TYPES[sharpened.format],
+        bytes=size_bytes,
+        seconds=sharpened.seconds,
+        megapixels=sharpened.megapixels,
+        lost=sharpened.lost,
+    )

@@ -1,0 +1,78 @@
+"""What a job is: a picture that was taken in, and what became of it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from acutance.server.options import Options
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
+"""queued → running → done, failed or cancelled; after a while, expired. A job that was running when the server died is
+queued again."""
+
+UNFINISHED: frozenset[JobState] = frozenset(("queued", "running"))
+
+ID_BYTES = 16
+"""Of a job's random name: who knows it may see the job, so it must not be guessed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """Facts about a finished job's picture."""
+
+    media_type: str
+    bytes: int
+    seconds: float | None
+    """What the work took; None where the server died between writing the result and noting it."""
+    megapixels: float | None
+    """Of the result; None as above."""
+    lost: tuple[str, ...]
+    """What the format could not hold, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A picture that was taken in."""
+
+    id: str
+    client: str
+    """Whose it is, for fairness."""
+    key: str | None
+    """What its client calls it, so that a post that is repeated is not done twice."""
+    stem: str
+    """Of the result's name."""
+    options: Options
+    upload_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(NewJob):
+    """A job as it stands; times are seconds since 1970."""
+
+    state: JobState
+    attempts: int
+    """How often it was begun."""
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    error: str | None
+    """Code of why it failed, or of why it is tried again."""
+    detail: str | None
+    """The same in one sentence."""
+    result: JobResult | None
+
+
+_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
+
+
+def is_job_id(name: str) -> bool:
+    """Say whether a name is like those that `new_job_id` makes up."""
+    return _ID.fullmatch(name) is not None
+
+
+def new_job_id() -> str:
+    """Make up a job's name: 32 hexadecimal digits."""
+    return secrets.token_hex(ID_BYTES)

@@ -1,0 +1,208 @@
+"""The models that the server offers, opened when they are asked for and kept while they are in use."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from acutance.errors import ConfigError, UnknownModel
+from acutance.inference.engine import Engine, EngineName
+from acutance.inference.model_file import read_spec
+from acutance.inference.sharpener import Sharpener
+from acutance.server.options import ModelChoice
+from acutance.server.refusals import Refused
+from acutance.spec import ModelSpec
+from acutance.zoo.catalogue import DEFAULT_MODEL, find_model, list_models
+
+KEPT_OPEN = 3
+"""Networks that stay open: a model at one fidelity and precision each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedModel:
+    """A model that clients may ask for."""
+
+    name: str
+    summary: str
+    spec: ModelSpec
+    has_fidelity: bool
+    """Whether it has perceptual weights to blend with."""
+    has_int8: bool
+    """Whether it has a graph of integers."""
+    psnr_db: Mapping[str, float]
+    """As in the zoo's manifest; empty for models that are not shipped."""
+
+
+class Models(Protocol):
+    """Where sharpeners come from. For any threads."""
+
+    @property
+    def offered(self) -> Sequence[OfferedModel]:
+        """What clients may ask for; the first is the default."""
+
+    def borrow(self, choice: ModelChoice) -> AbstractContextManager[Sharpener]:
+        """Give a sharpener for the time of a block.
+
+        Raises:
+            ModelError: When the model's file is damaged.
+            EngineError: When it cannot be run here.
+        """
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice) -> None:
+    """Refuse at once what no run could give.
+
+    Raises:
+        Refused: When there is no such model, or it has not what is asked for.
+    """
+    model = next((model for model in offered if model.name == choice.name), None)
+    if model is None:
+        names = ", ".join(model.name for model in offered)
+        raise Refused(422, "invalid_option", f"model: there is no model of that name; there are {names}.")
+    if choice.fidelity != 1 and not model.has_fidelity:
+        raise Refused(
+            422, "invalid_option", f"fidelity: {model.name} has no perceptual weights to blend with; leave it at 1."
+        )
+    if choice.precision == "int8" and not model.has_int8:
+        raise Refused(422, "invalid_option", f"precision: {model.name} has no graph of integers; leave it at auto.")
+
+
+@dataclass(slots=True)
+class _Open:
+    sharpener: Sharpener
+    users: int = 0
+
+
+class OpenedModels:
+    """Shipped models and ONNX files, opened in an engine."""
+
+    def __init__(
+        self,
+        names: Sequence[str] = (),
+        *,
+        engine: EngineName = "auto",
+        threads: int | None = None,
+        max_pixels: int,
+        kept_open: int = KEPT_OPEN,
+    ) -> None:
+        """Look the models up.
+
+        Args:
+            names: Of shipped models, or paths of ONNX files, which are offered by their stems; the first is the
+                default. Empty: all that are shipped.
+            engine: What runs them.
+            threads: Threads for one run; None is one per physical core.
+            max_pixels: Larger pictures are refused.
+            kept_open: How many networks stay open when nobody uses them.
+
+        Raises:
+            ModelError: When there is no such model, or it is damaged.
+            ConfigError: When two would have one name.
+        """
+        given = names or sorted((row.name for row in list_models()), key=lambda name: name != DEFAULT_MODEL)
+        self._given = {Path(model).stem: model for model in given}
+        if len(self._given) < len(given):
+            raise ConfigError(f"models {', '.join(given)}: two would be offered by one name; rename a file.")
+        self._offered = tuple(_offered(name, model) for name, model in self._given.items())
+        self._engine = engine
+        self._threads = threads
+        self._max_pixels = max_pixels
+        self._kept_open = kept_open
+        self._open: OrderedDict[ModelChoice, _Open] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def offered(self) -> Sequence[OfferedModel]:
+        """What clients may ask for; the first is the default."""
+        return self._offered
+
+    @contextmanager
+    def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:
+        """Give a sharpener for the time of a block; see `Models.borrow`."""
+        opened = self._taken(choice)
+        try:
+            yield opened.sharpener
+        finally:
+            with self._lock:
+                opened.users -= 1
+                self._close_some(self._kept_open)
+
+    def close(self) -> None:
+        """Free the networks that nobody uses."""
+        with self._lock:
+            self._close_some(0)
+
+    def _taken(self, choice: ModelChoice) -> _Open:
+        # Opening, a part of a second, is done under the lock: two pictures must not open one network twice.
+        with self._lock:
+            opened = self._open.pop(choice, None) or _Open(self._opened(choice))
+            self._open[choice] = opened
+            opened.users += 1
+            return opened
+
+    def _opened(self, choice: ModelChoice) -> Sharpener:
+        if choice.name not in self._given:
+            raise UnknownModel(f"model {choice.name!r}: is not offered.")
+        return Sharpener(
+            self._given[choice.name],  # never what a client sent: that may be the path of any file
+            fidelity=choice.fidelity,
+            precision=choice.precision,
+            engine=self._engine,
+            threads=self._threads,
+            max_pixels=self._max_pixels,
+        )
+
+    def _close_some(self, kept: int) -> None:
+        """Close the networks that nobody uses, longest unused first, until so many are left."""
+        for choice, opened in list(self._open.items()):
+            if len(self._open) > kept and opened.users == 0:
+                del self._open[choice]
+                opened.sharpener.close()
+
+
+def _offered(name: str, model: str) -> OfferedModel:
+    paths = find_model(model)
+    row = next((row for row in list_models() if row.name == model), None)
+    return OfferedModel(
+        name=name,
+        summary=row.summary if row else "a model of this server's own",
+        spec=read_spec(paths.fidelity.read_bytes(), name=model),
+        has_fidelity=paths.perceptual is not None,
+        has_int8=paths.int8 is not None,
+        psnr_db=dict(row.psnr_db) if row else {},
+    )
+
+
+class OneEngine:
+    """One opened engine as the only model: for tests, and for engines that are not files."""
+
+    def __init__(self, engine: Engine, *, max_pixels: int) -> None:
+        self._sharpener = Sharpener(engine=engine, max_pixels=max_pixels)
+
+    @property
+    def offered(self) -> Sequence[OfferedModel]:
+        """The one model, by the name in its spec."""
+        spec = self._sharpener.spec
+        return (
+            OfferedModel(
+                name=spec.name, summary="one engine", spec=spec, has_fidelity=False, has_int8=False, psnr_db={}
+            ),
+        )
+
+    @contextmanager
+    def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:
+        """Give the sharpener, whatever is chosen."""
+        del choice
+        yield self._sharpener
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._sharpener.close()

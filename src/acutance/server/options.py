@@ -1,0 +1,143 @@
+"""What can be asked for with a picture, and the formats an answer can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from acutance.inference.engine import Precision
+from acutance.media import ImageFormat
+from acutance.server.refusals import Refused
+
+FormatName = Literal["jpeg", "png", "webp", "tiff", "avif", "jp2", "bmp", "gif", "ppm"]
+"""What `format` takes in a query."""
+
+FORMATS: Mapping[FormatName, ImageFormat] = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WEBP",
+    "tiff": "TIFF",
+    "avif": "AVIF",
+    "jp2": "JPEG2000",
+    "bmp": "BMP",
+    "gif": "GIF",
+    "ppm": "PPM",
+}
+
+MEDIA_TYPES: Mapping[ImageFormat, str] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "JPEG2000": "image/jp2",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+    "PPM": "image/x-portable-anymap",
+}
+
+SUFFIXES: Mapping[ImageFormat, str] = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+    "JPEG2000": ".jp2",
+    "BMP": ".bmp",
+    "GIF": ".gif",
+    "PPM": ".ppm",
+}
+
+NAME_CHARACTERS = 100
+"""Longest stem of a result's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """Which network runs, and how."""
+
+    name: str
+    """Of a model that the server offers."""
+    fidelity: float = 1.0
+    """1 is true, 0 crisp."""
+    precision: Precision = "auto"
+    """Of the arithmetic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked for with a picture."""
+
+    model: ModelChoice
+    strength: float = 1.0
+    """0 changes nothing, up to 2."""
+    format: ImageFormat | None = None
+    """Of the result; None is that of the picture."""
+
+
+def parse_precision(text: str) -> Precision:
+    """Return a precision from its name.
+
+    Raises:
+        ValueError: When there is none of that name.
+    """
+    for name in get_args(Precision):
+        if name == text:
+            return name  # type: ignore[no-any-return]
+    raise ValueError(f"precision {text!r}: unknown.")
+
+
+def negotiate(accept: str, own: ImageFormat) -> ImageFormat:
+    """Choose the format of the answer by the request's Accept header (RFC 9110, 12.5.1).
+
+    Args:
+        accept: The header; empty is `*/*`.
+        own: The picture's own format, which is preferred among those that are equally welcome.
+
+    Raises:
+        Refused: When no format that can be written is acceptable.
+    """
+    ranges = [_media_range(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    formats = sorted(MEDIA_TYPES, key=lambda format_: format_ != own)
+    best = max(formats, key=lambda format_: _quality(MEDIA_TYPES[format_], ranges))
+    if _quality(MEDIA_TYPES[best], ranges) <= 0:
+        written = ", ".join(MEDIA_TYPES.values())
+        raise Refused(406, "not_acceptable", f"Accept: names no format that is written; there are {written}.")
+    return best
+
+
+def _media_range(text: str) -> tuple[str, float]:
+    """Return a media range and its quality; a quality that cannot be read is 0."""
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                quality = min(1.0, max(0.0, float(value)))
+            except ValueError:
+                quality = 0.0
+    return name, quality if quality == quality else 0.0  # noqa: PLR0124 - not a number is no quality
+
+
+def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
+    """Return how welcome a type is: what the most specific range that covers it says."""
+    family = media_type.partition("/")[0] + "/*"
+    for wanted in (media_type, family, "*/*"):
+        found = [quality for name, quality in ranges if name == wanted]
+        if found:
+            return max(found)
+    return 0.0
+
+
+def result_stem(uploaded: str) -> str:
+    """Return what a result is called, without its suffix, after the name that its picture was uploaded under.
+
+    Never a path and never more than a name: what is before the last slash or backslash, control characters, quotes and
+    dots at the ends are left out.
+    """
+    name = uploaded.replace("\\", "/").rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
+    kept = "".join(letter for letter in stem if letter.isprintable() and letter not in '"<>:|?*%;')
+    return f"{kept.strip(' .')[:NAME_CHARACTERS].strip(' .') or 'photo'}.sharp"

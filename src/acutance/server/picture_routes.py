@@ -1,0 +1,104 @@
+"""`/v1/sharpen` and `/v1/models`: a picture in, a picture out, and what can be asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from acutance import __version__
+from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
+from acutance.server.options import MEDIA_TYPES, SUFFIXES, negotiate, result_stem
+from acutance.server.schemas import ModelsView, ModelView, SharpenQuery
+from acutance.server.uploads import receive_upload
+
+router = APIRouter()
+
+_HEADERS = {
+    "Acutance-Model": {"description": "The model that ran.", "schema": {"type": "string"}},
+    "Acutance-Seconds": {"description": "What the work took.", "schema": {"type": "number"}},
+    "Acutance-Lost": {
+        "description": "What the format could not hold of the picture: words, percent-encoded, separated by commas.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+@router.post(
+    "/v1/sharpen",
+    summary="Sharpen a picture",
+    description="The answer is the picture, in the format that it came in, or the one that `format` or `Accept` asks "
+    "for. For pictures that take long, and to come back later, post a job.",
+    tags=["pictures"],
+    response_class=Response,
+    responses={
+        **problems(400, 406, 408, 413, 415, 422, 429, 503, 507),
+        200: {**PICTURE, "headers": _HEADERS},
+    },
+    openapi_extra=BODY,
+)
+async def sharpen(
+    request: Request, service: TheService, client: TheClient, query: Annotated[SharpenQuery, Query()]
+) -> Response:
+    """Sharpen a picture while its client waits."""
+    options = query.options(service.models.offered[0].name)
+    service.check(options)
+    service.admission.enter(client)
+    try:
+        upload = await receive_upload(request, service.files, service.limits)
+        service.metrics.uploaded.add(amount=upload.bytes)
+        try:
+            if options.format is None:
+                options = replace(options, format=negotiate(request.headers.get("accept", ""), upload.format))
+        except BaseException:
+            service.files.remove(upload.path)
+            raise
+        async with _goodbye(request) as gone:
+            passing = await service.sharpen(upload, options, client, gone)
+    finally:
+        service.admission.leave(client)
+    sharpened = passing.sharpened
+    headers = {
+        "Content-Type": MEDIA_TYPES[sharpened.format],
+        "Content-Disposition": disposition(result_stem(upload.filename) + SUFFIXES[sharpened.format]),
+        "Acutance-Model": quote(options.model.name),
+        "Acutance-Seconds": f"{sharpened.seconds:.3f}",
+    }
+    if sharpened.lost:
+        headers["Acutance-Lost"] = ",".join(quote(words) for words in sharpened.lost)
+    return FileAnswer(passing.path, size_bytes=passing.bytes, headers=headers, is_passing=True)
+
+
+@router.get(
+    "/v1/models",
+    summary="What the server offers",
+    tags=["pictures"],
+    response_model=ModelsView,
+    responses=problems(),
+)
+async def models(service: TheService) -> ModelsView:
+    """List the models, the formats and the limits."""
+    return ModelsView.of(__version__, [ModelView.of(model) for model in service.models.offered], service.limits)
+
+
+@asynccontextmanager
+async def _goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
+    """Give an event that is set when the client goes away; its body must have been read."""
+    gone = asyncio.Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    task = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        task.cancel()

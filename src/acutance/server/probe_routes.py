@@ -1,0 +1,59 @@
+"""`/healthz`, `/readyz` and `/metrics`: for supervisors."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from acutance.server.answers import TheService, problems
+from acutance.server.metrics import MEDIA_TYPE
+from acutance.server.refusals import DISK_FULL, Refused
+from acutance.server.schemas import HealthView
+
+router = APIRouter(tags=["supervision"])
+
+
+@router.get("/healthz", summary="Whether the server lives", response_model=HealthView, responses=problems())
+async def health() -> HealthView:
+    """Answer, which is all that is asked."""
+    return HealthView(status="ok")
+
+
+@router.get(
+    "/readyz", summary="Whether the server takes pictures", response_model=HealthView, responses=problems(503, 507)
+)
+async def ready(service: TheService) -> HealthView:
+    """Say whether a picture would be taken now."""
+    if service.is_stopping:
+        raise Refused(503, "stopping", "the server is stopping.")
+    if service.files.free_bytes < service.limits.min_free_bytes:
+        raise Refused(507, "storage_full", DISK_FULL, retry_after_s=60)
+    await asyncio.to_thread(service.store.counts)
+    return HealthView(status="ready")
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={**problems(503), 200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}}},
+)
+async def metrics(service: TheService) -> Response:
+    """Write down what is counted."""
+    counts = await asyncio.to_thread(service.store.counts)
+    gauges = {
+        "acutance_pictures_inside": ("Pictures that are uploaded, wait or are worked on.", service.admission.inside),
+        "acutance_pictures_waiting": ("Pictures that wait.", service.pool.waiting),
+        "acutance_pictures_running": ("Pictures that are worked on.", service.pool.busy),
+        "acutance_event_streams": ("Event streams that are open.", service.live.watchers),
+        "acutance_stored_bytes": ("Bytes of all jobs' files.", service.store.stored_bytes),
+        "acutance_free_bytes": ("Bytes free on the disk.", service.files.free_bytes),
+        **{
+            f"acutance_jobs_{state}": (f"Jobs in the list that are {state}.", counts.get(state, 0))
+            for state in ("queued", "running", "done", "failed", "cancelled", "expired")
+        },
+    }
+    text = service.metrics.text({name: (words, float(value)) for name, (words, value) in gauges.items()})
+    return Response(text, headers={"Content-Type": MEDIA_TYPE})

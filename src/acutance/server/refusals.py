@@ -1,0 +1,169 @@
+"""Every answer that is not what was asked for: a status, a code for programs, one sentence for people.
+
+What the library raises is turned into such an answer by one table, `_ANSWERS`. What the user can mend is 4xx: a file
+that cannot be read is never the server's fault. No sentence names a path of the server.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+from acutance.errors import (
+    AcutanceError,
+    ConfigError,
+    CorruptWeights,
+    EngineError,
+    EngineUnavailable,
+    ImageTooLarge,
+    InputError,
+    NonFiniteOutput,
+    OutOfMemory,
+    OutputError,
+    UnknownModel,
+    UnsupportedImage,
+)
+
+ErrorCode = Literal[
+    "bad_request",
+    "bad_form",
+    "body_too_large",
+    "body_too_slow",
+    "cancelled",
+    "cross_site",
+    "engine_failed",
+    "gave_up",
+    "gone",
+    "image_too_large",
+    "internal",
+    "invalid_option",
+    "method_not_allowed",
+    "not_acceptable",
+    "not_done",
+    "not_found",
+    "out_of_memory",
+    "queue_full",
+    "stopping",
+    "storage_busy",
+    "storage_failed",
+    "storage_full",
+    "took_too_long",
+    "too_many_requests",
+    "unsupported_image",
+    "wrong_host",
+    "wrong_token",
+]
+"""What programs can tell answers apart by."""
+
+DISK_FULL = "the server's disk is full; nothing was lost, try again when there is room."
+DISK_FAILED = "the server cannot write to its folder; the server's log says why."
+NO_MEMORY = "the server has not enough memory for this picture now; try again later, or with a smaller one."
+
+_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is said instead of what was asked for."""
+
+    status: int
+    """Of HTTP."""
+    error: ErrorCode
+    """For programs."""
+    detail: str
+    """For people: one sentence."""
+    retry_after_s: float | None = None
+    """When it is worth trying again."""
+
+
+class Refused(AcutanceError):
+    """A request that is not done, with its answer."""
+
+    def __init__(self, status: int, error: ErrorCode, detail: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.answer = Answer(status=status, error=error, detail=detail, retry_after_s=retry_after_s)
+
+
+class Stopped(AcutanceError):
+    """A run that was stopped between two tiles."""
+
+    def __init__(self, reason: Literal["cancelled", "stopping", "took_too_long"], detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+_ANSWERS: tuple[tuple[type[AcutanceError], int, ErrorCode], ...] = (
+    # The first that fits holds.
+    (ImageTooLarge, 413, "image_too_large"),
+    (UnsupportedImage, 415, "unsupported_image"),
+    (InputError, 400, "bad_request"),
+    (ConfigError, 422, "invalid_option"),
+    (UnknownModel, 422, "invalid_option"),
+    (OutputError, 422, "invalid_option"),  # raised while coding: the format cannot hold the picture
+)
+"""Errors whose sentence is meant for who sent the picture."""
+
+_OURS: tuple[tuple[type[Exception], int, ErrorCode, str], ...] = (
+    (OutOfMemory, 503, "out_of_memory", NO_MEMORY),
+    (MemoryError, 503, "out_of_memory", NO_MEMORY),
+    (EngineUnavailable, 503, "engine_failed", "the server's engine cannot be opened; the server's log says why."),
+    (NonFiniteOutput, 500, "engine_failed", "the network gave numbers that are none for this picture; report it."),
+    (CorruptWeights, 500, "engine_failed", "a model of the server is damaged; the server's log says which."),
+    (EngineError, 500, "engine_failed", "the server's engine failed on this picture; the server's log says why."),
+)
+"""Errors whose sentence is meant for who runs the server, and what is said instead."""
+
+INTERNAL = Answer(
+    status=500, error="internal", detail="an unexpected error, which is a bug; the server's log has the details."
+)
+
+
+def answer_to(error: BaseException) -> Answer:
+    """Return what is said about an error."""
+    answer = _own_answer(error)
+    if answer is not None:
+        return answer
+    for kind, status, code in _ANSWERS:
+        if isinstance(error, kind):
+            return Answer(status=status, error=code, detail=_for_clients(error))
+    for ours, status, code, detail in _OURS:
+        if isinstance(error, ours):
+            retry_after_s = 30.0 if code == "out_of_memory" else None
+            return Answer(status=status, error=code, detail=detail, retry_after_s=retry_after_s)
+    return INTERNAL
+
+
+def _own_answer(error: BaseException) -> Answer | None:
+    """Return the answer that an error brings with it, or that of its cause; None where the tables have it."""
+    if isinstance(error, Refused):
+        return error.answer
+    if isinstance(error, Stopped):
+        return Answer(status=413 if error.reason == "took_too_long" else 409, error=error.reason, detail=str(error))
+    cause = error.__cause__ if isinstance(error, OutputError) else error
+    if isinstance(cause, OSError) and (cause is error or cause.errno):
+        return storage_refusal(cause).answer
+    return answer_to(cause) if isinstance(cause, MemoryError) and cause is not error else None
+
+
+def _for_clients(error: BaseException) -> str:
+    """Return an error's sentence without the advice that only who runs the server can follow."""
+    words, advice, _ = str(error).partition("; raise max_pixels")
+    return f"{words}; send a smaller picture." if advice else words
+
+
+def storage_refusal(error: OSError | sqlite3.Error) -> Refused:
+    """Return what is said when a file or the list of jobs cannot be written or read."""
+    if isinstance(error, sqlite3.Error):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_FULL"):
+            return Refused(507, "storage_full", DISK_FULL, retry_after_s=60)
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Refused(
+                503, "storage_busy", "the server's list of jobs is locked; try again in a moment.", retry_after_s=5
+            )
+        return Refused(500, "storage_failed", "the server's list of jobs cannot be used; the server's log says why.")
+    if error.errno in _FULL_ERRNOS:
+        return Refused(507, "storage_full", DISK_FULL, retry_after_s=60)
+    return Refused(500, "storage_failed", DISK_FAILED)

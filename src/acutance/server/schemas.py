@@ -1,0 +1,253 @@
+"""The JSON that the server speaks, and the queries that it takes, as OpenAPI describes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acutance.inference.engine import Precision
+from acutance.inference.sharpener import STRENGTHS
+from acutance.server.jobs import Job, JobState
+from acutance.server.limits import Limits
+from acutance.server.models import OfferedModel
+from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, ModelChoice, Options
+from acutance.server.refusals import Answer, ErrorCode
+
+_NAMES = {format_: name for name, format_ in FORMATS.items()}
+
+
+class SharpenQuery(BaseModel):
+    """What can be asked for with a picture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: Annotated[
+        str | None, Field(max_length=100, description="A model's name, see /v1/models; left out: the default.")
+    ] = None
+    strength: Annotated[
+        float,
+        Field(
+            ge=STRENGTHS[0], le=STRENGTHS[1], description="0 changes nothing, 1 is the network's answer, 2 exaggerates."
+        ),
+    ] = 1.0
+    fidelity: Annotated[
+        float, Field(ge=0, le=1, description="1 invents nothing, 0 is the crispest; only for models that have it.")
+    ] = 1.0
+    precision: Annotated[
+        Precision, Field(description="Arithmetic; auto: 8-bit integers where the processor is made for them.")
+    ] = "auto"
+    format: Annotated[
+        FormatName | None, Field(description="Of the result; left out: by Accept, else that of the picture.")
+    ] = None
+
+    def options(self, default_model: str) -> Options:
+        """Return what is asked for as the library takes it."""
+        return Options(
+            model=ModelChoice(name=self.model or default_model, fidelity=self.fidelity, precision=self.precision),
+            strength=self.strength,
+            format=None if self.format is None else FORMATS[self.format],
+        )
+
+
+class Problem(BaseModel):
+    """Why something was not done."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"error": "unsupported_image", "detail": "the image is damaged or cut off; get the file again."}
+            ]
+        }
+    )
+
+    error: Annotated[ErrorCode, Field(description="For programs.")]
+    detail: Annotated[str, Field(description="For people: one sentence.")]
+
+
+class OptionsView(BaseModel):
+    """What was asked for."""
+
+    model: str
+    strength: float
+    fidelity: float
+    precision: Precision
+    format: FormatName | None
+
+
+class ResultView(BaseModel):
+    """A finished job's picture."""
+
+    url: Annotated[str, Field(description="Where it is, relative to the server.")]
+    media_type: str
+    bytes: int
+    seconds: Annotated[float | None, Field(description="What the work took.")]
+    megapixels: float | None
+    lost: Annotated[list[str], Field(description="What the format could not hold of the picture, in words.")]
+
+
+class JobView(BaseModel):
+    """A job as it stands."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "3f2a9c0e5d7b4816a2c4e6f8091b3d5f",
+                    "state": "running",
+                    "progress": 0.25,
+                    "attempts": 1,
+                    "created_at": "2026-01-31T12:00:00Z",
+                    "started_at": "2026-01-31T12:00:01Z",
+                    "finished_at": None,
+                    "expires_at": None,
+                    "options": {
+                        "model": "fast",
+                        "strength": 1.0,
+                        "fidelity": 1.0,
+                        "precision": "auto",
+                        "format": None,
+                    },
+                    "result": None,
+                    "error": None,
+                    "detail": None,
+                }
+            ]
+        }
+    )
+
+    id: Annotated[str, Field(description="Who knows it may see the job: keep it as you would the picture.")]
+    state: JobState
+    progress: Annotated[float, Field(ge=0, le=1, description="Share of the work that is done.")]
+    attempts: Annotated[int, Field(description="How often it was begun.")]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: Annotated[datetime | None, Field(description="When the result is removed.")]
+    options: OptionsView
+    result: ResultView | None
+    error: Annotated[ErrorCode | None, Field(description="Why it failed, or is tried again.")]
+    detail: Annotated[str | None, Field(description="The same in one sentence.")]
+
+    @classmethod
+    def of(cls, job: Job, *, share: float, trouble: Answer | None, keep_s: float) -> JobView:
+        """Show a job.
+
+        Args:
+            job: As it stands in the list.
+            trouble: Why it does not go on, where that is not in the list.
+            share: How far it is, if it is worked on.
+            keep_s: How long finished jobs are kept.
+        """
+        model, result = job.options.model, job.result
+        return cls.model_validate(
+            {
+                "id": job.id,
+                "state": job.state,
+                "progress": 1.0 if job.state in ("done", "expired") else share if job.state == "running" else 0.0,
+                "attempts": job.attempts,
+                "created_at": _time(job.created_at),
+                "started_at": _time(job.started_at),
+                "finished_at": _time(job.finished_at),
+                "expires_at": _time(None if result is None or not job.finished_at else job.finished_at + keep_s),
+                "options": {
+                    "model": model.name,
+                    "strength": job.options.strength,
+                    "fidelity": model.fidelity,
+                    "precision": model.precision,
+                    "format": None if job.options.format is None else _NAMES[job.options.format],
+                },
+                "result": None
+                if result is None
+                else {
+                    "url": f"/v1/jobs/{job.id}/result",
+                    "media_type": result.media_type,
+                    "bytes": result.bytes,
+                    "seconds": result.seconds,
+                    "megapixels": result.megapixels,
+                    "lost": list(result.lost),
+                },
+                "error": job.error if trouble is None else trouble.error,
+                "detail": job.detail if trouble is None else trouble.detail,
+            }
+        )
+
+
+class ModelView(BaseModel):
+    """A model that may be asked for."""
+
+    name: str
+    summary: str
+    task: Literal["sharpen", "sharpen-and-enlarge"]
+    scale: Annotated[int, Field(description="Size of the result over that of the picture.")]
+    parameters: int
+    macs_per_pixel: Annotated[int, Field(description="Multiply-accumulate operations per pixel of the picture.")]
+    has_fidelity: Annotated[bool, Field(description="Whether fidelity can be below 1.")]
+    has_int8: Annotated[bool, Field(description="Whether it can compute in 8-bit integers.")]
+    training_data: str
+    licence: str
+    psnr_db: Annotated[dict[str, float], Field(description="On bsd100, by row of the protocol.")]
+
+    @classmethod
+    def of(cls, model: OfferedModel) -> ModelView:
+        """Show a model."""
+        spec = model.spec
+        return cls(
+            name=model.name,
+            summary=model.summary,
+            task=spec.task,
+            scale=spec.scale,
+            parameters=spec.parameters,
+            macs_per_pixel=spec.macs_per_pixel,
+            has_fidelity=model.has_fidelity,
+            has_int8=model.has_int8,
+            training_data=spec.training_data,
+            licence=spec.licence,
+            psnr_db=dict(model.psnr_db),
+        )
+
+
+class LimitsView(BaseModel):
+    """What the server allows."""
+
+    max_body_bytes: int
+    max_pixels: int
+    run_s: float
+    keep_s: float
+
+
+class ModelsView(BaseModel):
+    """What the server offers."""
+
+    version: Annotated[str, Field(description="Of acutance.")]
+    default: Annotated[str, Field(description="The model that is taken when none is named.")]
+    models: list[ModelView]
+    formats: Annotated[dict[FormatName, str], Field(description="Formats of results, and their media types.")]
+    limits: LimitsView
+
+    @classmethod
+    def of(cls, version: str, models: list[ModelView], limits: Limits) -> ModelsView:
+        """Show what the server offers; the first model is the default."""
+        return cls(
+            version=version,
+            default=models[0].name,
+            models=models,
+            formats={name: MEDIA_TYPES[format_] for name, format_ in FORMATS.items()},
+            limits=LimitsView(
+                max_body_bytes=limits.max_body_bytes,
+                max_pixels=limits.max_pixels,
+                run_s=limits.run_s,
+                keep_s=limits.keep_s,
+            ),
+        )
+
+
+class HealthView(BaseModel):
+    """How the server is."""
+
+    status: Literal["ok", "ready"]
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

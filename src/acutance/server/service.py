@@ -1,0 +1,215 @@
+"""The service itself, without HTTP: what it is made of, how it starts, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from acutance.server.admission import Admission
+from acutance.server.files import Files
+from acutance.server.job_runner import JobRunner
+from acutance.server.job_store import JobStore
+from acutance.server.jobs import Job, NewJob, new_job_id
+from acutance.server.limits import Limits
+from acutance.server.live import LiveJobs
+from acutance.server.metrics import Metrics
+from acutance.server.models import Models, check_choice
+from acutance.server.options import Options, result_stem
+from acutance.server.pool import Pool
+from acutance.server.refusals import Refused, storage_refusal
+from acutance.server.stopping import StopSignal
+from acutance.server.uploads import Upload
+from acutance.server.work import Sharpened, sharpen_upload
+
+_LOG = logging.getLogger("acutance.server")
+
+SWEEP_S = 60.0
+"""Between two looks for what has expired."""
+
+LAST_TILE_S = 20.0
+"""How long the tile that is being worked on may take when the server stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """A result on its way to whom it was made for."""
+
+    path: Path
+    """Of its file, which is removed when it was sent."""
+    bytes: int
+    """Of the file."""
+    sharpened: Sharpened
+    """Facts about it."""
+
+
+class Service:
+    """Sharpens pictures for clients, at once or as jobs."""
+
+    def __init__(self, models: Models, *, store: JobStore, files: Files, limits: Limits) -> None:
+        self.models = models
+        self.store = store
+        self.files = files
+        self.limits = limits
+        self.metrics = Metrics()
+        self.pool = Pool(limits.runs)
+        self.live = LiveJobs(limits.max_watchers)
+        self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
+        self.jobs = JobRunner(
+            store=store,
+            files=files,
+            models=models,
+            pool=self.pool,
+            admission=self.admission,
+            live=self.live,
+            metrics=self.metrics,
+            limits=limits,
+        )
+        self._stopping_since: float | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server was asked to stop."""
+        return self._stopping_since is not None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work for the time of a block; at its end, jobs that are worked on have `drain_s` to come to their end."""
+        loop = asyncio.get_running_loop()
+        self.live.bind(loop)
+        sweeper = None
+        try:
+            await asyncio.to_thread(self.jobs.recover, loop)
+            self.pool.start()
+            sweeper = asyncio.create_task(self._sweep())
+            yield
+        finally:
+            if sweeper is not None:
+                sweeper.cancel()
+            self.stop()
+            await asyncio.to_thread(self._close)
+
+    def stop(self) -> None:
+        """Begin to stop: let nobody in, begin no more jobs, end the event streams. From any thread; does not block."""
+        if self._stopping_since is None:
+            self._stopping_since = time.monotonic()
+        self.admission.close()
+        self.jobs.stop_taking()
+        self.live.wake_all()
+
+    async def sharpen(self, upload: Upload, options: Options, client: str, gone: asyncio.Event) -> Passing:
+        """Sharpen a picture for somebody who waits.
+
+        Args:
+            upload: The picture; its file is removed.
+            options: What is asked for, the format of the result included.
+            client: Who waits.
+            gone: Set when nobody waits any more: the work is given up.
+
+        Raises:
+            AcutanceError: When it is not to be had.
+        """
+        stop = StopSignal(self.limits.run_s)
+        path = self.files.new_passing()
+        future = self.pool.submit(client, partial(self._sharpen_to, path, upload.path, options, stop), is_job=False)
+        watch = asyncio.create_task(gone.wait())
+        result = asyncio.wrap_future(future)
+        try:
+            await asyncio.wait((result, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():
+                raise Refused(400, "cancelled", "the client went away.")
+            return result.result()
+        except BaseException:
+            stop.set("cancelled")
+            result.cancel()
+            self.pool.withdraw(future)
+            future.add_done_callback(lambda _: self.files.remove(path))
+            raise
+        finally:
+            watch.cancel()
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def submit(self, upload: Upload, options: Options, *, client: str, key: str | None) -> Job:
+        """Take a picture in as a job; its place in the queue is the job's from now on.
+
+        Raises:
+            Refused: When it cannot be stored; the place is then still the caller's.
+        """
+        job = NewJob(
+            id=new_job_id(),
+            client=client,
+            key=key,
+            stem=result_stem(upload.filename),
+            options=options,
+            upload_bytes=upload.bytes,
+        )
+
+        def keep() -> Job:
+            try:
+                self.files.keep_upload(upload.path, job.id)
+                return self.jobs.accept(job)
+            except BaseException:
+                self.files.remove(self.files.upload(job.id))
+                raise
+
+        # Shielded: who goes away now must not leave half a job behind.
+        added = await asyncio.shield(asyncio.create_task(asyncio.to_thread(keep)))
+        if added.id != job.id:  # a twin of the same key was quicker
+            self.files.remove(self.files.upload(job.id))
+            self.admission.leave(client)
+        return added
+
+    def check(self, options: Options) -> None:
+        """Refuse at once what no run could give.
+
+        Raises:
+            Refused: See `check_choice`.
+        """
+        check_choice(self.models.offered, options.model)
+
+    async def job(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            Refused: When there is none of that name.
+        """
+        job = await asyncio.to_thread(self.store.get, job_id)
+        if job is None:
+            raise Refused(404, "not_found", "there is no job of that name; it may have been forgotten long ago.")
+        return job
+
+    def _sharpen_to(self, path: Path, upload: Path, options: Options, stop: StopSignal) -> Passing:
+        """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
+        content, sharpened = sharpen_upload(
+            upload, options, models=self.models, max_pixels=self.limits.max_pixels, stop=stop
+        )
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise storage_refusal(error) from error
+        self.admission.took(sharpened.seconds)
+        self.metrics.done(sharpened, "direct")
+        return Passing(path=path, bytes=len(content), sharpened=sharpened)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.jobs.sweep)
+            except Exception:  # noqa: BLE001 - an edge: it is logged, and the server goes on
+                _LOG.exception("looking for expired jobs")
+            await asyncio.sleep(SWEEP_S)
+
+    def _close(self) -> None:
+        since = self._stopping_since or time.monotonic()
+        self.jobs.finish_running(max(0.0, since + self.limits.drain_s - time.monotonic()))
+        if not self.pool.close(LAST_TILE_S):
+            _LOG.warning("a run did not end in time; its job is done anew by the next server")
+        with contextlib.suppress(Exception):
+            self.store.close()
+        self.models.close()

@@ -1,0 +1,134 @@
+"""Uploads: the body of a request onto the disk, counted and timed while it comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.requests import Request
+
+from acutance.media.formats import READ_FORMATS, ImageFormat, describe_unread, sniff_format
+from acutance.server.files import Files, head_of
+from acutance.server.form import OVERHEAD_BYTES, FormReader
+from acutance.server.limits import Limits
+from acutance.server.refusals import Refused, storage_refusal
+
+WRITE_BYTES = 2**20
+"""What is gathered before a write, which is done in a thread: a disk may be slow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A picture that was taken in."""
+
+    path: Path
+    filename: str
+    """As its client calls it: for people only, never a path."""
+    bytes: int
+    format: ImageFormat
+    """By its content."""
+
+
+async def receive_upload(request: Request, files: Files, limits: Limits) -> Upload:
+    """Take a picture in: the field `file` of a multipart form, or the body itself.
+
+    Returns:
+        What came; its file is the caller's to remove.
+
+    Raises:
+        Refused: When it is too large, too slow, cut off, malformed or not a picture, or cannot be stored. Nothing is
+            left behind then.
+    """
+    _check_head(request, limits)
+    content_type = request.headers.get("content-type", "")
+    is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
+    form = FormReader(content_type) if is_form else None
+    path = files.new_passing()
+    try:
+        count = await _store(request, path, form, limits)
+        if form is not None:
+            form.finish()
+        format_ = await asyncio.to_thread(_recognised, path)
+    except OSError as error:
+        files.remove(path)
+        raise storage_refusal(error) from error
+    except BaseException:
+        files.remove(path)
+        raise
+    return Upload(path=path, filename="" if form is None else form.filename, bytes=count, format=format_)
+
+
+def _check_head(request: Request, limits: Limits) -> None:
+    """Refuse by its head what needs not be read."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "bad_request", "Content-Encoding: a body is taken as it is, not compressed; leave it out.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limits.max_body_bytes + OVERHEAD_BYTES:
+        raise _too_large(limits)
+
+
+async def _store(request: Request, path: Path, form: FormReader | None, limits: Limits) -> int:
+    """Write the picture's bytes to a path; return their number."""
+    count = 0
+    gathered = bytearray()
+    with await asyncio.to_thread(path.open, "xb") as file:
+        async for data in _timed_body(request, limits):
+            found = data if form is None else form.feed(data)
+            count += len(found)
+            if count > limits.max_body_bytes:
+                raise _too_large(limits)
+            gathered += found
+            if len(gathered) >= WRITE_BYTES:
+                await asyncio.to_thread(file.write, gathered)
+                gathered = bytearray()
+        await asyncio.to_thread(_write_last, file, gathered)
+    return count
+
+
+def _write_last(file: BinaryIO, data: bytearray) -> None:
+    file.write(data)
+    file.flush()
+
+
+async def _timed_body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+    """Give the pieces of a body, as long as they come fast enough and are not too many."""
+    start = time.monotonic()
+    count = 0
+    is_over = False
+    while not is_over:
+        end = start + limits.body_grace_s + count / limits.body_bytes_per_s
+        try:
+            async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                message = await request.receive()
+        except TimeoutError:
+            raise Refused(408, "body_too_slow", "the upload came too slowly; try again on a faster line.") from None
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "bad_request", "the upload was broken off.")
+        data: bytes = message.get("body", b"")
+        is_over = not message.get("more_body", False)
+        count += len(data)
+        if count > limits.max_body_bytes + OVERHEAD_BYTES:
+            raise _too_large(limits)
+        yield data
+
+
+def _recognised(path: Path) -> ImageFormat:
+    head = head_of(path)
+    format_ = sniff_format(head)
+    if not head:
+        raise Refused(400, "bad_request", "the body is empty; send a picture.")
+    if format_ is None:
+        raise Refused(
+            415, "unsupported_image", f"what was sent is {describe_unread(head)}; what is read is {READ_FORMATS}."
+        )
+    return format_
+
+
+def _too_large(limits: Limits) -> Refused:
+    return Refused(
+        413, "body_too_large", f"the upload has more than the {limits.max_body_bytes / 2**20:g} MiB that are allowed."
+    )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,7 @@ def facts_of_run(run: Path, command: str, device: str | None) -> dict[str, Any]:
     """Collect how a run was made."""
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     config = (run / "config.toml").read_text(encoding="utf-8")
+    config = re.sub(r'(?m)^start_from = ".*/', 'start_from = "', config)  # where it lay on that machine concerns nobody
     settings = tomllib.loads(config)
     stats = [json.loads(line) for line in (run / "stats.jsonl").read_text(encoding="utf-8").splitlines()]
     last = [line for line in stats if line["kind"] == "train"][-1]

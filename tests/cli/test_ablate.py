@@ -247,7 +247,7 @@ def test_models_that_are_not_trained_alike_are_refused(run_ablate, tmp_path):
         (("--models", "stacked-g", "--seeds", "a"), "--seeds a: must be whole numbers"),
         (("--models", "stacked-g", "--seeds", "-1"), "seed = -1"),
         (("--models", "stacked-g", "--set", "batch"), "key=value"),
-        (("--models", "stacked-g", "--set", "generator.scale=2"), "stacked-g: enlarges by 2"),
+        (("--models", "stacked-g", "--set", "generator.scale=2"), "scale = 2: must be by how much"),
         (("--models", "stacked-g", "--iterations", 0), r"schedule\.iterations = 0"),
         (("--photo", 2), "there are 2 test photos"),
         (("--models", "nonbn-res-g-l-pool2-pool3"), "needs its trained weights, and none are given"),

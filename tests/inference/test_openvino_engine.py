@@ -154,7 +154,7 @@ def test_a_lack_of_memory_is_said() -> None:
 
 
 def test_several_threads_at_once(engine: OpenVinoEngine) -> None:
-    batches = [noise(1, 3, 16, 2 * side) for side in range(8, 16)]
+    batches = [noise(1, 3, 16, 4 * side) for side in range(8, 16)]
     expected = [engine.run(batch) for batch in batches]
     with ThreadPoolExecutor(4) as pool:
         for restored, alone in zip(pool.map(engine.run, batches), expected, strict=True):

@@ -217,7 +217,7 @@ def test_cuda_that_is_not_there(fast: bytes, compiles: bool) -> None:
 
 def test_several_threads_at_once(fast: bytes) -> None:
     engine = open_on_cpu(fast)
-    batches = [noise(1, 3, 16, 2 * side) for side in range(8, 16)]
+    batches = [noise(1, 3, 16, 4 * side) for side in range(8, 16)]
     expected = [engine.run(batch) for batch in batches]
     with ThreadPoolExecutor(4) as pool:
         for restored, alone in zip(pool.map(engine.run, batches), expected, strict=True):

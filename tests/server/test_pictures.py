@@ -107,7 +107,7 @@ def test_nothing_is_known_of_other_paths_and_methods(shared) -> None:
     assert shared.ask("GET", "/v1/sharpen").headers["allow"] == "POST"
     assert shared.ask("PUT", "/v1/jobs/0").headers["allow"] == "DELETE, GET"
     assert shared.ask("GET", "/docs").json["error"] == "not_found"
-    assert shared.ask("GET", "/").status == 404
+    assert shared.ask("GET", "/page/nothing.js").json["error"] == "not_found"
 
 
 def test_probes_and_metrics(shared, picture) -> None:

@@ -1,0 +1,169 @@
+/** The server's API. Every failure is a `Refusal`, which the server said, or `Unreachable`, where nobody answered. */
+
+/** What the server answered instead of what was asked for. */
+export class Refusal extends Error {
+  constructor({ status, error, detail, retryAfterS = null }) {
+    super(detail);
+    this.status = status;
+    this.code = error;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** Nobody answered. */
+export class Unreachable extends Error {}
+
+/** List models, formats and limits. */
+export async function listModels() {
+  return (await ask("v1/models")).json();
+}
+
+/** Say whether the server answers at all. */
+export async function isAlive() {
+  try {
+    return (await fetch("healthz", { cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Leave a picture as a job; `key` makes a repeated post harmless. */
+export async function submit(file, options, { key, onUpload, signal }) {
+  const body = await upload(`v1/jobs?${query(options)}`, file, { key, onUpload, signal, type: "json" });
+  return body.response;
+}
+
+/** Follow a job until it is over; return it as it is then. */
+export async function follow(jobId, onChange, signal) {
+  for (;;) {
+    const response = await ask(`v1/jobs/${jobId}/events`, { signal });
+    for await (const job of events(response)) {
+      onChange(job);
+      if (!["queued", "running"].includes(job.state)) return job;
+    }
+    // The stream ended before the job: the server is stopping, or a proxy cut it.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+/** Fetch a finished job's picture. */
+export async function fetchResult(jobId, signal) {
+  const response = await ask(`v1/jobs/${jobId}/result`, { signal });
+  return picture(await whole(response), response.headers.get("Content-Disposition"));
+}
+
+/** Cancel a job, or remove its result from the server. */
+export async function forget(jobId) {
+  await ask(`v1/jobs/${jobId}`, { method: "DELETE" });
+}
+
+/** Sharpen a picture and wait for it: `{blob, name, lost}`. */
+export async function sharpen(file, options, { onUpload, signal } = {}) {
+  const { response, header } = await upload(`v1/sharpen?${query(options)}`, file, { onUpload, signal, type: "blob" });
+  const lost = header("Acutance-Lost");
+  return {
+    ...picture(response, header("Content-Disposition")),
+    lost: lost ? lost.split(",").map(decodeURIComponent) : [],
+  };
+}
+
+function query(options) {
+  const given = Object.entries(options).filter(([, value]) => value != null);
+  return new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+}
+
+async function ask(path, init = {}) {
+  let response;
+  try {
+    response = await fetch(path, { cache: "no-store", ...init });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable(String(error));
+  }
+  if (!response.ok) throw refusal(response.status, await response.text().catch(() => ""), response.headers.get("Retry-After"));
+  return response;
+}
+
+async function whole(response) {
+  try {
+    return await response.blob();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable(String(error));
+  }
+}
+
+/** Post a file. By XMLHttpRequest: fetch cannot tell how much is sent. */
+function upload(path, file, { key, onUpload, signal, type }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const stop = () => request.abort();
+    request.open("POST", path);
+    request.responseType = "blob"; // a refusal is JSON whatever was asked for
+    if (key) request.setRequestHeader("Idempotency-Key", key);
+    if (onUpload) request.upload.onprogress = (event) => onUpload(event.total ? event.loaded / event.total : 0);
+    request.onload = async () => {
+      if (request.status >= 400) {
+        reject(refusal(request.status, await request.response.text(), request.getResponseHeader("Retry-After")));
+      } else {
+        const response = type === "json" ? JSON.parse(await request.response.text()) : request.response;
+        resolve({ response, header: (name) => request.getResponseHeader(name) });
+      }
+    };
+    request.onerror = () => reject(new Unreachable("no answer"));
+    request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    request.onloadend = () => signal?.removeEventListener("abort", stop);
+    if (signal?.aborted) {
+      reject(new DOMException("aborted", "AbortError"));
+      return;
+    }
+    signal?.addEventListener("abort", stop);
+    const form = new FormData();
+    form.append("file", file, file.name);
+    request.send(form);
+  });
+}
+
+function refusal(status, body, retryAfter) {
+  let said = {};
+  try {
+    said = JSON.parse(body);
+  } catch {
+    // a proxy's page, perhaps
+  }
+  return new Refusal({
+    status,
+    error: said.error ?? "internal",
+    detail: said.detail ?? `HTTP ${status}`,
+    retryAfterS: Number(retryAfter) > 0 ? Number(retryAfter) : null,
+  });
+}
+
+function picture(blob, disposition) {
+  const named = /filename\*=UTF-8''([^;]+)/.exec(disposition ?? "");
+  return { blob, name: named ? decodeURIComponent(named[1]) : "photo.sharp" };
+}
+
+/** Give the jobs in a stream of server-sent events. */
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let gathered = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      gathered += value;
+      const blocks = gathered.split("\n\n");
+      gathered = blocks.pop();
+      for (const block of blocks) {
+        const data = block.split("\n").filter((line) => line.startsWith("data: "));
+        if (data.length) yield JSON.parse(data.map((line) => line.slice(6)).join("\n"));
+      }
+    }
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable(String(error));
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,50 @@
+/** Short ways to find and make elements. Nothing here, or anywhere in the page, parses HTML from a string. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Return the element of an id. */
+export function byId(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element #${id}`);
+  return found;
+}
+
+/** Make an element: attributes (`class`, `aria-…`), `onclick` and the like, and children. */
+export function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, String(value));
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+/** Make an icon of a name in index.html's list. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Make a button with an icon only, named for those who do not see it. */
+export function iconButton(name, label, onclick, classes = "quiet icon-only") {
+  return make("button", { type: "button", class: classes, "aria-label": label, title: label, onclick }, icon(name));
+}
+
+/** Return a function that calls another one in the next frame, once however often it is asked. */
+export function oncePerFrame(call) {
+  let isAsked = false;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    requestAnimationFrame(() => {
+      isAsked = false;
+      call();
+    });
+  };
+}

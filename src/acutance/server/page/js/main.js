@@ -1,0 +1,212 @@
+/** The page: puts its parts together. */
+import * as api from "./api.js";
+import { onLost, serverBack } from "./connection.js";
+import { byId, make, oncePerFrame } from "./dom.js";
+import { History } from "./history.js";
+import { addIntake } from "./intake.js";
+import { addIntro } from "./intro.js";
+import { bytesText, fillTexts, onLanguage, switchLanguage, text } from "./language.js";
+import { notify, say } from "./notices.js";
+import { Panel } from "./panel.js";
+import { Album } from "./pictures.js";
+import { Queue } from "./queue.js";
+import { fileOf, saveAs, zipOf } from "./saving.js";
+import { Strip } from "./strip.js";
+import { addTheme } from "./theme.js";
+import { Viewer } from "./viewer.js";
+import { errorWords } from "./words.js";
+
+const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "next", "paste"];
+
+const album = new Album();
+const queue = new Queue(album, told);
+const viewer = new Viewer(album, {
+  onCancel: () => queue.cancel(album.current.version),
+  onRetry: () => queue.ensure(album.current),
+  onRemove: () => album.remove(album.current),
+  step: (by) => showNeighbour(by),
+});
+const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
+const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
+let panel = null;
+let offer = null;
+
+const render = oncePerFrame(() => {
+  const isEmpty = album.pictures.length === 0;
+  const wasEmpty = byId("workspace").hidden;
+  byId("intro").hidden = !isEmpty;
+  byId("workspace").hidden = isEmpty;
+  document.documentElement.dataset.stage = isEmpty ? "intro" : "work";
+  if (wasEmpty && !isEmpty) byId("stage").focus({ preventScroll: true });
+  viewer.render();
+  strip.render(album);
+  panel?.render(album);
+  history.render(album);
+});
+
+album.addEventListener("change", render);
+
+async function take(files) {
+  if (!offer) return;
+  if (!files.length) return notify(text("said.noPicture"), { isProblem: true });
+  const most = offer.limits.max_body_bytes;
+  const fitting = files.filter((file) => file.size <= most);
+  for (const file of files.filter((other) => other.size > most)) {
+    const words = text("error.tooManyBytes", { bytes: bytesText(file.size), most: bytesText(most) });
+    notify(text("said.failed", { name: file.name, words }), { isProblem: true });
+  }
+  if (!fitting.length) return;
+  const pictures = fitting.map((file) => album.add(file));
+  album.show(pictures[0]);
+  say(pictures.length === 1 ? text("said.addedOne", { name: pictures[0].name }) : text("said.added", { count: pictures.length }));
+  for (const picture of pictures) {
+    await Viewer.prepare(picture); // one after the other: a decoded photo is large
+    if (album.pictures.includes(picture)) queue.ensure(picture);
+  }
+}
+
+function told(version) {
+  const { name } = version.picture;
+  if (version.state === "done") return say(text("said.done", { name }));
+  const words = text("said.failed", { name, words: errorWords(version.error) });
+  return version.picture === album.current ? say(words) : notify(words, { isProblem: true });
+}
+
+function setStrength(strength) {
+  album.current.settings.strength = album.settings.strength = strength;
+  viewer.setStrength(strength);
+  album.changed();
+}
+
+function run(settings) {
+  Object.assign(album.current.settings, settings);
+  Object.assign(album.settings, settings);
+  queue.ensure(album.current);
+  album.changed();
+}
+
+function useForAll() {
+  for (const picture of album.pictures) {
+    Object.assign(picture.settings, album.current.settings);
+    queue.ensure(picture);
+  }
+  notify(text("usedForAll"));
+  album.changed();
+}
+
+function showNeighbour(by) {
+  const index = album.pictures.indexOf(album.current) + by;
+  if (album.pictures[index]) album.show(album.pictures[index]);
+}
+
+function showVersion(version) {
+  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale });
+  album.show(version.picture);
+}
+
+function clearHistory() {
+  for (const version of [...album.history]) if (!album.pictures.includes(version.picture)) album.forget(version);
+  album.history = [];
+  album.changed();
+}
+
+async function save(version, format) {
+  await whileSaving("one", async () => {
+    const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format });
+    saveAs(blob, name);
+    notify(lost.length ? text("save.lost", { lost: lost.join(", ") }) : text("saved", { name }));
+  });
+}
+
+async function saveVersion(version) {
+  await save(version, "");
+}
+
+async function saveAll(format) {
+  const versions = album.pictures.map((picture) => picture.version).filter((version) => version?.state === "done");
+  const count = versions.length;
+  album.packed = { done: 0, count };
+  await whileSaving("all", async () => {
+    const makers = versions.map((version) => () => fileOf(version, { strength: version.picture.settings.strength, format }));
+    const zip = await zipOf(makers, (done) => {
+      album.packed = { done, count };
+      album.changed();
+    });
+    saveAs(zip, "acutance.zip");
+    notify(text("saved", { name: "acutance.zip" }));
+  });
+}
+
+async function whileSaving(what, work) {
+  album.saving = what;
+  album.changed();
+  try {
+    await work();
+  } catch (error) {
+    notify(errorWords(error), { isProblem: true });
+  } finally {
+    album.saving = null;
+    album.changed();
+  }
+}
+
+async function takeExample() {
+  const blob = await (await fetch("page/example.jpg")).blob();
+  await take([new File([blob], text("example.name"), { type: "image/jpeg" })]);
+}
+
+function addKeysHelp() {
+  const dialog = byId("keys");
+  byId("keys-open").addEventListener("click", () => dialog.showModal());
+  byId("keys-close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  onLanguage(() => {
+    const rows = KEYS.flatMap((key) => [make("dt", {}, text(`keys.${key}Keys`)), make("dd", {}, text(`keys.${key}`))]);
+    byId("keys-list").replaceChildren(...rows);
+  });
+}
+
+async function begin() {
+  onLanguage(() => {
+    fillTexts();
+    byId("language").textContent = text("language.other");
+    byId("language").setAttribute("aria-label", text("language.label"));
+    render();
+  });
+  byId("language").addEventListener("click", switchLanguage);
+  addTheme();
+  addKeysHelp();
+  addIntro({ onExample: takeExample });
+  addIntake(take);
+  onLost((isLost) => {
+    byId("lost").hidden = !isLost;
+    if (!isLost) say(text("said.back"));
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (!queue.isIdle) event.preventDefault(); // a reload by mistake would lose what is being worked on
+  });
+  await learnOffer();
+  panel = new Panel(offer, {
+    onStrength: setStrength,
+    onRun: run,
+    onUseForAll: useForAll,
+    onSave: (format) => save(album.current.version, format),
+    onSaveAll: saveAll,
+  });
+  const first = offer.models.find((model) => model.name === offer.default);
+  Object.assign(album.settings, { model: first.name, scale: first.scale });
+  document.documentElement.dataset.ready = "yes";
+}
+
+async function learnOffer() {
+  while (!offer) {
+    try {
+      offer = await api.listModels();
+    } catch (error) {
+      if (!(error instanceof api.Unreachable)) throw error;
+      await serverBack();
+    }
+  }
+}
+
+begin().catch((error) => notify(text("error.start", { words: errorWords(error) }), { isProblem: true }));

@@ -1,0 +1,128 @@
+/** The panel: what the picture is, the settings, the download. */
+import { byId, make } from "./dom.js";
+import { bytesText, number, percent, text } from "./language.js";
+import { formatName, modelWords } from "./words.js";
+
+const FIDELITY_WAIT_MS = 500;
+
+export class Panel {
+  #offer;
+  #acts;
+  #built = "";
+  #strength = byId("strength");
+  #fidelity = byId("fidelity");
+
+  /** `offer` is the answer of /v1/models; `acts`: `{onStrength, onRun, onUseForAll, onSave, onSaveAll}`. */
+  constructor(offer, acts) {
+    this.#offer = offer;
+    this.#acts = acts;
+    this.#strength.addEventListener("input", () => acts.onStrength(Number(this.#strength.value)));
+    let waiting = 0;
+    this.#fidelity.addEventListener("input", () => {
+      byId("fidelity-value").textContent = percent(this.#fidelity.value);
+      clearTimeout(waiting); // with the keyboard each step is a change: a run when they end
+      waiting = setTimeout(() => acts.onRun({ fidelity: Number(this.#fidelity.value) }), FIDELITY_WAIT_MS);
+    });
+    byId("use-for-all").addEventListener("click", acts.onUseForAll);
+    byId("save").addEventListener("click", () => acts.onSave(byId("format").value));
+    byId("save-all").addEventListener("click", () => acts.onSaveAll(byId("format").value));
+  }
+
+  render(album) {
+    const picture = album.current;
+    if (!picture) return;
+    this.#build(picture);
+    this.#fillHead(picture);
+    this.#fillSettings(picture);
+    this.#fillSaving(album);
+  }
+
+  #model(name) {
+    return this.#offer.models.find((model) => model.name === name);
+  }
+
+  /** Make the lists that depend on the server's offer, the language, and the size that is chosen. */
+  #build(picture) {
+    const ownFormat = formatName(picture.file);
+    const state = [document.documentElement.lang, picture.settings.scale, ownFormat].join();
+    if (state === this.#built) return;
+    this.#built = state;
+    const scales = [...new Set(this.#offer.models.map((model) => model.scale))].sort();
+    byId("size-field").hidden = scales.length < 2;
+    byId("sizes").replaceChildren(
+      ...scales.map((scale) =>
+        this.#radio("size", scale, scale === 1 ? text("size.1") : text("size.n", { scale }), null, () => this.#chooseScale(scale)),
+      ),
+    );
+    const models = this.#offer.models.filter((model) => model.scale === picture.settings.scale);
+    byId("model-field").hidden = models.length < 2;
+    byId("models").replaceChildren(
+      ...models.map((model) => this.#radio("model", model.name, model.name, modelWords(model), () => this.#chooseModel(model))),
+    );
+    const format = byId("format");
+    const kept = format.value;
+    const others = Object.keys(this.#offer.formats).map((name) => [name, formatName({ name: `x.${name}`, type: "" })]);
+    const offered = [["", ownFormat], ...others.filter(([, shown]) => shown !== ownFormat)];
+    format.replaceChildren(...offered.map(([value, shown]) => make("option", { value }, shown)));
+    format.value = kept;
+    if (format.selectedIndex < 0) format.value = "";
+  }
+
+  #radio(group, value, title, words, onchange) {
+    const focused = document.activeElement?.name === group && document.activeElement?.value === String(value);
+    const input = make("input", { type: "radio", name: group, value, onchange });
+    if (focused) requestAnimationFrame(() => input.focus());
+    return make("label", { class: "option" }, input, make("span", { class: "option-words" }, make("strong", {}, title), words && make("span", {}, words)));
+  }
+
+  #chooseScale(scale) {
+    const model = this.#offer.models.find((other) => other.scale === scale);
+    this.#acts.onRun({ scale, model: model.name, fidelity: 1 });
+  }
+
+  #chooseModel(model) {
+    this.#acts.onRun({ model: model.name, fidelity: 1 });
+  }
+
+  #fillHead(picture) {
+    const { version, size, file } = picture;
+    byId("picture-name").textContent = picture.name;
+    byId("picture-name").title = picture.name;
+    const facts = [];
+    if (size) facts.push(text("facts.size", { width: size.width, height: size.height }));
+    facts.push(formatName(file), bytesText(file.size));
+    if (version?.seconds != null) facts.push(text("facts.seconds", { seconds: number(version.seconds, 1) }));
+    byId("picture-facts").textContent = facts.join(" · ");
+    byId("picture-note").hidden = !(picture.needsPreview && picture.preview);
+    byId("picture-note").textContent = text("note.preview", { format: formatName(file) });
+  }
+
+  #fillSettings({ settings }) {
+    for (const input of document.querySelectorAll("input[name=size]")) input.checked = Number(input.value) === settings.scale;
+    for (const input of document.querySelectorAll("input[name=model]")) input.checked = input.value === settings.model;
+    if (Number(this.#strength.value) !== settings.strength) this.#strength.value = String(settings.strength);
+    byId("strength-value").textContent = percent(settings.strength);
+    this.#strength.style.setProperty("--share", settings.strength / 2);
+    this.#strength.setAttribute("aria-valuetext", percent(settings.strength));
+    byId("fidelity-field").hidden = !this.#model(settings.model)?.has_fidelity;
+    if (document.activeElement !== this.#fidelity) this.#fidelity.value = String(settings.fidelity);
+    byId("fidelity-value").textContent = percent(this.#fidelity.value);
+    this.#fidelity.style.setProperty("--share", this.#fidelity.value);
+    this.#fidelity.setAttribute("aria-valuetext", percent(this.#fidelity.value));
+  }
+
+  #fillSaving(album) {
+    const { version } = album.current;
+    const done = album.pictures.filter((picture) => picture.version?.state === "done");
+    const isDone = version?.state === "done";
+    byId("save").disabled = !isDone || Boolean(album.saving);
+    byId("save").setAttribute("aria-busy", String(album.saving === "one"));
+    byId("save-words").textContent = text(album.saving === "one" ? "save.making" : "save");
+    byId("save-all").hidden = album.pictures.length < 2;
+    byId("save-all").disabled = done.length < 2 || Boolean(album.saving);
+    byId("save-all-words").textContent = album.saving === "all" ? text("saveAll.making", album.packed) : text("saveAll", { count: done.length });
+    const lost = isDone && version.lost.length ? version.lost.join(", ") : "";
+    byId("save-note").textContent = lost ? text("save.lost", { lost }) : text("save.note");
+    byId("use-for-all").hidden = album.pictures.length < 2;
+  }
+}

@@ -1,0 +1,119 @@
+/** The pictures of this visit, what was made of each, and what is asked for: the page's whole state. */
+
+const KEY_BYTES = 16;
+
+/** One way in which a picture is sharpened: a run of the network. Its strength is applied to what comes out. */
+export class Version {
+  constructor(picture, { model, fidelity, scale }) {
+    this.picture = picture;
+    this.model = model;
+    this.fidelity = fidelity;
+    this.scale = scale;
+    /** waiting → uploading → queued → running → done, failed or cancelled; busy where the server says to come later. */
+    this.state = "waiting";
+    this.progress = 0;
+    /** Name for the server, so that a post that is repeated is not done twice. */
+    this.key = randomName();
+    this.jobId = null;
+    /** What came out, at strength 1: the very bytes of the download if `isPreview` is false. */
+    this.blob = null;
+    this.name = "";
+    this.isPreview = false;
+    this.seconds = null;
+    this.lost = [];
+    this.error = null;
+    this.finishedAt = null;
+    this.abort = new AbortController();
+  }
+
+  get isOver() {
+    return ["done", "failed", "cancelled"].includes(this.state);
+  }
+}
+
+/** A file that was given to the page. */
+export class Picture {
+  constructor(file, settings) {
+    this.id = randomName();
+    this.file = file;
+    this.settings = { ...settings };
+    /** By `versionKey`. */
+    this.versions = new Map();
+    /** Pixels; null until it was decoded. */
+    this.size = null;
+    /** Object URL of a small copy; null until there is one. */
+    this.thumb = null;
+    /** Whether the browser itself cannot show the file. */
+    this.needsPreview = false;
+    /** A copy made by the server, where the browser cannot show the file. */
+    this.preview = null;
+  }
+
+  get name() {
+    return this.file.name;
+  }
+
+  /** The version that the settings ask for, if it was begun. */
+  get version() {
+    return this.versions.get(versionKey(this.settings)) ?? null;
+  }
+}
+
+/** All of it, and who wants to hear of changes. */
+export class Album extends EventTarget {
+  constructor() {
+    super();
+    /** Shown in the strip. */
+    this.pictures = [];
+    /** Finished versions, latest first. */
+    this.history = [];
+    this.current = null;
+    /** What a new picture begins with. */
+    this.settings = { model: null, scale: 1, fidelity: 1, strength: 1 };
+  }
+
+  add(file) {
+    const picture = new Picture(file, this.settings);
+    this.pictures.push(picture);
+    this.current ??= picture;
+    this.changed();
+    return picture;
+  }
+
+  show(picture) {
+    if (!this.pictures.includes(picture)) this.pictures.push(picture);
+    this.current = picture;
+    this.changed();
+  }
+
+  /** Take a picture out of the strip; what was made of it stays in the history. */
+  remove(picture) {
+    const index = this.pictures.indexOf(picture);
+    if (index < 0) return;
+    this.pictures.splice(index, 1);
+    for (const version of picture.versions.values()) if (!version.isOver) version.abort.abort();
+    if (this.current === picture) this.current = this.pictures[Math.min(index, this.pictures.length - 1)] ?? null;
+    this.changed();
+  }
+
+  /** Forget a result. */
+  forget(version) {
+    this.history = this.history.filter((other) => other !== version);
+    version.picture.versions.delete(versionKey(version));
+    this.changed();
+  }
+
+  changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** Name what makes a run: two settings of one key need one run only. */
+export function versionKey({ model, fidelity }) {
+  return `${model}@${fidelity}`;
+}
+
+function randomName() {
+  // Not randomUUID, which browsers only give to pages that came over TLS or from this machine.
+  return Array.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

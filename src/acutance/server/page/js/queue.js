@@ -1,0 +1,129 @@
+/** Runs versions on the server, a few at a time, through refusals that pass and a server that goes away and comes back. */
+import * as api from "./api.js";
+import { serverBack } from "./connection.js";
+import { Version, versionKey } from "./pictures.js";
+
+/** One is uploaded while another is worked on; browsers allow six connections to a server, and others need some too. */
+const AT_ONCE = 2;
+
+const BUSY_WAIT_S = 3;
+
+export class Queue {
+  #album;
+  #waiting = [];
+  #running = 0;
+  #onOver;
+
+  /** `onOver(version)` is called when a version is done or failed. */
+  constructor(album, onOver) {
+    this.#album = album;
+    this.#onOver = onOver;
+  }
+
+  get isIdle() {
+    return this.#running === 0 && this.#waiting.length === 0;
+  }
+
+  /** Begin what a picture's settings ask for, unless it was begun. The picture that is looked at goes first. */
+  ensure(picture) {
+    const key = versionKey(picture.settings);
+    const known = picture.versions.get(key);
+    if (known && !["failed", "cancelled"].includes(known.state)) return;
+    const version = new Version(picture, picture.settings);
+    picture.versions.set(key, version);
+    this.#waiting.push(version);
+    this.#next();
+    this.#album.changed();
+  }
+
+  cancel(version) {
+    version.abort.abort();
+    this.#waiting = this.#waiting.filter((other) => other !== version);
+    this.#over(version, "cancelled");
+  }
+
+  #next() {
+    while (this.#running < AT_ONCE && this.#waiting.length) {
+      const looked = this.#waiting.findIndex((version) => version.picture === this.#album.current);
+      const [version] = this.#waiting.splice(Math.max(0, looked), 1);
+      if (version.abort.signal.aborted) continue;
+      this.#running += 1;
+      this.#run(version).finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  async #run(version) {
+    while (!version.isOver) {
+      try {
+        await this.#attempt(version);
+        this.#over(version, "done");
+      } catch (error) {
+        if (!(await this.#canGoOn(version, error))) {
+          version.error = error;
+          this.#over(version, version.abort.signal.aborted ? "cancelled" : "failed");
+        }
+      }
+    }
+    if (version.jobId) api.forget(version.jobId).catch(() => {}); // else the server forgets it in a day
+  }
+
+  async #attempt(version) {
+    const { signal } = version.abort;
+    if (!version.jobId) {
+      this.#tell(version, "uploading", 0);
+      const onUpload = (share) => this.#tell(version, "uploading", share);
+      const job = await api.submit(version.picture.file, optionsOf(version), { key: version.key, onUpload, signal });
+      version.jobId = job.id;
+    }
+    const job = await api.follow(version.jobId, (seen) => this.#tell(version, seen.state, seen.progress), signal);
+    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
+    const { blob, name } = await api.fetchResult(version.jobId, signal);
+    Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, isPreview: version.picture.needsPreview });
+  }
+
+  /** Wait where waiting helps; say whether it did. */
+  async #canGoOn(version, error) {
+    if (version.abort.signal.aborted) return false;
+    if (error instanceof api.Unreachable) {
+      await serverBack();
+      return !version.abort.signal.aborted;
+    }
+    if (error instanceof api.Refusal && [429, 503].includes(error.status)) {
+      this.#tell(version, "busy", 0);
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, error.retryAfterS ?? BUSY_WAIT_S)));
+      return !version.abort.signal.aborted;
+    }
+    if (error instanceof api.Refusal && error.status === 404 && version.jobId) {
+      version.jobId = null; // another server, which knows nothing of it: from the beginning
+      return true;
+    }
+    return false;
+  }
+
+  #tell(version, state, progress) {
+    if (version.isOver) return;
+    version.state = state === "done" ? "running" : state;
+    version.progress = progress;
+    this.#album.changed();
+  }
+
+  #over(version, state) {
+    if (version.isOver) return;
+    version.state = state;
+    version.finishedAt = new Date();
+    if (state === "done") this.#album.history.unshift(version);
+    this.#album.changed();
+    if (state !== "cancelled") this.#onOver(version);
+  }
+}
+
+function optionsOf(version) {
+  return {
+    model: version.model,
+    fidelity: version.fidelity === 1 ? null : version.fidelity,
+    format: version.picture.needsPreview ? "png" : null,
+  };
+}

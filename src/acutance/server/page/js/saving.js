@@ -1,0 +1,65 @@
+/** Downloads: one picture, or all in a zip, at the strength and in the format that are wanted. */
+import * as api from "./api.js";
+import { serverBack } from "./connection.js";
+import { make } from "./dom.js";
+import { downloadZip } from "../vendor/client-zip.js";
+
+const REVOKE_MS = 60_000;
+const BUSY_WAIT_S = 3;
+
+/** Return a version's file: `{blob, name, lost}`.
+ *
+ * At strength 1, in its own format, it is what the server gave already. Anything else the server makes anew, because
+ * only it keeps metadata, depth and profile.
+ */
+export async function fileOf(version, { strength, format }) {
+  const hasIt = strength === 1 && !format && !version.isPreview;
+  if (hasIt) return { blob: version.blob, name: version.name, lost: version.lost };
+  const options = { model: version.model, strength, format: format || null };
+  if (version.fidelity !== 1) options.fidelity = version.fidelity;
+  for (;;) {
+    try {
+      return await api.sharpen(version.picture.file, options);
+    } catch (error) {
+      if (error instanceof api.Unreachable) await serverBack();
+      else if (error instanceof api.Refusal && [429, 503].includes(error.status)) await later(error.retryAfterS);
+      else throw error;
+    }
+  }
+}
+
+/** Let the browser save a file. */
+export function saveAs(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = make("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
+}
+
+/** Pack files into a zip as they come: `wanted` gives functions, each of which makes one file. */
+export async function zipOf(makers, onDone) {
+  const names = new Set();
+  async function* files() {
+    for (const [index, maker] of makers.entries()) {
+      const { blob, name } = await maker();
+      yield { input: blob, name: unique(name, names), lastModified: new Date(), size: blob.size };
+      onDone(index + 1);
+    }
+  }
+  return downloadZip(files()).blob();
+}
+
+function unique(name, names) {
+  const dot = name.lastIndexOf(".");
+  const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ""];
+  let free = name;
+  for (let count = 2; names.has(free.toLowerCase()); count += 1) free = `${stem}-${count}${ending}`;
+  names.add(free.toLowerCase());
+  return free;
+}
+
+function later(retryAfterS) {
+  return new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, retryAfterS ?? BUSY_WAIT_S)));
+}

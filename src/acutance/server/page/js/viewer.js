@@ -1,0 +1,146 @@
+/** The viewer: decodes what is looked at, and shows it on the stage with what surrounds it. */
+import * as api from "./api.js";
+import { byId } from "./dom.js";
+import { addGestures } from "./gestures.js";
+import { percent, text } from "./language.js";
+import { Layer } from "./layers.js";
+import { Loupe } from "./loupe.js";
+import { Stage } from "./stage.js";
+import { errorWords } from "./words.js";
+
+const THUMB_PX = 144;
+const ZOOM_STEP = 1.5;
+
+export class Viewer {
+  #album;
+  #stage = new Stage();
+  #shown = { picture: null, version: null };
+  #layers = { before: null, of: null };
+  #wanted = 0;
+
+  constructor(album, { onCancel, onRetry, onRemove, step }) {
+    this.#album = album;
+    const loupe = new Loupe(this.#stage);
+    addGestures(this.#stage, { toggleLoupe: () => loupe.toggle(), step });
+    byId("zoom-in").addEventListener("click", () => this.#stage.zoomBy(ZOOM_STEP));
+    byId("zoom-out").addEventListener("click", () => this.#stage.zoomBy(1 / ZOOM_STEP));
+    byId("zoom-fit").addEventListener("click", () => this.#stage.fit());
+    byId("zoom-one").addEventListener("click", () => this.#stage.zoomTo(1));
+    byId("view-divider").addEventListener("click", () => this.#setSides(false));
+    byId("view-sides").addEventListener("click", () => this.#setSides(true));
+    byId("cancel").addEventListener("click", onCancel);
+    byId("retry").addEventListener("click", onRetry);
+    byId("failed-remove").addEventListener("click", onRemove);
+    for (const name of ["view", "drawn"]) this.#stage.addEventListener(name, () => this.#fillZoom());
+  }
+
+  /** Decode a picture's file for its size and its thumbnail; where the browser cannot, the server has to. */
+  static async prepare(picture) {
+    try {
+      const layer = await Layer.decode(picture.file);
+      picture.size = { width: layer.width, height: layer.height };
+      picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
+      layer.close();
+    } catch {
+      picture.needsPreview = true;
+    }
+  }
+
+  setStrength(strength) {
+    this.#stage.setStrength(strength);
+  }
+
+  render() {
+    const picture = this.#album.current;
+    if (!picture) {
+      this.#shown = { picture: null, version: null };
+      return;
+    }
+    this.#fillWorking(picture.version);
+    const version = picture.version?.state === "done" ? picture.version : null;
+    if (picture !== this.#shown.picture || version !== this.#shown.version) this.#change(picture, version);
+    this.#fillLabels(picture);
+    this.#stage.strength !== picture.settings.strength && this.#stage.setStrength(picture.settings.strength);
+  }
+
+  async #change(picture, version) {
+    const keepsView = picture === this.#shown.picture;
+    this.#shown = { picture, version };
+    this.#wanted += 1;
+    const wanted = this.#wanted;
+    try {
+      const [before, after] = await this.#decode(picture, version);
+      if (wanted !== this.#wanted) {
+        after?.close();
+        if (before !== this.#layers.before) before?.close();
+        return;
+      }
+      this.#layers = { before, of: picture };
+      this.#stage.show(before, after, { keepsView });
+    } catch (error) {
+      if (wanted === this.#wanted) this.#stage.show(null, null, { keepsView: false });
+      if (version) this.#fail(text("error.cannotShow", { words: errorWords(error) }));
+    }
+    this.#fillLabels(picture);
+  }
+
+  async #decode(picture, version) {
+    if (picture.needsPreview && !picture.preview) {
+      if (!version) return [null, null];
+      // Strength 0 changes nothing: the picture itself, in a format that browsers show.
+      const { blob } = await api.sharpen(picture.file, { strength: 0, format: "png" });
+      picture.preview = blob;
+    }
+    const before = this.#layers.of === picture && this.#layers.before ? this.#layers.before : await Layer.decode(picture.preview ?? picture.file);
+    if (picture.preview && !picture.thumb) {
+      picture.size = { width: before.width, height: before.height };
+      picture.thumb = URL.createObjectURL(await before.thumbnail(THUMB_PX));
+      this.#album.changed();
+    }
+    return [before, version && (await Layer.decode(version.blob))];
+  }
+
+  #setSides(isSideBySide) {
+    this.#stage.setSideBySide(isSideBySide);
+    byId("view-divider").setAttribute("aria-pressed", String(!isSideBySide));
+    byId("view-sides").setAttribute("aria-pressed", String(isSideBySide));
+    byId("stage").classList.toggle("is-side-by-side", isSideBySide);
+  }
+
+  #fillWorking(version) {
+    const isWorking = Boolean(version && !version.isOver);
+    byId("working").hidden = !isWorking;
+    byId("failed").hidden = !["failed", "cancelled"].includes(version?.state);
+    if (isWorking) {
+      const bar = byId("progress");
+      if (["uploading", "running"].includes(version.state)) bar.value = version.progress;
+      else bar.removeAttribute("value");
+      const words = text(`working.${version.state}`, { percent: percent(version.progress) });
+      byId("working-words").textContent = words;
+      bar.setAttribute("aria-label", words);
+    } else if (version?.state === "failed") {
+      this.#fail(errorWords(version.error));
+    } else if (version?.state === "cancelled") {
+      this.#fail(text("error.cancelled.seen"));
+    }
+  }
+
+  #fail(words) {
+    byId("failed").hidden = false;
+    byId("failed-words").textContent = words;
+  }
+
+  #fillLabels(picture) {
+    const hasBoth = this.#stage.hasBoth;
+    const words = text(hasBoth ? "stage" : "stage.before", { name: picture.name });
+    byId("stage").setAttribute("aria-label", words);
+    byId("canvas").setAttribute("aria-label", words);
+    byId("stage").classList.toggle("has-both", hasBoth);
+    byId("loupe-toggle").disabled = byId("view-sides").disabled = byId("view-divider").disabled = !hasBoth;
+  }
+
+  #fillZoom() {
+    byId("zoom-level").textContent = this.#stage.size ? percent(this.#stage.view.scale) : "";
+    byId("stage").classList.toggle("is-zoomed-in", this.#stage.isZoomedIn);
+  }
+}

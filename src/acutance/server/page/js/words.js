@@ -1,0 +1,26 @@
+/** What the page says of errors, models and formats, in its language. */
+import { Refusal } from "./api.js";
+import { hasText, text } from "./language.js";
+
+/** Say an error in one sentence: the server's own, where it is in the reader's language. */
+export function errorWords(error) {
+  if (error instanceof Refusal) return hasText(`error.${error.code}`) ? text(`error.${error.code}`) : sentence(error.message);
+  return sentence(error?.message ?? String(error));
+}
+
+/** Describe a model: in the page's language where it is one of ours. */
+export function modelWords(model) {
+  return hasText(`model.${model.name}`) ? text(`model.${model.name}`) : sentence(model.summary);
+}
+
+/** Name a file's format for people. */
+export function formatName(file) {
+  const ending = /\.([a-z0-9]{2,5})$/i.exec(file.name)?.[1];
+  const name = ending ?? file.type.split("/")[1] ?? "";
+  const known = { jpg: "JPEG", jpeg: "JPEG", jpe: "JPEG", tif: "TIFF", tiff: "TIFF", webp: "WebP", jp2: "JPEG 2000" };
+  return known[name.toLowerCase()] ?? name.toUpperCase();
+}
+
+function sentence(words) {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,93 @@
+"""`/`: the web page, and what belongs to it, from files in the package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+router = APIRouter(include_in_schema=False)
+
+START = "index.html"
+
+_TYPES: Mapping[str, str] = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+    "jpg": "image/jpeg",
+}
+"""By the ending of a file's name; a file of another kind is not served."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+"""The page takes everything from this server, has no script or style in its text, and makes no markup from strings."""
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-cache",  # kept, but asked for at each visit: another version may be here by then
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    content: bytes
+    media_type: str
+    tag: str
+
+
+@router.get("/")
+@router.head("/")
+async def page(request: Request) -> Response:
+    """Send the page."""
+    return _sent(request, START)
+
+
+@router.get("/page/{name:path}")
+@router.head("/page/{name:path}")
+async def part(request: Request, name: str) -> Response:
+    """Send a part of it: a script, a style, a picture."""
+    return _sent(request, name)
+
+
+def _sent(request: Request, name: str) -> Response:
+    found = parts().get(name)
+    if found is None:
+        raise HTTPException(404)
+    headers = {**HEADERS, "ETag": found.tag}
+    if found.tag in request.headers.get("if-none-match", ""):
+        return Response(None, 304, headers)
+    return Response(found.content, 200, headers, media_type=found.media_type)
+
+
+@cache
+def parts() -> Mapping[str, _Part]:
+    """Return all files of the page by their names, read once: no name that is asked for becomes a path."""
+    return {name: _part(name, file.read_bytes()) for name, file in _files(files("acutance.server") / "page", "")}
+
+
+def _files(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
+    found: list[tuple[str, Traversable]] = []
+    for entry in folder.iterdir():
+        name = prefix + entry.name
+        if entry.is_dir():
+            found += _files(entry, f"{name}/")
+        elif name.rpartition(".")[2] in _TYPES:
+            found.append((name, entry))
+    return found
+
+
+def _part(name: str, content: bytes) -> _Part:
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return _Part(content, _TYPES[name.rpartition(".")[2]], tag)

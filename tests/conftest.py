@@ -79,7 +79,9 @@ def photo_folder(tmp_path_factory) -> Path:
     return folder
 
 
-# In the whole suite's process, beside torch and OpenVINO, the tests of videos ended once in a segmentation fault inside
-# a native library; alone they pass. Until that is understood they run apart: ACUTANCE_VIDEO_TESTS=1 pytest tests/videos
-if not os.environ.get("ACUTANCE_VIDEO_TESTS"):
-    collect_ignore = ["videos"]
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests of videos to `test_videos_apart.py`, unless they were asked for by name."""
+    videos = Path(__file__).parent / "videos"
+    named = [(config.invocation_params.dir / argument.split("::")[0]).resolve() for argument in config.args]
+    is_named = any(path == videos or videos in path.parents for path in named)
+    return True if collection_path == videos and not is_named else None

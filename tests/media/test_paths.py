@@ -141,14 +141,14 @@ def test_two_results_of_one_name_are_refused(make, names):
 def test_a_result_in_the_place_of_its_photo_needs_permission(make):
     root = make("in/a.jpg", "in/b.jpg")
     for sources, output in ((["in"], "in"), (["in/a.jpg"], "in/a.jpg"), (["in/a.jpg", "in/b.jpg"], "in")):
-        with pytest.raises(OutputError, match="itself one of the photos; allow overwriting"):
+        with pytest.raises(OutputError, match="itself one of the files; allow overwriting"):
             plan(root, *sources, output=output)
         assert all(source == target for source, target in plan(root, *sources, output=output, overwrite=True))
 
 
 def test_a_result_in_the_place_of_another_photo_is_refused_even_with_permission(make):
     root = make("a.jpg", "a.sharp.jpg")
-    with pytest.raises(OutputError, match="itself one of the photos; choose"):
+    with pytest.raises(OutputError, match="itself one of the files; choose"):
         plan(root, "a.jpg", "a.sharp.jpg", overwrite=True)
 
 
@@ -166,9 +166,9 @@ def test_sources_that_are_not_there_are_refused(make):
     root = make("in/notes.txt", "a.jpg")
     with pytest.raises(InputError, match=r"none\.jpg does not exist"):
         plan(root, "a.jpg", "none.jpg")
-    with pytest.raises(InputError, match="there are no photos in"):
+    with pytest.raises(InputError, match="there are no photos or videos in"):
         plan(root, "in")
-    with pytest.raises(InputError, match="no photo is named"):
+    with pytest.raises(InputError, match="no file is named"):
         plan(root)
 
 
@@ -230,7 +230,9 @@ def test_patterns_hold_for_single_files_by_their_names(make):
 
 def test_patterns_that_leave_nothing_are_named(make):
     root = make("in/a.jpg")
-    with pytest.raises(InputError, match=r"no photo in .*in is left by --include '\*\.png' --exclude 'raw'; patterns"):
+    with pytest.raises(
+        InputError, match=r"no photo or video in .*in is left by --include '\*\.png' --exclude 'raw'; patterns"
+    ):
         plan(root, "in", include=["*.png"], exclude=["raw"])
     with pytest.raises(ConfigError, match="says nothing"):
         plan(root, "in", include=[""])

@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from acutance.errors import OutputError
+from acutance.media.video_formats import WRITABLE_VIDEO_SUFFIXES
 from acutance.videos.containers import CONTAINERS, container_of
 from acutance.videos.opening import sharp_name
+
+
+def test_what_a_plan_names_can_be_written():
+    assert set(CONTAINERS) == WRITABLE_VIDEO_SUFFIXES
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)

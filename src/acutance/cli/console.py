@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -43,6 +44,29 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal) as progress:
         task = progress.add_task(title, total=1.0)
         yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
+def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None]]:
+    """Show how far a video is on stderr; the yielded function takes its name, frames, all frames, and seconds left.
+
+    What is not known is None.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("frame {task.completed}/{task.fields[all]}"),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=_STDERR, transient=True) as progress:
+        task = progress.add_task("", total=None, all="?", left="")
+
+        def show(name: str, frames: int, total: int | None, seconds_left: float | None) -> None:
+            left = "" if seconds_left is None else f"{timedelta(seconds=round(seconds_left))} left"
+            all_frames = "?" if total is None else total
+            progress.update(task, description=name, completed=frames, total=total, all=all_frames, left=left)
+
+        yield show
 
 
 @contextmanager

@@ -21,6 +21,7 @@ EXTRAS = {
     "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
     "plots": ("matplotlib",),
+    "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
 }
 """Modules that each extra brings."""

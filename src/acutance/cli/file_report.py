@@ -40,15 +40,17 @@ def _readable_character(character: str) -> str:
 class FileReport:
     """Tells results as they come, and sums them up."""
 
-    def __init__(self, planned: int, *, as_json: bool, can_resume: bool) -> None:
+    def __init__(self, planned: int, *, as_json: bool, can_resume: bool, noun: str = "photos") -> None:
         """Begin with nothing.
 
         Args:
             planned: How many files there are.
+            noun: What they are.
             as_json: Tell each as a line of JSON on stdout; a person still reads failures and the sum.
             can_resume: Whether there is a record that `--resume` goes on by.
         """
         self._planned = planned
+        self._noun = noun
         self._as_json = as_json
         self._can_resume = can_resume
         self._counts: Counter[str] = Counter()
@@ -61,7 +63,7 @@ class FileReport:
 
     @property
     def left(self) -> int:
-        """How many were not begun."""
+        """How many were not begun, or broken off."""
         return self._planned - self._counts.total()
 
     def tell(self, result: FileResult) -> None:
@@ -76,13 +78,15 @@ class FileReport:
             say(f"acutance: {self._failures[-1]}")
         elif not self._as_json:
             say(readable(_sentence(result)))
+            for note in result.notes:
+                say(f"  {readable(note)}")
 
     def conclude(self) -> None:
         """Sum up, where there was more than one file: in a table on a terminal, else in a sentence."""
         if self._planned < 2:
             return
         done, skipped = self._counts["done"], self._counts["skipped"]
-        words = [f"{done} of {self._planned} photos sharpened"]
+        words = [f"{done} of {self._planned} {self._noun} sharpened"]
         words += [f"{skipped} finished earlier"] if skipped else []
         words += [f"{self.failed} failed"] if self.failed else []
         words += [f"{self.left} not begun"] if self.left else []
@@ -95,7 +99,7 @@ class FileReport:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
         table.add_column("status")
-        table.add_column("photos", justify="right")
+        table.add_column(self._noun, justify="right")
         table.add_column("why", overflow="fold")
         reasons = {"skipped": "finished earlier", "not begun": "stopped"}
         for status, count in (*((name, self._counts[name]) for name in ("done", "skipped")), ("not begun", self.left)):
@@ -112,4 +116,4 @@ def _sentence(result: FileResult) -> str:
     if result.status == "skipped":
         return f"{result.target}  (finished earlier)"
     lost = f"; not kept: {', '.join(result.lost)}" if result.lost else ""
-    return f"{result.target}  ({result.megapixels:.1f} megapixels, {result.seconds:.1f} s{lost})"
+    return f"{result.target}  ({result.facts}, {result.seconds:.1f} s{lost})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,19 +26,15 @@ from acutance.cli.options import (
     Threads,
     Tile,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from acutance.inference.journal import Making
-    from acutance.inference.sharpener import Sharpener
+from acutance.cli.video_options import Codec, From, PictureOnly, Quality, Smoothing, To, video_settings
 
 PIPE = "-"
 
 
 def sharpen(
-    paths: Annotated[list[Path], typer.Argument(help="Photos and folders of photos; - reads one photo from stdin.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Photos, videos, and folders of them; - reads one photo from stdin.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it."),
@@ -61,18 +57,21 @@ def sharpen(
     no_record: NoRecord = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    from_s: From = 0.0,
+    to_s: To = None,
+    codec: Codec = "auto",
+    quality: Quality = "high",
+    smoothing: Smoothing = 0.0,
+    picture_only: PictureOnly = False,
 ) -> None:
-    """Make blurred photos sharp.
+    """Make blurred photos and videos sharp.
 
-    The result keeps the photo's size, format, metadata and colour profile. Nothing is replaced without --overwrite, but
-    for a result of its own that --resume finds outdated.
+    The result keeps the size, format, metadata and colours; a video's times, sounds and subtitles, too. Nothing is
+    replaced without --overwrite, but for a result of its own that --resume finds outdated.
     """
-    from contextlib import closing
+    from functools import partial
 
-    from acutance.cli.console import INTERRUPTED, progress_bar, say
-    from acutance.cli.file_report import FileReport
-    from acutance.inference.files import sharpen_files
-    from acutance.inference.ledger import Ledger
+    from acutance.cli.sharpen_run import Order, sharpen_plan
     from acutance.inference.sharpener import Sharpener
     from acutance.media import DEFAULT_MAX_PIXELS, plan_outputs
 
@@ -91,8 +90,26 @@ def sharpen(
             exclude=exclude or (),
         )
     )
-    records = not no_record and (resume or len(paths) > 1 or paths[0].is_dir())
-    report = FileReport(len(plan), as_json=as_json, can_resume=records)
+    order = Order(
+        strength=strength,
+        fidelity=fidelity,
+        precision=precision.value,
+        jobs=jobs,
+        resume=resume,
+        records=not no_record and (resume or len(paths) > 1 or paths[0].is_dir()),
+        keeps_parts=not no_record,
+        overwrite=overwrite,
+        as_json=as_json,
+        video_settings=partial(
+            video_settings,
+            codec=codec,
+            quality=quality,
+            from_s=from_s,
+            to_s=to_s,
+            smoothing=smoothing,
+            picture_only=picture_only,
+        ),
+    )
     with Sharpener(
         model,
         fidelity=fidelity,
@@ -104,53 +121,8 @@ def sharpen(
     ) as sharpener:
         if is_piped:
             sys.stdout.buffer.write(sharpener(_bytes_of(paths[0]), strength=strength))
-            return
-        making = _making(sharpener, strength=strength, fidelity=fidelity, precision=precision)
-        try:
-            with progress_bar("sharpening") as bar, _stopping_in_order(len(plan)) as is_asked:
-                results = sharpen_files(
-                    sharpener,
-                    plan,
-                    strength=strength,
-                    overwrite=overwrite,
-                    jobs=jobs,
-                    ledger=Ledger(making, resume=resume, record=records),
-                    progress=bar,
-                    should_stop=is_asked,
-                )
-                with closing(results):
-                    for result in results:
-                        report.tell(result)
-        except KeyboardInterrupt:
-            say("acutance: interrupted; files that were finished are kept, none is half written.")
-            raise typer.Exit(INTERRUPTED) from None
-    report.conclude()
-    if report.left or report.failed:
-        raise typer.Exit(INTERRUPTED if report.left else 1)
-
-
-def _stopping_in_order(files: int) -> AbstractContextManager[Callable[[], bool]]:
-    """Let the first Ctrl-C end a run after the files in work; the run of a single file ends at once."""
-    from contextlib import nullcontext
-
-    from acutance.cli.console import stop_request
-
-    return stop_request("after the files in work") if files > 1 else nullcontext(lambda: False)
-
-
-def _making(sharpener: Sharpener, *, strength: float, fidelity: float, precision: PrecisionChoice) -> Making:
-    """Return what the results depend on beside the photos."""
-    from acutance.inference.journal import Making
-
-    spec = sharpener.spec
-    return Making(
-        model=spec.name,
-        weights_sha256=spec.weights_sha256,
-        scale=spec.scale,
-        strength=strength,
-        fidelity=fidelity,
-        precision=precision.value,
-    )
+        else:
+            sharpen_plan(sharpener, plan, order)
 
 
 def _check_pipe(paths: list[Path], output: Path | None) -> None:

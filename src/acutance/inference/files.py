@@ -15,6 +15,7 @@ from acutance.inference.ledger import Ledger, Standing
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import work_through
 from acutance.media import (
+    Fingerprint,
     PlannedFile,
     check_target,
     find_clashes,
@@ -41,6 +42,34 @@ class FileResult:
     megapixels: float = 0.0
     seconds: float = 0.0
 
+    @property
+    def facts(self) -> str:
+        """What a person wants to know of a finished one, in a few words."""
+        return f"{self.megapixels:.1f} megapixels"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else a person should know, in sentences."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One file that is to be made."""
+
+    file: PlannedFile
+    overwrite: bool
+    """Replace a target that exists."""
+    tell: Callable[[float], None]
+    """To be called with the share done, 0 … 1; may raise to break off."""
+    ledger: Ledger | None
+    before: os.stat_result | None
+    """The state of the source before it was read."""
+
+    def observe(self) -> Callable[[Fingerprint], None] | None:
+        """See `Ledger.observe`; to be called when the source has been read."""
+        return None if self.ledger is None else self.ledger.observe(self.file, self.before)
+
 
 def sharpen_files(
     sharpener: Sharpener,
@@ -53,7 +82,7 @@ def sharpen_files(
     progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[FileResult, None, None]:
-    """Sharpen files and yield what happened to each, in the order in which they are ready.
+    """Sharpen photos and yield what happened to each, in the order in which they are ready.
 
     A file is written whole or not at all. Errors that concern one file (unreadable, too large, target taken, disk full)
     are told in its result, and the next file follows. What killed runs have left half written in the folders of the
@@ -74,13 +103,56 @@ def sharpen_files(
     Raises:
         ConfigError: When there is to be no job.
     """
+
+    def make(task: Task) -> FileResult:
+        photo = read_photo(task.file.source, max_pixels=sharpener.max_pixels, max_bits=16)
+        enter = task.observe()
+        photo = sharpener.sharpen_photo(photo, strength=strength, progress=task.tell)
+        lost = lost_in(photo, format_of(task.file.target))
+        write_photo(photo, task.file.target, overwrite=task.overwrite, before_naming=enter)
+        return FileResult(
+            source=task.file.source,
+            target=task.file.target,
+            status="done",
+            lost=lost,
+            megapixels=photo.size.pixels / 1e6,
+        )
+
+    yield from make_files(
+        plan, make, overwrite=overwrite, jobs=jobs, ledger=ledger, progress=progress, should_stop=should_stop
+    )
+
+
+def make_files(
+    plan: Sequence[PlannedFile],
+    make: Callable[[Task], FileResult],
+    *,
+    overwrite: bool = False,
+    jobs: int = 1,
+    ledger: Ledger | None = None,
+    progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[FileResult, None, None]:
+    """Make files in whatever way, and yield what happened to each; see `sharpen_files`.
+
+    Args:
+        plan: Sources and targets.
+        make: Makes one file. What it raises is told in the file's result.
+        overwrite: Replace targets that exist.
+        jobs: How many files are in work at once.
+        ledger: What earlier runs have finished, and where this one is recorded; None for neither.
+        progress: Called with the share of all files done, 0 … 1, from any thread.
+        should_stop: Asked before each file.
+
+    Raises:
+        ConfigError: When there is to be no job.
+    """
     if jobs < 1:
         raise ConfigError(f"jobs = {jobs}: must be at least 1.")
     for folder in dict.fromkeys(file.target.parent for file in plan):
         remove_leftovers(folder)
     desk = _Desk(
-        sharpener,
-        strength=strength,
+        make,
         overwrite=overwrite,
         ledger=ledger,
         clashes=find_clashes([file.target for file in plan]),
@@ -111,23 +183,21 @@ class _Desk:
 
     def __init__(
         self,
-        sharpener: Sharpener,
+        make: Callable[[Task], FileResult],
         *,
-        strength: float,
         overwrite: bool,
         ledger: Ledger | None,
         clashes: Mapping[Path, Path],
         progress: _Progress,
     ) -> None:
-        self._sharpener = sharpener
-        self._strength = strength
+        self._make = make
         self._overwrite = overwrite
         self._ledger = ledger
         self._clashes = clashes
         self._progress = progress
 
     def work(self, file: PlannedFile, check: Callable[[], None]) -> FileResult:
-        """Sharpen a file, or say why not; `check` is called now and then, and may raise to break off."""
+        """Make a file, or say why not; `check` is called now and then, and may raise to break off."""
         start = time.perf_counter()
         told = 0.0
 
@@ -138,7 +208,7 @@ class _Desk:
             told = share
 
         try:
-            result = self._sharpened(file, tell)
+            result = self._made(file, tell)
         except AcutanceError as error:
             result = _failed(file, str(error))
         except MemoryError:
@@ -155,20 +225,15 @@ class _Desk:
         tell(1.0)
         return replace(result, seconds=time.perf_counter() - start)
 
-    def _sharpened(self, file: PlannedFile, tell: Callable[[float], None]) -> FileResult:
+    def _made(self, file: PlannedFile, tell: Callable[[float], None]) -> FileResult:
         standing = self._standing_of(file)
         if standing == "finished":
             return FileResult(source=file.source, target=file.target, status="skipped")
         overwrite = self._overwrite or standing == "outdated"
         check_target(file.target, overwrite=overwrite)
-        before = _stat(file.source)
-        photo = read_photo(file.source, max_pixels=self._sharpener.max_pixels, max_bits=16)
-        enter = None if self._ledger is None else self._ledger.observe(file, before)
-        photo = self._sharpener.sharpen_photo(photo, strength=self._strength, progress=tell)
-        lost = lost_in(photo, format_of(file.target))
-        write_photo(photo, file.target, overwrite=overwrite, before_naming=enter)
-        megapixels = photo.size.pixels / 1e6
-        return FileResult(source=file.source, target=file.target, status="done", lost=lost, megapixels=megapixels)
+        return self._make(
+            Task(file=file, overwrite=overwrite, tell=tell, ledger=self._ledger, before=_stat(file.source))
+        )
 
     def _standing_of(self, file: PlannedFile) -> Standing:
         """Look a file up in the record, if there is one; refuse a result that would replace something unknown."""

@@ -35,6 +35,8 @@ class Making:
     fidelity: float
     precision: str
     """As it was asked for: `auto` may be another arithmetic on another machine."""
+    video: str = ""
+    """How a video is written, and which part of it; nothing of a photo."""
     acutance: str = __version__
     """Version."""
 

@@ -10,10 +10,12 @@ from acutance.media.paths import PlannedFile, plan_outputs
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import from_pil, to_pil
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
+from acutance.media.video_formats import FileKind, kind_of
 from acutance.media.writing import encode_photo, own_format, write_photo
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "FileKind",
     "Fingerprint",
     "ImageFormat",
     "Metadata",
@@ -25,6 +27,7 @@ __all__ = [
     "fingerprint_of",
     "format_of",
     "from_pil",
+    "kind_of",
     "lost_in",
     "own_format",
     "plan_outputs",

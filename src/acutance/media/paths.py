@@ -1,6 +1,6 @@
-"""Where results go: which files are photos, and what the file of each result is called.
+"""Where results go: which files are photos or videos, and what the file of each result is called.
 
-Nothing is written here and no picture is decoded: the plan, and its collisions, are known before any work.
+Nothing is written here and nothing is decoded: the plan, and its collisions, are known before any work.
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ from acutance.media.formats import (
     suffix_for,
 )
 from acutance.media.patterns import PathFilter
+from acutance.media.video_formats import (
+    SOURCE_CODE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    WRITABLE_VIDEO_SUFFIXES,
+    FileKind,
+    is_writable_video_suffix,
+    kind_of,
+    video_suffix_for,
+)
 
 MARK = ".sharp"
 """What is put before the suffix of a result that lies beside its photo: `cat.jpg` → `cat.sharp.jpg`."""
@@ -32,6 +41,8 @@ class PlannedFile:
 
     source: Path
     target: Path
+    kind: FileKind = "photo"
+    """What the source is, by its content."""
 
 
 def plan_outputs(
@@ -43,7 +54,7 @@ def plan_outputs(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
 ) -> tuple[PlannedFile, ...]:
-    """Say for every photo where its result goes.
+    """Say for every photo and video where its result goes.
 
     | sources | output | result |
     |---|---|---|
@@ -54,14 +65,15 @@ def plan_outputs(
     | a folder | a folder | the same tree and names within it |
     | several | a folder | files by their names, folders as folders within it |
 
-    A folder is searched through its subfolders for names that end like a photo's, and for names without an
-    ending whose content is one. Hidden files, links to folders, the output folder, and results of an earlier
-    run (`*.sharp.*`) are passed over; links to photos are photos, but each photo is done once. A result keeps its
-    photo's ending if that is true and can be written.
+    A folder is searched through its subfolders for names that end like a photo's or a video's, and for names without an
+    ending whose content is one. Whether a file is a photo or a video says its content. Hidden files, links to folders,
+    the output folder, and results of an earlier run (`*.sharp.*`) are passed over; links to photos are photos, but each
+    photo is done once. A result keeps its photo's ending if that is true and can be written. All this holds for videos,
+    too.
 
     Args:
-        sources: Files and folders. A file is always taken; whether it is a photo shows when it is read.
-        output: A file (for one photo) or a folder. It is a folder if it exists as one, if it has no ending,
+        sources: Files and folders. A file is always taken; whether it is one at all shows when it is read.
+        output: A file (for one source) or a folder. It is a folder if it exists as one, if it has no ending,
             or if there are several sources or a folder among them.
         output_is_folder: The output is a folder in any case (the user wrote `out.d/`).
         overwrite: Whether a result may replace its own photo.
@@ -81,8 +93,9 @@ def plan_outputs(
     _check_sources(sources)
     wanted = PathFilter.of(include, exclude)
     if output is not None and not output_is_folder and not _is_folder(output, sources):
-        format_of(output)
-        planned = [PlannedFile(sources[0], output)] if wanted.keeps(PurePath(sources[0].name)) else []
+        kind = kind_of(sources[0])
+        _check_name(output, kind)
+        planned = [PlannedFile(sources[0], output, kind)] if wanted.keeps(PurePath(sources[0].name)) else []
     else:
         _check_folder(output)
         is_alone = len(sources) == 1
@@ -99,7 +112,7 @@ def plan_outputs(
 
 def _check_sources(sources: Sequence[Path]) -> None:
     if not sources:
-        raise InputError("no photo is named; name files or folders.")
+        raise InputError("no file is named; name files or folders.")
     for source in sources:
         if not source.exists():
             raise InputError(f"{source} does not exist; check the name.")
@@ -109,10 +122,10 @@ def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
     names = ", ".join(str(source) for source in sources)
     if wanted.words:
         return InputError(
-            f"no photo in {names} is left by {wanted.words}; patterns are held against names, or with a slash against "
-            "the path below the folder, as in 'day1/*.jpg'."
+            f"no photo or video in {names} is left by {wanted.words}; patterns are held against names, or with a slash "
+            "against the path below the folder, as in 'day1/*.jpg'."
         )
-    return InputError(f"there are no photos in {names}; a photo's name ends in one of {_endings()}.")
+    return InputError(f"there are no photos or videos in {names}; their names end in one of {_endings()}.")
 
 
 def _real(path: Path) -> Path:
@@ -125,7 +138,7 @@ def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
         return True
     if len(sources) == 1 and sources[0].is_file():
         return not output.suffix
-    if is_writable_suffix(output.suffix):
+    if is_writable_suffix(output.suffix) or is_writable_video_suffix(output.suffix):
         raise OutputError(f"{output} is the name of one file, but there may be several results; name a folder.")
     return True
 
@@ -140,25 +153,42 @@ def _planned(source: Path, output: Path | None, wanted: PathFilter, *, is_alone:
     if not source.is_dir():
         if wanted.keeps(PurePath(source.name)):
             folder = source.parent if output is None else output
-            yield PlannedFile(source, _target(source, folder, is_beside=output is None))
+            yield _to_folder(source, folder, is_beside=output is None)
         return
     name = _real(source).name if source.name in ("", "..") else source.name
     root = output if output is None or is_alone else output / name
     for photo in _photos(source, output, wanted):
         folder = photo.parent if root is None else root / photo.parent.relative_to(source)
-        yield PlannedFile(photo, _target(photo, folder, is_beside=root is None))
+        yield _to_folder(photo, folder, is_beside=root is None)
 
 
-def _target(source: Path, folder: Path, *, is_beside: bool) -> Path:
+def _to_folder(source: Path, folder: Path, *, is_beside: bool) -> PlannedFile:
+    kind = kind_of(source)
+    suffix = video_suffix_for(source) if kind == "video" else _photo_suffix(source)
+    return PlannedFile(source, folder / f"{source.stem}{MARK if is_beside else ''}{suffix}", kind)
+
+
+def _photo_suffix(source: Path) -> str:
     found = _sniffed(source)
     suffix = suffix_for(found, source.suffix) if found else source.suffix
-    if not is_writable_suffix(suffix):
-        suffix = ".png"
-    return folder / f"{source.stem}{MARK if is_beside else ''}{suffix}"
+    return suffix if is_writable_suffix(suffix) else ".png"
+
+
+def _check_name(output: Path, kind: FileKind) -> None:
+    """Refuse a name for a result that says no kind of file, or one of the other kind.
+
+    Raises:
+        OutputError: When it does.
+    """
+    if kind == "photo":
+        format_of(output)
+    elif not is_writable_video_suffix(output.suffix):
+        allowed = ", ".join(sorted(WRITABLE_VIDEO_SUFFIXES))
+        raise OutputError(f"{output}: the name of a video must end in one of {allowed}.")
 
 
 def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[Path]:
-    """Yield the photos below a folder that are wanted, sorted, without those below the output folder."""
+    """Yield the photos and videos below a folder that are wanted, sorted, without those below the output folder."""
     left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         within = PurePath(parent).relative_to(folder)
@@ -169,7 +199,7 @@ def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[P
         )
         for name in sorted(names):
             path = Path(parent) / name
-            is_photo = not name.startswith(".") and not path.stem.endswith(MARK) and _looks_like_photo(path)
+            is_photo = not name.startswith(".") and not path.stem.endswith(MARK) and _looks_like_one(path)
             if is_photo and wanted.keeps(within / name):
                 yield path
 
@@ -187,11 +217,14 @@ def _refuse_to_skip(error: OSError) -> None:
     raise InputError(f"{error.filename} cannot be searched ({error.strerror}); leave it out: --exclude.") from error
 
 
-def _looks_like_photo(path: Path) -> bool:
+def _looks_like_one(path: Path) -> bool:
     # By name first: by content, a camera's raw files are TIFF, and backups (`cat.jpg_original`) are photos.
-    if path.suffix:
-        return path.suffix.lower() in PHOTO_SUFFIXES
-    return _sniffed(path) is not None
+    suffix = path.suffix.lower()
+    if suffix in SOURCE_CODE_SUFFIXES:
+        return kind_of(path) == "video"
+    if suffix:
+        return suffix in PHOTO_SUFFIXES or suffix in VIDEO_SUFFIXES
+    return _sniffed(path) is not None or kind_of(path) == "video"
 
 
 def _sniffed(path: Path) -> SourceFormat | None:
@@ -220,8 +253,8 @@ def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
         is_own = target == _real(file.source)
         if target in sources and not (is_own and overwrite):
             remedy = "allow overwriting or choose another output" if is_own else "choose another output"
-            raise OutputError(f"{file.target} is itself one of the photos; {remedy}.")
+            raise OutputError(f"{file.target} is itself one of the files; {remedy}.")
 
 
 def _endings() -> str:
-    return ", ".join(sorted(PHOTO_SUFFIXES))
+    return ", ".join(sorted(PHOTO_SUFFIXES | VIDEO_SUFFIXES))

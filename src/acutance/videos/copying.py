@@ -36,13 +36,16 @@ _OF_THE_CODING = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_ST
 class CopiedStreams:
     """The streams of a file that are copied into another one."""
 
-    def __init__(self, source: InputContainer, video: VideoStream, container: Container) -> None:
+    def __init__(
+        self, source: InputContainer, video: VideoStream, container: Container, *, picture_only: bool = False
+    ) -> None:
         """Sort the streams.
 
         Args:
             source: The file that is read.
             video: What is sharpened.
             container: What is written.
+            picture_only: Copy none.
 
         Raises:
             OutputError: When a sound, a subtitle or another video cannot be held by the container.
@@ -51,7 +54,7 @@ class CopiedStreams:
         """What is copied."""
         self.lost: list[str] = []
         """What the container cannot hold, in words."""
-        for stream in source.streams:
+        for stream in () if picture_only else source.streams:
             if stream.index == video.index or _is_made_again(stream, container):
                 continue
             if (container.muxer == "matroska" and is_cover(stream)) or _can_hold(container, stream):
@@ -59,7 +62,8 @@ class CopiedStreams:
             elif stream.type in _MUST_BE_KEPT:
                 raise OutputError(
                     f"{container.label} cannot hold stream {stream.index} ({stream.type}, {_codec(stream)}); "
-                    "give the result a name that ends in .mkv or in what the source ends in."
+                    "give the result a name that ends in .mkv or in what the source ends in, or leave it out: "
+                    "--picture-only."
                 )
             else:
                 self.lost.append(f"stream {stream.index} ({stream.type}, {_codec(stream)})")

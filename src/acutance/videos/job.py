@@ -108,7 +108,7 @@ class VideoJob:
                 f"the limit is {sharpener.max_pixels / 1e6:g}; raise max_pixels if you trust the file."
             )
         tags = tags_of(self.video.codec_context)
-        self._copied = CopiedStreams(source, self.video, container)
+        self._copied = CopiedStreams(source, self.video, container, picture_only=settings.picture_only)
         self._reader = VideoReader(source, self.video, copied=self._copied.indices, settings=settings)
         self._pieces = iter(self._reader)
         self._first = list(_up_to_a_frame(self._pieces))

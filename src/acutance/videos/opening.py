@@ -13,8 +13,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from acutance.errors import InputError
-from acutance.media.formats import HEAD_BYTES, sniff_format
-from acutance.videos.containers import named_after
+from acutance.media.formats import HEAD_BYTES
+from acutance.media.paths import MARK
+from acutance.media.video_formats import is_picture, video_suffix_for
 
 _READERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -45,9 +46,6 @@ no videos."""
 
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
-_PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
-"""Main brands of MP4-like files that are pictures."""
-
 _REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file",
     IsADirectoryError: "it is a folder",
@@ -62,7 +60,7 @@ def is_video(path: Path) -> bool:
     """
     try:
         with path.open("rb") as file:
-            if _is_picture(file.read(HEAD_BYTES)):
+            if is_picture(file.read(HEAD_BYTES)):
                 return False
         with open_video(path) as container:
             return bool(video_streams(container))
@@ -74,12 +72,8 @@ def sharp_name(source: Path) -> Path:
     """Return where the result of a video goes when nobody says: `clip.mp4` → `clip.sharp.mp4` beside it.
 
     The ending is kept where it is true; what cannot be written becomes `.mkv`.
-
-    Raises:
-        InputError: When the video cannot be opened.
     """
-    with open_video(source) as container:
-        return named_after(source, container.format.name)
+    return source.with_name(f"{source.stem}{MARK}{video_suffix_for(source)}")
 
 
 @contextmanager
@@ -96,7 +90,7 @@ def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterato
     name = str(source) if isinstance(source, Path) else "the input"
     if isinstance(source, Path):
         with suppress(OSError), source.open("rb") as file:
-            if _is_picture(file.read(HEAD_BYTES)):
+            if is_picture(file.read(HEAD_BYTES)):
                 raise InputError(f"{name} is a picture, not a video.")
     options = {"format_whitelist": ",".join(_READERS)}
     try:
@@ -133,7 +127,3 @@ def _is_decodable(stream: VideoStream) -> bool:
     """Whether there is a decoder; the type of PyAV's attribute does not tell that there may be none."""
     context: object = stream.codec_context
     return context is not None
-
-
-def _is_picture(head: bytes) -> bool:
-    return sniff_format(head) is not None or (head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS)

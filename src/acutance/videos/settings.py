@@ -37,6 +37,8 @@ class VideoSettings:
     """Where a preview ends; None is the end of the file."""
     smoothing: float = 0.0
     """0 … 0.95: how much of what was changed in the previous frame is kept where nothing moves; calms flicker."""
+    picture_only: bool = False
+    """Leave out sounds, subtitles and all other streams."""
 
     def __post_init__(self) -> None:
         """Check the ranges.

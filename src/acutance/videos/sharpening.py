@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,7 @@ def sharpen_video(
     progress: Report | None = None,
     overwrite: bool = False,
     resume_key: str | None = None,
+    before_naming: Callable[[Path], None] | None = None,
 ) -> VideoResult:
     """Sharpen a video file; all but the pixels stays: times, colours, rotation, sounds, subtitles, chapters.
 
@@ -47,6 +49,7 @@ def sharpen_video(
         resume_key: None leaves nothing behind when the run is stopped. A text keeps what is finished, in a hidden
             folder beside the target, and a next run with the same text goes on from there, if source, model and
             settings are the same. The text says what else the result depends on (fidelity, precision), or nothing.
+        before_naming: Called with the finished file before it gets its name; when it raises, there is no result.
 
     Raises:
         InputError: When the source cannot be read or holds no video.
@@ -66,6 +69,8 @@ def sharpen_video(
                 with open_video(source) as again:
                     result = job.join(store, again, written)
         lost = tuple(remarks_on_loss(part, job.video, job.tags, job.side_data, chapters=len(job.chapters)))
+        if before_naming is not None:
+            before_naming(part)
     if store is not None:
         store.remove()
     return replace(result, warnings=result.warnings + lost)

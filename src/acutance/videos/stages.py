@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.workers import Abandoned
 from acutance.videos.channel import Cancelled, Channel
 from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, sharpen_shot
 from acutance.videos.progress import Clock
@@ -43,11 +44,12 @@ class Stages:
 
         Raises:
             AcutanceError: What any stage raises; all threads have ended then.
+            Abandoned: What the report raised to stop in order: the frames before are encoded.
         """
         decoded, sharpened = Channel[Shot](QUEUE_FRAMES), Channel[Shot](QUEUE_FRAMES)
 
         def stop(stage: Future[None]) -> None:
-            if stage.exception() is not None:
+            if stage.exception() is not None and not isinstance(stage.exception(), Cancelled):
                 decoded.cancel()
                 sharpened.cancel()
 
@@ -55,25 +57,30 @@ class Stages:
             stages = [pool.submit(self._decode, pieces, decoded), pool.submit(self._encode, sharpened)]
             for stage in stages:
                 stage.add_done_callback(stop)
-            is_done = False
             try:
-                for shot in decoded:
-                    sharpen_shot(shot, self._sharpener, strength)
-                    sharpened.put(shot)
-                    if shot.piece.time is not None:
-                        clock.tick()
-                sharpened.finish()
-                is_done = True
+                self._sharpen(decoded, sharpened, strength, clock)
             except Cancelled:
                 pass  # the stage that failed says why, below
-            finally:
-                if not is_done:
-                    decoded.cancel()
-                    sharpened.cancel()
+            except Abandoned:
+                sharpened.finish()  # what has been sharpened by now is encoded, and kept where it is kept at all
+                decoded.cancel()
+                raise
+            except BaseException:
+                decoded.cancel()
+                sharpened.cancel()
+                raise
         for stage in stages:
             error = stage.exception()
             if error is not None and not isinstance(error, Cancelled):
                 raise error
+
+    def _sharpen(self, decoded: Channel[Shot], sharpened: Channel[Shot], strength: float, clock: Clock) -> None:
+        for shot in decoded:
+            sharpen_shot(shot, self._sharpener, strength)
+            sharpened.put(shot)
+            if shot.piece.time is not None:
+                clock.tick()
+        sharpened.finish()
 
     def _decode(self, pieces: Iterable[Piece], decoded: Channel[Shot]) -> None:
         for piece in pieces:

@@ -1,0 +1,129 @@
+"""A run of `acutance sharpen` over files: photos first, then videos, with progress, a record, and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from acutance.cli.console import INTERRUPTED, progress_bar, say, stop_request
+from acutance.cli.file_report import FileReport
+from acutance.cli.video_files import VideoRun, settings_or_failures, work_through_videos
+from acutance.inference.files import sharpen_files
+from acutance.inference.journal import Making
+from acutance.inference.ledger import Ledger
+
+if TYPE_CHECKING:
+    from acutance.inference.sharpener import Sharpener
+    from acutance.media import PlannedFile
+    from acutance.videos import VideoSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the user wants of all files."""
+
+    strength: float
+    fidelity: float
+    precision: str
+    jobs: int
+    resume: bool
+    records: bool
+    """Whether a record is left beside the results."""
+    keeps_parts: bool
+    """Whether what is finished of a video is kept when it is stopped."""
+    overwrite: bool
+    as_json: bool
+    video_settings: Callable[[], VideoSettings]
+    """Reads the settings of videos; fails where the extra is missing."""
+
+
+def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order) -> None:
+    """Sharpen all files of a plan, and tell each.
+
+    Raises:
+        typer.Exit: With code 1 when some failed, 130 when the run was stopped.
+        JobError: When there are only videos, and the extra is missing.
+        ConfigError: When a setting is out of range.
+    """
+    photos = [file for file in plan if file.kind == "photo"]
+    videos = [file for file in plan if file.kind == "video"]
+    noun = "files" if photos and videos else "videos" if videos else "photos"
+    report = FileReport(len(plan), as_json=order.as_json, can_resume=order.records, noun=noun)
+    settings = settings_or_failures(order.video_settings, videos, report, are_all=not photos) if videos else None
+    try:
+        with _stopping_in_order(photos, videos) as is_asked:
+            if photos:
+                _sharpen_photos(sharpener, photos, order, report, is_asked=is_asked)
+            if settings is not None and not is_asked():
+                run = _video_run(sharpener, settings, order)
+                work_through_videos(run, videos, report, is_asked=is_asked)
+    except KeyboardInterrupt:
+        say("acutance: interrupted; files that were finished are kept, none is half written.")
+        raise typer.Exit(INTERRUPTED) from None
+    report.conclude()
+    if report.left or report.failed:
+        raise typer.Exit(INTERRUPTED if report.left else 1)
+
+
+def _sharpen_photos(
+    sharpener: Sharpener,
+    photos: Sequence[PlannedFile],
+    order: Order,
+    report: FileReport,
+    *,
+    is_asked: Callable[[], bool],
+) -> None:
+    with progress_bar("sharpening") as bar:
+        results = sharpen_files(
+            sharpener,
+            photos,
+            strength=order.strength,
+            overwrite=order.overwrite,
+            jobs=order.jobs,
+            ledger=Ledger(_making(sharpener, order), resume=order.resume, record=order.records),
+            progress=bar,
+            should_stop=is_asked,
+        )
+        with closing(results):
+            for result in results:
+                report.tell(result)
+
+
+def _video_run(sharpener: Sharpener, settings: VideoSettings, order: Order) -> VideoRun:
+    from acutance.videos.files import making_of
+
+    making = replace(_making(sharpener, order), video=making_of(settings))
+    return VideoRun(
+        sharpener=sharpener,
+        strength=order.strength,
+        settings=settings,
+        overwrite=order.overwrite,
+        ledger=Ledger(making, resume=order.resume, record=order.records),
+        resume_key=f"fidelity {order.fidelity:g}, precision {order.precision}" if order.keeps_parts else None,
+    )
+
+
+def _stopping_in_order(
+    photos: Sequence[PlannedFile], videos: Sequence[PlannedFile]
+) -> AbstractContextManager[Callable[[], bool]]:
+    """Let the first Ctrl-C end a run after the photos in work, or the frame; the run of a single photo ends at once."""
+    if not videos and len(photos) < 2:
+        return nullcontext(lambda: False)
+    return stop_request("after the files in work" if photos else "after the frame in work")
+
+
+def _making(sharpener: Sharpener, order: Order) -> Making:
+    """Return what the results depend on beside the photos."""
+    spec = sharpener.spec
+    return Making(
+        model=spec.name,
+        weights_sha256=spec.weights_sha256,
+        scale=spec.scale,
+        strength=order.strength,
+        fidelity=order.fidelity,
+        precision=order.precision,
+    )

@@ -1,0 +1,118 @@
+"""How `acutance sharpen` works through videos, and shows how far each is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from acutance.cli.console import frames_bar, is_terminal, say
+from acutance.cli.file_report import FileReport, readable
+from acutance.errors import JobError
+
+if TYPE_CHECKING:
+    from acutance.inference.ledger import Ledger
+    from acutance.inference.sharpener import Sharpener
+    from acutance.media import PlannedFile
+    from acutance.videos import VideoProgress, VideoSettings
+
+TOLD_EVERY_S = 60.0
+"""Where nothing is drawn, how far a video is is told so often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoRun:
+    """What holds for all videos of a run."""
+
+    sharpener: Sharpener
+    strength: float
+    settings: VideoSettings
+    overwrite: bool
+    ledger: Ledger
+    resume_key: str | None
+    """See `acutance.videos.sharpen_video`."""
+
+
+def settings_or_failures(
+    read: Callable[[], VideoSettings], plan: Sequence[PlannedFile], report: FileReport, *, are_all: bool
+) -> VideoSettings | None:
+    """Read the settings of videos; where the extra is missing, tell so for each of them.
+
+    Args:
+        read: Reads the settings.
+        plan: The videos.
+        report: Where they are told.
+        are_all: Whether there is nothing else to do: then that the extra is missing is the end.
+
+    Raises:
+        JobError: When it is.
+        ConfigError: When a setting is out of range.
+    """
+    from acutance.inference.files import FileResult
+
+    try:
+        return read()
+    except JobError as error:
+        if are_all:
+            raise
+        for file in plan:
+            words = f"{file.source} is a video; {error}"
+            report.tell(FileResult(source=file.source, target=file.target, status="failed", error=words))
+        return None
+
+
+def work_through_videos(
+    run: VideoRun, plan: Sequence[PlannedFile], report: FileReport, *, is_asked: Callable[[], bool]
+) -> None:
+    """Sharpen videos one by one and tell each.
+
+    Args:
+        run: What holds for all.
+        plan: The videos.
+        report: Where they are told.
+        is_asked: Whether to stop.
+    """
+    from acutance.videos.files import sharpen_videos
+
+    with _shown_progress() as progress:
+        results = sharpen_videos(
+            run.sharpener,
+            plan,
+            strength=run.strength,
+            settings=run.settings,
+            overwrite=run.overwrite,
+            ledger=run.ledger,
+            resume_key=run.resume_key,
+            progress=progress,
+            should_stop=is_asked,
+        )
+        done = 0
+        with closing(results):
+            for result in results:
+                report.tell(result)
+                done += 1
+    if done < len(plan) and run.resume_key is not None:
+        name = readable(str(plan[done].source))
+        say(f"what is finished of {name} is kept beside its result; the same command goes on there.")
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[PlannedFile, VideoProgress], None]]:
+    """Show the frames of the video in work: as a bar on a terminal, else as a line now and then."""
+    if is_terminal():
+        with frames_bar() as show:
+            yield lambda file, done: show(readable(file.source.name), done.frames, done.total, done.seconds_left)
+        return
+    last = time.monotonic()
+
+    def tell(file: PlannedFile, done: VideoProgress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TOLD_EVERY_S:
+            last = time.monotonic()
+            total = f" of {done.total}" if done.total else ""
+            left = f", about {round(done.seconds_left / 60)} min left" if done.seconds_left is not None else ""
+            say(f"{readable(str(file.source))}: frame {done.frames}{total}{left}")
+
+    yield tell

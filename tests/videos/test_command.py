@@ -1,0 +1,167 @@
+"""`acutance sharpen` on videos, as a person meets it: whole processes, with the real network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PROGRAM = "from acutance.cli.main import run; run()"
+WITHOUT_EXTRA = f"import sys; sys.modules['av'] = None; {PROGRAM}"
+
+
+def run(*arguments: str | Path, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, "sharpen", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+
+
+def save_photo(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_a_video_is_sharpened_beside_itself(make, times_of, packets_of, frames_of, difference):
+    source = make("clip.mkv", codec="libx264", times=(0, 33, 67, 200), audio=("flac",))
+    done = run(source)
+    target = source.with_name("clip.sharp.mkv")
+    assert done.returncode == 0, done.stderr
+    assert f"{target}  (4 frames of 64×48, H.264, 1 other streams copied, " in done.stderr
+    assert times_of(target) == times_of(source)
+    assert packets_of(target)[1] == packets_of(source)[1]
+    assert difference(frames_of(target), frames_of(source)) > 3
+    assert sorted(path.name for path in source.parent.iterdir()) == ["clip.mkv", "clip.sharp.mkv"]
+    again = run(source)
+    assert (again.returncode, again.stderr) == (
+        1,
+        f"acutance: {target} exists already; allow overwriting or choose another name.\n",
+    )
+
+
+def test_a_folder_of_photos_and_videos_by_their_content(make, tmp_path):
+    folder = tmp_path / "in"
+    photo = save_photo(folder / "a" / "photo.png")
+    photo.rename(photo.with_name("photo.mp4"))
+    make("film.mkv", codec="libx264").rename(folder / "film.png")
+    (folder / "broken.mp4").write_bytes(bytes(999))
+    (folder / "program.ts").write_text("const answer = 42;\n" * 99)
+    done = run(folder, "-o", tmp_path / "out", "--json")
+    assert done.returncode == 1
+    rows = {Path(row["source"]).name: row for row in map(json.loads, done.stdout.splitlines())}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "photo.mp4": "done",
+        "film.png": "done",
+        "broken.mp4": "failed",
+    }
+    assert "it is not a video, or its beginning or index is damaged" in rows["broken.mp4"]["error"]
+    assert (rows["film.png"]["video"]["frames"], rows["film.png"]["video"]["size"]) == (4, [48, 64])
+    assert "video" not in rows["photo.mp4"]
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("[!.]*.*")}
+    assert written == {"a/photo.png", "film.mkv"}
+    assert done.stderr.splitlines()[-1] == "2 of 3 files sharpened, 1 failed"
+
+
+def test_a_folder_is_resumed_by_its_record(make, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.mkv", "b.mkv"):
+        make(name).rename(folder / name)
+    arguments = [folder, "-o", tmp_path / "out", "--resume", "--codec", "ffv1"]
+    assert run(*arguments).stderr.splitlines()[-1] == "2 of 2 videos sharpened"
+    (tmp_path / "out" / "b.mkv").unlink()
+    again = run(*arguments)
+    assert again.returncode == 0
+    assert again.stderr.splitlines()[-1] == "1 of 2 videos sharpened, 1 finished earlier"
+    other = run(*arguments, "--to", "0.1")
+    assert other.stderr.splitlines()[-1] == "2 of 2 videos sharpened"
+
+
+def test_a_preview_in_another_codec(make, times_of):
+    source = make("a.mp4", codec="libx264", times=tuple(range(0, 4000, 40)))
+    target = source.with_name("b.mov")
+    done = run(source, "-o", target, "--from", "0:01", "--to", "1.5", "--codec", "prores", "--quality", "small")
+    assert done.returncode == 0, done.stderr
+    assert "ProRes" in done.stderr
+    assert times_of(target) == [Fraction(number, 25) for number in range(13)]
+
+
+def test_interlaced_video_is_said(make):
+    source = make("a.mkv", codec="libx264", is_interlaced=True)
+    done = run(source)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[1].strip() == (
+        "the video is interlaced: each of the two fields of a frame was sharpened by itself."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--from", "abc"], 2, "'abc' is no time"),
+        (["--from", "1:75"], 2, "'1:75' is no time"),
+        (["--from", "5", "--to", "3"], 2, "to = 3.0 s: must lie behind the start, 5 s."),
+        (["--codec", "h266"], 2, "codec 'h266': unknown; there are auto, h264,"),
+        (["--quality", "best"], 2, "quality 'best': unknown; there are lossless, high,"),
+        (["-o", "x.jpg"], 1, "the name of a video must end in one of"),
+        (["--from", "99"], 1, "no frame could be decoded in the part that was asked for"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(make, arguments, code, words):
+    source = make("a.mkv")
+    done = run(source, *arguments)
+    assert done.returncode == code
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert words in said
+    assert "Traceback" not in said
+    assert [path.name for path in source.parent.iterdir()] == ["a.mkv"]
+
+
+def test_without_the_extra_a_video_is_one_sentence_and_photos_are_done(make, tmp_path):
+    folder = tmp_path / "in"
+    save_photo(folder / "photo.png")
+    video = make("a.mkv").rename(folder / "a.mkv")
+    alone = run(video, program=WITHOUT_EXTRA)
+    assert (alone.returncode, alone.stderr) == (
+        3,
+        "acutance: videos: PyAV is not installed; pip install 'acutance[video]'.\n",
+    )
+    both = run(folder, "-o", tmp_path / "out", program=WITHOUT_EXTRA)
+    assert both.returncode == 1
+    assert f"acutance: {video} is a video; videos: PyAV is not installed; pip install 'acutance[video]'." in both.stderr
+    assert (tmp_path / "out" / "photo.png").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(make, times_of):
+    source = make("a.mkv", width=96, height=64, times=tuple(range(0, 4000, 40)))
+    told = "import acutance.cli.video_files as files; files.TOLD_EVERY_S = 0.0; " + PROGRAM
+    arguments = [sys.executable, "-c", told, "sharpen", str(source), "--codec", "ffv1"]
+    child = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    said = []
+    for line in child.stderr:
+        if "frame 5 of 100" in line and not any("frame 5 " in earlier for earlier in said):
+            child.send_signal(signal.SIGINT)
+        said.append(line)
+    assert child.wait(60) == 130
+    child.stderr.close()
+    assert "stopping after the frame in work; once more to stop at once" in "".join(said)
+    assert said[-1] == (f"what is finished of {source} is kept beside its result; the same command goes on there.\n")
+    assert [path.suffix for path in source.parent.iterdir()] == [".mkv", ".acutance-parts"]
+    again = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=True)
+    first = int(again.stderr.split("frame ")[1].split()[0])
+    assert first > 5
+    assert times_of(source.with_name("a.sharp.mkv")) == times_of(source)
+    assert len(list(source.parent.iterdir())) == 2

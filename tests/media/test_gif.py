@@ -102,7 +102,7 @@ def test_comments_and_xmp_are_carried(few):
     metadata = Metadata(comments=(b"hello", b"c" * 600), xmp=b"<x:xmpmeta>" + b"x" * 700 + b"</x:xmpmeta>")
     gif = encode_photo(Photo(pixels=few, metadata=metadata), format="GIF")
     again = read_photo(gif).metadata
-    assert again.comments == (b"hello\n" + b"c" * 600,)
+    assert again.comments == (b"hello", b"c" * 600)
     assert again.xmp == metadata.xmp
     shown = Image.open(io.BytesIO(gif))
     assert shown.n_frames == 1  # the blocks are passed over by those who do not know them
@@ -116,8 +116,4 @@ def test_animations_are_refused(save, pixels):
 
 
 def test_other_metadata_are_lost_and_that_is_said(few, photo):
-    assert lost_in(Photo(pixels=few, metadata=photo.metadata), "GIF") == (
-        "EXIF",
-        "the colour profile",
-        "the resolution (dpi)",
-    )
+    assert lost_in(Photo(pixels=few, metadata=photo.metadata), "GIF") == ("EXIF", "the resolution (dpi)")

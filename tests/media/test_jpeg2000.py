@@ -86,8 +86,15 @@ def test_the_orientation_of_its_own_kind_stays(pixels, make_exif):
 
 
 @pytest.mark.parametrize("added", [box(b"xml ", b"<gml/>"), box(b"uuid", bytes(20))])
-def test_other_boxes_are_left_out_and_said(save, pixels, added):
+def test_other_boxes_are_carried_or_their_loss_is_said(save, pixels, added):
     photo = read_photo(with_box(save(pixels, "JPEG2000"), added))
+    assert lost_in(photo, "JPEG2000") == ()
+    assert added in encode_photo(photo, format="JPEG2000")
+    assert lost_in(photo, "PNG") == ("further boxes of the JPEG 2000 file",)
+
+
+def test_boxes_that_hold_for_the_unchanged_picture_only_are_left_out_and_said(save, pixels):
+    photo = read_photo(with_box(save(pixels, "JPEG2000"), box(b"jumb", bytes(20))))
     assert lost_in(photo, "JPEG2000") == ("further boxes of the JPEG 2000 file",)
 
 

@@ -32,7 +32,8 @@ def test_text_is_read(values16, kind):
     photo = read_photo(source, max_bits=16)
     np.testing.assert_array_equal(photo.pixels, values)
     again = encode_photo(photo, format="PPM")
-    assert again == b"P%d\n31 20\n65535\n" % (kind + 3) + values.astype(">u2").tobytes()
+    head = b"P%d\n# text\n# and more\n# wide\n31 20\n65535\n" % (kind + 3)
+    assert again == head + values.astype(">u2").tobytes()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

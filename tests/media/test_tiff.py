@@ -202,7 +202,7 @@ def test_several_pages_are_refused_but_not_previews(pixels):
     photo = read_photo(buffer.getvalue())
     np.testing.assert_array_equal(photo.pixels, pixels)
     assert lost_in(photo, "TIFF") == ("the smaller previews in the file",)
-    with pytest.raises(UnsupportedImage, match="several pictures"):
+    with pytest.raises(UnsupportedImage, match="2 pages"):
         read_photo(written(np.stack([pixels, pixels]), photometric="rgb"))
 
 

@@ -86,5 +86,6 @@ NoRecord = Annotated[
     bool,
     typer.Option("--no-record", help="Leave no .acutance.jsonl beside a folder's results; --resume goes by it."),
 ]
+KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

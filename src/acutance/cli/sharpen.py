@@ -16,6 +16,7 @@ from acutance.cli.options import (
     Include,
     Jobs,
     Json,
+    KeepTime,
     MaxPixels,
     Model,
     NoRecord,
@@ -55,6 +56,7 @@ def sharpen(
     jobs: Jobs = 1,
     resume: Resume = False,
     no_record: NoRecord = False,
+    keep_time: KeepTime = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     from_s: From = 0.0,
@@ -98,6 +100,7 @@ def sharpen(
         resume=resume,
         records=not no_record and (resume or len(paths) > 1 or paths[0].is_dir()),
         keeps_parts=not no_record,
+        keeps_times=keep_time,
         overwrite=overwrite,
         as_json=as_json,
         video_settings=partial(

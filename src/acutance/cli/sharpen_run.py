@@ -35,6 +35,8 @@ class Order:
     """Whether a record is left beside the results."""
     keeps_parts: bool
     """Whether what is finished of a video is kept when it is stopped."""
+    keeps_times: bool
+    """Whether results get the times of their photos."""
     overwrite: bool
     as_json: bool
     video_settings: Callable[[], VideoSettings]
@@ -85,6 +87,7 @@ def _sharpen_photos(
             overwrite=order.overwrite,
             jobs=order.jobs,
             ledger=Ledger(_making(sharpener, order), resume=order.resume, record=order.records),
+            keep_times=order.keeps_times,
             progress=bar,
             should_stop=is_asked,
         )

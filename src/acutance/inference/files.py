@@ -12,6 +12,7 @@ from typing import Literal
 
 from acutance.errors import AcutanceError, ConfigError, OutputError
 from acutance.inference.ledger import Ledger, Standing
+from acutance.inference.picture_files import PictureWork
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import work_through
 from acutance.media import (
@@ -20,10 +21,9 @@ from acutance.media import (
     check_target,
     find_clashes,
     format_of,
-    lost_in,
-    read_photo,
+    open_pictures,
     remove_leftovers,
-    write_photo,
+    write_atomically,
 )
 
 
@@ -79,6 +79,7 @@ def sharpen_files(
     overwrite: bool = False,
     jobs: int = 1,
     ledger: Ledger | None = None,
+    keep_times: bool = False,
     progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[FileResult, None, None]:
@@ -97,6 +98,7 @@ def sharpen_files(
             but does not wait while another file is read, coded or written. Each job takes the memory of a photo and a
             tile; results do not depend on their number.
         ledger: What earlier runs have finished, and where this one is recorded; None for neither.
+        keep_times: Give each result the time of its photo.
         progress: Called with the share of all files done, 0 … 1, from any thread.
         should_stop: Asked before each file; if so, the files in work are finished and no other is begun.
 
@@ -105,17 +107,25 @@ def sharpen_files(
     """
 
     def make(task: Task) -> FileResult:
-        photo = read_photo(task.file.source, max_pixels=sharpener.max_pixels, max_bits=16)
-        enter = task.observe()
-        photo = sharpener.sharpen_photo(photo, strength=strength, progress=task.tell)
-        lost = lost_in(photo, format_of(task.file.target))
-        write_photo(photo, task.file.target, overwrite=task.overwrite, before_naming=enter)
+        before = task.before
+        times_ns = (before.st_atime_ns, before.st_mtime_ns) if before and keep_times else None
+
+        def enter(target: Fingerprint) -> None:
+            record = task.observe()  # only now all of the source has been read
+            if record is not None:
+                record(target)
+
+        with open_pictures(task.file.source, max_pixels=sharpener.max_pixels, max_bits=16) as pictures:
+            work = PictureWork(sharpener, pictures, format_of(task.file.target), strength=strength, progress=task.tell)
+            write_atomically(
+                task.file.target, work.parts(), overwrite=task.overwrite, before_naming=enter, times_ns=times_ns
+            )
         return FileResult(
             source=task.file.source,
             target=task.file.target,
             status="done",
-            lost=lost,
-            megapixels=photo.size.pixels / 1e6,
+            lost=work.lost,
+            megapixels=work.megapixels,
         )
 
     yield from make_files(

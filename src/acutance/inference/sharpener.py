@@ -15,18 +15,19 @@ from acutance.errors import ConfigError, InputError
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
+from acutance.inference.picture_files import PictureWork
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, restore_tiled
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
     Photo,
     check_target,
-    encode_photo,
+    format_of,
     from_pil,
-    own_format,
+    open_pictures,
     plan_outputs,
-    read_photo,
     to_pil,
-    write_photo,
+    with_new_thumbnail,
+    write_atomically,
 )
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
@@ -145,14 +146,13 @@ class Sharpener:
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
         if isinstance(image, bytes):
-            photo = read_photo(image, max_pixels=self._max_pixels, max_bits=16)
-            return encode_photo(self.sharpen_photo(photo, strength=strength), format=own_format(photo))
+            return self._sharpen_bytes(image, strength=strength)
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return self._sharpen_array(np.asarray(image), strength)
 
     def sharpen_photo(self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None) -> Photo:
-        """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay.
+        """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
 
         Grey photos stay grey. Colour under full transparency does not bleed into what is visible.
         """
@@ -160,10 +160,11 @@ class Sharpener:
             return photo
         alpha = photo.alpha
         if alpha is None or photo.is_opaque:
-            return photo.with_pixels(self.sharpen_pixels(photo.pixels, strength=strength, progress=progress))
+            sharp = photo.with_pixels(self.sharpen_pixels(photo.pixels, strength=strength, progress=progress))
+            return with_new_thumbnail(sharp)
         pixels = self.sharpen_pixels(fill_transparent(photo.pixels, alpha), strength=strength, progress=progress)
         sharp_alpha = self.sharpen_pixels(alpha[..., None], strength=strength)[..., 0]
-        return photo.with_pixels(pixels, sharp_alpha)
+        return with_new_thumbnail(photo.with_pixels(pixels, sharp_alpha))
 
     def sharpen_pixels(
         self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
@@ -205,12 +206,16 @@ class Sharpener:
             raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
         return strength == 0.0 and self.spec.scale == 1
 
+    def _sharpen_bytes(self, content: bytes, *, strength: float) -> bytes:
+        with open_pictures(content, max_pixels=self._max_pixels, max_bits=16) as pictures:
+            return b"".join(PictureWork(self, pictures, pictures.format, strength=strength).parts())
+
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         check_target(planned.target, overwrite=overwrite)
-        photo = read_photo(planned.source, max_pixels=self._max_pixels, max_bits=16)
-        photo = self.sharpen_photo(photo, strength=strength)  # rebound, so that the input's pixels are freed
-        write_photo(photo, planned.target, overwrite=overwrite)
+        with open_pictures(planned.source, max_pixels=self._max_pixels, max_bits=16) as pictures:
+            work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
+            write_atomically(planned.target, work.parts(), overwrite=overwrite)
         return planned.target
 
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """Photos in and out: files become `Photo`s and back, and nothing that a file held is lost without a word."""
 
-from acutance.media.atomic import check_target
+from acutance.media.atomic import check_target, write_atomically
 from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.formats import ImageFormat, format_of
 from acutance.media.losses import lost_in
@@ -8,8 +8,10 @@ from acutance.media.names import find_clashes
 from acutance.media.part_file import remove_leftovers
 from acutance.media.paths import PlannedFile, plan_outputs
 from acutance.media.photo import Metadata, Photo
+from acutance.media.pictures import PictureFile, check_holds, encode_pictures, lost_in_timing, open_pictures
 from acutance.media.pil import from_pil, to_pil
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
+from acutance.media.thumbnail import with_new_thumbnail
 from acutance.media.video_formats import FileKind, kind_of
 from acutance.media.writing import encode_photo, own_format, write_photo
 
@@ -20,19 +22,26 @@ __all__ = [
     "ImageFormat",
     "Metadata",
     "Photo",
+    "PictureFile",
     "PlannedFile",
+    "check_holds",
     "check_target",
     "encode_photo",
+    "encode_pictures",
     "find_clashes",
     "fingerprint_of",
     "format_of",
     "from_pil",
     "kind_of",
     "lost_in",
+    "lost_in_timing",
+    "open_pictures",
     "own_format",
     "plan_outputs",
     "read_photo",
     "remove_leftovers",
     "to_pil",
+    "with_new_thumbnail",
+    "write_atomically",
     "write_photo",
 ]

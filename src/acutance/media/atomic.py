@@ -58,6 +58,7 @@ def write_atomically(
     *,
     overwrite: bool,
     before_naming: Callable[[Fingerprint], None] | None = None,
+    times_ns: tuple[int, int] | None = None,
 ) -> None:
     """Write a file whole or not at all; missing folders are made.
 
@@ -67,11 +68,12 @@ def write_atomically(
         overwrite: Whether a present file is replaced (its permissions stay).
         before_naming: Called with the fingerprint of the content when all of it is written, before the file gets its
             name; when it raises, nothing is left behind.
+        times_ns: When the file is to have been read and changed last; None for now.
 
     Raises:
         OutputError: When it cannot be written; nothing is left behind then.
     """
-    with temporary_beside(path, overwrite=overwrite) as (_, file):
+    with temporary_beside(path, overwrite=overwrite, times_ns=times_ns) as (_, file):
         try:
             digest, size_bytes = hashlib.sha256(), 0
             for part in parts:
@@ -86,7 +88,9 @@ def write_atomically(
 
 
 @contextlib.contextmanager
-def temporary_beside(path: Path, *, overwrite: bool) -> Iterator[tuple[Path, BinaryIO]]:
+def temporary_beside(
+    path: Path, *, overwrite: bool, times_ns: tuple[int, int] | None = None
+) -> Iterator[tuple[Path, BinaryIO]]:
     """Open a file to write; after the block it gets its name in one step, after an error it is removed.
 
     For libraries that want to write a file by its name; `write_atomically` is for bytes.
@@ -94,6 +98,7 @@ def temporary_beside(path: Path, *, overwrite: bool) -> Iterator[tuple[Path, Bin
     Args:
         path: Of the file that is wanted; see `write_atomically`.
         overwrite: Whether a present file is replaced.
+        times_ns: When the file is to have been read and changed last; None for now.
 
     Yields:
         The path of the temporary file, and the file, which is empty and open for writing.
@@ -114,6 +119,8 @@ def temporary_beside(path: Path, *, overwrite: bool) -> Iterator[tuple[Path, Bin
             file.flush()
             os.fsync(file.fileno())
             file.close()  # Windows renames no open file
+            if times_ns is not None:
+                os.utime(temporary, ns=times_ns)
             if overwrite:
                 with contextlib.suppress(OSError):  # no present file, or one of somebody else
                     temporary.chmod(stat.S_IMODE(target.stat().st_mode))

@@ -14,8 +14,9 @@ from PIL import AvifImagePlugin, Image
 
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.container import Container, animated, damaged, too_deep
-from acutance.media.exif import without_prefix
+from acutance.media.boxes import item_of
+from acutance.media.container import Container, damaged, refused, too_deep
+from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.photo import AvifCoding, Metadata
 from acutance.media.pil import decoding, open_plugin
 from acutance.media.webp import is_grey_profile
@@ -42,19 +43,31 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
     with decoding(name):
         image = open_plugin(file, "AVIF")
     if getattr(image, "is_animated", False):
-        raise animated(name)
-    exif, icc = image.info.get("exif"), image.info.get("icc_profile") or None
+        raise refused(name, "an animation in AVIF", "save it as animated WebP, PNG or GIF first")
+    icc = image.info.get("icc_profile") or None
     # Pillow 12 opens grey as RGB, with which a grey profile must not go.
     is_unfit = icc is not None and is_grey_profile(icc) and image.mode != "L"
     metadata = Metadata(
         source_format="AVIF",
-        exif=without_prefix(exif) if exif else None,
+        exif=_exif(file, image),
         icc_profile=None if is_unfit else icc,
         xmp=image.info.get("xmp") or None,
         coding=coding,
         left_out=("the colour profile (it is for grey pictures)",) if is_unfit else (),
     )
     return Container(Size(image.height, image.width), metadata)
+
+
+def _exif(file: BinaryIO, image: Image.Image) -> bytes | None:
+    """Return the EXIF block as it stands in the file, with the orientation that holds for the pixels."""
+    rewritten = image.info.get("exif")  # by Pillow, which has put the orientation of the picture's own box in
+    item = item_of(file, b"Exif")
+    if item is None or len(item) < 4 or not rewritten:
+        return without_prefix(rewritten) if rewritten else None
+    exif = without_prefix(item[4:])  # behind a length: that of the prefix, if there is one
+    wanted = orientation_of(without_prefix(rewritten))
+    turned = with_orientation(exif, wanted)
+    return turned if orientation_of(turned) == wanted else without_prefix(rewritten)
 
 
 def encode_avif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
+from acutance.media.animation import Animation
 from acutance.media.photo import Metadata
 
 MAX_INFLATED_BYTES = 64 * 2**20
@@ -20,6 +21,15 @@ class Container(NamedTuple):
     metadata: Metadata
     bits: int = 8
     """Bits per channel of the decoded pixels, 8 or 16; a file of fewer than 8 is spread to 8."""
+    animation: Animation | None = None
+    """Of a file whose pictures move."""
+    pages: tuple[int, ...] = ()
+    """Of a file of several pages: where the directory of each begins."""
+
+    @property
+    def num_pictures(self) -> int:
+        """How many pictures the file holds."""
+        return len(self.pages) or (1 if self.animation is None else self.animation.count)
 
 
 def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:
@@ -36,7 +46,7 @@ def damaged(name: str, what: str) -> UnsupportedImage:
 
 def refused(name: str, what: str, remedy: str) -> UnsupportedImage:
     """Make the error for a sound file of a kind that is not read."""
-    return UnsupportedImage(f"{name} is {what}, which is not read yet; {remedy}.")
+    return UnsupportedImage(f"{name} is {what}, which is not read here; {remedy}.")
 
 
 def too_deep(name: str, bits: int) -> UnsupportedImage:
@@ -45,11 +55,6 @@ def too_deep(name: str, bits: int) -> UnsupportedImage:
         f"{name} is a picture of {bits} bits per channel, which is not read here; it would lose tones in fewer, so "
         "convert it yourself if that is what you want."
     )
-
-
-def animated(name: str) -> UnsupportedImage:
-    """Make the error for several pictures in one file."""
-    return refused(name, "an animation or holds several pictures", "save the one you want as a file of its own")
 
 
 def inflate(data: bytes) -> bytes | None:

@@ -1,55 +1,91 @@
-"""GIF files of one picture. They hold 256 colours, one of which may be transparent."""
+"""GIF files, of one picture or several. Each holds 256 colours, one of which may be transparent.
+
+Pillow decodes and packs the pixels. The blocks around them are read and written here: Pillow knows no colour profiles
+in them and joins pictures of an animation that look alike.
+"""
 
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.geometry import Size
-from acutance.media.container import Container, animated
+from acutance.geometry import Box
+from acutance.media.animation import Animation, bounding_box, cropped, differing
+from acutance.media.container import Container, damaged
+from acutance.media.gif_blocks import (
+    TRAILER,
+    GifFile,
+    control_of,
+    descriptions,
+    first_image,
+    head_of,
+    image_of,
+    read_gif,
+)
 from acutance.media.photo import Metadata, Photo
-from acutance.media.pil import decoding, open_plugin
+from acutance.media.pil import decoding, open_plugin, picture_of
+from acutance.media.webp import is_grey_profile
 
 COLOURS = 256
 """What a palette holds."""
 OPAQUE_FROM = 128
 """Alpha from which a pixel counts as opaque: a GIF knows nothing between."""
 
-_XMP_BLOCK = b"!\xff\x0bXMP DataXMP"
-_XMP_TRAILER = b"\1" + bytes(range(255, -1, -1)) + b"\0"
-"""Makes a reader that takes the packet for blocks of a given length find the end, wherever it stands."""
-
 
 def inspect_gif(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a GIF file.
+    """Read size and metadata of a GIF file, and when its pictures are shown.
 
     Raises:
-        UnsupportedImage: When it is damaged or animated.
+        UnsupportedImage: When it is damaged.
     """
-    with decoding(name):
-        image = open_plugin(file, "GIF")
-        is_animated = getattr(image, "is_animated", False)
-    if is_animated:
-        raise animated(name)
-    comment = image.info.get("comment")
+    found = _blocks(file, name)
     metadata = Metadata(
         source_format="GIF",
-        comments=(comment,) if isinstance(comment, bytes) else (),
-        xmp=_packet(file),
+        comments=tuple(found.comments),
+        icc_profile=found.icc,
+        xmp=found.xmp,
     )
-    return Container(Size(image.height, image.width), metadata)
+    return Container(found.size, metadata, animation=found.animation)
 
 
-def _packet(file: BinaryIO) -> bytes | None:
-    """Return the XMP packet, which Pillow passes over."""
-    file.seek(0)
-    _, found, rest = file.read().partition(_XMP_BLOCK)
-    packet, end, _ = rest.partition(_XMP_TRAILER)
-    return packet if found and end else None
+def _blocks(file: BinaryIO, name: str) -> GifFile:
+    try:
+        found = read_gif(file)
+    except (EOFError, ValueError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    if not found.images:
+        raise damaged(name, "it has no picture")
+    # A single picture without its end mark is whole; an animation may have lost others.
+    if len(found.images) > 1 and not found.has_trailer:
+        raise damaged(name, "it has no end mark")
+    return found
+
+
+def decode_gif_frames(file: BinaryIO, name: str) -> Iterator[Photo]:
+    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    found = _blocks(file, name)
+    mode = "RGB" if found.is_opaque else "RGBA"
+    with decoding(name):
+        image = open_plugin(file, "GIF")
+    if getattr(image, "n_frames", 1) != len(found.images):
+        raise damaged(name, "its pictures cannot be told apart")
+    for number in range(len(found.images)):
+        with decoding(name):
+            image.seek(number)
+            values = np.asarray(image.convert(mode))
+        alpha = None if mode == "RGB" else np.ascontiguousarray(values[:, :, 3])
+        yield Photo(pixels=np.ascontiguousarray(values[:, :, :3]), alpha=alpha)
 
 
 def encode_gif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
@@ -70,12 +106,66 @@ def encode_gif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
         indexed, transparent = _coloured(values[:, :, :3], hidden)
     buffer = io.BytesIO()
     options = {} if transparent is None else {"transparency": transparent}
-    comment = b"\n".join(metadata.comments)
-    indexed.save(buffer, "GIF", optimize=False, **options, **({"comment": comment} if comment else {}))
-    encoded = buffer.getvalue()
-    if metadata.xmp is None:
-        return (encoded,)
-    return encoded[:-1], _XMP_BLOCK, metadata.xmp, _XMP_TRAILER, encoded[-1:]
+    indexed.save(buffer, "GIF", optimize=False, **options)
+    control, picture = first_image(buffer.getvalue())
+    icc = None if is_grey_profile(metadata.icc_profile or b"") else metadata.icc_profile
+    return (
+        head_of(picture.size, None),
+        descriptions(comments=metadata.comments, icc=icc, xmp=metadata.xmp),
+        control_of(control) if control.transparent is not None else b"",
+        image_of(picture),
+        bytes((TRAILER,)),
+    )
+
+
+def encode_gif_frames(photos: Iterable[Photo], animation: Animation) -> Iterator[bytes]:
+    """Encode an animation; of each picture only what has changed.
+
+    Args:
+        photos: Whole pictures of one size and 8 bits; see `encode_gif` for their colours.
+        animation: When they are shown; GIF counts hundredths of a second.
+
+    Returns:
+        The file in parts, as the pictures come.
+    """
+    delays = [round(duration * 100) for duration in animation.durations_s]
+    shown: Photo | None = None  # what is on the screen before the picture that is waiting; None: nothing
+    waiting: Photo | None = None
+    for number, photo in enumerate(photos):
+        if waiting is None:
+            metadata = photo.metadata
+            icc = None if is_grey_profile(metadata.icc_profile or b"") else metadata.icc_profile
+            yield head_of(photo.size, animation)
+            yield descriptions(comments=metadata.comments, icc=icc, xmp=metadata.xmp)
+        else:
+            # What is seen can be covered, but not be made transparent again: then all is cleared before.
+            is_cleared = bool((_visible(waiting) & ~_visible(photo)).any())
+            yield _frame(waiting, shown, delays[number - 1], clears=is_cleared)
+            shown = None if is_cleared else waiting
+        waiting = photo
+    if waiting is not None:
+        yield _frame(waiting, shown, delays[-1], clears=False)
+    yield bytes((TRAILER,))
+
+
+def _visible(photo: Photo) -> npt.NDArray[np.bool_]:
+    return np.ones(photo.size, bool) if photo.alpha is None else photo.alpha >= OPAQUE_FROM
+
+
+def _frame(photo: Photo, shown: Photo | None, delay: int, *, clears: bool) -> bytes:
+    """Return a picture's blocks: what of it must be drawn over what is shown."""
+    visible = _visible(photo)
+    drawn = visible if shown is None else visible & (differing(shown, photo) | ~_visible(shown))
+    box = Box(0, 0, *photo.size) if clears or shown is None else bounding_box(drawn)
+    part, visible, drawn = cropped(photo, box), visible[box.slices], drawn[box.slices]
+    # What has not changed is drawn too, for a better compression, unless its colours are one too many.
+    if len(_distinct(part.pixels[visible])[0]) <= COLOURS - (not visible.all()):
+        drawn = visible
+    alpha = None if drawn.all() else np.where(drawn, np.uint8(255), np.uint8(0))
+    encoded = b"".join(encode_gif(picture_of(replace(part, alpha=alpha)), Metadata()))
+    control, image = first_image(encoded)
+    control = control._replace(delay=delay, disposal=2 if clears else 1)
+    return control_of(control) + image_of(image._replace(left=box.left, top=box.top))
 
 
 def has_too_many_colours(photo: Photo) -> bool:

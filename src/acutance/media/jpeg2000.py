@@ -15,6 +15,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from acutance.geometry import Size
+from acutance.media.boxes import box_of, boxes_of
 from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Jpeg2000Coding, Metadata
@@ -45,6 +46,7 @@ class _Found:
     xmp: bytes | None = None
     photoshop: bytes | None = None
     dpi: tuple[float, float] | None = None
+    boxes: list[tuple[bytes, bytes]] = field(default_factory=list)
     is_cmyk: bool = False
     has_palette: bool = False
     is_lossless: bool | None = None
@@ -63,7 +65,7 @@ def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
         if file.read(4) == _CODESTREAM:
             _take_codestream(found, file, 0)
         else:
-            for kind, start, length in _boxes(file, 0, file.seek(0, io.SEEK_END)):
+            for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
                 _take(found, file, kind, start, length)
     except (struct.error, IndexError, EOFError) as error:
         raise damaged(name, "it ends too early") from error
@@ -81,6 +83,7 @@ def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
         xmp=found.xmp,
         photoshop=found.photoshop,
         dpi=found.dpi,
+        jp2_boxes=tuple(found.boxes),
         coding=Jpeg2000Coding(is_lossless=bool(found.is_lossless)),
         left_out=tuple(dict.fromkeys(found.left_out)),
     )
@@ -102,14 +105,15 @@ def encode_jpeg2000(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]
     buffer = io.BytesIO()
     image.save(buffer, "JPEG2000", mct=1 if image.mode.startswith("RGB") else 0, **options)
     parts: list[bytes] = []
-    for kind, start, length in _boxes(buffer, 0, buffer.getbuffer().nbytes):
+    for kind, start, length in boxes_of(buffer, 0, buffer.getbuffer().nbytes):
         buffer.seek(start)
         content = buffer.read(length)
         if kind == b"jp2h":
             content = _described(content, metadata)
         if kind == b"jp2c":
-            parts += [_box(b"uuid", uuid + data) for uuid, data in _payloads(metadata)]
-        parts.append(_box(kind, content))
+            parts += [box_of(b"uuid", uuid + data) for uuid, data in _payloads(metadata)]
+            parts += [box_of(*box) for box in metadata.jp2_boxes]
+        parts.append(box_of(kind, content))
     return tuple(parts)
 
 
@@ -122,15 +126,15 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
 def _described(header: bytes, metadata: Metadata) -> bytes:
     """Return the content of a header box with the colour profile in place of a colour space, and the resolution."""
     parts: list[bytes] = []
-    for kind, start, length in _boxes(io.BytesIO(header), 0, len(header)):
+    for kind, start, length in boxes_of(io.BytesIO(header), 0, len(header)):
         content = header[start : start + length]
         if kind == b"colr" and metadata.icc_profile is not None:
             content = b"\2\0\0" + metadata.icc_profile
-        parts.append(_box(kind, content))
+        parts.append(box_of(kind, content))
     if metadata.dpi is not None:
         horizontal, vertical = (struct.pack(">HHb", *_fraction(value / _METRES_PER_INCH)) for value in metadata.dpi)
         numbers = vertical[:4] + horizontal[:4] + vertical[4:] + horizontal[4:]
-        parts.append(_box(b"res ", _box(b"resc", numbers) + _box(b"resd", numbers)))
+        parts.append(box_of(b"res ", box_of(b"resc", numbers) + box_of(b"resd", numbers)))
     return b"".join(parts)
 
 
@@ -147,7 +151,7 @@ def _take(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -
     """Sort one box of the file into what was found."""
     file.seek(start)
     if kind == b"jp2h":
-        for inner, place, size in _boxes(file, start, start + length):
+        for inner, place, size in boxes_of(file, start, start + length):
             _take_description(found, file, inner, place, size)
     elif kind == b"jp2c":
         _take_codestream(found, file, start)
@@ -159,8 +163,10 @@ def _take(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -
             found.xmp = data
         elif uuid == PHOTOSHOP_UUID:
             found.photoshop = data
-        else:
-            found.left_out.append("further boxes of the JPEG 2000 file")
+        else:  # such as GeoJP2's, or captions in IPTC form
+            found.boxes.append((kind, uuid + data))
+    elif kind == b"xml " and length < _MAX_BOX_BYTES:
+        found.boxes.append((kind, file.read(length)))
     elif kind not in _EXPECTED:
         found.left_out.append("further boxes of the JPEG 2000 file")
 
@@ -177,7 +183,7 @@ def _take_description(found: _Found, file: BinaryIO, kind: bytes, start: int, le
     elif kind == b"pclr":
         found.has_palette = True
     elif kind == b"res ":
-        for _, place, size in _boxes(file, start, start + length):
+        for _, place, size in boxes_of(file, start, start + length):
             file.seek(place)
             found.dpi = found.dpi or _dpi(file.read(size))
 
@@ -206,27 +212,3 @@ def _take_codestream(found: _Found, file: BinaryIO, start: int) -> None:
             found.is_lossless = segment[9:10] == b"\1"
         elif marker == 0xFF90:  # the first tile
             return
-
-
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the boxes between two places: kind, start and length of the content.
-
-    Raises:
-        EOFError: When one reaches beyond the end.
-    """
-    while start < end:
-        file.seek(start)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        head = 8
-        if length == 1:
-            (length,), head = struct.unpack(">Q", file.read(8)), 16
-        elif length == 0:
-            length = end - start
-        if length < head or start + length > end:
-            raise EOFError
-        yield kind, start + head, length - head
-        start += length
-
-
-def _box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", len(content) + 8, kind) + content

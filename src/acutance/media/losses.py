@@ -28,9 +28,11 @@ _SRGB_CHUNKS = frozenset(
 
 def lost_in(photo: Photo, format: ImageFormat) -> tuple[str, ...]:
     """Return what of a photo is lost when it is written in a format, in words; empty if nothing is."""
-    losses = (*photo.metadata.left_out, *_LOSSES[format](photo))
+    losses = [*photo.metadata.left_out, *_LOSSES[format](photo)]
+    if photo.metadata.jp2_boxes and format != "JPEG2000":
+        losses.append("further boxes of the JPEG 2000 file")
     is_rounded = photo.bits > 8 and format not in FORMATS_16
-    return (*losses, "tones finer than 8 bits per channel") if is_rounded else losses
+    return (*losses, "tones finer than 8 bits per channel") if is_rounded else tuple(losses)
 
 
 def is_damaged(exif: bytes | None) -> bool:
@@ -96,10 +98,9 @@ def _lost_in_gif(photo: Photo) -> Iterator[str]:
         yield "half transparency (all or nothing is written)"
     if has_too_many_colours(eight):
         yield f"colours beyond {COLOURS}"
+    yield from _lost_grey_profile(photo)
     if metadata.exif is not None:
         yield "EXIF"
-    if metadata.icc_profile is not None:
-        yield "the colour profile"
     if metadata.dpi is not None:
         yield "the resolution (dpi)"
     yield from _lost_resources(metadata)
@@ -117,7 +118,8 @@ def _lost_in_ppm(photo: Photo) -> Iterator[str]:
         yield "the resolution (dpi)"
     yield from _lost_description(metadata)
     yield from _lost_resources(metadata)
-    yield from _lost_segments(metadata)
+    if metadata.jpeg_segments:
+        yield "application data of the JPEG file"
     yield from _lost_chunks(metadata)
 
 

@@ -105,6 +105,8 @@ class Metadata:
     """Further JPEG segments: marker (0xE0…0xEF) and payload."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     """Further PNG chunks (texts, gamma, …): type and payload."""
+    jp2_boxes: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    """Further JPEG 2000 boxes (places on earth, captions): type and content."""
     coding: Coding | None = None
     """How the file was coded; None where there is nothing to say."""
     left_out: tuple[str, ...] = ()

@@ -12,12 +12,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
 
 from acutance.geometry import Size
-from acutance.media.container import Container, animated, damaged, depth_notes, inflate
+from acutance.media.animation import Animation
+from acutance.media.container import Container, damaged, depth_notes, inflate
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
 
@@ -45,6 +47,30 @@ class Header(NamedTuple):
     is_interlaced: int
 
 
+class Control(NamedTuple):
+    """The payload of fcTL, which stands before a picture of an animation."""
+
+    number: int
+    width: int
+    height: int
+    left: int
+    top: int
+    numerator: int
+    denominator: int
+    disposal: int
+    is_blended: int
+
+    @classmethod
+    def of(cls, data: bytes) -> Control:
+        """Read a payload."""
+        return cls._make(struct.unpack_from(">IIIIIHHBB", data))
+
+    @property
+    def duration_s(self) -> Fraction:
+        """How long the picture is shown, in seconds."""
+        return Fraction(self.numerator, self.denominator or 100)
+
+
 @dataclass(slots=True)
 class _Found:
     """What the chunks gave, as they came."""
@@ -54,7 +80,10 @@ class _Found:
     icc: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    frames: int = 1
+    plays: int = 0
+    durations_s: list[Fraction] = field(default_factory=list)
+    has_still: bool = False
+    """Whether the pixels of the file itself come before the first picture of the animation."""
     others: list[tuple[bytes, bytes]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -63,7 +92,7 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a PNG file and verify its checksums.
 
     Raises:
-        UnsupportedImage: When it is damaged, cut off, or animated.
+        UnsupportedImage: When it is damaged or cut off.
     """
     found = _Found()
     try:
@@ -75,8 +104,13 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         raise damaged(name, f"the checksum of {error} is wrong") from error
     if found.header is None:
         raise damaged(name, "it has no header")
-    if found.frames != 1:
-        raise animated(name)
+    animation = None
+    if len(found.durations_s) + found.has_still > 1 and found.durations_s:
+        animation = Animation(
+            durations_s=tuple(found.durations_s),
+            plays=found.plays,
+            has_still=found.has_still,
+        )
     found.left_out += depth_notes(found.header.depth, has_palette=found.header.colour_type == 3)
     metadata = Metadata(
         source_format="PNG",
@@ -88,7 +122,7 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         left_out=tuple(found.left_out),
     )
     size = Size(found.header.height, found.header.width)
-    return Container(size, metadata, bits=max(found.header.depth, 8))
+    return Container(size, metadata, bits=max(found.header.depth, 8), animation=animation)
 
 
 def encode_png(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
@@ -144,7 +178,7 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
 
 
 def read_chunks(file: BinaryIO, *, with_pixels: bool = False) -> Iterator[tuple[bytes, bytes]]:
-    """Yield types and payloads up to the end chunk; without pixels, these are checked and passed over.
+    """Yield types and payloads up to the end chunk; without pixels, theirs are checked, and given as empty.
 
     Raises:
         EOFError, struct.error: When the file ends before the end chunk.
@@ -158,14 +192,13 @@ def read_chunks(file: BinaryIO, *, with_pixels: bool = False) -> Iterator[tuple[
         position += 12 + length
         if position > end:
             raise EOFError
-        is_kept = with_pixels or kind != b"IDAT"
+        is_kept = with_pixels or kind not in (b"IDAT", b"fdAT")
         checksum, data = _read(file, length, zlib.crc32(kind), is_kept=is_kept)
         if file.read(4) != struct.pack(">I", checksum):
             raise ChecksumError(kind.decode("latin-1"))
         if kind == b"IEND":
             return
-        if is_kept:
-            yield kind, data
+        yield kind, data
 
 
 def _read(file: BinaryIO, length: int, checksum: int, *, is_kept: bool) -> tuple[int, bytes]:
@@ -185,8 +218,8 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
     match kind:
         case b"IHDR":
             found.header = Header._make(struct.unpack_from(">IIBBBBB", data))
-        case b"acTL":
-            (found.frames,) = struct.unpack_from(">I", data)
+        case b"acTL" | b"fcTL" | b"IDAT":
+            _take_timing(found, kind, data)
         case b"eXIf":
             found.exif = without_prefix(data)
         case b"iCCP":
@@ -200,6 +233,16 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
             found.left_out.append("content credentials (C2PA), which hold for the unchanged picture only")
         case _ if _is_kept(kind):
             found.others.append((kind, data))
+
+
+def _take_timing(found: _Found, kind: bytes, data: bytes) -> None:
+    """Note when the pictures of an animation are shown; `found.has_still` means something for animations only."""
+    if kind == b"acTL":
+        _, found.plays = struct.unpack_from(">II", data)
+    elif kind == b"fcTL":
+        found.durations_s.append(Control.of(data).duration_s)
+    else:
+        found.has_still |= not found.durations_s
 
 
 def _is_kept(kind: bytes) -> bool:

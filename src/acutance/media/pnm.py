@@ -1,6 +1,7 @@
 """PBM, PGM and PPM files: a few numbers in plain text, and the pixels behind them.
 
-Pillow reads those of up to 256 levels; of more it would quietly make 256 in colour. They hold no metadata.
+Pillow reads those of up to 256 levels; of more it would quietly make 256 in colour. Comments are all the metadata that
+they hold.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class _Header(NamedTuple):
     """The value of white; 1 in a bitmap."""
     start: int
     """Where the pixels begin."""
+    comments: tuple[bytes, ...]
 
     @property
     def is_text(self) -> bool:
@@ -51,6 +53,7 @@ def inspect_pnm(file: BinaryIO, name: str) -> Container:
     is_deep = header.white > 255
     metadata = Metadata(
         source_format="PPM",
+        comments=header.comments,
         coding=PnmCoding(white=header.white) if is_deep else None,
         left_out=depth_notes(1 if header.kind in (1, 4) else 8, has_palette=False),
     )
@@ -99,7 +102,9 @@ def encode_pnm(photo: Photo) -> tuple[bytes, ...]:
             pixels = (pixels * np.uint32(white) + np.uint32(32767)) // np.uint32(65535)
         pixels = pixels.astype(">u2")
     kind = 5 if channels == 1 else 6
-    return b"P%d\n%d %d\n%d\n" % (kind, width, height, white), pixels.tobytes()
+    lines = [line.strip() for comment in photo.metadata.comments for line in comment.splitlines()]
+    comments = b"".join(b"# " + line + b"\n" for line in lines)
+    return b"P%d\n%b%d %d\n%d\n" % (kind, comments, width, height, white), pixels.tobytes()
 
 
 def _header(file: BinaryIO, name: str) -> _Header:
@@ -111,4 +116,5 @@ def _header(file: BinaryIO, name: str) -> _Header:
     width, height, white = (int(number[:12] or b"1") for number in found.groups())
     if not 1 <= white <= 65535:
         raise damaged(name, f"it says that white is {white}")
-    return _Header(int(head[1:2]), Size(height, width), white, found.end())
+    comments = tuple(line.strip() for line in re.findall(rb"#([^\r\n]*)[\r\n]", found.group()))
+    return _Header(int(head[1:2]), Size(height, width), white, found.end(), comments)

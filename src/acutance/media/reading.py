@@ -18,7 +18,7 @@ from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.avif import inspect_avif
 from acutance.media.bmp import inspect_bmp
-from acutance.media.container import Container, damaged, too_deep
+from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.formats import HEAD_BYTES, READ_FORMATS, SourceFormat, describe_unread, sniff_format
 from acutance.media.gif import inspect_gif
 from acutance.media.jpeg import inspect_jpeg
@@ -71,26 +71,53 @@ def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, ma
 
     Raises:
         InputError: When the file is missing, a folder, or may not be read.
-        UnsupportedImage: When it is empty, not a picture, damaged or cut off, animated, or of more than `max_bits`.
+        UnsupportedImage: When it is empty, not a picture, damaged or cut off, of several pictures (`open_pictures` is
+            for these), or of more than `max_bits`.
         ImageTooLarge: When it has more than `max_pixels`, or more than fit into memory.
     """
-    name = "the image" if isinstance(source, bytes) else str(source)
-    with _opened(source, name) as file:
-        format_ = _recognised(file, name)
-        container = _INSPECTORS[format_](file, name)
-        _check_size(container.size, max_pixels, name)
-        if container.bits > max_bits:
-            raise too_deep(name, container.bits)
-        if container.bits > 8:
-            with decoding(name):
-                pixels, alpha = _DECODERS_16[format_](file, name)
-        else:
-            pixels, alpha = _decoded(file, format_, name, max_pixels=max_pixels)
+    name = name_of(source)
+    with opened(source, name) as file:
+        format_, container = inspected(file, name, max_pixels=max_pixels)
+        if container.num_pictures > 1:
+            kind = f"a file of {container.num_pictures} pages" if container.pages else "an animation"
+            raise refused(name, kind, "save the picture that you want as a file of its own")
+        return only_photo(file, format_, container, name, max_pixels=max_pixels, max_bits=max_bits)
+
+
+def name_of(source: Path | bytes) -> str:
+    """Return what a source is called in an error."""
+    return "the image" if isinstance(source, bytes) else str(source)
+
+
+def inspected(file: BinaryIO, name: str, *, max_pixels: int) -> tuple[SourceFormat, Container]:
+    """Recognise a file and read its header.
+
+    Raises:
+        UnsupportedImage: When it is no picture, or damaged.
+        ImageTooLarge: When it has more than `max_pixels`.
+    """
+    format_ = _recognised(file, name)
+    container = _INSPECTORS[format_](file, name)
+    check_size(container.size, max_pixels, name)
+    return format_, container
+
+
+def only_photo(
+    file: BinaryIO, format_: SourceFormat, container: Container, name: str, *, max_pixels: int, max_bits: int
+) -> Photo:
+    """Decode the pixels of a file of one picture; see `read_photo`."""
+    if container.bits > max_bits:
+        raise too_deep(name, container.bits)
+    if container.bits > 8:
+        with decoding(name):
+            pixels, alpha = _DECODERS_16[format_](file, name)
+    else:
+        pixels, alpha = decoded(file, format_, name, max_pixels=max_pixels)
     return Photo(pixels=pixels, alpha=alpha, metadata=container.metadata)
 
 
 @contextmanager
-def _opened(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
+def opened(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
     """Open a source; whatever the system says against that, or while reading, becomes an `InputError`."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
@@ -124,7 +151,12 @@ def _recognised(file: BinaryIO, name: str) -> SourceFormat:
     return format_
 
 
-def _check_size(size: Size, max_pixels: int, name: str) -> None:
+def check_size(size: Size, max_pixels: int, name: str) -> None:
+    """Refuse a picture without pixels, or with more than are allowed.
+
+    Raises:
+        UnsupportedImage, ImageTooLarge: When it is so.
+    """
     if size.height < 1 or size.width < 1:
         raise damaged(name, f"it says that it has {size.width}×{size.height} px")
     if size.pixels > max_pixels:
@@ -134,12 +166,19 @@ def _check_size(size: Size, max_pixels: int, name: str) -> None:
         )
 
 
-def _decoded(file: BinaryIO, format_: SourceFormat, name: str, *, max_pixels: int) -> Decoded:
-    """Decode the pixels with Pillow."""
+def decoded(file: BinaryIO, format_: SourceFormat, name: str, *, max_pixels: int, number: int = 0) -> Decoded:
+    """Decode the pixels of 8 bits of a file, or of its page of that number, with Pillow.
+
+    Raises:
+        UnsupportedImage: When the file is damaged.
+        ImageTooLarge: When Pillow, or the memory, does not allow it.
+    """
     with decoding(name):
         image = open_plugin(file, format_)
+        if number:
+            image.seek(number)
         # Once more: in a damaged file, Pillow may have found another size than we have.
-        _check_size(Size(image.height, image.width), max_pixels, name)
+        check_size(Size(image.height, image.width), max_pixels, name)
         if format_ == "PNG":
             correct_transparency(image)
         image.load()

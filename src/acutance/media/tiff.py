@@ -19,7 +19,7 @@ from PIL import Image
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.container import Container, animated, damaged, depth_notes, refused, too_deep
+from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -36,6 +36,7 @@ from acutance.media.ifd import (
     serialise,
 )
 from acutance.media.photo import Metadata, Photo, TiffCoding
+from acutance.media.pil import picture_of
 from acutance.media.tiff16 import encode_pixels16, layout_of
 
 JPEG_QUALITY = 95
@@ -50,7 +51,7 @@ _PHOTOMETRIC, _PALETTE, _CMYK = 262, 3, 5
 _RATIONAL, _UNDEFINED, _BYTE, _SHORT = 5, 7, 1, 3
 
 # fmt: off
-_PIXEL_TAGS = frozenset((
+PIXEL_TAGS = frozenset((
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289,
     290, 291, 292, 293, 317, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 338, 339, 340, 341,
     342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532,
@@ -77,36 +78,52 @@ _MAX_PAGES = 10_000
 
 
 def inspect_tiff(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a TIFF file.
+    """Read size and metadata of a TIFF file: those of its first page, and where the pages are.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 16 bits, of several pages, or a camera's raw file.
+        UnsupportedImage: When it is damaged, of more than 16 bits, or a camera's raw file.
     """
     file.seek(8)
     if file.read(2) == b"CR":  # Canon's signature behind the header
         raise _raw(name)
     try:
         header = read_header(file)
-        directory = read_directory(file, header.first_offset, header, without=_UNWANTED_VALUES)
-        pages, previews = _count_pages(file, directory, header)
-        tree = read_tree(file, header.first_offset, header, without=_UNWANTED_VALUES)
+        pages, has_previews = _pages(file, header)
+    except (DirectoryError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    if header.is_big and header.order == ">":  # Pillow takes its directory for a small one
+        raise refused(name, "a BigTIFF in Motorola byte order", "save it as an ordinary TIFF first")
+    first = inspect_page(file, header.first_offset, name)
+    if has_previews:
+        note = "the smaller previews in the file"
+        left_out = tuple(dict.fromkeys((*first.metadata.left_out, note)))
+        first = first._replace(metadata=replace(first.metadata, left_out=left_out))
+    return first._replace(pages=pages)
+
+
+def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
+    """Read size and metadata of the page whose directory stands at an offset.
+
+    Raises:
+        UnsupportedImage: When it is damaged, of more than 16 bits, or a camera's raw file.
+    """
+    try:
+        header = read_header(file)
+        directory = read_directory(file, offset, header, without=_UNWANTED_VALUES)
+        tree = read_tree(file, offset, header, without=_UNWANTED_VALUES)
     except (DirectoryError, struct.error) as error:
         raise damaged(name, str(error)) from error
     order = header.order
-    if header.is_big and order == ">":  # Pillow takes its directory for a small one
-        raise refused(name, "a BigTIFF in Motorola byte order", "save it as an ordinary TIFF first")
     if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
         raise _raw(name)
     if directory.integer(_PHOTOMETRIC, order, 1) == _CMYK:
         raise refused(name, "a CMYK picture", "convert it to RGB, with its colour profile, first")
     bits = _bits(directory, order, name)
-    if pages > 1:
-        raise animated(name)
     depth = max(directory.integers(_BITS, order), default=1)
     left_out = [*depth_notes(depth, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)]
     if bits > 8 and layout_of(directory, order, name).unused:
         left_out.append("channels that are neither colour nor transparency")
-    if previews or directory.find(_SUB_IFDS):
+    if directory.find(_SUB_IFDS):
         left_out.append("the smaller previews in the file")
     if directory.find(_LAYERS):
         left_out.append("Photoshop's layers")
@@ -124,44 +141,50 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
     return Container(size, metadata, bits=bits)
 
 
-def encode_tiff(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Encode a picture, compressed as the TIFF that it was read from; deflate when it comes from elsewhere.
+def encode_tiff(photo: Photo) -> tuple[bytes | memoryview, ...]:
+    """Encode a photo, compressed as the TIFF that it was read from; deflate when it comes from elsewhere.
 
     Args:
-        image: Mode L, LA, RGB or RGBA.
-        metadata: Of the photo; what a TIFF can hold is written. A damaged EXIF block is left out.
+        photo: Of 8 or 16 bits; what a TIFF can hold of its metadata is written. A damaged EXIF block is left out.
 
     Returns:
         The file in parts.
     """
-    return _assembled(_encoded(image, metadata), {}, metadata)
+    _, order, _ = block_at_start(photo.metadata)
+    return assembled(*encode_pixels(photo, order), photo.metadata)
 
 
-def encode_tiff16(photo: Photo) -> tuple[bytes | memoryview, ...]:
-    """Encode a photo of 16 bits per channel; else like `encode_tiff`."""
-    _, order, _ = _block(photo.metadata)
+def encode_pixels(photo: Photo, order: ByteOrder) -> tuple[bytes, dict[int, Entry]]:
+    """Encode the pixels of a photo as a TIFF file, and the tags that must be corrected in it."""
+    if photo.bits == 8:
+        return _encoded(picture_of(photo), photo.metadata), {}
     coding = photo.metadata.coding
     if not isinstance(coding, TiffCoding) or coding.compression == "jpeg":
         coding = _DEFAULT_CODING
     if coding.compression not in _PREDICTED:
         coding = replace(coding, has_predictor=False)
-    return _assembled(*encode_pixels16(photo, coding, order), photo.metadata)
+    return encode_pixels16(photo, coding, order)
 
 
-def _assembled(pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Put a file together: the EXIF block, a TIFF file of the pixels, and a directory over all."""
-    block, order, entries = _block(metadata)
-    start = len(block)
-    for entry in _pixel_entries(pixels, order, start):
-        entries[entry.tag] = entry
-    entries.update(corrections)
-    for entry in _tags(metadata, order):
-        entries[entry.tag] = entry
+def assembled(pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata) -> tuple[bytes | memoryview, ...]:
+    """Put a file of one page together: the EXIF block, a TIFF file of the pixels, and a directory over all."""
+    block, order, entries = block_at_start(metadata)
+    entries.update(page_entries(pixels, corrections, metadata, order, len(block)))
     padding = b"\0" * (len(pixels) % 2)
-    place = start + len(pixels) + len(padding)
+    place = len(block) + len(pixels) + len(padding)
     directory = serialise(Tree(tuple(entries.values()), {}), order, place)
     head = block[:4] + struct.pack(order + "I", place) + block[8:]
     return head, pixels, padding + directory
+
+
+def page_entries(
+    pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata, order: ByteOrder, start: int
+) -> dict[int, Entry]:
+    """Return the tags of a page but for those of its EXIF block; its pixels, a TIFF file, stand at offset `start`."""
+    entries = {entry.tag: entry for entry in _pixel_entries(pixels, order, start)}
+    entries.update(corrections)
+    entries.update({entry.tag: entry for entry in _tags(metadata, order)})
+    return entries
 
 
 def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
@@ -178,13 +201,13 @@ def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
         return file.read()
 
 
-def _block(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
-    """Return what the file begins with, its byte order, and the tags that its directory takes over."""
+def block_at_start(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
+    """Return what a file begins with, its byte order, and the tags that its first directory takes over."""
     main = None if metadata.exif is None else first_directory(metadata.exif)
     if main is None or metadata.exif is None:
         return b"II*\0\0\0\0\0", "<", {}
     order: ByteOrder = "<" if metadata.exif[:2] == b"II" else ">"
-    entries = {entry.tag: entry for entry in main.entries if entry.tag not in _PIXEL_TAGS}
+    entries = {entry.tag: entry for entry in main.entries if entry.tag not in PIXEL_TAGS}
     return metadata.exif + b"\0" * (len(metadata.exif) % 2), order, entries
 
 
@@ -232,24 +255,24 @@ def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     return max(bits, 8)
 
 
-def _count_pages(file: BinaryIO, first: Directory, header: Header) -> tuple[int, int]:
-    """Return how many pages and how many smaller versions of them the file holds."""
-    pages, previews, offset = 1, 0, first.next_offset
-    seen = {header.first_offset}
+def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
+    """Return where the directories of the pages are, and whether there are smaller versions of them in between."""
+    pages, offset, has_previews = [header.first_offset], header.first_offset, False
+    seen: set[int] = set()
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
-        seen.add(offset)
         page = read_directory(file, offset, header, without=_UNWANTED_VALUES)
-        if page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
-            previews += 1
-        else:
-            pages += 1
+        if seen and page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
+            has_previews = True
+        elif seen:
+            pages.append(offset)
+        seen.add(offset)
         offset = page.next_offset
-    return pages, previews
+    return tuple(pages), has_previews
 
 
 def _exif(tree: Tree, order: ByteOrder) -> bytes | None:
     """Make an EXIF block of a TIFF file's tags. A camera's notes move, as they have to."""
-    entries = tuple(entry for entry in tree.entries if entry.tag not in _PIXEL_TAGS | _APART)
+    entries = tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS | _APART)
     if not entries and not tree.children:
         return None
     return block_of(Tree(entries, tree.children), order)

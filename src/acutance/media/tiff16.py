@@ -140,8 +140,13 @@ def _alpha_of(directory: Directory, order: ByteOrder, *, colours: int, samples: 
     return known[0] if known and known[0][0] < samples else None
 
 
-def decode_tiff16(file: BinaryIO, name: str) -> tuple[Values, Values | None]:
-    """Decode the pixels of a file that `layout_of` accepts.
+def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple[Values, Values | None]:
+    """Decode the pixels of a page that `layout_of` accepts.
+
+    Args:
+        file: Of the page.
+        name: For errors.
+        offset: Where its directory stands; None for the first page.
 
     Returns:
         Pixels, uint16 `h w c` with c = 1 or 3, and alpha, uint16 `h w`, or None if there is none; upright.
@@ -151,7 +156,7 @@ def decode_tiff16(file: BinaryIO, name: str) -> tuple[Values, Values | None]:
         OSError: When its compressed pixels are.
     """
     header = read_header(file)
-    directory = read_directory(file, header.first_offset, header)
+    directory = read_directory(file, header.first_offset if offset is None else offset, header)
     layout = layout_of(directory, header.order, name)
     pixels = np.empty((*layout.size, layout.colours), np.uint16)
     alpha = None if layout.alpha is None else np.empty(layout.size, np.uint16)

@@ -1,18 +1,25 @@
-"""WebP files around their pixels: chunks of a RIFF file."""
+"""WebP files around their pixels: chunks of a RIFF file.
+
+libwebp inside Pillow decodes and encodes the pixels. Animations are put together here: its own encoder joins pictures
+that look alike.
+"""
 
 from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import BinaryIO
 
 from PIL import Image
 
 from acutance.geometry import Size
-from acutance.media.container import Container, animated, damaged
+from acutance.media.animation import Animation, bounding_box, cropped, differing
+from acutance.media.container import Container, damaged
 from acutance.media.exif import without_prefix
-from acutance.media.photo import Metadata, WebpCoding
+from acutance.media.photo import Metadata, Photo, WebpCoding
+from acutance.media.pil import arrays_of, decoding, open_plugin, picture_of
 
 QUALITY = 95
 """Quality of a lossy WebP. The files do not say at what quality they were written."""
@@ -20,20 +27,28 @@ QUALITY = 95
 _KEPT = (b"VP8X", b"ICCP", b"EXIF", b"XMP ")
 _PIXELS = (b"VP8 ", b"VP8L")
 _PIXEL_HEAD_BYTES = 10
+_FRAME_HEAD_BYTES = 16
+_ICC, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
+_OVERWRITES = 0x02
+"""Flag of a picture that replaces what is below, its transparency included."""
+_MAX_DURATION_MS = 2**24 - 1
 
 
 def inspect_webp(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a WebP file.
 
     Raises:
-        UnsupportedImage: When it is damaged, cut off, or animated.
+        UnsupportedImage: When it is damaged or cut off.
     """
     try:
-        chunks = dict(_chunks(file))
+        listed = list(_chunks(file))
     except (struct.error, EOFError) as error:
         raise damaged(name, "it ends too early") from error
-    if b"ANMF" in chunks or b"ANIM" in chunks:
-        raise animated(name)
+    chunks = dict(listed)
+    frames = [data for kind, data in listed if kind == b"ANMF"]
+    if frames:
+        kind = frames[0][_FRAME_HEAD_BYTES : _FRAME_HEAD_BYTES + 4]
+        chunks.setdefault(b"VP8L" if kind == b"VP8L" else b"VP8 ", b"")
     size = _size(chunks)
     if size is None:
         raise damaged(name, "it has no picture")
@@ -45,7 +60,33 @@ def inspect_webp(file: BinaryIO, name: str) -> Container:
         xmp=chunks.get(b"XMP "),
         coding=WebpCoding(is_lossless=b"VP8L" in chunks),
     )
-    return Container(size, metadata)
+    return Container(size, metadata, animation=_animation(chunks, frames))
+
+
+def _animation(chunks: dict[bytes, bytes], frames: list[bytes]) -> Animation | None:
+    if len(frames) < 2:
+        return None
+    durations = tuple(Fraction(int.from_bytes(frame[12:15], "little"), 1000) for frame in frames)
+    return Animation(durations_s=durations, plays=int.from_bytes(chunks.get(b"ANIM", b"")[4:6], "little"))
+
+
+def decode_webp_frames(file: BinaryIO, name: str) -> Iterator[Photo]:
+    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    with decoding(name):
+        image = open_plugin(file, "WEBP")
+    frames = sum(kind == b"ANMF" for kind, _ in _chunks(file))
+    if getattr(image, "n_frames", 1) != frames:
+        raise damaged(name, "its pictures cannot be told apart")
+    for number in range(frames):
+        with decoding(name):
+            image.seek(number)
+            image.load()
+            pixels, alpha = arrays_of(image, name)
+        yield Photo(pixels=pixels, alpha=alpha)
 
 
 def encode_webp(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
@@ -77,6 +118,67 @@ def encode_webp(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
     return (buffer.getvalue(),)
 
 
+def encode_webp_frames(photos: Iterable[Photo], animation: Animation) -> tuple[bytes, ...]:
+    """Encode an animation, of each picture only what has changed; see `encode_webp`.
+
+    Args:
+        photos: Whole pictures of one size and 8 bits, all with transparency or none.
+        animation: When they are shown; WebP counts thousandths of a second.
+
+    Returns:
+        The file in parts.
+    """
+    frames: list[bytes] = []
+    before: Photo | None = None
+    for photo, duration in zip(photos, animation.durations_s, strict=True):
+        frames.append(_chunk(b"ANMF", _frame(photo, before, min(round(duration * 1000), _MAX_DURATION_MS))))
+        before = photo
+    if before is None:
+        raise ValueError("no picture")
+    metadata = before.metadata
+    icc = None if before.pixels.shape[2] == 1 and is_grey_profile(metadata.icc_profile or b"") else metadata.icc_profile
+    kinds = ((b"ICCP", _ICC, icc), (b"EXIF", _EXIF, metadata.exif), (b"XMP ", _XMP, metadata.xmp))
+    flags = _ANIMATION | sum(flag for _, flag, data in kinds if data) | (_ALPHA if before.alpha is not None else 0)
+    sides = b"".join((side - 1).to_bytes(3, "little") for side in reversed(before.size))
+    described = [_chunk(kind, data) if data else b"" for kind, _, data in kinds]
+    parts = [
+        _chunk(b"VP8X", bytes((flags, 0, 0, 0)) + sides),
+        described[0],
+        _chunk(b"ANIM", struct.pack("<IH", 0, min(animation.plays, 65535))),
+        *frames,
+        *described[1:],
+    ]
+    return b"RIFF" + struct.pack("<I", 4 + sum(map(len, parts))) + b"WEBP", *parts
+
+
+def _frame(photo: Photo, before: Photo | None, duration_ms: int) -> bytes:
+    """Return the content of a picture's chunk."""
+    left = top = 0
+    if before is not None:
+        box = bounding_box(differing(before, photo))
+        top, left = box.top // 2 * 2, box.left // 2 * 2  # the format halves them
+        photo = cropped(photo, box._replace(top=top, left=left))
+    coding = Metadata(coding=photo.metadata.coding)
+    (encoded,) = encode_webp(picture_of(photo), coding)
+    pixels = b"".join(
+        _chunk(kind, data) for kind, data in _whole_chunks(encoded) if kind in (b"ALPH", b"VP8 ", b"VP8L")
+    )
+    numbers = (left // 2, top // 2, photo.size.width - 1, photo.size.height - 1, duration_ms)
+    return b"".join(number.to_bytes(3, "little") for number in numbers) + bytes((_OVERWRITES,)) + pixels
+
+
+def _whole_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position = 12
+    while position + 8 <= len(encoded):
+        kind, size = struct.unpack_from("<4sI", encoded, position)
+        yield kind, encoded[position + 8 : position + 8 + size]
+        position += 8 + size + size % 2
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack("<4sI", kind, len(data)) + data + b"\0" * (len(data) % 2)
+
+
 def is_grey_profile(icc: bytes) -> bool:
     """Say whether a colour profile is one for grey pictures."""
     return icc[16:20] == b"GRAY"
@@ -100,7 +202,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         kind, size = struct.unpack("<4sI", file.read(8))
         if position + 8 + size > end:
             raise EOFError
-        wanted = size if kind in _KEPT else min(size, _PIXEL_HEAD_BYTES)
+        wanted = size if kind in _KEPT else min(size, _FRAME_HEAD_BYTES + _PIXEL_HEAD_BYTES)
         yield kind, file.read(wanted)
         position += 8 + size + size % 2
 

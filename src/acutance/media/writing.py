@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from acutance.media.pil import picture_of
 from acutance.media.png import encode_png
 from acutance.media.png16 import encode_png16
 from acutance.media.pnm import encode_pnm
-from acutance.media.tiff import encode_tiff, encode_tiff16
+from acutance.media.thumbnail import with_new_thumbnail
+from acutance.media.tiff import encode_tiff
 from acutance.media.webp import encode_webp
 
 Parts = tuple[bytes | memoryview, ...]
@@ -36,17 +38,16 @@ _ENCODERS: Mapping[ImageFormat, Callable[[Image.Image, Metadata], Parts]] = {
     "JPEG": encode_jpeg,
     "PNG": encode_png,
     "WEBP": encode_webp,
-    "TIFF": encode_tiff,
     "AVIF": encode_avif,
     "JPEG2000": encode_jpeg2000,
     "BMP": encode_bmp,
     "GIF": encode_gif,
 }
-"""Of 8 bits per channel, but for PPM."""
+"""Of 8 bits per channel, but for those that need not tell 8 from 16."""
 
-_ENCODERS_16: Mapping[ImageFormat, Callable[[Photo], Parts]] = {
+_DEEP_ENCODERS: Mapping[ImageFormat, Callable[[Photo], Parts]] = {
     "PNG": encode_png16,
-    "TIFF": encode_tiff16,
+    "TIFF": encode_tiff,
     "PPM": encode_pnm,
 }
 
@@ -85,7 +86,7 @@ def encode_photo(photo: Photo, *, format: ImageFormat) -> bytes:
     Raises:
         OutputError: When the format cannot hold a picture of that size.
     """
-    return b"".join(_encoded(photo, format))
+    return b"".join(encoded_parts(photo, format))
 
 
 def write_photo(
@@ -108,7 +109,7 @@ def write_photo(
     """
     format_ = format_of(path)
     check_target(path, overwrite=overwrite)
-    write_atomically(path, _encoded(photo, format_), overwrite=overwrite, before_naming=before_naming)
+    write_atomically(path, encoded_parts(photo, format_), overwrite=overwrite, before_naming=before_naming)
 
 
 def own_format(photo: Photo) -> ImageFormat:
@@ -116,21 +117,43 @@ def own_format(photo: Photo) -> ImageFormat:
     return photo.metadata.source_format or "PNG"
 
 
-def _encoded(photo: Photo, format_: ImageFormat) -> Parts:
+def encoded_parts(photo: Photo, format_: ImageFormat) -> Parts:
+    """Encode a photo; `encode_photo` in parts, which need not be copied together to be written."""
+    with encoding(format_):
+        photo = prepared(photo, format_)
+        if photo.bits > 8 or format_ not in _ENCODERS:
+            return _DEEP_ENCODERS[format_](photo)
+        return _ENCODERS[format_](picture_of(photo), photo.metadata)
+
+
+@contextmanager
+def encoding(format_: ImageFormat) -> Iterator[None]:
+    """Turn what encoders raise into a sentence.
+
+    Raises:
+        OutputError: When a picture cannot be coded.
+    """
+    try:
+        yield
+    except (OSError, ValueError, struct.error) as error:
+        raise OutputError(f"the photo cannot be coded as {format_} ({error}); choose another format.") from error
+    except MemoryError as error:
+        raise OutputError(f"the photo cannot be coded as {format_}: not enough free memory.") from error
+
+
+def prepared(photo: Photo, format_: ImageFormat) -> Photo:
+    """Return a photo as a format can hold it: turned, rounded or laid on white where it must be.
+
+    Raises:
+        OutputError: When it is too large.
+    """
     _check_fits(photo, format_)
     photo = _upright_where_needed(photo, format_)
     if format_ not in FORMATS_16:
         photo = photo.in_8_bits()
     if format_ in _NO_TRANSPARENCY and photo.alpha is not None:
         photo = replace(photo, pixels=_on_white(photo.pixels, photo.alpha), alpha=None)
-    try:
-        if photo.bits > 8 or format_ not in _ENCODERS:
-            return _ENCODERS_16[format_](photo)
-        return _ENCODERS[format_](picture_of(photo), photo.metadata)
-    except (OSError, ValueError, struct.error) as error:
-        raise OutputError(f"the photo cannot be coded as {format_} ({error}); choose another format.") from error
-    except MemoryError as error:
-        raise OutputError(f"the photo cannot be coded as {format_}: not enough free memory.") from error
+    return photo
 
 
 def _check_fits(photo: Photo, format_: ImageFormat) -> None:
@@ -152,7 +175,9 @@ def _upright_where_needed(photo: Photo, format_: ImageFormat) -> Photo:
     metadata = photo.metadata
     is_ignored = format_ in _OFTEN_SHOWN_AS_STORED and metadata.source_format != format_
     is_lost = format_ in _SHOWN_AS_STORED or (format_ == "TIFF" and is_damaged(metadata.exif))
-    return photo.upright() if is_ignored or is_lost else photo
+    if not (is_ignored or is_lost) or metadata.orientation == 1:
+        return photo
+    return with_new_thumbnail(photo.upright())
 
 
 def _on_white(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:

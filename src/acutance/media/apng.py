@@ -1,0 +1,187 @@
+"""Animated PNG files: their pictures are put together and taken apart here, for 8 and 16 bits alike.
+
+Each picture is, but for the chunks it stands in, a PNG of its own; so the readers and writers of these do the rest.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.errors import UnsupportedImage
+from acutance.geometry import Box
+from acutance.media.animation import Animation, bounding_box, cropped, differing
+from acutance.media.container import damaged
+from acutance.media.photo import Metadata, Photo
+from acutance.media.pil import picture_of
+from acutance.media.png import SIGNATURE, Control, Header, chunk_of, encode_png, metadata_chunks, read_chunks
+from acutance.media.png16 import encode_png16
+
+Decoder = Callable[[BinaryIO, str], tuple[npt.NDArray[Any], npt.NDArray[Any] | None]]
+"""Takes a PNG file of one picture and its name; returns pixels and alpha, as in `Photo`."""
+
+_CLEARS, _RESTORES = 1, 2
+
+
+def decode_apng(file: BinaryIO, name: str, decode: Decoder) -> Iterator[Photo]:
+    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
+
+    Args:
+        file: Has passed `inspect_png`.
+        name: For errors.
+        decode: Of single pictures.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    header = next(Header._make(struct.unpack_from(">IIBBBBB", data)) for kind, data in read_chunks(file))
+    controls = [Control.of(data) for kind, data in read_chunks(file) if kind == b"fcTL"]
+    canvas = _Canvas(header, shows_below=any(control.disposal or control.is_blended for control in controls))
+    for control, single in _singles(file, header):
+        pixels, alpha = decode(io.BytesIO(single), name)
+        if control is None:
+            yield canvas.alone(pixels, alpha)
+            continue
+        box = Box(control.top, control.left, control.top + control.height, control.left + control.width)
+        if box.bottom > header.height or box.right > header.width or pixels.shape[:2] != box.size:
+            raise damaged(name, "a picture of the animation reaches beyond it")
+        yield canvas.shown(pixels, alpha, box, control)
+
+
+def _singles(file: BinaryIO, header: Header) -> Iterator[tuple[Control | None, bytes]]:
+    """Yield each picture as a file of its own, with what is said of it; nothing of one that is not shown."""
+    described: list[bytes] = []
+    packed: list[bytes] = []
+    control: Control | None = None
+    for kind, data in read_chunks(file, with_pixels=True):
+        if kind in (b"PLTE", b"tRNS"):
+            described.append(chunk_of(kind, data))
+        elif kind == b"IDAT":
+            packed.append(data)
+        elif kind == b"fdAT":
+            packed.append(data[4:])
+        elif kind == b"fcTL":
+            if packed:
+                yield control, _single(header, control, described, packed)
+            control, packed = Control.of(data), []
+    yield control, _single(header, control, described, packed)
+
+
+def _single(header: Header, control: Control | None, described: list[bytes], packed: list[bytes]) -> bytes:
+    size = (header.width, header.height) if control is None else (control.width, control.height)
+    head = chunk_of(b"IHDR", struct.pack(">IIBBBBB", *size, *header[2:]))
+    return SIGNATURE + head + b"".join(described) + chunk_of(b"IDAT", b"".join(packed)) + chunk_of(b"IEND", b"")
+
+
+class _Canvas:
+    """What is on the screen."""
+
+    def __init__(self, header: Header, *, shows_below: bool) -> None:
+        self._size = (header.height, header.width)
+        self._shows_below = shows_below
+        self._pixels: npt.NDArray[Any] = np.empty(0)
+        self._alpha: npt.NDArray[Any] | None = None
+
+    def alone(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None) -> Photo:
+        """Return a picture that is not part of the animation, of the same kind as those that are."""
+        if alpha is None and self._shows_below:
+            alpha = np.full(self._size, np.iinfo(pixels.dtype).max, pixels.dtype)
+        return Photo(pixels=pixels, alpha=alpha)
+
+    def shown(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, box: Box, control: Control) -> Photo:
+        """Draw a picture, return what is seen then, and undo what is to be undone before the next one."""
+        is_first = not self._pixels.size
+        if is_first:
+            self._pixels = np.zeros((*self._size, pixels.shape[2]), pixels.dtype)
+            # Without transparency, pictures that follow the specification cover the screen from the first on.
+            self._alpha = np.zeros(self._size, pixels.dtype) if alpha is not None or self._shows_below else None
+        before = (self._pixels.copy(), None if self._alpha is None else self._alpha.copy())
+        self._draw(pixels, alpha, box, is_blended=bool(control.is_blended))
+        photo = Photo(pixels=self._pixels.copy(), alpha=None if self._alpha is None else self._alpha.copy())
+        if control.disposal == _RESTORES and not is_first:
+            self._pixels, self._alpha = before
+        elif control.disposal in (_CLEARS, _RESTORES) and self._alpha is not None:
+            self._pixels[box.slices] = 0
+            self._alpha[box.slices] = 0
+        return photo
+
+    def _draw(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, box: Box, *, is_blended: bool) -> None:
+        white = np.iinfo(pixels.dtype).max
+        if self._alpha is None or alpha is None or not is_blended:
+            self._pixels[box.slices] = pixels
+            if self._alpha is not None:
+                self._alpha[box.slices] = white if alpha is None else alpha
+            return
+        below, below_alpha = self._pixels[box.slices], self._alpha[box.slices]
+        above = alpha.astype(np.float64) / white
+        behind = (1 - above) * below_alpha / white
+        total = above + behind
+        mixed = (pixels * above[..., None] + below * behind[..., None]) / np.maximum(total, 1e-9)[..., None]
+        whole, hidden = alpha == white, alpha == 0
+        self._pixels[box.slices] = np.where(
+            hidden[..., None], below, np.where(whole[..., None], pixels, np.rint(mixed))
+        )
+        self._alpha[box.slices] = np.where(hidden, below_alpha, np.rint(total * white))
+
+
+def encode_apng(photos: Iterable[Photo], animation: Animation) -> Iterator[bytes]:
+    """Encode an animation, of each picture only what has changed.
+
+    Args:
+        photos: Whole pictures of one size, depth and kind (grey or colour, with transparency or without).
+        animation: When they are shown.
+
+    Yields:
+        The file in parts.
+
+    Raises:
+        UnsupportedImage: When the pictures are of different kinds.
+    """
+    durations = iter(animation.durations_s)
+    number, before, kind = 0, None, None
+    for photo in photos:
+        is_still = animation.has_still and kind is None
+        box = Box(0, 0, *photo.size) if before is None else bounding_box(differing(before, photo))
+        head, packed = _encoded(cropped(photo, box))
+        if kind is None:
+            kind = head[8:]
+            yield SIGNATURE + chunk_of(b"IHDR", head)
+            yield chunk_of(b"acTL", struct.pack(">II", len(animation.durations_s), animation.plays))
+            yield metadata_chunks(photo.metadata)
+        elif head[8:] != kind:
+            raise UnsupportedImage("the pictures of the animation are of different kinds; save them apart.")
+        is_in_front = is_still or (before is None and not animation.has_still)
+        if not is_still:
+            yield chunk_of(b"fcTL", struct.pack(">I", number) + _control(box, next(durations)))
+            number += 1
+            before = photo
+        for data in packed:
+            if is_in_front:
+                yield chunk_of(b"IDAT", data)
+            else:
+                yield chunk_of(b"fdAT", struct.pack(">I", number) + data)
+                number += 1
+    yield chunk_of(b"IEND", b"")
+
+
+def _control(box: Box, duration_s: Fraction) -> bytes:
+    """Return what is said of a picture, behind its number: it replaces what is below, and stays."""
+    fraction = duration_s.limit_denominator(65535)
+    if fraction.numerator > 65535:
+        fraction = Fraction(min(round(duration_s), 65535))
+    height, width = box.size
+    return struct.pack(">IIIIHHBB", width, height, box.left, box.top, fraction.numerator, fraction.denominator, 0, 0)
+
+
+def _encoded(photo: Photo) -> tuple[bytes, list[bytes]]:
+    """Encode a picture; return header and compressed pixels."""
+    bare = Photo(pixels=photo.pixels, alpha=photo.alpha)
+    parts = encode_png(picture_of(bare), Metadata()) if photo.bits == 8 else encode_png16(bare)
+    chunks = list(read_chunks(io.BytesIO(b"".join(parts)), with_pixels=True))
+    return chunks[0][1], [data for kind, data in chunks if kind == b"IDAT"]

@@ -1,0 +1,103 @@
+"""Boxes: what JPEG 2000, AVIF and HEIF files are made of, and the items that the latter two keep in them."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_MAX_ITEM_BYTES = 64 * 2**20
+
+
+def boxes_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the boxes between two places: kind, start and length of the content.
+
+    Raises:
+        EOFError: When one reaches beyond the end.
+    """
+    while start < end:
+        file.seek(start)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        head = 8
+        if length == 1:
+            (length,), head = struct.unpack(">Q", file.read(8)), 16
+        elif length == 0:
+            length = end - start
+        if length < head or start + length > end:
+            raise EOFError
+        yield kind, start + head, length - head
+        start += length
+
+
+def box_of(kind: bytes, content: bytes) -> bytes:
+    """Return a whole box."""
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def item_of(file: BinaryIO, kind: bytes) -> bytes | None:
+    """Return the content of the first item of a kind (`Exif`, `mime`) in an AVIF or HEIF file.
+
+    The libraries that decode these files write an EXIF block anew on the way, which breaks the offsets within a
+    camera's notes and every text that is not ASCII; here it is found as it stands.
+
+    Returns:
+        The bytes; None where there is no such item, or its place makes no sense.
+    """
+    try:
+        end = file.seek(0, io.SEEK_END)
+        meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
+        inner = {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
+        number = next(number for number, name in _items(file, *inner[b"iinf"]) if name == kind)
+        extents = next(places for known, places in _places(file, *inner[b"iloc"]) if known == number)
+        if extents is None or sum(length for _, length in extents) > _MAX_ITEM_BYTES:
+            return None
+        pieces = []
+        for start, length in extents:
+            file.seek(start)
+            pieces.append(file.read(length))
+        return b"".join(pieces)
+    except (StopIteration, KeyError, EOFError, struct.error, OverflowError):
+        return None
+
+
+def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes]]:
+    """Yield number and kind of the items that an `iinf` box lists."""
+    file.seek(start)
+    version = file.read(4)[0]
+    head = 6 if version == 0 else 8
+    for _, place, size in boxes_of(file, start + head, start + length):
+        file.seek(place)
+        content = file.read(min(size, 16))
+        if content[0] < 2:
+            continue
+        form = ">HH4s" if content[0] == 2 else ">IH4s"
+        number, _, kind = struct.unpack_from(form, content, 4)
+        yield number, kind
+
+
+def _places(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[tuple[int, int]] | None]]:
+    """Yield number and extents of the items that an `iloc` box places; None for one that lies elsewhere."""
+    file.seek(start)
+    content = io.BytesIO(file.read(length))
+
+    def number(size: int) -> int:
+        data = content.read(size)
+        if len(data) != size:
+            raise EOFError
+        return int.from_bytes(data, "big")
+
+    version = number(4) >> 24
+    offset_bytes, length_bytes = divmod(number(1), 16)
+    base_bytes, index_bytes = divmod(number(1), 16)
+    for _ in range(number(2 if version < 2 else 4)):
+        item = number(2 if version < 2 else 4)
+        method = number(2) & 15 if version else 0
+        number(2)
+        base = number(base_bytes)
+        extents = []
+        for _ in range(number(2)):
+            if version:
+                number(index_bytes)
+            extents.append((base + number(offset_bytes), number(length_bytes)))
+        yield item, extents if method == 0 else None

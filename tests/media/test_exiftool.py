@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus import good_files
 from PIL import Image, ImageCms
 
 from acutance.inference.fake import FakeEngine
 from acutance.inference.files import FileResult, sharpen_files
 from acutance.inference.sharpener import Sharpener
-from acutance.media import Metadata, Photo, PlannedFile, encode_photo, open_pictures
-from acutance.media.photo import TiffCoding
+from acutance.media import Photo, PlannedFile, open_pictures
 
 pytestmark = pytest.mark.skipif(shutil.which("exiftool") is None, reason="needs exiftool (libimage-exiftool-perl)")
 
@@ -43,55 +43,7 @@ KINDS = {
     "thumbnail": ("-EXIF:Make=Maker", "-ThumbnailImage<={thumbnail}"),
     "texts": ("-PNG:Title=Title", "-PNG:Copyright=©", "-PNG:Author=me"),
 }
-SIZE = (40, 56)
-
-
-def sources() -> dict[str, bytes]:
-    """Make a file of each format, depth and kind of pixels."""
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    rgb = np.clip(np.stack([128 + 90 * np.sin(y / 7 + x / 9), 40 + 3 * x, 230 - 5 * y], -1), 0, 255).astype(np.uint8)
-    alpha = np.linspace(0, 255, rgb[..., 0].size).reshape(SIZE).astype(np.uint8)
-    deep = rgb * np.uint16(257) + np.random.default_rng(0).integers(0, 257, rgb.shape, np.uint16)
-    files = {}
-    for suffix, format_ in (("png", "PNG"), ("tif", "TIFF")):
-        for name, values in (("grey", rgb[..., :1]), ("rgb", rgb), ("grey16", deep[..., :1]), ("rgb16", deep)):
-            for end, opacity in (("", None), ("-alpha", alpha.astype(values.dtype) * (values.dtype.itemsize * 2 - 1))):
-                photo = Photo(pixels=np.ascontiguousarray(values), alpha=opacity)
-                files[f"{name}{end}.{suffix}"] = encode_photo(photo, format=format_)
-    image, grey = Image.fromarray(rgb), Image.fromarray(rgb[..., 0])
-    rgba = Image.fromarray(np.dstack([rgb, alpha]))
-    for name, picture, format_, options in (
-        ("rgb.jpg", image, "JPEG", {}),
-        ("grey.jpg", grey, "JPEG", {}),
-        ("progressive.jpg", image, "JPEG", {"progressive": True}),
-        ("palette.png", image.quantize(16), "PNG", {}),
-        ("bits.png", image.convert("1"), "PNG", {}),
-        ("palette.tif", image.quantize(16), "TIFF", {}),
-        ("bits.tif", image.convert("1"), "TIFF", {}),
-        ("raw.tif", image, "TIFF", {}),
-        ("lossy.webp", image, "WEBP", {}),
-        ("lossless.webp", rgba, "WEBP", {"lossless": True, "exact": True}),
-        ("rgb.avif", image, "AVIF", {}),
-        ("alpha.avif", rgba, "AVIF", {}),
-        ("rgb.jp2", image, "JPEG2000", {}),
-        ("grey.jp2", grey, "JPEG2000", {}),
-        ("few.gif", image.quantize(64), "GIF", {}),
-        ("rgb.ppm", image, "PPM", {}),
-        ("animated.gif", image.quantize(64), "GIF", {"save_all": True, "append_images": [image.rotate(180)]}),
-        ("animated.webp", image, "WEBP", {"save_all": True, "append_images": [image.rotate(180)], "lossless": True}),
-        ("animated.png", image, "PNG", {"save_all": True, "append_images": [image.rotate(180)]}),
-        ("pages.tif", image, "TIFF", {"save_all": True, "append_images": [image.rotate(180)]}),
-    ):
-        buffer = io.BytesIO()
-        picture.save(buffer, format_, **options)
-        files[name] = buffer.getvalue()
-    lzw = Metadata(coding=TiffCoding(compression="tiff_lzw", has_predictor=True))
-    files["lzw.tif"] = encode_photo(Photo(pixels=rgb, metadata=lzw), format="TIFF")
-    files["lzw16.tif"] = encode_photo(Photo(pixels=deep, metadata=lzw), format="TIFF")
-    return files
-
-
-SOURCES = sources()
+SOURCES = good_files()
 CELLS = [(name, kind) for name in SOURCES for kind in KINDS]
 LOSSLESS = [name for name in SOURCES if not name.endswith((".jpg", ".avif", "lossy.webp"))]
 

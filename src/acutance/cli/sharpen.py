@@ -76,7 +76,9 @@ def sharpen(
     from acutance.cli.sharpen_run import Order, sharpen_plan
     from acutance.inference.sharpener import Sharpener
     from acutance.media import DEFAULT_MAX_PIXELS, plan_outputs
+    from acutance.media.pil import silence_libtiff
 
+    silence_libtiff()
     is_piped = PIPE in {str(output), *map(str, paths)}
     if is_piped:
         _check_pipe(paths, output)

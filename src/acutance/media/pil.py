@@ -6,6 +6,8 @@ array needs the array twice: 100 megapixels would take 1 GB instead of 0.7.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import struct
 import sys
 import threading
@@ -29,6 +31,7 @@ from PIL import (
     PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    _imaging,
 )
 
 from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
@@ -231,7 +234,26 @@ def decoding(name: str) -> Iterator[None]:
         except MemoryError as error:
             raise ImageTooLarge(f"{name} needs more memory than is free; close other programs.") from error
         except _DECODER_ERRORS as error:
-            raise damaged(name, str(error) or type(error).__name__) from error
+            raise damaged(name, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, if that says anything to a person."""
+    words = str(error)
+    is_internal = isinstance(error, (KeyError, struct.error)) or words.startswith("decoder error")
+    return "its pixels cannot be decoded" if is_internal or not words else words
+
+
+def silence_libtiff() -> None:
+    """Keep libtiff, which is inside Pillow, from writing to stderr what is wrong with a file.
+
+    For a program, whose stderr is its own: the errors that reach it say the same. Where Pillow is built in a way that
+    hides the library, nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for setter in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            setter(None)
 
 
 _quiet_lock = threading.Lock()

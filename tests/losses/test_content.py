@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.errors import ConfigError
-from acutance.losses.content import ContentConfig, charbonnier, content_loss, l1, l2
+from acutance.losses.content import ContentConfig, charbonnier, content_loss, l1, l2, negative_psnr
 
 LOSSES = {
     # loss: what it makes of one difference
@@ -47,6 +47,34 @@ def test_equal_images_have_the_least_loss(loss, least):
 def test_gradients_are_those_of_finite_differences(loss):
     restored, reference = pair(2, 3, 3, 2, dtype=torch.float64)
     assert torch.autograd.gradcheck(loss, (restored.requires_grad_(), reference))
+
+
+def test_a_decibel_counts_alike_in_every_image():
+    """Naive loop in float64: the mean over images of ln(1 + MSE / ε²), whatever the size of each error."""
+    reference = torch.zeros(3, 3, 4, 4)
+    errors = (0.2, 0.02, 0.0005)
+    restored = torch.stack([torch.full((3, 4, 4), error) for error in errors])
+    expected = sum(math.log1p(error**2 / 0.003**2) for error in errors) / 3
+    assert float(negative_psnr(restored, reference, eps=0.003)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_ten_times_the_error_is_twenty_decibels():
+    reference = torch.zeros(1, 3, 4, 4)
+    near, far = (float(negative_psnr(reference + error, reference, eps=1e-4)) for error in (0.01, 0.1))
+    assert (far - near) * 10 / math.log(10) == pytest.approx(20, abs=0.01)
+
+
+def test_equal_images_are_nothing_to_lose_in_decibels():
+    image, other = pair(2, 3, 4, 4)
+    assert float(negative_psnr(image, image)) == 0 < float(negative_psnr(image, other))
+    image.requires_grad_()
+    negative_psnr(image, image.detach()).backward()
+    assert not image.grad.any()
+
+
+def test_gradients_of_decibels_are_those_of_finite_differences():
+    restored, reference = pair(2, 3, 3, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(negative_psnr, (restored.requires_grad_(), reference))
 
 
 def test_gradient_of_l1_is_the_sign_over_the_number_of_values():
@@ -95,7 +123,9 @@ def test_images_of_different_sizes_are_not_broadcast(loss):
         loss(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4))
 
 
-@pytest.mark.parametrize(("kind", "loss"), [("l1", l1), ("l2", l2), ("charbonnier", charbonnier)])
+@pytest.mark.parametrize(
+    ("kind", "loss"), [("l1", l1), ("l2", l2), ("charbonnier", charbonnier), ("psnr", negative_psnr)]
+)
 def test_settings_choose_the_loss(kind, loss):
     restored, reference = pair(1, 3, 4, 4)
     assert torch.equal(content_loss(ContentConfig(kind=kind))(restored, reference), loss(restored, reference))

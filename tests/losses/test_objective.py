@@ -214,7 +214,7 @@ def test_rows_of_layers_are_read():
     [
         ({"textur": 1.0}, "unknown setting 'textur' .did you mean 'texture'"),
         ({"game": {"kind": "wgan"}}, r"'wgan': must be one of 'log', 'probability', 'hinge', 'relativistic' .at game"),
-        ({"content_loss": {"kind": "l3"}}, r"'l3': must be one of 'l1', 'l2', 'charbonnier' .at content_loss"),
+        ({"content_loss": {"kind": "l3"}}, r"'l3': must be one of 'l1', 'l2', 'charbonnier', 'psnr' .at content_loss"),
         ({"texture_loss": {"patch": 0}}, r"texture_loss\.patch = 0: must be at least 1"),
         ({"texture_loss": {"stride": 2.5}}, r"2\.5: must be of type int .at texture_loss\.stride"),
         ({"texture_loss": {"normalisation": "max"}}, r"'max': must be one of 'mean', 'relative'"),

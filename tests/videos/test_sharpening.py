@@ -20,7 +20,7 @@ from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.spec import ModelSpec
 from acutance.videos import VideoProgress, VideoSettings, sharpen_video
-from acutance.videos.stages import QUEUE_FRAMES
+from acutance.videos.stages import MOST_IN_WORK, QUEUE_FRAMES
 
 LOSSLESS = VideoSettings(quality="lossless")
 UNEVEN_MS = (0, 33, 67, 100, 200, 233, 300, 310, 400)
@@ -358,7 +358,8 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
     assert names_in(source.parent) == ["a.mkv"]
 
 
-def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch):
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch, is_apart):
     """Decoding must not run ahead of the network, nor the network of the encoder."""
     from acutance.videos import frames, writing
 
@@ -388,10 +389,10 @@ def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch):
     monkeypatch.setattr(writing.VideoWriter, "show", counting_show)
     for is_slow in ("encoder", "network"):  # noqa: B007 - read by the functions above
         counts.update(prepared=0, sharpened=0, written=0)
-        with Sharpener(engine=FakeEngine(run)) as sharpener:
+        with Sharpener(engine=FakeEngine(run, is_apart=is_apart)) as sharpener:
             sharpen_video(sharpener, source, source.with_name("b.mkv"), overwrite=True)
-        # One in each of three stages, and a full queue before and behind the network.
-        assert max(ahead) <= 2 * QUEUE_FRAMES + 3
+        # Those in the three stages, and a full queue before and behind the network.
+        assert max(ahead) <= 2 * QUEUE_FRAMES + (MOST_IN_WORK if is_apart else 1) + 2
 
 
 def test_encoders_write_nothing_to_the_terminal(make, keeper, capfd):
@@ -418,3 +419,21 @@ def test_without_pyav_the_way_to_get_it_is_said():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "videos: PyAV is not installed; pip install 'acutance[video]'.\n"
+
+
+@pytest.mark.parametrize(("is_apart", "most"), [(False, 1), (True, 2)])
+def test_a_network_on_the_processor_gets_one_frame_at_a_time_and_one_elsewhere_two(make, times_of, is_apart, most):
+    source = make("a.mkv", times=tuple(range(0, 400, 40)))
+    working, seen = [], []
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        working.append(1)
+        time.sleep(0.02)
+        seen.append(len(working))
+        working.pop()
+        return batch
+
+    with Sharpener(engine=FakeEngine(run, is_apart=is_apart)) as sharpener:
+        sharpen_video(sharpener, source, source.with_name("b.mkv"))
+    assert max(seen) == most
+    assert times_of(source.with_name("b.mkv")) == times_of(source)

@@ -28,6 +28,10 @@ class Engine(Protocol):
     def spec(self) -> ModelSpec:
         """What the model is, takes and gives."""
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether it computes elsewhere than on the processor's cores, which are free for other work meanwhile."""
+
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch.
 

@@ -36,9 +36,16 @@ class FakeEngine:
         1.0
     """
 
-    def __init__(self, function: Callable[[Batch], Batch] = lambda batch: batch, spec: ModelSpec = FAKE_SPEC) -> None:
+    def __init__(
+        self,
+        function: Callable[[Batch], Batch] = lambda batch: batch,
+        spec: ModelSpec = FAKE_SPEC,
+        *,
+        is_apart: bool = False,
+    ) -> None:
         self._function = function
         self._spec = spec
+        self._is_apart = is_apart
         self.sizes: list[tuple[int, int]] = []
         """Height and width of every batch that was run."""
         self.is_closed = False
@@ -47,6 +54,11 @@ class FakeEngine:
     def spec(self) -> ModelSpec:
         """What the pretended model is."""
         return self._spec
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it pretends to compute elsewhere than on the processor."""
+        return self._is_apart
 
     def run(self, batch: Batch) -> Batch:
         """Apply the function."""

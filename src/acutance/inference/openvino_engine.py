@@ -55,6 +55,11 @@ class OpenVinoEngine:
         """What the model is, takes and gives."""
         return self._spec
 
+    @property
+    def is_apart(self) -> bool:
+        """See `Engine.is_apart`."""
+        return False
+
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch; see `Engine.run`."""
         if self._compiled is None:

@@ -97,6 +97,11 @@ class Sharpener:
         return self._engine.spec
 
     @property
+    def is_apart(self) -> bool:
+        """See `Engine.is_apart`."""
+        return self._engine.is_apart
+
+    @property
     def max_pixels(self) -> int:
         """Pictures with more pixels are refused before they are decoded."""
         return self._max_pixels

@@ -107,6 +107,11 @@ class TorchEngine:
         """What the model is, takes and gives."""
         return self._spec
 
+    @property
+    def is_apart(self) -> bool:
+        """See `Engine.is_apart`."""
+        return self._device.type != "cpu"
+
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch; see `Engine.run`."""
         networks = self._networks

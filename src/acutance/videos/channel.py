@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_WAIT_S = 0.2
+INTERRUPTIBLE_S = 0.2
 """A wait without a limit could not be interrupted by Ctrl-C on Windows."""
 
 
@@ -43,7 +43,7 @@ class Channel(Generic[Item]):
         """
         with self._changed:
             while len(self._items) >= self._capacity and not self._is_cancelled:
-                self._changed.wait(_WAIT_S)
+                self._changed.wait(INTERRUPTIBLE_S)
             self._check()
             self._items.append(item)
             self._changed.notify_all()
@@ -70,7 +70,7 @@ class Channel(Generic[Item]):
         while True:
             with self._changed:
                 while not (self._items or self._is_finished or self._is_cancelled):
-                    self._changed.wait(_WAIT_S)
+                    self._changed.wait(INTERRUPTIBLE_S)
                 self._check()
                 if not self._items:
                     return

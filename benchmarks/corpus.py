@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
@@ -64,9 +65,11 @@ def good_files() -> dict[str, bytes]:
 
 
 def further_files() -> dict[str, bytes]:
-    """Make files in which exiftool writes nothing, or that it cannot write."""
+    """Make files of kinds that exiftool does not write, and HEIC where the extra is installed."""
     rgb, alpha, deep = _pixels()
+    heic = {"rgb.heic": encode_photo(Photo(pixels=rgb), format="HEIF")} if find_spec("pillow_heif") else {}
     return {
+        **heic,
         "rgb.bmp": encode_photo(Photo(pixels=rgb), format="BMP"),
         "alpha.bmp": encode_photo(Photo(pixels=rgb, alpha=alpha), format="BMP"),
         "deep.ppm": encode_photo(Photo(pixels=deep), format="PPM"),

@@ -77,6 +77,7 @@ ONLY_IN = {
     "h11": {"acutance.server.protocol"},
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
+    "pillow_heif": {"acutance.media.heif"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

@@ -29,13 +29,13 @@ def test_the_name_says_the_format(name, wanted):
     assert format_of(Path(name)) == wanted
 
 
-@pytest.mark.parametrize("name", ["a", "a.pbm", "a.j2k", "a.heic", "a.jpg.txt", ".jpg"])
+@pytest.mark.parametrize("name", ["a", "a.pbm", "a.j2k", "a.jxl", "a.jpg.txt", ".jpg"])
 def test_other_names_are_refused_with_those_that_are_not(name):
     with pytest.raises(OutputError, match=r"\.jpg, .*\.png"):
         format_of(Path(name))
 
 
-@pytest.mark.parametrize("format_", get_args(ImageFormat))
+@pytest.mark.parametrize("format_", [name for name in get_args(ImageFormat) if name != "HEIF"])
 def test_content_is_recognised(save, pixels, format_):
     image = pixels[:, :, 0] if format_ == "GIF" else pixels
     assert sniff_format(save(image, format_)[:HEAD_BYTES]) == format_
@@ -68,8 +68,9 @@ def test_a_result_keeps_its_ending_where_it_is_true(source, suffix, wanted):
         (b"avif\0\0\0\0avifmif1", "AVIF"),
         (b"mif1\0\0\0\0mif1miafavif", "AVIF"),
         (b"avis\0\0\0\0avis", "AVIF"),
-        (b"heic\0\0\0\0mif1heic", None),
-        (b"mif1\0\0\0\0mif1heic", None),
+        (b"heic\0\0\0\0mif1heic", "HEIF"),
+        (b"mif1\0\0\0\0mif1heic", "HEIF"),
+        (b"mif1\0\0\0\0mif1", None),
         (b"isom\0\0\0\0isommp41", None),
     ],
 )

@@ -186,8 +186,8 @@ def test_the_resolution_is_that_of_the_file(save, pixels, unit, wanted):
     assert read_photo(bytes(jpeg)).metadata.dpi == (None if wanted is None else pytest.approx(wanted))
 
 
-def test_cmyk_is_refused(save):
-    with pytest.raises(UnsupportedImage, match=r"CMYK.*; convert it to RGB"):
+def test_cmyk_without_a_profile_is_refused(save):
+    with pytest.raises(UnsupportedImage, match=r"CMYK picture without a colour profile.*; assign"):
         read_photo(save(Image.new("CMYK", (9, 9)), "JPEG"))
 
 

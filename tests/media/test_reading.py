@@ -114,8 +114,6 @@ def test_damaged_exif_of_a_sound_picture_is_carried_silently(pixels, make_exif):
         (b"", "is empty"),
         (b"hello", "not an image"),
         (bytes(1000), "not an image"),
-        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
-        (b"\0\0\0\x18ftypmif1", "a HEIF picture"),
         (b"P7\nWIDTH 1", "a PAM picture"),
         (b"PF\n1 1\n-1\n", "floating-point"),
         (b"\0\0\0\x18ftypisom", "a video"),
@@ -167,7 +165,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
 
 
 def test_the_limit_is_the_callers(save, pixels):
-    for format_ in get_args(ImageFormat):
+    for format_ in (name for name in get_args(ImageFormat) if name != "HEIF"):
         data = save(Image.fromarray(pixels), format_)
         assert read_photo(data, max_pixels=20 * 31).size == (20, 31)
         with pytest.raises(ImageTooLarge, match="31×20"):

@@ -13,7 +13,7 @@ from PIL import Image
 from acutance.media import ImageFormat, Metadata, Photo, encode_photo, lost_in, read_photo
 from acutance.media.formats import FORMATS_16
 
-FORMATS = get_args(ImageFormat)
+FORMATS = tuple(name for name in get_args(ImageFormat) if name != "HEIF")  # an extra; see test_heif.py
 WITH_EXIF = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
 WITH_ALPHA = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
 GREY_AS_COLOUR = ("WEBP",)

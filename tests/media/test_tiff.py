@@ -189,8 +189,8 @@ def test_bigtiff_in_motorola_order_is_refused(pixels):
         read_photo(written(pixels, byteorder=">", bigtiff=True, photometric="rgb"))
 
 
-def test_cmyk_is_refused(save):
-    with pytest.raises(UnsupportedImage, match=r"CMYK.*; convert it to RGB"):
+def test_cmyk_without_a_profile_is_refused(save):
+    with pytest.raises(UnsupportedImage, match=r"CMYK picture without a colour profile.*; assign"):
         read_photo(save(Image.new("CMYK", (9, 9)), "TIFF"))
 
 

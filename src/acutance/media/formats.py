@@ -8,16 +8,16 @@ from typing import Literal
 
 from acutance.errors import OutputError
 
-ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF", "PPM"]
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000", "BMP", "GIF", "PPM"]
 """Formats that are read and written, by Pillow's names. PPM stands for PBM, PGM and PPM."""
 
 SourceFormat = ImageFormat
 """What a file that is read can be."""
 
-READ_FORMATS = "JPEG, PNG, WebP, TIFF, AVIF, JPEG 2000, BMP, GIF, PBM, PGM and PPM"
+READ_FORMATS = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, JPEG 2000, BMP, GIF, PBM, PGM and PPM"
 
-FORMATS_16: frozenset[ImageFormat] = frozenset(("PNG", "TIFF", "PPM"))
-"""Those that are read and written with 16 bits per channel."""
+FORMATS_16: frozenset[ImageFormat] = frozenset(("PNG", "TIFF", "HEIF", "PPM"))
+"""Those that are read and written with more than 8 bits per channel: 16, but for HEIC, which has 10 or 12."""
 
 _SUFFIXES: Mapping[str, ImageFormat] = {
     ".jpg": "JPEG",
@@ -29,6 +29,8 @@ _SUFFIXES: Mapping[str, ImageFormat] = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
     ".jp2": "JPEG2000",
     ".bmp": "BMP",
     ".gif": "GIF",
@@ -40,8 +42,7 @@ _SUFFIXES: Mapping[str, ImageFormat] = {
 
 PHOTO_SUFFIXES = frozenset(_SUFFIXES) | {
     ".dib",
-    ".heic",
-    ".heif",
+    ".hif",
     ".j2k",
     ".j2c",
     ".jpc",
@@ -69,10 +70,7 @@ _SIGNATURES: tuple[tuple[bytes, SourceFormat], ...] = (
 )
 
 _NOT_READ: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftypheic", "a HEIC picture"),
-    (4, b"ftypheix", "a HEIC picture"),
-    (4, b"ftypmif1", "a HEIF picture"),
-    (4, b"ftyp", "a video or a HEIF picture"),
+    (4, b"ftyp", "a video or a picture of a rare kind"),
     (0, b"\xff\x0a", "a JPEG XL picture"),
     (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
     (0, b"P7", "a PAM picture"),
@@ -88,6 +86,7 @@ _NOT_READ: tuple[tuple[int, bytes, str], ...] = (
 """Offset, bytes there, and what such a file is."""
 
 _AVIF_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 
 HEAD_BYTES = 64
 """How much of a file's beginning `sniff_format` wants to see."""
@@ -99,6 +98,8 @@ def sniff_format(head: bytes) -> SourceFormat | None:
         return "WEBP"
     if head[4:8] == b"ftyp" and any(brand in _AVIF_BRANDS for brand in _brands(head)):
         return "AVIF"
+    if head[4:8] == b"ftyp" and any(brand in _HEIF_BRANDS for brand in _brands(head)):
+        return "HEIF"
     return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
 
 

@@ -15,7 +15,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from acutance.geometry import Size
-from acutance.media.container import Container, damaged, refused, too_deep
+from acutance.media.cmyk import converted
+from acutance.media.container import Container, damaged, too_deep
 from acutance.media.exif import without_prefix
 from acutance.media.photo import JpegCoding, Metadata, Subsampling
 
@@ -76,7 +77,7 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a JPEG file.
 
     Raises:
-        UnsupportedImage: When it is damaged, cut off, of more than 8 bits, or CMYK.
+        UnsupportedImage: When it is damaged, cut off, of more than 8 bits, or CMYK without a colour profile.
     """
     found = _Found()
     try:
@@ -89,11 +90,10 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
         raise damaged(name, "it has no frame header")
     if frame.bits > 8:
         raise too_deep(name, frame.bits)
-    if len(frame.components) == 4:
-        raise refused(name, "a CMYK picture", "convert it to RGB, with its colour profile, first")
     if not _has_end(file):
         raise damaged(name, "it has no end marker")
-    return Container(frame.size, _metadata(found, frame))
+    container = Container(frame.size, _metadata(found, frame))
+    return converted(container, name) if len(frame.components) == 4 else container
 
 
 def encode_jpeg(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:

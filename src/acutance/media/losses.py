@@ -10,7 +10,7 @@ from acutance.media.exif import X_RESOLUTION, first_directory
 from acutance.media.formats import FORMATS_16, ImageFormat
 from acutance.media.gif import COLOURS, has_too_many_colours
 from acutance.media.jpeg import MAX_ICC_BYTES, MAX_XMP_BYTES
-from acutance.media.photo import Metadata, Photo
+from acutance.media.photo import HeifCoding, Metadata, Photo
 from acutance.media.png import COLOUR_CHUNKS, TEXT_CHUNKS, text_keyword
 from acutance.media.webp import is_grey_profile
 
@@ -78,6 +78,16 @@ def _lost_in_avif(photo: Photo) -> Iterator[str]:
     yield from _lost_chunks(photo.metadata)
 
 
+def _lost_in_heif(photo: Photo) -> Iterator[str]:
+    if photo.bits > 8 and not isinstance(photo.metadata.coding, HeifCoding):
+        yield "tones finer than 12 bits per channel"
+    yield from _lost_grey_profile(photo)
+    yield from _lost_resolution(photo.metadata)
+    yield from _lost_resources(photo.metadata)
+    yield from _lost_segments(photo.metadata)
+    yield from _lost_chunks(photo.metadata)
+
+
 def _lost_in_jpeg2000(photo: Photo) -> Iterator[str]:
     yield from _lost_segments(photo.metadata)
     yield from _lost_chunks(photo.metadata)
@@ -129,6 +139,7 @@ _LOSSES: Mapping[ImageFormat, Callable[[Photo], Iterator[str]]] = {
     "WEBP": _lost_in_webp,
     "TIFF": _lost_in_tiff,
     "AVIF": _lost_in_avif,
+    "HEIF": _lost_in_heif,
     "JPEG2000": _lost_in_jpeg2000,
     "BMP": _lost_in_bmp,
     "GIF": _lost_in_gif,

@@ -18,6 +18,7 @@ from acutance.geometry import Size
 from acutance.imaging.convert import Scalar, to_8_bits
 from acutance.media.exif import orientation_of, with_orientation
 from acutance.media.formats import SourceFormat
+from acutance.media.xmp import upright_packet
 
 Subsampling = Literal[0, 1, 2]
 """Chroma subsampling by Pillow's numbers: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
@@ -65,6 +66,18 @@ class AvifCoding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeifCoding:
+    """How a HEIC file was coded."""
+
+    bits: int
+    """Per channel: 8, 10 or 12."""
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
+    """Of the chroma planes."""
+    colours: tuple[int, int, int, int] | None = None
+    """Primaries, transfer, matrix and full range by the numbers of ITU-T H.273, where the file says them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Jpeg2000Coding:
     """How a JPEG 2000 file was coded."""
 
@@ -80,7 +93,7 @@ class PnmCoding:
     """The value of white, 256 to 65535."""
 
 
-Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | Jpeg2000Coding | PnmCoding
+Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | HeifCoding | Jpeg2000Coding | PnmCoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +208,7 @@ class Photo:
             metadata=replace(
                 self.metadata,
                 exif=with_orientation(exif, 1),
+                xmp=None if self.metadata.xmp is None else upright_packet(self.metadata.xmp),
                 dpi=(dpi[1], dpi[0]) if dpi is not None and orientation >= 5 else dpi,
             ),
         )

@@ -18,6 +18,7 @@ from acutance.media.apng import decode_apng, encode_apng
 from acutance.media.container import Container, too_deep
 from acutance.media.formats import ImageFormat, SourceFormat
 from acutance.media.gif import decode_gif_frames, encode_gif_frames
+from acutance.media.heif import check_installed
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import decoding
 from acutance.media.png16 import decode_png16
@@ -123,7 +124,12 @@ class PictureFile:
                     pixels, alpha = decode_tiff16(self._file, self._name, offset)
             else:
                 pixels, alpha = decoded(
-                    self._file, "TIFF", self._name, max_pixels=self._max_pixels, number=numbers[offset]
+                    self._file,
+                    "TIFF",
+                    self._name,
+                    max_pixels=self._max_pixels,
+                    number=numbers[offset],
+                    cmyk_profile=page.cmyk_profile,
                 )
             is_first = offset == self._container.pages[0]
             yield Photo(pixels=pixels, alpha=alpha, metadata=self.metadata if is_first else page.metadata)
@@ -166,12 +172,14 @@ def open_pictures(
 
 
 def check_holds(pictures: PictureFile, format_: ImageFormat) -> None:
-    """Refuse a format that cannot hold as many pictures as a file has.
+    """Refuse a format that cannot hold as many pictures as a file has, or cannot be written here.
 
     Raises:
         OutputError: When it is so.
     """
     name = pictures.name
+    if format_ == "HEIF":
+        check_installed()
     if pictures.count == 1:
         return
     if pictures.animation is None and format_ != "TIFF":

@@ -18,9 +18,11 @@ from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.avif import inspect_avif
 from acutance.media.bmp import inspect_bmp
+from acutance.media.cmyk import to_rgb
 from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.formats import HEAD_BYTES, READ_FORMATS, SourceFormat, describe_unread, sniff_format
 from acutance.media.gif import inspect_gif
+from acutance.media.heif import decode_heif, inspect_heif
 from acutance.media.jpeg import inspect_jpeg
 from acutance.media.jpeg2000 import inspect_jpeg2000
 from acutance.media.photo import Photo
@@ -44,17 +46,20 @@ _INSPECTORS: Mapping[SourceFormat, Callable[[BinaryIO, str], Container]] = {
     "WEBP": inspect_webp,
     "TIFF": inspect_tiff,
     "AVIF": inspect_avif,
+    "HEIF": inspect_heif,
     "JPEG2000": inspect_jpeg2000,
     "BMP": inspect_bmp,
     "GIF": inspect_gif,
     "PPM": inspect_pnm,
 }
 
-_DECODERS_16: Mapping[SourceFormat, Callable[[BinaryIO, str], Decoded]] = {
+_OWN_DECODERS: Mapping[SourceFormat, Callable[[BinaryIO, str], Decoded]] = {
     "PNG": decode_png16,
     "TIFF": decode_tiff16,
     "PPM": decode_pnm16,
+    "HEIF": decode_heif,
 }
+"""Of more than 8 bits; HEIC in any case."""
 
 
 def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, max_bits: Literal[8, 16] = 8) -> Photo:
@@ -108,11 +113,11 @@ def only_photo(
     """Decode the pixels of a file of one picture; see `read_photo`."""
     if container.bits > max_bits:
         raise too_deep(name, container.bits)
-    if container.bits > 8:
+    if container.bits > 8 or format_ == "HEIF":
         with decoding(name):
-            pixels, alpha = _DECODERS_16[format_](file, name)
+            pixels, alpha = _OWN_DECODERS[format_](file, name)
     else:
-        pixels, alpha = decoded(file, format_, name, max_pixels=max_pixels)
+        pixels, alpha = decoded(file, format_, name, max_pixels=max_pixels, cmyk_profile=container.cmyk_profile)
     return Photo(pixels=pixels, alpha=alpha, metadata=container.metadata)
 
 
@@ -166,8 +171,16 @@ def check_size(size: Size, max_pixels: int, name: str) -> None:
         )
 
 
-def decoded(file: BinaryIO, format_: SourceFormat, name: str, *, max_pixels: int, number: int = 0) -> Decoded:
-    """Decode the pixels of 8 bits of a file, or of its page of that number, with Pillow.
+def decoded(
+    file: BinaryIO,
+    format_: SourceFormat,
+    name: str,
+    *,
+    max_pixels: int,
+    number: int = 0,
+    cmyk_profile: bytes | None = None,
+) -> Decoded:
+    """Decode the pixels of 8 bits of a file, or of its page of that number, with Pillow; CMYK becomes RGB.
 
     Raises:
         UnsupportedImage: When the file is damaged.
@@ -182,4 +195,4 @@ def decoded(file: BinaryIO, format_: SourceFormat, name: str, *, max_pixels: int
         if format_ == "PNG":
             correct_transparency(image)
         image.load()
-        return arrays_of(image, name)
+        return arrays_of(image if cmyk_profile is None else to_rgb(image, cmyk_profile, name), name)

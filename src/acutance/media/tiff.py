@@ -19,6 +19,7 @@ from PIL import Image
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
+from acutance.media.cmyk import converted
 from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
@@ -38,6 +39,7 @@ from acutance.media.ifd import (
 from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
 from acutance.media.tiff16 import encode_pixels16, layout_of
+from acutance.media.xmp import upright_packet
 
 JPEG_QUALITY = 95
 """Quality of a TIFF whose strips are JPEG."""
@@ -116,9 +118,10 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     order = header.order
     if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
         raise _raw(name)
-    if directory.integer(_PHOTOMETRIC, order, 1) == _CMYK:
-        raise refused(name, "a CMYK picture", "convert it to RGB, with its colour profile, first")
+    is_cmyk = directory.integer(_PHOTOMETRIC, order, 1) == _CMYK
     bits = _bits(directory, order, name)
+    if is_cmyk and bits > 8:
+        raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
     depth = max(directory.integers(_BITS, order), default=1)
     left_out = [*depth_notes(depth, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)]
     if bits > 8 and layout_of(directory, order, name).unused:
@@ -131,14 +134,15 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         source_format="TIFF",
         exif=_exif(tree, order),
         icc_profile=_data(directory, _ICC),
-        xmp=_data(directory, _XMP),
+        xmp=_upright(_data(directory, _XMP)),
         photoshop=_data(directory, _PHOTOSHOP),
         dpi=_dpi(directory, order),
         coding=_coding(directory, order),
         left_out=tuple(left_out),
     )
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
-    return Container(size, metadata, bits=bits)
+    container = Container(size, metadata, bits=bits)
+    return converted(container, name) if is_cmyk else container
 
 
 def encode_tiff(photo: Photo) -> tuple[bytes | memoryview, ...]:
@@ -298,6 +302,10 @@ def _coding(directory: Directory, order: ByteOrder) -> TiffCoding:
     if number not in _COMPRESSIONS:
         return _DEFAULT_CODING
     return TiffCoding(compression=_COMPRESSIONS[number], has_predictor=has_predictor)
+
+
+def _upright(xmp: bytes | None) -> bytes | None:
+    return None if xmp is None else upright_packet(xmp)
 
 
 def _data(directory: Directory, tag: int) -> bytes | None:

@@ -20,6 +20,7 @@ from acutance.media.bmp import encode_bmp
 from acutance.media.fingerprint import Fingerprint
 from acutance.media.formats import FORMATS_16, ImageFormat, format_of
 from acutance.media.gif import encode_gif
+from acutance.media.heif import encode_heif
 from acutance.media.jpeg import encode_jpeg
 from acutance.media.jpeg2000 import encode_jpeg2000
 from acutance.media.losses import is_damaged
@@ -48,6 +49,7 @@ _ENCODERS: Mapping[ImageFormat, Callable[[Image.Image, Metadata], Parts]] = {
 _DEEP_ENCODERS: Mapping[ImageFormat, Callable[[Photo], Parts]] = {
     "PNG": encode_png16,
     "TIFF": encode_tiff,
+    "HEIF": encode_heif,
     "PPM": encode_pnm,
 }
 
@@ -57,6 +59,7 @@ _MAX_SIDE_PX: Mapping[ImageFormat, int] = {
     "WEBP": 16_383,
     "TIFF": 2**31 - 1,
     "AVIF": 32_768,
+    "HEIF": 16_384,
     "JPEG2000": 2**31 - 1,
     "BMP": 2**31 - 1,
     "GIF": 65_535,
@@ -66,7 +69,7 @@ _MAX_BYTES: Mapping[ImageFormat, int] = {"TIFF": 2**32 - 2**24, "BMP": 2**31 - 2
 """Offsets in these files have 32 bits; the rest is for headers."""
 
 _NO_TRANSPARENCY: frozenset[ImageFormat] = frozenset(("JPEG", "PPM"))
-_SHOWN_AS_STORED: frozenset[ImageFormat] = frozenset(("AVIF", "BMP", "GIF", "PPM"))
+_SHOWN_AS_STORED: frozenset[ImageFormat] = frozenset(("AVIF", "BMP", "GIF", "HEIF", "PPM"))
 """Where an orientation in EXIF does not bind, or cannot be written."""
 _OFTEN_SHOWN_AS_STORED: frozenset[ImageFormat] = frozenset(("PNG", "JPEG2000"))
 

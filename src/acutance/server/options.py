@@ -10,7 +10,7 @@ from acutance.inference.engine import Precision
 from acutance.media import ImageFormat
 from acutance.server.refusals import Refused
 
-FormatName = Literal["jpeg", "png", "webp", "tiff", "avif", "jp2", "bmp", "gif", "ppm"]
+FormatName = Literal["jpeg", "png", "webp", "tiff", "avif", "heic", "jp2", "bmp", "gif", "ppm"]
 """What `format` takes in a query."""
 
 FORMATS: Mapping[FormatName, ImageFormat] = {
@@ -19,6 +19,7 @@ FORMATS: Mapping[FormatName, ImageFormat] = {
     "webp": "WEBP",
     "tiff": "TIFF",
     "avif": "AVIF",
+    "heic": "HEIF",
     "jp2": "JPEG2000",
     "bmp": "BMP",
     "gif": "GIF",
@@ -31,6 +32,7 @@ MEDIA_TYPES: Mapping[ImageFormat, str] = {
     "WEBP": "image/webp",
     "TIFF": "image/tiff",
     "AVIF": "image/avif",
+    "HEIF": "image/heic",
     "JPEG2000": "image/jp2",
     "BMP": "image/bmp",
     "GIF": "image/gif",
@@ -43,6 +45,7 @@ SUFFIXES: Mapping[ImageFormat, str] = {
     "WEBP": ".webp",
     "TIFF": ".tif",
     "AVIF": ".avif",
+    "HEIF": ".heic",
     "JPEG2000": ".jp2",
     "BMP": ".bmp",
     "GIF": ".gif",

@@ -20,6 +20,7 @@ from acutance.media import (  # noqa: E402
     lost_in,
     open_pictures,
     read_photo,
+    write_photo,
 )
 from acutance.media.photo import HeifCoding  # noqa: E402
 

@@ -239,7 +239,7 @@ def decoding(name: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """Return what an error says, if that says anything to a person."""
-    words = str(error)
+    words = " ".join(str(error).split()).rstrip(".")
     is_internal = isinstance(error, (KeyError, struct.error)) or words.startswith("decoder error")
     return "its pixels cannot be decoded" if is_internal or not words else words
 

@@ -1,6 +1,6 @@
 """A server in a process of its own, to be killed: its network takes its time and notes each run in a file.
 
-Arguments: folder, milliseconds for a run, file for a line per run.
+Arguments: folder, milliseconds for a run, file for a line per run, and the port, if it matters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         return 1.0 - batch
 
     limits = Limits(min_free_bytes=0, drain_s=10)
-    with listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", int(sys.argv[4]) if len(sys.argv) > 4 else 0) as listener:
         app = create_app(OneEngine(FakeEngine(slowly), max_pixels=limits.max_pixels), folder=folder, limits=limits)
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()

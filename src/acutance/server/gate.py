@@ -38,11 +38,14 @@ def answer_response(answer: Answer) -> Response:
     headers = {}
     if answer.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(answer.retry_after_s)))
-    if answer.status == 401:
-        # Basic, too: a browser then asks for the token, which is taken as the password.
-        headers["WWW-Authenticate"] = 'Bearer realm="acutance", Basic realm="acutance", charset="UTF-8"'
     body = json.dumps({"error": answer.error, "detail": answer.detail}, ensure_ascii=False)
-    return Response(body, answer.status, headers, media_type="application/json")
+    response = Response(body, answer.status, headers, media_type="application/json")
+    if answer.status == 401:
+        # Basic, too: a browser then asks for the token, which is taken as the password. In a header of its own:
+        # Chromium does not look for a second challenge behind a comma.
+        response.headers.append("WWW-Authenticate", 'Basic realm="acutance", charset="UTF-8"')
+        response.headers.append("WWW-Authenticate", 'Bearer realm="acutance"')
+    return response
 
 
 class Gate:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.inference.sharpener import Sharpener
+from acutance.server.models import OfferedModel
+from acutance.server.options import ModelChoice
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the tests of the page need playwright (extra dev)")
 
@@ -28,10 +34,17 @@ ARGUMENTS = (
     "--disable-sync",
 )
 
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1080, "height": 640}
 
-PATIENCE_MS = 15_000
+READ_CANVAS = """async () => {
+    const canvas = document.getElementById('canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const reader = new FileReader();
+    await new Promise((done) => { reader.onload = done; reader.readAsDataURL(new Blob([data])); });
+    return [canvas.width, canvas.height, reader.result.split(',')[1]];
+}"""
+
+PATIENCE_MS = 60_000
 """What no test waits for unless it fails."""
 
 
@@ -99,12 +112,18 @@ class Visit:
         )
         self.settle()
 
+    def picture(self, size: tuple[int, int]) -> np.ndarray:
+        """Return the part of the stage that the picture covers at 100 %, whose even height and width are given."""
+        shown = self.canvas()
+        height, width = size
+        top, first = shown.shape[0] // 2 - height // 2, shown.shape[1] // 2 - width // 2
+        return shown[top : top + height, first : first + width]
+
     def canvas(self) -> np.ndarray:
         """Return what the stage shows: `h w 3`, device pixels."""
         self.settle()
-        address = self.page.evaluate("document.getElementById('canvas').toDataURL('image/png')")
-        image = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
-        return np.asarray(image.convert("RGB"))
+        width, height, content = self.page.evaluate(READ_CANVAS)
+        return np.frombuffer(base64.b64decode(content), np.uint8).reshape(height, width, 4)[..., :3]
 
 
 @pytest.fixture
@@ -133,3 +152,59 @@ def visit(browser) -> Iterator[Callable[..., Visit]]:
     yield begin
     for context in contexts:
         context.close()
+
+
+@dataclass(frozen=True)
+class Several:
+    """Models of several kinds, none of them a network: one that has fidelity, a plain one, one that enlarges."""
+
+    runs: list[ModelChoice] = field(default_factory=list)
+
+    @property
+    def offered(self) -> Sequence[OfferedModel]:
+        def model(name: str, *, scale: int = 1, has_fidelity: bool = False) -> OfferedModel:
+            spec = replace(FAKE_SPEC, name=name, scale=scale, task="sharpen" if scale == 1 else "sharpen-and-enlarge")
+            return OfferedModel(
+                name=name, summary=f"what {name} does", spec=spec, has_fidelity=has_fidelity, has_int8=False, psnr_db={}
+            )
+
+        return model("soft", has_fidelity=True), model("plain"), model("large", scale=2)
+
+    @contextmanager
+    def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:
+        self.runs.append(choice)
+        spec = next(model.spec for model in self.offered if model.name == choice.name)
+
+        def work(batch: np.ndarray) -> np.ndarray:
+            changed = {"soft": choice.fidelity * (1 - batch), "plain": batch / 2, "large": 1 - batch}[choice.name]
+            return np.repeat(np.repeat(changed, spec.scale, 2), spec.scale, 3).astype(np.float32)
+
+        with Sharpener(engine=FakeEngine(work, spec), max_pixels=1_000_000) as sharpener:
+            yield sharpener
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def several() -> Several:
+    """Give models of several kinds."""
+    return Several()
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[..., bytes]:
+    """Give `photo(color, size, format=…)`: the content of a file of one colour."""
+
+    def make(
+        color: tuple[int, ...] = (100, 110, 120),
+        size: tuple[int, int] = (64, 48),
+        *,
+        format: str = "PNG",
+        **options: Any,
+    ) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("RGB" if len(color) == 3 else "RGBA", size, color).save(buffer, format, **options)
+        return buffer.getvalue()
+
+    return make

@@ -67,7 +67,10 @@ async function take(files) {
 
 function told(version) {
   const { name } = version.picture;
-  if (version.state === "done") return say(text("said.done", { name }));
+  if (version.state === "done") {
+    Viewer.prepareFrom(version).then(() => album.changed(), () => {});
+    return say(text("said.done", { name }));
+  }
   const words = text("said.failed", { name, words: errorWords(version.error) });
   return version.picture === album.current ? say(words) : notify(words, { isProblem: true });
 }
@@ -166,6 +169,13 @@ function addKeysHelp() {
   });
 }
 
+function addModality() {
+  // Whether keys or a pointer were used last: a ring around the whole stage only helps those who use keys.
+  const set = (input) => () => (document.documentElement.dataset.input = input);
+  document.addEventListener("keydown", set("keys"), { capture: true });
+  document.addEventListener("pointerdown", set("pointer"), { capture: true });
+}
+
 async function begin() {
   onLanguage(() => {
     fillTexts();
@@ -175,6 +185,7 @@ async function begin() {
   });
   byId("language").addEventListener("click", switchLanguage);
   addTheme();
+  addModality();
   addKeysHelp();
   addIntro({ onExample: takeExample });
   addIntake(take);

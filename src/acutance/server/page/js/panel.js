@@ -111,6 +111,11 @@ export class Panel {
     this.#fidelity.setAttribute("aria-valuetext", percent(this.#fidelity.value));
   }
 
+  #saveAllWords(album, count) {
+    if (album.saving === "all") return text("saveAll.making", album.packed);
+    return count > 1 ? text("saveAll", { count }) : text("saveAll.none");
+  }
+
   #fillSaving(album) {
     const { version } = album.current;
     const done = album.pictures.filter((picture) => picture.version?.state === "done");
@@ -120,7 +125,7 @@ export class Panel {
     byId("save-words").textContent = text(album.saving === "one" ? "save.making" : "save");
     byId("save-all").hidden = album.pictures.length < 2;
     byId("save-all").disabled = done.length < 2 || Boolean(album.saving);
-    byId("save-all-words").textContent = album.saving === "all" ? text("saveAll.making", album.packed) : text("saveAll", { count: done.length });
+    byId("save-all-words").textContent = this.#saveAllWords(album, done.length);
     const lost = isDone && version.lost.length ? version.lost.join(", ") : "";
     byId("save-note").textContent = lost ? text("save.lost", { lost }) : text("save.note");
     byId("use-for-all").hidden = album.pictures.length < 2;

@@ -11,6 +11,10 @@ const SQUARE_PX = 8;
 
 const LOUPE_ROOM_PX = 300;
 
+function middleOf(area) {
+  return { x: area.x + views.middleOf(area.width), y: views.middleOf(area.height) };
+}
+
 export class Stage extends EventTarget {
   #canvas = byId("canvas");
   #box = byId("stage");
@@ -50,7 +54,8 @@ export class Stage extends EventTarget {
 
   /** Width and height of what one view fills, in device pixels. */
   get pane() {
-    const width = this.isSideBySide && this.hasBoth ? (this.#canvas.width - GAP_PX * this.ratio) / 2 : this.#canvas.width;
+    const isHalf = this.isSideBySide && this.hasBoth;
+    const width = isHalf ? Math.floor((this.#canvas.width - GAP_PX * this.ratio) / 2) : this.#canvas.width;
     return { width: Math.max(1, width), height: this.#canvas.height, ratio: this.ratio };
   }
 
@@ -125,10 +130,12 @@ export class Stage extends EventTarget {
       const area = { x: left, y: 0, width: half, height: canvas.height };
       this.#drawArea(context, area, { scale, x: centre.x, y: centre.y }, isAfter);
     }
+    context.fillStyle = "#fff";
+    context.fillRect(half - this.ratio, 0, 2 * this.ratio, canvas.height);
   }
 
   #look(view) {
-    this.view = view;
+    this.view = views.snap(view, this.pane);
     this.#isFitted = false;
     this.redraw();
     this.dispatchEvent(new Event("view"));
@@ -141,7 +148,8 @@ export class Stage extends EventTarget {
     const x = (point.x - box.left) * this.ratio;
     const y = (point.y - box.top) * this.ratio;
     const isRight = this.isSideBySide && this.hasBoth && x > this.#canvas.width / 2;
-    return { x: x - (isRight ? this.#canvas.width - this.pane.width / 2 : this.pane.width / 2), y: y - this.#canvas.height / 2 };
+    const { width, height } = this.pane;
+    return { x: x - views.middleOf(width) - (isRight ? this.#canvas.width - width : 0), y: y - views.middleOf(height) };
   }
 
   #resize() {
@@ -171,7 +179,7 @@ export class Stage extends EventTarget {
       this.#drawArea(context, { x: width - half, y: 0, width: half, height }, this.view, !this.isHeld);
     } else {
       const at = this.isHeld ? width : Math.round(this.divider * width);
-      const middle = { x: width / 2, y: height / 2 };
+      const middle = { x: views.middleOf(width), y: views.middleOf(height) };
       this.#drawArea(context, { x: 0, y: 0, width: at, height }, this.view, false, middle);
       this.#drawArea(context, { x: at, y: 0, width: width - at, height }, this.view, true, middle);
     }
@@ -179,7 +187,7 @@ export class Stage extends EventTarget {
   }
 
   /** Draw one side into an area, whose middle shows the view's point unless another place does. */
-  #drawArea(context, area, view, isAfter, middle = { x: area.x + area.width / 2, y: area.y + area.height / 2 }) {
+  #drawArea(context, area, view, isAfter, middle = middleOf(area)) {
     if (area.width < 1) return;
     const { width, height } = this.size;
     const left = Math.round(middle.x - view.x * view.scale);

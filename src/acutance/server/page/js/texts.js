@@ -8,6 +8,7 @@ export const TEXTS = {
   "theme.light": ["Colours: light", "配色：浅色"],
   "theme.dark": ["Colours: dark", "配色：深色"],
   "close": ["Close", "关闭"],
+  "notices": ["Notices", "通知"],
   "panel": ["Settings and download", "设置与下载"],
   "lost": [
     "The server does not answer. Nothing is lost: the page goes on by itself as soon as it is back.",
@@ -99,12 +100,13 @@ export const TEXTS = {
   "fidelity.low": ["crisp", "更锐利"],
   "fidelity.high": ["true", "更真实"],
   "fidelity.help": ["At 100 % nothing is invented. A change runs the network anew.", "100 % 时不添加任何虚构细节。更改后会重新处理。"],
-  "useForAll": ["Use these settings for all photos", "将这些设置用于所有照片"],
+  "useForAll": ["Use for all photos", "用于所有照片"],
   "usedForAll": ["All photos take these settings.", "所有照片已采用这些设置。"],
 
   "save": ["Download", "下载"],
   "save.making": ["Preparing…", "正在准备…"],
   "saveAll": ["Download all {count} as a zip", "打包下载全部 {count} 张"],
+  "saveAll.none": ["Download all as a zip", "打包下载全部"],
   "saveAll.making": ["Packing {done} of {count}…", "正在打包 {done} / {count}…"],
   "save.note": ["Metadata and colour profile are kept.", "保留元数据与色彩配置文件。"],
   "save.lost": ["The format could not hold: {lost}.", "该格式无法保存：{lost}。"],

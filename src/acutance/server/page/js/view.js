@@ -36,6 +36,21 @@ export function rescale(view, from, to) {
   return { scale: view.scale / factor, x: view.x * factor, y: (view.y * to.height) / from.height };
 }
 
+/** Return a view whose picture's corner falls on a device pixel, so that at 100 % each pixel is one. */
+export function snap(view, pane) {
+  const [x, y] = [middleOf(pane.width), middleOf(pane.height)];
+  return {
+    scale: view.scale,
+    x: (x - Math.round(x - view.x * view.scale)) / view.scale,
+    y: (y - Math.round(y - view.y * view.scale)) / view.scale,
+  };
+}
+
+/** Return where the middle of a length is taken to be: on a device pixel. */
+export function middleOf(length) {
+  return Math.floor(length / 2);
+}
+
 /** Return a view whose picture does not leave the pane: where it is smaller, it lies in the middle. */
 export function clamp(view, picture, pane) {
   return {

@@ -46,6 +46,14 @@ export class Viewer {
     }
   }
 
+  /** Make the thumbnail of a picture that the browser cannot show from what came out of it. */
+  static async prepareFrom(version) {
+    if (version.picture.thumb) return;
+    const layer = await Layer.decode(version.blob);
+    version.picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
+    layer.close();
+  }
+
   setStrength(strength) {
     this.#stage.setStrength(strength);
   }
@@ -92,9 +100,8 @@ export class Viewer {
       picture.preview = blob;
     }
     const before = this.#layers.of === picture && this.#layers.before ? this.#layers.before : await Layer.decode(picture.preview ?? picture.file);
-    if (picture.preview && !picture.thumb) {
+    if (!picture.size) {
       picture.size = { width: before.width, height: before.height };
-      picture.thumb = URL.createObjectURL(await before.thumbnail(THUMB_PX));
       this.#album.changed();
     }
     return [before, version && (await Layer.decode(version.blob))];

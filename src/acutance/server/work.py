@@ -1,4 +1,4 @@
-"""One picture sharpened: the piece of work that the pool does, for direct requests and jobs alike."""
+"""One file of pictures sharpened: the piece of work that the pool does, for direct requests and jobs alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from acutance.media import ImageFormat, encode_photo, lost_in, own_format, read_photo
+from acutance.inference.picture_files import PictureWork
+from acutance.media import ImageFormat, open_pictures
 from acutance.server.models import Models
 from acutance.server.options import Options
 from acutance.server.stopping import StopSignal
@@ -35,7 +36,7 @@ def sharpen_upload(
     stop: StopSignal,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[bytes, Sharpened]:
-    """Sharpen a picture.
+    """Sharpen a picture; of an animation or of pages, each.
 
     Args:
         path: Of the file.
@@ -63,15 +64,15 @@ def sharpen_upload(
 
     stop.check()
     # By its bytes: the sentences of errors would name the path.
-    photo = read_photo(path.read_bytes(), max_pixels=max_pixels, max_bits=16)
-    format_ = options.format or own_format(photo)
+    with open_pictures(path.read_bytes(), max_pixels=max_pixels, max_bits=16) as pictures:
+        format_ = options.format or pictures.format
+        with models.borrow(options.model) as sharpener:
+            work = PictureWork(sharpener, pictures, format_, strength=options.strength, progress=tell)
+            content = b"".join(work.parts())
     stop.check()
-    with models.borrow(options.model) as sharpener:
-        photo = sharpener.sharpen_photo(photo, strength=options.strength, progress=tell)
-    stop.check()
-    return encode_photo(photo, format=format_), Sharpened(
-        lost=lost_in(photo, format_),
+    return content, Sharpened(
+        lost=work.lost,
         format=format_,
         seconds=time.perf_counter() - start,
-        megapixels=photo.size.pixels / 1e6,
+        megapixels=work.megapixels,
     )

@@ -59,8 +59,7 @@ class EncoderPlan:
         container: Container,
         coding: Coding,
         options: dict[str, str],
-        shift_s: Fraction = Fraction(0),
-        is_live: bool = False,
+        shift_s: Fraction,
     ) -> None:
         """Take down the settings.
 
@@ -71,7 +70,6 @@ class EncoderPlan:
             coding: How the frames are encoded.
             options: Of the encoder.
             shift_s: By how much all times become earlier.
-            is_live: Whether every frame is wanted as soon as it is there.
         """
         self.picture = picture
         self.coding = coding
@@ -84,7 +82,6 @@ class EncoderPlan:
         """Seconds per tick of the packets' times."""
         self.shift = round(shift_s / self.source_base)
         """In ticks of the source."""
-        self._is_live = is_live
         self._aspect = aspect_of(video)
         self._field_order = max(video.codec_context.field_order, _TOP_FIELD_FIRST)
         # Decoding times before zero would move all that such a file holds.
@@ -108,10 +105,7 @@ class EncoderPlan:
         if picture.is_interlaced and self.coding.encoder.is_interlacing:
             context.flags |= int(Flags.interlaced_dct) | int(Flags.interlaced_me)
             context.field_order = self._field_order
-        if self._is_live:
-            context.thread_type = ThreadType.SLICE  # threads that share out frames would hold some back
-            context.gop_size = max(1, round(self.rate))  # who joins later waits for the next key frame
-        if self._is_live or not self._is_reordering:
+        if not self._is_reordering:
             context.max_b_frames = 0
         if self._tag:
             context.codec_tag = self._tag

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 SLOW_SERVER = Path(__file__).parent.parent / "slow_server.py"
 
@@ -186,3 +187,25 @@ def test_a_server_that_is_busy_is_waited_for(serve, visit, photo) -> None:
     seen = visit(served)
     seen.give(("a.png", photo()), ("b.png", photo((1, 2, 3))))
     seen.wait_until_sharp(2)
+
+
+def test_animations_and_pages_come_home_whole(shared, visit) -> None:
+    frames = [Image.new("RGB", (40, 30), (60 * index, 90, 120)) for index in range(3)]
+    files = {}
+    for name, options in (("moving.gif", {"duration": 100}), ("pages.tif", {})):
+        buffer = io.BytesIO()
+        frames[0].save(
+            buffer, Image.registered_extensions()[Path(name).suffix], save_all=True, append_images=frames[1:], **options
+        )
+        files[name] = buffer.getvalue()
+    seen = visit(shared)
+    seen.give(*files.items())
+    seen.page.wait_for_function("() => document.querySelectorAll('.thumb[data-state=done]').length === 2")
+    _, content = seen.download("#save-all")
+    assert unzipped(content) == {
+        f"{Path(name).stem}.sharp{Path(name).suffix}": shared.form(file, name=name).body for name, file in files.items()
+    }
+    assert all(Image.open(io.BytesIO(file)).n_frames == 3 for file in unzipped(content).values())
+    seen.page.locator(".thumb").nth(1).click()
+    seen.wait_for("#failed")
+    assert "download it" in seen.page.inner_text("#failed-words")

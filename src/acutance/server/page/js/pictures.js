@@ -19,11 +19,19 @@ export class Version {
     this.blob = null;
     this.name = "";
     this.isPreview = false;
+    /** Whether nothing can show it: pages, which no format of the web holds. */
+    this.isUnseen = false;
     this.seconds = null;
     this.lost = [];
     this.error = null;
     this.finishedAt = null;
     this.abort = new AbortController();
+  }
+
+  /** Begin anew on the server, as if it had never been asked. */
+  reset() {
+    this.jobId = null;
+    this.key = randomName();
   }
 
   get isOver() {

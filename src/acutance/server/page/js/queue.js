@@ -8,6 +8,8 @@ const AT_ONCE = 2;
 
 const BUSY_WAIT_S = 3;
 
+const END_STATES = new Set(["done", "failed", "cancelled", "expired"]);
+
 export class Queue {
   #album;
   #waiting = [];
@@ -81,7 +83,7 @@ export class Queue {
     const job = await api.follow(version.jobId, (seen) => this.#tell(version, seen.state, seen.progress), signal);
     if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
     const { blob, name } = await api.fetchResult(version.jobId, signal);
-    Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, isPreview: version.picture.needsPreview });
+    Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, isPreview: version.picture.needsPreview && !version.isUnseen });
   }
 
   /** Wait where waiting helps; say whether it did. */
@@ -97,7 +99,12 @@ export class Queue {
       return !version.abort.signal.aborted;
     }
     if (error instanceof api.Refusal && error.status === 404 && version.jobId) {
-      version.jobId = null; // another server, which knows nothing of it: from the beginning
+      version.reset(); // another server, which knows nothing of it: from the beginning
+      return true;
+    }
+    if (error instanceof api.Refusal && error.code === "invalid_option" && version.picture.needsPreview && !version.isUnseen) {
+      version.isUnseen = true; // a picture that no preview can hold: it is made all the same
+      version.reset();
       return true;
     }
     return false;
@@ -105,7 +112,7 @@ export class Queue {
 
   #tell(version, state, progress) {
     if (version.isOver) return;
-    version.state = state === "done" ? "running" : state;
+    version.state = END_STATES.has(state) ? "running" : state; // over is what the page says, not the job
     version.progress = progress;
     this.#album.changed();
   }
@@ -124,6 +131,6 @@ function optionsOf(version) {
   return {
     model: version.model,
     fidelity: version.fidelity === 1 ? null : version.fidelity,
-    format: version.picture.needsPreview ? "png" : null,
+    format: version.picture.needsPreview && !version.isUnseen ? "png" : null,
   };
 }

@@ -64,6 +64,11 @@ export const TEXTS = {
     "浏览器无法显示 {format} 文件。这里看到的是服务器生成的预览，下载得到的是真正的文件。",
   ],
 
+  "note.unseen": [
+    "No browser can show this file, but it is done: download it.",
+    "浏览器无法显示此文件，但已处理完成，可以下载。",
+  ],
+
   "before": ["Before", "处理前"],
   "after": ["After", "处理后"],
   "divider": ["Divider between before and after", "前后对比分界线"],

@@ -48,7 +48,7 @@ export class Viewer {
 
   /** Make the thumbnail of a picture that the browser cannot show from what came out of it. */
   static async prepareFrom(version) {
-    if (version.picture.thumb) return;
+    if (version.picture.thumb || version.isUnseen) return;
     const layer = await Layer.decode(version.blob);
     version.picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
     layer.close();
@@ -94,7 +94,7 @@ export class Viewer {
 
   async #decode(picture, version) {
     if (picture.needsPreview && !picture.preview) {
-      if (!version) return [null, null];
+      if (!version || version.isUnseen) return [null, null];
       // Strength 0 changes nothing: the picture itself, in a format that browsers show.
       const { blob } = await api.sharpen(picture.file, { strength: 0, format: "png" });
       picture.preview = blob;
@@ -118,6 +118,7 @@ export class Viewer {
     const isWorking = Boolean(version && !version.isOver);
     byId("working").hidden = !isWorking;
     byId("failed").hidden = !["failed", "cancelled"].includes(version?.state);
+    byId("retry").hidden = false;
     if (isWorking) {
       const bar = byId("progress");
       if (["uploading", "running"].includes(version.state)) bar.value = version.progress;
@@ -125,6 +126,9 @@ export class Viewer {
       const words = text(`working.${version.state}`, { percent: percent(version.progress) });
       byId("working-words").textContent = words;
       bar.setAttribute("aria-label", words);
+    } else if (version?.state === "done" && version.isUnseen) {
+      this.#fail(text("note.unseen"));
+      byId("retry").hidden = true;
     } else if (version?.state === "failed") {
       this.#fail(errorWords(version.error));
     } else if (version?.state === "cancelled") {

@@ -165,3 +165,47 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(make, times_
     assert first > 5
     assert times_of(source.with_name("a.sharp.mkv")) == times_of(source)
     assert len(list(source.parent.iterdir())) == 2
+
+
+def piped(*arguments: str | Path, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", PROGRAM, "sharpen", *map(str, arguments)]
+    return subprocess.run(command, input=content, capture_output=True, check=False, timeout=120)
+
+
+def test_raw_video_goes_from_pipe_to_pipe(make, tmp_path, times_of, frames_of):
+    source = make("a.y4m", codec="wrapped_avframe", time_base=Fraction(1, 25), times=tuple(range(6)))
+    done = piped("-", "-o", "-", content=source.read_bytes())
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"YUV4MPEG2 W64 H48 F25:1")
+    (tmp_path / "b.y4m").write_bytes(done.stdout)
+    assert times_of(tmp_path / "b.y4m") == times_of(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "begin"),
+    [
+        ("a.mp4", [], b"\x1a\x45\xdf\xa3"),  # MP4 cannot be written from front to end
+        ("a.ts", [], b"G"),
+        ("a.mp4", ["--container", "y4m", "--picture-only"], b"YUV4MPEG2"),
+    ],
+)
+def test_a_file_goes_to_a_pipe(make, times_of, name, arguments, begin):
+    source = make(name, codec="libx264", audio=("aac",))
+    done = piped(source, "-o", "-", *arguments)
+    assert (done.returncode, done.stdout[: len(begin)]) == (0, begin), done.stderr
+    source.with_name("out").write_bytes(done.stdout)
+    assert len(times_of(source.with_name("out"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--container", "y4m"], 1, "Y4M cannot hold stream 1 (audio, aac)"),
+        (["--container", "mp4"], 2, "container mp4: cannot be written to a pipe; choose y4m, mkv"),
+    ],
+)
+def test_what_a_pipe_cannot_take_is_one_sentence(make, arguments, code, words):
+    done = piped(make("a.mp4", codec="libx264", audio=("aac",)), "-o", "-", *arguments)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert words in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from acutance.errors import EngineUnavailable
 
@@ -67,6 +67,15 @@ def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None
             progress.update(task, description=name, completed=frames, total=total, all=all_frames, left=left)
 
         yield show
+
+
+@contextmanager
+def status_line() -> Iterator[Callable[[str], None]]:
+    """Show a line that changes on stderr; the yielded function takes its text. Off a terminal nothing is drawn."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal) as progress:
+        task = progress.add_task("")
+        yield lambda text: progress.update(task, description=text)
 
 
 @contextmanager

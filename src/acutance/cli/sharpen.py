@@ -27,15 +27,25 @@ from acutance.cli.options import (
     Threads,
     Tile,
 )
-from acutance.cli.video_options import Codec, From, PictureOnly, Quality, Smoothing, To, video_settings
-
-PIPE = "-"
+from acutance.cli.video_options import (
+    Codec,
+    ContainerName,
+    From,
+    PictureOnly,
+    Quality,
+    Segment,
+    Smoothing,
+    Stream,
+    To,
+    video_settings,
+)
 
 
 def sharpen(
     paths: Annotated[
-        list[Path], typer.Argument(help="Photos, videos, and folders of them; - reads one photo from stdin.")
-    ],
+        list[Path] | None,
+        typer.Argument(help="Photos, videos, and folders of them; - reads one of them from stdin."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it."),
@@ -65,6 +75,9 @@ def sharpen(
     quality: Quality = "high",
     smoothing: Smoothing = 0.0,
     picture_only: PictureOnly = False,
+    container: ContainerName = None,
+    stream: Stream = None,
+    segment: Segment = None,
 ) -> None:
     """Make blurred photos and videos sharp.
 
@@ -73,38 +86,31 @@ def sharpen(
     """
     from functools import partial
 
+    from acutance.cli.live import follow_camera
+    from acutance.cli.pipes import is_piped, sharpen_pipe
     from acutance.cli.sharpen_run import Order, sharpen_plan
     from acutance.inference.sharpener import Sharpener
     from acutance.media import DEFAULT_MAX_PIXELS, plan_outputs
     from acutance.media.pil import silence_libtiff
 
     silence_libtiff()
-    is_piped = PIPE in {str(output), *map(str, paths)}
-    if is_piped:
-        _check_pipe(paths, output)
-    plan = (
-        ()
-        if is_piped
-        else plan_outputs(
-            paths,
-            output,
-            output_is_folder=_is_meant_as_folder(output),
-            overwrite=overwrite,
-            include=include or (),
-            exclude=exclude or (),
-        )
-    )
+    sources = _sources(paths, stream)
+    is_folder = _is_meant_as_folder(output)
+    is_single = stream is not None or is_piped(sources, output)
+    naming = partial(plan_outputs, sources, output, output_is_folder=is_folder, overwrite=overwrite)
+    plan = () if is_single else naming(include=include or (), exclude=exclude or ())
     order = Order(
         strength=strength,
         fidelity=fidelity,
         precision=precision.value,
         jobs=jobs,
         resume=resume,
-        records=not no_record and (resume or len(paths) > 1 or paths[0].is_dir()),
+        records=not no_record and (resume or len(sources) > 1 or any(path.is_dir() for path in sources)),
         keeps_parts=not no_record,
         keeps_times=keep_time,
         overwrite=overwrite,
         as_json=as_json,
+        container=container,
         video_settings=partial(
             video_settings,
             codec=codec,
@@ -124,31 +130,25 @@ def sharpen(
         tile_px=tile,
         max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
     ) as sharpener:
-        if is_piped:
-            sys.stdout.buffer.write(sharpener(_bytes_of(paths[0]), strength=strength))
+        if stream is not None:
+            follow_camera(sharpener, stream, output, order, is_folder=is_folder, segment_min=segment)
+        elif is_single:
+            sharpen_pipe(sharpener, sources[0], order)
         else:
             sharpen_plan(sharpener, plan, order)
 
 
-def _check_pipe(paths: list[Path], output: Path | None) -> None:
+def _sources(paths: list[Path] | None, stream: str | None) -> list[Path]:
+    """Return the files that are named, if no camera is.
+
+    Raises:
+        ConfigError: When there are both, or neither.
+    """
     from acutance.errors import ConfigError
 
-    if len(paths) > 1 or str(output) != PIPE:
-        raise ConfigError(
-            "- is stdin or stdout, for one photo, and what comes from stdin goes to stdout: acutance sharpen - -o - "
-            "<in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
-        )
-
-
-def _bytes_of(path: Path) -> bytes:
-    from acutance.errors import InputError
-
-    if str(path) == PIPE:
-        return sys.stdin.buffer.read()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    if bool(paths) == (stream is not None):
+        raise ConfigError("name photos, videos or folders, or one camera (--stream); acutance sharpen -h says more.")
+    return paths or []
 
 
 def _is_meant_as_folder(output: Path | None) -> bool:

@@ -39,6 +39,8 @@ class Order:
     """Whether results get the times of their photos."""
     overwrite: bool
     as_json: bool
+    container: str | None
+    """Ending of the kind of video in a pipe or a camera's folder, without its dot; None leaves it to what is read."""
     video_settings: Callable[[], VideoSettings]
     """Reads the settings of videos; fails where the extra is missing."""
 

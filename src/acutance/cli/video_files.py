@@ -76,7 +76,7 @@ def work_through_videos(
     """
     from acutance.videos.files import sharpen_videos
 
-    with _shown_progress() as progress:
+    with shown_progress() as show:
         results = sharpen_videos(
             run.sharpener,
             plan,
@@ -85,7 +85,7 @@ def work_through_videos(
             overwrite=run.overwrite,
             ledger=run.ledger,
             resume_key=run.resume_key,
-            progress=progress,
+            progress=lambda file, done: show(readable(str(file.source)), done),
             should_stop=is_asked,
         )
         done = 0
@@ -99,20 +99,23 @@ def work_through_videos(
 
 
 @contextmanager
-def _shown_progress() -> Iterator[Callable[[PlannedFile, VideoProgress], None]]:
-    """Show the frames of the video in work: as a bar on a terminal, else as a line now and then."""
+def shown_progress() -> Iterator[Callable[[str, VideoProgress], None]]:
+    """Show the frames of the video in work: as a bar on a terminal, else as a line now and then.
+
+    The yielded function takes the video's name and how far it is.
+    """
     if is_terminal():
         with frames_bar() as show:
-            yield lambda file, done: show(readable(file.source.name), done.frames, done.total, done.seconds_left)
+            yield lambda name, done: show(name, done.frames, done.total, done.seconds_left)
         return
     last = time.monotonic()
 
-    def tell(file: PlannedFile, done: VideoProgress) -> None:
+    def tell(name: str, done: VideoProgress) -> None:
         nonlocal last
         if time.monotonic() - last >= TOLD_EVERY_S:
             last = time.monotonic()
             total = f" of {done.total}" if done.total else ""
             left = f", about {round(done.seconds_left / 60)} min left" if done.seconds_left is not None else ""
-            say(f"{readable(str(file.source))}: frame {done.frames}{total}{left}")
+            say(f"{name}: frame {done.frames}{total}{left}")
 
     yield tell

@@ -76,6 +76,32 @@ PictureOnly = Annotated[
 ]
 
 
+Stream = Annotated[
+    str | None,
+    typer.Option(
+        "--stream",
+        metavar="CAMERA",
+        help="Follow a camera until Ctrl-C: rtsp://…, /dev/video0, or a file that plays like one.",
+        rich_help_panel=PANEL,
+    ),
+]
+Segment = Annotated[
+    float | None,
+    typer.Option(
+        min=0.05, metavar="MINUTES", help="With --stream and a folder: a new file so often; 5.", rich_help_panel=PANEL
+    ),
+]
+ContainerName = Annotated[
+    str | None,
+    typer.Option(
+        "--container",
+        metavar="NAME",
+        help="Kind of video in a pipe or a camera's folder: y4m (raw), mkv, nut, ts, mp4.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
 def quality_of(text: str) -> str | float:
     """Return a quality as the library takes it: a name, or a number."""
     try:

@@ -137,11 +137,15 @@ def is_writable_video_suffix(suffix: str) -> bool:
 
 def video_suffix_for(path: Path) -> str:
     """Return the suffix of the result of a video: its own, where that is true and can be written."""
-    found = sniff_video(_head_of(path))
-    own = path.suffix.lower()
+    return video_suffix_of(_head_of(path), path.suffix)
+
+
+def video_suffix_of(head: bytes, suffix: str) -> str:
+    """Return the same as `video_suffix_for`, of a video's beginning and what its name ends in."""
+    found = sniff_video(head)
     suffixes = _WRITTEN.get(found, ()) if found else tuple(WRITABLE_VIDEO_SUFFIXES)
-    if own in suffixes:
-        return path.suffix
+    if suffix.lower() in suffixes:
+        return suffix
     return suffixes[0] if found and suffixes else _ANY_SUFFIX
 
 

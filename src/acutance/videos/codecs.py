@@ -47,6 +47,8 @@ class Encoder:
     """The option that takes a list of the library's own parameters."""
     hdr_style: Literal["x264", "x265", "svt"] | None = None
     """How mastering display and light levels are told to it."""
+    live_options: Mapping[str, str] = field(default_factory=dict)
+    """Options that make it give every frame at once."""
     is_interlacing: bool = False
     """Whether it codes two fields as such."""
     largest_time_base: int | None = None
@@ -76,6 +78,7 @@ def _x264(library: str) -> Encoder:
         factor_option="crf",
         parameters_option="x264-params",
         hdr_style="x264",
+        live_options={"tune": "zerolatency"},
         is_interlacing=True,
     )
 
@@ -93,6 +96,7 @@ ENCODERS: tuple[Encoder, ...] = (
         factor_option="crf",
         parameters_option="x265-params",
         hdr_style="x265",
+        live_options={"tune": "zerolatency"},
     ),
     Encoder(
         codec="av1",
@@ -104,6 +108,7 @@ ENCODERS: tuple[Encoder, ...] = (
         factor_option="crf",
         parameters_option="svtav1-params",
         hdr_style="svt",
+        live_options={"svtav1-params": "pred-struct=1"},
     ),
     Encoder(
         codec="vp9",
@@ -113,6 +118,7 @@ ENCODERS: tuple[Encoder, ...] = (
         levels=_factors("crf", 14, 24, 34) | {"lossless": {"lossless": "1"}},
         options={"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
         factor_option="crf",
+        live_options={"deadline": "realtime", "lag-in-frames": "0"},
     ),
     Encoder(
         codec="prores",
@@ -206,13 +212,16 @@ def choose_coding(
     raise ConfigError(f"codec {settings.codec}: there is no encoder for this video here; choose another one.")
 
 
-def options_for(coding: Coding, settings: VideoSettings, *, parameters: str = "") -> dict[str, str]:
+def options_for(
+    coding: Coding, settings: VideoSettings, *, parameters: str = "", is_live: bool = False
+) -> dict[str, str]:
     """Return the options that an encoder is opened with.
 
     Args:
         coding: What was chosen.
         settings: The user's wish.
         parameters: More of the library's own parameters, joined by colons.
+        is_live: Whether every frame is wanted as soon as it is there.
 
     Raises:
         ConfigError: When the codec cannot do what is asked for.
@@ -229,7 +238,8 @@ def options_for(coding: Coding, settings: VideoSettings, *, parameters: str = ""
     else:
         level = {encoder.factor_option: f"{quality:g}"}
     options = dict(encoder.options)
-    for key, value in (*level.items(), (encoder.parameters_option or "", parameters)):
+    live = encoder.live_options if is_live else {}
+    for key, value in (*level.items(), *live.items(), (encoder.parameters_option or "", parameters)):
         if value:
             is_list = key == encoder.parameters_option and key in options
             options[key] = f"{options[key]}:{value}" if is_list else value

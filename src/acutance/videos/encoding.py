@@ -59,7 +59,8 @@ class EncoderPlan:
         container: Container,
         coding: Coding,
         options: dict[str, str],
-        shift_s: Fraction,
+        shift_s: Fraction = Fraction(0),
+        is_live: bool = False,
     ) -> None:
         """Take down the settings.
 
@@ -70,6 +71,7 @@ class EncoderPlan:
             coding: How the frames are encoded.
             options: Of the encoder.
             shift_s: By how much all times become earlier.
+            is_live: Whether every frame is wanted as soon as it is there.
         """
         self.picture = picture
         self.coding = coding
@@ -82,6 +84,7 @@ class EncoderPlan:
         """Seconds per tick of the packets' times."""
         self.shift = round(shift_s / self.source_base)
         """In ticks of the source."""
+        self._is_live = is_live
         self._aspect = aspect_of(video)
         self._field_order = max(video.codec_context.field_order, _TOP_FIELD_FIRST)
         # Decoding times before zero would move all that such a file holds.
@@ -105,7 +108,10 @@ class EncoderPlan:
         if picture.is_interlaced and self.coding.encoder.is_interlacing:
             context.flags |= int(Flags.interlaced_dct) | int(Flags.interlaced_me)
             context.field_order = self._field_order
-        if not self._is_reordering:
+        if self._is_live:
+            context.thread_type = ThreadType.SLICE  # threads that share out frames would hold some back
+            context.gop_size = max(1, round(self.rate))  # who joins later waits for the next key frame
+        if self._is_live or not self._is_reordering:
             context.max_b_frames = 0
         if self._tag:
             context.codec_tag = self._tag

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from acutance.errors import InputError
 from acutance.imaging.alpha import fill_transparent
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.colour import (
+    RGB_MATRIX,
     Colour,
     Converter,
     Residual,
@@ -78,6 +80,14 @@ class FramePreparer:
     def height(self) -> int:
         """Of the result, in px."""
         return self._size[1] * self._scale
+
+    def tags_in(self, pixel_format: str) -> Tags:
+        """Return the tags of the result; where RGB becomes YUV or the other way round, the matrix is another."""
+        if VideoFormat(pixel_format).is_rgb:
+            return replace(self.tags, matrix=RGB_MATRIX)
+        if self.layout.is_rgb or self.tags.matrix == RGB_MATRIX:
+            return replace(self.tags, matrix=self.colour.matrix)
+        return self.tags
 
     def prepare(self, piece: Piece) -> Shot:
         """Make a piece ready.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,12 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
-from av.video.format import VideoFormat
 
 from acutance.errors import ImageTooLarge, InputError
 from acutance.geometry import Size
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.codecs import choose_coding, options_for
-from acutance.videos.colour import RGB_MATRIX, Tags, tags_of
+from acutance.videos.colour import tags_of
 from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, chapters_between, file_metadata
 from acutance.videos.encoding import EncoderPlan, Picture
@@ -282,7 +281,7 @@ class VideoJob:
             width=self._preparer.width,
             height=self._preparer.height,
             colour=self._preparer.colour,
-            tags=self._tags_in(coding.pixel_format),
+            tags=self._preparer.tags_in(coding.pixel_format),
             side_data=self.side_data,
             is_interlaced=self._preparer.is_interlaced and self._sharpener.spec.scale == 1,
             starts_at_s=(self._first[-1].time or 0) * self._reader.time_base - self._from_s,
@@ -291,15 +290,6 @@ class VideoJob:
         return EncoderPlan(
             self.video, picture, container=self.container, coding=coding, options=options, shift_s=self._from_s
         )
-
-    def _tags_in(self, pixel_format: str) -> Tags:
-        """Return the tags of the result; where RGB becomes YUV or the other way round, the matrix is another."""
-        tags, layout = self._preparer.tags, self._preparer.layout
-        if VideoFormat(pixel_format).is_rgb:
-            return replace(tags, matrix=RGB_MATRIX)
-        if layout.is_rgb or tags.matrix == RGB_MATRIX:
-            return replace(tags, matrix=self._preparer.colour.matrix)
-        return tags
 
 
 def _up_to_a_frame(pieces: Iterator[Piece]) -> Iterator[Piece]:

@@ -6,9 +6,14 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+WATCH_S = 0.02
+"""How often a process's memory is looked at."""
 
 
 def median_s(function: Callable[[], object], *, runs: int = 7) -> float:
@@ -39,15 +44,39 @@ def process_cost(arguments: Sequence[str]) -> ProcessCost:
     start = time.perf_counter()
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
+    watch = _PeakWatch(process.pid)
+    watch.start()
     words = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - start
+    watch.join()
     process.stderr.close()
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}: {words.decode()}")
     unit = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes on macOS, KiB elsewhere
-    return ProcessCost(seconds, usage.ru_maxrss / unit)
+    return ProcessCost(seconds, watch.peak_mb or usage.ru_maxrss / unit)
+
+
+class _PeakWatch(threading.Thread):
+    """Looks at a process's peak memory until it ends, on Linux: there, `ru_maxrss` begins with what its parent had."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._status = Path(f"/proc/{pid}/status")
+        self.peak_mb = 0.0
+
+    def run(self) -> None:
+        while True:
+            try:
+                lines = self._status.read_text().splitlines()
+            except OSError:
+                return
+            peaks = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+            if not peaks:  # it has ended, and waits to be asked for its exit code
+                return
+            self.peak_mb = max(self.peak_mb, peaks[0] * 1024 / 1e6)
+            time.sleep(WATCH_S)
 
 
 def acutance(*arguments: str) -> list[str]:

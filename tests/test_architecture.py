@@ -78,6 +78,7 @@ ONLY_IN = {
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
     "pillow_heif": {"acutance.media.heif"},
+    "pyvips": {"acutance.media.jpeg_strips"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

@@ -86,6 +86,14 @@ NoRecord = Annotated[
     bool,
     typer.Option("--no-record", help="Leave no .acutance.jsonl beside a folder's results; --resume goes by it."),
 ]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        "--max-memory",
+        min=1,
+        help="About what may be taken, in MB. What needs more is worked on in strips, or refused.",
+    ),
+]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

@@ -17,6 +17,7 @@ from acutance.cli.options import (
     Jobs,
     Json,
     KeepTime,
+    MaxMemory,
     MaxPixels,
     Model,
     NoRecord,
@@ -61,6 +62,7 @@ def sharpen(
     precision: PrecisionOption = PrecisionChoice.AUTO,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
+    max_memory: MaxMemory = None,
     include: Include = None,
     exclude: Exclude = None,
     jobs: Jobs = 1,
@@ -90,7 +92,7 @@ def sharpen(
     from acutance.cli.pipes import is_piped, sharpen_pipe
     from acutance.cli.sharpen_run import Order, sharpen_plan
     from acutance.inference.sharpener import Sharpener
-    from acutance.media import DEFAULT_MAX_PIXELS, plan_outputs
+    from acutance.media import plan_outputs
     from acutance.media.pil import silence_libtiff
 
     silence_libtiff()
@@ -128,7 +130,8 @@ def sharpen(
         precision=precision.precision,
         threads=threads,
         tile_px=tile,
-        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+        max_pixels=max_pixels,
+        max_memory_mb=max_memory,
     ) as sharpener:
         if stream is not None:
             follow_camera(sharpener, stream, output, order, is_folder=is_folder, segment_min=segment)

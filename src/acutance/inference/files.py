@@ -21,7 +21,6 @@ from acutance.media import (
     check_target,
     find_clashes,
     format_of,
-    open_pictures,
     remove_leftovers,
     write_atomically,
 )
@@ -115,7 +114,7 @@ def sharpen_files(
             if record is not None:
                 record(target)
 
-        with open_pictures(task.file.source, max_pixels=sharpener.max_pixels, max_bits=16) as pictures:
+        with sharpener.opened(task.file.source) as pictures:
             work = PictureWork(sharpener, pictures, format_of(task.file.target), strength=strength, progress=task.tell)
             write_atomically(
                 task.file.target, work.parts(), overwrite=task.overwrite, before_naming=enter, times_ns=times_ns

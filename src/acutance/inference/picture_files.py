@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from acutance.media import ImageFormat, Photo, PictureFile, check_holds, encode_pictures, lost_in, lost_in_timing
+import numpy as np
+
+from acutance.errors import ImageTooLarge
+from acutance.media import (
+    ImageFormat,
+    Patch,
+    Photo,
+    PictureFile,
+    StripSource,
+    can_be_streamed,
+    check_holds,
+    encode_pictures,
+    encode_strips,
+    has_thumbnail,
+    lost_in,
+    lost_in_timing,
+)
 
 if TYPE_CHECKING:
     from acutance.inference.sharpener import Progress, Sharpener
@@ -54,18 +70,55 @@ class PictureWork:
         """Of all pictures of the result; complete when all parts are written."""
         return self._pixels / 1e6
 
-    def parts(self) -> Iterator[bytes | memoryview]:
-        """Yield the content of the result.
+    def parts(self) -> Iterator[bytes | memoryview | Patch]:
+        """Return the content of the result, made as it is asked for.
 
         Raises:
-            InputError: When a picture cannot be decoded.
+            InputError: When a picture cannot be decoded, or would take more memory than is allowed.
             OutputError: When one cannot be coded.
             EngineError: When the network cannot be run.
         """
+        source = self._in_strips()
+        if source is not None:
+            return self._streamed(source)
         animation = self._pictures.animation
         if animation is not None:
             self._losses.update(dict.fromkeys(lost_in_timing(animation, self._format)))
         return encode_pictures(self._sharpened(), self._format, count=self._pictures.count, animation=animation)
+
+    def _in_strips(self) -> StripSource | None:
+        """Return the picture, if it is to be worked on in strips.
+
+        Raises:
+            ImageTooLarge: When it should be, and cannot.
+        """
+        pictures = self._pictures
+        fits = self._sharpener.fits_as_whole(pictures.size, row_bytes=pictures.row_bytes)
+        if fits and not pictures.is_too_large_as_whole:
+            return None
+        source = pictures.strips() if can_be_streamed(pictures.metadata, self._format) else None
+        # Now it is known whether there is transparency.
+        is_small = source is not None and self._sharpener.fits_as_whole(source.size, row_bytes=source.row_bytes)
+        if is_small and not pictures.is_too_large_as_whole:
+            return None
+        if source is None and (self._sharpener.has_memory_limit or pictures.is_too_large_as_whole):
+            raise ImageTooLarge(
+                f"{pictures.name} has {pictures.size.width}×{pictures.size.height} px, more than fits into the memory "
+                f"allowed, and cannot be worked on in strips as {pictures.format} to {self._format}; raise "
+                "--max-memory and --max-pixels, or choose TIFF or PNG."
+            )
+        return source
+
+    def _streamed(self, source: StripSource) -> Iterator[bytes | memoryview | Patch]:
+        metadata = self._pictures.metadata
+        alpha = np.zeros((1, 1), np.uint8) if source.has_alpha else None
+        sample = Photo(pixels=np.zeros((1, 1, source.colours), np.uint8), alpha=alpha, metadata=metadata)
+        self._losses.update(dict.fromkeys(lost_in(sample, self._format)))
+        result = self._sharpener.sharpen_strips(source, strength=self._strength, progress=self._progress)
+        if result is not source and has_thumbnail(metadata):
+            self._losses["a thumbnail of the result (that of the photo stays)"] = None
+        self._pixels += result.size.pixels
+        return encode_strips(result, metadata, self._format)
 
     def _sharpened(self) -> Iterator[Photo]:
         for number, photo in enumerate(self._pictures.photos()):

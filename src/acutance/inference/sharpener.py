@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -12,17 +13,22 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.errors import ConfigError, InputError
+from acutance.geometry import Size
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.picture_files import PictureWork
+from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, restore_tiled
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
     Photo,
+    PictureFile,
+    StripSource,
     check_target,
     format_of,
     from_pil,
+    joined_parts,
     open_pictures,
     plan_outputs,
     to_pil,
@@ -34,6 +40,9 @@ from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
 Progress = Callable[[float], None]
 """Takes the share of the work done, 0 … 1."""
+
+MAX_STREAMED_PIXELS = 10**12
+"""Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
 
 STRENGTHS = (0.0, 2.0)
 """Allowed strengths: 0 changes nothing, 1 is the network's answer, above 1 exaggerates."""
@@ -61,7 +70,8 @@ class Sharpener:
         precision: Precision = "auto",
         threads: int | None = None,
         tile_px: int | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
+        max_pixels: int | None = None,
+        max_memory_mb: int | None = None,
     ) -> None:
         """Open a model.
 
@@ -74,7 +84,11 @@ class Sharpener:
                 made for it and the model has it.
             threads: Threads for one run; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
-            max_pixels: Larger pictures are refused before they are decoded.
+            max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
+                can be worked on in strips, when it may have any size.
+            max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
+                strips, from file to file; those of which that is not possible are refused. None: 2000, and these are
+                not refused.
 
         Raises:
             UnknownModel: When there is no such model.
@@ -89,7 +103,9 @@ class Sharpener:
             else engine
         )
         self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._max_pixels = max_pixels
+        self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
+        self._max_memory_mb = max_memory_mb
 
     @property
     def spec(self) -> ModelSpec:
@@ -105,6 +121,25 @@ class Sharpener:
     def max_pixels(self) -> int:
         """Pictures with more pixels are refused before they are decoded."""
         return self._max_pixels
+
+    def fits_as_whole(self, size: Size, *, row_bytes: int) -> bool:
+        """Say whether a picture may be held as a whole.
+
+        Args:
+            size: Of the picture.
+            row_bytes: What a row of it takes.
+        """
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self._tile_px)
+        return needed <= self._memory_bytes
+
+    @property
+    def has_memory_limit(self) -> bool:
+        """Whether it was said how much memory may be taken."""
+        return self._max_memory_mb is not None
+
+    @property
+    def _memory_bytes(self) -> float:
+        return 1e6 * (DEFAULT_MEMORY_MB if self._max_memory_mb is None else self._max_memory_mb)
 
     @overload
     def __call__(
@@ -171,6 +206,21 @@ class Sharpener:
         sharp_alpha = self.sharpen_pixels(alpha[..., None], strength=strength)[..., 0]
         return with_new_thumbnail(photo.with_pixels(pixels, sharp_alpha))
 
+    def sharpen_strips(
+        self, source: StripSource, *, strength: float = 1.0, progress: Progress | None = None
+    ) -> StripSource:
+        """Return the sharpened picture, to be read in strips: the pixels that `sharpen_photo` gives.
+
+        Next to full transparency, the colours that are made up below it may differ: they come from fewer rows.
+
+        Raises:
+            ConfigError: When the rows do not fit into the memory that was allowed, or the strength is out of range.
+        """
+        if self._keeps_all(strength):
+            return source
+        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
+        return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
+
     def sharpen_pixels(
         self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
     ) -> npt.NDArray[PixelType]:
@@ -212,13 +262,19 @@ class Sharpener:
         return strength == 0.0 and self.spec.scale == 1
 
     def _sharpen_bytes(self, content: bytes, *, strength: float) -> bytes:
-        with open_pictures(content, max_pixels=self._max_pixels, max_bits=16) as pictures:
-            return b"".join(PictureWork(self, pictures, pictures.format, strength=strength).parts())
+        with self.opened(content) as pictures:
+            return joined_parts(PictureWork(self, pictures, pictures.format, strength=strength).parts())
+
+    def opened(self, source: Path | bytes) -> AbstractContextManager[PictureFile]:
+        """Open a file of pictures within the limits; see `open_pictures`."""
+        return open_pictures(
+            source, max_pixels=self._max_pixels, max_bits=16, max_streamed_pixels=self._max_streamed_pixels
+        )
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         check_target(planned.target, overwrite=overwrite)
-        with open_pictures(planned.source, max_pixels=self._max_pixels, max_bits=16) as pictures:
+        with self.opened(planned.source) as pictures:
             work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
             write_atomically(planned.target, work.parts(), overwrite=overwrite)
         return planned.target

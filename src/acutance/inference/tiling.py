@@ -55,24 +55,23 @@ def restore_tiled(
     """
     spec = engine.spec
     height, width = pixels.shape[:2]
-    padded = _padded_size(pixels, spec)
+    padded = padded_size(Size(height, width), spec)
     result = np.empty((height * spec.scale, width * spec.scale, 3), pixels.dtype)
     done = 0
     for tile in plan_tiles(padded, tile_px=tile_px, halo_px=spec.halo_px, multiple=spec.size_multiple):
-        _restore_tile(engine, pixels, result, tile=tile, strength=strength)
+        restore_tile(engine, pixels, result, tile=tile, strength=strength)
         done += tile.target.size.pixels
         if progress is not None:
             progress(done / padded.pixels)
     return result
 
 
-def _padded_size(pixels: npt.NDArray[PixelType], spec: ModelSpec) -> Size:
-    """Return the picture's size, rounded up to what the model takes."""
-    height, width = pixels.shape[:2]
-    return Size(ceil_to_multiple(height, spec.size_multiple), ceil_to_multiple(width, spec.size_multiple))
+def padded_size(size: Size, spec: ModelSpec) -> Size:
+    """Return a picture's size, rounded up to what the model takes."""
+    return Size(ceil_to_multiple(size.height, spec.size_multiple), ceil_to_multiple(size.width, spec.size_multiple))
 
 
-def _restore_tile(
+def restore_tile(
     engine: Engine,
     pixels: npt.NDArray[PixelType],
     result: npt.NDArray[PixelType],
@@ -80,17 +79,28 @@ def _restore_tile(
     tile: Tile,
     strength: float,
 ) -> None:
-    """Restore one tile into the result; where memory is short, by quarters."""
+    """Restore one tile into the result; where memory is short, by quarters.
+
+    Args:
+        engine: The network.
+        pixels: RGB `h w 3`: the picture, or rows of it that hold the tile's source.
+        result: RGB `h·scale w·scale 3` of the same type.
+        tile: In the frame of `pixels`.
+        strength: See `restore_tiled`.
+
+    Raises:
+        NonFiniteOutput, OutOfMemory: See `restore_tiled`.
+    """
     try:
         restored = _run(engine, pixels, tile)
     except OutOfMemory:
         if max(tile.target.size) <= SMALLEST_TILE_PX:
             raise
         spec = engine.spec
-        size = _padded_size(pixels, spec)
+        size = padded_size(Size(*pixels.shape[:2]), spec)
         for part in quarter(tile.target, multiple=spec.size_multiple):
             smaller = with_halo(part, within=size, halo_px=ceil_to_multiple(spec.halo_px, spec.size_multiple))
-            _restore_tile(engine, pixels, result, tile=smaller, strength=strength)
+            restore_tile(engine, pixels, result, tile=smaller, strength=strength)
         return
     scale = engine.spec.scale
     inside = tile.target.scaled(scale).slices

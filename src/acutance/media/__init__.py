@@ -1,6 +1,6 @@
 """Photos in and out: files become `Photo`s and back, and nothing that a file held is lost without a word."""
 
-from acutance.media.atomic import check_target, write_atomically
+from acutance.media.atomic import Patch, check_target, joined_parts, write_atomically
 from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.formats import ImageFormat, format_of
 from acutance.media.losses import lost_in
@@ -11,7 +11,9 @@ from acutance.media.photo import Metadata, Photo
 from acutance.media.pictures import PictureFile, check_holds, encode_pictures, lost_in_timing, open_pictures
 from acutance.media.pil import from_pil, to_pil
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
-from acutance.media.thumbnail import with_new_thumbnail
+from acutance.media.streaming import can_be_streamed, encode_strips
+from acutance.media.strips import Strip, StripSource
+from acutance.media.thumbnail import has_thumbnail, with_new_thumbnail
 from acutance.media.video_formats import FileKind, kind_of
 from acutance.media.writing import encode_photo, own_format, write_photo
 
@@ -21,17 +23,24 @@ __all__ = [
     "Fingerprint",
     "ImageFormat",
     "Metadata",
+    "Patch",
     "Photo",
     "PictureFile",
     "PlannedFile",
+    "Strip",
+    "StripSource",
+    "can_be_streamed",
     "check_holds",
     "check_target",
     "encode_photo",
     "encode_pictures",
+    "encode_strips",
     "find_clashes",
     "fingerprint_of",
     "format_of",
     "from_pil",
+    "has_thumbnail",
+    "joined_parts",
     "kind_of",
     "lost_in",
     "lost_in_timing",

@@ -14,10 +14,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from acutance.errors import OutputError
-from acutance.media.fingerprint import Fingerprint
+from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.part_file import part_file
 
 _REASONS = {
@@ -31,6 +31,13 @@ _REASONS = {
     errno.EEXIST: "a part of the path is a file, not a folder; choose another place",
     errno.EFBIG: "the disk does not take files that large; choose another place",
 }
+
+
+class Patch(NamedTuple):
+    """Bytes that replace others at the beginning of a file, when all of it is known: an offset, a size."""
+
+    start: int
+    content: bytes
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -54,7 +61,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
 
 def write_atomically(
     path: Path,
-    parts: Iterable[bytes | memoryview],
+    parts: Iterable[bytes | memoryview | Patch],
     *,
     overwrite: bool,
     before_naming: Callable[[Fingerprint], None] | None = None,
@@ -73,18 +80,43 @@ def write_atomically(
     Raises:
         OutputError: When it cannot be written; nothing is left behind then.
     """
-    with temporary_beside(path, overwrite=overwrite, times_ns=times_ns) as (_, file):
+    with temporary_beside(path, overwrite=overwrite, times_ns=times_ns) as (temporary, file):
         try:
-            digest, size_bytes = hashlib.sha256(), 0
-            for part in parts:
-                file.write(part)
-                digest.update(part)
-                size_bytes += memoryview(part).nbytes
+            fingerprint = _written(file, parts)
             file.flush()
+            if fingerprint is None and before_naming is not None:
+                fingerprint = fingerprint_of(temporary)
         except (OSError, ValueError) as error:
             raise not_written(path, error) from error
-        if before_naming is not None:
-            before_naming(Fingerprint(size_bytes, digest.hexdigest()))
+        if before_naming is not None and fingerprint is not None:
+            before_naming(fingerprint)
+
+
+def _written(file: BinaryIO, parts: Iterable[bytes | memoryview | Patch]) -> Fingerprint | None:
+    """Write parts; return what is in the file, or None where that must be read again."""
+    digest, size_bytes, is_patched = hashlib.sha256(), 0, False
+    for part in parts:
+        if isinstance(part, Patch):
+            file.seek(part.start)
+            file.write(part.content)
+            file.seek(0, os.SEEK_END)
+            is_patched = True
+            continue
+        file.write(part)
+        digest.update(part)
+        size_bytes += memoryview(part).nbytes
+    return None if is_patched else Fingerprint(size_bytes, digest.hexdigest())
+
+
+def joined_parts(parts: Iterable[bytes | memoryview | Patch]) -> bytes:
+    """Return parts as the content of a file."""
+    content = bytearray()
+    for part in parts:
+        if isinstance(part, Patch):
+            content[part.start : part.start + len(part.content)] = part.content
+        else:
+            content += part
+    return bytes(content)
 
 
 @contextlib.contextmanager

@@ -179,30 +179,39 @@ def _read_tree(file: BinaryIO, directory: Directory, header: Header, *, depth: i
     return Tree(tuple(entries), children)
 
 
-def serialise(tree: Tree, order: ByteOrder, start: int) -> bytes:
-    """Write a directory, its values and its children as they stand at offset `start` of a (classic) file.
+def serialise(tree: Tree, order: ByteOrder, start: int, *, is_big: bool = False) -> bytes:
+    """Write a directory, its values and its children as they stand at offset `start` of a file.
 
     Entries are sorted by tag, as the specification demands, and values begin at even offsets.
+
+    Args:
+        tree: The directory.
+        order: Of the bytes of a value.
+        start: Offset in the file.
+        is_big: Whether the file is a BigTIFF, whose counts and offsets have 64 bits.
     """
+    count_code, values_code, pointer_code, pointer_type = ("Q", "Q", "Q", 18) if is_big else ("H", "I", "I", 4)
     count = len(tree.entries) + len(tree.children)
-    cursor = start + 2 + 12 * count + 4
+    inline_bytes = struct.calcsize(pointer_code)
+    table_bytes = struct.calcsize(order + count_code) + count * (4 + 2 * inline_bytes) + inline_bytes
+    cursor = start + table_bytes
     records: list[tuple[int, bytes]] = []
     tail: list[bytes] = []
     for entry in tree.entries:
-        field = entry.data.ljust(4, b"\0")
-        if len(field) > 4:
+        field = entry.data.ljust(inline_bytes, b"\0")
+        if len(field) > inline_bytes:
             padded = entry.data + b"\0" * (len(entry.data) % 2)
-            field = struct.pack(order + "I", cursor)
+            field = struct.pack(order + pointer_code, cursor)
             tail.append(padded)
             cursor += len(padded)
-        head = struct.pack(order + "HHI", entry.tag, entry.type, entry.values)
+        head = struct.pack(order + "HH" + values_code, entry.tag, entry.type, entry.values)
         records.append((entry.tag, head + field))
     for tag, child in tree.children.items():
-        records.append((tag, struct.pack(order + "HHII", tag, 4, 1, cursor)))
-        tail.append(serialise(child, order, cursor))
+        records.append((tag, struct.pack(order + "HH" + values_code + pointer_code, tag, pointer_type, 1, cursor)))
+        tail.append(serialise(child, order, cursor, is_big=is_big))
         cursor += len(tail[-1])
     table = b"".join(record for _, record in sorted(records))
-    return struct.pack(order + "H", count) + table + struct.pack(order + "I", 0) + b"".join(tail)
+    return struct.pack(order + count_code, count) + table + bytes(inline_bytes) + b"".join(tail)
 
 
 def block_of(tree: Tree, order: ByteOrder) -> bytes:
@@ -215,6 +224,12 @@ def integer_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
     """Make an entry of 32-bit whole numbers."""
     numbers = tuple(values)
     return Entry(tag, 4, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
+
+
+def long_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
+    """Make an entry of 64-bit whole numbers, for a BigTIFF."""
+    numbers = tuple(values)
+    return Entry(tag, 16, len(numbers), struct.pack(f"{order}{len(numbers)}Q", *numbers))
 
 
 def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:

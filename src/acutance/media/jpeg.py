@@ -6,13 +6,10 @@ others and keeps only the last comment.
 
 from __future__ import annotations
 
-import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
-
-from PIL import Image
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
@@ -28,12 +25,6 @@ MAX_PAYLOAD_BYTES = 65533
 """What fits into one segment."""
 MAX_XMP_BYTES = MAX_PAYLOAD_BYTES - len(XMP)
 MAX_ICC_BYTES = 255 * (MAX_PAYLOAD_BYTES - len(ICC) - 2)
-
-QUALITY = 95
-"""Quality (libjpeg's scale) of a JPEG that is not made from a JPEG; with full chroma resolution."""
-PROGRESSIVE_MAX_PIXELS = 40_000_000
-"""Above this, a progressive JPEG becomes a baseline one: the encoder would hold all coefficients, 6 bytes
-per pixel."""
 
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
@@ -81,7 +72,7 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     """
     found = _Found()
     try:
-        for marker, payload in _segments(file):
+        for marker, payload in segments_of(file):
             _take(found, marker, payload)
     except (struct.error, IndexError, EOFError) as error:
         raise damaged(name, "its header ends too early") from error
@@ -96,85 +87,7 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     return converted(container, name) if len(frame.components) == 4 else container
 
 
-def encode_jpeg(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Encode a picture, coded no worse than the JPEG it was read from.
-
-    Args:
-        image: Mode L or RGB.
-        metadata: Of the photo; what a JPEG can hold is written.
-
-    Returns:
-        The file in parts.
-    """
-    coding = metadata.coding if isinstance(metadata.coding, JpegCoding) else None
-    is_progressive = coding is not None and coding.is_progressive
-    if is_progressive and image.width * image.height <= PROGRESSIVE_MAX_PIXELS:
-        try:
-            encoded = _encoded(image, metadata, coding, is_progressive=True)
-        except OSError:
-            # Pillow 13 gives the encoder 2 bytes per pixel of room and fails when a noisy picture needs more.
-            encoded = _encoded(image, metadata, coding, is_progressive=False)
-    else:
-        encoded = _encoded(image, metadata, coding, is_progressive=False)
-    start = 2
-    if encoded[2:4] == b"\xff\xe0":  # JFIF wants to be the first segment
-        start += 2 + int.from_bytes(encoded[4:6], "big")
-    written = b"".join(_segment(marker, payload) for marker, payload in _payloads(metadata))
-    return encoded[:start], written, memoryview(encoded)[start:]
-
-
-def _encoded(image: Image.Image, metadata: Metadata, coding: JpegCoding | None, *, is_progressive: bool) -> bytes:
-    buffer = io.BytesIO()
-    dpi = metadata.dpi or (0, 0)
-    density = tuple(min(round(value), 65535) for value in dpi)
-    if coding is None:
-        image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, dpi=density)
-        return buffer.getvalue()
-    image.save(
-        buffer,
-        "JPEG",
-        qtables=_tables_to_write(coding, channels=len(image.getbands())),
-        subsampling=coding.subsampling,
-        keep_rgb=coding.is_rgb,
-        progressive=is_progressive,
-        dpi=density,
-    )
-    return buffer.getvalue()
-
-
-def _tables_to_write(coding: JpegCoding, *, channels: int) -> list[list[int]]:
-    """Return one table per component, without a repeated last one.
-
-    Divisors above 255 are cut to 255: baseline JPEG holds no more, and a smaller divisor loses less.
-    """
-    tables = [[min(number, 255) for number in table] for table in coding.tables[:channels]]
-    while len(tables) > 1 and tables[-1] == tables[-2]:
-        tables.pop()
-    return tables
-
-
-def _payloads(metadata: Metadata) -> Iterator[tuple[int, bytes]]:
-    """Yield the segments that hold the metadata, in the order in which readers expect them."""
-    if metadata.exif is not None:
-        # Blocks beyond 64 kB go on in further EXIF segments: cameras write and readers join them.
-        for piece in _pieces(metadata.exif, MAX_PAYLOAD_BYTES - len(EXIF)):
-            yield _APP1, EXIF + piece
-    if metadata.xmp is not None and len(metadata.xmp) <= MAX_XMP_BYTES:
-        yield _APP1, XMP + metadata.xmp
-    if metadata.icc_profile is not None and len(metadata.icc_profile) <= MAX_ICC_BYTES:
-        pieces = list(_pieces(metadata.icc_profile, MAX_PAYLOAD_BYTES - len(ICC) - 2))
-        for number, piece in enumerate(pieces, start=1):
-            yield _APP2, ICC + bytes((number, len(pieces))) + piece
-    if metadata.photoshop is not None:
-        for piece in _pieces(metadata.photoshop, MAX_PAYLOAD_BYTES - len(PHOTOSHOP)):
-            yield _APP13, PHOTOSHOP + piece
-    yield from metadata.jpeg_segments
-    for comment in metadata.comments:
-        for piece in _pieces(comment, MAX_PAYLOAD_BYTES):  # a GIF's may be longer than a segment
-            yield _COM, piece
-
-
-def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield markers and payloads up to the start of the first scan."""
     file.seek(2)
     while True:
@@ -318,14 +231,6 @@ def _has_end(file: BinaryIO) -> bool:
             return True
         last = block[-1:]
     return False
-
-
-def _segment(marker: int, payload: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
-
-
-def _pieces(data: bytes, size: int) -> Sequence[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

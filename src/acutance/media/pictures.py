@@ -32,6 +32,8 @@ from acutance.media.reading import (
     only_photo,
     opened,
 )
+from acutance.media.streaming import open_strips
+from acutance.media.strips import StripSource
 from acutance.media.tiff import inspect_page
 from acutance.media.tiff16 import decode_tiff16
 from acutance.media.tiff_pages import chain_of, encode_tiff_pages
@@ -74,6 +76,16 @@ class PictureFile:
         return self._container.size
 
     @property
+    def row_bytes(self) -> int:
+        """What a row of the first picture takes in memory, with transparency if there were some."""
+        return self.size.width * 4 * (2 if self._container.bits > 8 else 1)
+
+    @property
+    def is_too_large_as_whole(self) -> bool:
+        """Whether it has more pixels than are allowed for a picture that is decoded as a whole."""
+        return self.size.pixels > self._max_pixels
+
+    @property
     def count(self) -> int:
         """How many pictures there are."""
         return self._container.num_pictures
@@ -88,6 +100,15 @@ class PictureFile:
         """Of the first picture; of an animation, of all."""
         return self._container.metadata
 
+    def strips(self) -> StripSource | None:
+        """Return the only picture, to be read in strips within the block; None where the file is not made for that.
+
+        Raises:
+            UnsupportedImage: When it is damaged.
+        """
+        source = open_strips(self._file, self._format, self._container, self._name)
+        return None if source is None or source.bits > self._max_bits else source
+
     def photos(self) -> Generator[Photo, None, None]:
         """Decode the pictures one by one.
 
@@ -95,6 +116,7 @@ class PictureFile:
             UnsupportedImage: When one is damaged, or of more bits than are wanted.
             ImageTooLarge: When one has more pixels than are allowed.
         """
+        check_size(self.size, self._max_pixels, self._name)
         if self.count == 1:
             yield only_photo(
                 self._file,
@@ -150,14 +172,20 @@ class PictureFile:
 
 @contextmanager
 def open_pictures(
-    source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, max_bits: Literal[8, 16] = 8
+    source: Path | bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_bits: Literal[8, 16] = 8,
+    max_streamed_pixels: int = 0,
 ) -> Iterator[PictureFile]:
     """Open a file of one or several pictures.
 
     Args:
         source: A file, or a file's content.
-        max_pixels: Files with a larger picture are refused before it is decoded.
+        max_pixels: Larger pictures are refused before they are decoded.
         max_bits: See `read_photo`.
+        max_streamed_pixels: Up to this, a file is opened all the same if it can be read in strips; its `photos` cannot
+            be had then.
 
     Yields:
         The file; its pictures can be decoded within the block.
@@ -167,8 +195,13 @@ def open_pictures(
     """
     name = name_of(source)
     with opened(source, name) as file:
-        format_, container = inspected(file, name, max_pixels=max_pixels)
-        yield PictureFile(file, name, format_=format_, container=container, max_pixels=max_pixels, max_bits=max_bits)
+        format_, container = inspected(file, name, max_pixels=max(max_pixels, max_streamed_pixels))
+        pictures = PictureFile(
+            file, name, format_=format_, container=container, max_pixels=max_pixels, max_bits=max_bits
+        )
+        if container.size.pixels > max_pixels and pictures.strips() is None:
+            check_size(container.size, max_pixels, name)
+        yield pictures
 
 
 def check_holds(pictures: PictureFile, format_: ImageFormat) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -24,7 +24,7 @@ from acutance.media.png import SIGNATURE, Header, chunk_of, metadata_chunks, rea
 COMPRESSION_LEVEL = 6
 """Of zlib. Higher ones gain next to nothing, because the lower bytes of photos are noise."""
 
-_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """Of the colour types, transparency included."""
 _STRIP_BYTES = 2**20
 
@@ -43,13 +43,13 @@ def decode_png16(file: BinaryIO, name: str) -> tuple[Values, Values | None]:
         ValueError, OSError: When its pixels are.
     """
     header, transparent, packed = _parts(file)
-    channels = _CHANNELS.get(header.colour_type)
+    channels = CHANNELS.get(header.colour_type)
     if channels is None:
         raise damaged(name, f"it has 16 bits per channel and colour type {header.colour_type}")
     colours = 3 if channels > 2 else 1
     pixels = np.zeros((header.height, header.width, colours), np.uint16)
     alpha = np.zeros(pixels.shape[:2], np.uint16) if channels > colours else None
-    for rows, values in _decoded(header, packed, channels):
+    for rows, values in undone(header, packed, channels):
         pixels[rows] += values[:, :, :colours]
         if alpha is not None:
             alpha[rows] += values[:, :, colours]
@@ -67,21 +67,22 @@ def _parts(file: BinaryIO) -> tuple[Header, bytes | None, bytes]:
     return header, transparent, b"".join(data for kind, data in chunks if kind == b"IDAT")
 
 
-def _decoded(header: Header, packed: bytes, channels: int) -> Iterator[tuple[slice, Values]]:
+def undone(header: Header, packed: bytes, channels: int) -> Iterator[tuple[slice, Values]]:
     """Yield strips of values, uint16 `rows w channels`; what comes for the same rows must be added."""
     if channels < 3:
         # An 8-bit picture of twice as many channels has the same bytes, filtered in the same way.
         mode = {1: "LA", 2: "RGBA"}[channels]
-        for rows, values in strips_of(_unpacked(header, packed, mode, mode), mode):
+        for rows, values in strips_of(unpacked(header, packed, mode, mode), mode):
             yield rows, np.ascontiguousarray(values).view(">u2").astype(np.uint16)
         return
     mode = {3: "RGB", 4: "RGBA"}[channels]
     for taken, weight in (("16B", 256), ("16L", 1)):  # the first byte of two, the second
-        for rows, values in strips_of(_unpacked(header, packed, mode, f"{mode};{taken}"), mode):
+        for rows, values in strips_of(unpacked(header, packed, mode, f"{mode};{taken}"), mode):
             yield rows, values * np.uint16(weight)
 
 
-def _unpacked(header: Header, packed: bytes, mode: str, raw_mode: str) -> Image.Image:
+def unpacked(header: Header, packed: bytes, mode: str, raw_mode: str) -> Image.Image:
+    """Unpack rows and undo their filters; of each value that is taken which `raw_mode` says."""
     size = (header.width, header.height)
     return Image.frombytes(mode, size, packed, "zip", (raw_mode, header.is_interlaced))
 
@@ -95,24 +96,36 @@ def encode_png16(photo: Photo) -> tuple[bytes, ...]:
     height, width, colours = photo.pixels.shape
     colour_type = (2 if colours == 3 else 0) + (0 if photo.alpha is None else 4)
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    pixels = (chunk_of(b"IDAT", data) for data in _packed(photo))
+    pixels = (chunk_of(b"IDAT", data) for data in packed_rows(_strips(photo)))
     return SIGNATURE + chunk_of(b"IHDR", header), metadata_chunks(photo.metadata), *pixels, chunk_of(b"IEND", b"")
 
 
-def _packed(photo: Photo) -> Iterator[bytes]:
-    """Yield the pixels filtered and compressed, in pieces."""
+def _strips(photo: Photo) -> Iterator[Bytes]:
+    """Yield the bytes of a photo's rows, as the format has them."""
     height, width, colours = photo.pixels.shape
-    channels = colours + (photo.alpha is not None)
-    num_rows = max(_STRIP_BYTES // (2 * width * channels), 1)
-    packer = zlib.compressobj(COMPRESSION_LEVEL)
-    above = np.zeros((1, width, 2 * channels), np.uint8)
+    num_rows = max(_STRIP_BYTES // (2 * width * (colours + (photo.alpha is not None))), 1)
     for top in range(0, height, num_rows):
         rows = slice(top, top + num_rows)
         values = photo.pixels[rows]
         if photo.alpha is not None:
             values = np.concatenate([values, photo.alpha[rows, :, np.newaxis]], axis=2)
-        strip = values.astype(">u2", order="C").view(np.uint8)
-        if data := packer.compress(_filtered(strip, np.concatenate([above, strip[:-1]]))):
+        yield values.astype(">u2", order="C").view(np.uint8)
+
+
+def packed_rows(strips: Iterable[Bytes]) -> Iterator[bytes]:
+    """Filter and compress rows.
+
+    Args:
+        strips: Bytes of the rows, uint8 `rows w b`, b bytes per pixel, from the first to the last.
+
+    Yields:
+        The compressed bytes, in pieces.
+    """
+    packer = zlib.compressobj(COMPRESSION_LEVEL)
+    above: Bytes | None = None
+    for strip in strips:
+        first = np.zeros_like(strip[:1]) if above is None else above
+        if data := packer.compress(_filtered(strip, np.concatenate([first, strip[:-1]]))):
             yield data
         above = strip[-1:]
     yield packer.flush()

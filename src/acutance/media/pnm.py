@@ -7,7 +7,8 @@ they hold.
 from __future__ import annotations
 
 import re
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,13 @@ import numpy.typing as npt
 from acutance.geometry import Size
 from acutance.media.container import Container, damaged, depth_notes
 from acutance.media.photo import Metadata, Photo, PnmCoding
+from acutance.media.strips import Strip, StripSource
 
 Values = npt.NDArray[np.uint16]
 
 _HEAD_BYTES = 2**16
 """Longest header, comments included, that is looked at."""
+_STRIP_BYTES = 2**23
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _BITMAP = re.compile(rb"P[14]" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)()\s")
 _MAP = re.compile(rb"P[2356]" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)\s")
@@ -93,18 +96,59 @@ def encode_pnm(photo: Photo) -> tuple[bytes, ...]:
     Returns:
         The file in parts.
     """
-    height, width, channels = photo.pixels.shape
-    white = 2**photo.bits - 1
-    pixels = photo.pixels
-    if photo.bits > 8:
-        if isinstance(photo.metadata.coding, PnmCoding) and photo.metadata.coding.white != white:
-            white = photo.metadata.coding.white
-            pixels = (pixels * np.uint32(white) + np.uint32(32767)) // np.uint32(65535)
-        pixels = pixels.astype(">u2")
-    kind = 5 if channels == 1 else 6
-    lines = [line.strip() for comment in photo.metadata.comments for line in comment.splitlines()]
+    white = _white_of(photo.metadata, photo.bits)
+    head = _head(photo.size, photo.pixels.shape[2], white, photo.metadata)
+    return head, _levels(photo.pixels, white).tobytes()
+
+
+def encode_pnm_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:
+    """Encode a picture without transparency whose rows come in strips; see `encode_pnm`."""
+    white = _white_of(metadata, source.bits)
+    yield _head(source.size, source.colours, white, metadata)
+    for strip in source.read():
+        yield _levels(strip.pixels, white).tobytes()
+
+
+def open_pnm_strips(file: BinaryIO, name: str) -> StripSource | None:
+    """Return a file that has passed `inspect_pnm`, to be read in strips; None for bitmaps, text and few levels."""
+    header = _header(file, name)
+    if header.kind not in (5, 6) or header.white not in (255, 65535):
+        return None
+    kind = np.dtype(">u2" if header.white > 255 else "u1")
+    row_bytes = header.size.width * header.channels * kind.itemsize
+    rows = max(_STRIP_BYTES // row_bytes, 1)
+
+    def read() -> Iterator[Strip]:
+        for top in range(0, header.size.height, rows):
+            height = min(rows, header.size.height - top)
+            file.seek(header.start + top * row_bytes)
+            data = file.read(height * row_bytes)
+            if len(data) < height * row_bytes:
+                raise damaged(name, "it ends too early")
+            values = np.frombuffer(data, kind).reshape(height, header.size.width, header.channels)
+            yield Strip(values.astype(kind.newbyteorder("=")), None)
+
+    bits = 8 * kind.itemsize
+    return StripSource(size=header.size, bits=bits, colours=header.channels, has_alpha=False, read=read)
+
+
+def _white_of(metadata: Metadata, bits: int) -> int:
+    return metadata.coding.white if bits > 8 and isinstance(metadata.coding, PnmCoding) else 2**bits - 1
+
+
+def _levels(pixels: npt.NDArray[Any], white: int) -> npt.NDArray[Any]:
+    """Return pixels as the file has them."""
+    if pixels.itemsize == 1:
+        return pixels
+    if white != 65535:
+        pixels = (pixels * np.uint32(white) + np.uint32(32767)) // np.uint32(65535)
+    return pixels.astype(">u2")
+
+
+def _head(size: Size, channels: int, white: int, metadata: Metadata) -> bytes:
+    lines = [line.strip() for comment in metadata.comments for line in comment.splitlines()]
     comments = b"".join(b"# " + line + b"\n" for line in lines)
-    return b"P%d\n%b%d %d\n%d\n" % (kind, comments, width, height, white), pixels.tobytes()
+    return b"P%d\n%b%d %d\n%d\n" % (5 if channels == 1 else 6, comments, size.width, size.height, white)
 
 
 def _header(file: BinaryIO, name: str) -> _Header:

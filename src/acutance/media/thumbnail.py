@@ -9,13 +9,18 @@ from PIL import Image
 
 from acutance.errors import InputError
 from acutance.media.exif import thumbnail_of, with_thumbnail
-from acutance.media.photo import Photo
+from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import decoding, open_plugin, picture_of
 
 QUALITIES = (85, 70, 55, 40)
 """Tried in turn until the EXIF block is no longer than a JPEG segment."""
 MAX_EXIF_BYTES = 65527
 _OVERSAMPLING = 4
+
+
+def has_thumbnail(metadata: Metadata) -> bool:
+    """Say whether there is one."""
+    return metadata.exif is not None and thumbnail_of(metadata.exif) is not None
 
 
 def with_new_thumbnail(photo: Photo) -> Photo:

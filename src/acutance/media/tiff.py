@@ -74,8 +74,8 @@ _COMPRESSIONS: dict[int, Compression] = {
     32946: "tiff_adobe_deflate",
 }
 """By number. The others (fax, LZMA, Zstandard, WebP) become deflate, which every program reads."""
-_DEFAULT_CODING = TiffCoding(compression="tiff_adobe_deflate", has_predictor=True)
-_PREDICTED = ("tiff_lzw", "tiff_adobe_deflate")
+DEFAULT_CODING = TiffCoding(compression="tiff_adobe_deflate", has_predictor=True)
+PREDICTED = ("tiff_lzw", "tiff_adobe_deflate")
 _MAX_PAGES = 10_000
 
 
@@ -164,8 +164,8 @@ def encode_pixels(photo: Photo, order: ByteOrder) -> tuple[bytes, dict[int, Entr
         return _encoded(picture_of(photo), photo.metadata), {}
     coding = photo.metadata.coding
     if not isinstance(coding, TiffCoding) or coding.compression == "jpeg":
-        coding = _DEFAULT_CODING
-    if coding.compression not in _PREDICTED:
+        coding = DEFAULT_CODING
+    if coding.compression not in PREDICTED:
         coding = replace(coding, has_predictor=False)
     return encode_pixels16(photo, coding, order)
 
@@ -187,17 +187,17 @@ def page_entries(
     """Return the tags of a page but for those of its EXIF block; its pixels, a TIFF file, stand at offset `start`."""
     entries = {entry.tag: entry for entry in _pixel_entries(pixels, order, start)}
     entries.update(corrections)
-    entries.update({entry.tag: entry for entry in _tags(metadata, order)})
+    entries.update({entry.tag: entry for entry in tags_of(metadata, order)})
     return entries
 
 
 def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
-    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else _DEFAULT_CODING
+    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else DEFAULT_CODING
     # Through a file on disk: in memory, libtiff's buffer and Python's would stand side by side.
     with tempfile.TemporaryFile() as file:
         if coding.compression == "jpeg":
             image.save(file, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
-        elif coding.has_predictor and coding.compression in _PREDICTED:
+        elif coding.has_predictor and coding.compression in PREDICTED:
             image.save(file, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
         else:  # with these, Pillow would write the predictor's tag without applying it
             image.save(file, "TIFF", compression=coding.compression)
@@ -227,7 +227,7 @@ def _pixel_entries(pixels: bytes, order: ByteOrder, start: int) -> Iterator[Entr
             yield entry.reordered(header.order, order)
 
 
-def _tags(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
+def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
     """Yield the tags that hold what is carried beside the EXIF block."""
     for tag, type_, data in (
         (_ICC, _UNDEFINED, metadata.icc_profile),
@@ -300,7 +300,7 @@ def _coding(directory: Directory, order: ByteOrder) -> TiffCoding:
     number = directory.integer(_COMPRESSION, order, 1)
     has_predictor = directory.integer(_PREDICTOR, order, 1) == 2
     if number not in _COMPRESSIONS:
-        return _DEFAULT_CODING
+        return DEFAULT_CODING
     return TiffCoding(compression=_COMPRESSIONS[number], has_predictor=has_predictor)
 
 
@@ -311,3 +311,23 @@ def _upright(xmp: bytes | None) -> bytes | None:
 def _data(directory: Directory, tag: int) -> bytes | None:
     entry = directory.find(tag)
     return entry.data if entry and entry.data else None
+
+
+def described_by(metadata: Metadata, order: ByteOrder) -> Tree:
+    """Return what a directory takes over from an EXIF block that is written anew, in the byte order of the file."""
+    if metadata.exif is None:
+        return Tree((), {})
+    block = io.BytesIO(metadata.exif)
+    try:
+        header = read_header(block)
+        tree = read_tree(block, header.first_offset, header, without=frozenset())
+    except DirectoryError:
+        return Tree((), {})
+    if header.order != order:
+        tree = _reordered(tree, header.order, order)
+    return Tree(tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS), tree.children)
+
+
+def _reordered(tree: Tree, order: ByteOrder, wanted: ByteOrder) -> Tree:
+    entries = tuple(entry.reordered(order, wanted) for entry in tree.entries)
+    return Tree(entries, {tag: _reordered(child, order, wanted) for tag, child in tree.children.items()})

@@ -1,8 +1,8 @@
-"""The pixels of 16-bit TIFF files.
+"""The pixels of TIFF files of 16 bits, and of those of 8 bits that are read in strips.
 
-Pillow opens a coloured one as 8 bits without a word. So the strips and tiles are found here, and what they mean (byte
-order, predictor, planes, transparency) is undone here. Only the compression is left to Pillow's libtiff, which
-is told that the bytes were a picture of 8 bits: what it unpacks or packs are the same bytes.
+Pillow opens a coloured one of 16 bits as 8 bits without a word. So the strips and tiles are found here, and what they
+mean (byte order, predictor, planes, transparency) is undone here. Only the compression is left to Pillow's libtiff,
+which is told that the bytes were a picture of 8 bits: what it unpacks or packs are the same bytes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,8 @@ _STRIP_OFFSETS, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANES, _PREDICTOR = 273, 
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _EXTRA_SAMPLES = 322, 323, 324, 325, 338
 _SHORT = 3
 
-_RAW, _PREMULTIPLIED, _STRAIGHT = 1, 1, 2
-_UNPACKED = frozenset((_RAW, 5, 8, 32773, 32946, 34925, 50000))
+RAW, PREMULTIPLIED, STRAIGHT = 1, 1, 2
+_UNPACKED = frozenset((RAW, 5, 8, 32773, 32946, 34925, 50000))
 """Compressions by number: none, LZW, deflate, PackBits, deflate again, LZMA, Zstandard."""
 _COLOURS = {0: 1, 1: 1, 2: 3}
 """Grey (0: inverted) and RGB, by their photometric interpretation."""
@@ -50,13 +50,16 @@ _MAX_SAMPLES = 64
 _MAX_PADDED_PX = 2**20
 """Of a tile that is larger than its picture."""
 
-Values = npt.NDArray[np.uint16]
+Values = npt.NDArray[Any]
+"""uint8 or uint16."""
 
 
 class Layout(NamedTuple):
     """How the pixels of a file are laid out."""
 
     size: Size
+    bits: int
+    """Per sample: 8 or 16."""
     photometric: int
     samples: int
     alpha: tuple[int, int] | None
@@ -75,6 +78,11 @@ class Layout(NamedTuple):
         return _COLOURS[self.photometric]
 
     @property
+    def row_bytes(self) -> int:
+        """Of a strip or tile."""
+        return self.bits // 8 * self.samples_per_block * self.block.width
+
+    @property
     def samples_per_block(self) -> int:
         """Number of samples per pixel that lie together in a strip or tile."""
         return 1 if self.is_planar else self.samples
@@ -91,7 +99,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
-    """Return how the pixels of a 16-bit file are laid out.
+    """Return how the pixels of a page of 8 or 16 bits are laid out.
 
     Raises:
         UnsupportedImage: When that makes no sense, or is not read.
@@ -105,9 +113,10 @@ def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
     if photometric not in _COLOURS:
         kind = _KINDS.get(photometric, f"a 16-bit picture of a rare kind (photometric interpretation {photometric})")
         raise refused(name, kind, "convert it to RGB, with its colour profile, first")
-    if set(directory.integers(_BITS, order)) != {16} or number(_FILL_ORDER, 1) != 1:
+    bits = set(directory.integers(_BITS, order))
+    if bits not in ({8}, {16}) or number(_FILL_ORDER, 1) != 1:
         raise refused(name, "a 16-bit picture with bits in an odd order", "save it anew with another program first")
-    if number(_COMPRESSION, _RAW) not in _UNPACKED:
+    if number(_COMPRESSION, RAW) not in _UNPACKED:
         raise refused(name, "a 16-bit picture of a rare compression", "save it with LZW, deflate or none first")
     if number(_PREDICTOR, 1) not in (1, 2):
         raise refused(name, "a 16-bit picture of a rare predictor", "save it without one first")
@@ -120,12 +129,13 @@ def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
         raise damaged(name, "its pixels are in no possible order")
     return Layout(
         size=size,
+        bits=bits.pop(),
         photometric=photometric,
         samples=samples,
         alpha=_alpha_of(directory, order, colours=_COLOURS[photometric], samples=samples),
         is_planar=number(_PLANES, 1) == 2 and samples > 1,
-        compression=number(_COMPRESSION, _RAW),
-        has_predictor=number(_PREDICTOR, 1) == 2 and number(_COMPRESSION, _RAW) != _RAW,
+        compression=number(_COMPRESSION, RAW),
+        has_predictor=number(_PREDICTOR, 1) == 2 and number(_COMPRESSION, RAW) != RAW,
         block=block,
         is_tiled=is_tiled,
         orientation=number(ORIENTATION, 1),
@@ -135,8 +145,8 @@ def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
 def _alpha_of(directory: Directory, order: ByteOrder, *, colours: int, samples: int) -> tuple[int, int] | None:
     kinds = directory.integers(_EXTRA_SAMPLES, order)
     if not kinds and (colours, samples) == (3, 4):
-        return 3, _STRAIGHT  # what old programs mean by a fourth channel
-    known = [(index, kind) for index, kind in enumerate(kinds, start=colours) if kind in (_PREMULTIPLIED, _STRAIGHT)]
+        return 3, STRAIGHT  # what old programs mean by a fourth channel
+    known = [(index, kind) for index, kind in enumerate(kinds, start=colours) if kind in (PREMULTIPLIED, STRAIGHT)]
     return known[0] if known and known[0][0] < samples else None
 
 
@@ -158,10 +168,12 @@ def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple
     header = read_header(file)
     directory = read_directory(file, header.first_offset if offset is None else offset, header)
     layout = layout_of(directory, header.order, name)
-    pixels = np.empty((*layout.size, layout.colours), np.uint16)
-    alpha = None if layout.alpha is None else np.empty(layout.size, np.uint16)
+    kind = np.uint16 if layout.bits == 16 else np.uint8
+    pixels = np.empty((*layout.size, layout.colours), kind)
+    alpha = None if layout.alpha is None else np.empty(layout.size, kind)
     alpha_index = -1 if layout.alpha is None else layout.alpha[0]
-    for rows, columns, first, block in _blocks(file, layout, directory, header.order, name):
+    places = places_of(layout, directory, header.order, name)
+    for rows, columns, first, block in blocks_of(file, layout, places, header.order, name):
         height, width = pixels[rows, columns].shape[:2]  # a tile may reach beyond the picture
         for sample, values in enumerate(block[:height, :width].transpose(2, 0, 1), start=first):
             if sample < layout.colours:
@@ -169,8 +181,8 @@ def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple
             elif alpha is not None and sample == alpha_index:
                 alpha[rows, columns] = values
     if layout.photometric == 0:
-        np.subtract(65535, pixels, out=pixels)
-    if alpha is not None and layout.alpha is not None and layout.alpha[1] == _PREMULTIPLIED:
+        np.subtract(2**layout.bits - 1, pixels, out=pixels)
+    if alpha is not None and layout.alpha is not None and layout.alpha[1] == PREMULTIPLIED:
         _straighten(pixels, alpha)
     if 1 < layout.orientation <= 8:  # as Pillow does with 8 bits
         pixels = turned(pixels, layout.orientation)
@@ -186,16 +198,22 @@ def _straighten(pixels: Values, alpha: Values) -> None:
         colours[:] = np.minimum((colours * np.uint32(65535) + divisor // 2) // divisor, 65535)
 
 
-_Block = tuple[slice, slice, int, Values]
+Block = tuple[slice, slice, int, Values]
 """Rows and columns of the picture (beyond it, too), the first sample, and the values, `rows columns samples`."""
 
 
-def _blocks(file: BinaryIO, layout: Layout, directory: Directory, order: ByteOrder, name: str) -> Iterator[_Block]:
-    """Yield all strips or tiles, decoded; several at once, since a strip may be a single row."""
+def blocks_of(
+    file: BinaryIO, layout: Layout, places: Sequence[tuple[int, int]], order: ByteOrder, name: str
+) -> Iterator[Block]:
+    """Yield all strips or tiles, decoded; several at once, since a strip may be a single row.
+
+    Raises:
+        UnsupportedImage, OSError: When one is damaged.
+    """
     down, across = layout.grid
     height, width = layout.block
-    places = _places(layout, directory, order, name)
-    row_bytes = 2 * layout.samples_per_block * width
+    row_bytes = layout.row_bytes
+    kind = np.dtype(f"u{layout.bits // 8}")
     at_once = max(_GROUP_BYTES // (row_bytes * height), 1) * across
     for plane in range(len(places) // (down * across)):
         of_plane = places[plane * down * across : (plane + 1) * down * across]
@@ -206,21 +224,25 @@ def _blocks(file: BinaryIO, layout: Layout, directory: Directory, order: ByteOrd
                 rows = min(rows, layout.size.height - start * height)
             packed = _read(file, together, layout, name)
             data = _unpacked(packed, layout, Size(rows, row_bytes), name)
-            values = np.frombuffer(data, order + "u2").astype(np.uint16).reshape(rows, width, -1)
+            values = np.frombuffer(data, kind.newbyteorder(order)).astype(kind).reshape(rows, width, -1)
             if layout.has_predictor:
-                values = np.cumsum(values, axis=1, dtype=np.uint16)
+                values = np.cumsum(values, axis=1, dtype=kind)
             for index in range(len(together)):
                 top, left = (start + index) // across * height, (start + index) % across * width
                 block = values[index * height : (index + 1) * height]
                 yield slice(top, top + len(block)), slice(left, left + width), plane, block
 
 
-def _places(layout: Layout, directory: Directory, order: ByteOrder, name: str) -> list[tuple[int, int]]:
-    """Return offset and length of every strip or tile, plane after plane, row by row."""
+def places_of(layout: Layout, directory: Directory, order: ByteOrder, name: str) -> list[tuple[int, int]]:
+    """Return offset and length of every strip or tile, plane after plane, row by row.
+
+    Raises:
+        UnsupportedImage: When the file does not say them all.
+    """
     offsets = directory.integers(_TILE_OFFSETS if layout.is_tiled else _STRIP_OFFSETS, order)
     lengths = directory.integers(_TILE_BYTES if layout.is_tiled else _STRIP_BYTES, order)
-    if layout.compression == _RAW:  # some programs give wrong lengths, and there is only one possible
-        lengths = (2 * layout.samples_per_block * layout.block.pixels,) * len(offsets)
+    if layout.compression == RAW:  # some programs give wrong lengths, and there is only one possible
+        lengths = (layout.row_bytes * layout.block.height,) * len(offsets)
     down, across = layout.grid
     count = down * across * (layout.samples if layout.is_planar else 1)
     if min(len(offsets), len(lengths)) < count:
@@ -228,12 +250,12 @@ def _places(layout: Layout, directory: Directory, order: ByteOrder, name: str) -
     return list(zip(offsets[:count], lengths[:count], strict=True))
 
 
-def _read(file: BinaryIO, places: list[tuple[int, int]], layout: Layout, name: str) -> list[bytes]:
+def _read(file: BinaryIO, places: Sequence[tuple[int, int]], layout: Layout, name: str) -> list[bytes]:
     """Return the content of strips or tiles. The last uncompressed strip may be shorter than its place."""
     end = file.seek(0, io.SEEK_END)
     pieces = []
     for offset, length in places:
-        if offset >= end or (offset + length > end and layout.compression != _RAW):
+        if offset >= end or (offset + length > end and layout.compression != RAW):
             raise damaged(name, "its pixels end too early")
         file.seek(offset)
         pieces.append(file.read(length))
@@ -242,7 +264,7 @@ def _read(file: BinaryIO, places: list[tuple[int, int]], layout: Layout, name: s
 
 def _unpacked(packed: list[bytes], layout: Layout, size: Size, name: str) -> bytes:
     """Return the bytes of strips or tiles that lie below each other: `size` rows and bytes per row together."""
-    if layout.compression != _RAW:
+    if layout.compression != RAW:
         return open_plugin(io.BytesIO(_as_8_bits(packed, layout, size)), "TIFF").tobytes()
     data = b"".join(packed)[: size.pixels]
     if len(data) < size.pixels:
@@ -301,7 +323,7 @@ def encode_pixels16(photo: Photo, coding: TiffCoding, order: ByteOrder) -> tuple
         _BITS: (16,) * samples,
         _PHOTOMETRIC: (2 if samples > 2 else 1,),
         _SAMPLES: (samples,),
-        **({_EXTRA_SAMPLES: (_STRAIGHT,)} if photo.alpha is not None else {}),
+        **({_EXTRA_SAMPLES: (STRAIGHT,)} if photo.alpha is not None else {}),
         **({_PREDICTOR: (2,)} if coding.has_predictor else {}),
     }
     return encoded, {

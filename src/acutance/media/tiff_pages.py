@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from acutance.media.ifd import ByteOrder, DirectoryError, Tree, read_header, read_tree, serialise
-from acutance.media.photo import Metadata, Photo
-from acutance.media.tiff import PIXEL_TAGS, block_at_start, encode_pixels, page_entries
+from acutance.media.ifd import ByteOrder, Tree, read_header, serialise
+from acutance.media.photo import Photo
+from acutance.media.tiff import block_at_start, described_by, encode_pixels, page_entries
 
 _MAX_BYTES = 2**32 - 2**24
 """What offsets of 32 bits reach."""
@@ -54,7 +53,7 @@ def encode_tiff_pages(photos: Iterable[Photo]) -> Iterator[bytes | memoryview]:
             block, order, main = block_at_start(photo.metadata)
             described = Tree(tuple(main.values()), {})
         else:
-            described = _described(photo.metadata, order)
+            described = described_by(photo.metadata, order)
         pixels, corrections = encode_pixels(photo, order)
         start = place + len(waiting) + len(block)
         entries = {entry.tag: entry for entry in described.entries}
@@ -71,23 +70,3 @@ def encode_tiff_pages(photos: Iterable[Photo]) -> Iterator[bytes | memoryview]:
         waiting = directory + b"\0" * (len(directory) % 2)
         link, place = 2 + 12 * (len(entries) + len(described.children)), next_place
     yield waiting
-
-
-def _described(metadata: Metadata, order: ByteOrder) -> Tree:
-    """Return what a page's directory takes over from its EXIF block, in the byte order of the file."""
-    if metadata.exif is None:
-        return Tree((), {})
-    block = io.BytesIO(metadata.exif)
-    try:
-        header = read_header(block)
-        tree = read_tree(block, header.first_offset, header, without=frozenset())
-    except DirectoryError:
-        return Tree((), {})
-    if header.order != order:
-        tree = _reordered(tree, header.order, order)
-    return Tree(tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS), tree.children)
-
-
-def _reordered(tree: Tree, order: ByteOrder, wanted: ByteOrder) -> Tree:
-    entries = tuple(entry.reordered(order, wanted) for entry in tree.entries)
-    return Tree(entries, {tag: _reordered(child, order, wanted) for tag, child in tree.children.items()})

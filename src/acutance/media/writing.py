@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.errors import OutputError
+from acutance.geometry import Size
 from acutance.media.atomic import check_target, write_atomically
 from acutance.media.avif import encode_avif
 from acutance.media.bmp import encode_bmp
@@ -21,8 +22,8 @@ from acutance.media.fingerprint import Fingerprint
 from acutance.media.formats import FORMATS_16, ImageFormat, format_of
 from acutance.media.gif import encode_gif
 from acutance.media.heif import encode_heif
-from acutance.media.jpeg import encode_jpeg
 from acutance.media.jpeg2000 import encode_jpeg2000
+from acutance.media.jpeg_writing import encode_jpeg
 from acutance.media.losses import is_damaged
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import picture_of
@@ -151,7 +152,8 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
         OutputError: When it is too large.
     """
     _check_fits(photo, format_)
-    photo = _upright_where_needed(photo, format_)
+    if must_be_turned(photo.metadata, format_):
+        photo = with_new_thumbnail(photo.upright())
     if format_ not in FORMATS_16:
         photo = photo.in_8_bits()
     if format_ in _NO_TRANSPARENCY and photo.alpha is not None:
@@ -161,26 +163,33 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
 
 def _check_fits(photo: Photo, format_: ImageFormat) -> None:
     height, width = photo.size
-    if max(height, width) > _MAX_SIDE_PX[format_]:
-        raise OutputError(
-            f"the photo has {width}×{height} px, {format_} holds {_MAX_SIDE_PX[format_]} px a side; choose PNG or TIFF."
-        )
+    check_sides(photo.size, format_)
     alpha_bytes = 0 if photo.alpha is None else photo.alpha.nbytes
     if photo.pixels.nbytes + alpha_bytes > _MAX_BYTES.get(format_, photo.pixels.nbytes + alpha_bytes):
         raise OutputError(f"the photo has {width}×{height} px, more than a {format_} file holds; choose PNG.")
 
 
-def _upright_where_needed(photo: Photo, format_: ImageFormat) -> Photo:
-    """Turn the pixels where the format, or the programs that show it, would not know how.
+def check_sides(size: Size, format_: ImageFormat) -> None:
+    """Refuse a picture that is too long or too wide for a format.
+
+    Raises:
+        OutputError: When it is.
+    """
+    if max(size) > _MAX_SIDE_PX[format_]:
+        raise OutputError(
+            f"the photo has {size.width}×{size.height} px, {format_} holds {_MAX_SIDE_PX[format_]} px a side; choose "
+            "PNG or TIFF."
+        )
+
+
+def must_be_turned(metadata: Metadata, format_: ImageFormat) -> bool:
+    """Say whether pixels are turned, where the format, or the programs that show it, would not know how.
 
     Many programs pass over the orientation in a PNG. One that came as a PNG stays as it came.
     """
-    metadata = photo.metadata
     is_ignored = format_ in _OFTEN_SHOWN_AS_STORED and metadata.source_format != format_
     is_lost = format_ in _SHOWN_AS_STORED or (format_ == "TIFF" and is_damaged(metadata.exif))
-    if not (is_ignored or is_lost) or metadata.orientation == 1:
-        return photo
-    return with_new_thumbnail(photo.upright())
+    return (is_ignored or is_lost) and metadata.orientation != 1
 
 
 def _on_white(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:

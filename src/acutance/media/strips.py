@@ -1,0 +1,66 @@
+"""Pictures in strips: some rows after the other, so that a picture need not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.geometry import Size
+
+
+class Strip(NamedTuple):
+    """Some rows of a picture."""
+
+    pixels: npt.NDArray[Any]
+    """uint8 or uint16 `rows w c`, c = 1 or 3."""
+    alpha: npt.NDArray[Any] | None
+    """Of the same type, `rows w`, or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripSource:
+    """A picture that can be read in strips, as often as wanted."""
+
+    size: Size
+    bits: int
+    """Per channel: 8 or 16."""
+    colours: int
+    """1 (grey) or 3 (RGB)."""
+    has_alpha: bool
+    read: Callable[[], Iterator[Strip]]
+    """Reads from the first row; all strips together are the picture."""
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes in memory."""
+        return self.size.width * (self.colours + self.has_alpha) * self.bits // 8
+
+
+def regrouped(strips: Iterator[Strip], rows: int) -> Iterator[Strip]:
+    """Yield the same rows in strips of so many, the last one shorter."""
+    waiting: list[Strip] = []
+    count = 0
+    for strip in strips:
+        waiting.append(strip)
+        count += len(strip.pixels)
+        while count >= rows:
+            together = joined(waiting)
+            yield Strip(together.pixels[:rows], None if together.alpha is None else together.alpha[:rows])
+            rest = Strip(together.pixels[rows:], None if together.alpha is None else together.alpha[rows:])
+            count -= rows
+            waiting = [rest] if count else []
+    if count:
+        yield joined(waiting)
+
+
+def joined(strips: list[Strip]) -> Strip:
+    """Return strips as one."""
+    if len(strips) == 1:
+        return strips[0]
+    pixels = np.concatenate([strip.pixels for strip in strips])
+    alphas = [strip.alpha for strip in strips if strip.alpha is not None]
+    return Strip(pixels, np.concatenate(alphas) if alphas else None)

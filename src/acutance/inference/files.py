@@ -109,12 +109,14 @@ def sharpen_files(
         before = task.before
         times_ns = (before.st_atime_ns, before.st_mtime_ns) if before and keep_times else None
 
-        def enter(target: Fingerprint) -> None:
-            record = task.observe()  # only now all of the source has been read
-            if record is not None:
-                record(target)
-
         with sharpener.opened(task.file.source) as pictures:
+
+            def enter(target: Fingerprint) -> None:
+                pictures.close()
+                record = task.observe()  # only now all of the source has been read
+                if record is not None:
+                    record(target)
+
             work = PictureWork(sharpener, pictures, format_of(task.file.target), strength=strength, progress=task.tell)
             write_atomically(
                 task.file.target, work.parts(), overwrite=task.overwrite, before_naming=enter, times_ns=times_ns

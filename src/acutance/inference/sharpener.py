@@ -276,7 +276,9 @@ class Sharpener:
         check_target(planned.target, overwrite=overwrite)
         with self.opened(planned.source) as pictures:
             work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
-            write_atomically(planned.target, work.parts(), overwrite=overwrite)
+            write_atomically(
+                planned.target, work.parts(), overwrite=overwrite, before_naming=lambda _: pictures.close()
+            )
         return planned.target
 
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:

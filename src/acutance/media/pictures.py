@@ -100,6 +100,10 @@ class PictureFile:
         """Of the first picture; of an animation, of all."""
         return self._container.metadata
 
+    def close(self) -> None:
+        """Close the file before the block ends: Windows gives no new content to the name of an open one."""
+        self._file.close()
+
     def strips(self) -> StripSource | None:
         """Return the only picture, to be read in strips within the block; None where the file is not made for that.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acutance.inference.picture_files import PictureWork
-from acutance.media import ImageFormat, open_pictures
+from acutance.media import ImageFormat, joined_parts, open_pictures
 from acutance.server.models import Models
 from acutance.server.options import Options
 from acutance.server.stopping import StopSignal
@@ -68,7 +68,7 @@ def sharpen_upload(
         format_ = options.format or pictures.format
         with models.borrow(options.model) as sharpener:
             work = PictureWork(sharpener, pictures, format_, strength=options.strength, progress=tell)
-            content = b"".join(work.parts())
+            content = joined_parts(work.parts())
     stop.check()
     return content, Sharpened(
         lost=work.lost,

@@ -2,6 +2,9 @@
 
 const SMALLEST = 256;
 
+/** From here on a pixel is drawn as a square, so that it can be told from its neighbours. */
+const SQUARE_SCALE = 3;
+
 export class Layer {
   #levels;
 
@@ -23,7 +26,7 @@ export class Layer {
     const scale = width / this.width;
     let level = 0;
     while (level + 1 < this.#levels.length && this.#levels[level + 1].width >= width) level += 1;
-    context.imageSmoothingEnabled = isSmooth || scale < 2;
+    context.imageSmoothingEnabled = isSmooth || scale < SQUARE_SCALE;
     context.imageSmoothingQuality = scale < 1 ? "medium" : "high";
     context.drawImage(this.#levels[level], x, y, width, height);
   }

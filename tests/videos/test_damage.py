@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -209,3 +211,13 @@ def test_a_damaged_sound_does_not_stop_the_video(make, keeper, times_of):
     target = source.with_name("b.mkv")
     assert sharpen_video(keeper, source, target).frames == len(expected)
     assert len(times_of(target)) == len(expected)
+
+
+def test_broken_videos_of_every_kind_end_well():
+    """A lean sample of the benchmark, which takes 2 048."""
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "broken_videos.py"
+    done = subprocess.run(
+        [sys.executable, str(benchmark), "4"], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("64 broken videos of 16 kinds: ")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from acutance.videos.flicker import FlickerMeter, ResidualSmoother
+from acutance.videos.remarks import remarks_on_flicker
 
 SIZE = (24, 32)
 
@@ -19,7 +20,7 @@ def details(seed: int, scale: float = 1.0) -> list[np.ndarray]:
 
 def test_a_result_as_steady_as_its_input_does_not_flicker():
     meter = FlickerMeter()
-    for level in (90, 110, 95):
+    for level in (90, 91, 90):
         meter.add(np.full((*SIZE, 3), level, np.uint8), details(0))
     assert meter.flicker == pytest.approx(0, abs=1e-4)
 
@@ -30,6 +31,34 @@ def test_details_that_come_and_go_are_measured_in_levels_of_255(dtype, scale):
     for sign in (1, -1, 1):
         meter.add(still(dtype), [np.full(SIZE, 5 * sign * scale, np.float32)] * 3)
     assert meter.flicker == pytest.approx(10, abs=1e-3)
+
+
+def test_what_moves_is_no_flicker():
+    """Half of the picture moves, and its details with it; the other half flickers a little."""
+    meter = FlickerMeter()
+    for moment in range(4):
+        before = still()
+        before[:, :16] = 40 if moment % 2 else 160
+        change = np.zeros(SIZE, np.float32)
+        change[:, :16] = 30 * (-1) ** moment
+        change[:, 18:] = (-1) ** moment
+        meter.add(before, [change] * 3)
+    assert meter.flicker == pytest.approx(2, abs=1e-3)
+
+
+def test_where_all_moves_nothing_can_be_said():
+    meter = FlickerMeter()
+    for level in (40, 160, 40):
+        meter.add(np.full((*SIZE, 3), level, np.uint8), details(0))
+    assert meter.flicker is None
+
+
+def test_flicker_that_can_be_seen_is_said_with_what_calms_it():
+    assert list(remarks_on_flicker(0.4, smoothing=0)) == list(remarks_on_flicker(None, smoothing=0)) == []
+    (words,) = remarks_on_flicker(1.26, smoothing=0)
+    assert "1.3 levels of 255" in words
+    assert "--smoothing 0.5" in words
+    assert list(remarks_on_flicker(3, smoothing=0.5)) == []
 
 
 def test_one_frame_cannot_flicker():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import pytest
 from acutance.videos import VideoSettings, sharpen_video
 from acutance.videos.encoding import aspect_of
 from acutance.videos.hdr import display_matrix_of, hdr_parameters, side_data_of
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "video_kept.py"
 
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 HDR10 = {
@@ -159,3 +164,13 @@ def test_lossless_hevc_in_mp4_has_the_name_that_all_players_take(make, keeper):
     sharpen_video(keeper, source, target)
     with av.open(str(target)) as container:
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg") or not shutil.which("ffprobe"), reason="needs Debian's package ffmpeg")
+def test_the_benchmark_of_what_is_kept_finds_all_equal():
+    command = [sys.executable, str(BENCHMARK), "--seconds", "2", "--size", "160x120"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdicts = done.stdout.splitlines()[1:]
+    assert len(verdicts) == 7
+    assert all(verdict.startswith("equal ") for verdict in verdicts)

@@ -60,10 +60,12 @@ class CopiedStreams:
             if (container.muxer == "matroska" and is_cover(stream)) or _can_hold(container, stream):
                 self.streams.append(stream)
             elif stream.type in _MUST_BE_KEPT:
+                other = (
+                    "what the source ends in" if container.muxer == "matroska" else ".mkv or in what the source ends in"
+                )
                 raise OutputError(
-                    f"{container.label} cannot hold stream {stream.index} ({stream.type}, {_codec(stream)}); "
-                    "give the result a name that ends in .mkv or in what the source ends in, or leave it out: "
-                    "--picture-only."
+                    f"{container.label} cannot hold stream {stream.index} ({stream.type}, {_codec(stream)}); give the "
+                    f"result a name that ends in {other}, or leave all but the picture out: --picture-only."
                 )
             else:
                 self.lost.append(f"stream {stream.index} ({stream.type}, {_codec(stream)})")

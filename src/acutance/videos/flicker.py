@@ -14,6 +14,12 @@ from acutance.videos.colour import Residual, Rgb
 _STEP = 2
 """Every second row and column stand for all in the measure: a quarter of the work for the same mean."""
 
+_STILL_LEVELS = 2.0
+"""Of 255: where the surroundings change by less than this between two frames, nothing moves."""
+
+_LEAST_STILL = 0.01
+"""Two frames of which less than this share is still say nothing."""
+
 _MOTION_LEVELS = 8.0
 """Of 255: where the surroundings change by more than this between two frames, something moves."""
 
@@ -27,7 +33,10 @@ def _grey(pixels: Rgb, step: int = 1) -> npt.NDArray[np.float32]:
 
 
 class FlickerMeter:
-    """Measures by how much more the restored frames change from one to the next than the input's do."""
+    """Measures by how much more the restored frames change from one to the next than the input's, where all is still.
+
+    Where something moves, sharper edges change more from frame to frame, and should.
+    """
 
     def __init__(self) -> None:
         self._last: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
@@ -42,9 +51,12 @@ class FlickerMeter:
             scale = np.float32(1.0 if before.dtype == np.uint8 else 255 / 65535)
             restored += residual[len(residual) // 2][::_STEP, ::_STEP] * scale
         if self._last is not None and self._last[0].shape == grey.shape:
-            changes = [float(np.abs(now - last).mean()) for now, last in zip((grey, restored), self._last, strict=True)]
-            self._sum += changes[1] - changes[0]
-            self._count += 1
+            change, restored_change = (now - last for now, last in zip((grey, restored), self._last, strict=True))
+            is_still = np.abs(_mean_of_neighbours(change)) < _STILL_LEVELS
+            if np.count_nonzero(is_still) >= _LEAST_STILL * is_still.size:
+                more = np.abs(restored_change) - np.abs(change)
+                self._sum += float(more[is_still].mean())
+                self._count += 1
         self._last = grey, restored
 
     @property
@@ -56,7 +68,8 @@ class FlickerMeter:
     def flicker(self) -> float | None:
         """Mean absolute change between successive restored frames, less that of the input, in levels of 255.
 
-        None for fewer than two frames. About 0 is as steady as the input; sharpening what moves makes it positive, too.
+        Over what is still in both. About 0 is as steady as the input. None when there were no two frames with anything
+        still in them.
         """
         return mean_of(self._sum, self._count)
 

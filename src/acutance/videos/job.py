@@ -29,7 +29,7 @@ from acutance.videos.hdr import hdr_parameters, side_data_of
 from acutance.videos.opening import video_streams
 from acutance.videos.progress import Clock, Report
 from acutance.videos.reading import Damage, Piece, VideoReader
-from acutance.videos.remarks import remarks_on_damage, remarks_on_source, remarks_on_target
+from acutance.videos.remarks import remarks_on_damage, remarks_on_flicker, remarks_on_source, remarks_on_target
 from acutance.videos.segments import SegmentStore, SegmentWriter
 from acutance.videos.settings import VideoSettings
 from acutance.videos.stages import Stages
@@ -53,7 +53,7 @@ class VideoResult:
     copied_streams: int
     """Sounds, subtitles and all else that was taken over as it was."""
     flicker: float | None
-    """By how much more the result changes from frame to frame than the input, in levels of 255."""
+    """By how much more the result changes from frame to frame than the input where nothing moves, in levels of 255."""
     warnings: tuple[str, ...]
     """What a person should know, in sentences."""
     seconds: float
@@ -256,6 +256,7 @@ class VideoJob:
                 *remarks_on_source(self._source, is_interlaced=self._preparer.is_interlaced, side_data=self.side_data),
                 *remarks_on_damage(damage, frames=frames, expected=counted),
                 *remarks_on_target(coding, self._copied, is_uneven=is_uneven),
+                *remarks_on_flicker(flicker, smoothing=self._settings.smoothing),
             ),
             seconds=time.perf_counter() - self._start,
         )

@@ -17,6 +17,9 @@ from acutance.videos.hdr import DOLBY_VISION, HDR10_PLUS, IN_CONTAINER, side_dat
 from acutance.videos.opening import open_video, video_streams
 from acutance.videos.reading import Damage
 
+WORTH_SMOOTHING = 1.0
+"""Levels of 255 of flicker that a person may see."""
+
 _WORDS = {
     "DISPLAYMATRIX": "its rotation",
     "MASTERING_DISPLAY_METADATA": "its mastering display (HDR)",
@@ -73,6 +76,15 @@ def remarks_on_target(coding: Coding, copied: CopiedStreams, *, is_uneven: bool)
         yield f"{copied.dropped} damaged packets of copied streams could not be written."
     if is_uneven:
         yield "this kind of file has a constant frame rate: the times of the frames were rounded to it."
+
+
+def remarks_on_flicker(flicker: float | None, *, smoothing: float) -> Iterator[str]:
+    """Yield whether the result flickers, where nothing was done about that."""
+    if flicker is not None and flicker >= WORTH_SMOOTHING and not smoothing:
+        yield (
+            f"where nothing moves, the result changes by {flicker:.1f} levels of 255 more from frame to frame than the "
+            "source (flicker): --smoothing 0.5 calms it."
+        )
 
 
 def remarks_on_loss(

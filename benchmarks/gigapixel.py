@@ -93,12 +93,13 @@ def compare(scene: Scene, result: Path) -> tuple[int, int]:
 def main() -> None:
     """Make the picture, sharpen it, and print time, peak memory and the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=32_768, help="of the square picture, in px")
+    parser.add_argument("--width", type=int, default=32_768, help="in px; memory depends on it")
+    parser.add_argument("--height", type=int, help="in px, as the width by default; time depends on both")
     parser.add_argument("--max-memory", type=int, default=1500, help="in MB")
     parser.add_argument("--suffix", default=".tif", help="of the files: .tif, .png or .jpg")
     parser.add_argument("--folder", type=Path, help="where there is room for the files; default: a temporary one")
     options = parser.parse_args()
-    scene = Scene(Size(options.side, options.side))
+    scene = Scene(Size(options.height or options.width, options.width))
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         source, target = Path(folder, f"large{options.suffix}"), Path(folder, f"sharp{options.suffix}")
         metadata = Metadata(coding=TiffCoding(compression="tiff_lzw", has_predictor=True))

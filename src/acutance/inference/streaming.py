@@ -20,13 +20,13 @@ from acutance.geometry import Box, Size, Tile, plan_tiles
 from acutance.imaging.alpha import fill_transparent
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import padded_size, restore_tile
-from acutance.media import Strip, StripSource
+from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
 DEFAULT_MEMORY_MB = 2000
 """What a process may take, about; pictures that need more are worked on in strips."""
 
-_PROCESS_BYTES = 120e6
+_PROCESS_BYTES = 180e6
 _ENGINE_BYTES_PER_PX = 340
 """Of a tile, halos included; measured with `fast` in ONNX Runtime: 275 at 860 px, 342 at 1436 px."""
 _PILLOW_BYTES_PER_PX = 4
@@ -103,6 +103,7 @@ def restored_strips(
             else:
                 colours = row.restored(engine, fill_transparent(pixels, alpha), strength=strength)
                 yield Strip(colours, row.restored(engine, alpha[..., np.newaxis], strength=strength)[..., 0])
+            del pixels, alpha, colours  # or they would stay while the next ones are made
             if progress is not None:
                 progress(row.target.stop / source.size.height)
 
@@ -140,33 +141,27 @@ class _Row:
 
 
 class _Rows:
-    """Rows of a picture, each read once; those that are still needed are kept."""
+    """Rows of a picture, each read once; of those that were returned only what is needed again is kept."""
 
     def __init__(self, source: StripSource) -> None:
         self._strips = source.read()
-        self._start = 0
         self._held: list[Strip] = []
-        self._end = 0
+        self._start = self._end = 0
 
     def window(self, top: int, bottom: int) -> Strip:
         """Return some rows; none above them is asked for later."""
+        # A copy of the few rows that are needed again lets go of the many that are not.
+        self._held = [_copied(joined(self._held), top - self._start)] if self._held else []
+        self._start = top
         while self._end < bottom:
             strip = next(self._strips)
             self._held.append(strip)
             self._end += len(strip.pixels)
-        while self._held and self._start + len(self._held[0].pixels) <= top:
-            self._start += len(self._held.pop(0).pixels)
-        return _cut(self._held, top - self._start, bottom - self._start)
+        self._held = [joined(self._held)]
+        pixels, alpha = self._held[0]
+        return Strip(pixels[: bottom - top], None if alpha is None else alpha[: bottom - top])
 
 
-def _cut(strips: list[Strip], top: int, bottom: int) -> Strip:
-    """Return the rows from `top` to `bottom` of strips that stand one below the other, copied once."""
-    place = 0
-    pixels, alphas = [], []
-    for strip in strips:
-        rows = slice(max(top - place, 0), max(bottom - place, 0))
-        pixels.append(strip.pixels[rows])
-        if strip.alpha is not None:
-            alphas.append(strip.alpha[rows])
-        place += len(strip.pixels)
-    return Strip(np.concatenate(pixels), np.concatenate(alphas) if alphas else None)
+def _copied(strip: Strip, top: int) -> Strip:
+    """Return a copy of a strip without its first rows."""
+    return Strip(strip.pixels[top:].copy(), None if strip.alpha is None else strip.alpha[top:].copy())

@@ -12,7 +12,7 @@ from acutance.media.pictures import PictureFile, check_holds, encode_pictures, l
 from acutance.media.pil import from_pil, to_pil
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
 from acutance.media.streaming import can_be_streamed, encode_strips
-from acutance.media.strips import Strip, StripSource
+from acutance.media.strips import Strip, StripSource, joined
 from acutance.media.thumbnail import has_thumbnail, with_new_thumbnail
 from acutance.media.video_formats import FileKind, kind_of
 from acutance.media.writing import encode_photo, own_format, write_photo
@@ -40,6 +40,7 @@ __all__ = [
     "format_of",
     "from_pil",
     "has_thumbnail",
+    "joined",
     "joined_parts",
     "kind_of",
     "lost_in",

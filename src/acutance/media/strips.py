@@ -47,14 +47,25 @@ def regrouped(strips: Iterator[Strip], rows: int) -> Iterator[Strip]:
     for strip in strips:
         waiting.append(strip)
         count += len(strip.pixels)
-        while count >= rows:
-            together = joined(waiting)
-            yield Strip(together.pixels[:rows], None if together.alpha is None else together.alpha[:rows])
-            rest = Strip(together.pixels[rows:], None if together.alpha is None else together.alpha[rows:])
-            count -= rows
-            waiting = [rest] if count else []
+        del strip  # a large one must not stay because of a few rows of it
+        if count < rows:
+            continue
+        together = joined(waiting)
+        waiting = []
+        whole = count // rows * rows
+        for top in range(0, whole, rows):
+            yield _part(together, slice(top, top + rows))
+        count -= whole
+        if count:
+            rest = _part(together, slice(whole, None))
+            waiting = [Strip(rest.pixels.copy(), None if rest.alpha is None else rest.alpha.copy())]
+        del together
     if count:
         yield joined(waiting)
+
+
+def _part(strip: Strip, rows: slice) -> Strip:
+    return Strip(strip.pixels[rows], None if strip.alpha is None else strip.alpha[rows])
 
 
 def joined(strips: list[Strip]) -> Strip:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,8 +15,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.cli import main
+from acutance.errors import InputError
+
 PROGRAM = "from acutance.cli.main import run; run()"
 WITHOUT_EXTRA = f"import sys; sys.modules['av'] = None; {PROGRAM}"
+
+
+@pytest.fixture
+def said(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Give what runs the command here, and returns its exit code and what it said: a process takes half a second."""
+
+    def run_here(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["acutance", "sharpen", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        return int(ended.value.code or 0), " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+    return run_here
 
 
 def run(*arguments: str | Path, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
@@ -119,13 +136,10 @@ def test_interlaced_video_is_said(make):
         (["--from", "99"], 1, "no frame could be decoded in the part that was asked for"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(make, arguments, code, words):
+def test_what_cannot_be_is_one_sentence(make, said, arguments, code, words):
     source = make("a.mkv")
-    done = run(source, *arguments)
-    assert done.returncode == code
-    said = " ".join(done.stderr.replace("│", " ").split())
-    assert words in said
-    assert "Traceback" not in said
+    found, sentence = said(source, *arguments)
+    assert (found, words in sentence) == (code, True), sentence
     assert [path.name for path in source.parent.iterdir()] == ["a.mkv"]
 
 
@@ -209,3 +223,8 @@ def test_what_a_pipe_cannot_take_is_one_sentence(make, arguments, code, words):
     assert (done.returncode, done.stdout) == (code, b"")
     assert words in done.stderr.decode()
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_python_call_for_photos_names_that_for_videos(make, keeper):
+    with pytest.raises(InputError, match=r"a\.mkv is a video: acutance\.videos\.sharpen_video sharpens it"):
+        keeper(make("a.mkv"))

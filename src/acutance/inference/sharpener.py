@@ -273,6 +273,10 @@ class Sharpener:
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
+        if planned.kind == "video":
+            raise InputError(
+                f"{path} is a video: acutance.videos.sharpen_video sharpens it, and acutance sharpen does."
+            )
         check_target(planned.target, overwrite=overwrite)
         with self.opened(planned.source) as pictures:
             work = PictureWork(self, pictures, format_of(planned.target), strength=strength)

@@ -54,7 +54,7 @@ def write_clip(path: Path, *, size: str, seconds: int) -> None:
         "".join(f"{n + 1}\n00:00:{n:02d},100 --> 00:00:{n:02d},900\nsecond {n}\n\n" for n in range(min(seconds, 60)))
     )
     about.write_text(CHAPTERS.format(middle=500 * seconds, end=1000 * seconds))
-    scene = f"testsrc2=s={size}:r=60:d={seconds},noise=alls=8:allf=t,select='gt(random(1)\\,0.55)',format=yuv420p"
+    scene = f"testsrc2=s={size}:r=60:d={seconds},noise=alls=3:allf=t,select='gt(random(1)\\,0.55)',format=yuv420p"
     inputs = ["-f", "lavfi", "-i", scene]
     for pitch in (440, 660):
         inputs += ["-f", "lavfi", "-i", f"sine={pitch}:d={seconds}"]

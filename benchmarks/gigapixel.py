@@ -21,6 +21,7 @@ from acutance import Sharpener
 from acutance.geometry import Size
 from acutance.media import Metadata, Strip, StripSource, encode_strips, format_of, open_pictures, write_atomically
 from acutance.media.photo import TiffCoding
+from acutance.zoo.catalogue import DEFAULT_MODEL
 
 CELL_PX = 1024
 WINDOW_PX = 192
@@ -63,7 +64,7 @@ def _cell() -> npt.NDArray[np.uint8]:
 _CELL = _cell()
 
 
-def compare(scene: Scene, result: Path) -> tuple[int, int]:
+def compare(scene: Scene, result: Path, model: str) -> tuple[int, int]:
     """Return how many windows of a result were looked at, and how many differ from those sharpened by themselves."""
     random = np.random.default_rng(1)
     tops = sorted(int(top) // 8 * 8 for top in random.integers(0, scene.size.height - WINDOW_PX, WINDOWS))
@@ -79,7 +80,7 @@ def compare(scene: Scene, result: Path) -> tuple[int, int]:
                 found[number].append(rows.copy())
             place += len(strip.pixels)
     different = 0
-    with Sharpener() as sharpener:
+    with Sharpener(model) as sharpener:
         for top, left, pieces in zip(tops, lefts, found, strict=True):
             first, start = max(top - MARGIN_PX, 0), max(left - MARGIN_PX, 0)
             last = min(top + WINDOW_PX + MARGIN_PX, scene.size.height)
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32_768, help="in px; memory depends on it")
     parser.add_argument("--height", type=int, help="in px, as the width by default; time depends on both")
     parser.add_argument("--max-memory", type=int, default=1500, help="in MB")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or ONNX file")
     parser.add_argument("--suffix", default=".tif", help="of the files: .tif, .png or .jpg")
     parser.add_argument("--folder", type=Path, help="where there is room for the files; default: a temporary one")
     options = parser.parse_args()
@@ -105,11 +107,12 @@ def main() -> None:
         metadata = Metadata(coding=TiffCoding(compression="tiff_lzw", has_predictor=True))
         write_atomically(source, encode_strips(scene.strips(), metadata, format_of(source)), overwrite=False)
         print(f"{scene.size.pixels / 1e6:.0f} megapixels, {source.stat().st_size / 1e6:.0f} MB on disk", flush=True)
-        words = ("sharpen", str(source), "-o", str(target), "--max-memory", str(options.max_memory))
+        words = ("sharpen", str(source), "-o", str(target), "--model", options.model)
+        words += ("--max-memory", str(options.max_memory))
         cost = process_cost(acutance(*words))
         speed = scene.size.pixels / 1e6 / cost.seconds
         print(f"--max-memory {options.max_memory}: peak {cost.peak_mb:.0f} MB, {cost.seconds:.0f} s ({speed:.2f} MP/s)")
-        windows, different = compare(scene, target)
+        windows, different = compare(scene, target, options.model)
         print(f"{windows} windows compared with themselves sharpened alone: {different} differ")
 
 

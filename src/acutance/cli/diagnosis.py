@@ -21,6 +21,8 @@ EXTRAS = {
     "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
     "plots": ("matplotlib",),
+    "heif": ("pillow_heif",),
+    "large": ("pyvips",),
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
 }

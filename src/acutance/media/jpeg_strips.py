@@ -9,7 +9,6 @@ nothing of any row before their end, and are not read in strips.
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import struct
 from collections.abc import Iterator
@@ -39,9 +38,12 @@ def open_jpeg_strips(file: BinaryIO, size: Size, metadata: Metadata, name: str) 
     """
     coding = metadata.coding
     is_plain = isinstance(coding, JpegCoding) and not coding.is_progressive
-    if not is_plain or importlib.util.find_spec("pyvips") is None:
+    if not is_plain:
         return None
-    import pyvips
+    try:
+        import pyvips
+    except (ImportError, OSError):  # not there, or without libvips itself
+        return None
 
     def opened() -> pyvips.Image:
         file.seek(0)

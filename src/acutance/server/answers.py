@@ -19,6 +19,7 @@ from acutance.server.options import MEDIA_TYPES
 from acutance.server.refusals import Answer
 from acutance.server.schemas import Problem
 from acutance.server.service import Service
+from acutance.server.video_work import VIDEO_TYPES
 
 CHUNK_BYTES = 64 * 1024
 
@@ -69,6 +70,26 @@ BODY: dict[str, Any] = {
             },
         },
     }
+}
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+
+JOB_BODY: dict[str, Any] = {
+    "requestBody": {
+        **BODY["requestBody"],
+        "description": "A picture or, where the server has the extra for it, a video: as the field `file` of a form, "
+        "or as the body itself. What it is, is read from its content, whatever the Content-Type says.",
+        "content": {**BODY["requestBody"]["content"], **{name: _BINARY for name in VIDEO_TYPES.values()}},
+    }
+}
+
+PICTURE_OR_VIDEO: dict[str, Any] = {
+    "description": "The picture or video, with all its metadata.",
+    "content": {
+        name: {"schema": {"type": "string", "format": "binary"}}
+        for name in (*MEDIA_TYPES.values(), *VIDEO_TYPES.values(), "application/octet-stream")
+    },
 }
 
 

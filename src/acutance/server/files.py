@@ -16,7 +16,7 @@ from pathlib import Path
 from acutance.media.atomic import write_atomically
 from acutance.media.formats import HEAD_BYTES
 from acutance.media.part_file import remove_leftovers
-from acutance.server.jobs import is_job_id, new_job_id
+from acutance.server.jobs import JOB_ID, is_job_id, new_job_id
 from acutance.server.refusals import storage_refusal
 
 PASSING_S = 6 * 3600.0
@@ -34,7 +34,8 @@ class Files:
         """
         self._folder = folder
         self._uploads, self._results, self._passing = (folder / name for name in ("uploads", "results", "passing"))
-        for part in (folder, self._uploads, self._results, self._passing):
+        self._videos = folder / "videos"
+        for part in (folder, self._uploads, self._results, self._passing, self._videos):
             part.mkdir(mode=0o700, parents=part == folder, exist_ok=True)
 
     @property
@@ -81,6 +82,27 @@ class Files:
         """
         write_atomically(self.result(job_id), [content], overwrite=True)
 
+    def video(self, job_id: str, suffix: str) -> Path:
+        """Return where a job's video is made, parts of it beside it."""
+        return self._videos / f"{job_id}{suffix}"
+
+    def keep_video(self, made: Path, job_id: str) -> None:
+        """Make a finished video a job's result, on the disk before this returns.
+
+        Raises:
+            Refused: When the disk does not take it.
+        """
+        try:
+            made.replace(self.result(job_id))  # its content is on the disk: that is how it was written
+            _sync_folder(self._results)
+        except OSError as error:
+            raise storage_refusal(error) from error
+
+    def remove_video(self, job_id: str) -> None:
+        """Remove what is left of the making of a job's video."""
+        for path in self._videos.glob(f"*{job_id}*"):
+            _remove_all(path)
+
     def remove(self, *paths: Path) -> None:
         """Remove files, where they are there and can be."""
         for path in paths:
@@ -92,6 +114,12 @@ class Files:
         for folder, kept in ((self._uploads, uploads), (self._results, results), (self._passing, ())):
             self.remove(*(path for path in _ours(folder) if path.name not in kept))
             remove_leftovers(folder)
+        remove_leftovers(self._videos)
+        for path in self._videos.iterdir():
+            found = JOB_ID.search(path.name)
+            # Parts of videos that are to be done are kept: the next run goes on with them.
+            if found is not None and not (found[0] in uploads and path.is_dir()):
+                _remove_all(path)
 
     def remove_forgotten(self) -> None:
         """Remove files that pass through and should long be gone."""
@@ -104,6 +132,14 @@ class Files:
 def _ours(folder: Path) -> list[Path]:
     """Return the files that have names of ours: somebody may have named a folder with files of his own as --data."""
     return [path for path in folder.iterdir() if is_job_id(path.name)]
+
+
+def _remove_all(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def head_of(path: Path) -> bytes:

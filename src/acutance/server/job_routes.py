@@ -10,17 +10,21 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
-from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
+from acutance.server.answers import JOB_BODY, PICTURE_OR_VIDEO, FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.jobs import UNFINISHED, Job
 from acutance.server.options import FORMATS, MEDIA_TYPES, SUFFIXES
 from acutance.server.refusals import Refused
 from acutance.server.schemas import JobView, SharpenQuery
 from acutance.server.service import Service
 from acutance.server.uploads import receive_upload
+from acutance.server.video_work import VIDEO_TYPES
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_SUFFIX_OF = {MEDIA_TYPES[format_]: SUFFIXES[format_] for format_ in FORMATS.values()}
+_SUFFIX_OF = {
+    **{MEDIA_TYPES[format_]: SUFFIXES[format_] for format_ in FORMATS.values()},
+    **{type_: suffix for suffix, type_ in VIDEO_TYPES.items()},
+}
 
 _EVENT = {
     "type": "object",
@@ -41,15 +45,15 @@ Key = Annotated[
 
 @router.post(
     "",
-    summary="Leave a picture to be sharpened",
-    description="The picture is on the server's disk when this answers: it is sharpened even if the server is killed.",
+    summary="Leave a picture or a video to be sharpened",
+    description="The file is on the server's disk when this answers: it is sharpened even if the server is killed.",
     status_code=202,
     response_model=JobView,
     responses={
         **problems(400, 408, 413, 415, 422, 429, 503, 507),
         200: {"model": JobView, "description": "There is a job of this Idempotency-Key already: this one."},
     },
-    openapi_extra=BODY,
+    openapi_extra=JOB_BODY,
 )
 async def submit(
     request: Request,
@@ -70,6 +74,8 @@ async def submit(
         upload = await receive_upload(request, service.files, service.limits)
         service.metrics.uploaded.add(amount=upload.bytes)
         try:
+            if upload.format is None and options.format is not None:
+                raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")
             job = await service.submit(upload, options, client=client, key=key or None)
         finally:
             service.files.remove(upload.path)
@@ -102,7 +108,7 @@ async def cancel(job_id: str, service: TheService) -> Response:
     "/{job_id}/result",
     summary="A job's picture",
     response_class=Response,
-    responses={**problems(404, 409, 410, 422, 503), 200: PICTURE},
+    responses={**problems(404, 409, 410, 422, 503), 200: PICTURE_OR_VIDEO},
 )
 async def result(job_id: str, service: TheService) -> Response:
     """Send a finished job's picture."""

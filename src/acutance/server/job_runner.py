@@ -17,6 +17,7 @@ from functools import partial
 
 from acutance.errors import AcutanceError
 from acutance.media.formats import sniff_format
+from acutance.media.video_formats import video_suffix_of
 from acutance.server.admission import Admission
 from acutance.server.files import Files, head_of
 from acutance.server.job_store import JobStore
@@ -29,6 +30,7 @@ from acutance.server.options import MEDIA_TYPES
 from acutance.server.pool import Pool
 from acutance.server.refusals import INTERNAL, ErrorCode, Refused, Stopped, answer_to
 from acutance.server.stopping import StopSignal
+from acutance.server.video_work import head_for_videos, is_video, sharpen_video_upload, video_type_of
 from acutance.server.work import Sharpened, sharpen_upload
 
 _LOG = logging.getLogger("acutance.server")
@@ -58,6 +60,7 @@ class JobRunner:
         files: Files,
         models: Models,
         pool: Pool,
+        videos: Pool,
         admission: Admission,
         live: LiveJobs,
         metrics: Metrics,
@@ -67,6 +70,7 @@ class JobRunner:
         self._files = files
         self._models = models
         self._pool = pool
+        self._videos = videos
         self._admission = admission
         self._live = live
         self._metrics = metrics
@@ -115,10 +119,11 @@ class JobRunner:
             if stop is not None:
                 stop.set("cancelled")  # the place is given back when the run has ended
             else:
-                if future is not None:
-                    self._pool.withdraw(future)
+                if future is not None and not self._pool.withdraw(future):
+                    self._videos.withdraw(future)
                 self._over(job_id)
             self._files.remove(self._files.upload(job_id), self._files.result(job_id))
+            self._files.remove_video(job_id)
             self._metrics.jobs.add("cancelled")
         elif self._store.discard(job_id):
             self._files.remove(self._files.result(job_id))
@@ -138,6 +143,7 @@ class JobRunner:
         with self._lock:
             self._is_stopping = True
         self._pool.withdraw_jobs()
+        self._videos.withdraw_jobs()
 
     def finish_running(self, wait_s: float) -> None:
         """Wait for the jobs that are worked on; those that take longer are put back into the list."""
@@ -155,7 +161,7 @@ class JobRunner:
         if result.exists():  # it is whole, by the way it is written: only the note is missing
             format_ = sniff_format(head_of(result))
             facts = JobResult(
-                media_type=MEDIA_TYPES[format_] if format_ else "application/octet-stream",
+                media_type=MEDIA_TYPES[format_] if format_ else video_type_of(head_for_videos(result)),
                 bytes=result.stat().st_size,
                 seconds=None,
                 megapixels=None,
@@ -177,11 +183,19 @@ class JobRunner:
             if self._is_stopping or job_id not in self._clients:
                 return
             # Under the lock: a worker that begins it at once must find its future here.
-            self._futures[job_id] = self._pool.submit(client, partial(self._run, job_id), is_job=True)
+            # Videos have a thread of their own: pictures must not wait for hours.
+            pool = self._videos if self._is_video(job_id) else self._pool
+            self._futures[job_id] = pool.submit(client, partial(self._run, job_id), is_job=True)
+
+    def _is_video(self, job_id: str) -> bool:
+        try:
+            return is_video(head_for_videos(self._files.upload(job_id)))
+        except OSError:  # the run will say what is wrong
+            return False
 
     def _run(self, job_id: str) -> None:
         """Work on a job; in a thread of the pool. Whatever happens is in the list afterwards, or is tried again."""
-        stop = StopSignal(self._limits.run_s)
+        stop = StopSignal(self._limits.video_s if self._is_video(job_id) else self._limits.run_s)
         with self._lock:
             self._stops[job_id] = stop
             if self._is_stopping:
@@ -219,24 +233,44 @@ class JobRunner:
             Refused: When it cannot be noted.
         """
         try:
-            content, sharpened = sharpen_upload(
-                self._files.upload(job.id),
-                job.options,
-                models=self._models,
-                max_pixels=self._limits.max_pixels,
-                stop=stop,
-                progress=partial(self._live.progress, job.id),
-            )
-            self._files.write_result(job.id, content)
+            facts = self._made_video(job, stop) if self._is_video(job.id) else self._made_picture(job, stop)
         except (AcutanceError, MemoryError, OSError) as error:
             return self._failed(job, error)
-        if self._store.finish(job.id, _facts(sharpened, len(content))):
-            self._admission.took(sharpened.seconds)
-            self._metrics.done(sharpened, "job")
+        if self._store.finish(job.id, facts):
+            self._metrics.done(facts.megapixels or 0.0, facts.seconds or 0.0, "job")
             self._files.remove(self._files.upload(job.id))
         else:  # cancelled meanwhile
             self._files.remove(self._files.result(job.id))
+        self._files.remove_video(job.id)
         return True
+
+    def _made_picture(self, job: Job, stop: StopSignal) -> JobResult:
+        content, sharpened = sharpen_upload(
+            self._files.upload(job.id),
+            job.options,
+            models=self._models,
+            max_pixels=self._limits.max_pixels,
+            stop=stop,
+            progress=partial(self._live.progress, job.id),
+        )
+        self._files.write_result(job.id, content)
+        self._admission.took(sharpened.seconds)
+        return _facts(sharpened, len(content))
+
+    def _made_video(self, job: Job, stop: StopSignal) -> JobResult:
+        upload = self._files.upload(job.id)
+        target = self._files.video(job.id, video_suffix_of(head_for_videos(upload), ""))
+        facts = sharpen_video_upload(
+            upload,
+            target,
+            job.options,
+            models=self._models,
+            max_pixels=self._limits.max_pixels,
+            stop=stop,
+            progress=partial(self._live.progress, job.id),
+        )
+        self._files.keep_video(target, job.id)
+        return facts
 
     def _failed(self, job: Job, error: Exception) -> bool:
         """Note that a job's work did not succeed; whether that is final."""
@@ -256,6 +290,7 @@ class JobRunner:
         if self._store.fail(job.id, error=answer.error, detail=answer.detail):
             self._metrics.jobs.add("failed")
         self._files.remove(self._files.upload(job.id))
+        self._files.remove_video(job.id)
         return True
 
     def _again(self, job_id: str) -> None:

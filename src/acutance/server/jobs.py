@@ -65,12 +65,13 @@ class Job(NewJob):
     result: JobResult | None
 
 
-_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
+JOB_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
+"""What `new_job_id` makes up."""
 
 
 def is_job_id(name: str) -> bool:
     """Say whether a name is like those that `new_job_id` makes up."""
-    return _ID.fullmatch(name) is not None
+    return JOB_ID.fullmatch(name) is not None
 
 
 def new_job_id() -> str:

@@ -32,6 +32,8 @@ class Limits:
     """Pictures worked on at once. One run of the engine already uses every core: more cost memory."""
     run_s: float = 600.0
     """Time for one picture, from its decoding on; looked at between tiles."""
+    video_s: float = 24 * HOUR_S
+    """Time for one video; looked at between frames."""
     max_attempts: int = 3
     """How often a job is begun before it counts as failed: one that takes the server down must not do so for ever."""
     retry_s: float = 10.0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from acutance.server.work import Sharpened
-
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -78,10 +76,10 @@ class Metrics:
         self.run_seconds = Histogram("acutance_run_seconds", "Time of the work on a picture.", ("kind",))
         self.jobs = Counter("acutance_jobs_total", "Jobs that have ended, by how.", ("outcome",))
 
-    def done(self, sharpened: Sharpened, kind: str) -> None:
-        """Count a picture that was sharpened, as a job's or for a direct request."""
-        self.megapixels.add(kind, amount=sharpened.megapixels)
-        self.run_seconds.observe(sharpened.seconds, kind)
+    def done(self, megapixels: float, seconds: float, kind: str) -> None:
+        """Count what was sharpened, as a job's or for a direct request."""
+        self.megapixels.add(kind, amount=megapixels)
+        self.run_seconds.observe(seconds, kind)
         if kind == "job":
             self.jobs.add("done")
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from acutance import __version__
 from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.options import MEDIA_TYPES, SUFFIXES, negotiate, result_stem
+from acutance.server.refusals import Refused
 from acutance.server.schemas import ModelsView, ModelView, SharpenQuery
 from acutance.server.uploads import receive_upload
 
@@ -54,6 +55,10 @@ async def sharpen(
         upload = await receive_upload(request, service.files, service.limits)
         service.metrics.uploaded.add(amount=upload.bytes)
         try:
+            if upload.format is None:
+                raise Refused(
+                    415, "unsupported_image", "what was sent is a video, which takes long: post it to /v1/jobs."
+                )
             if options.format is None:
                 options = replace(options, format=negotiate(request.headers.get("accept", ""), upload.format))
         except BaseException:

@@ -59,6 +59,7 @@ class Service:
         self.limits = limits
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
+        self.videos = Pool(1)
         self.live = LiveJobs(limits.max_watchers)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
@@ -66,6 +67,7 @@ class Service:
             files=files,
             models=models,
             pool=self.pool,
+            videos=self.videos,
             admission=self.admission,
             live=self.live,
             metrics=self.metrics,
@@ -87,6 +89,7 @@ class Service:
         try:
             await asyncio.to_thread(self.jobs.recover, loop)
             self.pool.start()
+            self.videos.start()
             sweeper = asyncio.create_task(self._sweep())
             yield
         finally:
@@ -194,7 +197,7 @@ class Service:
         except OSError as error:
             raise storage_refusal(error) from error
         self.admission.took(sharpened.seconds)
-        self.metrics.done(sharpened, "direct")
+        self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
         return Passing(path=path, bytes=len(content), sharpened=sharpened)
 
     async def _sweep(self) -> None:
@@ -208,7 +211,8 @@ class Service:
     def _close(self) -> None:
         since = self._stopping_since or time.monotonic()
         self.jobs.finish_running(max(0.0, since + self.limits.drain_s - time.monotonic()))
-        if not self.pool.close(LAST_TILE_S):
+        is_over = self.pool.close(LAST_TILE_S)
+        if not self.videos.close(LAST_TILE_S) or not is_over:
             _LOG.warning("a run did not end in time; its job is done anew by the next server")
         with contextlib.suppress(Exception):
             self.store.close()

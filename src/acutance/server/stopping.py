@@ -43,5 +43,5 @@ class StopSignal:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise Stopped(
                 "took_too_long",
-                f"the picture took longer than the server's limit of {self._run_s:g} s; send a smaller one.",
+                f"it took longer than the server's limit of {self._run_s:g} s; send a smaller one.",
             )

@@ -16,6 +16,7 @@ from acutance.server.files import Files, head_of
 from acutance.server.form import OVERHEAD_BYTES, FormReader
 from acutance.server.limits import Limits
 from acutance.server.refusals import Refused, storage_refusal
+from acutance.server.video_work import head_for_videos, is_video, takes_videos
 
 WRITE_BYTES = 2**20
 """What is gathered before a write, which is done in a thread: a disk may be slow."""
@@ -29,8 +30,8 @@ class Upload:
     filename: str
     """As its client calls it: for people only, never a path."""
     bytes: int
-    format: ImageFormat
-    """By its content."""
+    format: ImageFormat | None
+    """By its content; None for a video."""
 
 
 async def receive_upload(request: Request, files: Files, limits: Limits) -> Upload:
@@ -116,9 +117,12 @@ async def _timed_body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
         yield data
 
 
-def _recognised(path: Path) -> ImageFormat:
+def _recognised(path: Path) -> ImageFormat | None:
+    """Return what a picture is; None for a video that can be read here."""
     head = head_of(path)
     format_ = sniff_format(head)
+    if format_ is None and takes_videos() and is_video(head_for_videos(path)):
+        return None
     if not head:
         raise Refused(400, "bad_request", "the body is empty; send a picture.")
     if format_ is None:

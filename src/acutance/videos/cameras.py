@@ -40,7 +40,7 @@ connection."""
 _LARGEST_DRIFT_S = 2.0
 """Where a camera's times lie further from the clock than this, they have jumped, and begin anew."""
 
-_PROTOCOLS = "rtsp,rtsps,rtmp,rtmps,srt,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
+_PROTOCOLS = "rtsp,rtsps,rtmp,rtmps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 """What an address may lead to: nothing on this disk, whatever a camera answers."""
 
 _USER = re.compile(r"(?<=://)[^/@\s]*@")

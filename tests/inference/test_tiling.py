@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -127,3 +129,10 @@ def test_non_finite_output_is_refused_with_its_place(poison: float) -> None:
 
     with pytest.raises(NonFiniteOutput, match="rows 0–32, columns 0–32"):
         restore_tiled(FakeEngine(poisoned), picture(64, 64), tile_px=32)
+
+
+@pytest.mark.parametrize(("size", "count"), [((54, 96), 1), ((96, 54), 1), ((73, 73), 4)])
+def test_a_picture_of_no_more_pixels_than_a_tile_with_its_halo_is_not_cut(size: tuple[int, int], count: int) -> None:
+    engine = FakeEngine(spec=replace(FAKE_SPEC, halo_px=4))
+    restore_tiled(engine, np.zeros((*size, 3), np.uint8), tile_px=64)
+    assert len(engine.sizes) == count

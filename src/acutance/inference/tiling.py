@@ -43,7 +43,8 @@ def restore_tiled(
         pixels: RGB `h w 3`: uint8, uint16, or float32 in [0, 1].
         strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Ignored by models that
             enlarge, whose output has no input of its size.
-        tile_px: Longest side of the tiles; changes speed and memory, never the result.
+        tile_px: Longest side of the tiles; changes speed and memory, never the result. A picture that has no more
+            pixels than a square tile with its halo is not cut.
         progress: Called with the share of pixels done.
 
     Returns:
@@ -58,6 +59,8 @@ def restore_tiled(
     padded = padded_size(Size(height, width), spec)
     result = np.empty((height * spec.scale, width * spec.scale, 3), pixels.dtype)
     done = 0
+    if padded.pixels <= (tile_px + 2 * spec.halo_px) ** 2:
+        tile_px = max(padded)  # a frame of full HD, say: cut in two, it would cost 5 % more, and as much memory
     for tile in plan_tiles(padded, tile_px=tile_px, halo_px=spec.halo_px, multiple=spec.size_multiple):
         restore_tile(engine, pixels, result, tile=tile, strength=strength)
         done += tile.target.size.pixels

@@ -144,6 +144,38 @@ def test_tiffs_of_other_programs_are_read_in_strips(options, compression, byteor
     assert_same(read, before)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite", "rgb"])
+@pytest.mark.parametrize("extra", [None, "unspecified", "assocalpha", "unassalpha"])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_what_is_read_in_strips_is_what_is_read_as_a_whole(tmp_path, bits, photometric, extra, planes):
+    colours = 3 if photometric == "rgb" else 1
+    photo = picture(bits, colours, alpha=True)
+    samples = photo.pixels if extra is None else np.dstack([photo.pixels, photo.alpha])
+    path = tmp_path / "it.tif"
+    tifffile.imwrite(
+        path,
+        np.moveaxis(samples, 2, 0) if planes == "separate" and samples.shape[2] > 1 else samples.squeeze(),
+        photometric=photometric,
+        extrasamples=None if extra is None else [extra],
+        planarconfig=planes if samples.shape[2] > 1 else None,
+        compression="zlib",
+        predictor=bits == 16,
+        rowsperstrip=16,
+    )
+    whole = read_photo(path, max_bits=16)
+    visible = photo.pixels if extra != "assocalpha" else photo.pixels[photo.alpha > 0]
+    again = whole.pixels if extra != "assocalpha" else whole.pixels[photo.alpha > 0]
+    np.testing.assert_array_equal(again, 2**bits - 1 - visible if photometric == "miniswhite" else visible)
+    is_said = "channels that are neither colour nor transparency" in whole.metadata.left_out
+    assert is_said == (extra == "unspecified")
+    source, read = in_strips(path)
+    if source is None:
+        assert planes == "separate" or extra in ("unspecified", "assocalpha")
+    else:
+        assert_same(read, whole)
+
+
 def test_one_packed_strip_that_is_too_large_is_not_read_in_strips(monkeypatch):
     monkeypatch.setattr(tiff_strips, "MAX_BLOCK_BYTES", 1000)
     buffer = io.BytesIO()

@@ -21,6 +21,8 @@ class Container(NamedTuple):
     metadata: Metadata
     bits: int = 8
     """Bits per channel of the decoded pixels, 8 or 16; a file of fewer than 8 is spread to 8."""
+    needs_own_decoder: bool = False
+    """Whether Pillow does not know, or would spoil, such pixels."""
     cmyk_profile: bytes | None = None
     """Of a CMYK picture: through what its pixels become the RGB that the rest speaks of."""
     animation: Animation | None = None

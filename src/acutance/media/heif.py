@@ -76,7 +76,7 @@ def inspect_heif(file: BinaryIO, name: str) -> Container:
         ),
         left_out=tuple(left_out),
     )
-    return Container(Size(height, width), metadata, bits=16 if bits > 8 else 8)
+    return Container(Size(height, width), metadata, bits=16 if bits > 8 else 8, needs_own_decoder=True)
 
 
 def decode_heif(file: BinaryIO, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:

@@ -145,7 +145,7 @@ class PictureFile:
             check_size(page.size, self._max_pixels, self._name)
             if page.bits > self._max_bits:
                 raise too_deep(self._name, page.bits)
-            if page.bits > 8:
+            if page.needs_own_decoder:
                 with decoding(self._name):
                     pixels, alpha = decode_tiff16(self._file, self._name, offset)
             else:

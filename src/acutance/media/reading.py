@@ -113,7 +113,7 @@ def only_photo(
     """Decode the pixels of a file of one picture; see `read_photo`."""
     if container.bits > max_bits:
         raise too_deep(name, container.bits)
-    if container.bits > 8 or format_ == "HEIF":
+    if container.bits > 8 or container.needs_own_decoder:
         with decoding(name):
             pixels, alpha = _OWN_DECODERS[format_](file, name)
     else:

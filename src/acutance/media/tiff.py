@@ -124,7 +124,7 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
     depth = max(directory.integers(_BITS, order), default=1)
     left_out = [*depth_notes(depth, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)]
-    if bits > 8 and layout_of(directory, order, name).unused:
+    if _has_unused_channels(directory, order, name, bits=bits):
         left_out.append("channels that are neither colour nor transparency")
     if directory.find(_SUB_IFDS):
         left_out.append("the smaller previews in the file")
@@ -141,7 +141,8 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         left_out=tuple(left_out),
     )
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
-    container = Container(size, metadata, bits=bits)
+    is_inverted = directory.integer(_PHOTOMETRIC, order, 1) == 0 and len(directory.integers(_BITS, order)) > 1
+    container = Container(size, metadata, bits=bits, needs_own_decoder=bits > 8 or is_inverted)
     return converted(container, name) if is_cmyk else container
 
 
@@ -257,6 +258,20 @@ def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     if directory.integer(_SAMPLE_FORMAT, order, 1) not in (1, 4):
         raise refused(name, "a picture of signed or floating-point numbers", "convert it to 8 or 16 bits first")
     return max(bits, 8)
+
+
+def _has_unused_channels(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> bool:
+    """Say whether some channels are left out.
+
+    Raises:
+        UnsupportedImage: When the page has more than 8 bits and is not read.
+    """
+    try:
+        return layout_of(directory, order, name).unused > 0
+    except UnsupportedImage:
+        if bits > 8:
+            raise
+        return False  # a kind that Pillow reads
 
 
 def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:

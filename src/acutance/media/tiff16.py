@@ -192,10 +192,11 @@ def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple
 
 def _straighten(pixels: Values, alpha: Values) -> None:
     """Divide premultiplied colours by their transparency, in place; row by row, to save memory."""
+    white = np.uint32(np.iinfo(pixels.dtype).max)
     for colours, opacity in zip(pixels, alpha, strict=True):
         divisor = np.maximum(opacity, 1).astype(np.uint32)[:, np.newaxis]
         # At most 65535 · 65535 + 32767, which fits.
-        colours[:] = np.minimum((colours * np.uint32(65535) + divisor // 2) // divisor, 65535)
+        colours[:] = np.minimum((colours * white + divisor // 2) // divisor, white)
 
 
 Block = tuple[slice, slice, int, Values]

@@ -20,6 +20,7 @@ from acutance.errors import ConfigError
 from acutance.losses.adversarial import GAMES, GameConfig, Logits
 from acutance.losses.content import ContentConfig, content_loss
 from acutance.losses.features import FeaturePair
+from acutance.losses.lattice import LatticeConfig, lattice
 from acutance.losses.perceptual import PerceptualConfig, perceptual
 from acutance.losses.texture import TextureConfig, texture
 
@@ -41,6 +42,8 @@ class ObjectiveConfig:
     """Weight of the texture loss, eq. (5)."""
     adversarial: float = 0.0
     """Weight of the adversarial loss, eq. (6); 0 means that there is no discriminator."""
+    lattice: float = 0.0
+    """Weight of the loss on grids of the network's cells. Not in the paper."""
     r1: float = 0.0
     """Weight of the gradient penalty in the discriminator's objective: γ of R1. Not in the paper."""
     content_loss: ContentConfig = field(default_factory=ContentConfig)
@@ -49,6 +52,8 @@ class ObjectiveConfig:
     """Layers and normalisation."""
     texture_loss: TextureConfig = field(default_factory=TextureConfig)
     """Layers, patches and normalisation."""
+    lattice_loss: LatticeConfig = field(default_factory=LatticeConfig)
+    """Side of the cells, and of the neighbourhood."""
     game: GameConfig = field(default_factory=GameConfig)
     """The rules between generator and discriminator."""
 
@@ -68,6 +73,7 @@ class ObjectiveConfig:
             "perceptual": self.perceptual,
             "texture": self.texture,
             "adversarial": self.adversarial,
+            "lattice": self.lattice,
         }
 
     @property
@@ -119,7 +125,7 @@ def generator_loss(
         logits_real: D's verdict on `reference`; needed when `config.needs_logits_real`.
 
     Returns:
-        Of `content`, `perceptual`, `texture` and `adversarial` those whose weight is above 0, and the total.
+        Of `content`, `perceptual`, `texture`, `adversarial` and `lattice` those whose weight is above 0, and the total.
 
     Raises:
         ConfigError: When a term lacks its input.
@@ -147,6 +153,9 @@ def generator_loss(
     if config.adversarial:
         fake = _needed(logits_fake, "adversarial", "the logits of the restored images")
         terms["adversarial"] = GAMES[config.game.kind].generator_term(fake, logits_real)
+    if config.lattice:
+        cells = config.lattice_loss
+        terms["lattice"] = lattice(restored, reference, cell_px=cells.cell_px, window=cells.window)
     return GeneratorLoss(terms=terms, total=_weighted_sum(terms, config.weights))
 
 

@@ -1,6 +1,7 @@
 """Content losses: how far the pixels are from the truth.
 
-Each is a mean over the batch, so that its size depends on neither the size of the patches nor their number. Computed in float32 at least, whatever the precision of the network.
+Each is a mean over the batch, so that its size depends on neither the size of the patches nor their number. Computed
+in float32 at least, whatever the precision of the network.
 """
 
 from __future__ import annotations

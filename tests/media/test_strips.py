@@ -129,6 +129,17 @@ def test_pictures_beyond_4_gb_become_bigtiffs(photo, monkeypatch, maker_note):
     assert exif.get_ifd(34853) == {1: "N", 2: (48.0, 8.0, 15.0)}
 
 
+def test_noise_that_lzw_makes_larger_than_4_gb_becomes_a_bigtiff(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    monkeypatch.setattr(tiff_strips, "_CLASSIC_BYTES", int(noise.size * 1.2))
+    coding = TiffCoding(compression="tiff_lzw", has_predictor=True)
+    with open_pictures(encode_photo(Photo(pixels=noise), format="TIFF")) as pictures:
+        written = joined_parts(encode_strips(pictures.strips(), Metadata(coding=coding), "TIFF"))
+    assert len(written) > 1.2 * noise.size
+    assert tifffile.TiffFile(io.BytesIO(written)).is_bigtiff
+    np.testing.assert_array_equal(read_photo(written).pixels, noise)
+
+
 @pytest.mark.parametrize("options", [{"tile": (32, 48)}, {"tile": (16, 16)}, {"rowsperstrip": 7}, {}])
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("byteorder", ["<", ">"])

@@ -37,6 +37,8 @@ MAX_BLOCK_BYTES = 64 * 2**20
 _RAW_STRIP_BYTES = 2**23
 _WRITTEN_STRIP_BYTES = 2**20
 _CLASSIC_BYTES = 2**32 - 2**26
+_GROWTH = {"tiff_lzw": 1.6}
+"""How much larger than its pixels a file may become: LZW makes noise larger, by half at most."""
 _COMPRESSIONS = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "packbits": 32773}
 _SHORT = 3
 
@@ -110,18 +112,14 @@ def encode_tiff_strips(source: StripSource, metadata: Metadata) -> Iterator[byte
     Yields:
         The file in parts, and at last where its beginning must be corrected.
     """
-    is_big = source.row_bytes * source.size.height > _CLASSIC_BYTES
+    coding = _coding_of(metadata)
+    is_big = source.row_bytes * source.size.height * _GROWTH.get(coding.compression, 1.02) > _CLASSIC_BYTES
     block, order, main = block_at_start(metadata)
     tree = Tree(tuple(main.values()), {})
     if is_big:
         block = {"<": b"II+\0\x08\0\0\0", ">": b"MM\0+\0\x08\0\0"}[order] + bytes(8)
         tree = described_by(metadata, order)
     yield block
-    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else DEFAULT_CODING
-    if coding.compression == "jpeg":
-        coding = DEFAULT_CODING
-    if coding.compression not in PREDICTED:
-        coding = replace(coding, has_predictor=False)
     rows = max(_WRITTEN_STRIP_BYTES // source.row_bytes, 1)
     place, offsets, lengths = len(block), [], []
     for strip in regrouped(source.read(), rows):
@@ -142,6 +140,13 @@ def encode_tiff_strips(source: StripSource, metadata: Metadata) -> Iterator[byte
         entries[tag] = long_entry(tag, numbers, order) if is_big else integer_entry(tag, numbers, order)
     yield serialise(Tree(tuple(entries.values()), tree.children), order, place, is_big=is_big)
     yield Patch(8, struct.pack(order + "Q", place)) if is_big else Patch(4, struct.pack(order + "I", place))
+
+
+def _coding_of(metadata: Metadata) -> TiffCoding:
+    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else DEFAULT_CODING
+    if coding.compression == "jpeg":
+        coding = DEFAULT_CODING
+    return coding if coding.compression in PREDICTED else replace(coding, has_predictor=False)
 
 
 def _layout_entries(source: StripSource, coding: TiffCoding, rows: int, order: ByteOrder) -> Iterator[Entry]:

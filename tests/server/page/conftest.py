@@ -44,7 +44,7 @@ READ_CANVAS = """async () => {
     return [canvas.width, canvas.height, reader.result.split(',')[1]];
 }"""
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 """What no test waits for unless it fails."""
 
 

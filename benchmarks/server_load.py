@@ -2,7 +2,7 @@
 
 Printed beside what is promised: no 5xx, throughput against the bare engine, memory after warming up, how evenly clients
 are served, and how soon `/healthz` answers meanwhile. The bare engine is measured side by side: every few seconds the
-server is held (SIGSTOP) for as long as the engine takes for two pictures, so that what else the machine does slows both.
+server is held (SIGSTOP) for as long as the engine takes for two pictures, so that other load slows both alike.
 
 Each client has an address of its own (127.0.1.1, 127.0.1.2, …), as the server counts clients by address: Linux only.
 """
@@ -119,15 +119,15 @@ async def compare(pid: int, seen: Seen, is_held: asyncio.Lock) -> None:
 
 async def watch(port: int, pid: int, seen: Seen, is_held: asyncio.Lock) -> None:
     """Ask for the server's health again and again, and look at its memory."""
-    async with connection(port, 10_000) as (reader, writer):
-        while True:
-            async with is_held:
-                start = time.monotonic()
+    while True:
+        async with is_held:
+            start = time.monotonic()
+            async with connection(port, 10_000) as (reader, writer):
                 await ask(reader, writer, "GET /healthz")
                 seen.health_s.append(time.monotonic() - start)
-            resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-            seen.memory_mb.append((start, int(resident[1]) / 1e3 if resident else 0.0))
-            await asyncio.sleep(HEALTH_EVERY_S)
+        resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        seen.memory_mb.append((start, int(resident[1]) / 1e3 if resident else 0.0))
+        await asyncio.sleep(HEALTH_EVERY_S)
 
 
 @contextmanager

@@ -109,6 +109,7 @@ def _video_run(sharpener: Sharpener, settings: VideoSettings, order: Order) -> V
         overwrite=order.overwrite,
         ledger=Ledger(making, resume=order.resume, record=order.records),
         resume_key=f"fidelity {order.fidelity:g}, precision {order.precision}" if order.keeps_parts else None,
+        keeps_times=order.keeps_times,
     )
 
 

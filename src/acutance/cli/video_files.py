@@ -33,6 +33,7 @@ class VideoRun:
     ledger: Ledger
     resume_key: str | None
     """See `acutance.videos.sharpen_video`."""
+    keeps_times: bool
 
 
 def settings_or_failures(
@@ -85,6 +86,7 @@ def work_through_videos(
             overwrite=run.overwrite,
             ledger=run.ledger,
             resume_key=run.resume_key,
+            keep_times=run.keeps_times,
             progress=lambda file, done: show(readable(str(file.source)), done),
             should_stop=is_asked,
         )

@@ -65,6 +65,11 @@ class Task:
     before: os.stat_result | None
     """The state of the source before it was read."""
 
+    @property
+    def source_times_ns(self) -> tuple[int, int] | None:
+        """When the source was read and changed last, as `os.utime` takes it; None where that is not known."""
+        return None if self.before is None else (self.before.st_atime_ns, self.before.st_mtime_ns)
+
     def observe(self) -> Callable[[Fingerprint], None] | None:
         """See `Ledger.observe`; to be called when the source has been read."""
         return None if self.ledger is None else self.ledger.observe(self.file, self.before)
@@ -106,9 +111,7 @@ def sharpen_files(
     """
 
     def make(task: Task) -> FileResult:
-        before = task.before
-        times_ns = (before.st_atime_ns, before.st_mtime_ns) if before and keep_times else None
-
+        times_ns = task.source_times_ns if keep_times else None
         with sharpener.opened(task.file.source) as pictures:
 
             def enter(target: Fingerprint) -> None:

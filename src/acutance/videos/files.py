@@ -58,6 +58,7 @@ def sharpen_videos(
     overwrite: bool = False,
     ledger: Ledger | None = None,
     resume_key: str | None = None,
+    keep_times: bool = False,
     progress: FileProgress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[FileResult, None, None]:
@@ -73,6 +74,7 @@ def sharpen_videos(
         overwrite: Replace targets that exist.
         ledger: What earlier runs have finished, and where this one is recorded; None for neither.
         resume_key: See `sharpen_video`.
+        keep_times: Give each result the time of its video.
         progress: Called after every frame.
         should_stop: Asked after every frame; if so, the video in work is broken off and no other begun.
     """
@@ -95,6 +97,7 @@ def sharpen_videos(
             overwrite=task.overwrite,
             resume_key=resume_key,
             before_naming=partial(_enter, task),
+            times_ns=task.source_times_ns if keep_times else None,
         )
         return VideoFileResult(
             source=task.file.source,

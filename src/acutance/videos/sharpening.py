@@ -33,6 +33,7 @@ def sharpen_video(
     overwrite: bool = False,
     resume_key: str | None = None,
     before_naming: Callable[[Path], None] | None = None,
+    times_ns: tuple[int, int] | None = None,
 ) -> VideoResult:
     """Sharpen a video file; all but the pixels stays: times, colours, rotation, sounds, subtitles, chapters.
 
@@ -50,6 +51,7 @@ def sharpen_video(
             folder beside the target, and a next run with the same text goes on from there, if source, model and
             settings are the same. The text says what else the result depends on (fidelity, precision), or nothing.
         before_naming: Called with the finished file before it gets its name; when it raises, there is no result.
+        times_ns: When the result is to have been read and changed last; None for now.
 
     Raises:
         InputError: When the source cannot be read or holds no video.
@@ -58,7 +60,8 @@ def sharpen_video(
         EngineError: When the network fails.
     """
     settings = settings or VideoSettings()
-    with temporary_beside(target, overwrite=overwrite) as (part, _), open_video(source) as opened:
+    placed = temporary_beside(target, overwrite=overwrite, times_ns=times_ns)
+    with placed as (part, _), open_video(source) as opened:
         job = VideoJob(sharpener, opened, container_of(target), strength=strength, settings=settings, name=str(source))
         store = None if resume_key is None else SegmentStore(target, job.key(source, resume_key))
         with open_target(part, job.container, keeps_keys=job.has_own_keys) as written:

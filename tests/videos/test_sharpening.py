@@ -345,7 +345,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
     source = make("a.mkv", times=tuple(range(0, 1200, 40)))
 
     def slow(batch: np.ndarray) -> np.ndarray:
-        time.sleep(0.05)
+        time.sleep(0.4)
         return batch
 
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
@@ -354,7 +354,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
     with Sharpener(engine=FakeEngine(slow)) as sharpener, pytest.raises(KeyboardInterrupt):
         sharpen_video(sharpener, source, source.with_name("b.mkv"))
     timer.join()
-    assert time.monotonic() - start < 1.2
+    assert time.monotonic() - start < 6  # of twelve
     assert names_in(source.parent) == ["a.mkv"]
 
 

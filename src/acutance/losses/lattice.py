@@ -61,6 +61,6 @@ def lattice(
     places = functional.pixel_unshuffle(whole, cell_px)  # n c·p h/cell w/cell
     kernel = (min(window, height), min(window, width))
     means = functional.avg_pool2d(places, kernel, stride=tuple(max(side // 2, 1) for side in kernel))
-    by_place = means.unflatten(1, (difference.shape[1], cell_px**2))
+    by_place = means.reshape(*difference.shape[:2], cell_px**2, *means.shape[-2:])
     deviation: Tensor = by_place - by_place.mean(dim=2, keepdim=True)
     return torch.abs(deviation).mean()

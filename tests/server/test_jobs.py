@@ -212,7 +212,7 @@ def test_progress_is_told(serve, until) -> None:
 
     served = serve(function=step)
     buffer = io.BytesIO()
-    Image.new("L", (1344 * 3, 8)).save(buffer, "PNG")
+    Image.new("L", (1344 * 3, 1344)).save(buffer, "PNG")
     job_id = served.post(buffer.getvalue(), "/v1/jobs").json["id"]
     for share in (1 / 3, 2 / 3):
         let_through.release()

@@ -45,7 +45,7 @@ def test_the_default_model_is_what_the_design_says():
 
 def test_the_model_for_camera_shake_sees_as_far_as_its_paths():
     config, fast = load_config("shake"), load_config("fast")
-    assert config.generator.coarser == (*fast.generator.coarser, CoarserScale(width=80, num_blocks=3))
+    assert config.generator.coarser == (*fast.generator.coarser, CoarserScale(width=96, num_blocks=4))
     assert (config.generator.width, config.generator.unshuffle) == (fast.generator.width, fast.generator.unshuffle)
     blur = config.degradation.stages[0]
     shakes = [row for row in blur.choices if row.kind == "shake"]

@@ -131,7 +131,7 @@ def bomb(path: Path) -> Path:
         ("empty", 1, "empty.png"),
         ("bomb", 1, "bomb.png"),
         ("unknown model", 2, "unknown"),
-        ("damaged model", 2, "ONNX Runtime"),
+        ("damaged model", 2, "bad.onnx: not a network"),
         ("unwritable", 1, "cannot be written"),
         ("unknown format", 1, ".xyz"),
         ("bad strength", 2, "strength"),

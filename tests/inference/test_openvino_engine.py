@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -176,3 +178,23 @@ def test_the_input_is_left_alone(engine: OpenVinoEngine) -> None:
     expected = engine.run(batch.copy())
     np.testing.assert_array_equal(engine.run(batch), expected)
     np.testing.assert_array_equal(batch, noise(1, 3, 16, 24))
+
+
+def test_ctrl_c_after_an_engine_was_closed_in_another_thread() -> None:
+    """A core that is freed in another thread than made it ends the process at the next signal."""
+    program = """
+import gc, signal, threading
+from acutance.inference.openvino_engine import OpenVinoEngine
+from acutance.zoo.catalogue import find_model
+
+engines = [OpenVinoEngine.from_bytes(find_model("fast").fidelity.read_bytes(), threads=1)]
+closing = threading.Thread(target=lambda: (engines.pop().close(), gc.collect()))
+closing.start()
+closing.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "interrupted"), done.stderr

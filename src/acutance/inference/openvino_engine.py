@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import openvino
@@ -44,7 +46,7 @@ class OpenVinoEngine:
             properties.inference_num_threads: threads or 0,
         }
         try:
-            core = openvino.Core()
+            core = _core()
             compiled = core.compile_model(core.read_model(model), "CPU", settings)
         except RuntimeError as error:
             raise CorruptWeights(f"{name}: not a network that OpenVINO can open; get the file again.") from error
@@ -78,6 +80,16 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Free the compiled model."""
         self._compiled = None
+
+
+@cache
+def _core() -> openvino.Core:
+    """The process's one core, never freed.
+
+    A core gives the thread that makes it a signal stack, and takes that memory back in whichever thread frees it (2026.4): freed in another
+    one, the next signal, Ctrl-C say, would end the process.
+    """
+    return openvino.Core()
 
 
 def _infer(compiled: openvino.CompiledModel, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -86,8 +86,8 @@ class OpenVinoEngine:
 def _core() -> openvino.Core:
     """The process's one core, never freed.
 
-    A core gives the thread that makes it a signal stack, and takes that memory back in whichever thread frees it (2026.4): freed in another
-    one, the next signal, Ctrl-C say, would end the process.
+    A core gives the thread that makes it a signal stack, and takes that memory back in whichever thread frees it
+    (2026.4): freed in another one, the next signal, Ctrl-C say, would end the process.
     """
     return openvino.Core()
 

@@ -82,11 +82,3 @@ def photo_folder(tmp_path_factory) -> Path:
         name = f"below/{index}.png" if index == 3 else f"{index}.png"
         Image.fromarray(make_photo(height, width, seed=index)).save(folder / name)
     return folder
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests of videos to `test_videos_apart.py`, unless they were asked for by name."""
-    videos = Path(__file__).parent / "videos"
-    named = [(config.invocation_params.dir / argument.split("::")[0]).resolve() for argument in config.args]
-    is_named = any(path == videos or videos in path.parents for path in named)
-    return True if collection_path == videos and not is_named else None

@@ -26,6 +26,7 @@ import acutance
 from acutance.config.settings import from_values, read_toml, to_toml
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import PhotoStore
+from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
@@ -94,7 +95,7 @@ def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
     """Make the run's folder, or check that it is this run's, and write the settings; see `check_folder`."""
     check_folder(run, config, resume=resume)
     run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG_FILE).write_text(to_toml(config), encoding="utf-8")
+    replace_text(run / CONFIG_FILE, to_toml(config))  # in one step: a run that is killed here can be resumed
 
 
 def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections

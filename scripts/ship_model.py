@@ -4,11 +4,13 @@ r"""Put trained weights into the zoo: export, measure, write the manifest's row 
         --test bsd100/ --test kodak24/ --kernels levin09.npz
     python scripts/ship_model.py perceptual RUN --command "acutance train …" --test …
     python scripts/ship_model.py int8 fast --photos train/ --test …
+    python scripts/ship_model.py fidelity fast --after-shake shake --summary "…" --test …
 
 The first test set gives the figures of the manifest. Weights are also kept below `checkpoints/`, to train on from, and
 all figures as JSON beside the cards. Fidelity weights replace what is shipped only when they beat it (PSNR, mean over
 all rows but two) on every test set; the graph of integers is shipped when no row of any set loses more than 0.1 dB;
-or --force.
+or --force. With --after-shake NAME, the shipped weights of a model are shipped once more, under that name, for what camera
+shake leaves when it is undone.
 """
 
 from __future__ import annotations
@@ -219,7 +221,8 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("role", choices=tuple(TITLES))
-    parser.add_argument("what", help="Folder of a run; for int8, the model's name.")
+    parser.add_argument("what", help="Folder of a run; for int8 and --after-shake, the model's name.")
+    parser.add_argument("--after-shake", metavar="NAME", help="Ship a model's weights as one that removes shake.")
     parser.add_argument("--summary", help="What the model is for, in one line.")
     parser.add_argument("--command", default="", help="What the run was started with, for the card.")
     parser.add_argument("--test", type=Path, action="append", required=True)
@@ -235,6 +238,9 @@ def parse() -> argparse.Namespace:
 
 def export(arguments: argparse.Namespace, target: Path) -> str:
     """Export what is to be shipped; return the model's name."""
+    if arguments.after_shake is not None:
+        weights = checkpoint_path(str(arguments.what), "fidelity")
+        return export_onnx(weights, target, half=True, name=arguments.after_shake, removes_shake=True).spec.name
     if arguments.role != "int8":
         return export_onnx(Path(arguments.what) / "generator.safetensors", target, half=True).spec.name
     name = str(arguments.what)
@@ -262,12 +268,17 @@ def main() -> None:
     if arguments.role == "int8":
         refuse_if_lossy(means, fresh_name, facts["fidelity"]["means"], is_forced=arguments.force)
         facts["int8"] = {"Ranges measured on": f"{CALIBRATION_PHOTOS} photos of the training set"}
+    elif arguments.after_shake is not None:
+        facts["fidelity"] = {
+            "Network": f"the fidelity weights of `{arguments.what}`, after the camera shake is undone by arithmetic",
+            "Licence of the weights": read_facts(arguments.what)["fidelity"]["Licence of the weights"],
+        }
     else:
         facts[arguments.role] = facts_of_run(Path(arguments.what), arguments.command, arguments.device)
         CHECKPOINTS.mkdir(exist_ok=True)
         shutil.copy(Path(arguments.what) / "generator.safetensors", checkpoint_path(name, arguments.role))
     if arguments.every > 1:
-        facts[arguments.role]["Measured on"] = f"every {arguments.every}. photo of each set"
+        facts[arguments.role]["Measured on"] = f"one photo in {arguments.every} of each set"
     facts[arguments.role]["means"] = [mean for mean in means if mean["restorer"] == fresh_name]
     psnr_db = psnr_by_row(means, test_sets(means)[0], fresh_name) if arguments.role == "fidelity" else None
     write_row(name, arguments.role, content, summary=arguments.summary, psnr_db=psnr_db)

@@ -20,7 +20,7 @@ FLOORS = {
     5: {"bulk", "evaluation"},
     4: {"training", "exporting", "videos", "trust"},
     3: {"inference", "data"},
-    2: {"zoo", "networks", "losses", "degradations", "metrics", "media"},
+    2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution"},
     1: {"imaging", "config", "downloads", "client"},
     0: {"errors", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }

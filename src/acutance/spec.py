@@ -18,7 +18,9 @@ METADATA_KEY = "acutance.spec"
 SPEC_FORMAT = 1
 """Version of the JSON; a reader refuses a newer one."""
 
-Task = Literal["sharpen", "sharpen-and-enlarge"]
+Task = Literal["sharpen", "sharpen-and-enlarge", "remove-shake"]
+"""What a model does. `remove-shake`: camera shake is found in the picture as a whole and undone before the network
+cleans what that gives (`acutance.deconvolution`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class ModelSpec:
     name: str
     """Name in the zoo, e.g. `fast`."""
     task: Task
-    """What it was trained to do."""
+    """What it is for."""
     scale: int
     """Output size over input size: 1 or 2."""
     size_multiple: int
@@ -52,6 +54,11 @@ class ModelSpec:
     weights_sha256: str = ""
     """Hash of the trained numbers (names, shapes and float32 bytes, whole numbers as they are, in sorted order): the
     same for a checkpoint and for every file exported from it."""
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether it looks at a picture as a whole: it takes photos, but no videos, and nothing in strips."""
+        return self.task == "remove-shake"
 
     def to_json(self) -> str:
         """Write the spec as one line of JSON."""

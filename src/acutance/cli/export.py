@@ -17,6 +17,11 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="generator.safetensors of a run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
     half: Annotated[bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file.")] = False,
+    name: Annotated[str | None, typer.Option(help="Of the model, in the file; default the run's.")] = None,
+    removes_shake: Annotated[
+        bool,
+        typer.Option("--removes-shake", help="Have camera shake looked for and undone before the network runs."),
+    ] = False,
     int8: Annotated[
         Path | None,
         typer.Option(help="Write a graph of 8-bit integers, its ranges measured on the photos of this folder."),
@@ -41,8 +46,10 @@ def export(
     if int8 is None:
         if also:
             raise ConfigError("--also: only together with --int8 FOLDER.")
-        report = export_onnx(checkpoint, output, half=half, overwrite=overwrite)
+        report = export_onnx(checkpoint, output, half=half, name=name, removes_shake=removes_shake, overwrite=overwrite)
     else:
+        if name is not None or removes_shake:
+            raise ConfigError("--name, --removes-shake: not together with --int8 FOLDER.")
         photos = sorted(path for path in int8.rglob("*") if path.is_file())
         photos = photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)][:CALIBRATION_PHOTOS]
         report = export_int8([checkpoint, *(also or ())], output, photos, overwrite=overwrite)

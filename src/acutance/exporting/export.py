@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +45,37 @@ class ExportReport:
     """To torch, over all pictures compared, in [0, 1] units."""
 
 
-def export_onnx(checkpoint: Path, target: Path, *, half: bool = False, overwrite: bool = False) -> ExportReport:
+def export_onnx(
+    checkpoint: Path,
+    target: Path,
+    *,
+    half: bool = False,
+    name: str | None = None,
+    removes_shake: bool = False,
+    overwrite: bool = False,
+) -> ExportReport:
     """Write a generator's checkpoint as an ONNX file.
 
     Args:
         checkpoint: generator.safetensors of a run.
         target: The file to write.
         half: Keep the weights as float16: half the file.
+        name: Of the model; None for the one in the checkpoint.
+        removes_shake: Have camera shake looked for and undone before the network runs.
         overwrite: Replace an existing file.
 
     Raises:
+        ConfigError: When a network that enlarges is to remove shake.
         CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
             `PARITY_LIMIT`.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
     """
     generator, spec = load_generator(checkpoint)
+    spec = replace(spec, name=name or spec.name)
+    if removes_shake:
+        if spec.scale != 1:
+            raise ConfigError(f"{checkpoint}: enlarges; a model that removes shake must not.")
+        spec = replace(spec, task="remove-shake")
     model = build_onnx(generator, spec, half=half).SerializeToString()
     difference = parity(generator, model)
     limit = HALF_PARITY_LIMIT if half else PARITY_LIMIT

@@ -212,7 +212,7 @@ def convolve_mirror(
     after = (psf.shape[0] // 2, psf.shape[1] // 2)
     before = (psf.shape[0] - 1 - after[0], psf.shape[1] - 1 - after[1])
     padding = tuple(zip(before, after, strict=True))
-    size = Size(_fast_length(height + sum(padding[0])), _fast_length(width + sum(padding[1])))
+    size = Size(fast_length(height + sum(padding[0])), fast_length(width + sum(padding[1])))
     transfer = optical_transfer(psf, size)
     convolved = np.empty((height, width, channels))
     for channel in range(channels):  # one at a time: memory, and the cache
@@ -256,7 +256,7 @@ def _samples_in_time(path: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray((path[:-1, None] + steps[:, None] * moments[None, :, None]).reshape(-1, 2))
 
 
-def _fast_length(length: int) -> int:
+def fast_length(length: int) -> int:
     """Return the least number from `length` on without prime factors above 5, where the FFT is fast."""
     while True:
         rest = length

@@ -38,6 +38,8 @@ class FileResult:
     """Why it failed: one sentence."""
     lost: tuple[str, ...] = ()
     """What the target's format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was found in it, in sentences: camera shake, by the model that looks for it."""
     megapixels: float = 0.0
     seconds: float = 0.0
 
@@ -49,7 +51,7 @@ class FileResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a person should know, in sentences."""
-        return ()
+        return self.found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ def sharpen_files(
             target=task.file.target,
             status="done",
             lost=work.lost,
+            found=work.found,
             megapixels=work.megapixels,
         )
 

@@ -24,7 +24,8 @@ from acutance.media import (
 )
 
 if TYPE_CHECKING:
-    from acutance.inference.sharpener import Progress, Sharpener
+    from acutance.inference.restoring import Progress
+    from acutance.inference.sharpener import Sharpener
 
 
 class PictureWork:
@@ -58,12 +59,18 @@ class PictureWork:
         self._strength = strength
         self._progress = progress
         self._losses: dict[str, None] = {}
+        self._found: dict[str, None] = {}
         self._pixels = 0
 
     @property
     def lost(self) -> tuple[str, ...]:
         """What the format could not hold, in words; complete when all parts are written."""
         return tuple(self._losses)
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """What was found in the pictures, in sentences; complete when all parts are written."""
+        return tuple(self._found)
 
     @property
     def megapixels(self) -> float:
@@ -96,16 +103,21 @@ class PictureWork:
         fits = self._sharpener.fits_as_whole(pictures.size, row_bytes=pictures.row_bytes)
         if fits and not pictures.is_too_large_as_whole:
             return None
-        source = pictures.strips() if can_be_streamed(pictures.metadata, self._format) else None
+        is_possible = can_be_streamed(pictures.metadata, self._format) and not self._sharpener.spec.needs_whole
+        source = pictures.strips() if is_possible else None
         # Now it is known whether there is transparency.
         is_small = source is not None and self._sharpener.fits_as_whole(source.size, row_bytes=source.row_bytes)
         if is_small and not pictures.is_too_large_as_whole:
             return None
         if source is None and (self._sharpener.has_memory_limit or pictures.is_too_large_as_whole):
+            spec = self._sharpener.spec
+            reason, way_out = f"as {pictures.format} to {self._format}", "TIFF or PNG"
+            if spec.needs_whole:
+                reason, way_out = f"by model {spec.name}, which looks at the whole", "another --model"
             raise ImageTooLarge(
                 f"{pictures.name} has {pictures.size.width}×{pictures.size.height} px, more than fits into the memory "
-                f"allowed, and cannot be worked on in strips as {pictures.format} to {self._format}; raise "
-                "--max-memory and --max-pixels, or choose TIFF or PNG."
+                f"allowed, and cannot be worked on in strips {reason}; raise --max-memory and --max-pixels, or choose "
+                f"{way_out}."
             )
         return source
 
@@ -124,11 +136,14 @@ class PictureWork:
         for number, photo in enumerate(self._pictures.photos()):
             # Rebound, so that the input's pixels are freed.
             photo = self._sharpener.sharpen_photo(  # noqa: PLW2901
-                photo, strength=self._strength, progress=self._share(number)
+                photo, strength=self._strength, progress=self._share(number), found=self._tell
             )
             self._losses.update(dict.fromkeys(lost_in(photo, self._format)))
             self._pixels += photo.size.pixels
             yield photo
+
+    def _tell(self, sentence: str) -> None:
+        self._found[sentence] = None
 
     def _share(self, number: int) -> Progress | None:
         tell = self._progress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +13,12 @@ from PIL import Image
 
 from acutance.errors import ConfigError, InputError
 from acutance.geometry import Size
-from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.picture_files import PictureWork
+from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
 from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
-from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, restore_tiled
+from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
     Photo,
@@ -37,9 +36,6 @@ from acutance.media import (
 )
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
-
-Progress = Callable[[float], None]
-"""Takes the share of the work done, 0 … 1."""
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -103,6 +99,7 @@ class Sharpener:
             else engine
         )
         self._tile_px = tile_px or DEFAULT_TILE_PX
+        self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads)
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
@@ -191,20 +188,22 @@ class Sharpener:
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return self._sharpen_array(np.asarray(image), strength)
 
-    def sharpen_photo(self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None) -> Photo:
+    def sharpen_photo(
+        self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None, found: Found = ignore
+    ) -> Photo:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
 
-        Grey photos stay grey. Colour under full transparency does not bleed into what is visible.
+        Grey photos stay grey. Colour under full transparency does not bleed into what is visible. `found` is called
+        with a sentence by models that look for camera shake.
         """
         if self._keeps_all(strength):
             return photo
-        alpha = photo.alpha
-        if alpha is None or photo.is_opaque:
-            sharp = photo.with_pixels(self.sharpen_pixels(photo.pixels, strength=strength, progress=progress))
-            return with_new_thumbnail(sharp)
-        pixels = self.sharpen_pixels(fill_transparent(photo.pixels, alpha), strength=strength, progress=progress)
-        sharp_alpha = self.sharpen_pixels(alpha[..., None], strength=strength)[..., 0]
-        return with_new_thumbnail(photo.with_pixels(pixels, sharp_alpha))
+        alpha = None if photo.is_opaque else photo.alpha
+        pixels, sharp_alpha = self._restorer.restore(
+            photo.pixels, alpha, strength=strength, progress=progress, found=found
+        )
+        sharp = photo.with_pixels(pixels) if sharp_alpha is None else photo.with_pixels(pixels, sharp_alpha)
+        return with_new_thumbnail(sharp)
 
     def sharpen_strips(
         self, source: StripSource, *, strength: float = 1.0, progress: Progress | None = None
@@ -218,6 +217,8 @@ class Sharpener:
         """
         if self._keeps_all(strength):
             return source
+        if self.spec.needs_whole:
+            raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
         tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
         return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
 
@@ -236,11 +237,7 @@ class Sharpener:
         """
         if self._keeps_all(strength):
             return pixels.copy()
-        is_grey = pixels.shape[2] == 1
-        colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
-        restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
-        # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
-        return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+        return self._restorer.restore(pixels, strength=strength, progress=progress)[0]
 
     def close(self) -> None:
         """Free the engine."""
@@ -303,9 +300,8 @@ class Sharpener:
         return self._sharpen_rgba(image, strength)
 
     def _sharpen_rgba(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
-        pixels, alpha = image[..., :3], image[..., 3]
-        colours = self.sharpen_pixels(fill_transparent(pixels, alpha), strength=strength)
-        return np.dstack([colours, self.sharpen_pixels(alpha[..., None], strength=strength)])
+        colours, alpha = self._restorer.restore(image[..., :3], image[..., 3], strength=strength)
+        return colours if alpha is None else np.dstack([colours, alpha])
 
 
 @overload

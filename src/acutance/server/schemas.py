@@ -14,6 +14,7 @@ from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, ModelChoice, Options
 from acutance.server.refusals import Answer, ErrorCode
+from acutance.spec import Task
 
 _NAMES = {format_: name for name, format_ in FORMATS.items()}
 
@@ -179,7 +180,7 @@ class ModelView(BaseModel):
 
     name: str
     summary: str
-    task: Literal["sharpen", "sharpen-and-enlarge"]
+    task: Task
     scale: Annotated[int, Field(description="Size of the result over that of the picture.")]
     parameters: int
     macs_per_pixel: Annotated[int, Field(description="Multiply-accumulate operations per pixel of the picture.")]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
-from acutance.errors import InputError
+from acutance.errors import ConfigError, InputError
 from acutance.imaging.alpha import fill_transparent
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.colour import (
@@ -116,6 +116,16 @@ class FramePreparer:
         pixels = self._converter.to_rgb(frame, self.layout, self.colour)
         alpha = alpha_of(frame, self.layout)
         return pixels if alpha is None else _filled(pixels, alpha)
+
+
+def check_takes_frames(sharpener: Sharpener) -> None:
+    """Refuse models that are for photos only.
+
+    Raises:
+        ConfigError: When the model looks at a picture as a whole, for seconds.
+    """
+    if sharpener.spec.needs_whole:
+        raise ConfigError(f"model {sharpener.spec.name}: is for photos, not for videos; choose another model.")
 
 
 def sharpen_shot(shot: Shot, sharpener: Sharpener, strength: float) -> None:

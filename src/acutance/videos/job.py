@@ -24,7 +24,7 @@ from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, chapters_between, file_metadata
 from acutance.videos.encoding import EncoderPlan, Picture
 from acutance.videos.flicker import mean_of
-from acutance.videos.frames import FrameFinisher, FramePreparer
+from acutance.videos.frames import FrameFinisher, FramePreparer, check_takes_frames
 from acutance.videos.hdr import hdr_parameters, side_data_of
 from acutance.videos.opening import video_streams
 from acutance.videos.progress import Clock, Report
@@ -86,8 +86,9 @@ class VideoJob:
         Raises:
             InputError: When there is no frame, or too large ones.
             OutputError: When the container cannot hold what the source holds.
-            ConfigError: When there is no encoder for what is asked for.
+            ConfigError: When there is no encoder for what is asked for, or the model is for photos only.
         """
+        check_takes_frames(sharpener)
         self.container = container
         """What is written."""
         self._start = time.perf_counter()

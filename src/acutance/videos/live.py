@@ -29,7 +29,7 @@ from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.colour import tags_of
 from acutance.videos.containers import CONTAINERS, Container
 from acutance.videos.encoding import EncoderPlan, Picture
-from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, sharpen_shot
+from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, check_takes_frames, sharpen_shot
 from acutance.videos.hdr import side_data_of
 from acutance.videos.mailbox import Mailbox
 from acutance.videos.reading import Piece
@@ -179,8 +179,10 @@ def sharpen_live(
     Raises:
         InputError: When the camera cannot be opened at first, or sends no video, or frames of another size later on.
         OutputError: When the result cannot be written.
+        ConfigError: When the model is for photos only.
         EngineError: When the network fails.
     """
+    check_takes_frames(sharpener)
     settings = settings or VideoSettings()
     camera = Camera(source, tell=tell)
     run = _LiveRun(sharpener, camera, strength=strength, settings=settings, container=CONTAINERS[suffix])

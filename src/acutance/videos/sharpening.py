@@ -56,7 +56,7 @@ def sharpen_video(
     Raises:
         InputError: When the source cannot be read or holds no video.
         OutputError: When the target cannot be written, or cannot hold what the source holds.
-        ConfigError: When a setting is out of range.
+        ConfigError: When a setting is out of range, or the model is for photos only.
         EngineError: When the network fails.
     """
     settings = settings or VideoSettings()

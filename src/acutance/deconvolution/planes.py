@@ -1,0 +1,86 @@
+"""Planes of a picture as one period of the plane, in float32: what the FFT needs, made so that no seam rings."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.geometry import Size
+from acutance.imaging.kernels import fast_length, optical_transfer
+
+Plane = npt.NDArray[np.float32]
+"""`h w`: grey or one channel, in [0, 1], in the file's own gamma space."""
+
+Spectrum = npt.NDArray[np.complex64]
+"""`h w//2+1`: a plane's FFT."""
+
+Psf = npt.NDArray[np.float64]
+"""`k k`, k odd, not negative, of unit sum; its origin is the middle, as in `acutance.imaging.kernels`."""
+
+
+def spectrum_of(plane: Plane) -> Spectrum:
+    """Return the FFT of a real plane."""
+    return np.fft.rfft2(plane).astype(np.complex64, copy=False)
+
+
+def plane_of(spectrum: Spectrum, shape: tuple[int, int]) -> Plane:
+    """Return the real plane `h w` of an FFT."""
+    return np.fft.irfft2(spectrum, s=shape).astype(np.float32, copy=False)
+
+
+def transfer_of(psf: Psf, shape: tuple[int, int]) -> Spectrum:
+    """Return a psf's transfer function on a period `h w`."""
+    return optical_transfer(psf, Size(*shape)).astype(np.complex64)
+
+
+def differences(plane: Plane) -> tuple[Plane, Plane]:
+    """Return the differences to the right and to the lower neighbour, on a period."""
+    return np.roll(plane, -1, 1) - plane, np.roll(plane, -1, 0) - plane
+
+
+def differences_adjoint(right: Plane, down: Plane) -> Plane:
+    """Return the adjoint of `differences`, applied to two planes."""
+    return (np.roll(right, 1, 1) - right) + (np.roll(down, 1, 0) - down)
+
+
+def difference_power(shape: tuple[int, int]) -> Plane:
+    """Return |D|² of `differences`, both together, on a period `h w`: `h w//2+1`."""
+    y = 2 - 2 * np.cos(2 * np.pi * np.arange(shape[0]) / shape[0])
+    x = 2 - 2 * np.cos(2 * np.pi * np.arange(shape[1] // 2 + 1) / shape[1])
+    return np.asarray(y[:, None] + x[None, :], dtype=np.float32)
+
+
+def inner_differences(plane: Plane, shape: tuple[int, int]) -> tuple[Plane, Plane]:
+    """Return a plane's differences inside itself, in the upper left corner of a larger period `h w`, else 0."""
+    height, width = plane.shape
+    both = []
+    for axis in (1, 0):
+        wide = np.zeros(shape, np.float32)
+        wide[: height - 1, : width - 1] = np.diff(plane, axis=axis)[: height - 1, : width - 1]
+        both.append(wide)
+    return both[0], both[1]
+
+
+def continued(plane: Plane, margin: int) -> Plane:
+    """Continue a plane below and to the right so that it is smooth as a period: its two mirror images, cross-faded.
+
+    Args:
+        plane: `h w`.
+        margin: What is added at least, in px, unless the plane is too small to be mirrored that far.
+
+    Returns:
+        `H W`, of lengths that the FFT likes; the plane is its upper left corner.
+    """
+    for axis in (0, 1):
+        length = plane.shape[axis]
+        extra = min(fast_length(length + margin) - length, length - 1)
+        if not extra:
+            continue
+        moved = np.moveaxis(plane, axis, 0)
+        after = moved[-2 : -2 - extra : -1]
+        before = moved[1 : 1 + extra][::-1]
+        share = ((np.arange(extra, dtype=np.float32) + 1) / (extra + 1))[:, None]
+        share = share * share * (3 - 2 * share)
+        moved = np.concatenate([moved, (1 - share) * after + share * before])
+        plane = np.ascontiguousarray(np.moveaxis(moved, 0, axis), dtype=np.float32)
+    return plane

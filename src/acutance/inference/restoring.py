@@ -1,0 +1,101 @@
+"""An engine at work on whole pictures: in colour and grey, with and without transparency, shaken or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.deconvolution.shake import Shake
+from acutance.imaging.alpha import fill_transparent
+from acutance.imaging.blend import blend
+from acutance.imaging.convert import PixelType, to_float, to_type
+from acutance.inference.engine import Engine
+from acutance.inference.tiling import restore_tiled
+from acutance.inference.unshaking import shake_in, without_shake
+
+Progress = Callable[[float], None]
+"""Takes the share of the work done, 0 … 1."""
+
+Found = Callable[[str], None]
+"""Takes a sentence about what was found in a picture."""
+
+NO_SHAKE = "no camera shake that is the same all over the picture was found: sharpened as against a lens's blur"
+
+
+def ignore(what: object) -> None:
+    """Do nothing with what is told."""
+
+
+class PictureRestorer:
+    """Restores whole pictures. Immutable, and safe to use from several threads."""
+
+    def __init__(self, engine: Engine, *, tile_px: int, threads: int | None) -> None:
+        """Put an engine to work.
+
+        Args:
+            engine: The opened model.
+            tile_px: Longest side of the network's tiles.
+            threads: For what is computed outside the engine; None is one per core.
+        """
+        self._engine = engine
+        self._tile_px = tile_px
+        self._threads = threads
+
+    def restore(
+        self,
+        pixels: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None = None,
+        *,
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a picture.
+
+        Args:
+            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
+            alpha: `h w`, of the same type; None where nothing is transparent.
+            strength: 0 … 2; see `blend`.
+            progress: Called with the share done, 0 … 1.
+            found: Called with a sentence, by models that look for camera shake.
+
+        Returns:
+            Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
+        """
+        tell = progress or ignore
+        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
+        begin, shake = 0.0, None
+        if self._engine.spec.needs_whole:
+            begin = 0.5
+            shake = shake_in(colours, threads=self._threads, progress=_part(tell, 0.0, begin))
+            found(NO_SHAKE if shake is None else f"camera shake of about {shake.length_px:.0f} px taken out")
+        restored = self._restored(colours, shake, strength, _part(tell, begin, 1.0))
+        if alpha is None:
+            return restored, None
+        return restored, self._restored(alpha[..., np.newaxis], shake, strength, ignore)[..., 0]
+
+    def _restored(
+        self, pixels: npt.NDArray[PixelType], shake: Shake | None, strength: float, progress: Progress
+    ) -> npt.NDArray[PixelType]:
+        if shake is None:
+            return self._through_network(pixels, strength, progress)
+        still = without_shake(pixels, shake, threads=self._threads, progress=_part(progress, 0.0, 0.5))
+        restored = self._through_network(still, 1.0, _part(progress, 0.5, 1.0))
+        del still
+        return to_type(blend(to_float(pixels), restored, strength), pixels.dtype.type)
+
+    def _through_network(
+        self, pixels: npt.NDArray[PixelType], strength: float, progress: Progress
+    ) -> npt.NDArray[PixelType]:
+        is_grey = pixels.shape[2] == 1
+        colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
+        restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
+        # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
+        return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    """Return what tells the progress of a part as that of the whole."""
+    return lambda share: progress(start + (end - start) * share)

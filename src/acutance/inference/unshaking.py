@@ -1,0 +1,75 @@
+"""Camera shake taken out of pixels of any type, tile by tile, before a network cleans what is left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.deconvolution.shake import Shake, find_shake
+from acutance.geometry import Size, plan_tiles
+from acutance.imaging.convert import PixelType, to_float
+
+TILE_PX = 1024
+"""Fixed, unlike the network's tiles: what is beyond a tile's halo has some influence here, which must not depend on how
+much memory there is."""
+
+HALO_PX = 96
+"""Three widths of the largest kernel."""
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def shake_in(
+    pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Callable[[float], None]
+) -> Shake | None:
+    """Look for camera shake in a picture; see `find_shake`.
+
+    Args:
+        pixels: `h w 3` RGB or `h w 1` grey.
+        threads: None is one per core.
+        progress: Called with the share done.
+    """
+    return find_shake(_grey(to_float(pixels)), threads=threads or _cores(), progress=progress)
+
+
+def without_shake(
+    pixels: npt.NDArray[PixelType], shake: Shake, *, threads: int | None = None, progress: Callable[[float], None]
+) -> npt.NDArray[np.float32]:
+    """Undo a picture's shake, but where something else than it blurred the picture: there it stays.
+
+    Args:
+        pixels: `h w 3` RGB or `h w 1` grey.
+        shake: What was found.
+        threads: None is one per core.
+        progress: Called with the share of pixels done, in the calling thread.
+
+    Returns:
+        Float32 `h w c` in [0, 1].
+    """
+    result = np.empty(pixels.shape, np.float32)
+    tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=HALO_PX))
+    with ThreadPoolExecutor(threads or _cores()) as pool:
+        for number, tile in enumerate(tiles, start=1):
+            seen = to_float(pixels[tile.source.slices])
+            inside = tile.target.shifted(tile.source.top, tile.source.left).slices
+            channels = [pool.submit(shake.undone, channel) for channel in np.moveaxis(seen, 2, 0)]
+            trust = pool.submit(shake.trust, _grey(seen)).result()[inside]
+            for index, channel in enumerate(channels):
+                blurred = seen[inside][..., index]
+                still = np.clip(channel.result()[inside], 0, 1)
+                result[tile.target.slices][..., index] = blurred + trust * (still - blurred)
+            progress(number / len(tiles))
+    return result
+
+
+def _grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    grey = values[..., 0] if values.shape[2] == 1 else values @ np.array(_LUMA, np.float32)
+    return np.ascontiguousarray(grey)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -43,18 +43,6 @@ def test_the_default_model_is_what_the_design_says():
     assert config.degradation.margin_px == 4 * 4
 
 
-def test_the_model_for_camera_shake_sees_as_far_as_its_paths():
-    config, fast = load_config("shake"), load_config("fast")
-    assert config.generator.coarser == (*fast.generator.coarser, CoarserScale(width=96, num_blocks=4))
-    assert (config.generator.width, config.generator.unshuffle) == (fast.generator.width, fast.generator.unshuffle)
-    blur = config.degradation.stages[0]
-    shakes = [row for row in blur.choices if row.kind == "shake"]
-    assert {row.length_px for row in shakes} == {(3.0, 30.0)}
-    assert sum(row.weight for row in shakes) > sum(row.weight for row in blur.choices) / 2
-    assert config.generator.receptive_radius_px > 3 * 30 > fast.generator.receptive_radius_px
-    assert config.patch_px % config.generator.size_multiple == 0
-
-
 # --- coarser scales ---------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ export const TEXTS = {
 
   "intro.title": ["Make blurred photos sharp", "把模糊的照片变清晰"],
   "intro.lead": [
-    "A small neural network brings edges and texture back. Size, colours and metadata of your file stay as they are.",
+    "A small neural network makes blurred edges sharp again. Size, colours and metadata of your file stay as they are.",
     "一个小型神经网络还原边缘与纹理。照片的尺寸、色彩与元数据保持原样。",
   ],
   "drop.title": ["Drop photos here", "把照片拖到这里"],
@@ -98,7 +98,8 @@ export const TEXTS = {
   "size.1": ["As it is", "保持原尺寸"],
   "size.n": ["× {scale}", "× {scale}"],
   "model": ["Model", "模型"],
-  "model.fast": ["The default: blur of any strength, unknown beforehand.", "默认：适用于未知强度的各种模糊。"],
+  "model.fast": ["The default: out of focus, soft, small or compressed photos. For an unsteady hand, take shake.", "默认：适用于失焦、发虚、经缩放或压缩的照片。手抖造成的模糊请选 shake。"],
+  "model.shake": ["Camera shake: finds the path of the camera in the photo and undoes it. Takes some seconds longer.", "手抖模糊：从照片中找出相机的运动轨迹并加以消除，需多等几秒。"],
   "model.fast-x2": ["Sharpens and enlarges to twice the size.", "清晰化并放大到两倍。"],
   "model.paper": ["The paper's layout at full resolution: slower.", "论文的网络结构，全分辨率运算，较慢。"],
   "fidelity": ["Fidelity", "保真度"],

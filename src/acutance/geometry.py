@@ -25,6 +25,11 @@ class Size(NamedTuple):
         return self.height * self.width
 
 
+def in_pixels(number: int) -> str:
+    """Return a number of pixels in words: `1200 px`, `12.5 megapixels`."""
+    return f"{number} px" if number < 100_000 else f"{number / 1e6:.1f}".removesuffix(".0") + " megapixels"
+
+
 class Box(NamedTuple):
     """A half-open rectangle of pixels."""
 

@@ -142,7 +142,9 @@ def test_a_format_that_cannot_hold_the_picture(shared, picture) -> None:
     ("error", "status", "code", "said"),
     [
         (
-            ImageTooLarge("it has 9 px, the limit is 4; raise max_pixels if you trust it."),
+            ImageTooLarge(
+                "it has 9 px, the limit is 4; raise the limit of pixels (--max-pixels, max_pixels) if you trust it."
+            ),
             413,
             "image_too_large",
             "9 px",

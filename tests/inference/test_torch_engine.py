@@ -202,7 +202,7 @@ def test_a_lack_of_memory_is_said() -> None:
     """More than an address can reach, so that no machine has it."""
     node = helper.make_node("Resize", ["degraded", "", "s"], ["restored"], mode="linear")
     engine = open_on_cpu(graph_of(node, s=np.array([1, 1, 2**22, 2**22], np.float32)))
-    with pytest.raises(OutOfMemory, match=r"1×3×8×8; use a smaller --tile") as raised:
+    with pytest.raises(OutOfMemory, match=r"1×3×8×8; use smaller tiles") as raised:
         engine.run(noise(1, 3, 8, 8))
     assert raised.value.__context__ is None  # nothing that keeps the activations alive
 

@@ -16,6 +16,7 @@ from acutance.errors import ConfigError, InputError
 from acutance.geometry import Size
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType
+from acutance.inference.arrays import array_of
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
@@ -30,6 +31,7 @@ from acutance.media import (
     from_pil,
     joined_parts,
     open_pictures,
+    parts_for_name,
     plan_outputs,
     to_pil,
     with_new_thumbnail,
@@ -185,11 +187,11 @@ class Sharpener:
             return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
-        if isinstance(image, bytes):
-            return self._sharpen_bytes(image, strength=strength)
+        if isinstance(image, (bytes, bytearray, memoryview)):
+            return self._sharpen_bytes(bytes(image), strength=strength)
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
-        return self._sharpen_array(np.asarray(image), strength)
+        return self._sharpen_array(array_of(image), strength)
 
     def sharpen_photo(self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None) -> Photo:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
@@ -280,9 +282,8 @@ class Sharpener:
         check_target(planned.target, overwrite=overwrite)
         with self.opened(planned.source) as pictures:
             work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
-            write_atomically(
-                planned.target, work.parts(), overwrite=overwrite, before_naming=lambda _: pictures.close()
-            )
+            parts = parts_for_name(planned.target, work.parts())
+            write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
         return planned.target
 
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:

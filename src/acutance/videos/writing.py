@@ -52,6 +52,7 @@ class VideoWriter:
         *,
         copied: CopiedStreams,
         plan: EncoderPlan,
+        name: Path,
     ) -> None:
         """Set the file up: all its streams, in the source's order.
 
@@ -61,12 +62,13 @@ class VideoWriter:
             video: The stream of it that is sharpened.
             copied: Its other streams.
             plan: How the frames are encoded.
+            name: Of the result, for sentences.
 
         Raises:
             OutputError: When the encoder refuses the frames, or the container the stream.
         """
         self._target = target
-        self._path = Path(target.name.removeprefix("file:"))
+        self._path = name
         self._copied = copied
         self._plan = plan
         self._last_dts: int | None = None

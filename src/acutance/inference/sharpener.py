@@ -84,7 +84,7 @@ class Sharpener:
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
             precision: Of the arithmetic: `float32`, `int8` (faster), or `auto`, which takes int8 where the processor is
                 made for it and the model has it.
-            threads: Threads for one run; None is one per physical core.
+            threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.

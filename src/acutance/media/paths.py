@@ -68,7 +68,7 @@ def plan_outputs(
     | several | a folder | files by their names, folders as folders within it |
 
     A folder is searched through its subfolders for names that end like a photo's or a video's, and for names without an
-    ending whose content is one. Whether a file is a photo or a video says its content. Hidden files, links to folders,
+    ending whose content is one. Its content says whether a file is a photo or a video. Hidden files, links to folders,
     the output folder, and results of an earlier run (`*.sharp.*`) are passed over; links to photos are photos, but each
     photo is done once. A result keeps its photo's ending if that is true and can be written. All this holds for videos,
     too.

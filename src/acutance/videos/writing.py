@@ -23,6 +23,7 @@ from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, stream_metadata
 from acutance.videos.encoding import EncoderPlan, FrameEncoder
 from acutance.videos.hdr import DOLBY_VISION, IN_CONTAINER, display_matrix_of
+from acutance.videos.priority import open_encoder
 
 
 class Writer(Protocol):
@@ -80,7 +81,7 @@ class VideoWriter:
                     self._stream, context = self._add_video(video)
                 elif stream.index in copied.indices:
                     copied.add_to(target, stream)
-            context.open(strict=False)
+            open_encoder(context, strict=False)
         self._encoder = FrameEncoder(plan, context)
 
     @property

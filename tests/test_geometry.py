@@ -81,6 +81,7 @@ def test_tiles_are_as_few_as_can_be_and_cost_no_more_than_their_halos() -> None:
         (100_000, "0.1 megapixels"),
         (250_000_000, "250 megapixels"),
         (12_340_000, "12.3 megapixels"),
+        (1_000_000, "1 megapixel"),
         (10**12, "1000000 megapixels"),
     ],
 )

@@ -27,7 +27,10 @@ class Size(NamedTuple):
 
 def in_pixels(number: int) -> str:
     """Return a number of pixels in words: `1200 px`, `12.5 megapixels`."""
-    return f"{number} px" if number < 100_000 else f"{number / 1e6:.1f}".removesuffix(".0") + " megapixels"
+    if number < 100_000:
+        return f"{number} px"
+    millions = f"{number / 1e6:.1f}".removesuffix(".0")
+    return f"{millions} megapixel{'' if millions == '1' else 's'}"
 
 
 class Box(NamedTuple):

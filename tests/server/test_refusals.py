@@ -91,7 +91,7 @@ def test_bombs_are_refused_before_they_are_decoded(shared, claiming) -> None:
     reply = shared.post(bomb)
     check_refusal(reply, shared.folder)
     assert (reply.status, reply.json["error"]) == (413, "image_too_large")
-    assert reply.json["detail"].endswith("the limit is 1; send a smaller picture.")
+    assert reply.json["detail"].endswith("the limit is 1 megapixel; send a smaller picture.")
     job = shared.wait(shared.post(bomb, "/v1/jobs").json["id"])
     assert (job["state"], job["error"]) == ("failed", "image_too_large")
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acutance.errors import ConfigError
-from acutance.geometry import Box, Size, ceil_to_multiple, plan_tiles, quarter, with_halo
+from acutance.geometry import Box, Size, ceil_to_multiple, in_pixels, plan_tiles, quarter, with_halo
 
 
 @st.composite
@@ -71,3 +71,19 @@ def test_tiles_are_as_few_as_can_be_and_cost_no_more_than_their_halos() -> None:
     assert len(tiles) == 12
     height, width = 1036, 1039 + 1  # 3104 / 3 and 4156 / 4, rounded up to even sides
     assert {tile.source.size for tile in tiles} == {Size(height, width)}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1, "1 px"),
+        (99_999, "99999 px"),
+        (100_000, "0.1 megapixels"),
+        (250_000_000, "250 megapixels"),
+        (12_340_000, "12.3 megapixels"),
+        (1_000_000, "1 megapixel"),
+        (10**12, "1000000 megapixels"),
+    ],
+)
+def test_numbers_of_pixels_in_words(number, words):
+    assert in_pixels(number) == words

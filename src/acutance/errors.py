@@ -7,6 +7,7 @@ AcutanceError
 │   ├── UnsupportedImage   not an image, damaged, or a kind we do not read
 │   └── ImageTooLarge      more pixels than the limit allows
 ├── OutputError            the result cannot be written where it should go     exit 1
+│   └── WrongName          no result can have that name: an unknown ending …   exit 2
 ├── ModelError             something is wrong with a model                     exit 2
 │   ├── UnknownModel       no model of that name
 │   └── CorruptWeights     the file is not what its record says it is
@@ -55,6 +56,12 @@ class OutputError(AcutanceError):
     """The result cannot be written where it should go."""
 
     exit_code = 1
+
+
+class WrongName(OutputError):
+    """No result can have that name: its ending says no kind of file that is written, or it is a file for several."""
+
+    exit_code = 2
 
 
 class ModelError(AcutanceError):

@@ -25,6 +25,14 @@ class Size(NamedTuple):
         return self.height * self.width
 
 
+def in_pixels(number: int) -> str:
+    """Return a number of pixels in words: `1200 px`, `12.5 megapixels`."""
+    if number < 100_000:
+        return f"{number} px"
+    millions = f"{number / 1e6:.1f}".removesuffix(".0")
+    return f"{millions} megapixel{'' if millions == '1' else 's'}"
+
+
 class Box(NamedTuple):
     """A half-open rectangle of pixels."""
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from acutance.cli.console import needs_extra, progress_bar, say, stop_request
+from acutance.cli.console import ended_as_by_ctrl_c, needs_extra, progress_bar, say, stop_request
 from acutance.errors import EngineUnavailable
 
 
@@ -55,6 +55,26 @@ def test_without_a_signal_nothing_is_asked():
     with stop_request() as is_asked:
         assert not is_asked()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_to_end_is_as_ctrl_c(name):
+    number = signal.Signals[name]
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), ended_as_by_ctrl_c():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_as_by_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_missing_library_names_the_extra():

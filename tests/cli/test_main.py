@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,63 @@ def test_pipes(tmp_path: Path) -> None:
     assert "cannot be read" in words(missing)
 
 
+def test_a_pipe_into_a_file(tmp_path: Path) -> None:
+    photo, target = save(tmp_path / "cat.png"), tmp_path / "new" / "piped.png"
+    done = run("sharpen", "-", "-o", target, stdin=photo.read_bytes())
+    assert done.returncode == 0, words(done)
+    assert words(done).startswith(f"{target}  (0.0 megapixels, ")
+    assert done.stdout == b""
+    run("sharpen", photo, "-o", tmp_path / "filed.png")
+    assert target.read_bytes() == (tmp_path / "filed.png").read_bytes()
+    again = run("sharpen", "-", "-o", target, stdin=photo.read_bytes())
+    assert again.returncode == 1
+    assert "exists already" in words(again)
+    told = run("sharpen", "-", "-o", target, "--overwrite", "--json", stdin=photo.read_bytes())
+    row = json.loads(told.stdout)
+    assert (row["source"], row["target"], row["status"]) == ("-", str(target), "done")
+    assert [path.name for path in target.parent.iterdir()] == ["piped.png"]
+
+
+def test_a_slash_says_that_the_output_is_a_folder(tmp_path: Path) -> None:
+    photo = save(tmp_path / "cat.png")
+    for number, option in enumerate((["-o", "{}/"], ["--output={}/"], ["-o{}/"])):
+        folder = tmp_path / f"{number}.d"
+        done = run("sharpen", photo, *(word.format(folder) for word in option))
+        assert done.returncode == 0, words(done)
+        assert (folder / "cat.png").is_file()
+
+
+def test_more_threads_than_cpus_are_not_taken(tmp_path: Path) -> None:
+    photo = save(tmp_path / "cat.png")
+    assert run("sharpen", photo, "--threads", "1000").returncode == 0
+
+
+def test_colours_under_a_name_for_greys(tmp_path: Path) -> None:
+    """A file that says .pgm and is a PPM comes back, from a folder, as what it is."""
+    photo = save(tmp_path / "in" / "a.ppm")
+    photo.rename(photo.with_name("a.pgm"))
+    Image.new("L", (30, 20), 99).save(tmp_path / "in" / "b.pgm")
+    assert run("sharpen", tmp_path / "in", "-o", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out" / "a.ppm").read_bytes()[:2] == b"P6"
+    assert (tmp_path / "out" / "b.pgm").read_bytes()[:2] == b"P5"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_photo_that_is_stopped_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
+    photo = save(tmp_path / "cat.png", size=(2000, 3000))
+    command = [*PROGRAM, "sharpen", str(photo)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(tmp_path.glob(".*.part")):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(signal.Signals[name])
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said.decode()
+    assert said.decode() == "acutance: interrupted; files that were finished are kept, none is half written.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
+
+
 def bomb(path: Path) -> Path:
     """A PNG of a few bytes that claims 40 000 × 40 000 pixels."""
     Image.new("RGB", (4, 4)).save(path)
@@ -133,11 +192,24 @@ def bomb(path: Path) -> Path:
         ("unknown model", 2, "unknown"),
         ("damaged model", 2, "bad.onnx: not a network"),
         ("unwritable", 1, "cannot be written"),
-        ("unknown format", 1, ".xyz"),
+        ("unknown format", 2, ".xyz"),
         ("bad strength", 2, "strength"),
         ("bad engine", 2, "engine"),
         ("no such option", 2, "--bogus"),
-        ("pipe to file", 2, "stdin"),
+        ("pipe to nowhere", 2, "stdin"),
+        ("pipe to folder", 2, "name a file in it"),
+        ("two pipes", 2, "stdin"),
+        ("nothing in the pipe", 1, "empty"),
+        ("no name", 2, "the name is empty"),
+        ("no output name", 2, "the name is empty"),
+        ("device", 2, "no file that could be replaced"),
+        ("colours in a pgm", 1, "a .pgm holds greys"),
+        ("one option of videos", 2, "--codec: for videos, and there is none among the files; leave it out"),
+        ("options of videos", 2, "--quality, --from: for videos, and there is none among the files; leave them out"),
+        ("container", 2, "--container: is for stdout"),
+        ("segment", 2, "--segment: is for a camera"),
+        ("little memory", 2, "--max-memory"),
+        ("few pixels", 1, "40 px = 2000 px, the limit is 1 px; raise the limit of pixels (--max-pixels, max_pixels)"),
     ],
 )
 def test_trouble_is_one_sentence_and_an_exit_code(tmp_path: Path, case: str, code: int, said: str) -> None:
@@ -162,12 +234,25 @@ def test_trouble_is_one_sentence_and_an_exit_code(tmp_path: Path, case: str, cod
         "bad strength": [photo, "--strength", "3"],
         "bad engine": [photo, "--engine", "cuda"],
         "no such option": [photo, "--bogus"],
-        "pipe to file": ["-", "-o", tmp_path / "x.png"],
+        "pipe to nowhere": ["-"],
+        "pipe to folder": ["-", "-o", f"{tmp_path / 'new.d'}/"],
+        "two pipes": ["-", photo, "-o", tmp_path / "x.png"],
+        "nothing in the pipe": ["-", "-o", tmp_path / "x.png"],
+        "no name": [""],
+        "no output name": [photo, "-o", ""],
+        "device": [photo, "-o", "/dev/null"],
+        "colours in a pgm": [photo, "-o", tmp_path / "x.pgm"],
+        "one option of videos": [photo, "--codec", "nonsense"],
+        "options of videos": [photo, "--from", "5", "--quality", "potato"],
+        "container": [photo, "--container", "zip"],
+        "segment": [photo, "--segment", "3"],
+        "little memory": [photo, "--max-memory", "1"],
+        "few pixels": [photo, "--max-pixels", "1"],
     }
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    done = run("sharpen", *arguments[case])
+    done = run("sharpen", *arguments[case], stdin=b"")
     assert done.returncode == code, words(done)
-    assert said in words(done)
+    assert said in " ".join(words(done).replace("│", " ").split())
     assert "Traceback" not in words(done)
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert after == before, "a failure must leave nothing behind"
@@ -194,6 +279,11 @@ def test_compare(tmp_path: Path) -> None:
     assert run("compare", before, after, "-o", tmp_path / "sheet.png").returncode == 0
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 400
+    double = save(tmp_path / "double.png", size=(80, 100))
+    assert run("compare", before, double, "-o", tmp_path / "sheet.jpg").returncode == 0
+    with Image.open(tmp_path / "sheet.jpg") as sheet:
+        assert sheet.format == "JPEG"
+    assert run("compare", "", double, "-o", tmp_path / "no.png").returncode == 2
     small = save(tmp_path / "c.png", size=(10, 10))
     refused = run("compare", before, small, "-o", tmp_path / "no.png")
     assert refused.returncode == 1
@@ -208,7 +298,10 @@ def test_models_and_doctor() -> None:
     assert "fast ok" in found["models"]
     assert "megapixels/s" in found["speed of the default"][0]
     assert found["speed of the default"][-1].startswith("--engine auto takes ")
-    assert "fast" in CliRunner().invoke(app, ["models"]).output
+    table = CliRunner().invoke(app, ["models"], env={"COLUMNS": "300"}).output.splitlines()
+    column = table[0].index("fidelity")
+    shown = {line.split()[0]: line[column : column + 8].strip() for line in table[1:]}
+    assert (shown["fast"], shown["paper"]) == ("0 … 1", "1")
     assert "onnxruntime" in CliRunner().invoke(app, ["doctor"]).output
 
 

@@ -71,7 +71,7 @@ def test_a_folder_is_resumed_by_its_record(tmp_path: Path) -> None:
     }  # fmt: skip
     assert words(again).splitlines()[-1] == "1 of 5 photos sharpened, 3 finished earlier, 1 failed"
     without = run(*arguments)
-    assert "if an earlier run made it: --resume" in words(without)
+    assert "if an earlier run made it, resume (--resume, resume=True)" in words(without)
     weaker = run(*arguments, "--resume", "--strength", "0.5")
     assert words(weaker).splitlines()[-1] == "4 of 5 photos sharpened, 1 failed"
 
@@ -94,7 +94,7 @@ def test_patterns_choose_photos(tmp_path: Path) -> None:
     assert [path.name for path in results_in(tmp_path / "out")] == ["a.png", "b.JPG"]
     nothing = run(*arguments, "--include", "*.gif")
     assert nothing.returncode == 1
-    assert "is left by --include '*.gif'" in words(nothing)
+    assert "is left by include '*.gif'" in words(nothing)
     assert run(*arguments, "--exclude", "").returncode == 2
 
 
@@ -164,6 +164,48 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, jobs: str) -> None:
     assert "Traceback" not in said.decode()
     assert [path.name for path in results_in(tmp_path / "out")] == ["a.png"]
     assert not list(tmp_path.rglob("*.part"))
+
+
+@posix
+def test_a_second_ctrl_c_within_one_tile_is_not_lost(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "b.png", size=(2000, 3000))  # a tile of it takes a second
+    with started(tmp_path / "in", "-o", tmp_path / "out", until=tmp_path / "out" / "a.png") as process:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said.decode()
+    assert said.decode().splitlines()[1:] == [
+        "stopping after the files in work; once more to stop at once",
+        "acutance: interrupted; files that were finished are kept, none is half written.",
+    ]
+    assert [path.name for path in results_in(tmp_path / "out")] == ["a.png"]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_results_within_the_folder_are_not_sharpened_again(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", 2)
+    save(folder / "below" / "c.png", seed=9)
+    assert run(folder, "-o", folder / "sharp").returncode == 0
+    save(folder / "sharp" / "01.png", seed=5)  # no result any more: somebody has put another photo there
+    again = run(folder, "-o", tmp_path / "out")
+    assert again.returncode == 0
+    assert words(again).splitlines()[0] == "2 results of earlier runs passed over: the photos are in the folder, too"
+    made = [path.relative_to(tmp_path / "out").as_posix() for path in results_in(tmp_path / "out")]
+    assert made == ["00.png", "01.png", "below/c.png", "sharp/01.png"]
+    asked_for = run(folder / "sharp", "-o", tmp_path / "twice")
+    assert [path.name for path in results_in(tmp_path / "twice")] == ["00.png", "01.png", "c.png"]
+    assert "passed over" not in words(asked_for)
+
+
+def test_results_that_have_replaced_their_photos_stand_for_them(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", 2)
+    assert run(folder, "-o", folder, "--overwrite").returncode == 0
+    again = run(folder, "-o", tmp_path / "out")
+    assert "passed over" not in words(again)
+    assert len(results_in(tmp_path / "out")) == 2
 
 
 @posix

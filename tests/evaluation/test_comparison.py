@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acutance.errors import ConfigError, InputError
-from acutance.evaluation.comparison import SheetLayout, comparison_sheet, strongest_changes
+from acutance.evaluation.comparison import SheetLayout, comparison_sheet, in_one_size, strongest_changes
 from acutance.geometry import Box
 
 
@@ -31,6 +31,18 @@ def test_details_are_magnified_without_smoothing() -> None:
 def test_pictures_smaller_than_a_detail() -> None:
     small = np.zeros((5, 7, 3), np.uint8)
     assert comparison_sheet([("a", small), ("b", small + 1)]).ndim == 3
+
+
+def test_smaller_pictures_are_enlarged_by_whole_ratios_and_that_is_said() -> None:
+    rng = np.random.default_rng(0)
+    small, large, third = (rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((5, 7), (10, 14), (10, 7)))
+    (label, enlarged), kept, left = in_one_size([("before", small), ("after", large), ("third", third)])
+    assert label == "before (enlarged 2 times, pixels repeated)"
+    np.testing.assert_array_equal(enlarged[::2, ::2], small)
+    np.testing.assert_array_equal(enlarged[1::2, 1::2], small)
+    assert kept == ("after", large)
+    assert left == ("third", third)
+    assert comparison_sheet(in_one_size([("before", small), ("after", large)])).ndim == 3
 
 
 def test_what_cannot_be_compared() -> None:

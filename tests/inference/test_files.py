@@ -92,7 +92,7 @@ def test_without_resuming_what_is_there_is_not_replaced(inverter, folder):
     run(inverter, folder)
     again = run(inverter, folder, resume=False)
     assert statuses(again) == "fff"
-    assert "exists already (if an earlier run made it: --resume)" in again["a.png"].error
+    assert "exists already; if an earlier run made it, resume (--resume, resume=True)" in again["a.png"].error
 
 
 def test_without_a_record_a_name_proves_nothing(inverter, folder):
@@ -252,7 +252,7 @@ def test_one_bad_file_stops_nothing(folder, jobs):
     failed = {name: result.error for name, result in results.items() if result.status == "failed"}
     assert set(failed) == {"bug.png", "huge.png", "broken.png", "empty.jpg"}
     assert "unexpected KeyError: 'a bug'. This is a bug" in failed["bug.png"]
-    assert "fewer --jobs" in failed["huge.png"]
+    assert "fewer jobs" in failed["huge.png"]
     assert set(contents(folder / "out")) == {"a.png", "b.png", "below/c.png"}
 
 

@@ -59,7 +59,7 @@ SUFFIXES = {
     "TIFF": ".tif",
     "JPEG2000": ".jp2",
     "BMP": ".bmp",
-    "PPM": ".pgm",
+    "PPM": ".pnm",
     "GIF": ".gif",
 }
 

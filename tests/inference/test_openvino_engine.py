@@ -150,7 +150,7 @@ def test_a_lack_of_memory_is_said() -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.helper.set_model_props(model, {METADATA_KEY: FAKE_SPEC.to_json()})
     engine = OpenVinoEngine.from_bytes(model.SerializeToString(), 1)
-    with pytest.raises(OutOfMemory, match=r"1×3×16×16; use a smaller --tile") as raised:
+    with pytest.raises(OutOfMemory, match=r"1×3×16×16; use smaller tiles") as raised:
         engine.run(noise(1, 3, 16, 16))
     assert raised.value.__context__ is None  # nothing that keeps the request's memory
 
@@ -178,6 +178,23 @@ def test_the_input_is_left_alone(engine: OpenVinoEngine) -> None:
     expected = engine.run(batch.copy())
     np.testing.assert_array_equal(engine.run(batch), expected)
     np.testing.assert_array_equal(batch, noise(1, 3, 16, 24))
+
+
+def test_the_first_runs_of_a_process_may_come_from_several_threads() -> None:
+    """OpenVINO's binding sets itself up in the first run; two at once have waited for each other for ever."""
+    program = """
+import threading
+import numpy as np
+from acutance.inference.sharpener import Sharpener
+sharpener, start = Sharpener(engine="openvino", threads=1), threading.Barrier(4)
+def run():
+    start.wait()
+    sharpener(np.zeros((32, 32, 3), np.uint8))
+threads = [threading.Thread(target=run) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
 def test_ctrl_c_after_an_engine_was_closed_in_another_thread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from acutance.inference import processor
-from acutance.inference.processor import is_intel, multiplies_int8
+from acutance.inference.processor import is_intel, multiplies_int8, usable_cpus
 
 SAPPHIRE_RAPIDS = """\
 processor\t: 0
@@ -120,3 +121,14 @@ def test_the_make_of_the_processor(on, monkeypatch: pytest.MonkeyPatch, vendor: 
     is_intel.cache_clear()
     assert is_intel() is expected
     is_intel.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="binds a process to CPUs, as Linux can")
+def test_cpus_are_those_that_the_process_is_bound_to() -> None:
+    bound = os.sched_getaffinity(0)
+    assert usable_cpus() == len(bound)
+    try:
+        os.sched_setaffinity(0, {min(bound)})
+        assert usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, bound)

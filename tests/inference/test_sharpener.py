@@ -53,6 +53,39 @@ def test_arrays_that_are_no_pictures(inverter: Sharpener, image: Pixels) -> None
         inverter(image)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_numbers_that_are_none(inverter: Sharpener, number: float, dtype: type) -> None:
+    image = np.full((8, 9, 3), 0.5, dtype)
+    with np.errstate(over="ignore"):
+        image[3, 4, 1] = number
+    with pytest.raises(InputError, match="NaN or infinity"):
+        inverter(image)
+
+
+@pytest.mark.parametrize("image", [None, 7, [[0, 1]], {"a": 1}, object()])
+def test_what_is_no_picture_is_named_by_its_type(inverter: Sharpener, image: object) -> None:
+    with pytest.raises(InputError, match=rf"a picture of type {type(image).__name__}: give a path, bytes, a NumPy"):
+        inverter(image)  # type: ignore[call-overload]
+
+
+def test_what_gives_an_array_of_itself(inverter: Sharpener) -> None:
+    class Tensor:
+        def __array__(self, dtype: object = None, copy: object = None) -> Pixels:
+            return np.full((8, 9, 3), 5, np.uint8)
+
+    assert np.asarray(inverter(Tensor())).tolist() == np.full((8, 9, 3), 250).tolist()  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_what_holds_bytes_is_taken_as_bytes(inverter: Sharpener, kind: type) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 8), (5, 5, 5)).save(buffer, "PNG")
+    sharp = inverter(kind(buffer.getvalue()))
+    assert isinstance(sharp, bytes)
+    assert sharp == inverter(buffer.getvalue())
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
 def test_pil_images(inverter: Sharpener, mode: str) -> None:
     image = Image.fromarray(picture((9, 7, 3))).convert(mode)

@@ -162,7 +162,7 @@ SCALES = np.array([1, 1, 2, 2], np.float32)
 )
 def test_an_unknown_node_is_named(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> None:
     node.name = "odd one"
-    with pytest.raises(EngineError, match=rf"mine: .*'odd one' \({node.op_type}\).*--engine onnxruntime"):
+    with pytest.raises(EngineError, match=rf"mine: .*'odd one' \({node.op_type}\).*engine onnxruntime"):
         TorchEngine.from_bytes(graph_of(node, **constants), name="mine")
 
 
@@ -176,7 +176,7 @@ def integer_file() -> bytes:
 
 
 def test_integers_are_refused(fast: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--precision float32"):
+    with pytest.raises(ConfigError, match="precision float32"):
         TorchEngine.from_bytes(integer_file())
     (tmp_path / "int8.onnx").write_bytes(integer_file())
     paths = ModelPaths(fidelity=find_model("fast").fidelity, int8=tmp_path / "int8.onnx")
@@ -202,7 +202,7 @@ def test_a_lack_of_memory_is_said() -> None:
     """More than an address can reach, so that no machine has it."""
     node = helper.make_node("Resize", ["degraded", "", "s"], ["restored"], mode="linear")
     engine = open_on_cpu(graph_of(node, s=np.array([1, 1, 2**22, 2**22], np.float32)))
-    with pytest.raises(OutOfMemory, match=r"1×3×8×8; use a smaller --tile") as raised:
+    with pytest.raises(OutOfMemory, match=r"1×3×8×8; use smaller tiles") as raised:
         engine.run(noise(1, 3, 8, 8))
     assert raised.value.__context__ is None  # nothing that keeps the activations alive
 

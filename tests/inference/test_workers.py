@@ -31,6 +31,25 @@ def test_everything_is_done_once_and_never_too_much_at_a_time(jobs):
     assert jobs > 1 or results == sorted(results)
 
 
+def test_the_callers_thread_only_waits_but_where_it_is_asked_for():
+    here = threading.get_ident()
+    for jobs in (1, 2):
+        assert here not in work_through(range(4), lambda _item, _check: threading.get_ident(), jobs=jobs)
+    threads = work_through(range(4), lambda _item, _check: threading.get_ident(), is_in_callers_thread=True)
+    assert set(threads) == {here}
+
+
+def test_one_job_does_nothing_before_its_result_is_asked_for():
+    done = []
+    results = work_through(range(9), lambda item, _: done.append(item), jobs=1)
+    next(results)
+    time.sleep(0.02)
+    assert done == [0]
+    next(results)
+    results.close()
+    assert done == [0, 1]
+
+
 def test_items_are_taken_only_when_a_thread_is_free():
     taken = []
 

@@ -139,3 +139,11 @@ def test_a_folder_without_permission_is_refused(tmp_path):
             write_atomically(tmp_path / "a", [b""], overwrite=False)
     finally:
         tmp_path.chmod(0o700)
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs a device")
+def test_a_name_that_leads_to_a_device_is_never_replaced(tmp_path):
+    link = tmp_path / "a.png"
+    link.symlink_to("/dev/null")
+    with pytest.raises(OutputError, match="no file that could be replaced"):
+        check_target(link, overwrite=True)

@@ -231,7 +231,7 @@ def test_patterns_hold_for_single_files_by_their_names(make):
 def test_patterns_that_leave_nothing_are_named(make):
     root = make("in/a.jpg")
     with pytest.raises(
-        InputError, match=r"no photo or video in .*in is left by --include '\*\.png' --exclude 'raw'; patterns"
+        InputError, match=r"no photo or video in .*in is left by include '\*\.png' exclude 'raw'; patterns"
     ):
         plan(root, "in", include=["*.png"], exclude=["raw"])
     with pytest.raises(ConfigError, match="says nothing"):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.errors import UnsupportedImage
-from acutance.media import Photo, encode_photo, lost_in, read_photo
+from acutance.errors import UnsupportedImage, WrongName
+from acutance.media import Photo, encode_photo, lost_in, read_photo, write_photo
 from acutance.media.photo import PnmCoding
 
 
@@ -86,3 +86,11 @@ def test_who_takes_8_bits_is_not_given_16():
 def test_damage_is_told(source, words):
     with pytest.raises(UnsupportedImage, match=words):
         read_photo(source, max_bits=16)
+
+
+def test_a_name_for_greys_refuses_colours(tmp_path):
+    with pytest.raises(WrongName, match=r"a \.pgm holds greys"):
+        write_photo(Photo(pixels=np.zeros((4, 5, 3), np.uint8)), tmp_path / "a.pgm")
+    assert not list(tmp_path.iterdir())
+    write_photo(Photo(pixels=np.zeros((4, 5, 1), np.uint8)), tmp_path / "a.pgm")
+    write_photo(Photo(pixels=np.zeros((4, 5, 3), np.uint8)), tmp_path / "a.pnm")

@@ -160,7 +160,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded():
-    with pytest.raises(ImageTooLarge, match=r"100000×100000 px = 10000\.0 megapixels, the limit is 250;"):
+    with pytest.raises(ImageTooLarge, match=r"100000×100000 px = 10000 megapixels, the limit is 250 megapixels;"):
         read_photo(bomb(100_000, 100_000))
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.networks.folding import fold_batch_norm
-from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig, paper_layout
+from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
 
 NESTED = (CoarserScale(width=5, num_blocks=2), CoarserScale(width=4, num_blocks=1))
 
@@ -17,7 +17,7 @@ CONFIGS = [
     GeneratorConfig(width=8, num_blocks=3, block="classical", global_residual=False),
     GeneratorConfig(width=6, num_blocks=2, block="classical", unshuffle=2, activation="relu"),
     GeneratorConfig(width=4, num_blocks=0, block="classical"),
-    paper_layout("classical", kernel_px=3),
+    GeneratorConfig(block="classical", head_kernel=3, tail_kernel=3, global_residual=False),
     GeneratorConfig(width=6, num_blocks=1, block="classical", coarser=NESTED, global_residual=False),
     GeneratorConfig(width=4, num_blocks=0, block="classical", unshuffle=2, coarser=NESTED[:1]),
 ]

@@ -20,7 +20,6 @@ from acutance.networks.generators import (
     GeneratorConfig,
     NestedScale,
     enlarge,
-    paper_layout,
     restore,
 )
 
@@ -33,6 +32,13 @@ def coarser(*scales):
 FLAT = GeneratorConfig(unshuffle=2)
 FAST = GeneratorConfig(unshuffle=2, num_blocks=2, coarser=coarser((96, 4)))
 SHAKE = GeneratorConfig(unshuffle=2, num_blocks=2, coarser=coarser((96, 4), (80, 3)))
+
+
+def paper_layout(block="improved", *, kernel_px=9):
+    """Return the shape of one of the paper's generators: full resolution, 5 blocks of 64 channels, input not added."""
+    return GeneratorConfig(block=block, head_kernel=kernel_px, tail_kernel=kernel_px, global_residual=False)
+
+
 PAPER = paper_layout()
 PAPER_3X3 = paper_layout(kernel_px=3)
 KINDS = ("stacked", "classical", "improved")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
 import ssl
 import subprocess
 import urllib.request
@@ -251,7 +253,13 @@ def test_tls(serve, tmp_path) -> None:
 
 
 def test_a_port_that_is_taken() -> None:
-    with listen("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="cannot be listened on"):
-        listen("127.0.0.1", taken.getsockname()[1])
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError) as refused:
+            listen("127.0.0.1", port)
+    reason = os.strerror(errno.EADDRINUSE)
+    assert str(refused.value) == (
+        f"127.0.0.1, port {port}: cannot be listened on ({reason}); choose another --port or --host."
+    )
     with pytest.raises(ConfigError, match="cannot be listened on"):
         listen("203.0.113.1", 0)

@@ -91,7 +91,7 @@ def test_bombs_are_refused_before_they_are_decoded(shared, claiming) -> None:
     reply = shared.post(bomb)
     check_refusal(reply, shared.folder)
     assert (reply.status, reply.json["error"]) == (413, "image_too_large")
-    assert reply.json["detail"].endswith("the limit is 1; send a smaller picture.")
+    assert reply.json["detail"].endswith("the limit is 1 megapixel; send a smaller picture.")
     job = shared.wait(shared.post(bomb, "/v1/jobs").json["id"])
     assert (job["state"], job["error"]) == ("failed", "image_too_large")
 
@@ -142,7 +142,9 @@ def test_a_format_that_cannot_hold_the_picture(shared, picture) -> None:
     ("error", "status", "code", "said"),
     [
         (
-            ImageTooLarge("it has 9 px, the limit is 4; raise max_pixels if you trust it."),
+            ImageTooLarge(
+                "it has 9 px, the limit is 4; raise the limit of pixels (--max-pixels, max_pixels) if you trust it."
+            ),
             413,
             "image_too_large",
             "9 px",

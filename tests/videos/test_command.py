@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from acutance.cli import main
+from acutance.cli.pipes import STREAMABLE
 from acutance.errors import InputError
+from acutance.videos.settings import CodecName
 
 PROGRAM = "from acutance.cli.main import run; run()"
 WITHOUT_EXTRA = f"import sys; sys.modules['av'] = None; {PROGRAM}"
@@ -42,6 +45,7 @@ def run(*arguments: str | Path, program: str = PROGRAM) -> subprocess.CompletedP
         check=False,
         text=True,
         timeout=120,
+        env={**os.environ, "COLUMNS": "300"},
     )
 
 
@@ -56,7 +60,7 @@ def test_a_video_is_sharpened_beside_itself(make, times_of, packets_of, frames_o
     done = run(source)
     target = source.with_name("clip.sharp.mkv")
     assert done.returncode == 0, done.stderr
-    assert f"{target}  (4 frames of 64×48, H.264, 1 other streams copied, " in done.stderr
+    assert f"{target}  (4 frames of 64×48, H.264, 1 other stream copied, " in done.stderr
     assert times_of(target) == times_of(source)
     assert packets_of(target)[1] == packets_of(source)[1]
     assert difference(frames_of(target), frames_of(source)) > 3
@@ -64,7 +68,7 @@ def test_a_video_is_sharpened_beside_itself(make, times_of, packets_of, frames_o
     again = run(source)
     assert (again.returncode, again.stderr) == (
         1,
-        f"acutance: {target} exists already; allow overwriting or choose another name.\n",
+        f"acutance: {target} exists already; allow overwriting (--overwrite, overwrite=True) or choose another name.\n",
     )
 
 
@@ -132,7 +136,8 @@ def test_interlaced_video_is_said(make):
         (["--from", "5", "--to", "3"], 2, "to = 3.0 s: must lie behind the start, 5 s."),
         (["--codec", "h266"], 2, "codec 'h266': unknown; there are auto, h264,"),
         (["--quality", "best"], 2, "quality 'best': unknown; there are lossless, high,"),
-        (["-o", "x.jpg"], 1, "the name of a video must end in one of"),
+        (["-o", "x.jpg"], 2, "the name of a video must end in one of"),
+        (["-o", "x.mp4", "--codec", "prores"], 2, "codec prores: MP4 does not hold it; choose h264, h265,"),
         (["--from", "99"], 1, "no frame could be decoded in the part that was asked for"),
     ],
 )
@@ -140,6 +145,33 @@ def test_what_cannot_be_is_one_sentence(make, said, arguments, code, words):
     source = make("a.mkv")
     found, sentence = said(source, *arguments)
     assert (found, words in sentence) == (code, True), sentence
+    assert [path.name for path in source.parent.iterdir()] == ["a.mkv"]
+
+
+def test_a_codec_that_some_of_the_videos_can_have(make, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    make("a.mkv").rename(folder / "a.mkv")
+    make("b.mp4", codec="libx264").rename(folder / "b.mp4")
+    done = run(folder, "-o", tmp_path / "out", "--codec", "prores")
+    assert done.returncode == 1
+    assert f"acutance: {folder / 'b.mp4'}" not in done.stderr
+    assert "codec prores: MP4 does not hold it" in done.stderr
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["a.mkv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.parametrize("arguments", [[], ["--no-record"]])
+def test_a_full_disk_leaves_nothing_and_names_the_result(make, arguments):
+    source = make("a.mkv", width=320, height=240, noise=0.3)
+    full = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); {PROGRAM}"
+    )
+    done = run(source, "--codec", "ffv1", *arguments, program=full)
+    target = source.with_name("a.sharp.mkv")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"acutance: {target} cannot be written: "), done.stderr
     assert [path.name for path in source.parent.iterdir()] == ["a.mkv"]
 
 
@@ -195,6 +227,22 @@ def test_raw_video_goes_from_pipe_to_pipe(make, tmp_path, times_of, frames_of):
     assert times_of(tmp_path / "b.y4m") == times_of(source)
 
 
+def test_a_pipe_goes_into_a_file(make, times_of, packets_of):
+    source = make("a.mkv", codec="libx264", audio=("flac",), times=(0, 33, 67, 200))
+    target = source.with_name("b.mp4")
+    done = piped("-", "-o", target, content=source.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert f"{target}  (4 frames of 64×48, H.264, 1 other stream copied, " in done.stderr.decode()
+    assert times_of(target) == times_of(source)
+    again = piped("-", "-o", target, content=source.read_bytes())
+    assert (again.returncode, b"exists already" in again.stderr) == (1, True)
+    cut = piped("-", "-o", source.with_name("c.mp4"), content=b"\x1a\x45\xdf\xa3 no more than this")
+    assert cut.returncode == 1, cut.stderr
+    container = piped("-", "-o", target, "--container", "mkv", "--overwrite", content=source.read_bytes())
+    assert (container.returncode, b"--container: is for stdout" in container.stderr) == (2, True)
+    assert sorted(path.name for path in source.parent.iterdir()) == ["a.mkv", "b.mp4"]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "begin"),
     [
@@ -216,6 +264,7 @@ def test_a_file_goes_to_a_pipe(make, times_of, name, arguments, begin):
     [
         (["--container", "y4m"], 1, "Y4M cannot hold stream 1 (audio, aac)"),
         (["--container", "mp4"], 2, "container mp4: cannot be written to a pipe; choose y4m, mkv"),
+        (["--codec", "prores", "--container", "ts"], 2, "codec prores: MPEG-TS does not hold it; choose h264, h265."),
     ],
 )
 def test_what_a_pipe_cannot_take_is_one_sentence(make, arguments, code, words):
@@ -228,3 +277,27 @@ def test_what_a_pipe_cannot_take_is_one_sentence(make, arguments, code, words):
 def test_the_python_call_for_photos_names_that_for_videos(make, keeper):
     with pytest.raises(InputError, match=r"a\.mkv is a video: acutance\.videos\.sharpen_video sharpens it"):
         keeper(make("a.mkv"))
+
+
+def test_what_help_says_of_pipes_is_what_they_take():
+    shown = run("--help").stdout
+    words = " ".join(shown.replace("│", " ").split())
+    listed = words.split("Kind of video on stdout: y4m (raw), ")[1].split(";")[0].split(", ")
+    assert [".y4m", *(f".{name}" for name in listed)] == list(STREAMABLE)
+    codecs = words.split("auto keeps the video's own; ")[1].split(" (in y4m alone)")[0].split(", ")
+    assert codecs == list(get_args(CodecName))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "out.mkv", "--container", "mp4"], "--container: is for a folder or stdout"),
+        (["-o", "out.mkv", "--segment", "1"], "--segment: is for a folder"),
+        (["-o", "out/", "--from", "3"], "--from: is not for a camera"),
+        (["-o", "out/", "--container", "zip"], "container zip: unknown"),
+        (["-o", "out/", "--container", "ts", "--codec", "prores"], "codec prores: MPEG-TS does not hold it"),
+    ],
+)
+def test_options_that_mean_nothing_to_a_camera_are_refused(make, said, arguments, words):
+    code, sentence = said("--stream", make("a.mkv"), *arguments)
+    assert (code, words in sentence) == (2, True), sentence

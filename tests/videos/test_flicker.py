@@ -57,7 +57,7 @@ def test_flicker_that_can_be_seen_is_said_with_what_calms_it():
     assert list(remarks_on_flicker(0.4, smoothing=0)) == list(remarks_on_flicker(None, smoothing=0)) == []
     (words,) = remarks_on_flicker(1.26, smoothing=0)
     assert "1.3 levels of 255" in words
-    assert "--smoothing 0.5" in words
+    assert "a smoothing of 0.5 (--smoothing, smoothing) calms it" in words
     assert list(remarks_on_flicker(3, smoothing=0.5)) == []
 
 

@@ -349,7 +349,7 @@ def test_ctrl_c_is_the_usual_end_of_the_command(make, times_of, tmp_path):
         ([], 2, "a camera needs a place for its picture: -o out.mkv"),
         (["-o", "b.mkv", "--segment", "2"], 2, "--segment: is for a folder"),
         (["-o", "-", "--container", "gif"], 2, "container gif: unknown; there are mp4,"),
-        (["-o", "b.jpg"], 1, "the name of a video must end in one of"),
+        (["-o", "b.jpg"], 2, "the name of a video must end in one of"),
         (["-o", "b.mkv", "a.jpg"], 2, "name photos, videos or folders, or one camera (--stream)"),
     ],
 )

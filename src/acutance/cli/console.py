@@ -106,6 +106,30 @@ def stop_request(when: str = "after this step") -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it has opened is cleaned up.
+
+    A signal that is ignored (nohup) stays so. Outside the main thread, where none can be caught, nothing is done.
+    """
+    numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+    before = {number: signal.getsignal(number) for number in numbers}
+    caught = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    if threading.current_thread() is not threading.main_thread():
+        caught = []
+
+    def end(number: int, _: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in caught:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+@contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
     """Turn a missing optional package, imported in this block, into a sentence that says how to get it.
 

@@ -15,6 +15,7 @@ import typer
 
 from acutance.cli.console import is_terminal, say, status_line, stop_request
 from acutance.cli.file_report import readable
+from acutance.cli.video_files import check_codec
 from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def follow_camera(
         ConfigError: When the result cannot be where the user wants it.
         AcutanceError: See `sharpen_live`.
     """
-    settings = order.video_settings()  # first of all, since the extra may be missing
+    settings = order.video.settings()  # first of all, since the extra may be missing
     from acutance.videos.live import sharpen_live
 
     if output is None:
@@ -57,8 +58,13 @@ def follow_camera(
     is_folder = not is_pipe and (is_folder or output.is_dir() or not output.suffix)
     if segment_min is not None and not is_folder:
         raise ConfigError("--segment: is for a folder, as in -o recordings/.")
+    if order.container is not None and not (is_pipe or is_folder):
+        raise ConfigError("--container: is for a folder or stdout; the name of a file says what kind of video it is.")
+    if settings.from_s:
+        raise ConfigError("--from: is not for a camera, which begins now; leave it out.")
     usual = "ts" if is_pipe else "mkv"  # of what players know, only MPEG-TS gives every frame at once
     suffix = _suffix(order.container or usual, own=None if is_pipe or is_folder else output)
+    check_codec(settings, [Path(f"camera{suffix}")])
     segment_s = (60 * segment_min if segment_min is not None else DEFAULT_SEGMENT_S) if is_folder else None
     with stop_request("after the frame in work") as is_asked, _shown(as_json=order.as_json and not is_pipe) as report:
         result = sharpen_live(

@@ -33,7 +33,7 @@ def models(as_json: Json = False) -> None:
         typer.echo(json.dumps([{**asdict(row), "spec": asdict(spec)} for row, spec in rows], ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "MB", "parameters", "GFLOP/MP", "PSNR on bsd100", "what for"):
+    for title in ("model", "MB", "parameters", "GFLOP/MP", "PSNR on bsd100", "fidelity", "what for"):
         table.add_column(title, justify="left" if title in ("model", "what for") else "right")
     for row, spec in rows:
         table.add_row(
@@ -42,6 +42,7 @@ def models(as_json: Json = False) -> None:
             f"{spec.parameters:,}",
             f"{2e-3 * spec.macs_per_pixel:.0f}",
             _figure(row.psnr_db),
+            "0 … 1" if "perceptual" in row.files else "1",
             row.summary,
         )
     Console().print(table)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from acutance.inference.engine import EngineName, Precision
+
+
+def given_name(text: str) -> str:
+    """Return the name of a file or folder as it was given.
+
+    Raises:
+        typer.BadParameter: When it is empty, as an unset variable of the shell is: that would mean the current folder.
+    """
+    if not text:
+        raise typer.BadParameter("the name is empty; name a file or a folder (. is the current one).")
+    return text
+
+
+def given_path(text: str | Path) -> Path:
+    """Return the path that a name means; see `given_name`."""
+    return Path(given_name(str(text)) if isinstance(text, str) else text)
 
 
 class EngineChoice(StrEnum):
@@ -50,7 +67,10 @@ Fidelity = Annotated[
         "--fidelity", "-f", min=0.0, max=1.0, help="1 invents nothing; 0 is the crispest, with invented texture."
     ),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads; default one per physical core.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads; default one per physical core, at most one per CPU that this process may use."),
+]
 Tile = Annotated[
     int | None,
     typer.Option(min=32, help="Side of the tiles in px: less memory when smaller; the result is the same."),
@@ -79,7 +99,8 @@ Jobs = Annotated[
 Resume = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Skip what an earlier run has finished; make its results again if photo or settings changed."
+        "--resume",
+        help="Skip what an earlier run has finished; make a result again if its photo or the settings have changed.",
     ),
 ]
 NoRecord = Annotated[
@@ -90,8 +111,8 @@ MaxMemory = Annotated[
     int | None,
     typer.Option(
         "--max-memory",
-        min=1,
-        help="About what may be taken, in MB. What needs more is worked on in strips, or refused.",
+        min=200,
+        help="About how much may be taken, in MB. A picture that needs more is worked on in strips, or refused.",
     ),
 ]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from acutance.cli.console import say
-from acutance.cli.file_report import readable
-from acutance.cli.video_files import shown_progress
+from acutance.cli.file_report import FileReport, readable
+from acutance.cli.video_files import check_codec, shown_progress
 from acutance.errors import ConfigError, InputError
+from acutance.inference.files import FileResult
+from acutance.inference.picture_files import PictureWork
+from acutance.media import check_target, format_of, parts_for_name, write_atomically
 from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_video, video_suffix_of
 
 if TYPE_CHECKING:
     from acutance.cli.sharpen_run import Order
     from acutance.inference.sharpener import Sharpener
+    from acutance.videos import VideoResult
 
 PIPE = "-"
 
@@ -24,55 +29,116 @@ STREAMABLE = (".y4m", ".mkv", ".webm", ".nut", ".ts", ".m2ts", ".mts", ".flv")
 """Kinds of videos that can be written from front to end."""
 
 
-def is_piped(paths: list[Path], output: Path | None) -> bool:
+def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False) -> bool:
     """Say whether standard input or output takes part.
+
+    Args:
+        paths: What is read.
+        output: Where the result goes.
+        is_folder: Whether that is meant as a folder.
 
     Raises:
         ConfigError: When it cannot in this way.
     """
     if PIPE not in {str(output), *map(str, paths)}:
         return False
-    if len(paths) != 1 or str(output) != PIPE:
+    if len(paths) != 1 or output is None:
         raise ConfigError(
-            "- is stdin or stdout, for one photo or video, and what comes from stdin goes to stdout: acutance sharpen "
-            "- -o - <in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
+            "- is stdin or stdout, for one photo or video, and what comes from stdin needs a place: acutance sharpen "
+            "- -o out.jpg <in.jpg, acutance sharpen - -o - <in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
         )
+    if str(output) != PIPE and (is_folder or output.is_dir()):
+        raise ConfigError(f"{output} is a folder, and what comes from stdin has no name; name a file in it.")
     return True
 
 
-def sharpen_pipe(sharpener: Sharpener, path: Path, order: Order) -> None:
-    """Sharpen what comes from a file or from standard input, to standard output.
+def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -> None:
+    """Sharpen what comes from a file or from standard input, to standard output or to a file.
 
     Args:
         sharpener: The opened model.
         path: `-` is standard input.
-        order: What the user wants. Without a container, a video stays of its own kind.
+        output: `-` is standard output. A file is written whole or not at all.
+        order: What the user wants. Without a container, a video on standard output stays of its own kind.
 
     Raises:
         InputError: When it cannot be read.
+        OutputError: When the file cannot be written.
         ConfigError: When that kind of video cannot be written to a pipe.
     """
+    is_stdout = str(output) == PIPE
+    if not is_stdout:
+        check_target(output, overwrite=order.overwrite)
     with _opened(path) as source:
         head = source.peek(VIDEO_HEAD_BYTES) if hasattr(source, "peek") else b""
         if is_picture(head) or not sniff_video(head):
-            sys.stdout.buffer.write(sharpener(source.read(), strength=order.strength))
-            return
-        settings = order.video_settings()
-        from acutance.videos import sharpen_stream
-        from acutance.videos.containers import CONTAINERS
+            order.video.refuse_any("this is none")
+            if is_stdout:
+                sys.stdout.buffer.write(sharpener(source.read(), strength=order.strength))
+            else:
+                _tell(_photo_to_file(sharpener, source.read(), output, order), order)
+        elif is_stdout:
+            target = Path(f"stdout{_suffix(head, path, order.container)}")
+            for note in _sharpened_video(sharpener, source, sys.stdout.buffer, path, target, order).warnings:
+                say(readable(note))
+        else:
+            _tell(_video_to_file(sharpener, source, path, output, order), order)
 
-        with shown_progress() as report:
-            result = sharpen_stream(
-                sharpener,
-                source,
-                sys.stdout.buffer,
-                container=CONTAINERS[_suffix(head, path, order.container)],
-                strength=order.strength,
-                settings=settings,
-                progress=lambda done: report("stdin" if str(path) == PIPE else readable(str(path)), done),
-            )
-    for note in result.warnings:
-        say(readable(note))
+
+def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, order: Order) -> FileResult:
+    start = time.perf_counter()
+    with sharpener.opened(content) as pictures:
+        work = PictureWork(sharpener, pictures, format_of(target), strength=order.strength)
+        write_atomically(target, parts_for_name(target, work.parts()), overwrite=order.overwrite)
+    return FileResult(
+        source=Path(PIPE),
+        target=target,
+        status="done",
+        lost=work.lost,
+        megapixels=work.megapixels,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _video_to_file(sharpener: Sharpener, source: BinaryIO, path: Path, target: Path, order: Order) -> FileResult:
+    start = time.perf_counter()
+    video = _sharpened_video(sharpener, source, target, path, target, order)
+    from acutance.videos.files import VideoFileResult
+
+    return VideoFileResult(
+        source=path,
+        target=target,
+        status="done",
+        megapixels=video.frames * video.size.pixels / 1e6,
+        seconds=time.perf_counter() - start,
+        video=video,
+    )
+
+
+def _sharpened_video(
+    sharpener: Sharpener, source: BinaryIO, target: BinaryIO | Path, path: Path, name: Path, order: Order
+) -> VideoResult:
+    """Let a video pass, and show how far it is; the name says what kind of file is written."""
+    settings = order.video.settings()
+    from acutance.videos import sharpen_stream
+    from acutance.videos.containers import container_of
+
+    check_codec(settings, [name])
+    with shown_progress() as report:
+        return sharpen_stream(
+            sharpener,
+            source,
+            target,
+            container=container_of(name),
+            strength=order.strength,
+            settings=settings,
+            overwrite=order.overwrite,
+            progress=lambda done: report("stdin" if str(path) == PIPE else readable(str(path)), done),
+        )
+
+
+def _tell(result: FileResult, order: Order) -> None:
+    FileReport(1, as_json=order.as_json, can_resume=False).tell(result)
 
 
 def _suffix(head: bytes, path: Path, container: str | None) -> str:

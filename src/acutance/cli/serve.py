@@ -66,8 +66,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API on this machine.
 
-    Jobs and their results lie in a folder and survive the process. Ctrl-C ends in order: what is being worked on is
-    finished first.
+    Jobs and their results lie in a folder and survive the process. After Ctrl-C, what is in work is finished first.
     """
     import logging
 

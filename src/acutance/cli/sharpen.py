@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +26,8 @@ from acutance.cli.options import (
     Resume,
     Threads,
     Tile,
+    given_name,
+    given_path,
 )
 from acutance.cli.video_options import (
     Codec,
@@ -38,18 +39,28 @@ from acutance.cli.video_options import (
     Smoothing,
     Stream,
     To,
-    video_settings,
+    VideoWishes,
 )
 
 
 def sharpen(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Photos, videos, and folders of them; - reads one of them from stdin."),
+        typer.Argument(
+            parser=given_path,
+            metavar="PATHS",
+            help="Photos, videos, and folders of them; - reads one of them from stdin.",
+        ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it."),
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=given_name,
+            metavar="PATH",
+            help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it.",
+        ),
     ] = None,
     model: Model = "fast",
     strength: Annotated[
@@ -86,21 +97,20 @@ def sharpen(
     The result keeps the size, format, metadata and colours; a video's times, sounds and subtitles, too. Nothing is
     replaced without --overwrite, but for a result of its own that --resume finds outdated.
     """
-    from functools import partial
-
+    from acutance.cli.console import ended_as_by_ctrl_c
     from acutance.cli.live import follow_camera
     from acutance.cli.pipes import is_piped, sharpen_pipe
-    from acutance.cli.sharpen_run import Order, sharpen_plan
+    from acutance.cli.sharpen_run import Order, planned, sharpen_plan
     from acutance.inference.sharpener import Sharpener
-    from acutance.media import plan_outputs
     from acutance.media.pil import silence_libtiff
 
     silence_libtiff()
     sources = _sources(paths, stream)
-    is_folder = _is_meant_as_folder(output)
-    is_single = stream is not None or is_piped(sources, output)
-    naming = partial(plan_outputs, sources, output, output_is_folder=is_folder, overwrite=overwrite)
-    plan = () if is_single else naming(include=include or (), exclude=exclude or ())
+    target = None if output is None else Path(output)
+    # Path("out/") forgets the slash that says what the user means.
+    is_folder = output is not None and output.endswith(("/", "\\"))
+    is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
+    _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
     order = Order(
         strength=strength,
         fidelity=fidelity,
@@ -113,30 +123,32 @@ def sharpen(
         overwrite=overwrite,
         as_json=as_json,
         container=container,
-        video_settings=partial(
-            video_settings,
-            codec=codec,
-            quality=quality,
-            from_s=from_s,
-            to_s=to_s,
-            smoothing=smoothing,
-            picture_only=picture_only,
+        video=VideoWishes(
+            codec=codec, quality=quality, from_s=from_s, to_s=to_s, smoothing=smoothing, picture_only=picture_only
         ),
     )
-    with Sharpener(
-        model,
-        fidelity=fidelity,
-        engine=engine.engine,
-        precision=precision.precision,
-        threads=threads,
-        tile_px=tile,
-        max_pixels=max_pixels,
-        max_memory_mb=max_memory,
-    ) as sharpener:
+    plan = (
+        ()
+        if stream is not None or is_pipe
+        else planned(sources, target, order, is_folder=is_folder, include=include or (), exclude=exclude or ())
+    )
+    with (
+        ended_as_by_ctrl_c(),
+        Sharpener(
+            model,
+            fidelity=fidelity,
+            engine=engine.engine,
+            precision=precision.precision,
+            threads=threads,
+            tile_px=tile,
+            max_pixels=max_pixels,
+            max_memory_mb=max_memory,
+        ) as sharpener,
+    ):
         if stream is not None:
-            follow_camera(sharpener, stream, output, order, is_folder=is_folder, segment_min=segment)
-        elif is_single:
-            sharpen_pipe(sharpener, sources[0], order)
+            follow_camera(sharpener, stream, target, order, is_folder=is_folder, segment_min=segment)
+        elif is_pipe and target is not None:
+            sharpen_pipe(sharpener, sources[0], target, order)
         else:
             sharpen_plan(sharpener, plan, order)
 
@@ -154,8 +166,18 @@ def _sources(paths: list[Path] | None, stream: str | None) -> list[Path]:
     return paths or []
 
 
-def _is_meant_as_folder(output: Path | None) -> bool:
-    # Path("out/") forgets the slash that says what the user means; the raw argument has it.
-    return output is not None and any(
-        argument.endswith(("/", "\\")) and Path(argument) == output for argument in sys.argv
-    )
+def _check_places(container: str | None, segment: float | None, *, is_stream: bool, is_stdout: bool) -> None:
+    """Refuse options about the kind and the length of files where the names of the results say that.
+
+    Raises:
+        ConfigError: When one is given.
+    """
+    from acutance.errors import ConfigError
+
+    if segment is not None and not is_stream:
+        raise ConfigError("--segment: is for a camera (--stream) that is followed into a folder; leave it out.")
+    if container is not None and not (is_stream or is_stdout):
+        raise ConfigError(
+            "--container: is for stdout (-o -) and for a camera's folder; elsewhere the name of the result says what "
+            "kind of video it is."
+        )

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from acutance.cli.console import INTERRUPTED, progress_bar, say, stop_request
 from acutance.cli.file_report import FileReport
-from acutance.cli.video_files import VideoRun, settings_or_failures, work_through_videos
-from acutance.inference.files import sharpen_files
+from acutance.cli.video_files import VideoRun, check_codec, settings_or_failures, work_through_videos
+from acutance.inference.files import counted, sharpen_files
 from acutance.inference.journal import Making
+from acutance.inference.known_results import KnownResults
 from acutance.inference.ledger import Ledger
+from acutance.media import plan_outputs
 
 if TYPE_CHECKING:
+    from acutance.cli.video_options import VideoWishes
     from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
     from acutance.videos import VideoSettings
@@ -40,9 +44,41 @@ class Order:
     overwrite: bool
     as_json: bool
     container: str | None
-    """Ending of the kind of video in a pipe or a camera's folder, without its dot; None leaves it to what is read."""
-    video_settings: Callable[[], VideoSettings]
-    """Reads the settings of videos; fails where the extra is missing."""
+    """Ending of the kind of video on stdout or in a camera's folder, its dot left out; None: that of what is read."""
+    video: VideoWishes
+    """How videos are written."""
+
+
+def planned(
+    sources: Sequence[Path],
+    output: Path | None,
+    order: Order,
+    *,
+    is_folder: bool,
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> tuple[PlannedFile, ...]:
+    """Say for every file where its result goes; see `plan_outputs`. Results of earlier runs are passed over, and told.
+
+    Raises:
+        InputError: See `plan_outputs`; OutputError, too.
+        ConfigError: When there are options of videos, and no video.
+    """
+    results = KnownResults()
+    plan = plan_outputs(
+        sources,
+        output,
+        output_is_folder=is_folder,
+        overwrite=order.overwrite,
+        include=include,
+        exclude=exclude,
+        is_result=results.has,
+    )
+    if results.found:
+        say(f"{counted(results.found, 'result')} of earlier runs passed over: the photos are in the folder, too")
+    if all(file.kind == "photo" for file in plan):
+        order.video.refuse_any("there is none among the files")
+    return plan
 
 
 def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order) -> None:
@@ -57,7 +93,9 @@ def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order
     videos = [file for file in plan if file.kind == "video"]
     noun = "files" if photos and videos else "videos" if videos else "photos"
     report = FileReport(len(plan), as_json=order.as_json, can_resume=order.records, noun=noun)
-    settings = settings_or_failures(order.video_settings, videos, report, are_all=not photos) if videos else None
+    settings = settings_or_failures(order.video.settings, videos, report, are_all=not photos) if videos else None
+    if settings is not None:
+        check_codec(settings, [file.target for file in videos])
     try:
         with _stopping_in_order(photos, videos) as is_asked:
             if photos:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from acutance.cli.console import frames_bar, is_terminal, say
 from acutance.cli.file_report import FileReport, readable
-from acutance.errors import JobError
+from acutance.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
     from acutance.inference.ledger import Ledger
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from acutance.videos import VideoProgress, VideoSettings
 
 TOLD_EVERY_S = 60.0
-"""Where nothing is drawn, how far a video is is told so often."""
+"""Where nothing is drawn, the frames that are done are told so often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,25 @@ def settings_or_failures(
             words = f"{file.source} is a video; {error}"
             report.tell(FileResult(source=file.source, target=file.target, status="failed", error=words))
         return None
+
+
+def check_codec(settings: VideoSettings, targets: Sequence[Path]) -> None:
+    """Refuse a codec that none of the results can hold; where one can, the others are told when they fail.
+
+    Args:
+        settings: Names the codec.
+        targets: The results, or names with the endings that they get.
+
+    Raises:
+        ConfigError: When it is so.
+    """
+    from acutance.videos.containers import container_of
+
+    kinds = [container_of(target) for target in targets]
+    if settings.codec != "auto" and not any(settings.codec in kind.codecs for kind in kinds):
+        labels = " or ".join(dict.fromkeys(kind.label for kind in kinds))
+        allowed = ", ".join(dict.fromkeys(codec for kind in kinds for codec in kind.codecs))
+        raise ConfigError(f"codec {settings.codec}: {labels} does not hold it; choose {allowed}.")
 
 
 def work_through_videos(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.videos.settings import VideoSettings
@@ -50,7 +53,7 @@ Codec = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="auto keeps the video's own; h264, h265, av1, vp9, prores, ffv1, mpeg4, mjpeg.",
+        help="auto keeps the video's own; h264, h265, av1, vp9, prores, ffv1, mpeg4, mjpeg, raw (in y4m alone).",
         rich_help_panel=PANEL,
     ),
 ]
@@ -67,7 +70,7 @@ Smoothing = Annotated[
     typer.Option(
         min=0.0,
         max=0.95,
-        help="Calms flicker: how much of what was changed in the last frame stays where nothing moves.",
+        help="Calm flicker: the share of the last frame's change that is kept where nothing moves.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -88,7 +91,10 @@ Stream = Annotated[
 Segment = Annotated[
     float | None,
     typer.Option(
-        min=0.05, metavar="MINUTES", help="With --stream and a folder: a new file so often; 5.", rich_help_panel=PANEL
+        min=0.05,
+        metavar="MINUTES",
+        help="With --stream and a folder: begin a new file after so long; default 5.",
+        rich_help_panel=PANEL,
     ),
 ]
 ContainerName = Annotated[
@@ -96,7 +102,8 @@ ContainerName = Annotated[
     typer.Option(
         "--container",
         metavar="NAME",
-        help="Kind of video in a pipe or a camera's folder: y4m (raw), mkv, nut, ts, mp4.",
+        help="Kind of video on stdout: y4m (raw), mkv, webm, nut, ts, m2ts, mts, flv; in a camera's folder also mp4, "
+        "mov and the others.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -110,22 +117,50 @@ def quality_of(text: str) -> str | float:
         return text
 
 
-def video_settings(
-    *, codec: str, quality: str, from_s: float, to_s: float | None, smoothing: float, picture_only: bool
-) -> VideoSettings:
-    """Return the settings that the options stand for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoWishes:
+    """The options that say how a video is written and which part of it, as they were given."""
 
-    Raises:
-        JobError: When the extra is missing.
-        ConfigError: When a value is unknown or out of range.
-    """
-    from acutance.videos import VideoSettings
+    codec: str = "auto"
+    quality: str = "high"
+    from_s: float = 0.0
+    to_s: float | None = None
+    smoothing: float = 0.0
+    picture_only: bool = False
 
-    return VideoSettings(
-        codec=codec,  # type: ignore[arg-type]  # checked there
-        quality=quality_of(quality),  # type: ignore[arg-type]
-        from_s=from_s,
-        to_s=to_s,
-        smoothing=smoothing,
-        picture_only=picture_only,
-    )
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that were given and ask for something."""
+        asked = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        return tuple(f"--{name.removesuffix('_s').replace('_', '-')}" for name in asked)
+
+    def refuse_any(self, why: str) -> None:
+        """Refuse what was given.
+
+        Args:
+            why: It means nothing here, as the end of a sentence.
+
+        Raises:
+            ConfigError: When anything was.
+        """
+        if self.given:
+            them = "it" if len(self.given) == 1 else "them"
+            raise ConfigError(f"{', '.join(self.given)}: for videos, and {why}; leave {them} out.")
+
+    def settings(self) -> VideoSettings:
+        """Return the settings that the options stand for.
+
+        Raises:
+            JobError: When the extra is missing.
+            ConfigError: When a value is unknown or out of range.
+        """
+        from acutance.videos import VideoSettings
+
+        return VideoSettings(
+            codec=self.codec,  # type: ignore[arg-type]  # checked there
+            quality=quality_of(self.quality),  # type: ignore[arg-type]
+            from_s=self.from_s,
+            to_s=self.to_s,
+            smoothing=self.smoothing,
+            picture_only=self.picture_only,
+        )

@@ -75,6 +75,26 @@ def strongest_changes(before: Pixels, after: Pixels, *, side_px: int, count: int
     return boxes
 
 
+def in_one_size(pictures: Sequence[tuple[str, Pixels]]) -> list[tuple[str, Pixels]]:
+    """Enlarge pictures to the size of the largest by repeating their pixels, and say so in their labels.
+
+    A picture of which the largest is no whole multiple stays as it is; `comparison_sheet` will refuse it.
+
+    Args:
+        pictures: Label and uint8 `h w 3` each.
+    """
+    height, width, _ = max((picture.shape for _, picture in pictures), default=(0, 0, 3))
+    result = []
+    for label, picture in pictures:
+        ratio = height // picture.shape[0]
+        if ratio > 1 and (height, width) == (ratio * picture.shape[0], ratio * picture.shape[1]):
+            enlarged = picture.repeat(ratio, axis=0).repeat(ratio, axis=1)
+            result.append((f"{label} (enlarged {ratio} times, pixels repeated)", enlarged))
+        else:
+            result.append((label, picture))
+    return result
+
+
 def comparison_sheet(
     pictures: Sequence[tuple[str, Pixels]],
     *,
@@ -98,7 +118,9 @@ def comparison_sheet(
     shapes = {picture.shape for _, picture in pictures}
     if len(pictures) < 2 or len(shapes) != 1:
         sizes = ", ".join(f"{label} {picture.shape[1]}×{picture.shape[0]}" for label, picture in pictures)
-        raise InputError(f"pictures to compare must be two or more of one size; these are: {sizes}.")
+        raise InputError(
+            f"pictures to compare must be two or more of one size (a whole multiple is one, too); these are: {sizes}."
+        )
     if details is None:
         details = strongest_changes(pictures[0][1], pictures[1][1], side_px=layout.detail_px, count=layout.num_details)
     columns = [_column(label, picture, details, layout) for label, picture in pictures]

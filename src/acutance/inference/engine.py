@@ -13,7 +13,7 @@ import numpy.typing as npt
 from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
 from acutance.inference.model_file import blend_files
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
-from acutance.inference.processor import is_intel, multiplies_int8
+from acutance.inference.processor import is_intel, multiplies_int8, usable_cpus
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
 
@@ -92,7 +92,8 @@ def open_engine(
             processor has instructions for it.
         fidelity: 1 is the network trained for truth, 0 the one trained for perception; between them their weights are
             blended: one network runs.
-        threads: Threads for one run; None leaves it to the engine (one per physical core).
+        threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
+            would hinder each other for ever. None leaves it to the engine (one per physical core).
 
     Raises:
         ConfigError: When a setting is out of range or the model has not what it asks for.
@@ -106,6 +107,7 @@ def open_engine(
         raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(get_args(EngineName))}.")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
+    threads = None if threads is None else min(threads, usable_cpus())
     chosen = fastest_engine() if engine == "auto" else engine
     content = _read(_graph_file(paths, precision, chosen))
     return _OPENERS[chosen](_with_fidelity(content, paths, fidelity), threads, str(paths.fidelity))
@@ -124,10 +126,12 @@ def _graph_file(paths: ModelPaths, precision: Precision, engine: EngineName) -> 
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
     if precision == "int8" and paths.int8 is None:
-        raise ConfigError(f"precision int8: {paths.fidelity.name} has no graph of integers; leave --precision at auto.")
+        raise ConfigError(
+            f"precision int8: {paths.fidelity.name} has no graph of integers; leave the precision at auto."
+        )
     if engine == "torch":
         if precision == "int8":
-            raise ConfigError("precision int8: engine torch computes in floats; leave --precision at auto.")
+            raise ConfigError("precision int8: engine torch computes in floats; leave the precision at auto.")
         return paths.fidelity
     is_wanted = precision == "int8" or (precision == "auto" and multiplies_int8())
     return paths.int8 if is_wanted and paths.int8 is not None else paths.fidelity

@@ -21,6 +21,7 @@ from acutance.media import (
     check_target,
     find_clashes,
     format_of,
+    parts_for_name,
     remove_leftovers,
     write_atomically,
 )
@@ -52,6 +53,11 @@ class FileResult:
     def notes(self) -> tuple[str, ...]:
         """What else a person should know, in sentences."""
         return self.found
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 frame`, `2 frames`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +129,8 @@ def sharpen_files(
                     record(target)
 
             work = PictureWork(sharpener, pictures, format_of(task.file.target), strength=strength, progress=task.tell)
-            write_atomically(
-                task.file.target, work.parts(), overwrite=task.overwrite, before_naming=enter, times_ns=times_ns
-            )
+            parts = parts_for_name(task.file.target, work.parts())
+            write_atomically(task.file.target, parts, overwrite=task.overwrite, before_naming=enter, times_ns=times_ns)
         return FileResult(
             source=task.file.source,
             target=task.file.target,
@@ -149,6 +154,7 @@ def make_files(
     ledger: Ledger | None = None,
     progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    is_in_callers_thread: bool = False,
 ) -> Generator[FileResult, None, None]:
     """Make files in whatever way, and yield what happened to each; see `sharpen_files`.
 
@@ -160,6 +166,7 @@ def make_files(
         ledger: What earlier runs have finished, and where this one is recorded; None for neither.
         progress: Called with the share of all files done, 0 … 1, from any thread.
         should_stop: Asked before each file.
+        is_in_callers_thread: See `work_through`.
 
     Raises:
         ConfigError: When there is to be no job.
@@ -175,7 +182,13 @@ def make_files(
         clashes=find_clashes([file.target for file in plan]),
         progress=_Progress(len(plan), progress),
     )
-    yield from work_through(plan, desk.work, jobs=max(1, min(jobs, len(plan))), should_stop=should_stop)
+    yield from work_through(
+        plan,
+        desk.work,
+        jobs=max(1, min(jobs, len(plan))),
+        should_stop=should_stop,
+        is_in_callers_thread=is_in_callers_thread,
+    )
 
 
 class _Progress:
@@ -229,7 +242,9 @@ class _Desk:
         except AcutanceError as error:
             result = _failed(file, str(error))
         except MemoryError:
-            result = _failed(file, f"{file.source}: not enough memory; use a smaller --tile, or fewer --jobs.")
+            result = _failed(
+                file, f"{file.source}: not enough memory; use smaller tiles (--tile, tile_px), or fewer jobs."
+            )
         except Exception as error:
             # The edge of a job: a bug that one file brings to light must not cost a person all the others.
             if os.environ.get("ACUTANCE_TRACEBACK"):
@@ -257,7 +272,7 @@ class _Desk:
         if file.target in self._clashes:
             raise OutputError(
                 f"{file.target} and {self._clashes[file.target]} are one file on this disk, which does not tell such "
-                "names apart; leave one out (--exclude), or write to another disk."
+                "names apart; leave one out (--exclude, exclude), or write to another disk."
             )
         standing = "none" if self._ledger is None else self._ledger.standing_of(file)
         if self._ledger is not None and standing == "none" and not self._overwrite and os.path.lexists(file.target):

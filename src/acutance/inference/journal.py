@@ -114,7 +114,8 @@ class Journals:
                 os.fsync(file.fileno())
         except OSError as error:
             raise OutputError(
-                f"the record {path} cannot be written ({error.strerror or error}); do without it: --no-record."
+                f"the record {path} cannot be written ({error.strerror or error}); do without it (--no-record, "
+                "record=False)."
             ) from error
 
 
@@ -128,7 +129,7 @@ def _read(path: Path) -> dict[str, list[Record]]:
         if not path.parent.is_dir():  # a part of the path is a file: writing will say so
             return {}
         raise OutputError(
-            f"the record {path} cannot be read ({error.strerror or error}); without --resume it is not needed."
+            f"the record {path} cannot be read ({error.strerror or error}); only resuming needs it."
         ) from error
     found: dict[str, list[Record]] = {}
     for record in filter(None, map(Record.of_line, content.splitlines())):

@@ -19,6 +19,7 @@ from typing import Literal
 from acutance.errors import InputError, OutputError
 from acutance.inference.journal import Journals, Making, Record, source_name
 from acutance.media import Fingerprint, PlannedFile, fingerprint_of
+from acutance.media.atomic import OVERWRITE
 
 Standing = Literal["finished", "outdated", "none"]
 """Of a result: made of this photo in this way; made by acutance of this photo, which or whose settings have changed;
@@ -44,9 +45,9 @@ class Ledger:
     def advice(self) -> str:
         """What to do about a result that is there and not known: the end of a sentence."""
         if self._resumes:
-            return ", and no record says that it was made of this photo; allow overwriting or choose another name"
-        hint = " (if an earlier run made it: --resume)" if self._records else ""
-        return f"{hint}; allow overwriting or choose another name"
+            return f", and no record says that it was made of this photo; {OVERWRITE} or choose another name"
+        hint = "; if an earlier run made it, resume (--resume, resume=True), else" if self._records else ";"
+        return f"{hint} {OVERWRITE} or choose another name"
 
     def standing_of(self, file: PlannedFile) -> Standing:
         """Say what is known of the result of a photo.
@@ -132,7 +133,7 @@ class Ledger:
                 return "finished"
             raise OutputError(
                 f"{file.target} was made of its photo with other settings, and the photo is gone; get it back, or "
-                "sharpen the result once more without --resume."
+                "sharpen the result once more without resuming."
             )
         photo = _Photo(file.source)
         name = source_name(file.source, file.target.parent)

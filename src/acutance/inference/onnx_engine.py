@@ -63,7 +63,9 @@ class OnnxRuntimeEngine:
             text = str(error).lower()
             if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS):
                 size = "×".join(str(side) for side in batch.shape)
-                raise OutOfMemory(f"not enough memory for a batch of {size}; use a smaller --tile.") from error
+                raise OutOfMemory(
+                    f"not enough memory for a batch of {size}; use smaller tiles (--tile, tile_px)."
+                ) from error
             raise EngineError(f"ONNX Runtime failed: {error}") from error
         result: npt.NDArray[np.float32] = restored
         return result
@@ -75,7 +77,7 @@ class OnnxRuntimeEngine:
 
 def _out_of_memory(batch: npt.NDArray[np.float32]) -> OutOfMemory:
     size = "×".join(str(side) for side in batch.shape)
-    return OutOfMemory(f"not enough memory for a batch of {size}; use a smaller --tile.")
+    return OutOfMemory(f"not enough memory for a batch of {size}; use smaller tiles (--tile, tile_px).")
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 import numpy as np
@@ -25,6 +26,14 @@ _OUT_OF_MEMORY_WORDS = (
 """What OpenVINO and oneDNN say; there is no error type of its own for it."""
 
 
+_TURN = threading.Lock()
+"""Held while a model is compiled, and during the first run of the process. What OpenVINO's binding sets up then, it
+sets up with Python's own lock given away in between: two threads in their first run have been seen to wait for each
+other for ever (2026.4)."""
+
+_has_run = threading.Event()
+
+
 class OpenVinoEngine:
     """A model compiled by OpenVINO; see `acutance.inference.engine.Engine`."""
 
@@ -46,8 +55,9 @@ class OpenVinoEngine:
             properties.inference_num_threads: threads or 0,
         }
         try:
-            core = _core()
-            compiled = core.compile_model(core.read_model(model), "CPU", settings)
+            with _TURN:
+                core = _core()
+                compiled = core.compile_model(core.read_model(model), "CPU", settings)
         except RuntimeError as error:
             raise CorruptWeights(f"{name}: not a network that OpenVINO can open; get the file again.") from error
         return cls(compiled, read_spec(model, name=name))
@@ -67,7 +77,12 @@ class OpenVinoEngine:
         if self._compiled is None:
             raise EngineError("the engine is closed; open it again.")
         try:
-            return _infer(self._compiled, batch)
+            if _has_run.is_set():
+                return _infer(self._compiled, batch)
+            with _TURN:
+                restored = _infer(self._compiled, batch)
+                _has_run.set()
+                return restored
         except (MemoryError, RuntimeError) as error:
             text = str(error).lower()
             if not isinstance(error, MemoryError) and not any(words in text for words in _OUT_OF_MEMORY_WORDS):
@@ -75,7 +90,7 @@ class OpenVinoEngine:
                 raise EngineError(f"OpenVINO failed: {reason}") from error
         # Not raised while the other error is handled: its traceback keeps the request and its memory alive.
         size = "×".join(str(side) for side in batch.shape)
-        raise OutOfMemory(f"not enough memory for a batch of {size}; use a smaller --tile.")
+        raise OutOfMemory(f"not enough memory for a batch of {size}; use smaller tiles (--tile, tile_px).")
 
     def close(self) -> None:
         """Free the compiled model."""

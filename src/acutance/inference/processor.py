@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,13 @@ def multiplies_int8() -> bool:
 def is_intel() -> bool:
     """Return whether the processor is of Intel's make, as far as the system tells."""
     return _cpuinfo().get("vendor_id", "") == "GenuineIntel" or "intel" in platform.processor().lower()
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use: those of the machine, or those that it was bound to."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -14,6 +14,7 @@ from PIL import Image
 from acutance.errors import ConfigError, InputError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
+from acutance.inference.arrays import array_of
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
@@ -29,6 +30,7 @@ from acutance.media import (
     from_pil,
     joined_parts,
     open_pictures,
+    parts_for_name,
     plan_outputs,
     to_pil,
     with_new_thumbnail,
@@ -78,7 +80,7 @@ class Sharpener:
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
             precision: Of the arithmetic: `float32`, `int8` (faster), or `auto`, which takes int8 where the processor is
                 made for it and the model has it.
-            threads: Threads for one run; None is one per physical core.
+            threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
@@ -182,11 +184,11 @@ class Sharpener:
             return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
-        if isinstance(image, bytes):
-            return self._sharpen_bytes(image, strength=strength)
+        if isinstance(image, (bytes, bytearray, memoryview)):
+            return self._sharpen_bytes(bytes(image), strength=strength)
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
-        return self._sharpen_array(np.asarray(image), strength)
+        return self._sharpen_array(array_of(image), strength)
 
     def sharpen_photo(
         self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None, found: Found = ignore
@@ -277,9 +279,8 @@ class Sharpener:
         check_target(planned.target, overwrite=overwrite)
         with self.opened(planned.source) as pictures:
             work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
-            write_atomically(
-                planned.target, work.parts(), overwrite=overwrite, before_naming=lambda _: pictures.close()
-            )
+            parts = parts_for_name(planned.target, work.parts())
+            write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
         return planned.target
 
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:

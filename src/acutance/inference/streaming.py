@@ -56,7 +56,7 @@ def tile_within(source: StripSource, spec: ModelSpec, *, tile_px: int, memory_by
             return tile
     raise ConfigError(
         f"memory of {memory_bytes / 1e6:.0f} MB: rows of {source.size.width} px need at least {needed / 1e6:.0f} MB; "
-        "raise --max-memory."
+        "raise the limit of memory (--max-memory, max_memory_mb)."
     )
 
 

@@ -124,7 +124,7 @@ def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDAr
     if not math.isfinite(float(restored.sum())):
         raise NonFiniteOutput(
             f"model {engine.spec.name}: gave NaN or infinity at rows {tile.target.top}–{tile.target.bottom}, columns "
-            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another --engine and report it."
+            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another engine and report it."
         )
     target = tile.target.shifted(tile.source.top, tile.source.left).scaled(engine.spec.scale)
     rows, columns = target.slices

@@ -125,7 +125,9 @@ class TorchEngine:
         # Not raised while the other error is handled: its traceback keeps every activation alive, and the caller tries
         # a smaller batch while it handles this one.
         size = "×".join(str(side) for side in batch.shape)
-        raise OutOfMemory(f"not enough memory on {self._device} for a batch of {size}; use a smaller --tile.")
+        raise OutOfMemory(
+            f"not enough memory on {self._device} for a batch of {size}; use smaller tiles (--tile, tile_px)."
+        )
 
     def close(self) -> None:
         """Free the network, and the memory of the device that torch keeps for later."""

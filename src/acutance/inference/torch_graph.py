@@ -49,8 +49,8 @@ def read_network(model: bytes, *, name: str = "model") -> fx.GraphModule:
         raise CorruptWeights(f"{name}: not a network that torch can open; get the file again.") from error
     if any(node.op_type in INTEGER_KINDS for node in graph.node):
         raise ConfigError(
-            f"{name}: computes in 8-bit integers, which engine torch does not; give --precision float32, or another "
-            "--engine."
+            f"{name}: computes in 8-bit integers, which engine torch does not; choose precision float32 or another "
+            "engine."
         )
     translation = _Translation(graph, name)
     for node in graph.node:
@@ -152,7 +152,7 @@ class _Translation:
     def _unknown(self, node: onnx.NodeProto) -> EngineError:
         return EngineError(
             f"{self._name}: its node {node.name!r} ({node.op_type}) is of a kind that engine torch does not run; take "
-            "--engine onnxruntime."
+            "engine onnxruntime."
         )
 
 

@@ -29,12 +29,17 @@ def work_through(
     *,
     jobs: int = 1,
     should_stop: Callable[[], bool] = lambda: False,
+    is_in_callers_thread: bool = False,
 ) -> Iterator[Result]:
     """Work on items and yield the results.
 
-    With one job the work is done in the caller's thread, in order. With more, each thread takes the next item when it
-    is done with its own, so never more than `jobs` are in work. When the caller leaves the iteration early (an error,
-    a second Ctrl-C), the threads break off at their next check, and are not waited for longer than a few seconds.
+    With one job the items are worked on in order, each when the caller asks for its result. With more, each thread
+    takes the next item when it is done with its own, so never more than `jobs` are in work. When the caller leaves the
+    iteration early (an error, a second Ctrl-C), the threads break off at their next check, and are not waited for
+    longer than a few seconds.
+
+    The caller's thread only waits, even for one job: Python answers Ctrl-C in the main thread alone, and there not
+    before a tile is through the network.
 
     Args:
         items: What to work on.
@@ -42,14 +47,23 @@ def work_through(
             longer wanted. What else it raises ends the iteration.
         jobs: Threads.
         should_stop: Asked before each item; if so, what is in work is finished and nothing new begun.
+        is_in_callers_thread: Work in the caller's thread, one item at a time: for work that has threads of its own and
+            waits for them, as that on videos does.
     """
-    if jobs == 1:
-        for item in items:
-            if should_stop():
-                return
-            yield work(item, lambda: None)
+    if jobs > 1 and not is_in_callers_thread:
+        yield from _in_threads(_Crew(items, work, should_stop), jobs)
         return
-    crew = _Crew(items, work, should_stop)
+    for item in items:
+        if should_stop():
+            return
+        if is_in_callers_thread:
+            yield work(item, lambda: None)
+        else:
+            yield from _in_threads(_Crew([item], work, lambda: False), 1)
+
+
+def _in_threads(crew: _Crew[Item, Result], jobs: int) -> Iterator[Result]:
+    """Let a crew of so many threads work, and yield what they give."""
     threads = [threading.Thread(target=crew.run, name=f"job-{number}", daemon=True) for number in range(jobs)]
     for thread in threads:
         thread.start()

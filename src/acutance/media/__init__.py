@@ -10,6 +10,7 @@ from acutance.media.paths import PlannedFile, plan_outputs
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pictures import PictureFile, check_holds, encode_pictures, lost_in_timing, open_pictures
 from acutance.media.pil import from_pil, to_pil
+from acutance.media.pnm import parts_for_name
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
 from acutance.media.streaming import can_be_streamed, encode_strips
 from acutance.media.strips import Strip, StripSource, joined
@@ -47,6 +48,7 @@ __all__ = [
     "lost_in_timing",
     "open_pictures",
     "own_format",
+    "parts_for_name",
     "plan_outputs",
     "read_photo",
     "remove_leftovers",

@@ -20,6 +20,9 @@ from acutance.errors import OutputError
 from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.part_file import part_file
 
+OVERWRITE = "allow overwriting (--overwrite, overwrite=True)"
+"""What to do about a place that is taken, for the command line and for Python: a part of sentences."""
+
 _REASONS = {
     errno.ENOSPC: "the disk is full; make room or choose another place",
     errno.EDQUOT: "your disk quota is used up; make room or choose another place",
@@ -54,6 +57,8 @@ def check_target(path: Path, *, overwrite: bool) -> None:
             raise _taken(path)
         with contextlib.suppress(FileNotFoundError):
             path.lstat()  # which fails for a name that is too long
+            if overwrite and not stat.S_ISREG(path.stat().st_mode):
+                raise OutputError(f"{path} is no file that could be replaced; choose another name, or write to stdout.")
         _check_folder(_followed(path, overwrite=overwrite).parent)
     except (OSError, ValueError) as error:
         raise not_written(path, error) from error
@@ -203,7 +208,7 @@ def _name_if_free(temporary: Path, path: Path) -> None:
 
 
 def _taken(path: Path) -> OutputError:
-    return OutputError(f"{path} exists already; allow overwriting or choose another name.")
+    return OutputError(f"{path} exists already; {OVERWRITE} or choose another name.")
 
 
 def not_written(path: Path, error: OSError | ValueError) -> OutputError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from acutance.errors import OutputError
+from acutance.errors import WrongName
 
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000", "BMP", "GIF", "PPM"]
 """Formats that are read and written, by Pillow's names. PPM stands for PBM, PGM and PPM."""
@@ -121,13 +121,13 @@ def format_of(path: Path) -> ImageFormat:
     """Return the format in which a file of that name is written.
 
     Raises:
-        OutputError: When the suffix names none.
+        WrongName: When the suffix names none.
     """
     try:
         return _SUFFIXES[path.suffix.lower()]
     except KeyError:
         allowed = ", ".join(_SUFFIXES)
-        raise OutputError(f"{path}: the name must end in one of {allowed}, which says the format.") from None
+        raise WrongName(f"{path}: the name must end in one of {allowed}, which says the format.") from None
 
 
 def is_writable_suffix(suffix: str) -> bool:

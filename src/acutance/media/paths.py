@@ -6,11 +6,12 @@ Nothing is written here and nothing is decoded: the plan, and its collisions, ar
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from acutance.errors import InputError, OutputError
+from acutance.errors import InputError, OutputError, WrongName
+from acutance.media.atomic import OVERWRITE
 from acutance.media.formats import (
     HEAD_BYTES,
     PHOTO_SUFFIXES,
@@ -53,6 +54,7 @@ def plan_outputs(
     overwrite: bool = False,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    is_result: Callable[[Path, Path], bool] = lambda path, folder: False,
 ) -> tuple[PlannedFile, ...]:
     """Say for every photo and video where its result goes.
 
@@ -66,7 +68,7 @@ def plan_outputs(
     | several | a folder | files by their names, folders as folders within it |
 
     A folder is searched through its subfolders for names that end like a photo's or a video's, and for names without an
-    ending whose content is one. Whether a file is a photo or a video says its content. Hidden files, links to folders,
+    ending whose content is one. Its content says whether a file is a photo or a video. Hidden files, links to folders,
     the output folder, and results of an earlier run (`*.sharp.*`) are passed over; links to photos are photos, but each
     photo is done once. A result keeps its photo's ending if that is true and can be written. All this holds for videos,
     too.
@@ -80,6 +82,8 @@ def plan_outputs(
         include: Patterns for the path below the folder that is searched (see `acutance.media.patterns`), and for the
             names of single files: only what one of them matches is taken. None takes all.
         exclude: Such patterns for what is left out, even if it is included.
+        is_result: Takes a file below a folder that is searched, and that folder: whether it is the result of an earlier
+            run, which is passed over, too.
 
     Returns:
         The plan, in the order of the sources, folders sorted by name; no photo appears twice.
@@ -87,8 +91,8 @@ def plan_outputs(
     Raises:
         InputError: When a source does not exist or cannot be searched, or there is no photo at all, or none is left.
         ConfigError: When a pattern is empty.
-        OutputError: When two results would get one name, a result would replace a photo, or the output is
-            of the wrong kind.
+        OutputError: When two results would get one name, or a result would replace a photo.
+        WrongName: When the output is of the wrong kind.
     """
     _check_sources(sources)
     wanted = PathFilter.of(include, exclude)
@@ -99,7 +103,12 @@ def plan_outputs(
     else:
         _check_folder(output)
         is_alone = len(sources) == 1
-        planned = [file for source in sources for file in _planned(source, output, wanted, is_alone=is_alone)]
+        planned = [
+            file
+            for source in sources
+            for file in _planned(source, output, wanted, is_alone=is_alone)
+            if not (source.is_dir() and is_result(file.source, source))
+        ]
     once: dict[Path, PlannedFile] = {}
     for file in planned:
         once.setdefault(_real(file.source), file)
@@ -139,13 +148,16 @@ def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
     if len(sources) == 1 and sources[0].is_file():
         return not output.suffix
     if is_writable_suffix(output.suffix) or is_writable_video_suffix(output.suffix):
-        raise OutputError(f"{output} is the name of one file, but there may be several results; name a folder.")
+        raise WrongName(f"{output} is the name of one file, but there may be several results; name a folder.")
     return True
 
 
 def _check_folder(output: Path | None) -> None:
-    if output is not None and output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file; name a folder.")
+    if output is None or output.is_dir() or not output.exists():
+        return
+    if not output.is_file():
+        raise WrongName(f"{output} is no file that could be replaced; choose another name, or write to stdout.")
+    raise WrongName(f"{output} is a file; name a folder.")
 
 
 def _planned(source: Path, output: Path | None, wanted: PathFilter, *, is_alone: bool) -> Iterator[PlannedFile]:
@@ -170,6 +182,8 @@ def _to_folder(source: Path, folder: Path, *, is_beside: bool) -> PlannedFile:
 
 def _photo_suffix(source: Path) -> str:
     found = _sniffed(source)
+    if source.suffix.lower() == ".pgm" and _head_of(source)[:2] in (b"P3", b"P6"):
+        return ".ppm"  # it has colours, whatever its name says
     suffix = suffix_for(found, source.suffix) if found else source.suffix
     return suffix if is_writable_suffix(suffix) else ".png"
 
@@ -178,13 +192,13 @@ def _check_name(output: Path, kind: FileKind) -> None:
     """Refuse a name for a result that says no kind of file, or one of the other kind.
 
     Raises:
-        OutputError: When it does.
+        WrongName: When it does.
     """
     if kind == "photo":
         format_of(output)
     elif not is_writable_video_suffix(output.suffix):
         allowed = ", ".join(sorted(WRITABLE_VIDEO_SUFFIXES))
-        raise OutputError(f"{output}: the name of a video must end in one of {allowed}.")
+        raise WrongName(f"{output}: the name of a video must end in one of {allowed}.")
 
 
 def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[Path]:
@@ -214,7 +228,9 @@ def _is(parent: str, name: str, known: os.stat_result | None) -> bool:
 
 def _refuse_to_skip(error: OSError) -> None:
     # os.walk would pass over a folder that it may not list, and its photos would be missing without a word.
-    raise InputError(f"{error.filename} cannot be searched ({error.strerror}); leave it out: --exclude.") from error
+    raise InputError(
+        f"{error.filename} cannot be searched ({error.strerror}); leave it out (--exclude, exclude)."
+    ) from error
 
 
 def _looks_like_one(path: Path) -> bool:
@@ -229,13 +245,18 @@ def _looks_like_one(path: Path) -> bool:
 
 def _sniffed(path: Path) -> SourceFormat | None:
     """Return the format of a file by content; None for one that cannot be read (reading it will say why)."""
+    return sniff_format(_head_of(path))
+
+
+def _head_of(path: Path) -> bytes:
+    """Return the beginning of a file; nothing of one that cannot be read."""
     if not path.is_file():
-        return None
+        return b""
     try:
         with path.open("rb") as file:
-            return sniff_format(file.read(HEAD_BYTES))
+            return file.read(HEAD_BYTES)
     except OSError:
-        return None
+        return b""
 
 
 def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
@@ -247,12 +268,12 @@ def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
         if key in taken:
             raise OutputError(
                 f"{taken[key]} and {file.source} would both become {file.target}; do them one by one, or leave one out "
-                "(--exclude)."
+                "(--exclude, exclude)."
             )
         taken[key] = file.source
         is_own = target == _real(file.source)
         if target in sources and not (is_own and overwrite):
-            remedy = "allow overwriting or choose another output" if is_own else "choose another output"
+            remedy = f"{OVERWRITE} or choose another output" if is_own else "choose another output"
             raise OutputError(f"{file.target} is itself one of the files; {remedy}.")
 
 

@@ -50,7 +50,7 @@ class PathFilter:
         Raises:
             ConfigError: When one is empty.
         """
-        given = [f"--include {pattern!r}" for pattern in include] + [f"--exclude {pattern!r}" for pattern in exclude]
+        given = [f"include {pattern!r}" for pattern in include] + [f"exclude {pattern!r}" for pattern in exclude]
         return cls(tuple(map(_parts, include)), tuple(map(_parts, exclude)), " ".join(given))
 
     def keeps(self, path: PurePath) -> bool:

@@ -7,18 +7,22 @@ they hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from acutance.errors import WrongName
 from acutance.geometry import Size
+from acutance.media.atomic import Patch
 from acutance.media.container import Container, damaged, depth_notes
 from acutance.media.photo import Metadata, Photo, PnmCoding
 from acutance.media.strips import Strip, StripSource
 
 Values = npt.NDArray[np.uint16]
+Part = TypeVar("Part", bound=bytes | memoryview | Patch)
 
 _HEAD_BYTES = 2**16
 """Longest header, comments included, that is looked at."""
@@ -99,6 +103,18 @@ def encode_pnm(photo: Photo) -> tuple[bytes, ...]:
     white = _white_of(photo.metadata, photo.bits)
     head = _head(photo.size, photo.pixels.shape[2], white, photo.metadata)
     return head, _levels(photo.pixels, white).tobytes()
+
+
+def parts_for_name(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
+    """Pass on the content of a file; refuse colours under the name .pgm, which promises greys.
+
+    Raises:
+        WrongName: When they come.
+    """
+    for number, part in enumerate(parts):
+        if not number and path.suffix.lower() == ".pgm" and not isinstance(part, Patch) and bytes(part[:2]) == b"P6":
+            raise WrongName(f"{path}: a .pgm holds greys, and the picture has colours; name it .ppm or .pnm.")
+        yield part
 
 
 def encode_pnm_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:

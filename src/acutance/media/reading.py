@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 import numpy.typing as npt
 
 from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
-from acutance.geometry import Size
+from acutance.geometry import Size, in_pixels
 from acutance.media.avif import inspect_avif
 from acutance.media.bmp import inspect_bmp
 from acutance.media.cmyk import to_rgb
@@ -33,6 +33,9 @@ from acutance.media.pnm import decode_pnm16, inspect_pnm
 from acutance.media.tiff import inspect_tiff
 from acutance.media.tiff16 import decode_tiff16
 from acutance.media.webp import inspect_webp
+
+MORE_PIXELS = "raise the limit of pixels (--max-pixels, max_pixels)"
+"""What to do about a picture that is too large, for the command line and for Python: a part of sentences."""
 
 DEFAULT_MAX_PIXELS = 250_000_000
 """Largest picture that is decoded unless the caller allows more: 750 MB of RGB."""
@@ -166,8 +169,8 @@ def check_size(size: Size, max_pixels: int, name: str) -> None:
         raise damaged(name, f"it says that it has {size.width}×{size.height} px")
     if size.pixels > max_pixels:
         raise ImageTooLarge(
-            f"{name} has {size.width}×{size.height} px = {size.pixels / 1e6:.1f} megapixels, the limit is "
-            f"{max_pixels / 1e6:g}; raise max_pixels if you trust the file."
+            f"{name} has {size.width}×{size.height} px = {in_pixels(size.pixels)}, the limit is "
+            f"{in_pixels(max_pixels)}; {MORE_PIXELS} if you trust the file."
         )
 
 

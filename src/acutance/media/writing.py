@@ -29,7 +29,7 @@ from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import picture_of
 from acutance.media.png import encode_png
 from acutance.media.png16 import encode_png16
-from acutance.media.pnm import encode_pnm
+from acutance.media.pnm import encode_pnm, parts_for_name
 from acutance.media.thumbnail import with_new_thumbnail
 from acutance.media.tiff import encode_tiff
 from acutance.media.webp import encode_webp
@@ -109,11 +109,13 @@ def write_photo(
         before_naming: See `write_atomically`.
 
     Raises:
-        OutputError: When the name says no format, the path is taken, or the file cannot be written.
+        WrongName: When the name says no format, or .pgm of a photo in colours.
+        OutputError: When the path is taken, or the file cannot be written.
     """
     format_ = format_of(path)
     check_target(path, overwrite=overwrite)
-    write_atomically(path, encoded_parts(photo, format_), overwrite=overwrite, before_naming=before_naming)
+    parts = parts_for_name(path, encoded_parts(photo, format_))
+    write_atomically(path, parts, overwrite=overwrite, before_naming=before_naming)
 
 
 def own_format(photo: Photo) -> ImageFormat:

@@ -182,17 +182,6 @@ def _reach_px(scales: tuple[CoarserScale, ...], cell_px: int, reach_px: int) -> 
     return reach_px + before * radius_px
 
 
-def paper_layout(block: BlockKind = "improved", *, kernel_px: int = 9) -> GeneratorConfig:
-    """Return the shape of one of the paper's generators: full resolution, 5 blocks of 64 channels, input not added.
-
-    Args:
-        block: Which of them: `stacked` for StackedG, `classical` for ResG, `improved` for NonBN-ResG.
-        kernel_px: Side of the first and the last convolution, which the paper leaves open: 9 as in SRGAN, or 3,
-            which costs 6 % less and gives a halo of 13 px instead of 19.
-    """
-    return GeneratorConfig(block=block, head_kernel=kernel_px, tail_kernel=kernel_px, global_residual=False)
-
-
 class NestedScale(nn.Module):
     """A residual block that works at half the resolution: unshuffle, convolution, blocks, convolution, shuffle.
 

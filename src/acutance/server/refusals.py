@@ -149,7 +149,7 @@ def _own_answer(error: BaseException) -> Answer | None:
 
 def _for_clients(error: BaseException) -> str:
     """Return an error's sentence without the advice that only who runs the server can follow."""
-    words, advice, _ = str(error).partition("; raise max_pixels")
+    words, advice, _ = str(error).partition("; raise the limit of pixels")
     return f"{words}; send a smaller picture." if advice else words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import socket
 import ssl
@@ -105,8 +106,13 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((str(address[0]), port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"{host}, port {port}: cannot be listened on ({error.strerror}); choose another --port or --host."
+            f"{host}, port {port}: cannot be listened on ({_reason(error)}); choose another --port or --host."
         ) from error
+
+
+def _reason(error: OSError) -> str | None:
+    # `socket.create_server` puts the address into the text, once more and in brackets.
+    return error.strerror if isinstance(error, socket.gaierror) or not error.errno else os.strerror(error.errno)
 
 
 def _check(certificate: Certificate) -> None:

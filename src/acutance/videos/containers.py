@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from acutance.errors import OutputError
+from acutance.errors import WrongName
 from acutance.videos.settings import CodecName
 
 
@@ -92,10 +92,10 @@ def container_of(path: Path) -> Container:
     """Return the kind of file that a name asks for.
 
     Raises:
-        OutputError: When the ending says none.
+        WrongName: When the ending says none.
     """
     try:
         return CONTAINERS[path.suffix.lower()]
     except KeyError:
         allowed = ", ".join(CONTAINERS)
-        raise OutputError(f"{path}: the name of a video must end in one of {allowed}.") from None
+        raise WrongName(f"{path}: the name of a video must end in one of {allowed}.") from None

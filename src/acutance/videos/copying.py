@@ -65,7 +65,8 @@ class CopiedStreams:
                 )
                 raise OutputError(
                     f"{container.label} cannot hold stream {stream.index} ({stream.type}, {_codec(stream)}); give the "
-                    f"result a name that ends in {other}, or leave all but the picture out: --picture-only."
+                    f"result a name that ends in {other}, or leave all but the picture out (--picture-only, "
+                    "picture_only)."
                 )
             else:
                 self.lost.append(f"stream {stream.index} ({stream.type}, {_codec(stream)})")

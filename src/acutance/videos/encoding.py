@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from acutance.videos.codecs import Coding
 from acutance.videos.colour import Colour, Converter, Tags
 from acutance.videos.containers import Container
+from acutance.videos.priority import open_encoder
 
 _DEFAULT_RATE = Fraction(25)
 _TOP_FIELD_FIRST = 2
@@ -127,7 +128,7 @@ class EncoderPlan:
         if has_global_header:
             context.flags |= int(Flags.global_header)
         self.set_up(context)
-        context.open()
+        open_encoder(context)
         return context
 
 

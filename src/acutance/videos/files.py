@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from acutance.inference.files import FileResult, Task, make_files
+from acutance.inference.files import FileResult, Task, counted, make_files
 from acutance.inference.ledger import Ledger
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import Abandoned
@@ -35,8 +35,8 @@ class VideoFileResult(FileResult):
         made = self.video
         if made is None:
             return ""
-        kept = f", {made.copied_streams} other streams copied" if made.copied_streams else ""
-        return f"{made.frames} frames of {made.size.width}×{made.size.height}, {made.codec}{kept}"
+        kept = f", {counted(made.copied_streams, 'other stream')} copied" if made.copied_streams else ""
+        return f"{counted(made.frames, 'frame')} of {made.size.width}×{made.size.height}, {made.codec}{kept}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -108,7 +108,9 @@ def sharpen_videos(
         )
 
     try:
-        yield from make_files(plan, make, overwrite=overwrite, ledger=ledger, should_stop=should_stop)
+        yield from make_files(
+            plan, make, overwrite=overwrite, ledger=ledger, should_stop=should_stop, is_in_callers_thread=True
+        )
     except Abandoned:
         return
 

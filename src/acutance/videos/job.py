@@ -16,8 +16,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from acutance.errors import ImageTooLarge, InputError
-from acutance.geometry import Size
+from acutance.geometry import Size, in_pixels
 from acutance.inference.sharpener import Sharpener
+from acutance.media.reading import MORE_PIXELS
 from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.colour import tags_of
 from acutance.videos.containers import Container
@@ -72,6 +73,7 @@ class VideoJob:
         strength: float,
         settings: VideoSettings,
         name: str,
+        target: Path,
     ) -> None:
         """Look at the source up to its first frame, and decide how the result is written.
 
@@ -82,6 +84,7 @@ class VideoJob:
             strength: See `Sharpener.__call__`.
             settings: Codec, quality, and which part.
             name: Of the source, for sentences.
+            target: Of the result, for sentences: what is written has another name until it is finished.
 
         Raises:
             InputError: When there is no frame, or too large ones.
@@ -96,6 +99,7 @@ class VideoJob:
         self._strength = strength
         self._settings = settings
         self._source = source
+        self._target = target
         videos = video_streams(source)
         if not videos:
             raise InputError(f"{name} holds no video that can be decoded.")
@@ -104,8 +108,8 @@ class VideoJob:
         size = Size(self.video.height, self.video.width)
         if size.pixels > sharpener.max_pixels:
             raise ImageTooLarge(
-                f"{name} has frames of {size.width}×{size.height} px = {size.pixels / 1e6:.1f} megapixels, "
-                f"the limit is {sharpener.max_pixels / 1e6:g}; raise max_pixels if you trust the file."
+                f"{name} has frames of {size.width}×{size.height} px = {in_pixels(size.pixels)}, the limit is "
+                f"{in_pixels(sharpener.max_pixels)}; {MORE_PIXELS} if you trust the file."
             )
         tags = tags_of(self.video.codec_context)
         self._copied = CopiedStreams(source, self.video, container, picture_only=settings.picture_only)
@@ -264,11 +268,11 @@ class VideoJob:
 
     def _writer(self, target: OutputContainer) -> VideoWriter:
         """Set the target up."""
-        with writing(Path(target.name)):
+        with writing(self._target):
             target.metadata.update(file_metadata(self._source))
             target.set_chapters(self.chapters)
         self._copied.shift(self._from_s)
-        return VideoWriter(target, self._source, self.video, copied=self._copied, plan=self._plan)
+        return VideoWriter(target, self._source, self.video, copied=self._copied, plan=self._plan, name=self._target)
 
     def _planned(self) -> EncoderPlan:
         coding = choose_coding(

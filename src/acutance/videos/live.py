@@ -21,8 +21,9 @@ from typing import BinaryIO
 import av
 
 from acutance.errors import ImageTooLarge
-from acutance.geometry import Size
+from acutance.geometry import Size, in_pixels
 from acutance.inference.sharpener import Sharpener
+from acutance.media.reading import MORE_PIXELS
 from acutance.videos.cameras import Arrival, Camera
 from acutance.videos.channel import INTERRUPTIBLE_S, Cancelled, Channel
 from acutance.videos.codecs import choose_coding, options_for
@@ -284,7 +285,7 @@ class _LiveRun:
         if size.pixels > self._sharpener.max_pixels:
             raise ImageTooLarge(
                 f"{self._camera.name} sends frames of {size.width}×{size.height} px, the limit is "
-                f"{self._sharpener.max_pixels / 1e6:g} megapixels; raise max_pixels if you trust it."
+                f"{in_pixels(self._sharpener.max_pixels)}; {MORE_PIXELS} if you trust it."
             )
         preparer = FramePreparer(frame, tags_of(stream.codec_context), scale=self._sharpener.spec.scale)
         name = stream.codec_context.name

@@ -19,6 +19,7 @@ from acutance.geometry import Size
 from acutance.media.atomic import temporary_beside
 from acutance.videos.containers import CONTAINERS, Container
 from acutance.videos.encoding import EncoderPlan, FrameEncoder
+from acutance.videos.priority import open_encoder
 from acutance.videos.writing import open_target, writing
 
 _LONGEST_FILL_S = 2.0
@@ -48,7 +49,7 @@ class _Recording:
                 context = cast(VideoStream, self._stream).codec_context
                 plan.set_up(context)
                 self._stream.time_base = plan.base
-                context.open(strict=False)
+                open_encoder(context, strict=False)
             self._encoder = FrameEncoder(plan, context)
             self._stack = stack.pop_all()
 

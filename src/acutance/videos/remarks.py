@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from acutance.inference.files import counted
 from acutance.videos.codecs import Coding
 from acutance.videos.colour import Tags, tags_of
 from acutance.videos.copying import CopiedStreams
@@ -35,7 +36,8 @@ def remarks_on_source(source: InputContainer, *, is_interlaced: bool, side_data:
     videos = video_streams(source)
     others = len(videos) - 1
     if others:
-        yield f"the file holds {others + 1} videos: one was sharpened, the other {others} copied."
+        rest = "the other" if others == 1 else f"the other {others}"
+        yield f"the file holds {others + 1} videos: one was sharpened, {rest} copied."
     if is_interlaced:
         yield "the video is interlaced: each of the two fields of a frame was sharpened by itself."
     if any(video.metadata.get("alpha_mode") == "1" and "a" not in (video.pix_fmt or "") for video in videos[:1]):
@@ -55,13 +57,16 @@ def remarks_on_damage(damage: Damage, *, frames: int, expected: int | None) -> I
         expected: How many the file says there are, where it counts them.
     """
     if damage.concealed:
-        yield f"{damage.concealed} damaged frames were replaced by the one before."
+        were = "was" if damage.concealed == 1 else "were"
+        yield f"{counted(damage.concealed, 'damaged frame')} {were} replaced by the one before."
     if damage.lost_at_start:
-        yield f"{damage.lost_at_start} frames at the start could not be decoded; the video begins after them."
+        them = "it" if damage.lost_at_start == 1 else "them"
+        lost = counted(damage.lost_at_start, "frame")
+        yield f"{lost} at the start could not be decoded; the video begins after {them}."
     if damage.broken_off:
         yield f"the file could not be read to its end ({damage.broken_off})."
     elif expected is not None and frames < expected - damage.lost_at_start:
-        yield f"the file says that it has {expected} frames, but only {frames} could be read."
+        yield f"the file says that it has {counted(expected, 'frame')}, but only {frames} could be read."
 
 
 def remarks_on_target(coding: Coding, copied: CopiedStreams, *, is_uneven: bool) -> Iterator[str]:
@@ -71,9 +76,10 @@ def remarks_on_target(coding: Coding, copied: CopiedStreams, *, is_uneven: bool)
     if copied.lost:
         yield f"left out, because the container cannot hold them: {', '.join(copied.lost)}."
     if copied.mended:
-        yield f"{copied.mended} packets of copied streams were out of order in time and were put right."
+        packets = counted(copied.mended, "packet")
+        yield f"the order in time of {packets} of copied streams was wrong and has been put right."
     if copied.dropped:
-        yield f"{copied.dropped} damaged packets of copied streams could not be written."
+        yield f"{counted(copied.dropped, 'damaged packet')} of copied streams could not be written."
     if is_uneven:
         yield "this kind of file has a constant frame rate: the times of the frames were rounded to it."
 
@@ -83,7 +89,7 @@ def remarks_on_flicker(flicker: float | None, *, smoothing: float) -> Iterator[s
     if flicker is not None and flicker >= WORTH_SMOOTHING and not smoothing:
         yield (
             f"where nothing moves, the result changes by {flicker:.1f} levels of 255 more from frame to frame than the "
-            "source (flicker): --smoothing 0.5 calms it."
+            "source (flicker): a smoothing of 0.5 (--smoothing, smoothing) calms it."
         )
 
 

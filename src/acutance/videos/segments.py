@@ -21,7 +21,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from acutance.errors import OutputError
-from acutance.media.atomic import write_atomically
+from acutance.media.atomic import not_written, write_atomically
 from acutance.videos.encoding import EncoderPlan, FrameEncoder
 from acutance.videos.flicker import FlickerMeter
 from acutance.videos.writing import writing
@@ -64,6 +64,8 @@ class SegmentStore:
         """
         self.folder = target.with_name(f".{target.name}.acutance-parts")
         """Where they are."""
+        self.target = target
+        """The result."""
         self._key = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
         self.segments: list[Segment] = []
         """The finished ones, in order."""
@@ -91,7 +93,14 @@ class SegmentStore:
         )
         head = {"key": self._key, "sha256": hashlib.sha256(body).hexdigest(), "segment": asdict(segment)}
         line = json.dumps(head).encode() + b"\n"
-        write_atomically(self._path(len(self.segments)), [line, body], overwrite=True)
+        try:
+            write_atomically(self._path(len(self.segments)), [line, body], overwrite=True)
+        except OutputError as error:
+            with suppress(OSError):
+                self.folder.rmdir()  # if it is empty
+            cause = error.__cause__
+            # The person knows the result's name, not that of a part of it.
+            raise not_written(self.target, cause) if isinstance(cause, OSError) else error from cause
         self.segments.append(segment)
 
     def packets(self, base: Fraction) -> Iterator[Packet[Stream]]:
@@ -174,7 +183,7 @@ class SegmentWriter:
         """Encode a frame, in a new segment when the last is long enough. Never does one begin with a repetition."""
         if self._frames >= SEGMENT_FRAMES or self._bytes >= SEGMENT_BYTES:
             self.finish()
-        with writing(self._store.folder):
+        with writing(self._store.target):
             if self._encoder is None:
                 context = self._plan.opened(has_global_header=self._has_global_header)
                 self._encoder = FrameEncoder(self._plan, context)
@@ -187,7 +196,7 @@ class SegmentWriter:
     def repeat(self, time: int, duration: int) -> None:
         """Encode the last frame again."""
         if self._encoder is not None:
-            with writing(self._store.folder):
+            with writing(self._store.target):
                 self._packets += self._encoder.repeat(time, duration)
             self._frames += 1
             self._concealed += 1
@@ -197,7 +206,7 @@ class SegmentWriter:
         """Finish the segment that is being encoded."""
         if self._encoder is None:
             return
-        with writing(self._store.folder):
+        with writing(self._store.target):
             self._packets += self._encoder.flush()
         flicker = self._meter.sums
         segment = Segment(

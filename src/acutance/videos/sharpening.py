@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -62,7 +63,15 @@ def sharpen_video(
     settings = settings or VideoSettings()
     placed = temporary_beside(target, overwrite=overwrite, times_ns=times_ns)
     with placed as (part, _), open_video(source) as opened:
-        job = VideoJob(sharpener, opened, container_of(target), strength=strength, settings=settings, name=str(source))
+        job = VideoJob(
+            sharpener,
+            opened,
+            container_of(target),
+            strength=strength,
+            settings=settings,
+            name=str(source),
+            target=target,
+        )
         store = None if resume_key is None else SegmentStore(target, job.key(source, resume_key))
         with open_target(part, job.container, keeps_keys=job.has_own_keys) as written:
             if store is None:
@@ -71,7 +80,7 @@ def sharpen_video(
                 job.encode_into(store, written, progress)
                 with open_video(source) as again:
                     result = job.join(store, again, written)
-        lost = tuple(remarks_on_loss(part, job.video, job.tags, job.side_data, chapters=len(job.chapters)))
+        lost = _lost(part, job)
         if before_naming is not None:
             before_naming(part)
     if store is not None:
@@ -82,24 +91,28 @@ def sharpen_video(
 def sharpen_stream(
     sharpener: Sharpener,
     source: BinaryIO,
-    target: BinaryIO,
+    target: BinaryIO | Path,
     *,
-    container: Container = RAW,
+    container: Container | None = None,
     strength: float = 1.0,
     settings: VideoSettings | None = None,
     progress: Report | None = None,
+    overwrite: bool = False,
 ) -> VideoResult:
-    """Sharpen a video that comes through a pipe, frame by frame, and pass it on; nothing is kept on the disk.
+    """Sharpen a video that comes through a pipe, frame by frame, and pass it on or write it to a file.
 
     Args:
         sharpener: The opened model.
         source: Raw video (Y4M), or any video that can be read from front to end: Matroska, NUT, MPEG-TS. It need not be
             seekable.
-        target: Gets the result; need not be seekable, either.
-        container: What is written; the default takes no sound. Matroska and NUT take all.
+        target: Gets the result; need not be seekable, either, and nothing is kept on the disk. Or the path of a file,
+            which is written whole or not at all.
+        container: What is written. Default: what the path says; to a pipe raw video, which takes no sound. Matroska
+            and NUT take all.
         strength: See `Sharpener.__call__`.
         settings: Codec, quality, and which part.
         progress: Called after every frame.
+        overwrite: Replace a file that exists.
 
     Raises:
         InputError: When the source cannot be read or holds no video.
@@ -107,7 +120,27 @@ def sharpen_stream(
         EngineError: When the network fails.
     """
     settings = settings or VideoSettings()
-    with open_video(source) as opened:
-        job = VideoJob(sharpener, opened, container, strength=strength, settings=settings, name="the input")
-        with open_target(target, container) as written:
-            return job.run(written, progress)
+    kind = container or (container_of(target) if isinstance(target, Path) else RAW)
+    with ExitStack() as stack:
+        place: BinaryIO | Path = target
+        if isinstance(target, Path):
+            place, _ = stack.enter_context(temporary_beside(target, overwrite=overwrite))
+        opened = stack.enter_context(open_video(source))
+        job = VideoJob(
+            sharpener,
+            opened,
+            kind,
+            strength=strength,
+            settings=settings,
+            name="the input",
+            target=target if isinstance(target, Path) else Path("the output"),
+        )
+        with open_target(place, kind, keeps_keys=job.has_own_keys) as written:
+            result = job.run(written, progress)
+        lost = _lost(place, job) if isinstance(place, Path) else ()
+    return replace(result, warnings=result.warnings + lost)
+
+
+def _lost(written: Path, job: VideoJob) -> tuple[str, ...]:
+    """Look at a finished file, and return what it does not say any more."""
+    return tuple(remarks_on_loss(written, job.video, job.tags, job.side_data, chapters=len(job.chapters)))

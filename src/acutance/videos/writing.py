@@ -23,6 +23,7 @@ from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, stream_metadata
 from acutance.videos.encoding import EncoderPlan, FrameEncoder
 from acutance.videos.hdr import DOLBY_VISION, IN_CONTAINER, display_matrix_of
+from acutance.videos.priority import open_encoder
 
 
 class Writer(Protocol):
@@ -52,6 +53,7 @@ class VideoWriter:
         *,
         copied: CopiedStreams,
         plan: EncoderPlan,
+        name: Path,
     ) -> None:
         """Set the file up: all its streams, in the source's order.
 
@@ -61,12 +63,13 @@ class VideoWriter:
             video: The stream of it that is sharpened.
             copied: Its other streams.
             plan: How the frames are encoded.
+            name: Of the result, for sentences.
 
         Raises:
             OutputError: When the encoder refuses the frames, or the container the stream.
         """
         self._target = target
-        self._path = Path(target.name.removeprefix("file:"))
+        self._path = name
         self._copied = copied
         self._plan = plan
         self._last_dts: int | None = None
@@ -78,7 +81,7 @@ class VideoWriter:
                     self._stream, context = self._add_video(video)
                 elif stream.index in copied.indices:
                     copied.add_to(target, stream)
-            context.open(strict=False)
+            open_encoder(context, strict=False)
         self._encoder = FrameEncoder(plan, context)
 
     @property

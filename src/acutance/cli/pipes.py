@@ -95,6 +95,7 @@ def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, order: Or
         target=target,
         status="done",
         lost=work.lost,
+        found=work.found,
         megapixels=work.megapixels,
         seconds=time.perf_counter() - start,
     )

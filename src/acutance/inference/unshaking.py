@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from acutance.deconvolution.shake import Shake, find_shake
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
+from acutance.inference.processor import usable_cpus
 
 TILE_PX = 1024
 """Fixed, unlike the network's tiles: what is beyond a tile's halo has some influence here, which must not depend on how
@@ -33,7 +33,7 @@ def shake_in(
         threads: None is one per core.
         progress: Called with the share done.
     """
-    return find_shake(_grey(to_float(pixels)), threads=threads or _cores(), progress=progress)
+    return find_shake(_grey(to_float(pixels)), threads=threads or usable_cpus(), progress=progress)
 
 
 def without_shake(
@@ -52,7 +52,7 @@ def without_shake(
     """
     result = np.empty(pixels.shape, np.float32)
     tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=HALO_PX))
-    with ThreadPoolExecutor(threads or _cores()) as pool:
+    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
         for number, tile in enumerate(tiles, start=1):
             seen = to_float(pixels[tile.source.slices])
             inside = tile.target.shifted(tile.source.top, tile.source.left).slices
@@ -69,7 +69,3 @@ def without_shake(
 def _grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     grey = values[..., 0] if values.shape[2] == 1 else values @ np.array(_LUMA, np.float32)
     return np.ascontiguousarray(grey)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -64,7 +64,7 @@ def serve(
     ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of its key.")] = None,
 ) -> None:
-    """Serve the HTTP API on this machine.
+    """Serve the web page and the HTTP API on this machine.
 
     Jobs and their results lie in a folder and survive the process. After Ctrl-C, what is in work is finished first.
     """

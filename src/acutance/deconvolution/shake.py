@@ -67,7 +67,7 @@ class Evidence:
         return (
             self.agreement >= 0.6
             and self.spread_px >= 1.3
-            and self.lens_likeness <= 0.82
+            and self.lens_likeness <= 0.86
             and self.gain >= 1.12
             and self.excess <= 0.012
         )

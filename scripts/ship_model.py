@@ -9,8 +9,8 @@ r"""Put trained weights into the zoo: export, measure, write the manifest's row 
 The first test set gives the figures of the manifest. Weights are also kept below `checkpoints/`, to train on from, and
 all figures as JSON beside the cards. Fidelity weights replace what is shipped only when they beat it (PSNR, mean over
 all rows but two) on every test set; the graph of integers is shipped when no row of any set loses more than 0.1 dB;
-or --force. With --after-shake NAME, the shipped weights of a model are shipped once more, under that name, for what camera
-shake leaves when it is undone.
+or --force. With --after-shake NAME, the shipped weights of a model are shipped once more, under that name, for what
+camera shake leaves when it is undone.
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from acutance.inference.engine import open_engine
+from acutance.inference.engine import offered_precisions, open_engine
 from acutance.zoo.catalogue import find_model, list_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from acutance.inference.engine import EngineName, Precision
+    from acutance.inference.engine import EngineName
 
 SIDE_PX = 512
 ROUNDS = 9
@@ -57,9 +57,8 @@ def contenders(models: list[str]) -> dict[str, Callable[[npt.NDArray[np.float32]
     runs = {"NAFNet-32 float32 onnxruntime": nafnet_run()}
     for model in models:
         paths = find_model(model)
-        precisions: list[Precision] = ["float32", "int8"] if paths.int8 else ["float32"]
         for engine in engines:
-            for precision in precisions:
+            for precision in offered_precisions(paths, engine):
                 opened = open_engine(paths, engine=engine, precision=precision)
                 runs[f"{model} {precision} {engine}"] = opened.run
     return runs

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from acutance.inference import processor
-from acutance.inference.processor import is_intel, multiplies_int8, usable_cpus
+from acutance.inference.processor import is_intel, multiplies_bfloat16, multiplies_int8, usable_cpus
 
 SAPPHIRE_RAPIDS = """\
 processor\t: 0
@@ -82,6 +82,16 @@ def on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
 def test_linux_lists_the_instructions(on, machine: str, cpuinfo: str | bytes, expected: bool) -> None:
     on("Linux", machine, cpuinfo)
     assert multiplies_int8() is expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("avx512_bf16 amx_bf16 amx_tile", True), ("avx512_bf16 avx512_vnni", False), ("", False)]
+)
+def test_bfloat16_counts_where_tiles_of_it_are_multiplied(on, flags: str, expected: bool) -> None:
+    on("Linux", "x86_64", f"flags\t\t: {flags}\n")
+    multiplies_bfloat16.cache_clear()
+    assert multiplies_bfloat16() is expected
+    multiplies_bfloat16.cache_clear()
 
 
 def test_without_a_list_the_answer_is_no(on, tmp_path: Path) -> None:

@@ -71,5 +71,5 @@ def test_what_no_run_could_give_is_refused_at_once(own_file) -> None:
     check_choice(offered, ModelChoice(name="mine", fidelity=1.0, precision="auto"))
     with pytest.raises(Refused, match="perceptual"):
         check_choice(offered, ModelChoice(name="mine", fidelity=0.5))
-    with pytest.raises(Refused, match="integers"):
+    with pytest.raises(Refused, match="precision: mine is run here in float32"):
         check_choice(offered, ModelChoice(name="mine", precision="int8"))

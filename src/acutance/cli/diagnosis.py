@@ -75,14 +75,15 @@ def _model_states() -> list[str]:
 
 def _speeds() -> list[str]:
     """Time the default model in every engine that is installed and may be the one that `auto` takes."""
-    from acutance.inference.engine import fastest_engine, open_engine
+    from acutance.inference.engine import chosen_precision, fastest_engine, open_engine
     from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
     model = find_model(DEFAULT_MODEL)
     engines: list[EngineName] = ["onnxruntime", *(["openvino"] if find_spec("openvino") else [])]  # type: ignore[list-item]
-    precisions: list[Precision] = ["float32", *(["int8"] if model.int8 else [])]  # type: ignore[list-item]
     lines = []
     for engine in engines:
+        fastest = chosen_precision(model, "auto", engine)
+        precisions: list[Precision] = ["float32", *([] if fastest == "float32" else [fastest])]
         for precision in precisions:
             rate = _megapixels_per_s(open_engine(model, engine=engine, precision=precision))
             lines.append(

@@ -47,6 +47,7 @@ class PrecisionChoice(StrEnum):
 
     AUTO = "auto"
     FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
     INT8 = "int8"
 
     @property
@@ -59,7 +60,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="A model's name (see: 
 Engine = Annotated[EngineChoice, typer.Option(help="What runs the network; auto: the fastest that is installed.")]
 PrecisionOption = Annotated[
     PrecisionChoice,
-    typer.Option("--precision", help="Arithmetic; auto: 8-bit integers where the processor is made for them."),
+    typer.Option("--precision", help="Arithmetic; auto: the fastest that the processor is made for."),
 ]
 Fidelity = Annotated[
     float,

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
 from acutance.inference.model_file import blend_files
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
-from acutance.inference.processor import is_intel, multiplies_int8, usable_cpus
+from acutance.inference.processor import is_intel, multiplies_bfloat16, multiplies_int8, usable_cpus
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
 
 EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
-Precision = Literal["auto", "float32", "int8"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class Engine(Protocol):
@@ -50,17 +50,25 @@ class Engine(Protocol):
         """Free what the engine holds; it cannot be used afterwards."""
 
 
-def _openvino(model: bytes, threads: int | None, name: str) -> Engine:
+def _onnxruntime(model: bytes, threads: int | None, name: str, precision: Precision) -> Engine:
+    """Open a model in ONNX Runtime."""
+    del precision  # the graph has it
+    return OnnxRuntimeEngine.from_bytes(model, threads, name=name)
+
+
+def _openvino(model: bytes, threads: int | None, name: str, precision: Precision) -> Engine:
     """Open a model in OpenVINO, which is imported only now."""
     if find_spec("openvino") is None:
         raise EngineUnavailable("engine openvino: is not installed; pip install 'acutance[openvino]'.")
     from acutance.inference.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine.from_bytes(model, threads, name=name)
+    of_floats: Literal["float32", "bfloat16"] = "bfloat16" if precision == "bfloat16" else "float32"
+    return OpenVinoEngine.from_bytes(model, threads, name=name, precision=of_floats)
 
 
-def _torch(model: bytes, threads: int | None, name: str) -> Engine:
+def _torch(model: bytes, threads: int | None, name: str, precision: Precision) -> Engine:
     """Open a model in torch, which is imported only now."""
+    del precision  # float32, or what a GPU is made for
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise EngineUnavailable("engine torch: needs torch and onnx; pip install 'acutance[torch]'.")
     from acutance.inference.torch_engine import TorchEngine
@@ -68,8 +76,8 @@ def _torch(model: bytes, threads: int | None, name: str) -> Engine:
     return TorchEngine.from_bytes(model, threads, name=name)
 
 
-_OPENERS: dict[EngineName, Callable[[bytes, int | None, str], Engine]] = {
-    "onnxruntime": lambda model, threads, name: OnnxRuntimeEngine.from_bytes(model, threads, name=name),
+_OPENERS: dict[EngineName, Callable[[bytes, int | None, str, Precision], Engine]] = {
+    "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "torch": _torch,
 }
@@ -88,8 +96,8 @@ def open_engine(
     Args:
         model: A model's files, or one ONNX file with a spec in its metadata.
         engine: `auto` takes the fastest that is installed (`fastest_engine`).
-        precision: `int8` computes in 8-bit integers where the model has such a graph; `auto` does so where the
-            processor has instructions for it.
+        precision: `int8` computes in 8-bit integers where the model has such a graph, `bfloat16` in floats of 16 bits
+            (OpenVINO only). `auto` does what the processor has instructions for, integers first.
         fidelity: 1 is the network trained for truth, 0 the one trained for perception; between them their weights are
             blended: one network runs.
         threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
@@ -108,9 +116,12 @@ def open_engine(
     if threads is not None and threads < 1:
         raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
     threads = None if threads is None else min(threads, usable_cpus())
-    chosen = fastest_engine() if engine == "auto" else engine
-    content = _read(_graph_file(paths, precision, chosen))
-    return _OPENERS[chosen](_with_fidelity(content, paths, fidelity), threads, str(paths.fidelity))
+    chosen = engine
+    if engine == "auto":
+        chosen = "openvino" if precision == "bfloat16" else fastest_engine()
+    arithmetic = chosen_precision(paths, precision, chosen)
+    content = _read(paths.int8 if arithmetic == "int8" and paths.int8 is not None else paths.fidelity)
+    return _OPENERS[chosen](_with_fidelity(content, paths, fidelity), threads, str(paths.fidelity), arithmetic)
 
 
 def fastest_engine() -> EngineName:
@@ -121,20 +132,44 @@ def fastest_engine() -> EngineName:
     return "openvino" if is_intel() and find_spec("openvino") is not None else "onnxruntime"
 
 
-def _graph_file(paths: ModelPaths, precision: Precision, engine: EngineName) -> Path:
-    """Return the file whose graph is to be run."""
+def offered_precisions(paths: ModelPaths, engine: EngineName = "auto") -> tuple[Precision, ...]:
+    """Return what arithmetic a model can be run in, besides `auto`, by an engine as `open_engine` takes it."""
+    offered: list[Precision] = ["float32"]
+    if engine in ("auto", "openvino") and find_spec("openvino") is not None:
+        offered.append("bfloat16")
+    if paths.int8 is not None and engine != "torch":
+        offered.append("int8")
+    return tuple(offered)
+
+
+def chosen_precision(paths: ModelPaths, precision: Precision, engine: EngineName) -> Precision:
+    """Return what arithmetic a model is run in: what is asked for or, for `auto`, what is fastest on this processor.
+
+    Args:
+        paths: The model's files.
+        precision: As `open_engine` takes it.
+        engine: The one that runs it, not `auto`.
+
+    Raises:
+        ConfigError: When the model or the engine has not what is asked for.
+    """
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
     if precision == "int8" and paths.int8 is None:
         raise ConfigError(
             f"precision int8: {paths.fidelity.name} has no graph of integers; leave the precision at auto."
         )
-    if engine == "torch":
-        if precision == "int8":
-            raise ConfigError("precision int8: engine torch computes in floats; leave the precision at auto.")
-        return paths.fidelity
-    is_wanted = precision == "int8" or (precision == "auto" and multiplies_int8())
-    return paths.int8 if is_wanted and paths.int8 is not None else paths.fidelity
+    if precision == "int8" and engine == "torch":
+        raise ConfigError("precision int8: engine torch computes in floats; leave the precision at auto.")
+    if precision == "bfloat16" and engine != "openvino":
+        raise ConfigError(
+            f"precision bfloat16: only engine openvino has it, not {engine}; leave the precision at auto."
+        )
+    if precision != "auto":
+        return precision
+    if paths.int8 is not None and engine != "torch" and multiplies_int8():
+        return "int8"
+    return "bfloat16" if engine == "openvino" and multiplies_bfloat16() else "float32"
 
 
 def _with_fidelity(graph: bytes, paths: ModelPaths, fidelity: float) -> bytes:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import openvino
+from openvino import opset13 as opset
 from openvino import properties
 from openvino.properties import hint
 
 from acutance.errors import CorruptWeights, EngineError, OutOfMemory
 from acutance.inference.model_file import read_spec
 from acutance.spec import ModelSpec
+
+FloatPrecision = Literal["float32", "bfloat16"]
 
 _OUT_OF_MEMORY_WORDS = (
     "failed to allocate",
@@ -25,6 +29,8 @@ _OUT_OF_MEMORY_WORDS = (
 )
 """What OpenVINO and oneDNN say; there is no error type of its own for it."""
 
+LEVELS = 255
+"""Steps between black and white of an 8-bit picture."""
 
 _TURN = threading.Lock()
 """Held while a model is compiled, and during the first run of the process. What OpenVINO's binding sets up then, it
@@ -42,22 +48,34 @@ class OpenVinoEngine:
         self._spec = spec
 
     @classmethod
-    def from_bytes(cls, model: bytes, threads: int | None = None, *, name: str = "model") -> OpenVinoEngine:
-        """Compile a serialised model, in float32 where it says nothing else.
+    def from_bytes(
+        cls, model: bytes, threads: int | None = None, *, name: str = "model", precision: FloatPrecision = "float32"
+    ) -> OpenVinoEngine:
+        """Compile a serialised model.
+
+        Args:
+            model: An ONNX file.
+            threads: See `acutance.inference.engine.open_engine`.
+            name: For messages.
+            precision: Of what the model computes in floats. In bfloat16 the 256 levels of an 8-bit picture arrive at
+                the network unrounded (finer ones do not), and OpenVINO leaves what follows the last convolution in
+                float32: the picture itself, which the network's answer is added to, is never rounded.
 
         Raises:
             CorruptWeights: When it is damaged or has no spec.
         """
         settings = {
-            # The default lets processors that have bfloat16 round to it: 8 bits of mantissa, visible in 16-bit photos.
-            hint.inference_precision: openvino.Type.f32,
+            hint.inference_precision: openvino.Type.bf16 if precision == "bfloat16" else openvino.Type.f32,
             hint.performance_mode: hint.PerformanceMode.LATENCY,
             properties.inference_num_threads: threads or 0,
         }
         try:
             with _TURN:
                 core = _core()
-                compiled = core.compile_model(core.read_model(model), "CPU", settings)
+                graph = core.read_model(model)
+                if precision == "bfloat16":
+                    graph = _seeing_levels(graph)
+                compiled = core.compile_model(graph, "CPU", settings)
         except RuntimeError as error:
             raise CorruptWeights(f"{name}: not a network that OpenVINO can open; get the file again.") from error
         return cls(compiled, read_spec(model, name=name))
@@ -107,10 +125,29 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
+def _seeing_levels(graph: openvino.Model) -> openvino.Model:
+    """Return the network with a second input, `LEVELS` times the first, which its first convolution looks at instead.
+
+    Of numbers in [0, 1] bfloat16 keeps 8 binary digits, so that the levels of a smooth sky, 1/255 apart, would come to
+    lie unevenly; the whole numbers up to 256 it keeps all. The convolution's weights are divided accordingly.
+    """
+    (picture,) = graph.get_parameters()
+    levels = opset.parameter(picture.get_partial_shape(), np.float32, name="levels")
+    for taken in picture.output(0).get_target_inputs():
+        first = taken.get_node()
+        if first.get_type_name() == "Convolution":
+            weights = first.input_value(1)
+            divided = opset.multiply(weights, opset.constant(np.float32(1 / LEVELS)))
+            first.input(0).replace_source_output(levels.output(0))
+            first.input(1).replace_source_output(divided.output(0))
+    return openvino.Model(graph.get_results(), [picture, levels], graph.get_friendly_name())
+
+
 def _infer(compiled: openvino.CompiledModel, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Run a batch in a request of its own, so that several threads may call at once."""
     request = compiled.create_infer_request()
     # Not `request.infer`: out of memory, say, it raises nothing and gives an empty array (seen in 2026.4).
-    request.start_async([batch], share_inputs=True)
+    inputs = [batch] if len(compiled.inputs) == 1 else [batch, batch * np.float32(LEVELS)]
+    request.start_async(inputs, share_inputs=True)
     request.wait()
     return np.array(request.get_output_tensor(0).data, np.float32)  # a copy: the request's memory goes with it

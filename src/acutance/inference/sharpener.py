@@ -78,8 +78,8 @@ class Sharpener:
             fidelity: 1 is the network trained for truth, which invents nothing; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32`, `int8` (faster), or `auto`, which takes int8 where the processor is
-                made for it and the model has it.
+            precision: Of the arithmetic: `float32`, `bfloat16` or `int8` (faster), or `auto`, which takes the fastest
+                that the processor is made for and the model has.
             threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file

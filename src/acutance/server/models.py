@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from acutance.errors import ConfigError, UnknownModel
-from acutance.inference.engine import Engine, EngineName
+from acutance.inference.engine import Engine, EngineName, Precision, offered_precisions
 from acutance.inference.model_file import read_spec
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
@@ -32,8 +32,8 @@ class OfferedModel:
     spec: ModelSpec
     has_fidelity: bool
     """Whether it has perceptual weights to blend with."""
-    has_int8: bool
-    """Whether it has a graph of integers."""
+    precisions: tuple[Precision, ...]
+    """What it can compute in here, besides `auto`."""
     psnr_db: Mapping[str, float]
     """As in the zoo's manifest; empty for models that are not shipped."""
 
@@ -71,8 +71,13 @@ def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice) -> None:
         raise Refused(
             422, "invalid_option", f"fidelity: {model.name} has no perceptual weights to blend with; leave it at 1."
         )
-    if choice.precision == "int8" and not model.has_int8:
-        raise Refused(422, "invalid_option", f"precision: {model.name} has no graph of integers; leave it at auto.")
+    if choice.precision not in ("auto", *model.precisions):
+        offered_here = ", ".join(model.precisions)
+        raise Refused(
+            422,
+            "invalid_option",
+            f"precision: {model.name} is run here in {offered_here}; take one, or leave it at auto.",
+        )
 
 
 @dataclass(slots=True)
@@ -111,7 +116,7 @@ class OpenedModels:
         self._given = {Path(model).stem: model for model in given}
         if len(self._given) < len(given):
             raise ConfigError(f"models {', '.join(given)}: two would be offered by one name; rename a file.")
-        self._offered = tuple(_offered(name, model) for name, model in self._given.items())
+        self._offered = tuple(_offered(name, model, engine) for name, model in self._given.items())
         self._engine = engine
         self._threads = threads
         self._max_pixels = max_pixels
@@ -168,7 +173,7 @@ class OpenedModels:
                 opened.sharpener.close()
 
 
-def _offered(name: str, model: str) -> OfferedModel:
+def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
     paths = find_model(model)
     row = next((row for row in list_models() if row.name == model), None)
     return OfferedModel(
@@ -176,7 +181,7 @@ def _offered(name: str, model: str) -> OfferedModel:
         summary=row.summary if row else "a model of this server's own",
         spec=read_spec(paths.fidelity.read_bytes(), name=model),
         has_fidelity=paths.perceptual is not None,
-        has_int8=paths.int8 is not None,
+        precisions=offered_precisions(paths, engine),
         psnr_db=dict(row.psnr_db) if row else {},
     )
 
@@ -193,7 +198,7 @@ class OneEngine:
         spec = self._sharpener.spec
         return (
             OfferedModel(
-                name=spec.name, summary="one engine", spec=spec, has_fidelity=False, has_int8=False, psnr_db={}
+                name=spec.name, summary="one engine", spec=spec, has_fidelity=False, precisions=("float32",), psnr_db={}
             ),
         )
 

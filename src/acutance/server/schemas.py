@@ -37,7 +37,7 @@ class SharpenQuery(BaseModel):
         float, Field(ge=0, le=1, description="1 invents nothing, 0 is the crispest; only for models that have it.")
     ] = 1.0
     precision: Annotated[
-        Precision, Field(description="Arithmetic; auto: 8-bit integers where the processor is made for them.")
+        Precision, Field(description="Arithmetic; auto: the fastest that the processor is made for.")
     ] = "auto"
     format: Annotated[
         FormatName | None, Field(description="Of the result; left out: by Accept, else that of the picture.")
@@ -185,7 +185,7 @@ class ModelView(BaseModel):
     parameters: int
     macs_per_pixel: Annotated[int, Field(description="Multiply-accumulate operations per pixel of the picture.")]
     has_fidelity: Annotated[bool, Field(description="Whether fidelity can be below 1.")]
-    has_int8: Annotated[bool, Field(description="Whether it can compute in 8-bit integers.")]
+    precisions: Annotated[list[Precision], Field(description="What it can compute in here.")]
     training_data: str
     licence: str
     psnr_db: Annotated[dict[str, float], Field(description="On bsd100, by row of the protocol.")]
@@ -202,7 +202,7 @@ class ModelView(BaseModel):
             parameters=spec.parameters,
             macs_per_pixel=spec.macs_per_pixel,
             has_fidelity=model.has_fidelity,
-            has_int8=model.has_int8,
+            precisions=list(model.precisions),
             training_data=spec.training_data,
             licence=spec.licence,
             psnr_db=dict(model.psnr_db),

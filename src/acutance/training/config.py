@@ -139,7 +139,7 @@ class TrainConfig:
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     start_from: Path | None = None
     """Weights (generator.safetensors of a run) to begin with; None begins at random. A network that enlarges may begin
-    with one that does not, one of more scales with one of fewer; all else must be the same."""
+    with one that does not, one of more blocks or scales with one of fewer; all else must be the same."""
     batch: int = 16
     """Patches per step."""
     patch_px: int = 64

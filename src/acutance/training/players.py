@@ -15,7 +15,7 @@ from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator, enlarging
-from acutance.networks.growing import deepening
+from acutance.networks.growing import can_grow, growing
 from acutance.networks.rounding import round_like_bytes
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
@@ -84,15 +84,13 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     if config.start_from is not None:
         earlier, _ = load_generator(config.start_from)
         shape = earlier.config
-        if len(shape.coarser) < len(config.generator.coarser):
-            earlier = deepening(earlier, config.generator.coarser)
         if shape.scale < config.generator.scale:
             earlier = enlarging(earlier)
-        if earlier.config != config.generator:
+        if not can_grow(earlier.config, config.generator):
             raise ConfigError(
                 f"start_from = {config.start_from}: is a {shape}, but the settings ask for {config.generator}."
             )
-        model.load_state_dict(earlier.state_dict())
+        model.load_state_dict(growing(earlier, config.generator).state_dict())
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.head_start == "whitening" and config.start_from is None:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])

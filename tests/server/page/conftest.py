@@ -165,7 +165,12 @@ class Several:
         def model(name: str, *, scale: int = 1, has_fidelity: bool = False) -> OfferedModel:
             spec = replace(FAKE_SPEC, name=name, scale=scale, task="sharpen" if scale == 1 else "sharpen-and-enlarge")
             return OfferedModel(
-                name=name, summary=f"what {name} does", spec=spec, has_fidelity=has_fidelity, has_int8=False, psnr_db={}
+                name=name,
+                summary=f"what {name} does",
+                spec=spec,
+                has_fidelity=has_fidelity,
+                precisions=("float32",),
+                psnr_db={},
             )
 
         return model("soft", has_fidelity=True), model("plain"), model("large", scale=2)

@@ -11,7 +11,7 @@ import torch
 
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import PhotoStore, StoredPhoto
-from acutance.errors import InputError
+from acutance.errors import ConfigError, InputError
 
 CPU = torch.device("cpu")
 
@@ -123,3 +123,22 @@ def test_photos_smaller_than_a_patch_are_left_out(three):
 def test_too_small_photos_are_refused(three):
     with pytest.raises(InputError, match="none of the 3 photos is at least 31 px"):
         PatchSampler(store_of(*three), side_px=31, device=CPU)
+
+
+def test_a_share_of_the_patches_is_reduced(three) -> None:
+    sampler = PatchSampler(store_of(*three), side_px=4, device=CPU, reduced_share=0.5)
+    patches = sampler.draw(6, torch.Generator().manual_seed(0))
+    assert patches.shape == (6, 3, 4, 4)
+    levels = patches * 255
+    assert torch.allclose(levels[:3], levels[:3].round(), atol=1e-4), "as they are in the photos"
+    assert not torch.allclose(levels[3:], levels[3:].round(), atol=1e-2), "means of four values"
+    assert torch.allclose(4 * levels[3:], (4 * levels[3:]).round(), atol=1e-3)
+    again = PatchSampler(store_of(*three), side_px=4, device=CPU, reduced_share=0.5)
+    assert torch.equal(again.draw(6, torch.Generator().manual_seed(0)), patches)
+
+
+def test_all_or_none_may_be_reduced_and_other_shares_are_refused(three) -> None:
+    draw = torch.Generator().manual_seed(0)
+    assert PatchSampler(store_of(*three), side_px=4, device=CPU, reduced_share=1.0).draw(3, draw).shape == (3, 3, 4, 4)
+    with pytest.raises(ConfigError, match="reduced_share = 2"):
+        PatchSampler(store_of(*three), side_px=4, device=CPU, reduced_share=2.0)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from acutance.data.photo_store import PhotoStore
-from acutance.errors import InputError
+from acutance.errors import ConfigError, InputError
 
 CANDIDATES = 2
 """Positions drawn per patch; the one with more gradient energy is taken: sky does not fill the batches."""
@@ -21,18 +22,34 @@ SCORE_STRIDE_PX = 2
 """Candidates are scored on every second pixel of one channel: a ranking needs no more."""
 
 
+REDUCTION = 2
+"""By how much patches are reduced that are: means of 2×2 px, which a photo that is soft to the pixel is sharp in."""
+
+
 class PatchSampler:
     """Draws square patches, mirrored and turned at random, from all photos large enough.
 
     Photos are drawn by their number of possible positions, so every part of every photo is equally likely.
     """
 
-    def __init__(self, store: PhotoStore, *, side_px: int, device: torch.device) -> None:
+    def __init__(self, store: PhotoStore, *, side_px: int, device: torch.device, reduced_share: float = 0.0) -> None:
         """Prepare the sampler; the store's bytes are copied to a GPU device, and mapped on a CPU.
 
+        Args:
+            store: The photos.
+            side_px: Side of the patches.
+            device: Where they are wanted.
+            reduced_share: Share of them that are patches of twice the side, reduced; as many of each batch, rounded.
+
         Raises:
-            InputError: When no photo is at least `side_px` in both directions.
+            InputError: When no photo is at least `side_px` in both directions, or twice that if some are reduced.
         """
+        if not 0.0 <= reduced_share <= 1.0:
+            raise ConfigError(f"reduced_share = {reduced_share}: must lie within 0 … 1.")
+        self._reduced_share = reduced_share
+        self._larger = None
+        if reduced_share:
+            self._larger = PatchSampler(store, side_px=REDUCTION * side_px, device=device)
         fitting = [photo for photo in store.photos if min(photo.height, photo.width) >= side_px]
         if not fitting:
             raise InputError(f"none of the {len(store.photos)} photos is at least {side_px} px on both sides.")
@@ -46,6 +63,16 @@ class PatchSampler:
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
         """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
+        if self._larger is None:
+            return self._drawn(count, generator)
+        reduced = round(self._reduced_share * count)
+        larger = self._larger.draw(reduced, generator)
+        return torch.cat([self._drawn(count - reduced, generator), functional.avg_pool2d(larger, REDUCTION)])
+
+    def _drawn(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
+        """Draw patches as they are in the photos."""
+        if not count:
+            return torch.empty(0, 3, self.side_px, self.side_px, device=self.device)
         photo, top, left = self._positions(count * CANDIDATES, generator)
         score = self._gradient_energy(photo, top, left).view(count, CANDIDATES)
         best = score.argmax(dim=1) + torch.arange(count, device=score.device) * CANDIDATES

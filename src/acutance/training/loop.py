@@ -135,7 +135,9 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     # --- prepare ------------------------------------------------------------------------------------------
     check_processes(config, fabric.world_size)
     training_photos, held_out = split_store(store, config.watch)
-    sampler = PatchSampler(training_photos, side_px=config.source_px, device=fabric.device)
+    sampler = PatchSampler(
+        training_photos, side_px=config.source_px, device=fabric.device, reduced_share=config.reduced_share
+    )
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
     # Last of what may refuse: nothing is begun that cannot go on.
     on_first(fabric, lambda: prepare_folder(run, config, resume=resume))

@@ -31,8 +31,8 @@ def test_every_preset_loads_and_reloads_equal(tmp_path, name):
 
 def test_the_default_model_is_what_the_design_says():
     config = load_config("fast")
-    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (64, 2, 2)
-    assert config.generator.coarser == (CoarserScale(width=96, num_blocks=4),)
+    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (64, 4, 2)
+    assert config.generator.coarser == (CoarserScale(width=96, num_blocks=5),)
     blur, *others = config.degradation.stages
     assert {row.kind for row in blur.choices} == {"gaussian", "defocus", "shake"}
     gaussian, *_, shake = blur.choices

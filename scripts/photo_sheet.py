@@ -30,6 +30,11 @@ def stacked(rows: list[Pixels]) -> Pixels:
     return np.vstack(padded)
 
 
+def in_colour(pixels: Pixels) -> Pixels:
+    """Return grey pixels (`h w 1`) as RGB, and RGB as it is."""
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
 def main() -> None:
     """Restore, lay out, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -44,7 +49,7 @@ def main() -> None:
     layout = SheetLayout(
         detail_px=arguments.detail_px, magnification=arguments.magnification, num_details=arguments.details
     )
-    before = [read_photo(path).pixels for path in arguments.photos]
+    before = [in_colour(read_photo(path).pixels) for path in arguments.photos]
     columns = [[("as it came", photo)] for photo in before]
     for text in arguments.model:
         choice = ModelChoice.parse(text)

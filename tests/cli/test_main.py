@@ -293,7 +293,7 @@ def test_compare(tmp_path: Path) -> None:
 def test_models_and_doctor() -> None:
     listed = json.loads(run("models", "--json").stdout)
     assert listed[0]["name"] == "fast"
-    assert listed[0]["spec"]["halo_px"] == 46
+    assert listed[0]["spec"]["halo_px"] == 62
     found = json.loads(run("doctor", "--json").stdout)
     assert "fast ok" in found["models"]
     assert "megapixels/s" in found["speed of the default"][0]
@@ -301,7 +301,7 @@ def test_models_and_doctor() -> None:
     table = CliRunner().invoke(app, ["models"], env={"COLUMNS": "300"}).output.splitlines()
     column = table[0].index("fidelity")
     shown = {line.split()[0]: line[column : column + 8].strip() for line in table[1:]}
-    assert (shown["fast"], shown["paper"]) == ("0 … 1", "1")
+    assert (shown["fast"], shown["shake"]) == ("0 … 1", "1")
     assert "onnxruntime" in CliRunner().invoke(app, ["doctor"]).output
 
 

@@ -112,7 +112,7 @@ def test_a_compressed_body_is_not_unpacked(shared, picture) -> None:
         ("fidelity=2", "fidelity"),
         ("fidelity=0.5", "perceptual"),
         ("precision=int4", "precision"),
-        ("precision=int8", "integers"),
+        ("precision=int8", "is run here in float32"),
         ("format=exe", "format"),
         ("model=nonesuch", "model"),
         ("model=../../../etc/passwd", "model"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +20,6 @@ CANDIDATES = 2
 
 SCORE_STRIDE_PX = 2
 """Candidates are scored on every second pixel of one channel: a ranking needs no more."""
-
 
 REDUCTION = 2
 """By how much patches are reduced that are: means of 2×2 px, which a photo that is soft to the pixel is sharp in."""
@@ -46,33 +45,40 @@ class PatchSampler:
         """
         if not 0.0 <= reduced_share <= 1.0:
             raise ConfigError(f"reduced_share = {reduced_share}: must lie within 0 … 1.")
+        self.side_px = side_px
+        self.device = device
         self._reduced_share = reduced_share
-        self._larger = None
-        if reduced_share:
-            self._larger = PatchSampler(store, side_px=REDUCTION * side_px, device=device)
+        pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU, one for both on a GPU
+        self._as_they_are = _Places(store, pixels, side_px=side_px)
+        self._larger = _Places(store, pixels, side_px=REDUCTION * side_px) if reduced_share else None
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
+        """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
+        if self._larger is None:
+            return self._as_they_are.draw(count, generator)
+        reduced = round(self._reduced_share * count)
+        larger = functional.avg_pool2d(self._larger.draw(reduced, generator), REDUCTION)
+        return torch.cat([self._as_they_are.draw(count - reduced, generator), larger])
+
+
+class _Places:
+    """Where patches of one side can lie in a store's photos, and the way to them."""
+
+    def __init__(self, store: PhotoStore, pixels: UInt8[Tensor, " bytes"], *, side_px: int) -> None:
         fitting = [photo for photo in store.photos if min(photo.height, photo.width) >= side_px]
         if not fitting:
             raise InputError(f"none of the {len(store.photos)} photos is at least {side_px} px on both sides.")
         self.side_px = side_px
-        self.device = device
-        self._pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU
-        table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=device)
+        self._pixels = pixels
+        table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=pixels.device)
         self._offset, self._height, self._width = table.unbind(dim=1)
         positions = (self._height - side_px + 1) * (self._width - side_px + 1)
         self._weights = positions.to(torch.float64)
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
-        """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
-        if self._larger is None:
-            return self._drawn(count, generator)
-        reduced = round(self._reduced_share * count)
-        larger = self._larger.draw(reduced, generator)
-        return torch.cat([self._drawn(count - reduced, generator), functional.avg_pool2d(larger, REDUCTION)])
-
-    def _drawn(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
         """Draw patches as they are in the photos."""
         if not count:
-            return torch.empty(0, 3, self.side_px, self.side_px, device=self.device)
+            return torch.empty(0, 3, self.side_px, self.side_px, device=self._pixels.device)
         photo, top, left = self._positions(count * CANDIDATES, generator)
         score = self._gradient_energy(photo, top, left).view(count, CANDIDATES)
         best = score.argmax(dim=1) + torch.arange(count, device=score.device) * CANDIDATES

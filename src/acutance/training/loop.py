@@ -30,7 +30,7 @@ from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
-from acutance.training.batches import draw_pair
+from acutance.training.batches import PairSource
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import Vitals, complaints, vitals
@@ -138,6 +138,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     sampler = PatchSampler(
         training_photos, side_px=config.source_px, device=fabric.device, reduced_share=config.reduced_share
     )
+    source = PairSource(config, sampler)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
     # Last of what may refuse: nothing is begun that cannot go on.
     on_first(fabric, lambda: prepare_folder(run, config, resume=resume))
@@ -159,7 +160,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             set_share(cast.trained.optimizers, rate_share)
-            pair = own_share(fabric, draw_pair(config, sampler, progress.iteration))
+            pair = own_share(fabric, source.pair(progress.iteration))
             # Compiled networks give their memory back in the first backward pass, and there would be several.
             is_watched = (progress.iteration + 1) % watch.validate_every == 0 and not config.compiles
             record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=is_watched)

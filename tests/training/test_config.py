@@ -31,13 +31,13 @@ def test_every_preset_loads_and_reloads_equal(tmp_path, name):
 
 def test_the_default_model_is_what_the_design_says():
     config = load_config("fast")
-    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (64, 4, 2)
-    assert config.generator.coarser == (CoarserScale(width=96, num_blocks=5),)
+    assert (config.generator.width, config.generator.num_blocks, config.generator.unshuffle) == (48, 4, 2)
+    assert config.generator.coarser == (CoarserScale(width=96, num_blocks=4),)
     blur, *others = config.degradation.stages
     assert {row.kind for row in blur.choices} == {"gaussian", "defocus", "shake"}
     gaussian, *_, shake = blur.choices
     assert gaussian.sigma_px == (0.3, 4.2)  # beyond σ = 4 px, the strongest blur that it is measured by
-    assert shake.length_px == (3.0, 26.0)
+    assert shake.length_px == (3.0, 16.0)  # longer paths are the model shake's
     assert [stage.kind for stage in others] == ["noise", "rescale", "jpeg"]
     assert config.degradation.untouched > 0
     assert config.degradation.margin_px == 4 * 4

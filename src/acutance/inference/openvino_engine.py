@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU (extra `openvino`): the faster engine on Intel and AMD processors."""
+"""OpenVINO on the CPU (extra `openvino`): the faster engine on Intel processors, and the one with bfloat16."""
 
 from __future__ import annotations
 

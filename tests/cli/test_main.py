@@ -293,7 +293,7 @@ def test_compare(tmp_path: Path) -> None:
 def test_models_and_doctor() -> None:
     listed = json.loads(run("models", "--json").stdout)
     assert listed[0]["name"] == "fast"
-    assert listed[0]["spec"]["halo_px"] == 62
+    assert listed[0]["spec"]["halo_px"] == 54
     found = json.loads(run("doctor", "--json").stdout)
     assert "fast ok" in found["models"]
     assert "megapixels/s" in found["speed of the default"][0]

@@ -21,7 +21,7 @@ def test_the_command_line_offers_what_there_is() -> None:
 def test_spec_comes_from_the_file() -> None:
     engine = open_engine(find_model("fast"), engine="onnxruntime", threads=1)
     assert engine.spec.name == "fast"
-    assert (engine.spec.scale, engine.spec.size_multiple, engine.spec.halo_px) == (1, 4, 62)
+    assert (engine.spec.scale, engine.spec.size_multiple, engine.spec.halo_px) == (1, 4, 54)
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine.run(np.zeros((1, 3, 8, 8), np.float32))

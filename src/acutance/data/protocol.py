@@ -49,10 +49,10 @@ Subsampling = Literal["4:2:0", "4:4:4"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
-    """Ranges that each image's own degradation is drawn from: those that `fast` is trained with.
+    """Ranges that each image's own degradation is drawn from: those that the first `fast` was trained with.
 
-    The shares are those of its first training. Today's preset draws sweeping shake a little oftener, and noise,
-    rescaling and JPEG less often; the row stays as it is, so that its figures can be compared.
+    Today's preset draws shake less often and shorter, and noise, rescaling and JPEG less often; the row stays as it is,
+    so that its figures can be compared.
 
     Training leaves a share of the patches untouched. Here none is: of an untouched photo the PSNR of the input is
     infinite, and with it the mean over all photos; what becomes of sharp photos, row `none` measures by itself.

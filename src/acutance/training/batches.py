@@ -61,6 +61,6 @@ class PairSource:
             self._first = iteration - place
             count = self._config.batch * self._ahead
             self._pairs = draw_pair(self._config, self._sampler, self._first, count=count)
-        # Every so manieth: patches that were reduced come last, and each batch is to have its share of them.
+        # Every `ahead`-th patch: those that were reduced come last, and each batch is to have its share of them.
         degraded, reference = self._pairs
         return degraded[place :: self._ahead], reference[place :: self._ahead]

@@ -26,7 +26,7 @@ class WeightAverage(Generic[Network]):
         """Move the average towards the model by one step's worth."""
         half_life = min(self._half_life_img, max(images_seen * RAMP_UP, 1e-8))
         share = 1.0 - 0.5 ** (batch / half_life)
-        # All weights in one call: on a GPU every call costs as much as the numbers of one layer.
+        # All weights in one call: on a GPU, a call for each would take longer than the arithmetic.
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), share)
         for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
             if buffer.is_floating_point():

@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from acutance.data.archive import UnpackedFile, are_all_in, unpack
@@ -231,6 +231,7 @@ SMALL = zipped({"photos/a.png": b"a" * 60, "photos/b.png": bytes(range(40))})
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(changes=[(SMALL.rindex(b"photos/b.png"), 0)])  # a name that begins with a zero byte
 @given(changes=st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), min_size=1, max_size=4))
 def test_whatever_is_damaged_no_other_error_comes_out(tmp_path, changes):
     content = bytearray(SMALL)

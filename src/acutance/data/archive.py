@@ -71,7 +71,9 @@ def unpack(
     make_folder(folder)
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [(member, _checked(member, within)) for member in opened.infolist() if not member.is_dir()]
+            # Not `is_dir`: of a name that begins with a zero byte nothing is left to look at.
+            stored = [member for member in opened.infolist() if not member.orig_filename.endswith("/")]
+            members = [(member, _checked(member, within)) for member in stored]
             files = tuple(file for _, file in members)
             _check_names(files)
             missing = [(member, file) for member, file in members if not file.is_in(folder)]

@@ -6,6 +6,8 @@ there is no Python work per patch and the same code runs on a CPU and, with the 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -25,13 +27,25 @@ REDUCTION = 2
 """By how much patches are reduced that are: means of 2×2 px, which a photo that is soft to the pixel is sharp in."""
 
 
+RAMP_SPANS = (0.004, 0.8)
+"""Range of what a ramp's brightness spans over a patch, in [0, 1] units: from one level of 255 on."""
+
+
 class PatchSampler:
     """Draws square patches, mirrored and turned at random, from all photos large enough.
 
     Photos are drawn by their number of possible positions, so every part of every photo is equally likely.
     """
 
-    def __init__(self, store: PhotoStore, *, side_px: int, device: torch.device, reduced_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: PhotoStore,
+        *,
+        side_px: int,
+        device: torch.device,
+        reduced_share: float = 0.0,
+        ramp_share: float = 0.0,
+    ) -> None:
         """Prepare the sampler; the store's bytes are copied to a GPU device, and mapped on a CPU.
 
         Args:
@@ -39,26 +53,56 @@ class PatchSampler:
             side_px: Side of the patches.
             device: Where they are wanted.
             reduced_share: Share of them that are patches of twice the side, reduced; as many of each batch, rounded.
+            ramp_share: Share of them that are no photos but `smooth_ramps`; as many of each batch, rounded.
 
         Raises:
             InputError: When no photo is at least `side_px` in both directions, or twice that if some are reduced.
         """
         if not 0.0 <= reduced_share <= 1.0:
             raise ConfigError(f"reduced_share = {reduced_share}: must lie within 0 … 1.")
+        if not 0.0 <= ramp_share <= 1.0 - reduced_share:
+            raise ConfigError(f"ramp_share = {ramp_share}: must lie within 0 … 1, and reduced_share + ramp_share, too.")
         self.side_px = side_px
         self.device = device
-        self._reduced_share = reduced_share
+        self._reduced_share, self._ramp_share = reduced_share, ramp_share
         pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU, one for both on a GPU
         self._as_they_are = _Places(store, pixels, side_px=side_px)
         self._larger = _Places(store, pixels, side_px=REDUCTION * side_px) if reduced_share else None
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
         """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
-        if self._larger is None:
-            return self._as_they_are.draw(count, generator)
-        reduced = round(self._reduced_share * count)
-        larger = functional.avg_pool2d(self._larger.draw(reduced, generator), REDUCTION)
-        return torch.cat([self._as_they_are.draw(count - reduced, generator), larger])
+        ramps, reduced = round(self._ramp_share * count), 0
+        parts = []
+        if self._larger is not None:
+            reduced = round(self._reduced_share * count)
+            parts.append(functional.avg_pool2d(self._larger.draw(reduced, generator), REDUCTION))
+        if ramps:
+            parts.append(smooth_ramps(ramps, self.side_px, generator))
+        as_they_are = self._as_they_are.draw(count - reduced - ramps, generator)
+        return torch.cat([as_they_are, *parts]) if parts else as_they_are
+
+
+def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
+    """Draw skies and backgrounds: patches whose brightness and colour change slowly and evenly, not rounded to levels.
+
+    Where a photo has them, rounding to 8 bits makes steps of one level; a network that has not seen their truth takes
+    these for edges.
+
+    Returns:
+        RGB in [0, 1].
+    """
+    device = generator.device
+    axis = torch.linspace(-0.5, 0.5, side_px, device=device)
+    low, high = (math.log(span) for span in RAMP_SPANS)
+    span = torch.exp(low + (high - low) * torch.rand(count, 1, generator=generator, device=device))
+    slopes = torch.randn(count, 4, generator=generator, device=device)
+    slopes = span * slopes / slopes.norm(dim=1, keepdim=True)
+    across, down, bend, own_bend = (slopes[:, number].view(-1, 1, 1) for number in range(4))
+    x, y = axis.view(1, 1, -1), axis.view(1, -1, 1)
+    shape = across * x + down * y + 2.0 * (bend * x * x + own_bend * y * y)
+    colour = 1.0 + 0.3 * torch.randn(count, 3, 1, 1, generator=generator, device=device)
+    level = torch.rand(count, 3, 1, 1, generator=generator, device=device)
+    return (level + colour * shape.unsqueeze(1)).clamp(0.0, 1.0)
 
 
 class _Places:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
+
+SMOOTHING_RADIUS_PX = 4
+"""Of the Gaussians that pictures are smoothed with in passing: twice the widest σ in use."""
 
 
 def blur(images: Float[Tensor, "n c h w"], psf: Float[Tensor, "n s s"]) -> Float[Tensor, "n c h2 w2"]:
@@ -24,3 +28,23 @@ def blur(images: Float[Tensor, "n c h w"], psf: Float[Tensor, "n s s"]) -> Float
     # Row i of the circular result uses input rows i−s+1 … i; those from s−1 on have not wrapped around.
     valid: Tensor = circular[..., side - 1 :, side - 1 :]
     return valid
+
+
+def smoothed(images: Float[Tensor, "n c h w"], sigma_px: Float[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+    """Convolve every image with its own Gaussian; beyond the border it continues as its mirror image.
+
+    Args:
+        images: Larger than `SMOOTHING_RADIUS_PX` on both sides.
+        sigma_px: Up to half of that radius.
+    """
+    count, channels, height, width = images.shape
+    if not count:
+        return images
+    axis = torch.arange(-SMOOTHING_RADIUS_PX, SMOOTHING_RADIUS_PX + 1, device=images.device, dtype=images.dtype)
+    weights = torch.exp(-0.5 * (axis / sigma_px[:, None]) ** 2)
+    weights = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(channels, 0)
+    pad = SMOOTHING_RADIUS_PX
+    flat = functional.pad(images, (pad, pad, pad, pad), mode="reflect").view(1, count * channels, height + 2 * pad, width + 2 * pad)
+    flat = functional.conv2d(flat, weights[:, None, :, None], groups=count * channels)
+    flat = functional.conv2d(flat, weights[:, None, None, :], groups=count * channels)
+    return flat.view(count, channels, height, width)

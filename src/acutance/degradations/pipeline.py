@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from acutance.degradations import psf as psfs
-from acutance.degradations.blur import blur
+from acutance.degradations.blur import blur, smoothed
 from acutance.degradations.draws import Spacing, check_range, check_share, happens, uniform
 from acutance.degradations.jpeg import jpeg
 from acutance.degradations.kernel_bank import kernel_bank
-from acutance.degradations.noise import add_noise
+from acutance.degradations.light import to_gamma, to_linear
+from acutance.degradations.noise import add_grain, add_noise
 from acutance.degradations.reduce import reduce
 from acutance.degradations.rescale import rescale
 from acutance.errors import ConfigError
@@ -86,6 +87,31 @@ class Defocus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Straight motion of constant speed, in any direction."""
+
+    kind: Literal["line"] = "line"
+    weight: float = 1.0
+    """Share of the draws of its blur stage."""
+    length_px: tuple[float, float] = (2.0, 20.0)
+    """Range of the path's length in px."""
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        check_range("line.length_px", self.length_px, low=0.0, high=128.0)
+
+    @property
+    def reach_px(self) -> float:
+        """Radius that the longest path needs."""
+        return self.length_px[1] / 2.0
+
+    def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
+        """Draw one kernel per image."""
+        length = uniform(count, self.length_px, generator)
+        return psfs.line_psf(length, psfs.uniform_angle(count, generator), radius_px=radius_px)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shake:
     """Camera shake: a random walk with inertia."""
 
@@ -96,6 +122,8 @@ class Shake:
     """Range of the path's extent in px; its softening adds one on each side."""
     inertia: float = 0.9
     """Share of the velocity kept between two of the path's points; nearer 1 is straighter."""
+    origin: psfs.Origin = "box"
+    """Where the sharp picture lies: at the middle of the path's box, or at half of the exposure."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -111,7 +139,9 @@ class Shake:
     def draw(self, count: int, radius_px: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
         """Draw one kernel per image."""
         length = uniform(count, self.length_px, generator)
-        return psfs.shake_psf(length, inertia=self.inertia, radius_px=radius_px, generator=generator)
+        return psfs.shake_psf(
+            length, inertia=self.inertia, radius_px=radius_px, generator=generator, origin=self.origin
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +163,7 @@ class Measured:
         return bank[choice]
 
 
-BlurRow = Gaussian | Defocus | Shake | Measured
+BlurRow = Gaussian | Defocus | Line | Shake | Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +177,13 @@ class Blur:
     """Share of the images that are blurred at all."""
     radius_px: int = 16
     """Radius of the kernels: 4σ of the widest Gaussian, half the longest path and 1 px."""
+    linear_share: float = 0.0
+    """Share of the images that are blurred in linear light (sRGB's curve), as a lens does, instead of in gamma space."""
 
     def __post_init__(self) -> None:
         """Check that there is something to draw from."""
         check_share("blur.probability", self.probability)
+        check_share("blur.linear_share", self.linear_share)
         if not all(0 <= row.weight < math.inf for row in self.choices) or not any(row.weight for row in self.choices):
             raise ConfigError("blur.choices: must hold a row of positive weight, and none of negative weight.")
         if self.radius_px < 1:
@@ -167,20 +200,33 @@ class Blur:
         """Pixels consumed on each side."""
         return self.radius_px
 
-    def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h2 w2"]:
-        """Blur a batch, each image with its own kernel.
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n s s"]:
+        """Draw a kernel for each of a batch of images.
 
         Every kind is drawn for every image and one is kept: kernels are small, and drawing them all costs
         less than sorting the images by kind.
         """
-        count = images.shape[0]
         weights = torch.tensor([row.weight for row in self.choices], device=generator.device)
         choice = torch.multinomial(weights, count, replacement=True, generator=generator)
         kernels = torch.stack([row.draw(count, self.radius_px, generator) for row in self.choices])
         picked = kernels[choice, torch.arange(count, device=generator.device)]
         keep = happens(count, self.probability, generator).view(-1, 1, 1)
-        untouched = psfs.delta_psf(count, radius_px=self.radius_px, device=images.device)
-        return blur(images, torch.where(keep, picked, untouched))
+        untouched = psfs.delta_psf(count, radius_px=self.radius_px, device=generator.device)
+        return torch.where(keep, picked, untouched)
+
+    def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h2 w2"]:
+        """Blur a batch, each image with its own kernel."""
+        return self.blurred(images, self.draw(images.shape[0], generator), generator)
+
+    def blurred(
+        self, images: Float[Tensor, "n 3 h w"], kernels: Float[Tensor, "n s s"], generator: torch.Generator
+    ) -> Float[Tensor, "n 3 h2 w2"]:
+        """Blur a batch with kernels that were drawn, in gamma space or in linear light."""
+        if not self.linear_share:
+            return blur(images, kernels)
+        is_linear = happens(images.shape[0], self.linear_share, generator).view(-1, 1, 1, 1)
+        blurred = blur(torch.where(is_linear, to_linear(images), images), kernels)
+        return torch.where(is_linear, to_gamma(blurred), blurred)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +278,8 @@ class Noise:
     """Share of the images."""
     noise_sigma: tuple[float, float] = (0.0, 0.01)
     """Range of the standard deviation in the dark, in [0, 1] units."""
+    spacing: Spacing = "linear"
+    """Whether it is drawn evenly or evenly in its logarithm."""
     signal_gain: tuple[float, float] = (0.0, 0.0)
     """Range of the variance per unit of brightness."""
     margin_px: ClassVar[int] = 0
@@ -240,13 +288,13 @@ class Noise:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_share("noise.probability", self.probability)
-        check_range("noise.noise_sigma", self.noise_sigma, low=0.0, high=1.0)
+        check_range("noise.noise_sigma", self.noise_sigma, low=0.0, high=1.0, spacing=self.spacing)
         check_range("noise.signal_gain", self.signal_gain, low=0.0, high=1.0)
 
     def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
         """Add noise to a batch."""
         chosen = happens(images.shape[0], self.probability, generator).nonzero().squeeze(1)
-        sigma = uniform(chosen.shape[0], self.noise_sigma, generator)
+        sigma = uniform(chosen.shape[0], self.noise_sigma, generator, spacing=self.spacing)
         gain = uniform(chosen.shape[0], self.signal_gain, generator)
         return images.index_copy(0, chosen, add_noise(images[chosen], sigma, gain, generator))
 
@@ -279,7 +327,68 @@ class Jpeg:
         return images.index_copy(0, chosen, jpeg(images[chosen], quality, is_subsampled))
 
 
-Stage = Blur | Reduce | Rescale | Noise | Jpeg
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grain:
+    """Grain: noise whose neighbours are alike, as film has it, and sensors after their colours were interpolated."""
+
+    kind: Literal["grain"] = "grain"
+    probability: float = 0.2
+    """Share of the images."""
+    grain_sigma: tuple[float, float] = (0.0, 0.04)
+    """Range of its standard deviation, in [0, 1] units."""
+    size_px: tuple[float, float] = (0.4, 1.0)
+    """Range of the σ in px that white noise is blurred with, and then scaled back."""
+    colour: tuple[float, float] = (0.0, 0.7)
+    """Range of the share of its standard deviation that differs between the channels."""
+    margin_px: ClassVar[int] = 0
+    """Consumes no margin."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_share("grain.probability", self.probability)
+        check_range("grain.grain_sigma", self.grain_sigma, low=0.0, high=1.0)
+        check_range("grain.size_px", self.size_px, low=0.05, high=4.0)
+        check_range("grain.colour", self.colour, low=0.0, high=1.0)
+
+    def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
+        """Add grain to a batch."""
+        chosen = happens(images.shape[0], self.probability, generator).nonzero().squeeze(1)
+        sigma = uniform(chosen.shape[0], self.grain_sigma, generator)
+        size = uniform(chosen.shape[0], self.size_px, generator)
+        colour = uniform(chosen.shape[0], self.colour, generator)
+        return images.index_copy(0, chosen, add_grain(images[chosen], sigma, size, colour, generator))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsharp:
+    """Sharpening in the camera: an unsharp mask, with the halos that it leaves."""
+
+    kind: Literal["unsharp"] = "unsharp"
+    probability: float = 0.2
+    """Share of the images."""
+    amount: tuple[float, float] = (0.1, 0.8)
+    """Range of how much of the difference to the blurred picture is added."""
+    sigma_px: tuple[float, float] = (0.7, 1.5)
+    """Range of the σ of the Gaussian in px."""
+    margin_px: ClassVar[int] = 0
+    """Consumes no margin."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_share("unsharp.probability", self.probability)
+        check_range("unsharp.amount", self.amount, low=0.0, high=4.0)
+        check_range("unsharp.sigma_px", self.sigma_px, low=0.05, high=2.0)
+
+    def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
+        """Sharpen a batch."""
+        chosen = happens(images.shape[0], self.probability, generator).nonzero().squeeze(1)
+        amount = uniform(chosen.shape[0], self.amount, generator).view(-1, 1, 1, 1)
+        sigma = uniform(chosen.shape[0], self.sigma_px, generator)
+        picked = images[chosen]
+        return images.index_copy(0, chosen, picked + amount * (picked - smoothed(picked, sigma)))
+
+
+Stage = Blur | Reduce | Rescale | Noise | Grain | Unsharp | Jpeg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,22 +420,49 @@ class DegradationConfig:
         return sum(stage.margin_px for stage in self.stages)
 
 
+class Degraded(NamedTuple):
+    """What became of a batch of sharp patches."""
+
+    degraded: Float[Tensor, "n 3 h w"]
+    """Rounded to 8 bit, as a file would be."""
+    reference: Float[Tensor, "n 3 hs ws"]
+    """The sharp patches themselves, `reduction` times as large."""
+    kernels: Float[Tensor, "n s s"] | None
+    """What each was blurred with, by the only blur stage; None where there is none, or more than one."""
+
+
 def degrade(
     config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator
 ) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h3 w3"]]:
-    """Make a training pair from sharp patches that are `margin_px` larger than wanted on each side.
+    """Make training pairs, degraded and reference, as `degrade_by_known` does."""
+    made = degrade_by_known(config, sharp, generator)
+    return made.degraded, made.reference
+
+
+def degrade_by_known(
+    config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator
+) -> Degraded:
+    """Make training pairs from sharp patches that are `margin_px` larger than wanted on each side.
 
     Returns:
-        The degraded patch, rounded to 8 bit as a file would be, and the reference, `reduction` times as large.
+        The pairs, and the kernels that they were made with.
     """
     margin = config.margin_px
     reference = sharp[..., margin : sharp.shape[-2] - margin, margin : sharp.shape[-1] - margin]
-    images = sharp
+    images, kernels = sharp, None
+    has_one_blur = sum(isinstance(stage, Blur) for stage in config.stages) == 1
     for stage in config.stages:
-        images = stage.apply(images, generator)
+        if isinstance(stage, Blur) and has_one_blur:
+            kernels = stage.draw(images.shape[0], generator)
+            images = stage.blurred(images, kernels, generator)
+        else:
+            images = stage.apply(images, generator)
     degraded = torch.round(images.clamp(0.0, 1.0) * 255.0) / 255.0
     skip = happens(sharp.shape[0], config.untouched, generator).view(-1, 1, 1, 1)
+    if kernels is not None:
+        sharpest = psfs.delta_psf(kernels.shape[0], radius_px=kernels.shape[-1] // 2, device=kernels.device)
+        kernels = torch.where(skip[..., 0], sharpest, kernels)
     untouched = reference
     if config.reduction > 1:
         untouched = torch.round(reduce(reference, config.reduction).clamp(0.0, 1.0) * 255.0) / 255.0
-    return torch.where(skip, untouched, degraded), reference
+    return Degraded(torch.where(skip, untouched, degraded), reference, kernels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,12 @@ PATH_POINTS = 128
 """Vertices of a camera path."""
 SAMPLES_PER_POINT = 4
 """Samples along it for each vertex: at an extent of 30 px they lie at most 1.2 px apart."""
+LINE_SAMPLES = 512
+"""Samples along a straight path, as in the protocol."""
+
+Origin = Literal["box", "midpoint"]
+"""Where the sharp picture lies in one that was blurred along a path: at the middle of the path's bounding box, where
+measured kernels have it, or where the camera was at half of the exposure, where real exposures have it."""
 
 
 def _offsets(radius_px: int, device: torch.device) -> tuple[Float[Tensor, "s 1"], Float[Tensor, "1 s"]]:
@@ -63,18 +70,41 @@ def _walk_matrix(inertia: float) -> Float[Tensor, "t t"]:
     return torch.where(age >= 0, reached, torch.zeros_like(reached))
 
 
+def line_psf(
+    length_px: Float[Tensor, " n"], angle: Float[Tensor, " n"], *, radius_px: int
+) -> Float[Tensor, "n s s"]:
+    """Render straight paths of constant speed, with sub-pixel accuracy; their middle lies on the middle pixel.
+
+    Args:
+        length_px: Of the paths; those that would leave the kernel are shortened.
+        angle: In radians, from x (right) towards y (down).
+        radius_px: Radius of the kernels, at least 1.
+    """
+    time = (torch.arange(LINE_SAMPLES, device=angle.device) + 0.5) / LINE_SAMPLES - 0.5
+    direction = torch.stack([torch.sin(angle), torch.cos(angle)], dim=1)  # y, x
+    path = length_px.clamp(max=2.0 * radius_px - 0.01).view(-1, 1, 1) * direction[:, :, None] * time
+    return _splat(path, radius_px)
+
+
 def shake_psf(
-    length_px: Float[Tensor, " n"], *, inertia: float, radius_px: int, generator: torch.Generator
+    length_px: Float[Tensor, " n"],
+    *,
+    inertia: float,
+    radius_px: int,
+    generator: torch.Generator,
+    origin: Origin = "box",
 ) -> Float[Tensor, "n s s"]:
     """Draw camera-shake kernels: random walks with inertia, rendered with sub-pixel accuracy, more or less softened.
 
-    The middle of the path's bounding box lies on the middle pixel.
+    The path's origin lies on the middle pixel.
 
     Args:
         length_px: Extent of each path: the larger side of its bounding box. The softening adds up to 1 px on each side.
         inertia: Share of its velocity that the camera keeps from one point to the next, in [0, 1).
         radius_px: Radius of the kernels, at least 1; paths are scaled to stay inside, softening included.
         generator: Source of the accelerations, and of how far each kernel is softened.
+        origin: Where the sharp picture lies. From the midpoint, a path reaches up to twice as far: there it is scaled to
+            stay within the radius, whatever its length.
     """
     count = length_px.shape[0]
     accelerations = torch.randn(count, 2, PATH_POINTS, generator=generator, device=generator.device)
@@ -83,11 +113,16 @@ def shake_psf(
     path = functional.interpolate(path, scale_factor=float(SAMPLES_PER_POINT), mode="linear", align_corners=True)
     extent = (path.amax(dim=-1) - path.amin(dim=-1)).amax(dim=-1).clamp_min(1e-6)
     path = path * (length_px.clamp(max=2.0 * radius_px - 2.0) / extent).view(-1, 1, 1)
-    # Where the sharp picture lies is a convention that the network has to share with what it is measured by: measured
-    # kernels are cut out around their path (those of Levin et al. lie within 1 px of the middle of their box, up to
-    # 4 px off their centroid), so the middle of the box it is.
-    middle = (path.amax(dim=-1, keepdim=True) + path.amin(dim=-1, keepdim=True)) / 2.0
-    sharp_psf = _splat(path - middle, radius_px)
+    if origin == "box":
+        # Measured kernels are cut out around their path: those of Levin et al. lie within 1 px of the middle of their
+        # box, up to 4 px off their centroid.
+        path = path - (path.amax(dim=-1, keepdim=True) + path.amin(dim=-1, keepdim=True)) / 2.0
+    else:
+        middle = path.shape[-1] // 2
+        path = path - (path[..., middle - 1 : middle] + path[..., middle : middle + 1]) / 2.0
+        farthest = path.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+        path = path * ((radius_px - 1.0) / farthest).clamp(max=1.0)
+    sharp_psf = _splat(path, radius_px)
     softness = torch.rand(count, 1, 1, generator=generator, device=generator.device)
     return torch.lerp(sharp_psf, _softened(sharp_psf), softness)
 

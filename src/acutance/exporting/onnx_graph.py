@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from acutance.networks.blocks import Activation, ImprovedBlock, StackedBlock
 from acutance.networks.folding import fold_batch_norm
-from acutance.networks.generators import Generator, NestedScale
+from acutance.networks.generators import Generator, GeneratorConfig, NestedScale
 from acutance.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
@@ -63,12 +63,9 @@ class _Graph:
         if unshuffle > 1:
             weight = _fold_unshuffle(weight, unshuffle)
         pad = (conv.kernel_size[0] // 2) * unshuffle
-        assert conv.bias is not None
-        inputs = [
-            source,
-            self.weight(f"{name}.weight", weight),
-            self.constant(f"{name}.bias", _array(conv.bias)),
-        ]
+        inputs = [source, self.weight(f"{name}.weight", weight)]
+        if conv.bias is not None:
+            inputs.append(self.constant(f"{name}.bias", _array(conv.bias)))
         side = weight.shape[-1]
         return self.add_node(
             "Conv", inputs, name, kernel_shape=[side, side], pads=[pad] * 4, strides=[unshuffle, unshuffle]
@@ -139,26 +136,30 @@ def build_onnx(generator: Generator, spec: ModelSpec, *, half: bool = False) -> 
     factor = config.unshuffle * config.scale
     if factor > 1:
         last = graph.add_node("DepthToSpace", [last], "shuffle", blocksize=factor, mode="CRD")
-    _finish(graph, last, config.scale, global_residual=config.global_residual)
-    return _model(graph, spec)
+    _finish(graph, last, config)
+    return _model(graph, spec, channels_in=config.channels_in)
 
 
-def _finish(graph: _Graph, last: str, scale: int, *, global_residual: bool) -> None:
-    """Add the (enlarged) input, or just name the output."""
-    if not global_residual:
+def _finish(graph: _Graph, last: str, config: GeneratorConfig) -> None:
+    """Add the input (enlarged, or of its guides the middle one), or just name the output."""
+    if not config.global_residual:
         graph.add_node("Identity", [last], OUTPUT)
         return
     skip = INPUT
-    if scale > 1:
-        scales = graph.constant("enlarge.scales", np.array([1, 1, scale, scale], np.float32))
+    if config.scale > 1:
+        scales = graph.constant("enlarge.scales", np.array([1, 1, config.scale, config.scale], np.float32))
         attributes = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
         skip = graph.add_node("Resize", [INPUT, "", scales], "enlarge", **attributes)
+    elif config.guides:
+        bounds = {"starts": config.base_channels.start, "ends": config.base_channels.stop, "axes": 1}
+        limits = [graph.constant(f"base.{name}", np.array([value], np.int64)) for name, value in bounds.items()]
+        skip = graph.add_node("Slice", [INPUT, *limits], "base")
     graph.add_node("Add", [last, skip], OUTPUT)
 
 
-def _model(graph: _Graph, spec: ModelSpec) -> onnx.ModelProto:
+def _model(graph: _Graph, spec: ModelSpec, *, channels_in: int) -> onnx.ModelProto:
     """Wrap the graph with its inputs, outputs and metadata, and check it."""
-    source = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", 3, "height", "width"])
+    source = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", channels_in, "height", "width"])
     target = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", 3, "out_height", "out_width"])
     proto = helper.make_graph(graph.nodes, spec.name, [source], [target], graph.weights)
     model = helper.make_model(

@@ -90,11 +90,11 @@ def same_conv(
 class StackedBlock(nn.Module):
     """Two plain layers of StackedG: conv, activation, conv, activation; nothing is skipped."""
 
-    def __init__(self, width: int, kind: ActivationKind = "prelu") -> None:
+    def __init__(self, width: int, kind: ActivationKind = "prelu", *, has_bias: bool = True) -> None:
         super().__init__()
-        self.conv1 = same_conv(width, width)
+        self.conv1 = same_conv(width, width, has_bias=has_bias)
         self.activation = activation(kind)
-        self.conv2 = same_conv(width, width)
+        self.conv2 = same_conv(width, width, has_bias=has_bias)
         self.activation2 = activation(kind)
 
     def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
@@ -107,11 +107,13 @@ class ClassicalBlock(nn.Module):
     """The classical residual block (fig. 3a): conv, BN, activation, conv, BN, plus the input.
 
     Batch normalisation starts as it does everywhere (gain 1, shift 0): the paper's complaint is about this block, so
-    it is not given the gentle start of the improved one.
+    it is not given the gentle start of the improved one. Its convolutions never have a bias: the normalisation would
+    take it away again, and has one of its own.
     """
 
-    def __init__(self, width: int, kind: ActivationKind = "prelu") -> None:
+    def __init__(self, width: int, kind: ActivationKind = "prelu", *, has_bias: bool = True) -> None:
         super().__init__()
+        assert has_bias  # `GeneratorConfig` has checked it
         self.conv1 = same_conv(width, width, has_bias=False)
         self.norm1 = nn.BatchNorm2d(width)
         self.activation = activation(kind)
@@ -128,11 +130,11 @@ class ClassicalBlock(nn.Module):
 class ImprovedBlock(nn.Module):
     """The paper's improved residual block (fig. 3b): conv, activation, conv, plus the input; no normalisation."""
 
-    def __init__(self, width: int, kind: ActivationKind = "prelu") -> None:
+    def __init__(self, width: int, kind: ActivationKind = "prelu", *, has_bias: bool = True) -> None:
         super().__init__()
-        self.conv1 = same_conv(width, width)
+        self.conv1 = same_conv(width, width, has_bias=has_bias)
         self.activation = activation(kind)
-        self.conv2 = same_conv(width, width, gain=RESIDUAL_INIT_GAIN)
+        self.conv2 = same_conv(width, width, gain=RESIDUAL_INIT_GAIN, has_bias=has_bias)
 
     def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
         """Return `features + conv2(activation(conv1(features)))`."""

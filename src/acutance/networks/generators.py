@@ -92,6 +92,13 @@ class GeneratorConfig:
     """Add the input image to the output; off in the paper preset."""
     scale: Literal[1, 2] = 1
     """Output size over input size."""
+    biases: bool = True
+    """Whether convolutions add a bias, as the paper's do. Without any, G(a·x) = a·G(x) for every a > 0: convolutions and
+    PReLU keep the scale, so a dark picture is restored just as a bright one."""
+    guides: int = 0
+    """Pictures that the network is given beside the degraded one: deconvolutions of it with a kernel that was told or
+    found, from the crispest to the smoothest (`GuideConfig`). They are further input channels, three each, and the
+    middle one takes the degraded picture's place in the global residual."""
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -112,6 +119,21 @@ class GeneratorConfig:
             raise ConfigError(f"generator.unshuffle = {self.unshuffle}: must be 1, 2 or 4.")
         if self.scale not in (1, 2):
             raise ConfigError(f"generator.scale = {self.scale}: must be 1 or 2.")
+        if not self.biases and self.block == "classical":
+            raise ConfigError("generator.biases = false: a classical block normalises, which adds one; leave it true.")
+        if self.guides < 0 or (self.guides and self.scale > 1):
+            raise ConfigError(f"generator.guides = {self.guides}: must be at least 0, and 0 where scale is 2.")
+
+    @property
+    def channels_in(self) -> int:
+        """Channels of the input: the degraded picture's, and those of its guides."""
+        return CHANNELS * (1 + self.guides)
+
+    @property
+    def base_channels(self) -> slice:
+        """Channels of the input that the global residual adds: the degraded picture's, or the middle guide's."""
+        first = CHANNELS * (1 + self.guides // 2) if self.guides else 0
+        return slice(first, first + CHANNELS)
 
     @property
     def scales(self) -> tuple[CoarserScale, ...]:
@@ -149,8 +171,8 @@ class GeneratorConfig:
     @property
     def macs_per_pixel(self) -> int:
         """Multiply-accumulates of all convolutions per input pixel, rounded down."""
-        cell_in = CHANNELS * self.unshuffle**2
-        cell_out = cell_in * self.scale**2
+        cell_in = self.channels_in * self.unshuffle**2
+        cell_out = CHANNELS * self.unshuffle**2 * self.scale**2
         head = cell_in * self.width * self.head_kernel**2
         body = self.width**2 * KERNEL_PX**2
         tail = self.width * cell_out * self.tail_kernel**2
@@ -190,9 +212,11 @@ class NestedScale(nn.Module):
 
     def __init__(self, outer_width: int, config: GeneratorConfig, scales: tuple[CoarserScale, ...]) -> None:
         super().__init__()
-        self.down = same_conv(4 * outer_width, scales[0].width, 1)
+        self.down = same_conv(4 * outer_width, scales[0].width, 1, has_bias=config.biases)
         self.blocks = _scale(config, scales)
-        self.up = same_conv(scales[0].width, 4 * outer_width, 1, gain=RESIDUAL_INIT_GAIN)
+        self.up = same_conv(
+            scales[0].width, 4 * outer_width, 1, gain=RESIDUAL_INIT_GAIN, has_bias=config.biases
+        )
 
     def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
         """Return the features plus what the coarser scale adds."""
@@ -203,7 +227,10 @@ class NestedScale(nn.Module):
 def _scale(config: GeneratorConfig, scales: tuple[CoarserScale, ...]) -> nn.Sequential:
     """Build the blocks of a scale, with those nested in it in their middle."""
     scale = scales[0]
-    blocks: list[nn.Module] = [BLOCKS[config.block](scale.width, config.activation) for _ in range(scale.num_blocks)]
+    block = BLOCKS[config.block]
+    blocks: list[nn.Module] = [
+        block(scale.width, config.activation, has_bias=config.biases) for _ in range(scale.num_blocks)
+    ]
     if len(scales) > 1:
         blocks.insert(scale.num_blocks // 2, NestedScale(scale.width, config, scales[1:]))
     return nn.Sequential(*blocks)
@@ -219,18 +246,18 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        cell_in = CHANNELS * config.unshuffle**2
-        cell_out = cell_in * config.scale**2
-        self.head = same_conv(cell_in, config.width, config.head_kernel)
+        cell_in = config.channels_in * config.unshuffle**2
+        cell_out = CHANNELS * config.unshuffle**2 * config.scale**2
+        self.head = same_conv(cell_in, config.width, config.head_kernel, has_bias=config.biases)
         self.head_activation = activation(config.activation)
         self.blocks = _scale(config, config.scales)
-        self.body_conv = same_conv(config.width, config.width)
+        self.body_conv = same_conv(config.width, config.width, has_bias=config.biases)
         # With the input added, the network starts as (almost) the identity and learns what is missing.
         tail_gain = 0.1 if config.global_residual else 1.0
-        self.tail = same_conv(config.width, cell_out, config.tail_kernel, gain=tail_gain)
+        self.tail = same_conv(config.width, cell_out, config.tail_kernel, gain=tail_gain, has_bias=config.biases)
 
-    def forward(self, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
-        """Return the restored image, `scale` times as large."""
+    def forward(self, degraded: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 hs ws"]:
+        """Return the restored image, `scale` times as large; the input has `config.channels_in` channels."""
         config = self.config
         cells = functional.pixel_unshuffle(degraded, config.unshuffle) if config.unshuffle > 1 else degraded
         shallow = self.head_activation(self.head(cells))
@@ -240,7 +267,8 @@ class Generator(nn.Module):
             output = functional.pixel_shuffle(output, config.unshuffle * config.scale)
         if not config.global_residual:
             return output
-        return output + (degraded if config.scale == 1 else enlarge(degraded, config.scale))
+        base = degraded[:, config.base_channels]
+        return output + (base if config.scale == 1 else enlarge(base, config.scale))
 
 
 @torch.no_grad()
@@ -256,7 +284,7 @@ def enlarging(generator: Generator) -> Generator:
     cells = torch.arange(CHANNELS * side**2).view(CHANNELS, side, side)
     channel, row, column = cells // side**2, cells // side % side // 2, cells % side // 2
     source = (channel * generator.config.unshuffle + row) * generator.config.unshuffle + column
-    for name in ("tail.weight", "tail.bias"):
+    for name in (name for name in ("tail.weight", "tail.bias") if name in state):
         state[name] = state[name][source.flatten()]
     larger.load_state_dict(state)
     return larger.train(generator.training)

@@ -56,6 +56,15 @@ def growing(generator: Generator, config: GeneratorConfig) -> Generator:
     return larger.train(generator.training)
 
 
+@torch.no_grad()
+def without_biases(generator: Generator) -> Generator:
+    """Return a generator with the same weights and no biases: a start to train on from, not the same function."""
+    config = replace(generator.config, biases=False)
+    bare = Generator(config)
+    bare.load_state_dict({name: tensor for name, tensor in generator.state_dict().items() if name in bare.state_dict()})
+    return bare.train(generator.training)
+
+
 def _places(known: GeneratorConfig, config: GeneratorConfig) -> dict[str, str]:
     """Return where each block, and each way down and up, of the old network lies in the new one."""
     places: dict[str, str] = {}

@@ -31,8 +31,8 @@ def whiten_head(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> Non
     """Set the head's filters to whiten patches of the given images, in place.
 
     Half of the filters are the first principal axes of the patches, each divided by the standard deviation along it;
-    the other half are their negatives, so that the activation after the head loses nothing. The biases centre the
-    answers.
+    the other half are their negatives, so that the activation after the head loses nothing. The biases, where there
+    are any, centre the answers.
 
     Args:
         generator: Whose head is set; an odd width leaves one filter at its random start.
@@ -50,5 +50,5 @@ def whiten_head(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> Non
     both = torch.cat([filters, -filters])
     used = both.shape[0]  # fewer than the width where a patch has fewer values
     head.weight[:used] = both.reshape(used, *head.weight.shape[1:]).to(head.weight)
-    assert head.bias is not None
-    head.bias[:used] = -(both @ mean).to(head.bias)
+    if head.bias is not None:
+        head.bias[:used] = -(both @ mean).to(head.bias)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from acutance.data.patches import PatchSampler
-from acutance.degradations.pipeline import degrade
+from acutance.degradations.pipeline import degrade_by_known
 from acutance.training.config import TrainConfig
+from acutance.training.guides import with_guides
 from acutance.training.step import Pair
 
 SEED_STRIDE = 1_000_003
@@ -31,11 +32,15 @@ def draw_pair(config: TrainConfig, sampler: PatchSampler, iteration: int, *, cou
         count: Patches; None is the config's batch.
     """
     source = batch_generator(config, iteration, sampler.device)
-    return degrade(config.degradation, sampler.draw(count or config.batch, source), source)
+    made = degrade_by_known(config.degradation, sampler.draw(count or config.batch, source), source)
+    if not config.generator.guides:
+        return made.degraded, made.reference
+    assert made.kernels is not None  # `TrainConfig` has checked it
+    return with_guides(made.degraded, made.kernels, config.guide, source), made.reference
 
 
-AHEAD = 4
-"""Batches that a GPU draws in one go: it spends as long on one, waiting for Python (13 ms, of 33 ms a step)."""
+AHEAD = 8
+"""Batches that a GPU draws in one go: it spends as long on one, waiting for Python (13 ms)."""
 
 
 class PairSource:
@@ -53,14 +58,33 @@ class PairSource:
         self._ahead = ahead or (AHEAD if sampler.device.type == "cuda" else 1)
         self._first: int | None = None
         self._pairs: Pair | None = None
+        self._following: Pair | None = None
+        self._stream = torch.cuda.Stream(sampler.device) if sampler.device.type == "cuda" else None
 
     def pair(self, iteration: int) -> Pair:
         """Return the (degraded, reference) batch of a step: a function of the seed, its number and `ahead` alone."""
         place = iteration % self._ahead
-        if self._pairs is None or self._first != iteration - place:
-            self._first = iteration - place
-            count = self._config.batch * self._ahead
-            self._pairs = draw_pair(self._config, self._sampler, self._first, count=count)
+        first = iteration - place
+        if self._pairs is None or self._first != first:
+            is_following = self._first is not None and first == self._first + self._ahead
+            ready = self._following if is_following else None
+            self._first, self._pairs = first, ready or self._drawn(first)
+            self._following = None
+            if self._stream is not None:
+                # While the device is at the steps of these, the next are drawn, in a stream of their own.
+                self._following = self._drawn_beside(first + self._ahead, self._stream)
         # Every `ahead`-th patch: those that were reduced come last, and each batch is to have its share of them.
         degraded, reference = self._pairs
         return degraded[place :: self._ahead], reference[place :: self._ahead]
+
+    def _drawn(self, first: int) -> Pair:
+        return draw_pair(self._config, self._sampler, first, count=self._config.batch * self._ahead)
+
+    def _drawn_beside(self, first: int, stream: torch.cuda.Stream) -> Pair:
+        main = torch.cuda.current_stream()
+        with torch.cuda.stream(stream):
+            pair = self._drawn(first)
+        for images in pair:
+            images.record_stream(main)  # its memory is not used again before the steps that read it are done
+        stream.synchronize()
+        return pair

@@ -11,12 +11,14 @@ from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
 from acutance.data.blurs import MeasuredBlur
 from acutance.data.protocol import ROWS, find_row
-from acutance.degradations.pipeline import DegradationConfig
+from acutance.deconvolution.wiener import PENALTIES
+from acutance.degradations.pipeline import Blur, DegradationConfig
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import DiscriminatorConfig
 from acutance.networks.generators import GeneratorConfig
 from acutance.training.device import Precision
+from acutance.training.guides import GuideConfig
 from acutance.training.optimizers import OptimizerConfig
 
 MAX_SEED = 2**32
@@ -135,11 +137,14 @@ class TrainConfig:
     """How long, and how the learning rates fall."""
     watch: WatchConfig = field(default_factory=WatchConfig)
     """What is recorded."""
+    guide: GuideConfig = field(default_factory=GuideConfig)
+    """How wrong the kernels are that a network with guides is told."""
     head_start: Literal["random", "whitening"] = "random"
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     start_from: Path | None = None
     """Weights (generator.safetensors of a run) to begin with; None begins at random. A network that enlarges may begin
-    with one that does not, one of more blocks or scales with one of fewer; all else must be the same."""
+    with one that does not, one of more blocks or scales with one of fewer, one without biases with one that has them
+    (they are dropped); all else must be the same."""
     batch: int = 16
     """Patches per step."""
     patch_px: int = 64
@@ -147,6 +152,8 @@ class TrainConfig:
     reduced_share: float = 0.0
     """Share of the patches that are reduced by 2 before they are degraded. Many photos are not sharp to the pixel: a
     network that learns from them alone takes a sharp one, blurred, for less blurred than it is."""
+    ramp_share: float = 0.0
+    """Share of the patches that are smooth ramps instead of photos, with truths that are not rounded to levels."""
     ema_half_life_kimg: float = 20.0
     """Half-life of the averaged weights, in thousands of patches; the average is what is shipped."""
     precision: Precision = "32-true"
@@ -168,6 +175,7 @@ class TrainConfig:
         if self.batch < 1 or self.patch_px < 1:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
         self._check_sizes()
+        self._check_guides()
         if self.objective.adversarial:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
         if self.compiles and self.objective.r1:
@@ -202,6 +210,17 @@ class TrainConfig:
                     f"watch.rows: {name!r} reduces photos by {reduction}, but generator.scale is {scale}; there are "
                     f"{', '.join(row.name for row in ROWS if row.reduction == scale)}."
                 )
+
+    def _check_guides(self) -> None:
+        """Check that a network that is told the blur can be."""
+        if not self.generator.guides:
+            return
+        if self.generator.guides != len(PENALTIES):
+            raise ConfigError(f"generator.guides = {self.generator.guides}: must be {len(PENALTIES)}, or 0 for none.")
+        if sum(isinstance(stage, Blur) for stage in self.degradation.stages) != 1:
+            raise ConfigError("generator.guides: needs exactly one blur stage, whose kernels the network is told.")
+        if self.watch.held_out:
+            raise ConfigError("generator.guides: a network that is told the blur is not validated; set watch.held_out = 0.")
 
     @property
     def source_px(self) -> int:

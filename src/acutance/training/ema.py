@@ -21,11 +21,15 @@ class WeightAverage(Generic[Network]):
         self.model: Network = copy.deepcopy(model).eval().requires_grad_(False)
         self._half_life_img = half_life_kimg * 1_000.0
 
+    def share(self, *, batch: int, images_seen: int) -> float:
+        """Return how far the average moves towards the model in one step."""
+        half_life = min(self._half_life_img, max(images_seen * RAMP_UP, 1e-8))
+        return 1.0 - 0.5 ** (batch / half_life)
+
     @torch.no_grad()
     def update(self, model: Network, *, batch: int, images_seen: int) -> None:
         """Move the average towards the model by one step's worth."""
-        half_life = min(self._half_life_img, max(images_seen * RAMP_UP, 1e-8))
-        share = 1.0 - 0.5 ** (batch / half_life)
+        share = self.share(batch=batch, images_seen=images_seen)
         # All weights in one call: on a GPU, a call for each would take longer than the arithmetic.
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), share)
         for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):

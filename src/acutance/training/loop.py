@@ -31,6 +31,7 @@ from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
 from acutance.training.batches import PairSource
+from acutance.training.captured import CapturedStep
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import Vitals, complaints, vitals
@@ -136,7 +137,11 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     check_processes(config, fabric.world_size)
     training_photos, held_out = split_store(store, config.watch)
     sampler = PatchSampler(
-        training_photos, side_px=config.source_px, device=fabric.device, reduced_share=config.reduced_share
+        training_photos,
+        side_px=config.source_px,
+        device=fabric.device,
+        reduced_share=config.reduced_share,
+        ramp_share=config.ramp_share,
     )
     source = PairSource(config, sampler)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
@@ -157,13 +162,19 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     skipped_in_a_row, rollbacks = 0, 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
     with one_fate(fabric), RunLog(run, progress.iteration) if is_first else SilentLog() as log:
+        captured = _captured(config, cast, source.pair(progress.iteration), fabric=fabric, log=log, progress=progress)
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
-            set_share(cast.trained.optimizers, rate_share)
             pair = own_share(fabric, source.pair(progress.iteration))
-            # Compiled networks give their memory back in the first backward pass, and there would be several.
-            is_watched = (progress.iteration + 1) % watch.validate_every == 0 and not config.compiles
-            record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=is_watched)
+            if captured is not None:
+                seen = progress.images_seen + config.batch
+                share = cast.average.share(batch=config.batch, images_seen=seen)
+                record = captured.take(pair, rate_share=rate_share, average_share=share)
+            else:
+                set_share(cast.trained.optimizers, rate_share)
+                # Compiled networks give their memory back in the first backward pass, and there would be several.
+                weighs = (progress.iteration + 1) % watch.validate_every == 0 and not config.compiles
+                record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=weighs)
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
@@ -172,9 +183,12 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 images_seen=progress.images_seen + config.batch,
             )
             if record.was_applied:
-                cast.average.update(cast.model, batch=config.batch, images_seen=progress.images_seen)
+                if captured is None:
+                    cast.average.update(cast.model, batch=config.batch, images_seen=progress.images_seen)
                 records.append(record)
             skipped_in_a_row = 0 if record.was_applied else skipped_in_a_row + 1
+            if captured is not None and progress.iteration % watch.log_every == 0:
+                skipped_in_a_row = captured.skipped_in_a_row
             if skipped_in_a_row >= SKIPPED_LIMIT:
                 rollbacks += 1
                 progress = roll_back(run, cast, progress, is_last_chance=rollbacks > ROLLBACK_LIMIT)
@@ -212,6 +226,29 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             if is_stopped:
                 break
     return progress
+
+
+def _captured(
+    config: TrainConfig, cast: Cast, example: Pair, *, fabric: Fabric, log: RunLog | SilentLog, progress: Progress
+) -> CapturedStep | None:
+    """Capture the step where that can be done: content alone, on one CUDA device. None, and a word why, where not."""
+    is_content_alone = cast.discriminator is None and cast.features is None
+    fitting = is_content_alone and not config.compiles and not config.optimizer.clip_norm and fabric.world_size == 1
+    if fabric.device.type != "cuda" or not fitting:
+        return None
+    optimizers = cast.trained.optimizers
+    try:
+        return CapturedStep(
+            cast.model,
+            cast.average,
+            optimizers,
+            config.objective,
+            example,
+            is_bfloat16=config.precision == "bf16-mixed",
+        )
+    except RuntimeError as error:
+        log.say(progress.iteration, f"the step could not be captured as a CUDA graph, so it takes longer: {error}")
+        return None
 
 
 def take_step(

@@ -107,6 +107,10 @@ def _memory_order(tensor: Tensor) -> list[int]:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: for convolutions' weights, seen as matrices `out × (in · k · k)`."""
 
+    found_inf: Tensor | None = None
+    """1 where the gradient is not finite and the step is to change nothing, decided on the device; else 0. The same
+    attribute of torch's fused Adam does the same there. None: the caller has looked."""
+
     def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
@@ -127,8 +131,11 @@ class Muon(torch.optim.Optimizer):
                 matrices = orthogonalised(torch.stack([direction.flatten(1) for direction in directions]))
                 rows, columns = matrices.shape[1:]
                 scale = max(1.0, rows / columns) ** 0.5
+                rate = scale * group["lr"]  # a number, or a tensor in a captured step
+                if self.found_inf is not None:
+                    rate = rate * (1.0 - self.found_inf)
                 for parameter, matrix in zip(parameters, matrices, strict=True):
-                    parameter.sub_(matrix.view(parameter.shape), alpha=group["lr"] * scale)
+                    parameter.sub_(rate * matrix.view(parameter.shape))
 
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """Update the momentum of a parameter and return where it points, a step ahead (Nesterov)."""
@@ -137,8 +144,12 @@ class Muon(torch.optim.Optimizer):
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
         average: Tensor = state["momentum"]
-        average.lerp_(parameter.grad, 1.0 - momentum)
-        return parameter.grad.lerp(average, momentum)
+        if self.found_inf is None:
+            average.lerp_(parameter.grad, 1.0 - momentum)
+            return parameter.grad.lerp(average, momentum)
+        gradient = torch.where(self.found_inf > 0, average, parameter.grad)  # so that the average stays
+        average.lerp_(gradient, 1.0 - momentum)
+        return gradient.lerp(average, momentum)
 
 
 def orthogonalised(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:

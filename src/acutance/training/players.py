@@ -15,7 +15,7 @@ from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator, enlarging
-from acutance.networks.growing import can_grow, growing
+from acutance.networks.growing import can_grow, growing, without_biases
 from acutance.networks.rounding import round_like_bytes
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
@@ -86,6 +86,8 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
         shape = earlier.config
         if shape.scale < config.generator.scale:
             earlier = enlarging(earlier)
+        if earlier.config.biases and not config.generator.biases:
+            earlier = without_biases(earlier)
         if not can_grow(earlier.config, config.generator):
             raise ConfigError(
                 f"start_from = {config.start_from}: is a {shape}, but the settings ask for {config.generator}."

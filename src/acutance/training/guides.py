@@ -1,0 +1,121 @@
+"""Guides for a network that is told the blur: the degraded patches, deconvolved in closed form, in batches.
+
+A guide is a Wiener filter with the spectrum of natural pictures for its prior, conj(K) / (|K|² + λ·|D|²): crisp and
+noisy where λ is small, smooth where it is large. Beyond the border of a patch nothing is known; what lies there is
+first a cross-fade of its mirror images and then, a few times over, what the deconvolved picture gives when it is blurred
+again. `deconvolution.wiener` is the same in NumPy for whole pictures, and the oracle that this is tested against.
+
+In training the kernel is known too well. A share of the patches is deconvolved with one whose ends are a little off, as
+those of an estimated kernel are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from acutance.deconvolution.wiener import BORDER_STEPS, PENALTIES
+from acutance.degradations.draws import check_share, happens
+from acutance.errors import ConfigError
+from acutance.imaging.kernels import fast_length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuideConfig:
+    """How wrong the kernel may be that the network is told."""
+
+    error_px: float = 0.35
+    """Standard deviation of how far the ends of the kernel lie off, along it and across."""
+    exact_share: float = 0.3
+    """Share of the patches that are deconvolved with the very kernel that blurred them."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: Naming the setting, its value and what is allowed.
+        """
+        check_share("guide.exact_share", self.exact_share)
+        if not 0 <= self.error_px < math.inf:
+            raise ConfigError(f"guide.error_px = {self.error_px}: must be a number from 0 on.")
+
+
+def with_guides(
+    degraded: Float[Tensor, "n 3 h w"],
+    kernels: Float[Tensor, "n s s"],
+    config: GuideConfig,
+    generator: torch.Generator,
+) -> Float[Tensor, "n 12 h w"]:
+    """Return the network's input: each patch, and its guides from the crispest to the smoothest."""
+    return torch.cat([degraded, wiener(degraded, distorted(kernels, config, generator))], dim=1)
+
+
+def wiener(degraded: Float[Tensor, "n 3 h w"], kernels: Float[Tensor, "n s s"]) -> Float[Tensor, "n 9 h w"]:
+    """Deconvolve each patch with its kernel, once for each of `PENALTIES`.
+
+    Args:
+        degraded: RGB in [0, 1].
+        kernels: Unit sum, s odd; the origin is the middle.
+
+    Returns:
+        The results for each penalty, one behind the other; not clipped.
+    """
+    height, width = degraded.shape[-2:]
+    side = kernels.shape[-1]
+    wide = _continued(_continued(degraded, side - 1, 2), side - 1, 3)
+    shape = (wide.shape[-2], wide.shape[-1])
+    placed = functional.pad(kernels, (0, shape[1] - side, 0, shape[0] - side)).roll((-(side // 2),) * 2, (-2, -1))
+    transfer = torch.fft.rfft2(placed).unsqueeze(1)
+    energy, roughness = transfer.abs() ** 2, _difference_power(shape, degraded.device)
+    inverses = [transfer.conj() / (energy + penalty * roughness) for penalty in PENALTIES]
+    again = transfer * inverses[len(PENALTIES) // 2]
+    for _ in range(BORDER_STEPS):
+        continued = torch.fft.irfft2(again * torch.fft.rfft2(wide), s=shape)
+        continued[..., :height, :width] = degraded
+        wide = continued
+    spectrum = torch.fft.rfft2(wide)
+    return torch.cat(
+        [torch.fft.irfft2(inverse * spectrum, s=shape)[..., :height, :width] for inverse in inverses], dim=1
+    )
+
+
+def distorted(
+    kernels: Float[Tensor, "n s s"], config: GuideConfig, generator: torch.Generator
+) -> Float[Tensor, "n s s"]:
+    """Turn and stretch kernels about their origin, so that their ends lie about `config.error_px` off."""
+    count, side = kernels.shape[0], kernels.shape[-1]
+    axis = torch.arange(side, device=kernels.device, dtype=kernels.dtype) - side // 2
+    power = (axis[:, None] ** 2 + axis[None, :] ** 2) * kernels
+    reach = torch.sqrt(3.0 * power.sum(dim=(-2, -1))).clamp_min(1.0)  # of a straight path: half of its length
+    turn, stretch = config.error_px * torch.randn(2, count, generator=generator, device=generator.device) / reach
+    turn, stretch = turn.clamp(-0.5, 0.5), stretch.clamp(-0.3, 0.3)
+    cos, sin, none = torch.cos(turn) / (1 + stretch), torch.sin(turn) / (1 + stretch), torch.zeros_like(turn)
+    rows = torch.stack([torch.stack([cos, -sin, none], dim=1), torch.stack([sin, cos, none], dim=1)], dim=1)
+    grid = functional.affine_grid(rows, [count, 1, side, side], align_corners=True)
+    moved = functional.grid_sample(kernels.unsqueeze(1), grid, align_corners=True).squeeze(1)
+    moved = moved / moved.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+    is_exact = happens(count, config.exact_share, generator).view(-1, 1, 1)
+    return torch.where(is_exact, kernels, moved)
+
+
+def _continued(images: Tensor, margin: int, axis: int) -> Tensor:
+    """Continue pictures behind their end so that they are smooth as a period; see `deconvolution.planes.continued`."""
+    length = images.shape[axis]
+    extra = min(fast_length(length + margin) - length, length - 1)
+    after = images.narrow(axis, length - 1 - extra, extra).flip(axis)
+    before = images.narrow(axis, 1, extra).flip(axis)
+    share = (torch.arange(extra, device=images.device, dtype=images.dtype) + 1) / (extra + 1)
+    share = (share * share * (3 - 2 * share)).view([-1 if number == axis else 1 for number in range(images.ndim)])
+    return torch.cat([images, torch.lerp(after, before, share)], dim=axis)
+
+
+def _difference_power(shape: tuple[int, int], device: torch.device) -> Float[Tensor, "h w2"]:
+    """Return |D|² of the differences to the right and to the lower neighbour on a period."""
+    y = 2 - 2 * torch.cos(2 * math.pi * torch.arange(shape[0], device=device) / shape[0])
+    x = 2 - 2 * torch.cos(2 * math.pi * torch.arange(shape[1] // 2 + 1, device=device) / shape[1])
+    return y[:, None] + x[None, :]

@@ -20,7 +20,7 @@ import numpy as np
 
 from acutance.data.blurs import MeasuredBlur, Psf
 from acutance.data.photo_store import list_photos
-from acutance.data.protocol import Pixels, Row, degrade, drawn, true_psf, whole_cells
+from acutance.data.protocol import Pixels, Row, brightened, degrade, drawn, true_psf, whole_cells
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.restorers import Restorer, Trial
 from acutance.media.reading import read_photo
@@ -267,7 +267,7 @@ def _measure_photo(
             index=photo.index,
             row=row.name,
             restorer=restorer.name,
-            scores=score(restored, reference, perception=to_reference),
+            scores=score(brightened(restored, row), reference, perception=to_reference),
             seconds=seconds,
         )
 

@@ -11,8 +11,9 @@ from PIL import Image
 from acutance.data.protocol import degrade, drawn, find_row
 from acutance.errors import ConfigError, InputError, UnknownModel
 from acutance.evaluation.baselines import BASELINES
-from acutance.evaluation.evaluate import Perception, evaluate, open_test_set, score
+from acutance.evaluation.evaluate import evaluate, open_test_set
 from acutance.evaluation.restorers import BlindRestorer, open_models
+from acutance.evaluation.scores import Perception, score
 from acutance.inference.sharpener import Sharpener
 from acutance.metrics.gmsd import gmsd
 from acutance.metrics.psnr import psnr

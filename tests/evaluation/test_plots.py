@@ -15,8 +15,9 @@ pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 
 import matplotlib
 
-from acutance.evaluation.evaluate import Evaluation, Measurement, Scores
+from acutance.evaluation.evaluate import Evaluation, Measurement
 from acutance.evaluation.plots import NAMES, NEEDS, perception_distortion, plot_names, plots, psnr_over_sigma, render
+from acutance.evaluation.scores import Scores
 
 ROWS = ("gauss-2.0", "gauss-1.0", "gauss-1.6-n2", "none")
 RESTORERS = ("input", "unsharp", "a$model_$.onnx", "_hidden")

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from acutance import __version__
-from acutance.evaluation.evaluate import Evaluation, Measurement, Scores
+from acutance.evaluation.evaluate import Evaluation, Measurement
 from acutance.evaluation.report import tables, to_csv, to_json, to_markdown, to_rich
+from acutance.evaluation.scores import Scores
 
 
 def measurement(row, restorer, psnr_db, *, photo="a.png", ms_ssim=0.95):
@@ -81,7 +82,8 @@ def test_csv_has_every_measurement_in_full():
     assert len(lines) == 6
     assert list(lines[0]) == [
         *("test_set", "photo", "index", "row", "restorer"),
-        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "vgg", "seconds"),
+        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "vgg"),
+        *("psnr_shifted_db", "largest_change", "grain_before", "grain_after", "seconds"),
     ]
     assert lines[2]["photo"] == "b,c.png"
     assert lines[2]["ms_ssim"] == ""

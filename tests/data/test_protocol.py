@@ -312,6 +312,22 @@ def test_a_draw_depends_on_the_index_alone_and_other_rows_are_not_drawn():
     assert all(drawn(row, 1) is row for row in DRAWS[:10])
 
 
+def test_draws_stay_what_they_were():
+    """Written down when the row was first measured: its old figures can be compared only with the same draws."""
+    assert DRAWS[0].blur == DefocusBlur(pytest.approx(2.9750666450309424))
+    assert DRAWS[2].blur == GaussianBlur(pytest.approx(0.3342216282459603))
+    assert DRAWS[4].blur == AnisotropicBlur(
+        *map(pytest.approx, (2.773305917272541, 1.2035406362522287, 2.012585002361688))
+    )
+    assert (DRAWS[4].rescale, DRAWS[4].jpeg_quality) == (pytest.approx(1.7337354498936164), 79)
+    row = DRAWS[103]
+    assert row.blur.points[64] == pytest.approx((-4.625167412384683, -3.0394720361454315))
+    assert (row.blur.softness, row.blur.origin) == (pytest.approx(0.8618395069054965), "box")
+    figures = (row.noise_sigma, row.signal_gain, row.rescale)
+    assert figures == pytest.approx((0.010920488593107099, 6.79632141176909e-05, 1.8096818682322415))
+    assert (row.jpeg_quality, row.jpeg_subsampling) == (58, "4:4:4")
+
+
 def first_draw(kind, *, jpeg="4:4:4"):
     """Find a draw that has everything: a blur of some kind, noise, rescaling and JPEG."""
     return next(

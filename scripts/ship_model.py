@@ -67,7 +67,8 @@ def measure(models: list[str], arguments: argparse.Namespace) -> Means:
     command += ["--vgg19", str(arguments.vgg19)] if arguments.vgg19 else []
     command += ["--rows", arguments.rows] if arguments.rows else []
     document = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    means: Means = document["means"]
+    # What should be kept as it is has a PSNR to the input, which is another figure.
+    means: Means = [mean for mean in document["means"] if mean["largest_change"] is None]
     return means
 
 

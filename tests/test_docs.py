@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from acutance.cli.main import app
 from acutance.config.presets import preset_names
+from acutance.data.protocol import ROWS
 from acutance.zoo.catalogue import list_models
 
 ROOT = Path(__file__).parent.parent
@@ -81,3 +82,10 @@ def test_the_package_says_what_the_changelog_says() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_no_page_speaks_of_a_machine_of_ours(page: Path) -> None:
     assert not re.search(r"/work/|/root/|/tmp/", page.read_text(encoding="utf-8"))
+
+
+def test_every_row_of_the_protocol_is_described() -> None:
+    page = (ROOT / "docs" / "how-to" / "evaluate.md").read_text(encoding="utf-8")
+    table = page[page.index("## The rows") : page.index("## The figures")]
+    described = [name for line in table.splitlines() if line.startswith("| `") for name in line.split("|")[1].split()]
+    assert [name.strip("`") for name in described] == [row.name for row in ROWS]

@@ -134,6 +134,47 @@ def test_files_that_exist_are_refused_before_the_work_unless_allowed(photos, tmp
     assert "PSNR" in target.read_text("utf-8")
 
 
+# --- pairs ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for kind in ("blur", "sharp"):
+        (tmp_path / "my pairs" / kind).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.random.default_rng(number).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels // (2 if kind == "blur" else 1)).save(tmp_path / "my pairs" / kind / f"{number}.png")
+    return tmp_path / "my pairs"
+
+
+def test_pairs_are_one_row_and_the_command_names_both_folders(pairs):
+    result = run("--paired", pairs / "blur", pairs / "sharp", "--model", "fast", "--json")
+    first = json.loads(result.stdout)
+    assert [(mean["row"], mean["restorer"], mean["count"]) for mean in first["means"]] == [
+        ("paired", "input", 2),
+        ("paired", "fast", 2),
+    ]
+    assert first["means"][0]["psnr_shifted_db"] >= first["means"][0]["psnr_db"]
+    second = json.loads(run(*shlex.split(first["command"])[2:], "--json").stdout)
+    assert [one["psnr_db"] for one in second["measurements"]] == [one["psnr_db"] for one in first["measurements"]]
+    assert "| paired |" in run("--paired", pairs, pairs).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "neither is given"),
+        (("--test", "x", "--paired", "x", "x"), "both are given"),
+        (("--paired", "x", "x", "--rows", "none"), "leave them out with --paired"),
+        (("--paired", "x", "x", "--kernels", "k.npz"), "leave them out with --paired"),
+    ],
+)
+def test_photos_are_degraded_or_paired(arguments, message):
+    result = run(*arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert message in str(result.exception)
+
+
 # --- plots ------------------------------------------------------------------------------------------------
 
 PLOTS = [

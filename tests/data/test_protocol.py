@@ -13,8 +13,17 @@ from PIL import Image
 from scipy import ndimage
 
 from acutance.config.presets import preset_path
-from acutance.data.blurs import AnisotropicBlur, DefocusBlur, GaussianBlur, PathBlur
-from acutance.data.protocol import PATH_POINTS, ROWS, Mixture, degrade, drawn, find_row, true_psf, whole_cells
+from acutance.data.blurs import (
+    PATH_POINTS,
+    AnisotropicBlur,
+    DefocusBlur,
+    GaussianBlur,
+    HandMotion,
+    PathBlur,
+    StraightMotion,
+)
+from acutance.data.mixture import Mixture
+from acutance.data.protocol import CLASSIC_ROWS, ROWS, degrade, drawn, find_row, true_psf, whole_cells
 from acutance.errors import ConfigError, InputError
 from acutance.imaging.kernels import convolve_mirror, disk_psf, psf_sigma_px
 
@@ -34,9 +43,18 @@ def to_8_bit(values):
 
 
 def test_the_rows_are_those_of_the_protocol():
-    assert [row.name for row in ROWS] == [
+    classic = [
         *("gauss-1.0", "gauss-1.6", "gauss-2.0", "gauss-3.0", "gauss-4.0"),
         *("gauss-1.6-n2", "defocus-2", "defocus-4", "camera-shake", "jpeg-50", "mix", "x2-gauss-1.0", "none"),
+    ]
+    assert [row.name for row in CLASSIC_ROWS] == classic
+    assert [row.name for row in ROWS] == [
+        *classic,
+        *("motion-4", "motion-8", "motion-12", "motion-16"),
+        *("motion-4-n2", "motion-8-n2", "motion-12-n2", "motion-16-n2", "motion-path", "motion-scene"),
+        *("gauss-1.6-n6", "gauss-1.6-n12", "gauss-1.6-n20", "gauss-1.6-grain8"),
+        *("gauss-1.6-dark4", "gauss-1.6-dark8", "gauss-1.6-dark16", "gauss-1.6-linear"),
+        *("camera", "ramps", "grain-only"),
     ]
     assert all(row.description for row in ROWS)
 
@@ -57,7 +75,7 @@ def test_every_row_keeps_type_and_size_and_is_a_function_of_its_arguments(row, s
     reference = photo(*size) if size != (1, 1) else np.full((1, 1, 3), 77, np.uint8)
     before = reference.copy()
     first, second = (degrade(reference, row, index=index, psfs=PSFS) for _ in range(2))
-    assert first.dtype == np.uint8
+    assert first.dtype == (np.uint16 if row.exposure < 1 else np.uint8)
     assert first.shape == (size[0] // row.reduction, size[1] // row.reduction, 3)
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(reference, before)
@@ -289,9 +307,25 @@ def test_a_draw_depends_on_the_index_alone_and_other_rows_are_not_drawn():
     assert [drawn(MIX, index) for index in (7, 3)] == [DRAWS[7], DRAWS[3]]
     assert len(set(DRAWS)) == len(DRAWS)
     for row in ROWS:
-        if row is not MIX:
+        if row.mixture is None and not isinstance(row.blur, StraightMotion | HandMotion):
             assert drawn(row, 5) is row
     assert all(drawn(row, 1) is row for row in DRAWS[:10])
+
+
+def test_draws_stay_what_they_were():
+    """Written down when the row was first measured: its old figures can be compared only with the same draws."""
+    assert DRAWS[0].blur == DefocusBlur(pytest.approx(2.9750666450309424))
+    assert DRAWS[2].blur == GaussianBlur(pytest.approx(0.3342216282459603))
+    assert DRAWS[4].blur == AnisotropicBlur(
+        *map(pytest.approx, (2.773305917272541, 1.2035406362522287, 2.012585002361688))
+    )
+    assert (DRAWS[4].rescale, DRAWS[4].jpeg_quality) == (pytest.approx(1.7337354498936164), 79)
+    row = DRAWS[103]
+    assert row.blur.points[64] == pytest.approx((-4.625167412384683, -3.0394720361454315))
+    assert (row.blur.softness, row.blur.origin) == (pytest.approx(0.8618395069054965), "box")
+    figures = (row.noise_sigma, row.signal_gain, row.rescale)
+    assert figures == pytest.approx((0.010920488593107099, 6.79632141176909e-05, 1.8096818682322415))
+    assert (row.jpeg_quality, row.jpeg_subsampling) == (58, "4:4:4")
 
 
 def first_draw(kind, *, jpeg="4:4:4"):
@@ -355,7 +389,8 @@ def test_noise_grows_with_brightness_as_drawn():
 
 
 def only_blur(row):
-    return replace(row, reduction=1, noise_sigma=0.0, signal_gain=0.0, rescale=1.0, jpeg_quality=None)
+    plain = replace(row, reduction=1, noise_sigma=0.0, signal_gain=0.0, rescale=1.0, jpeg_quality=None)
+    return replace(plain, grain_sigma=0.0, exposure=1.0, light="gamma")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from acutance.evaluation.ablation import (
     photos_digest,
     train_entries,
 )
-from acutance.evaluation.evaluate import open_test_set, score
+from acutance.evaluation.evaluate import open_test_set
+from acutance.evaluation.scores import score
 from acutance.inference.sharpener import Sharpener
 from acutance.zoo.catalogue import find_model
 

@@ -23,7 +23,8 @@ from acutance.evaluation.ablation_report import (
     to_latex,
     to_markdown,
 )
-from acutance.evaluation.evaluate import Evaluation, Scores
+from acutance.evaluation.evaluate import Evaluation
+from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import INCOMPARABLE, STAND_IN, STAND_IN_LABEL
 from acutance.spec import ModelSpec
 

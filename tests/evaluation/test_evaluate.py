@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.data.protocol import degrade, drawn, find_row
+from acutance.data.protocol import ROWS, brightened, degrade, drawn, find_row
 from acutance.errors import ConfigError, InputError, UnknownModel
 from acutance.evaluation.baselines import BASELINES
-from acutance.evaluation.evaluate import Perception, evaluate, open_test_set, score
+from acutance.evaluation.evaluate import evaluate, open_test_set
 from acutance.evaluation.restorers import BlindRestorer, open_models
+from acutance.evaluation.scores import Perception, score
 from acutance.inference.sharpener import Sharpener
 from acutance.metrics.gmsd import gmsd
+from acutance.metrics.grain import grain_in_flat_places
 from acutance.metrics.psnr import psnr
 from acutance.metrics.sharpness import gradient_energy_ratio
 from acutance.metrics.ssim import ms_ssim, ssim
@@ -264,3 +266,99 @@ def test_a_model_is_measured_as_sharpener_runs_it(tmp_path):
 def test_an_unknown_model_is_refused():
     with pytest.raises(UnknownModel, match="no-such-model"), open_models(["no-such-model"]):
         pass
+
+
+# --- rows with measures of their own ----------------------------------------------------------------------
+
+KEPT = ("largest_change", "grain_before", "grain_after")
+
+
+def test_motion_is_measured_at_the_best_shift_too(tmp_path):
+    (photo,) = save_photos(tmp_path / "set", 1)
+    psf = np.zeros((5, 5))
+    psf[2, 4] = 1.0  # moves to the right, and blurs nothing
+    rows = [find_row(name) for name in ("camera-shake", "motion-4", "gauss-1.0")]
+    evaluation = evaluate([open_test_set(tmp_path / "set")], rows, INPUT, psfs=[psf])
+    shaken, moved, blurred = (one.scores for one in evaluation.measurements)
+    assert shaken.psnr_shifted_db == math.inf
+    assert shaken.psnr_db == psnr(degrade(photo, rows[0], index=0, psfs=[psf]), photo)
+    assert moved.psnr_shifted_db >= moved.psnr_db
+    assert blurred.psnr_shifted_db is None
+    assert evaluation.means[0].scores.psnr_shifted_db == math.inf
+
+
+def test_what_should_be_kept_is_measured_against_the_input(tmp_path):
+    photos = save_photos(tmp_path / "set", 2)
+    rows = [find_row(name) for name in ("ramps", "grain-only", "gauss-1.0")]
+
+    def brighter(degraded):
+        return np.where(degraded < 250, degraded + 5, degraded).astype(np.uint8)
+
+    restorers = [*BASELINES, BlindRestorer("brighter", brighter)]
+    evaluation = evaluate([open_test_set(tmp_path / "set")], rows[:2], restorers)
+    assert {one.restorer for one in evaluation.measurements} == {"input", "brighter"}
+    for one in evaluation.measurements:
+        degraded = degrade(photos[one.index], find_row(one.row), index=one.index)
+        if one.restorer == "input":
+            assert (one.scores.psnr_db, one.scores.largest_change) == (math.inf, 0)
+        else:
+            assert one.scores.psnr_db == psnr(brighter(degraded), degraded)
+            assert one.scores.largest_change == 5
+        if one.row == "grain-only":
+            expected = grain_in_flat_places(degraded, photos[one.index])
+            assert one.scores.grain_before == expected
+            assert one.restorer == "brighter" or one.scores.grain_after == expected
+        else:
+            assert one.scores.grain_before is one.scores.grain_after is None
+    (plain,) = evaluate([open_test_set(tmp_path / "set", limit=1)], rows[2:], INPUT).measurements
+    assert all(getattr(plain.scores, name) is None for name in KEPT)
+
+
+def test_the_largest_change_of_a_set_is_the_largest_of_all(tmp_path):
+    save_photos(tmp_path / "set", 3)
+    changes = iter((2, 7, 4))
+    spoil = BlindRestorer(
+        "spoil", lambda degraded: np.clip(degraded.astype(int) + next(changes), 0, 255).astype(np.uint8)
+    )
+    (mean,) = evaluate([open_test_set(tmp_path / "set")], [find_row("ramps")], [spoil]).means
+    assert mean.scores.largest_change == 7
+
+
+def test_dark_photos_are_restored_in_16_bits_and_measured_with_all_their_light(tmp_path):
+    (reference,) = save_photos(tmp_path / "set", 1)
+    row, seen = find_row("gauss-1.6-dark8"), []
+
+    def keep(degraded):
+        seen.append(degraded)
+        return degraded
+
+    test_set = open_test_set(tmp_path / "set")
+    evaluation = evaluate([test_set], [row], [*BASELINES, BlindRestorer("keep", keep)])
+    assert seen[0].dtype == np.uint16
+    np.testing.assert_array_equal(seen[0], degrade(reference, row, index=0))
+    found = {one.restorer: one.scores.psnr_db for one in evaluation.measurements}
+    full = {
+        one.restorer: one.scores.psnr_db
+        for one in evaluate([test_set], [find_row("gauss-1.6")], BASELINES).measurements
+    }
+    assert found["keep"] == found["input"] == pytest.approx(full["input"], abs=0.02)
+    assert found["unsharp"] == pytest.approx(full["unsharp"], abs=0.1)  # of 16 bits, which lose nothing to rounding
+    assert found["Wiener, true kernel"] > full["Wiener, true kernel"] - 0.1
+
+
+def test_a_model_restores_dark_photos_in_their_own_type(tmp_path):
+    (reference,) = save_photos(tmp_path / "set", 1)
+    row = find_row("gauss-1.6-dark4")
+    with open_models(["fast"], threads=1) as models:
+        (one,) = evaluate([open_test_set(tmp_path / "set")], [row], models).measurements
+    with Sharpener("fast", precision="float32", threads=1) as sharpener:
+        restored = sharpener.sharpen_pixels(degrade(reference, row, index=0))
+    assert restored.dtype == np.uint16
+    assert one.scores == score(brightened(restored, row), reference)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name != "camera-shake"], ids=lambda row: row.name)
+def test_every_row_is_measured(tmp_path, row):
+    save_photos(tmp_path / "set", 1)
+    evaluation = evaluate([open_test_set(tmp_path / "set")], [row], BASELINES)
+    assert evaluation.means[0].restorer == "input"

@@ -15,8 +15,9 @@ pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 
 import matplotlib
 
-from acutance.evaluation.evaluate import Evaluation, Measurement, Scores
+from acutance.evaluation.evaluate import Evaluation, Measurement
 from acutance.evaluation.plots import NAMES, NEEDS, perception_distortion, plot_names, plots, psnr_over_sigma, render
+from acutance.evaluation.scores import Scores
 
 ROWS = ("gauss-2.0", "gauss-1.0", "gauss-1.6-n2", "none")
 RESTORERS = ("input", "unsharp", "a$model_$.onnx", "_hidden")
@@ -155,3 +156,15 @@ def test_long_names_leave_room_for_the_plot():
     assert max(map(len, legend_of(figure)[0].splitlines())) <= 28
     figure.draw_without_rendering()
     assert figure.axes[0].get_position().width > 0.5
+
+
+def test_pairs_and_what_should_be_kept_are_no_part_of_the_plots():
+    """Nobody degraded the one, and the PSNR of the other is another figure."""
+    taken = [measurement("paired", name, 24.0) for name in RESTORERS[:2]]
+    kept = [measurement("grain-only", name, 40.0) for name in RESTORERS[:2]]
+    kept = [replace(one, scores=replace(one.scores, largest_change=9.0)) for one in kept]
+    linear = [measurement("gauss-1.6-linear", name, 25.0) for name in RESTORERS[:2]]
+    assert psnr_over_sigma(Evaluation((*taken, *kept, *linear)).means) is None
+    assert perception_distortion(Evaluation(tuple(kept)).means) is None
+    figure = perception_distortion(Evaluation((*taken, *kept)).means)
+    assert words_of(figure)[1] == "row paired"

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from acutance import __version__
-from acutance.evaluation.evaluate import Evaluation, Measurement, Scores
+from acutance.evaluation.evaluate import Evaluation, Measurement
 from acutance.evaluation.report import tables, to_csv, to_json, to_markdown, to_rich
+from acutance.evaluation.scores import Scores
 
 
 def measurement(row, restorer, psnr_db, *, photo="a.png", ms_ssim=0.95):
@@ -81,7 +82,8 @@ def test_csv_has_every_measurement_in_full():
     assert len(lines) == 6
     assert list(lines[0]) == [
         *("test_set", "photo", "index", "row", "restorer"),
-        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "vgg", "seconds"),
+        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "vgg"),
+        *("psnr_shifted_db", "largest_change", "grain_before", "grain_after", "seconds"),
     ]
     assert lines[2]["photo"] == "b,c.png"
     assert lines[2]["ms_ssim"] == ""
@@ -116,3 +118,48 @@ def test_terminal_tables_show_the_same_cells():
     shown = console.file.getvalue()
     assert "set5, 2 photos: PSNR (dB) / SSIM" in shown
     assert "30.75 / .843" in shown
+
+
+def with_scores(row, restorer, **scores):
+    one = measurement(row, restorer, scores.pop("psnr_db", 30.0))
+    return replace(one, scores=replace(one.scores, **scores))
+
+
+OWN = Evaluation(
+    (
+        measurement("gauss-1.0", "input", 28.0),
+        with_scores("motion-8", "input", psnr_db=24.0, psnr_shifted_db=25.456),
+        with_scores("ramps", "input", psnr_db=math.inf, largest_change=0.0),
+        with_scores("ramps", "fast", psnr_db=60.0, largest_change=4.0),
+        with_scores("grain-only", "input", psnr_db=math.inf, largest_change=0.0, grain_before=7.8, grain_after=7.8),
+        with_scores("grain-only", "fast", psnr_db=45.9, largest_change=33.0, grain_before=7.8, grain_after=9.26),
+    )
+)
+
+
+def test_rows_with_measures_of_their_own_stand_in_tables_of_their_own():
+    right, sharp, shifted, kept = tables(OWN)
+    assert [line[0] for line in right.lines] == [line[0] for line in sharp.lines] == ["gauss-1.0", "motion-8"]
+    assert shifted.title == "set5, 1 photo: PSNR at the best shift within ±5 px (dB)"
+    assert shifted.lines == (("motion-8", "25.46"),)
+    assert kept.title == (
+        "set5, 1 photo: PSNR to the input (dB) / largest change (levels) / "
+        "grain in flat places, before → after (levels)"
+    )
+    assert kept.lines == (
+        ("ramps", "∞ / 0 / –", "60.00 / 4 / –"),
+        ("grain-only", "∞ / 0 / 7.8 → 7.8", "45.90 / 33 / 7.8 → 9.3"),
+    )
+    alone = Evaluation(tuple(one for one in OWN.measurements if one.row == "ramps"))
+    assert [table.title.partition(": ")[2][:17] for table in tables(alone)] == ["PSNR to the input"]
+
+
+def test_own_measures_are_in_json_and_csv():
+    document = json.loads(to_json(OWN, command="it"))
+    by_row = {(mean["row"], mean["restorer"]): mean for mean in document["means"]}
+    assert by_row["motion-8", "input"]["psnr_shifted_db"] == 25.456
+    assert by_row["ramps", "fast"]["largest_change"] == 4
+    assert by_row["grain-only", "fast"]["grain_after"] == 9.26
+    assert by_row["gauss-1.0", "input"]["psnr_shifted_db"] is None
+    lines = list(csv.DictReader(io.StringIO(to_csv(OWN))))
+    assert (lines[1]["psnr_shifted_db"], lines[0]["largest_change"]) == ("25.456", "")

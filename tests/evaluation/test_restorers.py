@@ -10,8 +10,9 @@ from PIL import Image
 
 from acutance.data.protocol import degrade, find_row
 from acutance.errors import ConfigError
-from acutance.evaluation.evaluate import evaluate, open_test_set, score
+from acutance.evaluation.evaluate import evaluate, open_test_set
 from acutance.evaluation.restorers import ModelChoice, ModelRestorer, Trial, open_models
+from acutance.evaluation.scores import score
 from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from acutance.evaluation.evaluate import Scores
+from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import (
     FINDINGS,
     STAND_IN,

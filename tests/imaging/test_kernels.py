@@ -17,10 +17,13 @@ from acutance.imaging.kernels import (
     convolve_mirror,
     disk_psf,
     gaussian_psf,
+    line_psf,
     optical_transfer,
     psf_sigma_px,
     softened_psf,
+    temporal_midpoint,
     trajectory_psf,
+    with_unsharp_mask,
 )
 
 
@@ -211,6 +214,50 @@ def test_trajectory_is_where_the_path_is():
     assert corner[middle + 3, middle - 3] == corner[middle, middle] == 0
 
 
+def test_the_origin_of_a_path_may_be_given():
+    points = np.array([(0, 0), (0, 6), (6, 6), (7, 9)], dtype=float)
+    psf = trajectory_psf(points, origin=(0.0, 6.0))
+    middle = psf.shape[0] // 2
+    assert psf[middle].sum() > 0.3  # the first leg, of a third of the time
+    assert psf[middle, : middle + 1].sum() == pytest.approx(1 / 3, abs=0.05)
+    assert psf[middle + 1 :, middle - 3 : middle].sum() == 0
+    box = (points.min(axis=0) + points.max(axis=0)) / 2
+    np.testing.assert_array_equal(trajectory_psf(points, origin=tuple(box)), trajectory_psf(points))
+
+
+def test_half_of_the_time_is_a_vertex_or_between_two():
+    assert temporal_midpoint([(0, 0), (1, 5), (9, 9)]) == (1.0, 5.0)
+    assert temporal_midpoint([(0, 0), (1, 5), (2, 8), (9, 9)]) == (1.5, 6.5)
+    assert temporal_midpoint([(3, 4)]) == (3.0, 4.0)
+
+
+@pytest.mark.parametrize("length", [0.0, 0.7, 4.0, 8.0, 15.3])
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 2, 2.5])
+def test_straight_motion_is_512_points_shared_among_four_pixels_each(length, angle):
+    psf = line_psf(length, angle)
+    middle = psf.shape[0] // 2
+    expected = np.zeros_like(psf)
+    for sample in range(512):
+        place = length * ((sample + 0.5) / 512 - 0.5)
+        y, x = place * math.sin(angle), place * math.cos(angle)
+        for row in (math.floor(y), math.floor(y) + 1):
+            for column in (math.floor(x), math.floor(x) + 1):
+                expected[middle + row, middle + column] += (1 - abs(y - row)) * (1 - abs(x - column)) / 512
+    np.testing.assert_allclose(psf, expected, atol=1e-12)
+    np.testing.assert_allclose(centre_of_mass(psf), 0, atol=1e-9)
+    np.testing.assert_allclose(psf, psf[::-1, ::-1], atol=1e-12)
+    if length > 4:
+        turned = line_psf(length, math.pi / 2 - angle)  # x for y
+        np.testing.assert_allclose(padded(turned, 21), padded(psf.T, 21), atol=1e-12)
+
+
+def test_unsharp_mask_adds_what_blur_takes_away():
+    image = picture(20, 22)
+    blurred = ndimage.gaussian_filter(image, (1.0, 1.0, 0), mode="mirror", radius=(4, 4, 0))
+    sharper = with_unsharp_mask(image, sigma_px=1.0, amount=0.5)
+    np.testing.assert_allclose(sharper, 1.5 * image - 0.5 * blurred, atol=1e-9)
+
+
 @pytest.mark.parametrize("softness", [0.0, 0.3, 1.0])
 def test_softening_is_scipys_and_keeps_the_origin(softness):
     psf = np.random.default_rng(0).uniform(0, 1, (5, 7))
@@ -244,6 +291,9 @@ def test_optical_transfer_convolves_a_periodic_picture(size):
         lambda: disk_psf(math.inf),
         lambda: anisotropic_gaussian_psf(0, 1, 0),
         lambda: anisotropic_gaussian_psf(1, 1, math.inf),
+        lambda: line_psf(-1, 0),
+        lambda: line_psf(math.nan, 0),
+        lambda: line_psf(3, math.inf),
         lambda: trajectory_psf([]),
         lambda: trajectory_psf([(1, 2, 3)]),
         lambda: trajectory_psf([(1, math.nan)]),

@@ -129,6 +129,8 @@ def test_overrides_reach_every_level():
         ("degradation.untouched=2", r"degradation\.untouched = 2"),
         ("watch.rows=['gaus-1.6']", "did you mean gauss-1.6"),
         ("watch.rows=['camera-shake']", "needs measured kernels"),
+        *((f"watch.rows=['{row}']", f"'{row}' has a measure of its own") for row in ("ramps", "grain-only")),
+        ("watch.rows=['gauss-1.6-dark4']", "'gauss-1.6-dark4' has a measure of its own"),
         ("watch.rows=[]", r"watch\.rows = \[\]"),
         ("optimizer.kind=sgd", "'sgd': must be one of"),
         ("optimizer.learning_rate=nan", r"optimizer\.learning_rate = nan"),

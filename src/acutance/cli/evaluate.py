@@ -14,13 +14,24 @@ from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
 if TYPE_CHECKING:
     from acutance.data.blurs import Psf
     from acutance.data.protocol import Row
-    from acutance.evaluation.evaluate import Evaluation, PerceptualMeasure, TestSet
+    from acutance.evaluation.evaluate import Evaluation
     from acutance.evaluation.restorers import Restorer
+    from acutance.evaluation.scores import PerceptualMeasure
 
 
 def evaluate(
-    test: Annotated[list[Path], typer.Option("--test", help="Folder of sharp photos; may be repeated.")],
     *,
+    test: Annotated[
+        list[Path] | None, typer.Option("--test", help="Folder of sharp photos, to be degraded; may be repeated.")
+    ] = None,
+    paired: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="Folders of photos that are blurred, and of the same ones sharp: pairs have equal names, or differ in "
+            "blur and sharp.",
+            metavar="BLURRED SHARP",
+        ),
+    ] = None,
     rows: Annotated[
         str | None,
         typer.Option(help="Rows of the protocol, e.g. gauss-1.0,defocus-2; default all that can be made."),
@@ -59,7 +70,7 @@ def evaluate(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    r"""Measure the classical filters, and any models, on sharp photos that are degraded and restored.
+    r"""Measure the classical filters, and any models, on sharp photos that are degraded and restored, or on pairs.
 
     LPIPS and --vgg19 need the extra: pip install 'acutance\[train]'; --plots needs: pip install 'acutance\[plots]'.
 
@@ -70,28 +81,36 @@ def evaluate(
     from acutance.cli.console import progress_bar
     from acutance.data.kernel_file import load_psfs
     from acutance.evaluation.baselines import BASELINES
-    from acutance.evaluation.evaluate import Perception, open_test_set
     from acutance.evaluation.evaluate import evaluate as measure
+    from acutance.evaluation.evaluate import open_test_set
+    from acutance.evaluation.pairs import evaluate_pairs, open_pairs
     from acutance.evaluation.report import to_csv, to_json, to_markdown, to_rich
     from acutance.evaluation.restorers import open_models
+    from acutance.evaluation.scores import Perception
     from acutance.media.atomic import check_target, write_atomically
 
-    test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test]
-    for target in (csv, markdown, *_plot_files(plots, test_sets)):
+    _check_sources(test, paired, is_protocol_asked=rows is not None or kernels is not None)
+    test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test or ()]
+    pairs = open_pairs(*paired, every=every, limit=limit) if paired else None
+    for target in (csv, markdown, *_plot_files(plots, [one.name for one in (*test_sets, pairs) if one])):
         if target is not None:
             check_target(target, overwrite=overwrite)
     psfs = () if kernels is None else load_psfs(kernels)
-    chosen = _chosen_rows(rows, psfs)
+    chosen = _chosen_rows(rows, psfs) if test else ()
     perception = Perception(lpips=_open_lpips(lpips_backbone, lpips_linear), vgg=_open_vgg(vgg19))
     with (
         open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
         restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]
-        evaluation = measure(test_sets, chosen, restorers, psfs=psfs, perception=perception, progress=bar)
+        if pairs:
+            evaluation = evaluate_pairs(pairs, restorers, perception=perception, progress=bar)
+        else:
+            evaluation = measure(test_sets, chosen, restorers, psfs=psfs, perception=perception, progress=bar)
     command = _command({
-        "--test": test,
-        "--rows": [",".join(row.name for row in chosen)],
+        "--test": test or (),
+        "--paired": [paired],
+        "--rows": [",".join(row.name for row in chosen) or None],
         "--model": model or (),
         "--kernels": [kernels],
         "--lpips-backbone": [lpips_backbone],
@@ -116,6 +135,17 @@ def evaluate(
         return
     for table in to_rich(evaluation):
         console.print(table)
+
+
+def _check_sources(test: list[Path] | None, paired: tuple[Path, Path] | None, *, is_protocol_asked: bool) -> None:
+    """Refuse to measure nothing, or two kinds of things at once."""
+    from acutance.errors import ConfigError
+
+    if bool(test) == bool(paired):
+        given = "both are given" if test else "neither is given"
+        raise ConfigError(f"evaluate measures the photos of --test FOLDER or of --paired BLURRED SHARP; {given}.")
+    if paired and is_protocol_asked:
+        raise ConfigError("--rows and --kernels say how photos of --test are degraded; leave them out with --paired.")
 
 
 def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
@@ -163,7 +193,7 @@ def _open_vgg(weights: Path | None) -> PerceptualMeasure | None:
     return VggDistance(read_vgg19(weights)).against
 
 
-def _plot_files(folder: Path | None, test_sets: Sequence[TestSet]) -> tuple[Path, ...]:
+def _plot_files(folder: Path | None, test_sets: Sequence[str]) -> tuple[Path, ...]:
     """Name the files of the plots, before anything is measured."""
     from acutance.cli.console import needs_extra
     from acutance.errors import OutputError
@@ -175,7 +205,7 @@ def _plot_files(folder: Path | None, test_sets: Sequence[TestSet]) -> tuple[Path
 
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; name a folder for the plots.")
-    names = [name for test_set in test_sets for name in plot_names(test_set.name)]
+    names = [name for test_set in test_sets for name in plot_names(test_set)]
     return tuple(folder / f"{name}.{suffix}" for name in names for suffix in SUFFIXES)
 
 
@@ -198,7 +228,9 @@ def _write_plots(folder: Path, evaluation: Evaluation, *, overwrite: bool) -> No
 
 def _command(options: Mapping[str, Sequence[object | None]], *switches: str) -> str:
     """Write the command that gives the same figures, as one would type it."""
-    words = [
-        word for name, values in options.items() for value in values if value is not None for word in (name, value)
-    ]
+    words: list[object] = []
+    for name, values in options.items():
+        for value in values:
+            if value is not None:
+                words += [name, *(value if isinstance(value, tuple) else [value])]
     return shlex.join(["acutance", "evaluate", *map(str, words), *switches])

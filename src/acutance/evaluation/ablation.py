@@ -25,12 +25,13 @@ from typing import Protocol
 import numpy as np
 
 from acutance.data.photo_store import PhotoStore
-from acutance.data.protocol import Pixels, Row, degrade, find_row
+from acutance.data.protocol import Pixels, Row, brightened, degrade, find_row
 from acutance.errors import ConfigError
 from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
-from acutance.evaluation.evaluate import Evaluation, Scores, TestSet, evaluate
+from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate
 from acutance.evaluation.restorers import BlindRestorer
+from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import CHANGE, label_of
 from acutance.inference.sharpener import Sharpener
 from acutance.media.atomic import write_atomically
@@ -253,12 +254,12 @@ def draw_figure(outcomes: Sequence[Outcome], test_set: TestSet, *, number: int =
     pixels = read_photo(photo.path).pixels
     truth = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
     degraded = degrade(truth, row, index=photo.index)
-    pictures = [("input", degraded), ("truth", truth)]
+    pictures = [("input", brightened(degraded, row)), ("truth", truth)]
     first_seeds = {outcome.entry.model: outcome for outcome in reversed(outcomes)}
     shown = [first_seeds[model] for model in dict.fromkeys(outcome.entry.model for outcome in outcomes)]
     with _opened(shown) as restorers:
         for outcome, restorer in zip(shown, restorers, strict=True):
-            pictures.append((label_of(outcome.entry.model), restorer.function(degraded)))
+            pictures.append((label_of(outcome.entry.model), brightened(restorer.function(degraded), row)))
     return comparison_sheet(pictures, layout=FIGURE_LAYOUT)
 
 

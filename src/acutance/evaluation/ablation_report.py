@@ -11,8 +11,8 @@ from statistics import fmean, stdev
 
 from acutance import __version__
 from acutance.evaluation.ablation import Ablation, Measured
-from acutance.evaluation.evaluate import Scores
 from acutance.evaluation.report import MISSING, ReportTable
+from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import (
     INCOMPARABLE,
     MEASURE_NAMES,

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.data.blurs import GaussianBlur, Psf
-from acutance.data.protocol import Pixels
+from acutance.data.protocol import Degraded, brightened
 from acutance.evaluation.restorers import Trial
 from acutance.geometry import Size
-from acutance.imaging.kernels import convolve_mirror, gaussian_psf, optical_transfer, psf_sigma_px
+from acutance.imaging.kernels import convolve_mirror, optical_transfer, psf_sigma_px, with_unsharp_mask
 from acutance.imaging.resize import enlarge_bicubic
 
 NOISE_TO_SIGNAL = 1e-3
@@ -27,26 +27,25 @@ UNSHARP_AMOUNT = 1.0
 """Amount of the unsharp mask in every table."""
 
 
-def unsharp_mask(degraded: Pixels, *, sigma_px: float, amount: float = UNSHARP_AMOUNT) -> Pixels:
+def unsharp_mask(degraded: Degraded, *, sigma_px: float, amount: float = UNSHARP_AMOUNT) -> Degraded:
     """Add what a Gaussian blur takes away: y + amount · (y − g_σ ∗ y), mirror boundary.
 
     Args:
-        degraded: `h w 3` uint8 RGB.
+        degraded: `h w 3` RGB, uint8 or uint16; the result has its type.
         sigma_px: Standard deviation of the Gaussian in px.
         amount: How much is added.
     """
-    values = degraded.astype(np.float64)
-    return _rounded(values + amount * (values - convolve_mirror(values, gaussian_psf(sigma_px))))
+    return _rounded(with_unsharp_mask(degraded.astype(np.float64), sigma_px=sigma_px, amount=amount), degraded)
 
 
-def wiener(degraded: Pixels, psf: Psf, *, noise_to_signal: float = NOISE_TO_SIGNAL) -> Pixels:
+def wiener(degraded: Degraded, psf: Psf, *, noise_to_signal: float = NOISE_TO_SIGNAL) -> Degraded:
     """Divide by the blur where it left something: H* / (|H|² + K) in the frequency domain.
 
     The photo is continued by its whole mirror image, which makes it periodic without a seam: for a symmetric
     psf that is exactly how the protocol's blur saw it, so nothing rings at the border.
 
     Args:
-        degraded: `h w 3` uint8 RGB.
+        degraded: `h w 3` RGB, uint8 or uint16; the result has its type.
         psf: The kernel it was blurred with.
         noise_to_signal: K, the power of the noise over that of the picture.
     """
@@ -60,21 +59,21 @@ def wiener(degraded: Pixels, psf: Psf, *, noise_to_signal: float = NOISE_TO_SIGN
     for channel in range(channels):
         period = np.pad(degraded[:, :, channel].astype(np.float64), padding, mode="reflect")
         restored[:, :, channel] = np.fft.irfft2(np.fft.rfft2(period) * inverse, s=size)[:height, :width]
-    return _rounded(restored)
+    return _rounded(restored, degraded)
 
 
-def reblur_polynomial(degraded: Pixels, psf: Psf) -> Pixels:
+def reblur_polynomial(degraded: Degraded, psf: Psf) -> Degraded:
     """Blur the photo again and combine: 3 − 3k + k², k its blur, as in Polyblur (Delbracio et al. 2021).
 
     It is 1 + (1 − k) + (1 − k)², the first terms of the series of 1/k.
 
     Args:
-        degraded: `h w 3` uint8 RGB.
+        degraded: `h w 3` RGB, uint8 or uint16; the result has its type.
         psf: The kernel it was blurred with.
     """
     values = degraded.astype(np.float64)
     once = convolve_mirror(values, psf)
-    return _rounded(3 * values - 3 * once + convolve_mirror(once, psf))
+    return _rounded(3 * values - 3 * once + convolve_mirror(once, psf), degraded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +82,20 @@ class Baseline:
 
     name: str
     """Its column in the tables."""
-    function: Callable[[Pixels, Trial], Pixels | None]
+    function: Callable[[Degraded, Trial], Degraded | None]
     """What it does with a photo and the truth about its blur."""
 
-    def restore(self, degraded: Pixels, trial: Trial) -> Pixels | None:
+    def restore(self, degraded: Degraded, trial: Trial) -> Degraded | None:
         """Restore one photo."""
         return self.function(degraded, trial)
 
 
-def _input(degraded: Pixels, trial: Trial) -> Pixels:
-    return degraded if trial.row.reduction == 1 else enlarge_bicubic(degraded, trial.row.reduction)
+def _input(degraded: Degraded, trial: Trial) -> Degraded:
+    factor = trial.row.reduction
+    return degraded if factor == 1 else enlarge_bicubic(brightened(degraded, trial.row), factor)
 
 
-def _unsharp(degraded: Pixels, trial: Trial) -> Pixels | None:
+def _unsharp(degraded: Degraded, trial: Trial) -> Degraded | None:
     if trial.psf is None or trial.row.reduction > 1:
         return None
     # A blur that is no Gaussian is met by the Gaussian that spreads light as far.
@@ -104,11 +104,11 @@ def _unsharp(degraded: Pixels, trial: Trial) -> Pixels | None:
     return unsharp_mask(degraded, sigma_px=sigma_px)
 
 
-def _wiener(degraded: Pixels, trial: Trial) -> Pixels | None:
+def _wiener(degraded: Degraded, trial: Trial) -> Degraded | None:
     return None if trial.psf is None or trial.row.reduction > 1 else wiener(degraded, trial.psf)
 
 
-def _polynomial(degraded: Pixels, trial: Trial) -> Pixels | None:
+def _polynomial(degraded: Degraded, trial: Trial) -> Degraded | None:
     return None if trial.psf is None or trial.row.reduction > 1 else reblur_polynomial(degraded, trial.psf)
 
 
@@ -121,5 +121,5 @@ BASELINES: tuple[Baseline, ...] = (
 """The first columns of every table."""
 
 
-def _rounded(values: npt.NDArray[np.float64]) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _rounded(values: npt.NDArray[np.float64], like: Degraded) -> Degraded:
+    return np.clip(np.rint(values), 0, np.iinfo(like.dtype).max).astype(like.dtype)

@@ -3,55 +3,26 @@
 Photos are taken one at a time, so memory does not grow with the test set. Nothing is skipped: a photo that
 cannot be read or measured ends the evaluation with an error, since a mean over fewer photos is another
 figure.
-
-LPIPS is a network, and this room does without torch: whoever wants it measured hands it in as a function.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
+from statistics import fmean
 
 import numpy as np
 
 from acutance.data.blurs import MeasuredBlur, Psf
 from acutance.data.photo_store import list_photos
-from acutance.data.protocol import Pixels, Row, degrade, drawn, true_psf, whole_cells
+from acutance.data.protocol import Degraded, Pixels, Row, brightened, degrade, drawn, true_psf, whole_cells
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.restorers import Restorer, Trial
+from acutance.evaluation.scores import NOTHING, Perception, Scores, mean_scores, own_measures, score
 from acutance.media.reading import read_photo
-from acutance.metrics.gmsd import gmsd
-from acutance.metrics.psnr import psnr
-from acutance.metrics.sharpness import gradient_energy_ratio
-from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX, WINDOW_PX, ms_ssim, ssim
-
-ToReference = Callable[[Pixels], float | None]
-"""Measures restored photos against one reference; None where the photos are too small for it."""
-
-PerceptualMeasure = Callable[[Pixels], ToReference]
-"""A measure that learns of the reference once and is then asked for each restorer: `Lpips.against`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Perception:
-    """Measures that need the weights of a network; None leaves one out."""
-
-    lpips: PerceptualMeasure | None = None
-    """See `networks/lpips.py`."""
-    vgg: PerceptualMeasure | None = None
-    """See `networks/vgg_distance.py`."""
-
-    def to_reference(self, reference: Pixels) -> dict[str, ToReference]:
-        """Let those that are there learn of a reference; by the names that `Scores` has for them."""
-        measures = {"lpips": self.lpips, "vgg": self.vgg}
-        return {name: measure(reference) for name, measure in measures.items() if measure is not None}
-
-
-NOTHING = Perception()
+from acutance.metrics.ssim import WINDOW_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +47,6 @@ class TestSet:
     """Name in the tables."""
     photos: tuple[TestPhoto, ...]
     """Those that are measured."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """How near a restored photo, or the mean of several, comes to the reference."""
-
-    psnr_db: float
-    """Infinite for equal photos."""
-    ssim: float
-    """−1 … 1, higher is better."""
-    ms_ssim: float | None
-    """0 … 1, higher is better; None for photos with a side below 176 px."""
-    gmsd: float
-    """0 for equal photos, lower is better."""
-    gradient_energy: float
-    """Restored over reference; 1 is as sharp as the truth."""
-    lpips: float | None = None
-    """LPIPS v0.1 with a VGG-16 backbone: 0 for equal photos, lower is better; None where it was not measured."""
-    vgg: float | None = None
-    """Relative squared distance of VGG-19 features (eq. (4)): 0 for equal photos; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +75,7 @@ class Mean:
     count: int
     """Number of photos."""
     scores: Scores
-    """Means over the photos; MS-SSIM, LPIPS and the VGG distance are None when any photo has none."""
+    """Means over the photos; what not every photo has is None."""
     seconds: float
     """Mean per photo."""
 
@@ -160,11 +111,21 @@ def open_test_set(folder: Path, *, every: int = 1, limit: int | None = None) -> 
         InputError: When the folder is missing or holds no photos.
         ConfigError: When `every` or `limit` is below 1.
     """
+    chosen = chosen_part(every, limit)
+    photos = [TestPhoto(index, path) for index, path in enumerate(list_photos(folder))]
+    return TestSet(folder.resolve().name, tuple(photos[chosen]))
+
+
+def chosen_part(every: int, limit: int | None) -> slice:
+    """Return the slice of each n-th thing, from the first, and of these at most so many.
+
+    Raises:
+        ConfigError: When `every` or `limit` is below 1.
+    """
     for name, value in (("every", every), ("limit", limit)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} = {value}: must be at least 1.")
-    photos = (TestPhoto(index, path) for index, path in enumerate(list_photos(folder)))
-    return TestSet(folder.resolve().name, tuple(islice(photos, 0, None, every))[:limit])
+    return slice(0, None if limit is None else every * limit, every)
 
 
 def evaluate(
@@ -193,9 +154,9 @@ def evaluate(
 
     Determinism: the same scores for the same photos, if the restorers do the same; `seconds` differ.
     """
-    _require_distinct("test sets", [one.name for one in test_sets])
-    _require_distinct("rows", [row.name for row in rows])
-    _require_distinct("restorers", [restorer.name for restorer in restorers])
+    require_distinct("test sets", [one.name for one in test_sets])
+    require_distinct("rows", [row.name for row in rows])
+    require_distinct("restorers", [restorer.name for restorer in restorers])
     for row in rows:
         if isinstance(row.blur, MeasuredBlur):
             true_psf(row, 0, psfs=psfs)  # say at once, not after an hour, that kernels are missing
@@ -205,54 +166,42 @@ def evaluate(
     for test_set in test_sets:
         for row in rows:
             for photo in test_set.photos:
-                measurements += _measure_photo(test_set.name, photo, row, restorers, psfs=psfs, perception=perception)
+                case = _degraded_case(test_set.name, photo, row, psfs)
+                measurements += measure_case(case, restorers, perception=perception)
                 done += 1
                 if progress is not None:
                     progress(done / total)
     return Evaluation(tuple(measurements))
 
 
-def score(
-    restored: Pixels, reference: Pixels, *, perception: Mapping[str, ToReference] = MappingProxyType({})
-) -> Scores:
-    """Measure one restored photo.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One picture to restore, and what the results are held against."""
 
-    Args:
-        restored: `h w 3` uint8 RGB, at least 11 px on each side.
-        reference: The same size.
-        perception: `lpips` and `vgg` against that reference, as far as they are to be measured.
+    test_set: str
+    photo: str
+    """File name."""
+    trial: Trial
+    degraded: Degraded
+    sharp: Pixels
+    """The photo without damage; where the row says that the input should be kept, the input is the reference."""
+
+
+def measure_case(
+    case: Case, restorers: Sequence[Restorer], *, perception: Perception = NOTHING
+) -> Iterator[Measurement]:
+    """Restore one picture with each restorer that has something to say about it, and measure the results.
 
     Raises:
-        InputError: When the two cannot be compared or are too small.
+        ConfigError: When a result has not the size of the reference.
     """
-    is_large = min(reference.shape[:2]) >= MS_SSIM_MIN_SIDE_PX
-    return Scores(
-        psnr_db=psnr(restored, reference),
-        ssim=ssim(restored, reference),
-        ms_ssim=ms_ssim(restored, reference) if is_large else None,
-        gmsd=gmsd(restored, reference),
-        gradient_energy=gradient_energy_ratio(restored, reference),
-        **{name: measure(restored) for name, measure in perception.items()},
-    )
-
-
-def _measure_photo(
-    test_set: str,
-    photo: TestPhoto,
-    row: Row,
-    restorers: Sequence[Restorer],
-    *,
-    psfs: Sequence[Psf],
-    perception: Perception,
-) -> Iterator[Measurement]:
-    reference = _read_reference(photo.path, row)
+    row = case.trial.row
+    case.degraded.flags.writeable = False  # every restorer gets the same one
+    reference = brightened(case.degraded, row) if row.is_kept else case.sharp
     to_reference = perception.to_reference(reference)
-    degraded = degrade(reference, row, index=photo.index, psfs=psfs)
-    degraded.flags.writeable = False  # every restorer gets the same one
-    trial = Trial(row=drawn(row, photo.index), index=photo.index, psf=true_psf(row, photo.index, psfs=psfs))
     for restorer in restorers:
         start = time.perf_counter()
-        restored = restorer.restore(degraded, trial)
+        restored = restorer.restore(case.degraded, case.trial)
         seconds = time.perf_counter() - start
         if restored is None:
             continue
@@ -261,57 +210,60 @@ def _measure_photo(
                 f"{restorer.name} made {restored.shape[1]}×{restored.shape[0]} px of "
                 f"{reference.shape[1]}×{reference.shape[0]} px; measure restorers whose results have its size."
             )
+        result = brightened(restored, row)
+        scores = score(result, reference, perception=to_reference)
         yield Measurement(
-            test_set=test_set,
-            photo=photo.path.name,
-            index=photo.index,
+            test_set=case.test_set,
+            photo=case.photo,
+            index=case.trial.index,
             row=row.name,
             restorer=restorer.name,
-            scores=score(restored, reference, perception=to_reference),
+            scores=replace(scores, **own_measures(row, result, reference, case.sharp)),
             seconds=seconds,
         )
 
 
-def _read_reference(path: Path, row: Row) -> Pixels:
-    """Read a photo as `h w 3`: grey is repeated, transparency left out, orientation as stored; whole cells of it."""
+def _degraded_case(test_set: str, photo: TestPhoto, row: Row, psfs: Sequence[Psf]) -> Case:
+    sharp = whole_cells(read_rgb(photo.path, shortest_px=-(-WINDOW_PX // row.reduction) * row.reduction), row)
+    return Case(
+        test_set=test_set,
+        photo=photo.path.name,
+        trial=Trial(row=drawn(row, photo.index), index=photo.index, psf=true_psf(row, photo.index, psfs=psfs)),
+        degraded=degrade(sharp, row, index=photo.index, psfs=psfs),
+        sharp=sharp,
+    )
+
+
+def read_rgb(path: Path, *, shortest_px: int = WINDOW_PX) -> Pixels:
+    """Read a photo to be measured as `h w 3`: grey is repeated, transparency left out, orientation as stored.
+
+    Raises:
+        InputError: When it cannot be read, or has a side below `shortest_px`.
+    """
     pixels = read_photo(path).pixels
     height, width, channels = pixels.shape
-    needed_px = -(-WINDOW_PX // row.reduction) * row.reduction
-    if min(height, width) < needed_px:
-        raise InputError(f"{path} has {width}×{height} px; SSIM needs at least {needed_px} px on each side.")
-    return whole_cells(np.repeat(pixels, 3, axis=2) if channels == 1 else pixels, row)
+    if min(height, width) < shortest_px:
+        raise InputError(f"{path} has {width}×{height} px; SSIM needs at least {shortest_px} px on each side.")
+    return np.repeat(pixels, 3, axis=2) if channels == 1 else pixels
 
 
-def _require_distinct(what: str, names: Sequence[str]) -> None:
+def require_distinct(what: str, names: Sequence[str]) -> None:
+    """Refuse what is named twice: its figures could not be told apart.
+
+    Raises:
+        ConfigError: When a name is.
+    """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"{what} named {', '.join(twice)} are given twice; name each once.")
 
 
 def _mean(group: Sequence[Measurement]) -> Mean:
-    scores = [one.scores for one in group]
     return Mean(
         test_set=group[0].test_set,
         row=group[0].row,
         restorer=group[0].restorer,
         count=len(group),
-        scores=Scores(
-            psnr_db=_average([one.psnr_db for one in scores]),
-            ssim=_average([one.ssim for one in scores]),
-            ms_ssim=_average_of_all([one.ms_ssim for one in scores]),
-            gmsd=_average([one.gmsd for one in scores]),
-            gradient_energy=_average([one.gradient_energy for one in scores]),
-            lpips=_average_of_all([one.lpips for one in scores]),
-            vgg=_average_of_all([one.vgg for one in scores]),
-        ),
-        seconds=_average([one.seconds for one in group]),
+        scores=mean_scores([one.scores for one in group]),
+        seconds=fmean(one.seconds for one in group),
     )
-
-
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _average_of_all(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return _average(present) if len(present) == len(values) else None

@@ -25,8 +25,9 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from acutance.data.blurs import GaussianBlur
-from acutance.data.protocol import Row, find_row
-from acutance.evaluation.evaluate import Evaluation, Mean, Scores
+from acutance.data.protocol import ROWS, Row
+from acutance.evaluation.evaluate import Evaluation, Mean
+from acutance.evaluation.scores import Scores
 
 SUFFIXES: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 """Forms in which every plot is written."""
@@ -195,14 +196,17 @@ def _restorers(means: Sequence[Mean]) -> tuple[str, ...]:
 
 def _sigma_px(row_name: str) -> float | None:
     """Return σ of a row that does nothing but blur with a Gaussian; None for any other."""
-    row = find_row(row_name)
+    row = next((row for row in ROWS if row.name == row_name), None)
+    if row is None:  # taken, not made: paired
+        return None
     is_pure = row == Row(name=row.name, description=row.description, blur=row.blur)
     return row.blur.sigma_px if is_pure and isinstance(row.blur, GaussianBlur) else None
 
 
 def _is_whole(means: Sequence[Mean], row: str, num_restorers: int) -> bool:
     of_row = [mean for mean in means if mean.row == row]
-    return len(of_row) == num_restorers and all(math.isfinite(mean.scores.psnr_db) for mean in of_row)
+    is_restored = all(mean.scores.largest_change is None for mean in of_row)  # else it was to be kept as it is
+    return is_restored and len(of_row) == num_restorers and all(math.isfinite(mean.scores.psnr_db) for mean in of_row)
 
 
 def _listing(rows: Sequence[str]) -> str:

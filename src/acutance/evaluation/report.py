@@ -1,6 +1,7 @@
 """An evaluation for people and for programs: tables in Markdown and on the terminal, CSV, JSON.
 
-A table has a line per row of the protocol and a column per restorer, with cells such as `28.21 / .843`.
+A table has a line per row of the protocol and a column per restorer, with cells such as `28.21 / .843`. Rows that have
+measures of their own stand in tables of their own.
 Markdown and JSON also say what made them, the command and the version, without which a figure means nothing.
 """
 
@@ -16,7 +17,8 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 
 from acutance import __version__
-from acutance.evaluation.evaluate import Evaluation, Mean, Measurement, Scores
+from acutance.evaluation.evaluate import Evaluation, Mean, Measurement
+from acutance.evaluation.scores import Scores
 
 JSON_FORMAT = 1
 """Version of the JSON."""
@@ -49,6 +51,16 @@ def _plain(value: float, digits: int) -> str:
     return "∞" if math.isinf(value) else f"{value:.{digits}f}"
 
 
+def _some(value: float | None, digits: int) -> str:
+    return MISSING if value is None else _plain(value, digits)
+
+
+def _grain(scores: Scores) -> str:
+    if scores.grain_before is None or scores.grain_after is None:
+        return MISSING
+    return f"{scores.grain_before:.1f} → {scores.grain_after:.1f}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Figure:
     """One of the figures in a cell."""
@@ -65,12 +77,17 @@ _GMSD = _Figure("GMSD (lower is better)", lambda scores: _share(scores.gmsd))
 _VGG = _Figure("distance of VGG-19 features (lower is better)", lambda scores: _share(scores.vgg))
 _LPIPS = _Figure("LPIPS (v0.1, VGG-16; lower is better)", lambda scores: _share(scores.lpips))
 _ENERGY = _Figure("gradient energy (1 = as sharp as the truth)", lambda scores: _plain(scores.gradient_energy, 2))
+_SHIFTED = _Figure("PSNR at the best shift within ±5 px (dB)", lambda scores: _some(scores.psnr_shifted_db, 2))
+_KEPT_PSNR = _Figure("PSNR to the input (dB)", lambda scores: _plain(scores.psnr_db, 2))
+_CHANGE = _Figure("largest change (levels)", lambda scores: _some(scores.largest_change, 0))
+_GRAIN = _Figure("grain in flat places, before → after (levels)", _grain)
 
 
 def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
     """Lay an evaluation out in tables: for each test set one of right and one of sharp.
 
-    LPIPS stands in the second where it was measured on any of the set's photos.
+    LPIPS stands in the second where it was measured on any of the set's photos. Where rows were measured at the best
+    shift, too, or have an input that should be kept, a table of these follows.
     """
     means = evaluation.means
     made: list[ReportTable] = []
@@ -79,8 +96,16 @@ def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
         with_lpips = test_set in {one.test_set for one in evaluation.measurements if one.scores.lpips is not None}
         with_vgg = test_set in {one.test_set for one in evaluation.measurements if one.scores.vgg is not None}
         learnt = ((_LPIPS,) if with_lpips else ()) + ((_VGG,) if with_vgg else ())
-        made.append(_table(of_set, (_PSNR, _SSIM)))
-        made.append(_table(of_set, (_MS_SSIM, _GMSD, *learnt, _ENERGY)))
+        kept = [mean for mean in of_set if mean.scores.largest_change is not None]
+        restored = [mean for mean in of_set if mean not in kept]
+        shifted = [mean for mean in restored if mean.scores.psnr_shifted_db is not None]
+        laid_out = (
+            (restored, (_PSNR, _SSIM)),
+            (restored, (_MS_SSIM, _GMSD, *learnt, _ENERGY)),
+            (shifted, (_SHIFTED,)),
+            (kept, (_KEPT_PSNR, _CHANGE, _GRAIN)),
+        )
+        made += [_table(means_of_table, figures) for means_of_table, figures in laid_out if means_of_table]
     return tuple(made)
 
 

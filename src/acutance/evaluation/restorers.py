@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from acutance.data.blurs import Psf
-from acutance.data.protocol import Pixels, Row
+from acutance.data.protocol import Degraded, Row, brightened
 from acutance.errors import ConfigError
 from acutance.imaging.resize import enlarge_bicubic
 
@@ -40,16 +40,16 @@ class Restorer(Protocol):
     def name(self) -> str:
         """Its column in the tables."""
 
-    def restore(self, degraded: Pixels, trial: Trial) -> Pixels | None:
+    def restore(self, degraded: Degraded, trial: Trial) -> Degraded | None:
         """Restore one photo.
 
         Args:
-            degraded: `h w 3` uint8 RGB; not to be changed.
+            degraded: `h w 3` RGB, uint8, or uint16 of a row of less light; not to be changed.
             trial: The truth about its blur.
 
         Returns:
-            `h w 3` uint8 RGB, `trial.row.reduction` times as large; None where this restorer has nothing to say, e.g.
-            an inverse filter about a photo that was not blurred.
+            `h w 3` RGB of the same type, `trial.row.reduction` times as large; None where this restorer has nothing to
+            say, e.g. an inverse filter about a photo that was not blurred.
         """
 
 
@@ -59,10 +59,10 @@ class BlindRestorer:
 
     name: str
     """Its column in the tables."""
-    function: Callable[[Pixels], Pixels]
-    """From `h w 3` uint8 RGB to the same."""
+    function: Callable[[Degraded], Degraded]
+    """From `h w 3` RGB, uint8 or uint16, to the same."""
 
-    def restore(self, degraded: Pixels, trial: Trial) -> Pixels:
+    def restore(self, degraded: Degraded, trial: Trial) -> Degraded:
         """Restore one photo; the trial is not looked at."""
         del trial
         return self.function(degraded)
@@ -81,12 +81,12 @@ class ModelRestorer:
     sharpener: Sharpener
     """The opened model."""
 
-    def restore(self, degraded: Pixels, trial: Trial) -> Pixels | None:
+    def restore(self, degraded: Degraded, trial: Trial) -> Degraded | None:
         """Restore one photo; of the trial, only the reduction is looked at."""
         if self.sharpener.spec.scale == trial.row.reduction:
             return self.sharpener.sharpen_pixels(degraded)
         if self.sharpener.spec.scale == 1:
-            return self.sharpener.sharpen_pixels(enlarge_bicubic(degraded, trial.row.reduction))
+            return self.sharpener.sharpen_pixels(enlarge_bicubic(brightened(degraded, trial.row), trial.row.reduction))
         return None
 
 

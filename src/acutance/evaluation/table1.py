@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Literal, get_args
 
-from acutance.evaluation.evaluate import Scores
+from acutance.evaluation.scores import Scores
 
 Measure = Literal["psnr_db", "ssim", "gmsd"]
 """A field of `Scores` that a finding is about."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from acutance.data.blurs import MeasuredBlur
-from acutance.data.protocol import ROWS, degrade
+from acutance.data.protocol import CLASSIC_ROWS, degrade
 from acutance.errors import ConfigError, CorruptWeights
 from acutance.exporting.int8 import calibrate, quantise
 from acutance.exporting.onnx_graph import build_onnx
@@ -121,7 +121,8 @@ def export_int8(
 
 def _calibration_pictures(photos: Sequence[Path], spec: ModelSpec) -> Iterator[npt.NDArray[np.float32]]:
     """Degrade the middle of each photo by one row after the other."""
-    rows = [row for row in ROWS if row.reduction == spec.scale and not isinstance(row.blur, MeasuredBlur)]
+    can_be_made = [row for row in CLASSIC_ROWS if not isinstance(row.blur, MeasuredBlur)]
+    rows = [row for row in can_be_made if row.reduction == spec.scale]
     for index, path in enumerate(photos):
         pixels = read_photo(path).pixels
         top, left = (max(side - CALIBRATION_PX, 0) // 2 for side in pixels.shape[:2])

@@ -8,6 +8,7 @@ All functions are meant for tiles and strips: a float32 copy of a whole 100-mega
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -19,9 +20,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Pixel = np.uint8 | np.uint16 | np.float32
 """What a pixel's value can be: 8 bit, 16 bit, or a number in [0, 1] already."""
 
-PixelType = TypeVar("PixelType", np.uint8, np.uint16, np.float32)
+PixelType = TypeVar("PixelType", bound=Pixel)
 
-_WHITE: dict[type[Pixel], int] = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
+_WHITE: Mapping[type[np.generic], int] = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
 """The value of white by type."""
 
 

@@ -22,6 +22,9 @@ TRAJECTORY_STEP_PX = 0.25
 """Longest step in px between two samples of a rendered camera path: well below the 1 px of the bilinear
 splat, so that no gap shows."""
 
+LINE_SAMPLES = 512
+"""Samples of a rendered straight motion, whatever its length."""
+
 
 def gaussian_psf(sigma_px: float) -> npt.NDArray[np.float64]:
     """Return the isotropic Gaussian, sampled at the pixel centres out to the radius ⌈4σ⌉.
@@ -103,19 +106,20 @@ def disk_psf(radius_px: float) -> npt.NDArray[np.float64]:
     return np.asarray(areas / areas.sum())
 
 
-def trajectory_psf(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def trajectory_psf(points: npt.ArrayLike, *, origin: tuple[float, float] | None = None) -> npt.NDArray[np.float64]:
     """Render the path of a shaken camera: how long the light of one point stayed on each pixel.
 
     The vertices are taken to be equally spaced in time and the speed between two of them to be constant. The
     path is sampled at least every `TRAJECTORY_STEP_PX`, and each sample is shared among the four pixels
-    around it (bilinear splat), which keeps its position exact. The origin is the middle of the path's bounding box:
-    there measured kernels, which are cut out around their path, have it, too.
+    around it (bilinear splat), which keeps its position exact.
 
     Args:
         points: `n 2`, n ≥ 1: the vertices `(y, x)` in px, in the order of time.
+        origin: The point `(y, x)` that lands on the origin; None is the middle of the path's bounding box: there
+            measured kernels, which are cut out around their path, have it, too.
 
     Returns:
-        Float64 `k k`, k odd, unit sum, the middle of the path at the central element.
+        Float64 `k k`, k odd, unit sum, the origin at the central element.
 
     Raises:
         ConfigError: When the points are not finite or not of shape `n 2`.
@@ -123,17 +127,38 @@ def trajectory_psf(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     path = np.asarray(points, dtype=np.float64)
     if path.ndim != 2 or path.shape[1] != 2 or not path.size or not np.isfinite(path).all():
         raise ConfigError(f"camera path of shape {path.shape}: must be finite points (y, x), at least one.")
-    samples = _samples_in_time(path)
-    samples = samples - (path.min(axis=0) + path.max(axis=0)) / 2
-    low = np.floor(samples).astype(np.int64)
-    share = samples - low  # of the pixel after `low`, per axis
-    radius = int(max(-low.min(), low.max() + 1))
-    psf = np.zeros((2 * radius + 1, 2 * radius + 1))
-    for dy in (0, 1):
-        for dx in (0, 1):
-            weight = np.abs(1 - dy - share[:, 0]) * np.abs(1 - dx - share[:, 1])
-            np.add.at(psf, (low[:, 0] + radius + dy, low[:, 1] + radius + dx), weight)
-    return np.asarray(psf / psf.sum())
+    middle = (path.min(axis=0) + path.max(axis=0)) / 2 if origin is None else np.asarray(origin, dtype=np.float64)
+    return _splatted(_samples_in_time(path) - middle)
+
+
+def line_psf(length_px: float, angle: float) -> npt.NDArray[np.float64]:
+    """Render straight motion of constant speed: a segment around the origin.
+
+    It is `LINE_SAMPLES` samples of equal weight, at the middles of equal parts of the segment, each shared among the
+    four pixels around it (bilinear splat).
+
+    Args:
+        length_px: Of the segment, from −length/2 to +length/2.
+        angle: Of the motion, in radians from x (right) towards y (down).
+
+    Returns:
+        Float64 `k k`, k odd, unit sum, the middle of the segment at the central element.
+
+    Raises:
+        ConfigError: When the length is negative or not finite, or the angle is not finite.
+    """
+    _require_not_negative("length", length_px)
+    if not math.isfinite(angle):
+        raise ConfigError(f"angle {angle}: must be a finite number of radians.")
+    along = length_px * ((np.arange(LINE_SAMPLES) + 0.5) / LINE_SAMPLES - 0.5)
+    return _splatted(along[:, None] * np.array([math.sin(angle), math.cos(angle)]))
+
+
+def temporal_midpoint(points: npt.ArrayLike) -> tuple[float, float]:
+    """Return where a path `n 2`, its vertices `(y, x)` equally spaced in time, is at half of the time."""
+    path = np.asarray(points, dtype=np.float64)
+    y, x = (path[(len(path) - 1) // 2] + path[len(path) // 2]) / 2
+    return float(y), float(x)
 
 
 def softened_psf(psf: npt.NDArray[np.float64], softness: float) -> npt.NDArray[np.float64]:
@@ -223,6 +248,20 @@ def convolve_mirror(
     return convolved
 
 
+def with_unsharp_mask(values: npt.NDArray[np.float64], *, sigma_px: float, amount: float) -> npt.NDArray[np.float64]:
+    """Add what a Gaussian blur takes away: y + amount · (y − g_σ ∗ y), mirror boundary.
+
+    Args:
+        values: `h w c`, in any range.
+        sigma_px: Standard deviation of the Gaussian in px.
+        amount: How much is added.
+
+    Returns:
+        Float64 `h w c`, not clipped.
+    """
+    return values + amount * (values - convolve_mirror(values, gaussian_psf(sigma_px)))
+
+
 def _require_not_negative(name: str, value: float) -> None:
     if not (value >= 0 and math.isfinite(value)):
         raise ConfigError(f"{name} {value} px: must be 0 or a positive number.")
@@ -254,6 +293,19 @@ def _samples_in_time(path: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     count = max(math.ceil(longest / TRAJECTORY_STEP_PX), 1)
     moments = (np.arange(count) + 0.5) / count  # the middles of equal spans of time
     return np.asarray((path[:-1, None] + steps[:, None] * moments[None, :, None]).reshape(-1, 2))
+
+
+def _splatted(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Share points `n 2` of equal weight among their four pixels each; the origin is the central element."""
+    low = np.floor(samples).astype(np.int64)
+    share = samples - low  # of the pixel after `low`, per axis
+    radius = int(max(-low.min(), low.max() + 1))
+    psf = np.zeros((2 * radius + 1, 2 * radius + 1))
+    for dy in (0, 1):
+        for dx in (0, 1):
+            weight = np.abs(1 - dy - share[:, 0]) * np.abs(1 - dx - share[:, 1])
+            np.add.at(psf, (low[:, 0] + radius + dy, low[:, 1] + radius + dx), weight)
+    return np.asarray(psf / psf.sum())
 
 
 def fast_length(length: int) -> int:

@@ -11,15 +11,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from acutance.metrics.pair import Pixels, require_pair
+from acutance.metrics.pair import LUMA, Pixels, require_pair
 
 STABILISER = 170.0
 """T of the paper, for luminance in 0 … 255."""
 
 MIN_SIDE_PX = 3
 """Below this nothing but border is left after halving."""
-
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as MATLAB's rgb2gray
 
 Plane = npt.NDArray[np.float64]
 
@@ -47,7 +45,7 @@ def _halved_luminance(pixels: Pixels) -> Plane:
     """Average the luminance over 2×2 px at every second pixel; beyond the border are zeros."""
     height, width, _ = pixels.shape
     # The program rounds luminance to whole levels, as rgb2gray of an 8-bit photo does.
-    luminance = np.rint(pixels @ np.array(_LUMA))
+    luminance = np.rint(pixels @ np.array(LUMA))
     even = np.pad(luminance, ((0, height % 2), (0, width % 2)))
     return np.asarray(even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).mean(axis=(1, 3)))
 

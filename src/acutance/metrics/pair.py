@@ -10,6 +10,9 @@ from acutance.errors import InputError
 Pixels = npt.NDArray[np.uint8]
 """A photo: `h w 3` RGB, 0 … 255, in the file's own gamma space."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of luminance: ITU-R BT.601, as MATLAB's rgb2gray."""
+
 
 def require_pair(restored: Pixels, reference: Pixels, *, min_side_px: int = 1) -> None:
     """Refuse two photos that cannot be compared.

@@ -113,8 +113,14 @@ class WatchConfig:
         if not self.rows:
             raise ConfigError("watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing.")
         for name in self.rows:
-            if isinstance(find_row(name).blur, MeasuredBlur):
+            row = find_row(name)
+            if isinstance(row.blur, MeasuredBlur):
                 raise ConfigError(f"watch.rows: {name!r} needs measured kernels, which training does not have.")
+            if row.is_measured_specially:
+                raise ConfigError(
+                    f"watch.rows: {name!r} has a measure of its own, and training knows only the PSNR of 8-bit photos; "
+                    "measure it with acutance evaluate."
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +212,10 @@ class TrainConfig:
         for name in self.watch.rows if self.watch.held_out else ():
             reduction = find_row(name).reduction
             if reduction != scale:
+                fitting = [row.name for row in ROWS if row.reduction == scale and not row.is_measured_specially]
                 raise ConfigError(
                     f"watch.rows: {name!r} reduces photos by {reduction}, but generator.scale is {scale}; there are "
-                    f"{', '.join(row.name for row in ROWS if row.reduction == scale)}."
+                    f"{', '.join(fitting)}."
                 )
 
     def _check_guides(self) -> None:

@@ -53,7 +53,7 @@ def test_quarters_cover_a_box_and_are_smaller(height: int, width: int, multiple:
 
 
 def test_halo_is_cut_at_the_border() -> None:
-    tile = with_halo(Box(0, 10, 8, 20), within=Size(12, 20), halo_px=3)
+    tile = with_halo(Box(0, 10, 8, 20), within=Box(0, 0, 12, 20), halo_px=3)
     assert tile.source == Box(0, 7, 11, 20)
 
 

@@ -55,6 +55,15 @@ class Box(NamedTuple):
         """Return the same box in a frame whose origin lies at (top, left)."""
         return Box(self.top - top, self.left - left, self.bottom - top, self.right - left)
 
+    def within(self, other: Box) -> Box:
+        """Return the part of the box that lies in another; they overlap."""
+        return Box(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
+        )
+
     def scaled(self, factor: int) -> Box:
         """Return the box in an image `factor` times as large."""
         return Box(self.top * factor, self.left * factor, self.bottom * factor, self.right * factor)
@@ -72,15 +81,10 @@ class Tile:
     target: Box
 
 
-def with_halo(target: Box, *, within: Size, halo_px: int) -> Tile:
-    """Return the tile that computes a target box: its source is grown by the halo and cut at the image's border."""
-    source = Box(
-        max(target.top - halo_px, 0),
-        max(target.left - halo_px, 0),
-        min(target.bottom + halo_px, within.height),
-        min(target.right + halo_px, within.width),
-    )
-    return Tile(source=source, target=target)
+def with_halo(target: Box, *, within: Box, halo_px: int) -> Tile:
+    """Return the tile that computes a target box: its source is grown by the halo and cut at the border of `within`."""
+    source = Box(target.top - halo_px, target.left - halo_px, target.bottom + halo_px, target.right + halo_px)
+    return Tile(source=source.within(within), target=target)
 
 
 def ceil_to_multiple(value: int, multiple: int) -> int:

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import ConfigError
-from acutance.geometry import Box, Size, Tile, plan_tiles
+from acutance.geometry import Box, Size, Tile
 from acutance.imaging.alpha import fill_transparent
 from acutance.inference.engine import Engine
-from acutance.inference.tiling import padded_size, restore_tile
+from acutance.inference.tiling import restore_tile, tiles_of
 from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
@@ -95,10 +95,11 @@ def restored_strips(
     def read() -> Iterator[Strip]:
         is_opaque = not source.has_alpha or all(_is_opaque(strip) for strip in source.read())
         rows = _Rows(source)
-        padded = padded_size(source.size, engine.spec)
-        tiles = plan_tiles(padded, tile_px=tile_px, halo_px=engine.spec.halo_px, multiple=engine.spec.size_multiple)
+        tiles = tiles_of(source.size, engine.spec, tile_px=tile_px)
         for _, group in groupby(tiles, key=lambda tile: tile.target.top):
             row = _Row(list(group), source.size)
+            if row.target.start >= row.target.stop:
+                continue  # all of it is margin
             pixels, alpha = rows.window(row.top, row.bottom)
             if alpha is None or is_opaque:
                 colours = row.restored(engine, pixels, strength=strength)
@@ -123,9 +124,11 @@ class _Row:
 
     def __init__(self, tiles: list[Tile], size: Size) -> None:
         self._tiles = tiles
-        self.top = tiles[0].source.top
-        self.bottom = min(tiles[0].source.bottom, size.height)
-        self.target = slice(tiles[0].target.top, min(tiles[0].target.bottom, size.height))
+        top, bottom = tiles[0].source.top, tiles[0].source.bottom
+        # What lies beyond the picture is the mirror image of rows inside it, which have to be there.
+        self.top = max(min(top, 2 * size.height - 1 - bottom), 0)
+        self.bottom = min(max(bottom, 1 - top), size.height)
+        self.target = slice(max(tiles[0].target.top, 0), min(tiles[0].target.bottom, size.height))
 
     def restored(self, engine: Engine, pixels: npt.NDArray[Any], *, strength: float) -> npt.NDArray[Any]:
         """Return the rows that these tiles give, from the rows `top` to `bottom`; grey stays grey."""

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
+from acutance.deconvolution.planes import differences, differences_adjoint, plane_of, spectrum_of
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, trajectory_psf
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -44,6 +45,32 @@ def test_a_known_blur_is_undone_up_to_the_border(psf):
     border = np.ones(sharp.shape, bool)
     border[6:-6, 6:-6] = False
     assert psnr(result[border], sharp[border]) > psnr(seen[border], sharp[border])
+
+
+def test_several_channels_are_done_like_each_of_them():
+    _, seen = blurred(PATH)
+    channels = np.stack([seen, seen[::-1], 0.5 * seen])
+    together = deconvolved(channels, PATH)
+    assert together.shape == channels.shape
+    for channel, result in zip(channels, together, strict=True):
+        np.testing.assert_array_equal(result, deconvolved(channel, PATH))
+
+
+def test_the_fft_and_its_inverse():
+    plane = np.random.default_rng(0).random((30, 25), dtype=np.float32)
+    spectrum = spectrum_of(plane)
+    assert spectrum.dtype == np.complex64
+    np.testing.assert_allclose(spectrum, np.fft.rfft2(plane.astype(np.float64)), atol=1e-3)
+    np.testing.assert_allclose(plane_of(spectrum, (30, 25)), plane, atol=1e-6)
+
+
+def test_differences_and_their_adjoint():
+    rng = np.random.default_rng(1)
+    plane, right, down = (rng.random((9, 7), dtype=np.float32) for _ in range(3))
+    dx, dy = differences(plane)
+    np.testing.assert_array_equal(dx, np.roll(plane, -1, 1) - plane)
+    np.testing.assert_array_equal(dy, np.roll(plane, -1, 0) - plane)
+    assert (dx * right + dy * down).sum() == pytest.approx((plane * differences_adjoint(right, down)).sum(), abs=1e-4)
 
 
 def test_no_blur_changes_next_to_nothing():

@@ -11,11 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from acutance.deconvolution.planes import (
     Plane,
+    Planes,
     Psf,
     continued,
+    continued_shape,
     difference_power,
     differences,
     differences_adjoint,
@@ -43,60 +46,88 @@ class KnownKernelOptions:
     """Values from here on count as clipped: the scene may be brighter, so the result need only be as bright."""
 
 
-def deconvolved(seen: Plane, psf: Psf, options: KnownKernelOptions | None = None) -> Plane:
-    """Undo a known blur in one channel.
+def deconvolved(seen: Planes, psf: Psf, options: KnownKernelOptions | None = None) -> Planes:
+    """Undo a known blur in one channel, or in several.
 
     A pixel depends on its surroundings out to a few widths of the kernel, so a large picture can be done in tiles that
     overlap by some three widths.
 
     Args:
-        seen: `h w` in [0, 1], larger than a few px.
+        seen: `h w` or `c h w` in [0, 1], larger than a few px; channels do not influence each other.
         psf: Its blur.
         options: How.
 
     Returns:
-        `h w`, not clipped.
+        As `seen`, not clipped.
 
     Determinism: the same bits for the same input on one build of NumPy.
     """
     options = options or KnownKernelOptions()
-    height, width = seen.shape
-    margin = psf.shape[0]
-    border = min(margin // 2 + 1, height - 1, width - 1)
-    wide = continued(np.pad(seen, border, mode="reflect"), margin // 2)
-    inner = np.s_[border : border + height, border : border + width]
-    transfer = transfer_of(psf, wide.shape)
-    data_penalty, penalty = np.float32(options.fidelity / 4), np.float32(options.penalty)
-    bottom = data_penalty * (transfer.real**2 + transfer.imag**2) + penalty * difference_power(wide.shape)
-    inverse, smooth = np.conj(transfer) * (data_penalty / bottom), penalty / bottom
-    share = np.float32(options.fidelity / (options.fidelity + float(data_penalty)))
-    clipped = seen >= options.clipped
-    # Split variables and their scaled duals: z for what the blurred picture would be, h and v for the gradients.
-    x, z = wide, wide.copy()
-    h, v = (_shrunk(g, options.penalty) for g in differences(x))
-    dual_z, dual_h, dual_v = (np.zeros(wide.shape, np.float32) for _ in range(3))
-    for _ in range(options.iterations):
-        spectrum = inverse * spectrum_of(z - dual_z)
-        spectrum += smooth * spectrum_of(differences_adjoint(h - dual_h, v - dual_v))
-        x = plane_of(spectrum, wide.shape)
-        spectrum *= transfer
-        blurred = plane_of(spectrum, wide.shape) + dual_z
-        z = blurred.copy()
-        part = blurred[inner]
-        fitted = part + share * (seen - part)
-        z[inner] = np.where(clipped, np.maximum(part, fitted), fitted)
-        dual_z = blurred - z
-        right, down = differences(x)
-        right += dual_h
-        down += dual_v
-        h, v = _shrunk(right, options.penalty), _shrunk(down, options.penalty)
-        dual_h, dual_v = right - h, down - v
-    return x[inner]
+    shape = (seen.shape[-2], seen.shape[-1])
+    problem = _Problem(shape, psf, options)
+    # One after the other: what one channel needs fits into the cache, what three need does not.
+    restored = [problem.solved(channel) for channel in seen.reshape(-1, *shape)]
+    return np.stack(restored).reshape(seen.shape)
 
 
-def _shrunk(gradient: Plane, penalty: float) -> Plane:
-    """Return argmin over s of |s| + penalty/2 · (s − g)², for each element."""
-    return np.sign(gradient) * np.maximum(np.abs(gradient) - np.float32(1 / penalty), 0)
+class _Problem:
+    """What all channels of a picture have in common."""
+
+    def __init__(self, shape: tuple[int, int], psf: Psf, options: KnownKernelOptions) -> None:
+        self.options = options
+        self.margin = psf.shape[0] // 2
+        self.border = min(self.margin + 1, shape[0] - 1, shape[1] - 1)
+        self.inner = np.s_[self.border : self.border + shape[0], self.border : self.border + shape[1]]
+        self.wide = continued_shape((shape[0] + 2 * self.border, shape[1] + 2 * self.border), self.margin)
+        self.transfer = transfer_of(psf, self.wide)
+        data_penalty, penalty = np.float32(options.fidelity / 4), np.float32(options.penalty)
+        bottom = data_penalty * (self.transfer.real**2 + self.transfer.imag**2) + penalty * difference_power(self.wide)
+        self.inverse, self.smooth = np.conj(self.transfer) * (data_penalty / bottom), penalty / bottom
+        self.share = np.float32(options.fidelity / (options.fidelity + float(data_penalty)))
+
+    def solved(self, seen: Plane) -> Plane:
+        """Return one channel `h w` without the blur."""
+        clipped = seen >= self.options.clipped
+        clipped_at = np.nonzero(clipped) if clipped.any() else None
+        x = continued(np.pad(seen, self.border, mode="reflect"), self.margin)
+        # Split variables and their scaled duals: z for what the blurred picture would be, h and v for the gradients.
+        # Kept are the duals and, as only that is needed, each variable less its dual.
+        target, dual_z = x, np.zeros(seen.shape, np.float32)
+        h, v = (gradient - np.clip(gradient, -self._least, self._least) for gradient in differences(x))
+        dual_h = dual_v = np.zeros(self.wide, np.float32)
+        for _ in range(self.options.iterations):
+            spectrum = spectrum_of(target)
+            spectrum *= self.inverse
+            edges = spectrum_of(differences_adjoint(h, v))
+            edges *= self.smooth
+            spectrum += edges
+            x = plane_of(spectrum, self.wide)
+            spectrum *= self.transfer
+            target = plane_of(spectrum, self.wide)
+            self._fit(target[self.inner], dual_z, seen, clipped_at)
+            h, v = differences(x)
+            h += dual_h
+            v += dual_v
+            dual_h, dual_v = (np.clip(gradient, -self._least, self._least) for gradient in (h, v))
+            h -= 2 * dual_h
+            v -= 2 * dual_v
+        return x[self.inner]
+
+    @property
+    def _least(self) -> np.float32:
+        """Gradients up to here become 0: argmin over s of |s| + penalty/2 · (s − g)² is g less g clipped to it."""
+        return np.float32(1 / self.options.penalty)
+
+    def _fit(
+        self, blurred: Plane, dual: Plane, seen: Plane, clipped_at: tuple[npt.NDArray[np.intp], ...] | None
+    ) -> None:
+        """Draw the blurred picture towards what was seen: updates z less its dual, and the dual, in place."""
+        blurred += dual
+        np.subtract(blurred, seen, out=dual)
+        dual *= self.share
+        if clipped_at is not None:  # the scene may have been brighter
+            dual[clipped_at] = np.minimum(dual[clipped_at], 0)
+        blurred -= 2 * dual
 
 
 def noise_sigma(plane: Plane) -> float:

@@ -34,9 +34,17 @@ def plane_of(spectrum: Spectrum, shape: tuple[int, int]) -> Plane:
     return np.fft.irfft2(spectrum, s=shape).astype(np.float32, copy=False)
 
 
-def transfer_of(psf: Psf, shape: tuple[int, int]) -> Spectrum:
-    """Return a psf's transfer function on a period `h w`."""
-    return optical_transfer(psf, Size(*shape)).astype(np.complex64)
+def transfer_of(psf: Psf, shape: tuple[int, int], origin: tuple[float, float] = (0.0, 0.0)) -> Spectrum:
+    """Return a psf's transfer function on a period `h w`; its origin is `(y, x)` px from its middle."""
+    transfer = optical_transfer(psf, Size(*shape))
+    if any(origin):
+        y = np.exp(2j * np.pi * origin[0] * np.fft.fftfreq(shape[0]))
+        x = np.exp(2j * np.pi * origin[1] * np.fft.rfftfreq(shape[1]))
+        for phase, length in ((y, shape[0]), (x, shape[1])):
+            if length % 2 == 0:
+                phase[length // 2] = phase[length // 2].real  # half of it to either side: the plane stays real
+        transfer *= y[:, None] * x[None, :]
+    return transfer.astype(np.complex64)
 
 
 def differences(plane: Plane) -> tuple[Plane, Plane]:

@@ -34,7 +34,6 @@ from acutance.imaging.resize import resize_bicubic
 _SMALLEST_KERNEL_PX = 5
 _STEP = math.sqrt(0.5)
 """From one scale to the next coarser one."""
-_LARGEST_PENALTY = 1e5
 _FIT_STEPS = 150
 _POLISH_ITERATIONS = 20
 _THRESHOLD_DECAY = 1.1
@@ -58,6 +57,8 @@ class UnknownKernelOptions:
     """What it does not fall below."""
     penalty_growth: float = 1.5
     """Of the half-quadratic penalty from step to step: larger is faster and rougher."""
+    largest_penalty: float = 1e5
+    """Where the steps end."""
     ridge: float = 2.0
     """Weight of the kernel's squared norm."""
     floor: float = 0.05
@@ -133,7 +134,7 @@ def _improved(blurred: Plane, psf: Psf, search: _Search, options: UnknownKernelO
     size = psf.shape[0]
     seen = _Blurred(blurred, size)
     for _ in range(options.iterations):
-        latent = _with_few_gradients(seen, psf, search.sparsity, options.penalty_growth)[seen.inner]
+        latent = _with_few_gradients(seen, psf, search.sparsity, options)[seen.inner]
         edges = inner_differences(np.clip(latent, 0, 1), seen.shape)
         strength = edges[0] ** 2 + edges[1] ** 2
         threshold = search.threshold
@@ -149,23 +150,28 @@ def _improved(blurred: Plane, psf: Psf, search: _Search, options: UnknownKernelO
     return psf
 
 
-def _with_few_gradients(seen: _Blurred, psf: Psf, sparsity: float, penalty_growth: float) -> Plane:
+def _with_few_gradients(seen: _Blurred, psf: Psf, sparsity: float, options: UnknownKernelOptions) -> Plane:
     """Return a picture that, blurred, is the blurred one and has few gradients (half-quadratic splitting)."""
     transfer = transfer_of(psf, seen.shape)
     energy = transfer.real**2 + transfer.imag**2
     data = np.conj(transfer) * seen.spectrum
     latent, penalty = seen.wide, 2 * sparsity
-    while penalty < _LARGEST_PENALTY:
+    while penalty < options.largest_penalty:
         h, v = differences(latent)
-        few = h * h + v * v < sparsity / penalty
-        h[few] = 0
-        v[few] = 0
+        many = h * h
+        many += v * v
+        kept = many >= sparsity / penalty
+        h *= kept
+        v *= kept
         prior = spectrum_of(differences_adjoint(h, v))
         prior *= np.float32(penalty)
         prior += data
-        prior /= energy + np.float32(penalty) * seen.power
+        weight = np.float32(penalty) * seen.power
+        weight += energy
+        np.reciprocal(weight, out=weight)
+        prior *= weight
         latent = plane_of(prior, seen.shape)
-        penalty *= penalty_growth
+        penalty *= options.penalty_growth
     return latent
 
 

@@ -55,10 +55,10 @@ class UnknownKernelOptions:
     """What it is divided by after each turn."""
     least_sparsity: float = 1e-4
     """What it does not fall below."""
-    penalty_growth: float = 1.5
+    penalty_growth: float = 3.0
     """Of the half-quadratic penalty from step to step: larger is faster and rougher."""
-    largest_penalty: float = 1e5
-    """Where the steps end."""
+    largest_penalty: float = 100.0
+    """Where the steps end: what they would still change are gradients too weak to be chosen."""
     ridge: float = 2.0
     """Weight of the kernel's squared norm."""
     floor: float = 0.05
@@ -260,6 +260,6 @@ def _resized(plane: Plane, height: int, width: int) -> Plane:
     return resize_bicubic(plane[:, :, None].astype(np.float64), Size(height, width))[:, :, 0].astype(np.float32)
 
 
-def quicker(options: UnknownKernelOptions) -> UnknownKernelOptions:
-    """Return options that take larger steps: another opinion, sooner."""
-    return replace(options, penalty_growth=2.0)
+def finer(options: UnknownKernelOptions) -> UnknownKernelOptions:
+    """Return options that take smaller steps, and fewer turns: another opinion."""
+    return replace(options, penalty_growth=2.0, iterations=3)

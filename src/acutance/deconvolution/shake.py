@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
 from acutance.deconvolution.planes import Plane, Planes, Psf
 from acutance.deconvolution.psfs import lens_likeness, path_midpoint, similarity, spread_px, trimmed
-from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, finer
+from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, patient
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf
 
@@ -59,7 +59,9 @@ _TEXTURE_SHARE = 0.1
 _WORST_SHARE = 0.9
 """Of the places, the misfit of the one that so many are better than counts."""
 _POINT_PX = 1.0
-_SURELY_LENS = 0.95
+_SPOT_PX = 1.3
+_SURELY_LENS = 0.93
+_ORDER = ("in most of the texture", "in half of it", "in other steps")
 _AGREE = 0.85
 """Similarity of two kernels from which no further opinion is asked."""
 
@@ -106,6 +108,11 @@ class Evidence:
         """Whether a lens out of focus makes such a kernel: a round one."""
         return self.lens_likeness > (0.9 if self.roundness < 0.5 else 0.86)
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no other opinion would make it a path: a point or a lens, or nothing gained."""
+        return self.spread_px < _POINT_PX or self.lens_likeness > _SURELY_LENS or self.gain < 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shake:
@@ -151,9 +158,7 @@ class Shake:
         return np.clip(_blurred(share, _SOFT_SIGMA_PX), 0, 1).astype(np.float32)
 
 
-def find_shake(
-    grey: Plane, *, threads: int = 1, progress: Progress = lambda share, doing: None
-) -> Shake | None:
+def find_shake(grey: Plane, *, threads: int = 1, progress: Progress = lambda share, doing: None) -> Shake | None:
     """Look for camera shake that is the same all over a picture, up to about 30 px long.
 
     Args:
@@ -171,70 +176,53 @@ def find_shake(
     progress(0.0, "a first look for camera shake")
     options = UnknownKernelOptions()
     look = np.ascontiguousarray(grey[textured_box(grey, _LOOK_PIXELS).slices])
-    if _is_point(estimated_kernel(look, options)):
+    if _is_sharp(trimmed(estimated_kernel(look, options))):
         return None
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
-    # The problem is not convex, and which settings fail differs from photo to photo: the sparsest result wins.
     halves = _halves(crop)
+    # The problem is not convex, and which settings and which part fail differs from photo to photo: while the opinions
+    # differ more are asked, and of those that could be right the sparsest result wins.
     rounds = [
-        [partial(estimated_kernel, crop, options), partial(estimated_kernel, halves[0], options)],
-        [partial(estimated_kernel, halves[1], options), partial(estimated_kernel, crop, finer(options))],
+        [partial(estimated_kernel, crop, options)],
+        [partial(estimated_kernel, halves[0], options)],
+        [partial(estimated_kernel, halves[1], options), partial(estimated_kernel, crop, patient(options))],
     ]
     psfs: list[Psf] = []
     found: list[Evidence] = []
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         for number, tries in enumerate(rounds):
-            futures = [pool.submit(one) for one in tries]
-            for kernel in _told(futures, partial(_tell, progress, number)):
-                psfs.append(kernel)
-            found = list(pool.map(partial(_weighed, crop, psfs), range(len(psfs))))
-            if number == 0 and (all(_is_hopeless(one) for one in found) or _is_settled(found)):
+            progress(0.1 + 0.2 * number, f"looking for the path of the camera, {_ORDER[number]}")
+            more = list(pool.map(lambda one: trimmed(one()), tries))
+            progress(0.25 + 0.2 * number, "blurring the result again, to see whether it is right")
+            found += pool.map(partial(_weighed, crop), more)
+            psfs += more
+            found = [replace(one, agreement=_agreement(psfs, index)) for index, one in enumerate(found)]
+            if number == 0 and found[0].is_hopeless:
+                return None
+            if number == 1 and all(one.is_possible and one.agreement >= _AGREE for one in found):
                 break
-    possible = [number for number, evidence in enumerate(found) if evidence.is_convincing]
-    # One of two is an accident.
-    if len(possible) < 2:
+    convincing = [index for index, one in enumerate(found) if one.is_convincing]
+    if len(convincing) < 2:  # one of several is an accident
         return None
-    best = max(possible, key=lambda number: found[number].gain)
+    best = max(convincing, key=lambda index: found[index].gain * found[index].agreement)
     return Shake(
-        psf=trimmed(psfs[best]),
+        psf=psfs[best],
         evidence=found[best],
         fidelity=min(GRADIENT_SCALE / noise_sigma(grey) ** 2, LARGEST_FIDELITY),
         usual_residual=max(float(np.median(_residual(crop, psfs[best]))), 1 / 255),
     )
 
 
-def _tell(progress: Progress, number: int, done: int) -> None:
-    """Tell how far the search is: two rounds of two kernels."""
-    progress(0.2 + 0.2 * (2 * number + done), "looking for the path of the camera" if number + done < 2 else "asking again")
+def _is_sharp(psf: Psf) -> bool:
+    """Whether a kernel is that of a sharp photo: a point, or a small spot."""
+    long = spread_px(psf)[0]
+    return long < _POINT_PX or (long < _SPOT_PX and lens_likeness(psf) > _SURELY_LENS)
 
 
-def _told(futures: Sequence[Future[Psf]], tell: Callable[[int], None]) -> list[Psf]:
-    """Return what was found, in order, telling at each; cancels what is left when that raises."""
-    psfs: list[Psf] = []
-    try:
-        tell(0)
-        for future in futures:
-            psfs.append(future.result())
-            tell(len(psfs))
-    finally:
-        for future in futures:
-            future.cancel()
-    return psfs
-
-
-def _is_point(psf: Psf) -> bool:
-    """Whether a kernel is that of a sharp photo."""
-    return spread_px(psf)[0] < _POINT_PX
-
-
-def _is_hopeless(evidence: Evidence) -> bool:
-    """Whether no other opinion would make it a path: a point or a lens, or nothing gained."""
-    return evidence.spread_px < _POINT_PX or evidence.lens_likeness > _SURELY_LENS or evidence.gain < 1
-
-
-def _is_settled(found: Sequence[Evidence]) -> bool:
-    """Whether all opinions are the same, and good."""
-    return all(evidence.is_possible and evidence.agreement >= _AGREE for evidence in found)
+def _agreement(psfs: Sequence[Psf], number: int) -> float:
+    """Return the median similarity of one of several psfs to the others; 1 where there are none."""
+    others = [similarity(psfs[number], other) for index, other in enumerate(psfs) if index != number]
+    return float(np.median(others)) if others else 1.0
 
 
 def textured_box(grey: Plane, pixels: int = CROP_PIXELS) -> Box:
@@ -272,17 +260,15 @@ def _halves(crop: Plane) -> tuple[Plane, Plane]:
     return crop[: height // 2], crop[height // 2 :]
 
 
-def _weighed(crop: Plane, psfs: Sequence[Psf], number: int) -> Evidence:
-    """Return what speaks for one of several kernels that were found in a crop."""
-    psf = trimmed(psfs[number])
+def _weighed(crop: Plane, psf: Psf) -> Evidence:
+    """Return what speaks for a kernel that was found in a crop, but for agreement: none is known yet."""
     latent = deconvolved(crop, psf, _WEIGHING)
     inner = np.s_[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
     possible = np.clip(latent, 0, 1)
-    others = [other for index, other in enumerate(psfs) if index != number]
     long, short = spread_px(psf)
     again = convolve_mirror(possible[:, :, None], psf)[:, :, 0]
     return Evidence(
-        agreement=float(np.median([similarity(psf, other) for other in others])),
+        agreement=1.0,
         spread_px=long,
         roundness=short / long if long else 1.0,
         lens_likeness=lens_likeness(psf),

@@ -24,9 +24,7 @@ UNDOING = "taking the shake out"
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def shake_in(
-    pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress
-) -> Shake | None:
+def shake_in(pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress) -> Shake | None:
     """Look for camera shake in a picture; see `find_shake`.
 
     Args:

@@ -70,7 +70,7 @@ def deconvolved(
     so that noise, in which colour is a large part, does not come out as coloured grain.
 
     Args:
-        seen: `h w` or `c h w` in [0, 1], larger than a few px; unless there are three, channels are done each by itself.
+        seen: `h w` or `c h w` in [0, 1], larger than a few px; unless there are three, each channel is done alone.
         psf: Its blur.
         options: How.
         origin: `(y, x)` of the psf's origin, in px from its middle: a point of the result is seen with the psf's origin
@@ -141,7 +141,8 @@ class _Problem:
                 for channel, dual in zip(channels, _OPPONENTS @ duals, strict=True):
                     channel.dual[where] = dual
             list(pool.map(self._end_step, channels))
-        return np.tensordot(_OPPONENTS.T, np.stack([channel.x[self.inner] for channel in channels]), 1)
+        opponents = np.stack([channel.x[self.inner] for channel in channels])
+        return np.tensordot(_OPPONENTS.T, opponents, 1).astype(np.float32, copy=False)
 
     def _alone(self, seen: Plane, clipped: npt.NDArray[np.bool_]) -> Plane:
         channel = self._begun(seen, 1.0)

@@ -66,10 +66,10 @@ def path_midpoint(psf: Psf) -> tuple[float, float]:
 
 
 def _along(places: npt.NDArray[np.intp], start: int) -> npt.NDArray[np.float64]:
-    """Return how far places `n 2` are from one of them along those that touch; parts that do not touch are jumped to."""
+    """Return how far places `n 2` are from one of them, along those that touch where there are any."""
     gaps = np.sqrt(((places[:, None] - places[None, :]) ** 2).sum(axis=2))
     steps = np.where(gaps < _TOUCHING_PX, gaps, _JUMP * gaps)
-    distance = steps[start].copy()
+    distance: npt.NDArray[np.float64] = steps[start].copy()
     done = np.zeros(len(places), bool)
     for _ in range(len(places)):  # Dijkstra
         near = int(np.argmin(np.where(done, np.inf, distance)))

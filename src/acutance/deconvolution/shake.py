@@ -58,12 +58,13 @@ _TEXTURE_SHARE = 0.1
 """And so large a share of the gradients there: a kernel is not exact."""
 _WORST_SHARE = 0.9
 """Of the places, the misfit of the one that so many are better than counts."""
+_LARGEST_PX = UnknownKernelOptions().size_px
 _POINT_PX = 1.0
 _SPOT_PX = 1.3
 _SURELY_LENS = 0.93
-_ORDER = ("in most of the texture", "in half of it", "in other steps")
-_AGREE = 0.85
-"""Similarity of two kernels from which no further opinion is asked."""
+_ORDER = ("in most of the texture", "in half of it", "in smaller steps")
+_AGREE, _FIT = 0.85, 0.5
+"""Similarity of two kernels from which, and misfit up to which, no further opinion is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,9 @@ class Evidence:
     """That along its shorter axis over it, 0 … 1."""
     lens_likeness: float
     """Similarity, 0 … 1, to a Gaussian or a disk."""
+    cut: float
+    """Share of the light on the frame of the largest kernel: a longer path, or stripes that say nothing of a path along
+    them."""
     gain: float
     """How much sparser the gradients became: L2 over L1 of the restored ones, over that of the blurred ones."""
     excess: float
@@ -98,15 +102,26 @@ class Evidence:
         return (
             self.spread_px >= 1.3
             and not self.is_of_a_lens
+            and self.cut <= 0.03
             and self.gain >= 1.12
             and self.excess <= 0.012
             and self.misfit <= 0.8
         )
 
     @property
+    def is_beyond_doubt(self) -> bool:
+        """Whether no further opinion is needed to believe the kernel."""
+        return self.is_possible and self.agreement >= _AGREE and self.misfit <= _FIT
+
+    @property
     def is_of_a_lens(self) -> bool:
         """Whether a lens out of focus makes such a kernel: a round one."""
         return self.lens_likeness > (0.9 if self.roundness < 0.5 else 0.86)
+
+    @property
+    def merit(self) -> float:
+        """The larger, the sooner it is believed of several that are convincing."""
+        return self.gain * self.agreement / (1 + 0.5 * self.misfit)
 
     @property
     def is_hopeless(self) -> bool:
@@ -194,17 +209,17 @@ def find_shake(grey: Plane, *, threads: int = 1, progress: Progress = lambda sha
             progress(0.1 + 0.2 * number, f"looking for the path of the camera, {_ORDER[number]}")
             more = list(pool.map(lambda one: trimmed(one()), tries))
             progress(0.25 + 0.2 * number, "blurring the result again, to see whether it is right")
-            found += pool.map(partial(_weighed, crop), more)
+            found += pool.map(partial(weighed, crop), more)
             psfs += more
             found = [replace(one, agreement=_agreement(psfs, index)) for index, one in enumerate(found)]
             if number == 0 and found[0].is_hopeless:
                 return None
-            if number == 1 and all(one.is_possible and one.agreement >= _AGREE for one in found):
+            if number == 1 and all(one.is_beyond_doubt for one in found):
                 break
     convincing = [index for index, one in enumerate(found) if one.is_convincing]
     if len(convincing) < 2:  # one of several is an accident
         return None
-    best = max(convincing, key=lambda index: found[index].gain * found[index].agreement)
+    best = max(convincing, key=lambda index: found[index].merit)
     return Shake(
         psf=psfs[best],
         evidence=found[best],
@@ -260,7 +275,7 @@ def _halves(crop: Plane) -> tuple[Plane, Plane]:
     return crop[: height // 2], crop[height // 2 :]
 
 
-def _weighed(crop: Plane, psf: Psf) -> Evidence:
+def weighed(crop: Plane, psf: Psf) -> Evidence:
     """Return what speaks for a kernel that was found in a crop, but for agreement: none is known yet."""
     latent = deconvolved(crop, psf, _WEIGHING)
     inner = np.s_[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
@@ -272,6 +287,7 @@ def _weighed(crop: Plane, psf: Psf) -> Evidence:
         spread_px=long,
         roundness=short / long if long else 1.0,
         lens_likeness=lens_likeness(psf),
+        cut=float(psf.sum() - psf[1:-1, 1:-1].sum()) if psf.shape[0] == _LARGEST_PX else 0.0,
         gain=_sparseness(latent[inner]) / _sparseness(crop[inner]),
         excess=math.sqrt(float(((latent - possible)[inner] ** 2).mean())),
         misfit=_misfit(again[inner], crop[inner]),

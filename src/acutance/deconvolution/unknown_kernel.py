@@ -270,5 +270,5 @@ def _resized(plane: Plane, height: int, width: int) -> Plane:
 
 
 def patient(options: UnknownKernelOptions) -> UnknownKernelOptions:
-    """Return options that take more turns: another opinion."""
-    return replace(options, iterations=5)
+    """Return options that take more and smaller steps: another opinion, more often right on small pictures."""
+    return replace(options, penalty_growth=1.5, iterations=5, polish=2)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
+from acutance.deconvolution.planes import differences, differences_adjoint, plane_of, spectrum_of
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, trajectory_psf
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -44,6 +45,66 @@ def test_a_known_blur_is_undone_up_to_the_border(psf):
     border = np.ones(sharp.shape, bool)
     border[6:-6, 6:-6] = False
     assert psnr(result[border], sharp[border]) > psnr(seen[border], sharp[border])
+
+
+def test_several_channels_are_done_like_each_of_them():
+    _, seen = blurred(PATH)
+    channels = np.stack([seen, 0.5 * seen[::-1]])
+    together = deconvolved(channels, PATH)
+    assert together.shape == channels.shape
+    for channel, result in zip(channels, together, strict=True):
+        np.testing.assert_array_equal(result, deconvolved(channel, PATH))
+
+
+def test_the_origin_says_where_the_result_lies():
+    _, seen = blurred(PATH)
+    here, there = deconvolved(seen, PATH), deconvolved(seen, PATH, origin=(0.0, 3.0))
+    inner = np.s_[30:-30, 30:-30]
+    np.testing.assert_allclose(np.roll(here, 3, 1)[inner], there[inner], atol=0.01)
+    half = deconvolved(seen, PATH, origin=(0.0, 0.5))[inner]
+    mean = 0.5 * (here + np.roll(here, 1, 1))[inner]
+    assert np.abs(half - mean).mean() < 0.3 * np.abs(here - np.roll(here, 1, 1))[inner].mean()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_noise_does_not_come_out_in_colours(threads):
+    rng = np.random.default_rng(0)
+    seen = (0.5 + rng.normal(0, 3 / 255, (3, 80, 90))).astype(np.float32)
+    options = KnownKernelOptions(fidelity=6000.0)
+    together = deconvolved(seen, PATH, options, threads=threads)
+    alone = np.stack([deconvolved(channel, PATH, options) for channel in seen])
+
+    def colour(planes: np.ndarray) -> float:
+        return float((planes - planes.mean(axis=0)).std())
+
+    assert colour(together) < 0.7 * colour(alone)
+    np.testing.assert_allclose(together.mean(), 0.5, atol=0.01)
+
+
+def test_clipped_colours_do_not_ring():
+    sharp = np.full((3, 80, 80), 0.2, np.float32)
+    sharp[0, 38:42, 38:42] = 8.0  # a red lamp
+    seen = np.stack([np.clip(convolve_mirror(one[..., None], PATH)[..., 0], 0, 1) for one in sharp]).astype(np.float32)
+    aware = deconvolved(seen, PATH)
+    unaware = deconvolved(seen, PATH, KnownKernelOptions(clipped=2.0))
+    assert aware.min() > 0.6 * unaware.min()
+
+
+def test_the_fft_and_its_inverse():
+    plane = np.random.default_rng(0).random((30, 25), dtype=np.float32)
+    spectrum = spectrum_of(plane)
+    assert spectrum.dtype == np.complex64
+    np.testing.assert_allclose(spectrum, np.fft.rfft2(plane.astype(np.float64)), atol=1e-3)
+    np.testing.assert_allclose(plane_of(spectrum, (30, 25)), plane, atol=1e-6)
+
+
+def test_differences_and_their_adjoint():
+    rng = np.random.default_rng(1)
+    plane, right, down = (rng.random((9, 7), dtype=np.float32) for _ in range(3))
+    dx, dy = differences(plane)
+    np.testing.assert_array_equal(dx, np.roll(plane, -1, 1) - plane)
+    np.testing.assert_array_equal(dy, np.roll(plane, -1, 0) - plane)
+    assert (dx * right + dy * down).sum() == pytest.approx((plane * differences_adjoint(right, down)).sum(), abs=1e-4)
 
 
 def test_no_blur_changes_next_to_nothing():

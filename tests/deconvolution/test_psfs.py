@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from acutance.deconvolution.psfs import at_centre_of_mass, centred, lens_likeness, similarity, spread_px, without_specks
+from acutance.deconvolution.psfs import (
+    at_centre_of_mass,
+    centred,
+    lens_likeness,
+    path_midpoint,
+    similarity,
+    spread_px,
+    trimmed,
+    without_specks,
+)
 from acutance.imaging.kernels import disk_psf, gaussian_psf, trajectory_psf
 
 
@@ -29,6 +38,36 @@ def test_at_centre_of_mass():
     moved = at_centre_of_mass(line(9, row=3, left=20))
     y, x = np.indices(moved.shape)
     assert ((moved * y).sum(), (moved * x).sum()) == pytest.approx((15, 15))
+
+
+def test_the_midpoint_is_where_half_of_the_light_is_behind():
+    # Slowly down, then fast to the right: half of the time is over on the way down.
+    path = [(float(y), 0.0) for y in range(10)] + [(9.0, float(4 * x)) for x in range(1, 5)]
+    y, x = path_midpoint(trajectory_psf(path))
+    middle_of_the_box = np.array([4.5, 8.0])
+    assert (y, x) == pytest.approx(tuple(np.array([6.5, 0.0]) - middle_of_the_box), abs=0.5)
+
+
+def test_the_midpoint_of_what_has_no_order_is_the_centre_of_mass():
+    turn = np.linspace(0, 2 * np.pi, 60)
+    assert path_midpoint(trajectory_psf(np.stack([6 * np.sin(turn), 6 * np.cos(turn)], 1))) == pytest.approx(
+        (0, 0), abs=0.2
+    )
+    assert path_midpoint(gaussian_psf(1.0)) == pytest.approx((0, 0), abs=0.2)
+
+
+def test_the_midpoint_of_parts_that_do_not_touch():
+    psf = line(5, left=3) + line(5, left=23)
+    y, x = path_midpoint(psf / psf.sum())
+    assert y == pytest.approx(0)
+    assert abs(x) < 10
+
+
+def test_trimmed_keeps_the_middle():
+    small = trimmed(line(9, row=13, left=11))
+    assert small.shape == (9, 9)
+    assert np.argwhere(small > 0).tolist() == [[2, column] for column in range(9)]
+    assert trimmed(line(1, left=15)).shape == (1, 1)
 
 
 def test_light_that_would_leave_the_array_is_dropped():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.deconvolution import shake as shake_module
 from acutance.deconvolution.psfs import similarity
-from acutance.deconvolution.shake import Shake, find_shake, textured_box
+from acutance.deconvolution.shake import Evidence, Shake, find_shake, textured_box, weighed
+from acutance.deconvolution.unknown_kernel import estimated_kernel
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, trajectory_psf
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -45,7 +48,7 @@ def test_the_photo_is_sharper_for_it(shake, sharp):
     truth = sharp[24:-24, 24:-24]
     inner = np.s_[20:-20, 20:-20]
     result = shake.undone(seen)
-    # Where the result lies is a convention, to a pixel or so: the best of a few shifts counts.
+    # It lies where the camera was at half time, to a pixel or so: the best of a few shifts counts.
     errors = [
         float(((np.roll(result, (dy, dx), (0, 1)) - truth)[inner] ** 2).mean())
         for dy in range(-3, 4)
@@ -83,17 +86,77 @@ def test_nothing_is_looked_for_in_pictures_that_tell_nothing(grey):
     assert find_shake(grey) is None
 
 
-def test_progress_is_told_and_may_break_off(sharp):
+def test_phases_are_named_and_any_of_them_may_break_off(sharp):
     told = []
 
-    def tell(share: float) -> None:
-        told.append(share)
-        raise InterruptedError
+    def tell(share: float, doing: str) -> None:
+        told.append((share, doing))
+        if len(told) == 3:
+            raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        find_shake(seen_through(PATH, sharp)[:100, :100], progress=tell)
-    assert len(told) == 1
-    assert 0 < told[0] < 1
+        find_shake(seen_through(PATH, sharp)[:120, :140], progress=tell)
+    shares, phases = zip(*told, strict=True)
+    assert list(shares) == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] < 1
+    assert phases[0] == "a first look for camera shake"
+    assert len(set(phases)) == 3
+
+
+def test_a_sharp_photo_costs_one_look_at_a_small_part(sharp, monkeypatch):
+    looked_at = []
+
+    def counted(grey, options):
+        looked_at.append(grey.size)
+        return estimated_kernel(grey, options)
+
+    monkeypatch.setattr(shake_module, "estimated_kernel", counted)
+    assert find_shake(np.tile(sharp, (2, 2))) is None
+    assert len(looked_at) == 1
+    assert looked_at[0] <= 60_000
+
+
+def test_a_result_that_is_not_what_was_seen_is_told_by_its_misfit(sharp):
+    seen = seen_through(PATH, sharp)
+    right, wrong = weighed(seen, PATH), weighed(seen, PATH[::-1].T.copy())
+    assert right.misfit < 0.5
+    assert right.is_convincing
+    assert wrong.misfit > 1.2
+    assert not wrong.is_convincing
+
+
+BANDS = Evidence(
+    # Of a photo of a camera that turned: black and white bands, though the kernels agree well enough.
+    agreement=0.74,
+    spread_px=4.0,
+    roundness=0.23,
+    lens_likeness=0.6,
+    cut=0.0,
+    gain=1.22,
+    excess=0.0088,
+    misfit=1.1,
+)
+PLATE = replace(BANDS, agreement=0.9, roundness=0.33, lens_likeness=0.866, excess=0.0006, misfit=0.5)
+
+
+def test_what_speaks_against_a_kernel():
+    assert not BANDS.is_convincing
+    assert PLATE.is_convincing  # a short path is much like a Gaussian, but not as round
+    assert not replace(PLATE, roundness=0.7).is_convincing
+    assert not replace(PLATE, cut=0.1).is_convincing
+    assert replace(PLATE, spread_px=0.8).is_hopeless
+
+
+def test_the_result_lies_where_the_camera_was_at_half_time(sharp):
+    path = [(float(y), 0.0) for y in range(10)] + [(9.0, float(4 * x)) for x in range(1, 5)]
+    psf = trajectory_psf(path)
+    seen = seen_through(psf, sharp)
+    truth = sharp[24:-24, 24:-24]
+    known = Shake(psf=psf, evidence=PLATE, fidelity=6000.0, usual_residual=0.01)
+    assert known.origin == pytest.approx((2.0, -8.0), abs=0.6)
+    inner = np.s_[20:-20, 20:-20]
+    moved = np.roll(truth, (2, -8), (0, 1))
+    assert ((known.undone(seen) - moved)[inner] ** 2).mean() < 0.2 * ((seen - truth)[inner] ** 2).mean()
 
 
 def test_the_window_holds_the_texture():

@@ -34,7 +34,7 @@ def shaken() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def shake(shaken) -> Shake:
-    found = shake_in(shaken, progress=lambda share: None)
+    found = shake_in(shaken, progress=lambda share, doing: None)
     assert found is not None
     return found
 
@@ -107,10 +107,10 @@ def test_grey_and_transparent_pictures(remover, shaken):
 
 
 def test_tiles_join_without_seams(shaken, shake, monkeypatch):
-    whole = without_shake(shaken, shake, progress=lambda share: None)
+    whole = without_shake(shaken, shake, progress=lambda share, doing: None)
     monkeypatch.setattr(unshaking, "TILE_PX", 32)
     told = []
-    tiled = without_shake(shaken, shake, threads=3, progress=told.append)
+    tiled = without_shake(shaken, shake, threads=3, progress=lambda share, doing: told.append(share))
     assert told[-1] == 1
     assert len(told) > 1
     assert np.abs(tiled - whole).mean() < 0.5 / 255

@@ -34,16 +34,31 @@ def show(table: RenderableType) -> None:
     _STDERR.print(table, soft_wrap=False)
 
 
+class Bar:
+    """A bar that is shown; called with the share done, 0 … 1."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(title, total=1.0)
+
+    def __call__(self, share: float) -> None:
+        """Show the share done."""
+        self._progress.update(self._task, completed=share)
+
+    def name(self, doing: str) -> None:
+        """Give the bar another title: what is being done now."""
+        self._progress.update(self._task, description=doing)
+
+
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar with the time left on stderr; the yielded function takes the share done, 0 … 1.
+def progress_bar(title: str) -> Iterator[Bar]:
+    """Show a bar with the time left on stderr; what is yielded is called with the share done, 0 … 1.
 
     Where stderr is not a terminal nothing is drawn.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal) as progress:
-        task = progress.add_task(title, total=1.0)
-        yield lambda share: progress.update(task, completed=share)
+        yield Bar(progress, title)
 
 
 @contextmanager

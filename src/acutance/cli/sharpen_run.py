@@ -129,6 +129,7 @@ def _sharpen_photos(
             ledger=Ledger(_making(sharpener, order), resume=order.resume, record=order.records),
             keep_times=order.keeps_times,
             progress=bar,
+            doing=bar.name,
             should_stop=is_asked,
         )
         with closing(results):

@@ -6,9 +6,19 @@ import math
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from acutance.deconvolution.planes import Psf
 from acutance.imaging.kernels import disk_psf, gaussian_psf
+
+_LEAST_LIGHT = 0.04
+"""Fainter elements, as a share of the brightest, are not asked where the path went."""
+_TOUCHING_PX = 1.5
+_JUMP = 3.0
+"""A gap counts so many times its length: along the path is nearer."""
+_MIDDLE_SIGMA_PX = 0.7
+_ONE_STRETCH_PX = 2.2
+"""Root mean square distance from the middle, in px, up to which it is the middle of one stretch."""
 
 
 def centred(psf: Psf, *, share: float = 0.05) -> Psf:
@@ -30,6 +40,49 @@ def at_centre_of_mass(psf: Psf) -> Psf:
     y, x = np.indices(psf.shape)
     half = psf.shape[0] // 2
     return _shifted(psf, half - round(float((psf * y).sum())), half - round(float((psf * x).sum())))
+
+
+def path_midpoint(psf: Psf) -> tuple[float, float]:
+    """Return where a camera was when half of its light had come in: `(y, x)`, in px from the psf's middle.
+
+    There the sharp picture lies: a blurred edge crosses half of its step on it. The light is put in the order of its
+    distance along the path from one end of it, and the place is that of its middle. Where several stretches of a path
+    lie equally far (it crosses itself, or comes round), the order of time cannot be seen, and it is the centre of mass.
+    """
+    half = psf.shape[0] // 2
+    places = np.argwhere(psf >= _LEAST_LIGHT * psf.max())
+    light = psf[places[:, 0], places[:, 1]]
+    mass = (places * light[:, None]).sum(axis=0) / light.sum()
+    # One end is what is farthest from anywhere, the other what is farthest from that.
+    end = int(np.argmax(_along(places, int(np.argmax(((places - mass) ** 2).sum(axis=1))))))
+    distance = _along(places, end)
+    order = np.argsort(distance, kind="stable")
+    middle = distance[order][int(np.searchsorted(np.cumsum(light[order]), light.sum() / 2))]
+    near = np.exp(-0.5 * ((distance - middle) / _MIDDLE_SIGMA_PX) ** 2) * light
+    point = (places * near[:, None]).sum(axis=0) / near.sum()
+    spread = math.sqrt(float((((places - point) ** 2).sum(axis=1) * near).sum() / near.sum()))
+    y, x = (point if spread <= _ONE_STRETCH_PX else mass) - half
+    return float(y), float(x)
+
+
+def _along(places: npt.NDArray[np.intp], start: int) -> npt.NDArray[np.float64]:
+    """Return how far places `n 2` are from one of them, along those that touch where there are any."""
+    gaps = np.sqrt(((places[:, None] - places[None, :]) ** 2).sum(axis=2))
+    steps = np.where(gaps < _TOUCHING_PX, gaps, _JUMP * gaps)
+    distance: npt.NDArray[np.float64] = steps[start].copy()
+    done = np.zeros(len(places), bool)
+    for _ in range(len(places)):  # Dijkstra
+        near = int(np.argmin(np.where(done, np.inf, distance)))
+        done[near] = True
+        np.minimum(distance, distance[near] + steps[near], out=distance)
+    return distance
+
+
+def trimmed(psf: Psf) -> Psf:
+    """Cut away the empty frame around a psf; its middle stays its middle."""
+    half = psf.shape[0] // 2
+    reach = int(np.abs(np.argwhere(psf > 0) - half).max())
+    return psf[half - reach : half + reach + 1, half - reach : half + reach + 1].copy()
 
 
 def without_specks(psf: Psf, *, least: float = 0.1) -> Psf:

@@ -10,18 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
-from acutance.deconvolution.planes import Plane, Psf
-from acutance.deconvolution.psfs import lens_likeness, similarity, spread_px
-from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, quicker
+from acutance.deconvolution.planes import Plane, Planes, Psf
+from acutance.deconvolution.psfs import lens_likeness, path_midpoint, similarity, spread_px, trimmed
+from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, patient
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf
+
+Progress = Callable[[float, str], None]
+"""Takes the share done, 0 … 1, and in a few words what comes next."""
 
 CROP_PIXELS = 200_000
 """A kernel is estimated from at most so many pixels."""
@@ -35,6 +38,9 @@ GRADIENT_SCALE = 0.025
 LARGEST_FIDELITY = 6000.0
 """The kernel is never so exact that more would do anything but raise grain."""
 
+_LOOK_PIXELS = 60_000
+"""A first look at so many pixels tells most photos that are not shaken."""
+
 _ALIKE, _UNLIKE = 2.0, 4.0
 """Residuals, in medians, up to which a place is the kernel's, and from which it is not."""
 _LOOKED_AT_SIGMA_PX = 8.0
@@ -44,6 +50,21 @@ _WEIGHING = KnownKernelOptions(iterations=15, fidelity=5000.0)
 _BORDER_PX = 16
 """Left out where a restored crop is looked at."""
 _WHITE = 0.98
+_BLOCK_PX = 32
+"""Side of the places in which a result, blurred again, is compared."""
+_UNTOLD = 1.0
+"""So many levels a result may be beside what was seen anywhere: noise and rounding."""
+_TEXTURE_SHARE = 0.1
+"""And so large a share of the gradients there: a kernel is not exact."""
+_WORST_SHARE = 0.9
+"""Of the places, the misfit of the one that so many are better than counts."""
+_LARGEST_PX = UnknownKernelOptions().size_px
+_POINT_PX = 1.0
+_SPOT_PX = 1.3
+_SURELY_LENS = 0.93
+_ORDER = ("in most of the texture", "in half of it", "in smaller steps")
+_AGREE, _FIT = 0.85, 0.5
+"""Similarity of two kernels from which, and misfit up to which, no further opinion is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +75,58 @@ class Evidence:
     """Median similarity, 0 … 1, to the kernels that were found otherwise: in other steps, in either half."""
     spread_px: float
     """Standard deviation along its longer axis, in px; of a sharp photo's kernel, below 1."""
+    roundness: float
+    """That along its shorter axis over it, 0 … 1."""
     lens_likeness: float
     """Similarity, 0 … 1, to a Gaussian or a disk."""
+    cut: float
+    """Share of the light on the frame of the largest kernel: a longer path, or stripes that say nothing of a path along
+    them."""
     gain: float
     """How much sparser the gradients became: L2 over L1 of the restored ones, over that of the blurred ones."""
     excess: float
     """Root mean square of what is below 0 and above 1 in the restored crop: ringing."""
+    misfit: float
+    """How far the restored crop, brought into range and blurred again, is from what was seen, in the worst tenth of its
+    places: 1 is a level and a tenth of the gradients there. Bands of black and white that a wrong kernel makes come out
+    even only as long as they may be blacker than black."""
 
     @property
     def is_convincing(self) -> bool:
-        """Whether the kernel is that of a shaken camera, and right. The limits are explained in `docs/models.md`."""
+        """Whether the kernel is that of a shaken camera, and right. See `docs/explanation/shake.md` for the limits."""
+        return self.agreement >= 0.6 and self.is_possible
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the kernel by itself could be that of a shaken camera, and right."""
         return (
-            self.agreement >= 0.6
-            and self.spread_px >= 1.3
-            and self.lens_likeness <= 0.86
+            self.spread_px >= 1.3
+            and not self.is_of_a_lens
+            and self.cut <= 0.03
             and self.gain >= 1.12
             and self.excess <= 0.012
+            and self.misfit <= 0.8
         )
+
+    @property
+    def is_beyond_doubt(self) -> bool:
+        """Whether no further opinion is needed to believe the kernel."""
+        return self.is_possible and self.agreement >= _AGREE and self.misfit <= _FIT
+
+    @property
+    def is_of_a_lens(self) -> bool:
+        """Whether a lens out of focus makes such a kernel: a round one."""
+        return self.lens_likeness > (0.9 if self.roundness < 0.5 else 0.86)
+
+    @property
+    def merit(self) -> float:
+        """The larger, the sooner it is believed of several that are convincing."""
+        return self.gain * self.agreement / (1 + 0.5 * self.misfit)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no other opinion would make it a path: a point or a lens, or nothing gained."""
+        return self.spread_px < _POINT_PX or self.lens_likeness > _SURELY_LENS or self.gain < 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +145,23 @@ class Shake:
         """About how long the path is: of a straight, even one, the length that has this spread."""
         return self.evidence.spread_px * math.sqrt(12)
 
-    def undone(self, seen: Plane) -> Plane:
-        """Return a channel `h w` in [0, 1], or a tile of one, without the shake; not clipped."""
-        return deconvolved(seen, self.psf, KnownKernelOptions(fidelity=self.fidelity))
+    @property
+    def origin(self) -> tuple[float, float]:
+        """Where the camera was at the midpoint of the exposure: `(y, x)`, in px from the psf's middle."""
+        return path_midpoint(self.psf)
+
+    def undone(self, seen: Planes, *, threads: int = 1) -> Planes:
+        """Return the picture at the midpoint of the exposure.
+
+        Args:
+            seen: `h w` grey or `3 h w` RGB in [0, 1], or a tile of that.
+            threads: How many channels are worked on at once.
+
+        Returns:
+            As `seen`, not clipped.
+        """
+        options = KnownKernelOptions(fidelity=self.fidelity)
+        return deconvolved(seen, self.psf, options, origin=self.origin, threads=threads)
 
     def trust(self, grey: Plane) -> Plane:
         """Return, for each pixel, how far the kernel explains what is there: 1 wholly, 0 not at all.
@@ -103,52 +173,71 @@ class Shake:
         return np.clip(_blurred(share, _SOFT_SIGMA_PX), 0, 1).astype(np.float32)
 
 
-def find_shake(
-    grey: Plane, *, threads: int = 1, progress: Callable[[float], None] = lambda share: None
-) -> Shake | None:
+def find_shake(grey: Plane, *, threads: int = 1, progress: Progress = lambda share, doing: None) -> Shake | None:
     """Look for camera shake that is the same all over a picture, up to about 30 px long.
 
     Args:
         grey: `h w` in [0, 1], gamma space.
         threads: How many kernels are sought at once; each takes some 100 MB.
-        progress: Called with the share done, in the calling thread; may raise to break off.
+        progress: Called with the share done and what comes next, in the calling thread; may raise to break off.
 
     Returns:
         The shake; None where there is none to be sure of.
 
-    Determinism: the same bits for the same input on one build of NumPy.
+    Determinism: the same bits for the same input on one build of NumPy, with any number of threads.
     """
     if min(grey.shape) < SMALLEST_PX or float(np.ptp(grey)) == 0:
         return None
-    crop = np.ascontiguousarray(grey[textured_box(grey).slices])
+    progress(0.0, "a first look for camera shake")
     options = UnknownKernelOptions()
-    # The problem is not convex, and which settings fail differs from photo to photo: the sparsest result wins.
-    tries = [
-        partial(estimated_kernel, crop, options),
-        partial(estimated_kernel, crop, quicker(options)),
-        *(partial(estimated_kernel, half, options) for half in _halves(crop)),
+    look = np.ascontiguousarray(grey[textured_box(grey, _LOOK_PIXELS).slices])
+    if _is_sharp(trimmed(estimated_kernel(look, options))):
+        return None
+    crop = np.ascontiguousarray(grey[textured_box(grey).slices])
+    halves = _halves(crop)
+    # The problem is not convex, and which settings and which part fail differs from photo to photo: while the opinions
+    # differ more are asked, and of those that could be right the sparsest result wins.
+    rounds = [
+        [partial(estimated_kernel, crop, options)],
+        [partial(estimated_kernel, halves[0], options)],
+        [partial(estimated_kernel, halves[1], options), partial(estimated_kernel, crop, patient(options))],
     ]
     psfs: list[Psf] = []
+    found: list[Evidence] = []
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        futures = [pool.submit(one) for one in tries]
-        try:
-            for future in futures:
-                psfs.append(future.result())
-                progress(len(psfs) / (len(tries) + 1))
-        finally:
-            for future in futures:
-                future.cancel()
-        found = list(pool.map(partial(_weighed, crop, psfs), range(len(psfs))))
-    progress(1.0)
-    best = max(range(len(psfs)), key=lambda number: found[number].gain)
-    if not found[best].is_convincing:
+        for number, tries in enumerate(rounds):
+            progress(0.1 + 0.2 * number, f"looking for the path of the camera, {_ORDER[number]}")
+            more = list(pool.map(lambda one: trimmed(one()), tries))
+            progress(0.25 + 0.2 * number, "blurring the result again, to see whether it is right")
+            found += pool.map(partial(weighed, crop), more)
+            psfs += more
+            found = [replace(one, agreement=_agreement(psfs, index)) for index, one in enumerate(found)]
+            if number == 0 and found[0].is_hopeless:
+                return None
+            if number == 1 and all(one.is_beyond_doubt for one in found):
+                break
+    convincing = [index for index, one in enumerate(found) if one.is_convincing]
+    if len(convincing) < 2:  # one of several is an accident
         return None
+    best = max(convincing, key=lambda index: found[index].merit)
     return Shake(
         psf=psfs[best],
         evidence=found[best],
         fidelity=min(GRADIENT_SCALE / noise_sigma(grey) ** 2, LARGEST_FIDELITY),
         usual_residual=max(float(np.median(_residual(crop, psfs[best]))), 1 / 255),
     )
+
+
+def _is_sharp(psf: Psf) -> bool:
+    """Whether a kernel is that of a sharp photo: a point, or a small spot."""
+    long = spread_px(psf)[0]
+    return long < _POINT_PX or (long < _SPOT_PX and lens_likeness(psf) > _SURELY_LENS)
+
+
+def _agreement(psfs: Sequence[Psf], number: int) -> float:
+    """Return the median similarity of one of several psfs to the others; 1 where there are none."""
+    others = [similarity(psfs[number], other) for index, other in enumerate(psfs) if index != number]
+    return float(np.median(others)) if others else 1.0
 
 
 def textured_box(grey: Plane, pixels: int = CROP_PIXELS) -> Box:
@@ -186,20 +275,39 @@ def _halves(crop: Plane) -> tuple[Plane, Plane]:
     return crop[: height // 2], crop[height // 2 :]
 
 
-def _weighed(crop: Plane, psfs: Sequence[Psf], number: int) -> Evidence:
-    """Return what speaks for one of several kernels that were found in a crop."""
-    psf = psfs[number]
+def weighed(crop: Plane, psf: Psf) -> Evidence:
+    """Return what speaks for a kernel that was found in a crop, but for agreement: none is known yet."""
     latent = deconvolved(crop, psf, _WEIGHING)
     inner = np.s_[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
-    outside = latent - np.clip(latent, 0, 1)
-    others = [other for index, other in enumerate(psfs) if index != number]
+    possible = np.clip(latent, 0, 1)
+    long, short = spread_px(psf)
+    again = convolve_mirror(possible[:, :, None], psf)[:, :, 0]
     return Evidence(
-        agreement=float(np.median([similarity(psf, other) for other in others])),
-        spread_px=spread_px(psf)[0],
+        agreement=1.0,
+        spread_px=long,
+        roundness=short / long if long else 1.0,
         lens_likeness=lens_likeness(psf),
+        cut=float(psf.sum() - psf[1:-1, 1:-1].sum()) if psf.shape[0] == _LARGEST_PX else 0.0,
         gain=_sparseness(latent[inner]) / _sparseness(crop[inner]),
-        excess=math.sqrt(float((outside[inner] ** 2).mean())),
+        excess=math.sqrt(float(((latent - possible)[inner] ** 2).mean())),
+        misfit=_misfit(again[inner], crop[inner]),
     )
+
+
+def _misfit(again: npt.NDArray[np.floating], seen: Plane) -> float:
+    """Return how far a picture is from what was seen in the worst tenth of its places; see `Evidence.misfit`."""
+    levels = 255 * np.sqrt(_block_means((again - seen) ** 2))
+    steps = np.diff(seen, axis=1)[:-1] ** 2 + np.diff(seen, axis=0)[:, :-1] ** 2
+    texture = 255 * np.sqrt(_block_means(np.pad(steps, ((0, 1), (0, 1)))))
+    return float(np.quantile(levels / (_UNTOLD + _TEXTURE_SHARE * texture), _WORST_SHARE))
+
+
+def _block_means(plane: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return the means of a plane's whole blocks; of all of it where it has none."""
+    high, wide = (min(_BLOCK_PX, length) for length in plane.shape)
+    rows, columns = plane.shape[0] // high, plane.shape[1] // wide
+    whole = plane[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
+    return np.asarray(whole.mean(axis=(1, 3)))
 
 
 def _residual(grey: Plane, psf: Psf) -> npt.NDArray[np.float64]:

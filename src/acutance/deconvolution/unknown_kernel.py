@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved
 from acutance.deconvolution.planes import (
@@ -34,8 +35,9 @@ from acutance.imaging.resize import resize_bicubic
 _SMALLEST_KERNEL_PX = 5
 _STEP = math.sqrt(0.5)
 """From one scale to the next coarser one."""
-_LARGEST_PENALTY = 1e5
-_FIT_STEPS = 150
+_FIT_STEPS = 60
+_GROWTH_PX = 4
+"""How far from its light a kernel may get new light in one turn."""
 _POLISH_ITERATIONS = 20
 _THRESHOLD_DECAY = 1.1
 _FAINT = 0.02
@@ -48,7 +50,7 @@ class UnknownKernelOptions:
 
     size_px: int = 31
     """Side of the largest kernel, odd."""
-    iterations: int = 5
+    iterations: int = 3
     """Turns at each scale."""
     sparsity: float = 4e-3
     """Weight of the L0 prior at the start."""
@@ -56,13 +58,15 @@ class UnknownKernelOptions:
     """What it is divided by after each turn."""
     least_sparsity: float = 1e-4
     """What it does not fall below."""
-    penalty_growth: float = 1.5
+    penalty_growth: float = 2.0
     """Of the half-quadratic penalty from step to step: larger is faster and rougher."""
+    largest_penalty: float = 100.0
+    """Where the steps end: what they would still change are gradients too weak to be chosen."""
     ridge: float = 2.0
     """Weight of the kernel's squared norm."""
     floor: float = 0.05
     """Elements below this share of the largest are dropped."""
-    polish: int = 2
+    polish: int = 1
     """How often the kernel is fitted once more at the end."""
     polish_fidelity: float = 5000.0
     """Of the careful deconvolution then; see `KnownKernelOptions`."""
@@ -133,7 +137,7 @@ def _improved(blurred: Plane, psf: Psf, search: _Search, options: UnknownKernelO
     size = psf.shape[0]
     seen = _Blurred(blurred, size)
     for _ in range(options.iterations):
-        latent = _with_few_gradients(seen, psf, search.sparsity, options.penalty_growth)[seen.inner]
+        latent = _with_few_gradients(seen, psf, search.sparsity, options)[seen.inner]
         edges = inner_differences(np.clip(latent, 0, 1), seen.shape)
         strength = edges[0] ** 2 + edges[1] ** 2
         threshold = search.threshold
@@ -149,23 +153,28 @@ def _improved(blurred: Plane, psf: Psf, search: _Search, options: UnknownKernelO
     return psf
 
 
-def _with_few_gradients(seen: _Blurred, psf: Psf, sparsity: float, penalty_growth: float) -> Plane:
+def _with_few_gradients(seen: _Blurred, psf: Psf, sparsity: float, options: UnknownKernelOptions) -> Plane:
     """Return a picture that, blurred, is the blurred one and has few gradients (half-quadratic splitting)."""
     transfer = transfer_of(psf, seen.shape)
     energy = transfer.real**2 + transfer.imag**2
     data = np.conj(transfer) * seen.spectrum
     latent, penalty = seen.wide, 2 * sparsity
-    while penalty < _LARGEST_PENALTY:
+    while penalty < options.largest_penalty:
         h, v = differences(latent)
-        few = h * h + v * v < sparsity / penalty
-        h[few] = 0
-        v[few] = 0
+        many = h * h
+        many += v * v
+        kept = many >= sparsity / penalty
+        h *= kept
+        v *= kept
         prior = spectrum_of(differences_adjoint(h, v))
         prior *= np.float32(penalty)
         prior += data
-        prior /= energy + np.float32(penalty) * seen.power
+        weight = np.float32(penalty) * seen.power
+        weight += energy
+        np.reciprocal(weight, out=weight)
+        prior *= weight
         latent = plane_of(prior, seen.shape)
-        penalty *= penalty_growth
+        penalty *= options.penalty_growth
     return latent
 
 
@@ -196,37 +205,43 @@ def _polished(grey: Plane, psf: Psf, options: UnknownKernelOptions) -> Psf:
 def _fitted(edges: list[Spectrum], seen: _Blurred, start: Psf, *, ridge: float, floor: float) -> Psf:
     """Return the kernel, not negative, that blurs the edges into those that were seen.
 
-    Least squares on the kernel's own elements (the normal equations are a matrix of k² × k² correlations), by projected
-    gradients with momentum and restarts.
+    Least squares on the elements on and near the kernel that there was (the normal equations are a matrix of n × n
+    correlations), by projected gradients with momentum and restarts.
     """
     size, shape = start.shape[0], seen.shape
     products = [np.conj(edge) * part for edge, part in zip(edges, seen.edges, strict=True)]
     cross = products[0] + products[1]
     auto = (np.abs(edges[0]) ** 2 + np.abs(edges[1]) ** 2).astype(np.complex64)
-    reach = np.arange(size) - size // 2
     lags = np.arange(1 - size, size)
-    target = plane_of(cross, shape)[np.ix_(reach % shape[0], reach % shape[1])].ravel()
+    y, x = np.nonzero(_near(start > 0, _GROWTH_PX))
+    target = plane_of(cross, shape)[(y - size // 2) % shape[0], (x - size // 2) % shape[1]]
     correlation = plane_of(auto, shape)[np.ix_(lags % shape[0], lags % shape[1])]
-    index = np.arange(size)
-    lag = index[:, None] - index[None, :] + size - 1
-    matrix = correlation[lag[:, None, :, None], lag[None, :, None, :]].reshape(size**2, size**2)
-    matrix[np.diag_indices(size**2)] += np.float32(ridge)
+    matrix = correlation[y[:, None] - y + size - 1, x[:, None] - x + size - 1]
+    matrix[np.diag_indices(len(y))] += np.float32(ridge)
     step = np.float32(1 / (1.02 * _largest_eigenvalue(matrix)))
-    x = start.ravel().astype(np.float32)
-    ahead, momentum = x, 1.0
+    light = start[y, x].astype(np.float32)
+    ahead, momentum = light, 1.0
     for _ in range(_FIT_STEPS):
         new = np.maximum(ahead - step * (matrix @ ahead - target), 0)
         following = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        if float(np.dot(ahead - new, new - x)) > 0:  # it goes uphill: begin anew
+        if float(np.dot(ahead - new, new - light)) > 0:  # it goes uphill: begin anew
             following, ahead = 1.0, new
         else:
-            ahead = new + np.float32((momentum - 1) / following) * (new - x)
-        x, momentum = new, following
-    psf = x.reshape(size, size).astype(np.float64)
+            ahead = new + np.float32((momentum - 1) / following) * (new - light)
+        light, momentum = new, following
+    psf = np.zeros((size, size))
+    psf[y, x] = light
     if not psf.sum() > 0:
         return start
     psf[psf < floor * psf.max()] = 0
     return np.asarray(psf / psf.sum())
+
+
+def _near(places: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
+    """Return where a place is so many px away at most, on both axes."""
+    wide = np.pad(places, reach)
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(windows.any(axis=(2, 3)))
 
 
 def _largest_eigenvalue(matrix: Plane) -> float:
@@ -254,6 +269,6 @@ def _resized(plane: Plane, height: int, width: int) -> Plane:
     return resize_bicubic(plane[:, :, None].astype(np.float64), Size(height, width))[:, :, 0].astype(np.float32)
 
 
-def quicker(options: UnknownKernelOptions) -> UnknownKernelOptions:
-    """Return options that take larger steps: another opinion, sooner."""
-    return replace(options, penalty_growth=2.0)
+def patient(options: UnknownKernelOptions) -> UnknownKernelOptions:
+    """Return options that take more and smaller steps: another opinion, more often right on small pictures."""
+    return replace(options, penalty_growth=1.5, iterations=5, polish=2)

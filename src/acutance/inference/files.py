@@ -13,6 +13,7 @@ from typing import Literal
 from acutance.errors import AcutanceError, ConfigError, OutputError
 from acutance.inference.ledger import Ledger, Standing
 from acutance.inference.picture_files import PictureWork
+from acutance.inference.restoring import Found, ignore
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import work_through
 from acutance.media import (
@@ -93,6 +94,7 @@ def sharpen_files(
     ledger: Ledger | None = None,
     keep_times: bool = False,
     progress: Callable[[float], None] | None = None,
+    doing: Found = ignore,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[FileResult, None, None]:
     """Sharpen photos and yield what happened to each, in the order in which they are ready.
@@ -112,6 +114,8 @@ def sharpen_files(
         ledger: What earlier runs have finished, and where this one is recorded; None for neither.
         keep_times: Give each result the time of its photo.
         progress: Called with the share of all files done, 0 … 1, from any thread.
+        doing: Called with the name of each phase of a file as it begins, from any thread, by models that look for
+            camera shake.
         should_stop: Asked before each file; if so, the files in work are finished and no other is begun.
 
     Raises:
@@ -128,7 +132,8 @@ def sharpen_files(
                 if record is not None:
                     record(target)
 
-            work = PictureWork(sharpener, pictures, format_of(task.file.target), strength=strength, progress=task.tell)
+            format_ = format_of(task.file.target)
+            work = PictureWork(sharpener, pictures, format_, strength=strength, progress=task.tell, doing=doing)
             parts = parts_for_name(task.file.target, work.parts())
             write_atomically(task.file.target, parts, overwrite=task.overwrite, before_naming=enter, times_ns=times_ns)
         return FileResult(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acutance.errors import ImageTooLarge
+from acutance.inference.restoring import Found, Progress, ignore
 from acutance.media import (
     ImageFormat,
     Patch,
@@ -24,7 +25,6 @@ from acutance.media import (
 )
 
 if TYPE_CHECKING:
-    from acutance.inference.restoring import Progress
     from acutance.inference.sharpener import Sharpener
 
 
@@ -39,6 +39,7 @@ class PictureWork:
         *,
         strength: float = 1.0,
         progress: Progress | None = None,
+        doing: Found = ignore,
     ) -> None:
         """Check that the format can hold the pictures.
 
@@ -48,6 +49,7 @@ class PictureWork:
             format_: Of the result.
             strength: See `Sharpener.__call__`.
             progress: Called with the share of the file that is done, 0 … 1.
+            doing: Called with the name of each phase of the work, by models that look for camera shake.
 
         Raises:
             OutputError: When the format holds one picture, and there are several.
@@ -58,6 +60,7 @@ class PictureWork:
         self._format: ImageFormat = format_
         self._strength = strength
         self._progress = progress
+        self._doing = doing
         self._losses: dict[str, None] = {}
         self._found: dict[str, None] = {}
         self._pixels = 0
@@ -136,7 +139,7 @@ class PictureWork:
         for number, photo in enumerate(self._pictures.photos()):
             # Rebound, so that the input's pixels are freed.
             photo = self._sharpener.sharpen_photo(  # noqa: PLW2901
-                photo, strength=self._strength, progress=self._share(number), found=self._tell
+                photo, strength=self._strength, progress=self._share(number), found=self._tell, doing=self._doing
             )
             self._losses.update(dict.fromkeys(lost_in(photo, self._format)))
             self._pixels += photo.size.pixels

@@ -24,6 +24,10 @@ Found = Callable[[str], None]
 NO_SHAKE = "no camera shake that is the same all over the picture was found: sharpened as against a lens's blur"
 
 
+SHARPENING = "sharpening"
+"""The phase in which the network runs."""
+
+
 def ignore(what: object) -> None:
     """Do nothing with what is told."""
 
@@ -51,6 +55,7 @@ class PictureRestorer:
         strength: float,
         progress: Progress | None = None,
         found: Found = ignore,
+        doing: Found = ignore,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Restore a picture.
 
@@ -60,6 +65,7 @@ class PictureRestorer:
             strength: 0 … 2; see `blend`.
             progress: Called with the share done, 0 … 1.
             found: Called with a sentence, by models that look for camera shake.
+            doing: Called with the name of each phase as it begins, by such models.
 
         Returns:
             Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
@@ -69,19 +75,27 @@ class PictureRestorer:
         begin, shake = 0.0, None
         if self._engine.spec.needs_whole:
             begin = 0.5
-            shake = shake_in(colours, threads=self._threads, progress=_part(tell, 0.0, begin))
+            shake = shake_in(colours, threads=self._threads, progress=_phases(_part(tell, 0.0, begin), doing))
             found(NO_SHAKE if shake is None else f"camera shake of about {shake.length_px:.0f} px taken out")
-        restored = self._restored(colours, shake, strength, _part(tell, begin, 1.0))
+        restored = self._restored(colours, shake, strength, _part(tell, begin, 1.0), doing)
         if alpha is None:
             return restored, None
-        return restored, self._restored(alpha[..., np.newaxis], shake, strength, ignore)[..., 0]
+        return restored, self._restored(alpha[..., np.newaxis], shake, strength, ignore, ignore)[..., 0]
 
     def _restored(
-        self, pixels: npt.NDArray[PixelType], shake: Shake | None, strength: float, progress: Progress
+        self,
+        pixels: npt.NDArray[PixelType],
+        shake: Shake | None,
+        strength: float,
+        progress: Progress,
+        doing: Found,
     ) -> npt.NDArray[PixelType]:
         if shake is None:
+            doing(SHARPENING)
             return self._through_network(pixels, strength, progress)
-        still = without_shake(pixels, shake, threads=self._threads, progress=_part(progress, 0.0, 0.5))
+        phases = _phases(_part(progress, 0.0, 0.5), doing)
+        still = without_shake(pixels, shake, threads=self._threads, progress=phases)
+        doing(SHARPENING)
         restored = self._through_network(still, 1.0, _part(progress, 0.5, 1.0))
         del still
         return to_type(blend(to_float(pixels), restored, strength), pixels.dtype.type)
@@ -94,6 +108,20 @@ class PictureRestorer:
         restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+
+def _phases(progress: Progress, doing: Found) -> Callable[[float, str], None]:
+    """Return what tells the share done and, where it is a new one, the name of the phase."""
+    last = ""
+
+    def tell(share: float, phase: str) -> None:
+        nonlocal last
+        progress(share)
+        if phase != last:
+            doing(phase)
+        last = phase
+
+    return tell
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:

@@ -191,21 +191,26 @@ class Sharpener:
         return self._sharpen_array(array_of(image), strength)
 
     def sharpen_photo(
-        self, photo: Photo, *, strength: float = 1.0, progress: Progress | None = None, found: Found = ignore
+        self,
+        photo: Photo,
+        *,
+        strength: float = 1.0,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
     ) -> Photo:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
 
-        Grey photos stay grey. Colour under full transparency does not bleed into what is visible. `found` is called
-        with a sentence by models that look for camera shake.
+        Grey photos stay grey. Colour under full transparency does not bleed into what is visible. Models that look for
+        camera shake call `found` with a sentence, and `doing` with the name of each phase.
         """
         if self._keeps_all(strength):
             return photo
         alpha = None if photo.is_opaque else photo.alpha
-        pixels, sharp_alpha = self._restorer.restore(
-            photo.pixels, alpha, strength=strength, progress=progress, found=found
+        pixels, alpha = self._restorer.restore(
+            photo.pixels, alpha, strength=strength, progress=progress, found=found, doing=doing
         )
-        sharp = photo.with_pixels(pixels) if sharp_alpha is None else photo.with_pixels(pixels, sharp_alpha)
-        return with_new_thumbnail(sharp)
+        return with_new_thumbnail(photo.with_pixels(pixels) if alpha is None else photo.with_pixels(pixels, alpha))
 
     def sharpen_strips(
         self, source: StripSource, *, strength: float = 1.0, progress: Progress | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import Shake, find_shake
+from acutance.deconvolution.shake import Progress, Shake, find_shake
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.processor import usable_cpus
@@ -20,24 +19,24 @@ much memory there is."""
 HALO_PX = 96
 """Three widths of the largest kernel."""
 
+UNDOING = "taking the shake out"
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def shake_in(
-    pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Callable[[float], None]
-) -> Shake | None:
+def shake_in(pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress) -> Shake | None:
     """Look for camera shake in a picture; see `find_shake`.
 
     Args:
         pixels: `h w 3` RGB or `h w 1` grey.
         threads: None is one per core.
-        progress: Called with the share done.
+        progress: Called with the share done and what comes next.
     """
     return find_shake(_grey(to_float(pixels)), threads=threads or usable_cpus(), progress=progress)
 
 
 def without_shake(
-    pixels: npt.NDArray[PixelType], shake: Shake, *, threads: int | None = None, progress: Callable[[float], None]
+    pixels: npt.NDArray[PixelType], shake: Shake, *, threads: int | None = None, progress: Progress
 ) -> npt.NDArray[np.float32]:
     """Undo a picture's shake, but where something else than it blurred the picture: there it stays.
 
@@ -45,24 +44,25 @@ def without_shake(
         pixels: `h w 3` RGB or `h w 1` grey.
         shake: What was found.
         threads: None is one per core.
-        progress: Called with the share of pixels done, in the calling thread.
+        progress: Called with the share of pixels done and what comes next, in the calling thread.
 
     Returns:
         Float32 `h w c` in [0, 1].
     """
     result = np.empty(pixels.shape, np.float32)
     tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=HALO_PX))
-    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
+    threads = threads or usable_cpus()
+    progress(0.0, UNDOING)
+    with ThreadPoolExecutor(threads) as pool:
         for number, tile in enumerate(tiles, start=1):
             seen = to_float(pixels[tile.source.slices])
             inside = tile.target.shifted(tile.source.top, tile.source.left).slices
-            channels = [pool.submit(shake.undone, channel) for channel in np.moveaxis(seen, 2, 0)]
-            trust = pool.submit(shake.trust, _grey(seen)).result()[inside]
-            for index, channel in enumerate(channels):
-                blurred = seen[inside][..., index]
-                still = np.clip(channel.result()[inside], 0, 1)
-                result[tile.target.slices][..., index] = blurred + trust * (still - blurred)
-            progress(number / len(tiles))
+            trusted = pool.submit(shake.trust, _grey(seen))
+            channels = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
+            still = np.clip(np.moveaxis(shake.undone(channels, threads=threads), 0, 2)[inside], 0, 1)
+            trust = trusted.result()[inside][..., np.newaxis]
+            result[tile.target.slices] = seen[inside] + trust * (still - seen[inside])
+            progress(number / len(tiles), UNDOING)
     return result
 
 

@@ -27,7 +27,7 @@ from acutance.media.jpeg import inspect_jpeg
 from acutance.media.jpeg2000 import inspect_jpeg2000
 from acutance.media.photo import Photo
 from acutance.media.pil import arrays_of, decoding, open_plugin
-from acutance.media.png import correct_transparency, inspect_png
+from acutance.media.png import bare_png, correct_transparency, inspect_png
 from acutance.media.png16 import decode_png16
 from acutance.media.pnm import decode_pnm16, inspect_pnm
 from acutance.media.tiff import inspect_tiff
@@ -190,7 +190,7 @@ def decoded(
         ImageTooLarge: When Pillow, or the memory, does not allow it.
     """
     with decoding(name):
-        image = open_plugin(file, format_)
+        image = open_plugin(bare_png(file) if format_ == "PNG" else file, format_)
         if number:
             image.seek(number)
         # Once more: in a damaged file, Pillow may have found another size than we have.

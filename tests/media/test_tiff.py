@@ -275,6 +275,5 @@ def test_a_sound_file_of_a_kind_that_is_not_read_is_called_that(pixels):
         struct.pack_into("<H", packed, place, number)
         with pytest.raises(UnsupportedImage, match=f"{words}.* not read here"):
             read_photo(bytes(packed))
-    odd = np.dstack([pixels, pixels])  # six inks
     with pytest.raises(UnsupportedImage, match="rare kind or order, which is not read here"):
-        read_photo(written(odd, photometric="separated", extrasamples=(0, 0)))
+        read_photo(written(pixels, photometric="icclab"))

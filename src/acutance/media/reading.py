@@ -21,7 +21,7 @@ from acutance.media.bmp import inspect_bmp
 from acutance.media.cmyk import to_rgb
 from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.formats import HEAD_BYTES, READ_FORMATS, SourceFormat, describe_unread, sniff_format
-from acutance.media.gif import inspect_gif
+from acutance.media.gif import decode_gif, inspect_gif
 from acutance.media.heif import decode_heif, inspect_heif
 from acutance.media.jpeg import inspect_jpeg
 from acutance.media.jpeg2000 import inspect_jpeg2000
@@ -61,8 +61,9 @@ _OWN_DECODERS: Mapping[SourceFormat, Callable[[BinaryIO, str], Decoded]] = {
     "TIFF": decode_tiff16,
     "PPM": decode_pnm16,
     "HEIF": decode_heif,
+    "GIF": decode_gif,
 }
-"""Of more than 8 bits; HEIC in any case."""
+"""Of more than 8 bits, and of what Pillow would spoil; HEIC in any case."""
 
 
 def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, max_bits: Literal[8, 16] = 8) -> Photo:

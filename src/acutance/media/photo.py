@@ -8,7 +8,7 @@ JPEG's quantisation tables, is kept as its *coding*.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +93,29 @@ class PnmCoding:
     """The value of white, 256 to 65535."""
 
 
+class ListedPicture(NamedTuple):
+    """A further picture in a JPEG file, as the Multi-Picture Format lists it."""
+
+    kind: int
+    """Its attributes, as they stand in the list."""
+    start: int
+    """Where it begins, in bytes: in the file or, in a trailer, in that."""
+    size: int
+    """How many bytes it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JpegTrailer:
+    """What follows the picture in a JPEG file and stays true of the result: a video, a gain map, captions."""
+
+    content: bytes = field(repr=False)
+    """As it stands there."""
+    pictures: tuple[ListedPicture, ...] = ()
+    """Which parts of it are pictures that the file lists."""
+    kind: int = 0
+    """Attributes of the file's first picture in that list."""
+
+
 Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | HeifCoding | Jpeg2000Coding | PnmCoding
 
 
@@ -116,6 +139,8 @@ class Metadata:
     """Comments of a JPEG or GIF file."""
     jpeg_segments: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
     """Further JPEG segments: marker (0xE0…0xEF) and payload."""
+    jpeg_trailer: JpegTrailer | None = None
+    """What follows the picture in a JPEG file."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     """Further PNG chunks (texts, gamma, …): type and payload."""
     jp2_boxes: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)

@@ -23,7 +23,7 @@ from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.formats import HEAD_BYTES, READ_FORMATS, SourceFormat, describe_unread, sniff_format
 from acutance.media.gif import decode_gif, inspect_gif
 from acutance.media.heif import decode_heif, inspect_heif
-from acutance.media.jpeg import inspect_jpeg
+from acutance.media.jpeg import decode_unended, inspect_jpeg
 from acutance.media.jpeg2000 import inspect_jpeg2000
 from acutance.media.photo import Photo
 from acutance.media.pil import arrays_of, decoding, open_plugin
@@ -62,6 +62,7 @@ _OWN_DECODERS: Mapping[SourceFormat, Callable[[BinaryIO, str], Decoded]] = {
     "PPM": decode_pnm16,
     "HEIF": decode_heif,
     "GIF": decode_gif,
+    "JPEG": decode_unended,
 }
 """Of more than 8 bits, and of what Pillow would spoil; HEIC in any case."""
 

@@ -58,7 +58,7 @@ class Passes:
         """Say whether there is a scan for every coefficient of each of so many components, to the last bit."""
         whole = {
             (part, n)
-            for one in self.scans
+            for one in set(self.scans)
             if not one.low_bit
             for part in one.components
             for n in range(one.first, one.last + 1)

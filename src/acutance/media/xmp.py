@@ -17,6 +17,7 @@ _ITEM = b"http://ns.google.com/photos/1.0/container/item/"
 _GAIN = b"http://ns.adobe.com/hdr-gain-map/1.0/"
 
 VIDEO, GAIN_MAP = "the video of the moving photo", "the gain map (HDR)"
+_MAX_PREFIXES = 4
 _MOVING = rb"(?:MotionPhoto|MicroVideo)"
 
 
@@ -36,9 +37,10 @@ def announced(xmp: bytes) -> tuple[str, ...]:
 def items_of(xmp: bytes) -> list[tuple[str, int]]:
     """Return meaning and length in bytes of what a packet lists behind the picture, in its order."""
     items = []
+    names = _prefixes(xmp, _ITEM)
     for directory in _directories(xmp):
         for text in re.findall(rb"<[^<>]*>", xmp[directory]):
-            for name in _prefixes(xmp, _ITEM):
+            for name in names:
                 meaning = re.search(re.escape(name) + rb""":Semantic\s*=\s*["']([^"']*)["']""", text)
                 length = re.search(re.escape(name) + rb""":Length\s*=\s*["'](\d{1,18})["']""", text)
                 if meaning and meaning[1] != b"Primary":
@@ -49,8 +51,9 @@ def items_of(xmp: bytes) -> list[tuple[str, int]]:
 def without_announcements(xmp: bytes) -> bytes:
     """Return a packet that does not say of anything that it is there besides the picture."""
     has_gain_map = any(semantic == "GainMap" for semantic, _ in items_of(xmp))
-    for directory in reversed(list(_directories(xmp))):
-        xmp = xmp[: directory.start] + xmp[directory.stop :]
+    places = sorted((directory.start, directory.stop) for directory in _directories(xmp))
+    starts, stops = [start for start, _ in places], [stop for _, stop in places]
+    xmp = b"".join(xmp[stop:start] for stop, start in zip([0, *stops], [*starts, len(xmp)], strict=True))
     for namespace, names in ((_CAMERA, _MOVING + rb"\w*"), (_GAIN, rb"\w+")):
         if namespace != _GAIN or has_gain_map:
             for name in _prefixes(xmp, namespace):
@@ -61,7 +64,7 @@ def without_announcements(xmp: bytes) -> bytes:
 def _prefixes(xmp: bytes, namespace: bytes) -> list[bytes]:
     """Return how names of a namespace begin in a packet."""
     found = re.findall(rb"""xmlns:([\w.-]{1,99})\s{0,9}=\s{0,9}["']""" + re.escape(namespace) + rb"""["']""", xmp)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found))[:_MAX_PREFIXES]
 
 
 def _is_set(xmp: bytes, prefix: bytes, name: bytes) -> bool:

@@ -63,6 +63,8 @@ class AvifCoding:
 
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
     """Of the chroma planes."""
+    colours: tuple[int, int] | None = None
+    """Primaries and transfer by the numbers of ITU-T H.273, where the file says them and they are not those of sRGB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,10 @@ class JpegTrailer:
 Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | HeifCoding | Jpeg2000Coding | PnmCoding
 
 
+_LIKE_SRGB = ((1, 2), (1, 2, 6, 13))
+"""Primaries and transfers (of BT.709, BT.601 and sRGB, or not said) that pictures are shown with as if all were sRGB's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """What travels with the pixels. Everything is kept as the bytes that the file held."""
@@ -149,6 +155,17 @@ class Metadata:
     """How the file was coded; None where there is nothing to say."""
     left_out: tuple[str, ...] = ()
     """What the file held that is not kept at all, in words; `lost_in` repeats it."""
+
+    @property
+    def colour_numbers(self) -> tuple[int, int] | None:
+        """Primaries and transfer by the numbers of ITU-T H.273, where they say what a program would not assume.
+
+        It would assume sRGB, and where there is a colour profile, it believes that.
+        """
+        if self.icc_profile is not None or not isinstance(self.coding, (AvifCoding, HeifCoding)):
+            return None
+        primaries, transfer = (self.coding.colours or (1, 13))[:2]
+        return None if primaries in _LIKE_SRGB[0] and transfer in _LIKE_SRGB[1] else (primaries, transfer)
 
     @property
     def orientation(self) -> int:

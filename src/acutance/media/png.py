@@ -167,6 +167,9 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     """Yield the chunks that hold the metadata."""
     if metadata.icc_profile is not None:
         yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
+    colours = metadata.colour_numbers
+    if colours is not None and max(colours) <= 255:
+        yield b"cICP", bytes((*colours, 0, 1))  # RGB, full range
     if metadata.dpi is not None:
         # Whole px per metre: 300 px per inch comes back as 299.9994.
         per_metre = (min(round(value / _METRES_PER_INCH), 2**31 - 1) for value in metadata.dpi)

@@ -122,7 +122,7 @@ Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | HeifCoding | Jpeg20
 
 
 _LIKE_SRGB = ((1, 2), (1, 2, 6, 13))
-"""Primaries and transfers (of BT.709, BT.601 and sRGB, or not said) that pictures are shown with as if all were sRGB's."""
+"""Primaries and transfers, of BT.709, BT.601 and sRGB or not said, that are shown as if all were sRGB's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,20 @@ def test_training_and_exporting(watch: Watch, photos: Path, tmp_path: Path) -> N
     watch.check()
 
 
+@pytest.mark.slow
+@needs_training
+def test_comparing_trainings(watch: Watch, photos: Path, tmp_path: Path) -> None:
+    test = tmp_path / "others"
+    test.mkdir()
+    Image.fromarray(np.full((72, 80, 3), 99, np.uint8)).save(test / "0.png")
+    where = ["--data", str(photos), "--test", str(test), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    settings = [part for setting in TINY for part in ("--set", setting)]
+    watch.run(*PROGRAM, "ablate", *where, "--models", "smoke", "--iterations", "1", *settings)
+    watch.check()
+    watch.run(*PROGRAM, "data", "prepare", str(photos), "--store", str(tmp_path / "store"))
+    watch.check()
+
+
 @needs_server
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_serving(watch: Watch, photos: Path, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.config.settings",
     "acutance.evaluation.plots",
     "acutance.inference.openvino_engine",
+    "acutance.inference.silent_openvino",
     "acutance.server",
     "acutance.videos",
 }
@@ -66,8 +67,8 @@ ONLY_IN = {
     "tomli_w": {"acutance.config.settings"},
     "onnx": {"acutance.exporting", "acutance.inference.torch_graph"},
     "matplotlib": {"acutance.evaluation.plots"},
-    "onnxruntime": {"acutance.inference", "acutance.exporting", "acutance.cli.diagnosis"},
-    "openvino": {"acutance.inference.openvino_engine"},
+    "onnxruntime": {"acutance.inference.silent_onnxruntime"},
+    "openvino": {"acutance.inference.silent_openvino"},
     "typer": {"acutance.cli"},
     "rich": {"acutance.cli", "acutance.evaluation.report"},
     "fastapi": {"acutance.server"},

@@ -92,3 +92,44 @@ def test_a_pillow_without_avif_is_said(monkeypatch, save, pixels):
         read_photo(avif)
     with pytest.raises(OutputError, match="built without it"):
         encode_photo(Photo(pixels=pixels), format="AVIF")
+
+
+def with_colours(avif: bytes, primaries: int, transfer: int) -> bytes:
+    """Say other colours in the description of a file of Pillow's; nothing else."""
+    return avif.replace(b"colrnclx\0\x01\0\x0d", b"colrnclx" + bytes((0, primaries, 0, transfer)))
+
+
+@pytest.mark.parametrize("numbers", [(9, 8), (12, 13), (9, 16), (2, 2), (1, 13)])
+@pytest.mark.parametrize("kind", ["grey", "colour", "transparent"])
+def test_colour_numbers_are_kept(save, pixels, alpha, numbers, kind):
+    """Wide colours that were written as sRGB's would be other ones."""
+    source = {"grey": pixels[:, :, 0], "colour": pixels, "transparent": np.dstack([pixels, alpha])}[kind]
+    photo = read_photo(with_colours(save(source, "AVIF", subsampling="4:4:4", quality=95), *numbers))
+    result = encode_photo(photo, format="AVIF")
+    assert b"colrnclx" + bytes((0, numbers[0], 0, numbers[1])) in result
+    again = read_photo(result)
+    assert again.metadata.coding == photo.metadata.coding
+    assert np.abs(again.pixels.astype(int) - photo.pixels).mean() < 3
+    assert lost_in(photo, "AVIF") == ()
+    is_like_srgb = numbers in ((1, 13), (2, 2))
+    assert any("H.273" in words for words in lost_in(photo, "WEBP")) != is_like_srgb
+    assert (bytes((*numbers, 0, 1)) in encode_photo(photo, format="PNG").partition(b"cICP")[2][:8]) != is_like_srgb
+
+
+def test_the_stream_says_the_same_colours(save, pixels):
+    """Some programs believe it more than the description."""
+    av = pytest.importorskip("av", reason="another decoder is the judge")
+    photo = read_photo(with_colours(save(pixels, "AVIF", quality=95), 12, 16))
+    with av.open(io.BytesIO(encode_photo(photo, format="AVIF"))) as file:
+        frame = next(file.decode(video=0))
+    assert (int(frame.color_primaries), int(frame.color_trc)) == (12, 16)
+
+
+def test_a_profile_is_believed_more_than_numbers(save, pixels):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = read_photo(save(pixels, "AVIF", icc_profile=profile))
+    assert photo.metadata.icc_profile == profile
+    assert read_photo(encode_photo(photo, format="AVIF")).metadata.icc_profile == profile
+    assert not any("H.273" in words for words in lost_in(photo, "PNG"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import struct
 import subprocess
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -141,6 +143,100 @@ def test_gifs_of_every_disposal_are_seen_as_pillow_shows_them(disposal):
     for one, two, three in zip(wanted, first, second, strict=True):
         np.testing.assert_array_equal(np.where(one[..., 3:] > 0, one, 0), seen(two))
         np.testing.assert_array_equal(seen(two), seen(three))
+
+
+COLOURS = bytes(number % 256 for number in range(3 * 128))
+"""A palette of 128 colours: number n is (3n, 3n + 1, 3n + 2), modulo 256."""
+
+
+def gif_by_hand(screen: tuple[int, int], *frames: tuple[np.ndarray, int, int, int, int | None]) -> bytes:
+    """Make a GIF of indices, left, top, disposal and transparent colour; its background colour is number 5."""
+    parts = [b"GIF89a", struct.pack("<HHBBB", screen[1], screen[0], 0xF6, 5, 0), COLOURS]
+    for indices, left, top, disposal, transparent in frames:
+        flags = disposal << 2 | (transparent is not None)
+        parts.append(b"\x21\xf9\x04" + struct.pack("<BHBB", flags, 10, transparent or 0, 0))
+        parts.append(b"\x2c" + struct.pack("<HHHHB", left, top, indices.shape[1], indices.shape[0], 0))
+        # Codes of 8 bits, one per pixel, cleared before they grow longer.
+        flat = indices.astype(np.uint8).tobytes()
+        codes = b"".join(b"\x80" + flat[start : start + 100] for start in range(0, len(flat), 100)) + b"\x81"
+        blocks = [codes[start : start + 255] for start in range(0, len(codes), 255)]
+        parts.append(b"\x07" + b"".join(bytes((len(block),)) + block for block in blocks) + b"\0")
+    return b"".join(parts) + b";"
+
+
+def of_colours(indices: np.ndarray) -> np.ndarray:
+    """RGBA of colour numbers; nothing where the number is negative."""
+    colours = np.frombuffer(COLOURS, np.uint8).reshape(-1, 3)[np.maximum(indices, 0)]
+    return np.where(indices[..., None] < 0, 0, np.dstack([colours, np.full(indices.shape, 255)]))
+
+
+def full(height: int, width: int, number: int) -> np.ndarray:
+    return np.full((height, width), number)
+
+
+def test_gifs_are_put_together_as_browsers_do():
+    """The background colour is never seen: what is cleared is transparent. Nothing reaches beyond the screen."""
+    hole = full(6, 6, 9)
+    hole[2:4, 2:4] = 0
+    screen = full(20, 30, 1)
+    first = screen.copy()
+    second = first.copy()
+    second[4:10, 2:8] = np.where(hole == 0, 1, 9)
+    third = first.copy()
+    third[4:10, 2:8] = -1
+    fourth = third.copy()
+    fourth[15:, 25:] = 33
+    fifth = third.copy()
+    fifth[0:3, 0:3] = 44
+    frames = (
+        (screen, 0, 0, 1, None),
+        (hole, 2, 4, 2, 0),
+        (full(1, 1, 1), 29, 19, 1, None),
+        (full(50, 50, 33), 25, 15, 4, None),
+        (full(3, 3, 44), 0, 0, 0, None),
+    )
+    photos, _ = opened(gif_by_hand((20, 30), *frames))
+    for photo, wanted in zip(photos, (first, second, third, fourth, fifth), strict=True):
+        np.testing.assert_array_equal(seen(photo), of_colours(wanted))
+    again, _ = opened(written(photos, "GIF", Animation(durations_s=DURATIONS_S, plays=1)))
+    for photo, wanted in zip(again, photos, strict=True):
+        np.testing.assert_array_equal(seen(photo), seen(wanted))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_first_picture_of_a_gif_may_be_larger_or_smaller_than_the_screen(count):
+    for left, top, height, width in ((0, 0, 9, 9), (3, 2, 12, 12), (1, 1, 2, 2), (9, 9, 4, 4)):
+        frames = [(full(height, width, 20 + number), left, top, 1, None) for number in range(count)]
+        photos, _ = opened(gif_by_hand((8, 10), *frames))
+        for number, photo in enumerate(photos):
+            wanted = full(max(8, top + height), max(10, left + width), -1)
+            wanted[top : top + height, left : left + width] = 20 + number
+            np.testing.assert_array_equal(seen(photo), of_colours(wanted))
+
+
+def test_a_gif_with_a_picture_far_larger_than_its_screen_is_refused():
+    """It would be decoded for nothing."""
+    with pytest.raises(UnsupportedImage, match="far beyond"):
+        opened(gif_by_hand((8, 8), (full(8, 8, 1), 0, 0, 1, None), (full(1100, 1000, 2), 0, 0, 1, None)))
+
+
+def test_an_apng_whose_first_picture_leaves_a_margin_is_transparent_there():
+    def chunk(kind, data):
+        return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def control(number, size, left):
+        return chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, *size, left, 0, 1, 10, 0, 0))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 2, 8, 0, 0, 0, 0)) + chunk(b"acTL", struct.pack(">II", 2, 0))
+    still = chunk(b"IDAT", zlib.compress(b"\0abcd\0efgh"))
+    pictures = [
+        control(2 * number, (2, 2), number) + chunk(b"fdAT", struct.pack(">I", 2 * number + 1) + zlib.compress(rows))
+        for number, rows in enumerate((b"\0PQ\0RS", b"\0TU\0VW"))
+    ]
+    png = b"\x89PNG\r\n\x1a\n" + head + still + b"".join(pictures) + chunk(b"IEND", b"")
+    photos, _ = opened(png)
+    assert [photo.alpha[0].tolist() for photo in photos] == [[255] * 4, [255, 255, 0, 0], [255, 255, 255, 0]]
+    assert [bytes(photo.pixels[0, :, 0]) for photo in photos] == [b"abcd", b"PQ\0\0", b"PTU\0"]
 
 
 @needs_ffmpeg

@@ -168,6 +168,39 @@ def test_a_wrong_checksum_is_found_even_in_the_pixels(save, pixels):
         read_photo(bytes(png))
 
 
+def test_a_damaged_chunk_that_can_be_spared_is_dropped_and_said(save, pixels):
+    """Browsers do so; in the pixels and in what makes an animation of them, a wrong checksum is the end."""
+
+    def broken(kind, data):
+        png = bytearray(with_chunks(save(pixels, "PNG"), chunk(kind, data)))
+        png[png.index(chunk(kind, data)) + 8 + len(data)] ^= 1
+        return bytes(png)
+
+    photo = read_photo(broken(b"gAMA", (45455).to_bytes(4, "big")))
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert lost_in(photo, "PNG") == ("the chunk gAMA (the checksum is wrong)",)
+    assert photo.metadata.png_chunks == ()
+    photo = read_photo(broken(b"tRNS", bytes(6)))
+    assert photo.alpha is None
+    assert lost_in(photo, "PNG") == ("the transparent colours (the checksum is wrong)",)
+    with pytest.raises(UnsupportedImage, match="checksum of acTL"):
+        read_photo(broken(b"acTL", bytes(8)))
+
+
+def test_long_texts_and_profiles_are_carried(save, pixels):
+    """Longer than Pillow's own limit of a megabyte; a profile is unpacked within ours."""
+    random = np.random.default_rng(0)
+    text = b"Comment\0\0" + zlib.compress(b"a text of some length. " * 70_000)
+    profile = bytes(40) + random.integers(0, 4, 1_500_000, dtype=np.uint8).tobytes()
+    profiled = b"mine\0\0" + zlib.compress(profile)
+    photo = read_photo(with_chunks(save(pixels, "PNG"), chunk(b"zTXt", text), chunk(b"iCCP", profiled)))
+    assert photo.metadata.png_chunks == ((b"zTXt", text),)
+    assert photo.metadata.icc_profile == profile
+    assert lost_in(photo, "PNG") == ()
+    again = read_photo(encode_photo(photo, format="PNG"))
+    assert (again.metadata.icc_profile, again.metadata.png_chunks) == (profile, ((b"zTXt", text),))
+
+
 def test_the_result_is_a_sound_file(photo, alpha):
     png = encode_photo(Photo(pixels=photo.pixels, alpha=alpha, metadata=photo.metadata), format="PNG")
     Image.open(io.BytesIO(png)).verify()

@@ -236,3 +236,44 @@ def test_a_palette_and_one_bit_become_more_and_that_is_said(save, pixels):
     photo = read_photo(save(dots, "TIFF"))
     np.testing.assert_array_equal(photo.pixels[:, :, 0], np.asarray(dots.convert("L")))
     assert lost_in(photo, "TIFF") == ("the depth of 1 bit (written as 8)",)
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize(("photometric", "extra"), [("minisblack", 2), ("rgb", 2), ("rgb", 1)])
+def test_transparency_in_a_plane_of_its_own_is_kept(pixels, photometric, extra, tile, compression):
+    alpha = (np.arange(pixels[:, :, 0].size) % 256).astype(np.uint8).reshape(pixels.shape[:2])
+    colours = pixels.transpose(2, 0, 1) if photometric == "rgb" else pixels[np.newaxis, :, :, 0]
+    stored = np.minimum(colours, alpha) if extra == 1 else colours
+    how = {"photometric": photometric, "planarconfig": "separate", "tile": tile, "compression": compression}
+    photo = read_photo(written(np.concatenate([stored, alpha[np.newaxis]]), extrasamples=[extra], **how))
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    if extra == 2:
+        np.testing.assert_array_equal(photo.pixels, colours.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("extra", [(0, 2), (2, 0), (0, 0)])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_channels_of_no_meaning_do_not_hide_the_transparency(pixels, extra, planes):
+    """In any order; and such a file is no damaged one."""
+    alpha, spot = 255 - pixels[:, :, 0], pixels[:, :, 1]
+    more = [alpha if meaning == 2 else spot for meaning in extra]
+    stacked = np.concatenate([pixels, np.stack(more, axis=2)], axis=2)
+    stored = np.ascontiguousarray(stacked.transpose(2, 0, 1)) if planes == "separate" else stacked
+    photo = read_photo(written(stored, photometric="rgb", planarconfig=planes, extrasamples=extra))
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert (photo.alpha is None) == (2 not in extra)
+    assert photo.alpha is None or (photo.alpha == alpha).all()
+    assert lost_in(photo, "TIFF") == ("channels that are neither colour nor transparency",)
+
+
+def test_a_sound_file_of_a_kind_that_is_not_read_is_called_that(pixels):
+    """Not damaged: a compression that the library has not, or colours that Pillow does not know."""
+    packed = bytearray(written(pixels, photometric="rgb", compression="deflate"))
+    place = packed.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    for number, words in ((50001, "packed with WebP"), (34887, "packed with LERC"), (60_000, "number 60000")):
+        struct.pack_into("<H", packed, place, number)
+        with pytest.raises(UnsupportedImage, match=f"{words}.* not read here"):
+            read_photo(bytes(packed))
+    with pytest.raises(UnsupportedImage, match="rare kind or order, which is not read here"):
+        read_photo(written(pixels, photometric="icclab"))

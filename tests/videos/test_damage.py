@@ -200,6 +200,16 @@ def test_times_that_jump_back_are_said(make, keeper):
         sharpen_video(keeper, path, path.with_name("out.mkv"))
 
 
+def test_short_videos_that_were_joined_are_said(make, keeper):
+    """Shorter than a second, so that no time lies far back; all of the second one would be at one moment."""
+    times = tuple(range(0, 600, 40))
+    part = make("a.ts", codec="libx264", times=times, options={"bf": "2"}, noise=0.1)
+    path = part.with_name("both.ts")
+    path.write_bytes(part.read_bytes() * 3)
+    with pytest.raises(InputError, match=r"jump back at \d\.\d s, as in files that were joined"):
+        sharpen_video(keeper, path, path.with_name("out.mkv"))
+
+
 def test_a_damaged_sound_does_not_stop_the_video(make, keeper, times_of):
     source = make("a.ts", codec="libx264", times=TIMES, audio=("aac",))
     expected = times_of(source)

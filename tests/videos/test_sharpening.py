@@ -31,7 +31,7 @@ def exact_formats() -> list[tuple[str, str]]:
     formats = []
     for codec in ("ffv1", "libx264", "libx264rgb", "libx265", "libvpx-vp9", "libsvtav1"):
         names = [pixel_format.name for pixel_format in Codec(codec, "w").video_formats]
-        # Floats are not worked on, and what VP9 and H.265 keep of transparency, their decoders here do not give.
+        # Floats are not worked on, and transparency beside the picture is another test's.
         formats += [
             (codec, name)
             for name in names
@@ -404,10 +404,87 @@ def test_encoders_write_nothing_to_the_terminal(make, keeper, capfd):
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_transparency_that_the_decoder_does_not_give_is_said(make, keeper):
+def alphas_of(path, library: str) -> list[np.ndarray]:
+    """Decode the transparency that lies beside VP8 or VP9."""
+    context, frames = av.CodecContext.create(library, "r"), []
+    with av.open(str(path)) as container:
+        assert (
+            container.streams.video[0].metadata.get("alpha_mode", container.streams.video[0].metadata.get("ALPHA_MODE"))
+            == "1"
+        )
+        for packet in container.demux(container.streams.video[0]):
+            frames += context.decode(packet if packet.size else None)
+    assert all(frame.format.name.startswith("yuva") for frame in frames)
+    return [np.frombuffer(frame.planes[3], np.uint8).reshape(frame.height, -1)[:, : frame.width] for frame in frames]
+
+
+@pytest.mark.parametrize("resume_key", [None, "key"])
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx"])
+def test_transparency_beside_the_picture_is_kept(make, inverter, codec, resume_key):
+    """The usual decoder of VP8 and VP9 does not give it; segments keep it, too."""
+    options = {"auto-alt-ref": "0"} if codec == "libvpx" else {}
+    source = make("a.webm", codec=codec, pixel_format="yuva420p", options=options)
+    target = source.with_name("b.webm")
+    result = sharpen_video(inverter, source, target, settings=LOSSLESS, resume_key=resume_key)
+    assert result.warnings == ()
+    assert result.pixel_format == "yuva420p"
+    for before, after in zip(alphas_of(source, codec), alphas_of(target, "libvpx-vp9"), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_transparency_that_the_result_cannot_hold_is_said(make, keeper):
     source = make("a.webm", codec="libvpx-vp9", pixel_format="yuva420p")
-    result = sharpen_video(keeper, source, source.with_name("b.webm"))
-    assert result.warnings == ("the video's transparency was left out: the decoder does not give it.",)
+    result = sharpen_video(keeper, source, source.with_name("b.mp4"), settings=VideoSettings(codec="h264"))
+    assert result.warnings == ("H.264 could not keep its transparency: it was encoded as yuv420p.",)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.m4v"])
+@pytest.mark.parametrize("is_fast", [True, False])
+@pytest.mark.parametrize("resume_key", [None, "key"])
+def test_a_file_whose_index_comes_first_comes_back_as_one(make, keeper, name, is_fast, resume_key):
+    """A browser can begin to play it before all of it is there."""
+
+    def is_index_first(path) -> bool:
+        content = path.read_bytes()
+        return content.index(b"moov") < content.index(b"mdat")
+
+    source = make(name, codec="libx264", audio=("aac",), metadata={"com.maker.key": "value"})
+    if is_fast:
+        plain, source = source, source.with_name(f"fast-{name}")
+        options = {"movflags": "faststart+use_metadata_tags"}
+        with av.open(str(plain)) as read, av.open(str(source), "w", options=options) as written:
+            streams = {stream.index: written.add_stream_from_template(stream) for stream in read.streams}
+            for packet in read.demux():
+                if packet.size:
+                    packet.stream = streams[packet.stream_index]
+                    written.mux(packet)
+    assert is_index_first(source) == is_fast
+    target = source.with_name(f"b-{name}")
+    sharpen_video(keeper, source, target, resume_key=resume_key)
+    assert is_index_first(target) == is_fast
+
+
+@pytest.mark.parametrize("into", ["avi", "mkv"])
+@pytest.mark.parametrize("coding", [("libx264", 3), ("libx264", 0), ("mpeg4", 2), ("mpeg4", 0)])
+def test_frames_of_an_avi_stay_where_they_are(make, keeper, times_of, into, coding):
+    """It numbers packets as they are decoded, which with B-frames is not the order in which frames are shown."""
+    codec, b_frames = coding
+    options = {"bf": str(b_frames), **({"preset": "fast"} if codec == "libx264" else {})}
+    settings = {"times": tuple(range(20)), "time_base": Fraction(1, 25), "noise": 0.1}
+    source = make("a.avi", codec=codec, options=options, audio=("mp2",), **settings)
+    target = source.with_name(f"b.{into}")
+    result = sharpen_video(keeper, source, target)
+    assert result.warnings == ()
+    times = times_of(target)
+    assert len(times) == 20
+    assert [round(float(time - times[0]) * 25, 1) for time in times] == list(range(20))
+    if into == "avi":  # as often as one likes: no empty frame stands before the first
+        sharpen_video(keeper, target, source.with_name("c.avi"))
+        assert times_of(source.with_name("c.avi")) == times
+        with av.open(str(target)) as written:
+            assert written.streams.video[0].frames == 20
+    else:
+        assert times[0] == 0
 
 
 def test_without_pyav_the_way_to_get_it_is_said():

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from acutance.exporting.onnx_graph import INPUT, OUTPUT
+from acutance.inference.silent_onnxruntime import onnxruntime
 
 LEVELS = 255
 """Steps of an unsigned byte."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from acutance.errors import CorruptWeights, EngineError, OutOfMemory
+from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.spec import METADATA_KEY, ModelSpec
 
 INPUT = "degraded"
@@ -82,8 +82,7 @@ def _out_of_memory(batch: npt.NDArray[np.float32]) -> OutOfMemory:
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
     """Collect ONNX Runtime's own exception types; they share no public base class but RuntimeError for some."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = onnxruntime.capi.onnxruntime_pybind11_state
     names = (
         "Fail",
         "InvalidArgument",

@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import openvino
-from openvino import opset13 as opset
-from openvino import properties
-from openvino.properties import hint
 
 from acutance.errors import CorruptWeights, EngineError, OutOfMemory
 from acutance.inference.model_file import read_spec
+from acutance.inference.silent_openvino import openvino, properties
+from acutance.inference.silent_openvino import opset13 as opset
 from acutance.spec import ModelSpec
+
+hint = properties.hint
 
 FloatPrecision = Literal["float32", "bfloat16"]
 

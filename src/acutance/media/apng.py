@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import UnsupportedImage
-from acutance.geometry import Box
+from acutance.geometry import Box, Size
 from acutance.media.animation import Animation, bounding_box, cropped, differing
+from acutance.media.canvas import Canvas, Disposal
 from acutance.media.container import damaged
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import picture_of
@@ -26,7 +26,8 @@ from acutance.media.png16 import encode_png16
 Decoder = Callable[[BinaryIO, str], tuple[npt.NDArray[Any], npt.NDArray[Any] | None]]
 """Takes a PNG file of one picture and its name; returns pixels and alpha, as in `Photo`."""
 
-_CLEARS, _RESTORES = 1, 2
+_DISPOSALS = {1: Disposal.CLEAR, 2: Disposal.RESTORE}
+"""By the numbers of the format."""
 
 
 def decode_apng(file: BinaryIO, name: str, decode: Decoder) -> Iterator[Photo]:
@@ -42,7 +43,9 @@ def decode_apng(file: BinaryIO, name: str, decode: Decoder) -> Iterator[Photo]:
     """
     header = next(Header._make(struct.unpack_from(">IIBBBBB", data)) for kind, data in read_chunks(file))
     controls = [Control.of(data) for kind, data in read_chunks(file) if kind == b"fcTL"]
-    canvas = _Canvas(header, shows_below=any(control.disposal or control.is_blended for control in controls))
+    size = Size(header.height, header.width)
+    covers = bool(controls) and (controls[0].height, controls[0].width) == size
+    canvas = Canvas(size, shows_below=not covers or any(control.disposal or control.is_blended for control in controls))
     for control, single in _singles(file, header):
         pixels, alpha = decode(io.BytesIO(single), name)
         if control is None:
@@ -51,7 +54,8 @@ def decode_apng(file: BinaryIO, name: str, decode: Decoder) -> Iterator[Photo]:
         box = Box(control.top, control.left, control.top + control.height, control.left + control.width)
         if box.bottom > header.height or box.right > header.width or pixels.shape[:2] != box.size:
             raise damaged(name, "a picture of the animation reaches beyond it")
-        yield canvas.shown(pixels, alpha, box, control)
+        disposal = _DISPOSALS.get(control.disposal, Disposal.NONE)
+        yield canvas.shown(pixels, alpha, box, disposal, is_blended=bool(control.is_blended))
 
 
 def _singles(file: BinaryIO, header: Header) -> Iterator[tuple[Control | None, bytes]]:
@@ -77,57 +81,6 @@ def _single(header: Header, control: Control | None, described: list[bytes], pac
     size = (header.width, header.height) if control is None else (control.width, control.height)
     head = chunk_of(b"IHDR", struct.pack(">IIBBBBB", *size, *header[2:]))
     return SIGNATURE + head + b"".join(described) + chunk_of(b"IDAT", b"".join(packed)) + chunk_of(b"IEND", b"")
-
-
-class _Canvas:
-    """What is on the screen."""
-
-    def __init__(self, header: Header, *, shows_below: bool) -> None:
-        self._size = (header.height, header.width)
-        self._shows_below = shows_below
-        self._pixels: npt.NDArray[Any] = np.empty(0)
-        self._alpha: npt.NDArray[Any] | None = None
-
-    def alone(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None) -> Photo:
-        """Return a picture that is not part of the animation, of the same kind as those that are."""
-        if alpha is None and self._shows_below:
-            alpha = np.full(self._size, np.iinfo(pixels.dtype).max, pixels.dtype)
-        return Photo(pixels=pixels, alpha=alpha)
-
-    def shown(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, box: Box, control: Control) -> Photo:
-        """Draw a picture, return what is seen then, and undo what is to be undone before the next one."""
-        is_first = not self._pixels.size
-        if is_first:
-            self._pixels = np.zeros((*self._size, pixels.shape[2]), pixels.dtype)
-            # Without transparency, pictures that follow the specification cover the screen from the first on.
-            self._alpha = np.zeros(self._size, pixels.dtype) if alpha is not None or self._shows_below else None
-        before = (self._pixels.copy(), None if self._alpha is None else self._alpha.copy())
-        self._draw(pixels, alpha, box, is_blended=bool(control.is_blended))
-        photo = Photo(pixels=self._pixels.copy(), alpha=None if self._alpha is None else self._alpha.copy())
-        if control.disposal == _RESTORES and not is_first:
-            self._pixels, self._alpha = before
-        elif control.disposal in (_CLEARS, _RESTORES) and self._alpha is not None:
-            self._pixels[box.slices] = 0
-            self._alpha[box.slices] = 0
-        return photo
-
-    def _draw(self, pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, box: Box, *, is_blended: bool) -> None:
-        white = np.iinfo(pixels.dtype).max
-        if self._alpha is None or alpha is None or not is_blended:
-            self._pixels[box.slices] = pixels
-            if self._alpha is not None:
-                self._alpha[box.slices] = white if alpha is None else alpha
-            return
-        below, below_alpha = self._pixels[box.slices], self._alpha[box.slices]
-        above = alpha.astype(np.float64) / white
-        behind = (1 - above) * below_alpha / white
-        total = above + behind
-        mixed = (pixels * above[..., None] + below * behind[..., None]) / np.maximum(total, 1e-9)[..., None]
-        whole, hidden = alpha == white, alpha == 0
-        self._pixels[box.slices] = np.where(
-            hidden[..., None], below, np.where(whole[..., None], pixels, np.rint(mixed))
-        )
-        self._alpha[box.slices] = np.where(hidden, below_alpha, np.rint(total * white))
 
 
 def encode_apng(photos: Iterable[Photo], animation: Animation) -> Iterator[bytes]:

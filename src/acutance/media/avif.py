@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from typing import BinaryIO, Literal
 
 from PIL import AvifImagePlugin, Image
 
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.boxes import item_of
+from acutance.media.boxes import item_of, properties_of
 from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.photo import AvifCoding, Metadata
@@ -26,6 +27,10 @@ QUALITY = 95
 
 _REMEDY = "the installed Pillow was built without it, so install one of Pillow's own packages"
 _MAX_META_BYTES = 64 * 2**20
+_SRGB = (1, 13)
+"""Primaries and transfer of sRGB, by the numbers of ITU-T H.273."""
+_STREAM_START = b"\x12\x00\x0a"
+"""How an AV1 stream begins: an empty unit, and the type of its header."""
 _Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 
@@ -52,7 +57,7 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
         exif=_exif(file, image),
         icc_profile=None if is_unfit else icc,
         xmp=image.info.get("xmp") or None,
-        coding=coding,
+        coding=replace(coding, colours=_colours(file)),
         left_out=("the colour profile (it is for grey pictures)",) if is_unfit else (),
     )
     return Container(Size(image.height, image.width), metadata)
@@ -99,7 +104,49 @@ def encode_avif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
         icc_profile=icc or b"",
         xmp=metadata.xmp or b"",
     )
-    return (buffer.getvalue(),)
+    colours = metadata.colour_numbers
+    known = metadata.coding.colours if isinstance(metadata.coding, AvifCoding) else colours
+    return (buffer.getvalue() if known is None else _with_colours(buffer.getvalue(), known),)
+
+
+def _colours(file: BinaryIO) -> tuple[int, int] | None:
+    """Return primaries and transfer of the main picture, if they are said and are not sRGB's."""
+    for kind, content in properties_of(file):
+        if kind == b"colr" and content[:4] == b"nclx" and len(content) >= 8:
+            primaries, transfer = struct.unpack_from(">HH", content, 4)
+            return None if (primaries, transfer) == _SRGB else (primaries, transfer)
+    return None
+
+
+def _with_colours(encoded: bytes, colours: tuple[int, int]) -> bytes:
+    """Return a file of Pillow's, which says that all colours are sRGB's, with other primaries and another transfer.
+
+    They stand in the description of the picture, which is what counts, and once more in the AV1 stream.
+    """
+    written = b"colrnclx" + struct.pack(">HH", *_SRGB)
+    encoded = encoded.replace(written, b"colrnclx" + struct.pack(">HH", *colours), 1)
+    start = encoded.find(_STREAM_START, encoded.find(b"mdat"))
+    while start >= 0:
+        begin = start + len(_STREAM_START) + 1
+        end = begin + encoded[begin - 1]
+        header = _sequence_with(encoded[begin:end], colours)
+        encoded = encoded[:begin] + header + encoded[end:]
+        start = encoded.find(_STREAM_START, end)
+    return encoded
+
+
+def _sequence_with(header: bytes, colours: tuple[int, int]) -> bytes:
+    """Return the header of an AV1 stream of Pillow's with other numbers; as it is, where there are none in it.
+
+    They stand there behind a bit 1, not at the border of a byte.
+    """
+    size = 8 * len(header)
+    bits = int.from_bytes(header, "big")
+    written, wanted = ((1 << 16) | primaries << 8 | transfer for primaries, transfer in (_SRGB, colours))
+    places = [shift for shift in range(size - 16) if bits >> shift & 0x1FFFF == written]
+    if len(places) != 1 or max(colours) > 255:
+        return header
+    return (bits ^ (written ^ wanted) << places[0]).to_bytes(len(header), "big")
 
 
 class _Verbatim(Image.Exif):

@@ -61,6 +61,51 @@ def item_of(file: BinaryIO, kind: bytes) -> bytes | None:
         return None
 
 
+def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
+    """Return the properties of the main picture in an AVIF or HEIF file, kind and content, in their order.
+
+    Returns:
+        Nothing where the boxes make no sense.
+    """
+    try:
+        end = file.seek(0, io.SEEK_END)
+        meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
+        inner = {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
+        of_items = {name: (start, length) for name, start, length in boxes_of(file, *_span(inner[b"iprp"]))}
+        known = list(boxes_of(file, *_span(of_items[b"ipco"])))
+        file.seek(inner[b"pitm"][0])
+        content = file.read(8)
+        main = int.from_bytes(content[4:8] if content[0] else content[4:6], "big")
+        found = []
+        for number in next(numbers for item, numbers in _associations(file, *of_items[b"ipma"]) if item == main):
+            kind, start, length = known[number - 1]
+            if number and length <= _MAX_ITEM_BYTES:
+                file.seek(start)
+                found.append((kind, file.read(length)))
+        return found
+    except (StopIteration, KeyError, IndexError, EOFError, struct.error, OverflowError):
+        return []
+
+
+def _span(place: tuple[int, int]) -> tuple[int, int]:
+    return place[0], sum(place)
+
+
+def _associations(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of each item that an `ipma` box names, and those of its properties, counted from 1."""
+    file.seek(start)
+    content = io.BytesIO(file.read(length))
+    version, *_, flags = content.read(4)
+    (count,) = struct.unpack(">I", content.read(4))
+    for _ in range(count):
+        (item,) = struct.unpack(">I", content.read(4)) if version else struct.unpack(">H", content.read(2))
+        (several,) = content.read(1) or (0,)
+        size = 2 if flags & 1 else 1
+        # The highest bit says that the property is essential.
+        numbers = [int.from_bytes(content.read(size), "big") & (2 ** (8 * size - 1) - 1) for _ in range(several)]
+        yield item, numbers
+
+
 def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes]]:
     """Yield number and kind of the items that an `iinf` box lists."""
     file.seek(start)

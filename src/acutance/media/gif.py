@@ -18,10 +18,12 @@ from PIL import Image
 
 from acutance.geometry import Box
 from acutance.media.animation import Animation, bounding_box, cropped, differing
+from acutance.media.canvas import Canvas, Disposal
 from acutance.media.container import Container, damaged
 from acutance.media.gif_blocks import (
     TRAILER,
     GifFile,
+    alone,
     control_of,
     descriptions,
     first_image,
@@ -29,6 +31,7 @@ from acutance.media.gif_blocks import (
     image_of,
     read_gif,
 )
+from acutance.media.gif_blocks import Image as Block
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import decoding, open_plugin, picture_of
 from acutance.media.webp import is_grey_profile
@@ -37,6 +40,12 @@ COLOURS = 256
 """What a palette holds."""
 OPAQUE_FROM = 128
 """Alpha from which a pixel counts as opaque: a GIF knows nothing between."""
+_DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}
+"""By the numbers of the format; some programs took the third bit for the third number."""
+_GREYS = bytes(level for level in range(COLOURS) for _ in range(3))
+"""What a file without any palette is shown in."""
+_MAX_CUT_OFF, _MAX_SMALL_PX = 4, 2**20
+"""How much larger than the screen a picture may be that is cut off at its edge."""
 
 
 def inspect_gif(file: BinaryIO, name: str) -> Container:
@@ -52,7 +61,7 @@ def inspect_gif(file: BinaryIO, name: str) -> Container:
         icc_profile=found.icc,
         xmp=found.xmp,
     )
-    return Container(found.size, metadata, animation=found.animation)
+    return Container(found.size, metadata, animation=found.animation, needs_own_decoder=not found.is_covered)
 
 
 def _blocks(file: BinaryIO, name: str) -> GifFile:
@@ -75,17 +84,39 @@ def decode_gif_frames(file: BinaryIO, name: str) -> Iterator[Photo]:
         UnsupportedImage: When it is damaged.
     """
     found = _blocks(file, name)
-    mode = "RGB" if found.is_opaque else "RGBA"
+    canvas = Canvas(found.size, shows_below=not found.is_opaque)
+    for control, image in found.images:
+        box = Box(
+            min(image.top, found.size.height),
+            min(image.left, found.size.width),
+            min(image.top + image.size.height, found.size.height),
+            min(image.left + image.size.width, found.size.width),
+        )
+        if image.size.pixels > _MAX_CUT_OFF * found.size.pixels + _MAX_SMALL_PX:
+            raise damaged(name, "a picture of the animation reaches far beyond it")
+        levels = _indices(found, image, name)[: box.size.height, : box.size.width]
+        colours = np.zeros((COLOURS, 3), np.uint8)
+        palette = np.frombuffer(image.palette or found.palette or _GREYS, np.uint8).reshape(-1, 3)
+        colours[: len(palette)] = palette
+        alpha = None
+        if control.transparent is not None:
+            alpha = np.where(levels == control.transparent, np.uint8(0), np.uint8(255))
+        disposal = _DISPOSALS.get(control.disposal, Disposal.NONE)
+        yield canvas.shown(colours[levels], alpha, box, disposal, is_blended=True)
+
+
+def decode_gif(file: BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """Decode the first picture, as it is seen; see `decode_gif_frames`."""
+    photo = next(decode_gif_frames(file, name))
+    return photo.pixels, photo.alpha
+
+
+def _indices(found: GifFile, image: Block, name: str) -> npt.NDArray[np.uint8]:
+    """Return the numbers of a picture's colours, `h w`."""
+    if not image.size.pixels:
+        return np.zeros(image.size, np.uint8)
     with decoding(name):
-        image = open_plugin(file, "GIF")
-    if getattr(image, "n_frames", 1) != len(found.images):
-        raise damaged(name, "its pictures cannot be told apart")
-    for number in range(len(found.images)):
-        with decoding(name):
-            image.seek(number)
-            values = np.asarray(image.convert(mode))
-        alpha = None if mode == "RGB" else np.ascontiguousarray(values[:, :, 3])
-        yield Photo(pixels=np.ascontiguousarray(values[:, :, :3]), alpha=alpha)
+        return np.asarray(open_plugin(io.BytesIO(alone(found, image)), "GIF"))
 
 
 def encode_gif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:

@@ -49,6 +49,8 @@ class GifFile:
     """All blocks of a file."""
 
     size: Size
+    """Of the screen: as the file says, or larger where the first picture reaches beyond that. Later ones are cut off at
+    it, as in browsers."""
     palette: bytes = b""
     images: list[tuple[Control, Image]] = field(default_factory=list)
     plays: int = 1
@@ -66,11 +68,17 @@ class GifFile:
         return Animation(durations_s=durations, plays=self.plays)
 
     @property
+    def is_covered(self) -> bool:
+        """Whether the first picture takes the whole screen."""
+        first = self.images[0][1]
+        return (first.left, first.top) == (0, 0) and first.size == self.size
+
+    @property
     def is_opaque(self) -> bool:
         """Whether no picture shows what lies behind the file."""
-        first = self.images[0][1]
-        covers = (first.left, first.top) == (0, 0) and first.size == self.size
-        return covers and not any(control.transparent is not None or control.disposal > 1 for control, _ in self.images)
+        return self.is_covered and not any(
+            control.transparent is not None or control.disposal > 1 for control, _ in self.images
+        )
 
 
 def read_gif(file: BinaryIO) -> GifFile:
@@ -95,6 +103,10 @@ def read_gif(file: BinaryIO) -> GifFile:
             control = _take(found, file, control)
         elif head[0]:  # stray zeros are seen between blocks, and passed over by everybody
             raise ValueError(f"a block of the unknown kind {head[0]}")
+    if found.images:
+        first = found.images[0][1]
+        bottom, right = first.top + first.size.height, first.left + first.size.width
+        found.size = Size(max(height, bottom), max(width, right))
     return found
 
 
@@ -177,6 +189,16 @@ def descriptions(*, comments: tuple[bytes, ...], icc: bytes | None, xmp: bytes |
         parts.append(bytes((EXTENSION, APPLICATION, len(XMP))) + XMP + xmp + XMP_TRAILER)
     parts += [bytes((EXTENSION, COMMENT)) + _cut(comment) for comment in comments if comment]
     return b"".join(parts)
+
+
+def alone(file: GifFile, image: Image) -> bytes:
+    """Return a picture of a file as a file of its own, in which it lies at the top left."""
+    head = struct.pack("<HHBBB", image.size.width, image.size.height, 0, 0, 0)
+    palette = image.palette or file.palette
+    bits = (len(palette) // 3 - 1).bit_length() or 1
+    flags = image.flags & 0x40 | (0x80 | bits - 1 if palette else 0)
+    picture = image._replace(left=0, top=0, palette=palette, flags=flags)
+    return b"GIF89a" + head + image_of(picture) + bytes((TRAILER,))
 
 
 def control_of(control: Control) -> bytes:

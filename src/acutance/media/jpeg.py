@@ -6,16 +6,24 @@ others and keeps only the last comment.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
 from acutance.media.container import Container, damaged, too_deep
+from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
-from acutance.media.photo import JpegCoding, Metadata, Subsampling
+from acutance.media.jpeg_trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
+from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
+from acutance.media.pil import arrays_of, open_plugin
+from acutance.media.xmp import announced, without_announcements
 
 EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -34,6 +42,14 @@ _PROGRESSIVE_MARKERS = (0xC2, 0xC6, 0xCA, 0xCE)
 _ZIGZAG = sorted(
     range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8)
 )  # fmt: skip
+
+
+_BLOCK_BYTES = 2**20
+_FILLINGS = tuple(
+    b"".join(bytes((number,)) * 2**11 + bytes((0xFF, restart)) for restart in range(0xD0, 0xD8))
+    for number in (0x55, 0xAA, 0xFE)
+)
+"""Compressed data of no meaning, that begin with different bits, and with all marks at which a decoder starts anew."""
 
 
 @dataclass(slots=True)
@@ -60,6 +76,8 @@ class _Found:
     is_jfif: bool = False
     adobe_transform: int | None = None
     comments: list[bytes] = field(default_factory=list)
+    listed: list[ListedPicture] = field(default_factory=list)
+    trailer: JpegTrailer | None = None
     others: list[tuple[int, bytes]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -73,7 +91,10 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     found = _Found()
     try:
         for marker, payload in segments_of(file):
-            _take(found, marker, payload)
+            if marker == _APP2 and payload.startswith(MP):
+                _take_list(found, payload[len(MP) :], file.tell() - len(payload) + len(MP))
+            else:
+                _take(found, marker, payload)
     except (struct.error, IndexError, EOFError) as error:
         raise damaged(name, "its header ends too early") from error
     frame = found.frame
@@ -81,10 +102,71 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
         raise damaged(name, "it has no frame header")
     if frame.bits > 8:
         raise too_deep(name, frame.bits)
-    if not _has_end(file):
-        raise damaged(name, "it has no end marker")
-    container = Container(frame.size, _metadata(found, frame))
+    begin = file.tell()
+    passes = read_passes(file)
+    if passes.end is not None:
+        _take_trailer(found, file, passes.end)
+    file.seek(begin)
+    is_unended = passes.end is None and not _has_end(file)
+    if is_unended:
+        if not passes.is_complete_for(len(frame.components)) or len(frame.components) == 4:
+            raise damaged(name, "it has no end marker")
+        found.left_out.append("the damage of the file (its end marker was missing, nothing of the picture)")
+    container = Container(frame.size, _metadata(found, frame), needs_own_decoder=is_unended)
     return converted(container, name) if len(frame.components) == 4 else container
+
+
+def decode_unended(file: BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """Decode a file that has passed `inspect_jpeg` without an end marker, if nothing else is missing.
+
+    Where compressed data end too early, decoders make up the rest of the picture, and say nothing. So it is decoded
+    several times, with something else behind its end: only a picture that needs none of it comes out the same.
+
+    Raises:
+        UnsupportedImage: When some of the picture is missing.
+    """
+    end = file.seek(0, io.SEEK_END)
+    while end:  # zeros, where a disk was full, are no part of the picture; nor is half of an end marker
+        start = max(end - _BLOCK_BYTES, 0)
+        file.seek(start)
+        block = file.read(end - start).rstrip(b"\0\xff")
+        end = start + len(block)
+        if block:
+            break
+    pictures: list[npt.NDArray[np.uint8]] = []
+    for more in (b"", *_FILLINGS):
+        image = open_plugin(excerpt(file, [(0, end), more, b"\xff\xd9"]), "JPEG")
+        if (image.height, image.width) != _size_of(file):  # the one that was checked
+            raise damaged(name, "it says two sizes")
+        image.load()
+        pictures = [*pictures[:1], arrays_of(image, name)[0]]
+        if (pictures[0] != pictures[-1]).any():
+            raise damaged(name, "it ends within its pixels")
+    return pictures[0], None
+
+
+def _size_of(file: BinaryIO) -> Size:
+    """Return the size in the first frame header."""
+    return next(_frame(marker, payload).size for marker, payload in segments_of(file) if marker in _FRAME_MARKERS)
+
+
+def _take_list(found: _Found, block: bytes, base: int) -> None:
+    """Note the pictures that the file lists."""
+    listed = listed_pictures(block, base)
+    if listed is None:
+        found.left_out.append(PICTURES_LOST)
+    else:
+        found.listed = listed
+
+
+def _take_trailer(found: _Found, file: BinaryIO, end: int) -> None:
+    """Note what follows the picture; XMP that announces what does not is corrected."""
+    found.trailer, left_out = read_trailer(file, end, found.listed, found.xmp)
+    found.left_out += left_out
+    if found.xmp is not None and found.trailer is None:
+        missing = announced(found.xmp)
+        found.xmp = without_announcements(found.xmp)
+        found.left_out += [f"{what} (XMP announced it, the file has none)" for what in missing]
 
 
 def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -131,8 +213,6 @@ def _take_application_segment(found: _Found, marker: int, payload: bytes) -> Non
             found.xmp = payload[len(XMP) :]
         case 0xE2 if payload.startswith(ICC):
             found.icc[payload[len(ICC)]] = payload[len(ICC) + 2 :]
-        case 0xE2 if payload.startswith(b"MPF\0"):
-            found.left_out.append("the further pictures in the file (preview, depth or gain map)")
         case 0xEB if payload.startswith(b"JP"):
             found.left_out.append("content credentials (C2PA), which hold for the unchanged picture only")
         case 0xED if payload.startswith(PHOTOSHOP):
@@ -180,6 +260,7 @@ def _metadata(found: _Found, frame: _Frame) -> Metadata:
         dpi=found.dpi,
         comments=tuple(found.comments),
         jpeg_segments=tuple(found.others),
+        jpeg_trailer=found.trailer,
         coding=_coding(found, frame),
         left_out=tuple(dict.fromkeys(found.left_out)),
     )

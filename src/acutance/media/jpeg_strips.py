@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from acutance.geometry import Size
+from acutance.media.atomic import Patch
 from acutance.media.container import damaged
+from acutance.media.jpeg_trailer import mp_segment
 from acutance.media.jpeg_writing import encode_baseline, metadata_segments
 from acutance.media.photo import JpegCoding, Metadata, Photo
 from acutance.media.pil import picture_of
@@ -79,12 +81,35 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def encode_jpeg_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:
+def encode_jpeg_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes | Patch]:
     """Encode a picture without transparency whose rows come in strips; the same pixels as `encode_jpeg`, baseline.
 
     Yields:
-        The file in parts.
+        The file in parts, and corrections where it lists further pictures.
     """
+    end, listed, trailer = 0, 0, metadata.jpeg_trailer
+    for part in _picture_parts(source, metadata):
+        end += len(part.content)
+        yield part.content
+        if part.is_before_list:
+            listed = end
+            room = mp_segment(trailer, listed, None)
+            end += len(room)
+            yield room
+    if trailer is not None:
+        yield trailer.content
+        yield Patch(listed, mp_segment(trailer, listed, end))
+
+
+class _Part(NamedTuple):
+    """Some bytes of a picture."""
+
+    content: bytes
+    is_before_list: bool = False
+    """Whether the list of further pictures belongs behind them."""
+
+
+def _picture_parts(source: StripSource, metadata: Metadata) -> Iterator[_Part]:
     rows = max(_STRIP_BYTES // source.row_bytes // _BLOCK_ROWS, 1) * _BLOCK_ROWS
     restarts = -1
     for strip in regrouped(source.read(), rows):
@@ -94,17 +119,16 @@ def encode_jpeg_strips(source: StripSource, metadata: Metadata) -> Iterator[byte
             head = bytearray(encoded[:start])
             struct.pack_into(">H", head, frame + 5, source.size.height)
             place, written = metadata_segments(encoded, metadata)
-            yield bytes(head[:place])
-            yield written
-            yield bytes(head[place:])
+            yield _Part(bytes(head[:place]) + written, is_before_list=True)
+            yield _Part(bytes(head[place:]))
         pieces = []
         for piece in _RESTART.split(encoded[start:-2]):
             if restarts >= 0:
                 pieces.append(bytes((0xFF, 0xD0 + restarts % 8)))
             pieces.append(piece)
             restarts += 1
-        yield b"".join(pieces)
-    yield b"\xff\xd9"
+        yield _Part(b"".join(pieces))
+    yield _Part(b"\xff\xd9")
 
 
 def _places(encoded: bytes) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from PIL import Image
 
 from acutance.media.jpeg import EXIF, ICC, MAX_ICC_BYTES, MAX_PAYLOAD_BYTES, MAX_XMP_BYTES, PHOTOSHOP, XMP
+from acutance.media.jpeg_trailer import mp_segment
 from acutance.media.photo import JpegCoding, Metadata
 
 QUALITY = 95
@@ -41,7 +42,11 @@ def encode_jpeg(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryv
     else:
         encoded = _encoded(image, metadata, coding, is_progressive=False)
     start, written = metadata_segments(encoded, metadata)
-    return encoded[:start], written, memoryview(encoded)[start:]
+    trailer = metadata.jpeg_trailer
+    more = mp_segment(trailer, start + len(written), None)
+    end = len(encoded) + len(written) + len(more)
+    more = mp_segment(trailer, start + len(written), end)
+    return encoded[:start], written, more, memoryview(encoded)[start:], b"" if trailer is None else trailer.content
 
 
 def metadata_segments(encoded: bytes, metadata: Metadata) -> tuple[int, bytes]:

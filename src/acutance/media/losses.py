@@ -13,6 +13,7 @@ from acutance.media.jpeg import MAX_ICC_BYTES, MAX_XMP_BYTES
 from acutance.media.photo import HeifCoding, Metadata, Photo
 from acutance.media.png import COLOUR_CHUNKS, TEXT_CHUNKS, text_keyword
 from acutance.media.webp import is_grey_profile
+from acutance.media.xmp import announced
 
 # The colours of sRGB, written out: gamma 1/2.2 and its primaries. Where they are lost, nothing changes.
 _SRGB_CHUNKS = frozenset(
@@ -29,10 +30,29 @@ _SRGB_CHUNKS = frozenset(
 def lost_in(photo: Photo, format: ImageFormat) -> tuple[str, ...]:
     """Return what of a photo is lost when it is written in a format, in words; empty if nothing is."""
     losses = [*photo.metadata.left_out, *_LOSSES[format](photo)]
+    losses += _lost_colours(photo.metadata, format)
+    losses += _lost_beside(photo.metadata, format)
     if photo.metadata.jp2_boxes and format != "JPEG2000":
         losses.append("further boxes of the JPEG 2000 file")
     is_rounded = photo.bits > 8 and format not in FORMATS_16
     return (*losses, "tones finer than 8 bits per channel") if is_rounded else tuple(losses)
+
+
+def _lost_colours(metadata: Metadata, format_: ImageFormat) -> tuple[str, ...]:
+    """Return what is lost of colours that the file says by numbers: HEIC is given all or none of its own."""
+    numbers = metadata.colour_numbers
+    is_held = format_ in ("AVIF", "PNG") or (format_ == "HEIF" and isinstance(metadata.coding, HeifCoding))
+    if numbers is None or is_held:
+        return ()
+    return (f"what the colours are (primaries {numbers[0]}, transfer {numbers[1]} of ITU-T H.273)",)
+
+
+def _lost_beside(metadata: Metadata, format_: ImageFormat) -> tuple[str, ...]:
+    """Return what belongs to a photo, besides its picture, and is not written with it."""
+    if format_ == "JPEG" and metadata.jpeg_trailer is not None:
+        return ()
+    what = () if metadata.xmp is None else announced(metadata.xmp)
+    return what or (() if metadata.jpeg_trailer is None else ("what lies behind the picture in the JPEG file",))
 
 
 def is_damaged(exif: bytes | None) -> bool:

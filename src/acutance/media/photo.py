@@ -8,7 +8,7 @@ JPEG's quantisation tables, is kept as its *coding*.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,8 @@ class AvifCoding:
 
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
     """Of the chroma planes."""
+    colours: tuple[int, int] | None = None
+    """Primaries and transfer by the numbers of ITU-T H.273, where the file says them and they are not those of sRGB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,34 @@ class PnmCoding:
     """The value of white, 256 to 65535."""
 
 
+class ListedPicture(NamedTuple):
+    """A further picture in a JPEG file, as the Multi-Picture Format lists it."""
+
+    kind: int
+    """Its attributes, as they stand in the list."""
+    start: int
+    """Where it begins, in bytes: in the file or, in a trailer, in that."""
+    size: int
+    """How many bytes it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JpegTrailer:
+    """What follows the picture in a JPEG file and stays true of the result: a video, a gain map, captions."""
+
+    content: bytes = field(repr=False)
+    """As it stands there."""
+    pictures: tuple[ListedPicture, ...] = ()
+    """Which parts of it are pictures that the file lists."""
+    kind: int = 0
+    """Attributes of the file's first picture in that list."""
+
+
 Coding = JpegCoding | WebpCoding | TiffCoding | AvifCoding | HeifCoding | Jpeg2000Coding | PnmCoding
+
+
+_LIKE_SRGB = ((1, 2), (1, 2, 6, 13))
+"""Primaries and transfers, of BT.709, BT.601 and sRGB or not said, that are shown as if all were sRGB's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +145,8 @@ class Metadata:
     """Comments of a JPEG or GIF file."""
     jpeg_segments: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
     """Further JPEG segments: marker (0xE0…0xEF) and payload."""
+    jpeg_trailer: JpegTrailer | None = None
+    """What follows the picture in a JPEG file."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     """Further PNG chunks (texts, gamma, …): type and payload."""
     jp2_boxes: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
@@ -124,6 +155,17 @@ class Metadata:
     """How the file was coded; None where there is nothing to say."""
     left_out: tuple[str, ...] = ()
     """What the file held that is not kept at all, in words; `lost_in` repeats it."""
+
+    @property
+    def colour_numbers(self) -> tuple[int, int] | None:
+        """Primaries and transfer by the numbers of ITU-T H.273, where they say what a program would not assume.
+
+        It would assume sRGB, and where there is a colour profile, it believes that.
+        """
+        if self.icc_profile is not None or not isinstance(self.coding, (AvifCoding, HeifCoding)):
+            return None
+        primaries, transfer = (self.coding.colours or (1, 13))[:2]
+        return None if primaries in _LIKE_SRGB[0] and transfer in _LIKE_SRGB[1] else (primaries, transfer)
 
     @property
     def orientation(self) -> int:

@@ -35,7 +35,7 @@ from PIL import (
 )
 
 from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
-from acutance.media.container import damaged
+from acutance.media.container import damaged, refused
 from acutance.media.exif import without_prefix
 from acutance.media.formats import SourceFormat
 from acutance.media.photo import Metadata, Photo
@@ -70,6 +70,7 @@ _PLUGINS: Mapping[SourceFormat, Callable[[BinaryIO], ImageFile.ImageFile]] = {
 }
 
 _STRIP_PIXELS = 2**20
+_TIFF_WEBP = 50001
 
 # Mode → mode that is copied into the array. What is missing (16 bits, CMYK, LAB, …) is not read.
 _COPIED_MODES = {
@@ -234,7 +235,16 @@ def decoding(name: str) -> Iterator[None]:
         except MemoryError as error:
             raise ImageTooLarge(f"{name} needs more memory than is free; close other programs.") from error
         except _DECODER_ERRORS as error:
+            if _is_of_unknown_kind(error):
+                kind = "a picture whose channels are of a rare kind or order"
+                raise refused(name, kind, "save it as RGB or grey with another program first") from error
             raise damaged(name, _reason(error)) from error
+
+
+def _is_of_unknown_kind(error: Exception) -> bool:
+    """Say whether Pillow, by its words, does not know such pixels at all; nothing need be wrong with the file."""
+    words = str(error)
+    return any(part in words for part in ("unknown pixel mode", "unknown raw mode", "unrecognized raw mode"))
 
 
 def _reason(error: Exception) -> str:
@@ -242,6 +252,19 @@ def _reason(error: Exception) -> str:
     words = " ".join(str(error).split()).rstrip(".")
     is_internal = isinstance(error, (KeyError, struct.error)) or words.startswith("decoder error")
     return "its pixels cannot be decoded" if is_internal or not words else words
+
+
+def can_unpack_tiff(compression: int) -> bool:
+    """Say whether Pillow, with the libtiff inside it, unpacks a TIFF's compression of that number.
+
+    Where Pillow is built in a way that hides the library, WebP counts as missing, as it is in Pillow's own packages.
+    """
+    if compression not in TiffImagePlugin.COMPRESSION_INFO:
+        return False
+    try:
+        return bool(ctypes.CDLL(_imaging.__file__).TIFFIsCODECConfigured(ctypes.c_uint16(compression)))
+    except (OSError, AttributeError):
+        return compression != _TIFF_WEBP
 
 
 def silence_libtiff() -> None:

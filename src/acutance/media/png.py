@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
@@ -20,6 +20,7 @@ from PIL import Image, ImageFile
 from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.container import Container, damaged, depth_notes, inflate
+from acutance.media.excerpt import Part, excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
 
@@ -96,7 +97,7 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
     """
     found = _Found()
     try:
-        for kind, data in read_chunks(file):
+        for kind, data in read_chunks(file, on_dropped=lambda kind: found.left_out.append(_dropped(kind))):
             _take(found, kind, data)
     except (struct.error, EOFError) as error:
         raise damaged(name, "it ends too early") from error
@@ -166,6 +167,9 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     """Yield the chunks that hold the metadata."""
     if metadata.icc_profile is not None:
         yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
+    colours = metadata.colour_numbers
+    if colours is not None and max(colours) <= 255:
+        yield b"cICP", bytes((*colours, 0, 1))  # RGB, full range
     if metadata.dpi is not None:
         # Whole px per metre: 300 px per inch comes back as 299.9994.
         per_metre = (min(round(value / _METRES_PER_INCH), 2**31 - 1) for value in metadata.dpi)
@@ -177,8 +181,20 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     yield from metadata.png_chunks
 
 
-def read_chunks(file: BinaryIO, *, with_pixels: bool = False) -> Iterator[tuple[bytes, bytes]]:
+def _ignore(kind: bytes) -> None:
+    """Let a damaged chunk go without a word."""
+
+
+def read_chunks(
+    file: BinaryIO, *, with_pixels: bool = False, on_dropped: Callable[[bytes], None] = _ignore
+) -> Iterator[tuple[bytes, bytes]]:
     """Yield types and payloads up to the end chunk; without pixels, theirs are checked, and given as empty.
+
+    Args:
+        file: A PNG file.
+        with_pixels: Whether the payloads of the pixels are wanted.
+        on_dropped: Is told the type of a chunk that the pictures can do without and whose checksum is wrong; it is
+            passed over.
 
     Raises:
         EOFError, struct.error: When the file ends before the end chunk.
@@ -195,10 +211,44 @@ def read_chunks(file: BinaryIO, *, with_pixels: bool = False) -> Iterator[tuple[
         is_kept = with_pixels or kind not in (b"IDAT", b"fdAT")
         checksum, data = _read(file, length, zlib.crc32(kind), is_kept=is_kept)
         if file.read(4) != struct.pack(">I", checksum):
-            raise ChecksumError(kind.decode("latin-1"))
+            if not _can_be_spared(kind):
+                raise ChecksumError(kind.decode("latin-1"))
+            on_dropped(kind)
+            continue
         if kind == b"IEND":
             return
         yield kind, data
+
+
+def _can_be_spared(kind: bytes) -> bool:
+    """Say whether the pictures can be decoded without a chunk: by its small first letter, but for an animation's."""
+    return kind[:1].islower() and kind not in (b"acTL", b"fcTL", b"fdAT")
+
+
+def _dropped(kind: bytes) -> str:
+    what = "the transparent colours" if kind == b"tRNS" else f"the chunk {kind.decode('latin-1')}"
+    return f"{what} (the checksum is wrong)"
+
+
+def bare_png(file: BinaryIO) -> BinaryIO:
+    """Return a file that has passed `inspect_png` without all that its pixels can do without.
+
+    Pillow has limits for texts and profiles, and ends at a damaged one; it need not see them.
+    """
+    parts: list[Part] = [(0, len(SIGNATURE))]
+    position, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND") or (kind == b"tRNS" and _is_sound(file, length)):
+            parts.append((position, 12 + length))
+        position += 12 + length
+    return excerpt(file, parts)
+
+
+def _is_sound(file: BinaryIO, length: int) -> bool:
+    """Say whether the chunk of transparent colours whose payload begins here has the right checksum."""
+    return zlib.crc32(b"tRNS" + file.read(length)).to_bytes(4, "big") == file.read(4)
 
 
 def _read(file: BinaryIO, length: int, checksum: int, *, is_kept: bool) -> tuple[int, bytes]:

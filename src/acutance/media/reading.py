@@ -21,13 +21,13 @@ from acutance.media.bmp import inspect_bmp
 from acutance.media.cmyk import to_rgb
 from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.formats import HEAD_BYTES, READ_FORMATS, SourceFormat, describe_unread, sniff_format
-from acutance.media.gif import inspect_gif
+from acutance.media.gif import decode_gif, inspect_gif
 from acutance.media.heif import decode_heif, inspect_heif
-from acutance.media.jpeg import inspect_jpeg
+from acutance.media.jpeg import decode_unended, inspect_jpeg
 from acutance.media.jpeg2000 import inspect_jpeg2000
 from acutance.media.photo import Photo
 from acutance.media.pil import arrays_of, decoding, open_plugin
-from acutance.media.png import correct_transparency, inspect_png
+from acutance.media.png import bare_png, correct_transparency, inspect_png
 from acutance.media.png16 import decode_png16
 from acutance.media.pnm import decode_pnm16, inspect_pnm
 from acutance.media.tiff import inspect_tiff
@@ -61,8 +61,10 @@ _OWN_DECODERS: Mapping[SourceFormat, Callable[[BinaryIO, str], Decoded]] = {
     "TIFF": decode_tiff16,
     "PPM": decode_pnm16,
     "HEIF": decode_heif,
+    "GIF": decode_gif,
+    "JPEG": decode_unended,
 }
-"""Of more than 8 bits; HEIC in any case."""
+"""Of more than 8 bits, and of what Pillow would spoil; HEIC in any case."""
 
 
 def read_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, max_bits: Literal[8, 16] = 8) -> Photo:
@@ -190,7 +192,7 @@ def decoded(
         ImageTooLarge: When Pillow, or the memory, does not allow it.
     """
     with decoding(name):
-        image = open_plugin(file, format_)
+        image = open_plugin(bare_png(file) if format_ == "PNG" else file, format_)
         if number:
             image.seek(number)
         # Once more: in a damaged file, Pillow may have found another size than we have.

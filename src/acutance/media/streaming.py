@@ -15,7 +15,7 @@ from acutance.media.png_strips import encode_png_strips, open_png_strips
 from acutance.media.pnm import encode_pnm_strips, open_pnm_strips
 from acutance.media.strips import Strip, StripSource
 from acutance.media.tiff_strips import encode_tiff_strips, open_tiff_strips
-from acutance.media.writing import check_sides, encoding, must_be_turned, prepared
+from acutance.media.writing import check_sides, encoding, must_be_turned, prepared, true_metadata
 
 _ENCODERS: Mapping[ImageFormat, Callable[[StripSource, Metadata], Iterator[bytes | Patch]]] = {
     "TIFF": encode_tiff_strips,
@@ -39,7 +39,7 @@ def open_strips(file: BinaryIO, format_: SourceFormat, container: Container, nam
             return open_tiff_strips(file, container.pages[0], name)
         case "PNG":
             return open_png_strips(file, name)
-        case "JPEG":
+        case "JPEG" if not container.needs_own_decoder:
             return open_jpeg_strips(file, container.size, container.metadata, name)
         case "PPM":
             return open_pnm_strips(file, name)
@@ -67,6 +67,7 @@ def encode_strips(source: StripSource, metadata: Metadata, format_: ImageFormat)
         OutputError: When it cannot be coded; what `source` raises goes on as it is.
     """
     check_sides(source.size, format_)
+    metadata = true_metadata(metadata, format_)
     is_opaque = format_ in _OPAQUE
     bits = source.bits if format_ in FORMATS_16 else 8
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -38,13 +38,12 @@ from acutance.media.ifd import (
 )
 from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
-from acutance.media.tiff16 import encode_pixels16, layout_of
+from acutance.media.tiff16 import Layout, encode_pixels16, layout_of
+from acutance.media.tiff_compression import DEFAULT_CODING, PREDICTED, check_can_be_unpacked, coding_of
 from acutance.media.xmp import upright_packet
 
 JPEG_QUALITY = 95
 """Quality of a TIFF whose strips are JPEG."""
-
-Compression = Literal["raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg"]
 
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
 _STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
@@ -64,18 +63,6 @@ _APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS))
 """Tags that are not part of the EXIF block. The orientation is one: Pillow turns the pixels of a TIFF."""
 _UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
 
-_COMPRESSIONS: dict[int, Compression] = {
-    1: "raw",
-    5: "tiff_lzw",
-    6: "jpeg",
-    7: "jpeg",
-    8: "tiff_adobe_deflate",
-    32773: "packbits",
-    32946: "tiff_adobe_deflate",
-}
-"""By number. The others (fax, LZMA, Zstandard, WebP) become deflate, which every program reads."""
-DEFAULT_CODING = TiffCoding(compression="tiff_adobe_deflate", has_predictor=True)
-PREDICTED = ("tiff_lzw", "tiff_adobe_deflate")
 _MAX_PAGES = 10_000
 
 
@@ -118,13 +105,16 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     order = header.order
     if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
         raise _raw(name)
+    compression = directory.integer(_COMPRESSION, order, 1)
+    check_can_be_unpacked(compression, name)
     is_cmyk = directory.integer(_PHOTOMETRIC, order, 1) == _CMYK
     bits = _bits(directory, order, name)
     if is_cmyk and bits > 8:
         raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
     depth = max(directory.integers(_BITS, order), default=1)
     left_out = [*depth_notes(depth, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)]
-    if _has_unused_channels(directory, order, name, bits=bits):
+    layout = _layout(directory, order, name, bits=bits)
+    if layout is not None and layout.unused > 0:
         left_out.append("channels that are neither colour nor transparency")
     if directory.find(_SUB_IFDS):
         left_out.append("the smaller previews in the file")
@@ -137,12 +127,13 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         xmp=_upright(_data(directory, _XMP)),
         photoshop=_data(directory, _PHOTOSHOP),
         dpi=_dpi(directory, order),
-        coding=_coding(directory, order),
+        coding=coding_of(compression, has_predictor=directory.integer(_PREDICTOR, order, 1) == 2),
         left_out=tuple(left_out),
     )
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
     is_inverted = directory.integer(_PHOTOMETRIC, order, 1) == 0 and len(directory.integers(_BITS, order)) > 1
-    container = Container(size, metadata, bits=bits, needs_own_decoder=bits > 8 or is_inverted)
+    needs_own = bits > 8 or is_inverted or (layout is not None and _confuses_pillow(layout))
+    container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own)
     return converted(container, name) if is_cmyk else container
 
 
@@ -260,18 +251,27 @@ def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     return max(bits, 8)
 
 
-def _has_unused_channels(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> bool:
-    """Say whether some channels are left out.
+def _layout(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> Layout | None:
+    """Return how the pixels of a page are laid out; None where only Pillow can read them.
 
     Raises:
         UnsupportedImage: When the page has more than 8 bits and is not read.
     """
     try:
-        return layout_of(directory, order, name).unused > 0
+        return layout_of(directory, order, name)
     except UnsupportedImage:
         if bits > 8:
             raise
-        return False  # a kind that Pillow reads
+        return None
+
+
+def _confuses_pillow(layout: Layout) -> bool:
+    """Say whether Pillow does not find the channels beside the colours, be they transparency or not.
+
+    Those of a file in planes it loses or gives as 0; of several it knows one order.
+    """
+    extra = layout.samples - layout.colours
+    return extra > 1 or (extra > 0 and layout.is_planar)
 
 
 def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
@@ -309,14 +309,6 @@ def _dpi(directory: Directory, order: ByteOrder) -> tuple[float, float] | None:
             return None
         values.append(numerator / denominator * per_inch)
     return values[0], values[1]
-
-
-def _coding(directory: Directory, order: ByteOrder) -> TiffCoding:
-    number = directory.integer(_COMPRESSION, order, 1)
-    has_predictor = directory.integer(_PREDICTOR, order, 1) == 2
-    if number not in _COMPRESSIONS:
-        return DEFAULT_CODING
-    return TiffCoding(compression=_COMPRESSIONS[number], has_predictor=has_predictor)
 
 
 def _upright(xmp: bytes | None) -> bytes | None:

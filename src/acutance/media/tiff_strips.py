@@ -29,8 +29,9 @@ from acutance.media.ifd import (
 from acutance.media.photo import Metadata, TiffCoding
 from acutance.media.pil import decoding
 from acutance.media.strips import Strip, StripSource, regrouped
-from acutance.media.tiff import DEFAULT_CODING, PREDICTED, block_at_start, described_by, tags_of
+from acutance.media.tiff import block_at_start, described_by, tags_of
 from acutance.media.tiff16 import RAW, STRAIGHT, Layout, blocks_of, layout_of, places_of
+from acutance.media.tiff_compression import DEFAULT_CODING, PREDICTED
 
 MAX_BLOCK_BYTES = 64 * 2**20
 """A compressed strip or tile is unpacked as a whole: larger ones cannot be read in strips."""

@@ -33,6 +33,7 @@ from acutance.media.pnm import encode_pnm, parts_for_name
 from acutance.media.thumbnail import with_new_thumbnail
 from acutance.media.tiff import encode_tiff
 from acutance.media.webp import encode_webp
+from acutance.media.xmp import without_announcements
 
 Parts = tuple[bytes | memoryview, ...]
 
@@ -154,6 +155,7 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
         OutputError: When it is too large.
     """
     _check_fits(photo, format_)
+    photo = replace(photo, metadata=true_metadata(photo.metadata, format_))
     if must_be_turned(photo.metadata, format_):
         photo = with_new_thumbnail(photo.upright())
     if format_ not in FORMATS_16:
@@ -161,6 +163,14 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
     if format_ in _NO_TRANSPARENCY and photo.alpha is not None:
         photo = replace(photo, pixels=_on_white(photo.pixels, photo.alpha), alpha=None)
     return photo
+
+
+def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
+    """Return metadata that say nothing of data besides the picture which are not written with it."""
+    if format_ == "JPEG" and metadata.jpeg_trailer is not None:
+        return metadata
+    xmp = None if metadata.xmp is None else without_announcements(metadata.xmp)
+    return replace(metadata, xmp=xmp, jpeg_trailer=None)
 
 
 def _check_fits(photo: Photo, format_: ImageFormat) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
+from av.codec.codec import UnknownCodecError
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from acutance.errors import InputError
+from acutance.media.boxes import boxes_of
 from acutance.media.formats import HEAD_BYTES
 from acutance.media.paths import MARK
 from acutance.media.video_formats import is_picture, video_suffix_for
@@ -112,6 +118,15 @@ def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterato
         container.close()
 
 
+def has_fast_start(source: Path) -> bool:
+    """Say whether a file of the MP4 family holds its index before its frames, so that a player may begin at once."""
+    with suppress(OSError, EOFError, struct.error), source.open("rb") as file:
+        end = file.seek(0, io.SEEK_END)
+        kinds = (kind for kind, _, _ in boxes_of(file, 0, end) if kind in (b"moov", b"mdat"))
+        return next(kinds, None) == b"moov"
+    return False
+
+
 def video_streams(container: InputContainer) -> list[VideoStream]:
     """Return the moving pictures of a file, best first: neither covers nor thumbnails, nor what cannot be decoded."""
     best = container.streams.best("video")
@@ -121,6 +136,22 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
         if not stream.disposition & _STILLS and _is_decodable(stream) and stream.codec_context.width > 0
     ]
     return sorted(found, key=lambda stream: (stream is not best, stream.index))
+
+
+def alpha_decoder(video: VideoStream) -> VideoCodecContext | None:
+    """Return a decoder that gives transparency where the usual one does not: VP8's and VP9's lies beside the picture.
+
+    Returns:
+        None where the stream has none, or no such decoder is there.
+    """
+    library = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(video.codec_context.name)
+    if library is None or video.metadata.get("alpha_mode") != "1":
+        return None
+    with suppress(UnknownCodecError):
+        context = cast(VideoCodecContext, CodecContext.create(library, "r"))
+        context.extradata = video.codec_context.extradata
+        return context
+    return None
 
 
 def _is_decodable(stream: VideoStream) -> bool:

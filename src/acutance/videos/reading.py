@@ -6,10 +6,9 @@ after them moves.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -19,15 +18,13 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from acutance.errors import InputError
 from acutance.videos.copying import is_cover
+from acutance.videos.frame_times import FrameTimes
+from acutance.videos.opening import alpha_decoder
 from acutance.videos.settings import VideoSettings
 
 _MOST_PACKETS = 256
 """So many packets go ahead without a frame, so that they do not pile up."""
-
-_LARGEST_JUMP_S = 1
-"""A time that lies further back than this is no mistake of rounding."""
 
 _LARGEST_OFFSET_S = 10
 """By so much sounds may lie behind the picture in a file."""
@@ -64,26 +61,6 @@ class Damage:
         return bool(self.concealed or self.lost_at_start or self.broken_off)
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Times of frames that went into the decoder and have not come out, earliest first."""
-
-    times: list[tuple[int, int]] = field(default_factory=list)
-
-    def push(self, packet: Packet[Stream]) -> None:
-        if packet.pts is not None and packet.size and not packet.is_discard:
-            heapq.heappush(self.times, (packet.pts, packet.duration or 0))
-
-    def before(self, time: int | None) -> Iterator[tuple[int, int]]:
-        """Take out all that lie before a time, or all."""
-        while self.times and (time is None or self.times[0][0] < time):
-            yield heapq.heappop(self.times)
-
-    def drop(self, time: int) -> None:
-        while self.times and self.times[0][0] == time:
-            heapq.heappop(self.times)
-
-
 class VideoReader:
     """Reads one file from front to end, once."""
 
@@ -112,21 +89,20 @@ class VideoReader:
         self._container = container
         self._video = video
         self._copied = copied
-        self.time_base = video.time_base or Fraction(1, av.time_base)
+        self._times = FrameTimes(video, container.format.name)
+        self.time_base = self._times.time_base
         """Seconds per tick of the video's times."""
         self.damage = Damage()
         self.hidden_frames = 0
         """Frames that an edit list of MP4 cuts away."""
         self._is_suspicious = False
+        self._alpha_decoder = alpha_decoder(video)
         start = Fraction(container.start_time or 0, av.time_base)
         self.from_s = start + _exact(settings.from_s) if settings.from_s > 0 else None
         """Where the part begins, in the file's own time; None is the start of the file."""
         self.to_s = None if settings.to_s is None else start + _exact(settings.to_s)
         self._held: list[Packet[Stream]] = []
-        self._waiting = _Waiting()
-        self._clock: int | None = None
         self._last: int | None = None
-        self._frame_ticks = max(1, round(1 / ((video.average_rate or 25) * self.time_base)))
         self._is_past_end = False
         self._unfinished = {stream.index for stream in container.streams.audio if stream.index in copied}
 
@@ -208,9 +184,9 @@ class VideoReader:
         if self._is_past_end or not self._is_decoding:
             return
         self._is_suspicious |= packet.is_corrupt
-        self._waiting.push(packet)
+        self._times.expect(packet)
         try:
-            frames = self._video.decode(packet)
+            frames = self._frames_of(packet)
         except av.error.MemoryError:
             raise
         except av.FFmpegError:
@@ -220,12 +196,17 @@ class VideoReader:
             frame.time_base = self.time_base
             yield from self._shown(frame)
 
+    def _frames_of(self, packet: Packet[Stream]) -> list[VideoFrame]:
+        if self._alpha_decoder is None:
+            return self._video.decode(packet)
+        return self._alpha_decoder.decode(packet if packet.size else None)
+
     def _shown(self, frame: VideoFrame) -> Iterator[Piece]:
         """Yield a frame, and before it those that are missing; none outside the part that is wanted."""
-        time = self._time_of(frame)
+        time = self._times.of(frame, is_sound=not self._is_suspicious)
         self._is_suspicious |= frame.is_corrupt
         yield from self._missing(time)
-        self._waiting.drop(time)
+        self._times.drop(time)
         if self._is_before(time):
             return
         if self._is_behind(time):
@@ -242,7 +223,7 @@ class VideoReader:
 
         In a sound file they are frames that are never shown (of VP8, and what an edit list cuts away).
         """
-        for missing, duration in self._waiting.before(time):
+        for missing, duration in self._times.before(time):
             if not self._is_suspicious or self._is_before(missing) or self._is_behind(missing):
                 continue
             if self._last is None:
@@ -254,23 +235,6 @@ class VideoReader:
         self.damage.concealed += 1
         self._last = time
         return Piece(self._released(), time=time, duration=duration)
-
-    def _time_of(self, frame: VideoFrame) -> int:
-        """Return when a frame is shown: later than any before it, in spite of what the file says."""
-        time, last = frame.pts if frame.pts is not None else frame.dts, self._clock
-        if last is None:
-            time = 0 if time is None else time
-        elif time is None:
-            time = last + self._frame_ticks
-        elif (last - time) * self.time_base > _LARGEST_JUMP_S:
-            raise InputError(
-                f"the times of the frames jump back at {float(last * self.time_base):.1f} s, as in files that "
-                "were joined end to end; cut the file there, and sharpen the parts one by one."
-            )
-        else:
-            time = max(time, last + 1)
-        self._clock = time
-        return time
 
     def _is_before(self, time: int) -> bool:
         is_done = self._after is not None and time <= self._after

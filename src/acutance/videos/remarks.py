@@ -15,7 +15,7 @@ from acutance.videos.colour import Tags, tags_of
 from acutance.videos.copying import CopiedStreams
 from acutance.videos.encoding import aspect_of
 from acutance.videos.hdr import DOLBY_VISION, HDR10_PLUS, IN_CONTAINER, side_data_of
-from acutance.videos.opening import open_video, video_streams
+from acutance.videos.opening import alpha_decoder, open_video, video_streams
 from acutance.videos.reading import Damage
 
 WORTH_SMOOTHING = 1.0
@@ -40,7 +40,7 @@ def remarks_on_source(source: InputContainer, *, is_interlaced: bool, side_data:
         yield f"the file holds {others + 1} videos: one was sharpened, {rest} copied."
     if is_interlaced:
         yield "the video is interlaced: each of the two fields of a frame was sharpened by itself."
-    if any(video.metadata.get("alpha_mode") == "1" and "a" not in (video.pix_fmt or "") for video in videos[:1]):
+    if any(video.metadata.get("alpha_mode") == "1" and alpha_decoder(video) is None for video in videos[:1]):
         yield "the video's transparency was left out: the decoder does not give it."
     if side_data.keys() & DOLBY_VISION:
         yield "Dolby Vision's own data were left out, because they describe other pixels; the base layer was kept."

@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
-from av.packet import Packet
+from av.packet import Packet, PacketSideData, PktSideDataT
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
@@ -32,8 +33,12 @@ SEGMENT_FRAMES = 120
 SEGMENT_BYTES = 64 << 20
 """A segment is held in memory until it is whole; lossless video fills it sooner."""
 
-_PACKET = struct.Struct("<qqqIB")
-"""Time of showing, of decoding, duration, size, whether it is a key frame."""
+_PACKET = struct.Struct("<qqqIIB")
+"""Time of showing, of decoding, duration, size, size of the transparency beside it, whether it is a key frame."""
+_BESIDE: PktSideDataT = "matroska_block_additional"
+"""Where the encoders of VP8 and VP9 put transparency: beside a packet."""
+_VERSION = "2"
+"""Of what a segment looks like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,7 @@ class SegmentStore:
         """Where they are."""
         self.target = target
         """The result."""
-        self._key = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        self._key = hashlib.sha256(f"{_VERSION} {key}".encode("utf-8", "surrogateescape")).hexdigest()
         self.segments: list[Segment] = []
         """The finished ones, in order."""
         while (segment := self._found(len(self.segments))) is not None:
@@ -83,14 +88,7 @@ class SegmentStore:
         Raises:
             OutputError: When it cannot be written.
         """
-        body = b"".join(
-            part
-            for packet in packets
-            for part in (
-                _PACKET.pack(packet.pts, packet.dts, packet.duration or 0, packet.size, packet.is_keyframe),
-                bytes(packet),
-            )
-        )
+        body = b"".join(part for packet in packets for part in _parts_of(packet))
         head = {"key": self._key, "sha256": hashlib.sha256(body).hexdigest(), "segment": asdict(segment)}
         line = json.dumps(head).encode() + b"\n"
         try:
@@ -120,10 +118,16 @@ class SegmentStore:
                 raise OutputError(f"{path} cannot be read any more ({error.strerror}); run it again.") from error
             place = 0
             while place < len(body):
-                pts, dts, duration, size, is_key = _PACKET.unpack_from(body, place)
+                pts, dts, duration, size, size_beside, is_key = _PACKET.unpack_from(body, place)
                 place += _PACKET.size
                 packet: Packet[Stream] = Packet(body[place : place + size])
                 place += size
+                if size_beside:
+                    kind = get_args(PktSideDataT).index(_BESIDE)
+                    beside = PacketSideData(kind, size_beside)  # type: ignore[call-arg]  # PyAV's stubs leave it out
+                    beside.update(body[place : place + size_beside])
+                    packet.set_sidedata(beside, move=True)
+                    place += size_beside
                 packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, bool(is_key)
                 packet.time_base = base
                 yield packet
@@ -143,6 +147,12 @@ class SegmentStore:
             if head["key"] == self._key and head["sha256"] == hashlib.sha256(body).hexdigest():
                 return Segment(**head["segment"])
         return None
+
+
+def _parts_of(packet: Packet[Stream]) -> tuple[bytes, bytes, bytes]:
+    beside = bytes(packet.get_sidedata(_BESIDE)) if packet.has_sidedata(_BESIDE) else b""
+    sizes = packet.size, len(beside), packet.is_keyframe
+    return _PACKET.pack(packet.pts, packet.dts, packet.duration or 0, *sizes), bytes(packet), beside
 
 
 class SegmentWriter:

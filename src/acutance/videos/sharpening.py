@@ -12,7 +12,7 @@ from acutance.inference.sharpener import Sharpener
 from acutance.media.atomic import temporary_beside
 from acutance.videos.containers import CONTAINERS, Container, container_of
 from acutance.videos.job import VideoJob, VideoResult
-from acutance.videos.opening import open_video
+from acutance.videos.opening import has_fast_start, open_video
 from acutance.videos.progress import Report
 from acutance.videos.remarks import remarks_on_loss
 from acutance.videos.segments import SegmentStore
@@ -73,7 +73,8 @@ def sharpen_video(
             target=target,
         )
         store = None if resume_key is None else SegmentStore(target, job.key(source, resume_key))
-        with open_target(part, job.container, keeps_keys=job.has_own_keys) as written:
+        starts_fast = has_fast_start(source)
+        with open_target(part, job.container, keeps_keys=job.has_own_keys, starts_fast=starts_fast) as written:
             if store is None:
                 result = job.run(written, progress)
             else:

@@ -23,7 +23,10 @@ from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, stream_metadata
 from acutance.videos.encoding import EncoderPlan, FrameEncoder
 from acutance.videos.hdr import DOLBY_VISION, IN_CONTAINER, display_matrix_of
+from acutance.videos.planes import Layout
 from acutance.videos.priority import open_encoder
+
+_MP4_FAMILY = ("mp4", "mov", "3gp")
 
 
 class Writer(Protocol):
@@ -152,6 +155,8 @@ class VideoWriter:
         stream.time_base = self._plan.base
         stream.disposition = video.disposition
         stream.metadata.update(stream_metadata(video, self._target.format.name, is_new_coding=True))
+        if self._plan.coding.encoder.codec == "vp9" and Layout(self._plan.coding.pixel_format).alpha is not None:
+            stream.metadata["alpha_mode"] = "1"  # it lies beside the packets, and players look for it only if told
         matrix = display_matrix_of(side_data)
         if matrix is not None:
             stream.set_display_matrix(matrix)
@@ -182,7 +187,7 @@ def _describe(described: VideoCodecContext, encoder: VideoCodecContext) -> None:
 
 @contextmanager
 def open_target(
-    target: Path | BinaryIO, container: Container, *, keeps_keys: bool = False
+    target: Path | BinaryIO, container: Container, *, keeps_keys: bool = False, starts_fast: bool = False
 ) -> Iterator[OutputContainer]:
     """Open a file to write; whatever happens, it is closed.
 
@@ -190,10 +195,12 @@ def open_target(
         target: Its name, or an open stream of bytes.
         container: What kind of file.
         keeps_keys: Whether MP4 is to hold metadata under any name, in Apple's way, instead of the usual ones only.
+        starts_fast: Whether MP4 is to hold its index at the beginning; in a file only, which is written twice then.
     """
     options = dict(container.options)
-    if keeps_keys and container.muxer in ("mp4", "mov"):
-        options["movflags"] = "use_metadata_tags"
+    flags = ["use_metadata_tags"] * keeps_keys + ["faststart"] * (starts_fast and isinstance(target, Path))
+    if flags and container.muxer in _MP4_FAMILY:
+        options["movflags"] = "+".join(flags)
     written = av.open(
         f"file:{target}" if isinstance(target, Path) else target,
         "w",

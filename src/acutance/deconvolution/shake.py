@@ -288,7 +288,7 @@ def weighed(crop: Plane, psf: Psf) -> Evidence:
         roundness=short / long if long else 1.0,
         lens_likeness=lens_likeness(psf),
         cut=float(psf.sum() - psf[1:-1, 1:-1].sum()) if psf.shape[0] == _LARGEST_PX else 0.0,
-        gain=_sparseness(latent[inner]) / _sparseness(crop[inner]),
+        gain=sparseness(latent[inner]) / sparseness(crop[inner]),
         excess=math.sqrt(float(((latent - possible)[inner] ** 2).mean())),
         misfit=_misfit(again[inner], crop[inner]),
     )
@@ -323,7 +323,7 @@ def _blurred(plane: npt.NDArray[np.floating], sigma_px: float) -> npt.NDArray[np
     return convolve_mirror(plane[:, :, None], gaussian_psf(sigma_px))[:, :, 0]
 
 
-def _sparseness(plane: Plane) -> float:
+def sparseness(plane: Plane) -> float:
     """Return L2 over L1 of a plane's gradients."""
     steps = np.concatenate([np.diff(plane, axis=1).ravel(), np.diff(plane, axis=0).ravel()]).astype(np.float64)
     return math.sqrt(float((steps**2).mean())) / max(float(np.abs(steps).mean()), 1e-9)

@@ -24,8 +24,14 @@ STRIDE_PX: Final = 32
 """Distance of two windows."""
 _WIDTHS: Final = (24, 48, 96, 160)
 _LAYERS: Final = (2, 2, 2, 1)
-_POOL: Final = 12
 _HIDDEN: Final = 384
+POOL_CELLS: Final = 12
+"""Side of what is pooled over, in cells of 8 px."""
+POOL_STRIDE_CELLS: Final = STRIDE_PX // 8
+MEAN_GAIN: Final = 4.0
+"""Factor on the mean, which is so much smaller than the maximum."""
+SLOPE: Final = 0.1
+"""Of the activation behind what is pooled, below 0."""
 
 
 class Answers(NamedTuple):
@@ -72,10 +78,9 @@ class BlurEstimator(nn.Module):
         right = grey[..., :-1, 1:] - grey[..., :-1, :-1]
         down = grey[..., 1:, :-1] - grey[..., :-1, :-1]
         found: Tensor = self.features(torch.cat([right, down], dim=1))
-        stride = STRIDE_PX // 8
-        mean = functional.avg_pool2d(found, _POOL, stride)
-        largest = functional.max_pool2d(found, _POOL, stride)
-        pooled = torch.cat([mean * 4.0, largest], dim=1).movedim(1, -1).float()
+        mean = functional.avg_pool2d(found, POOL_CELLS, POOL_STRIDE_CELLS)
+        largest = functional.max_pool2d(found, POOL_CELLS, POOL_STRIDE_CELLS)
+        pooled = torch.cat([mean * MEAN_GAIN, largest], dim=1).movedim(1, -1).float()
         pooled = pooled / (pooled.square().mean(dim=-1, keepdim=True) + 1e-12).sqrt()
-        hidden = functional.leaky_relu(self.hidden(pooled), 0.1)
+        hidden = functional.leaky_relu(self.hidden(pooled), SLOPE)
         return Answers(*(head(hidden).movedim(-1, 1) for head in (self.classes, self.kernel, self.noise)))

@@ -1,0 +1,77 @@
+"""Straight motion, told more exactly: of the kernels around a first estimate, the one that leaves the sparsest picture.
+
+A photo has few strong gradients; undone with a kernel that is a little too long or turned, it has ripples beside every
+edge. The ratio of the gradients' L2 norm to their L1 norm tells them apart to a few tenths of a pixel, as long as there
+is little noise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
+from acutance.deconvolution.planes import Plane
+from acutance.deconvolution.shake import GRADIENT_SCALE, LARGEST_FIDELITY, sparseness
+from acutance.estimation.verdict import BlurVerdict
+from acutance.imaging.kernels import line_psf
+
+LARGEST_NOISE: Final = 1.2 / 255
+"""With more, sparseness tells noise from noise: the estimate itself is the better one."""
+_ROUNDS: Final = 3
+_LENGTH_STEP_PX: Final = 1.0
+_SIDE_STEP_PX: Final = 0.4
+"""How far the ends move sideways in the first round."""
+_BORDER_PX: Final = 8
+_LEAST_LENGTH_PX: Final = 1.5
+_ITERATIONS: Final = 12
+
+
+@dataclass(slots=True)
+class _Search:
+    """Kernels that were tried, by length and angle, and how sparse they left the crop."""
+
+    crop: Plane
+    options: KnownKernelOptions
+    tried: dict[tuple[float, float], float]
+
+    def merit(self, length_px: float, angle: float) -> float:
+        place = (round(length_px, 3), round(angle, 5))
+        if place not in self.tried:
+            latent = deconvolved(self.crop, line_psf(length_px, angle), self.options)
+            self.tried[place] = sparseness(latent[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX])
+        return self.tried[place]
+
+
+def refined(crop: Plane, first: BlurVerdict) -> BlurVerdict:
+    """Tell the length and angle of straight motion more exactly.
+
+    Args:
+        crop: `h w` in [0, 1], gamma space: a textured part of the picture, of some 40 000 px.
+        first: Straight motion, as the estimator tells it.
+
+    Returns:
+        The same with another length and angle; the same where the noise is too strong to tell.
+
+    Determinism: the same bits for the same input on one build of NumPy.
+    """
+    sigma = noise_sigma(crop)
+    if sigma > LARGEST_NOISE:
+        return first
+    fidelity = min(GRADIENT_SCALE / sigma**2, LARGEST_FIDELITY)
+    search = _Search(crop, KnownKernelOptions(iterations=_ITERATIONS, fidelity=fidelity), {})
+    length, angle = first.strength_px, first.angle
+    along, aside = _LENGTH_STEP_PX, _SIDE_STEP_PX
+    for _ in range(_ROUNDS):
+        turn = aside / (max(length, 2.0) / 2)
+        places = [
+            (max(length + step * along, _LEAST_LENGTH_PX), angle + side * turn)
+            for step in (0, -1, 1)
+            for side in (0, -1, 1)
+        ]
+        length, angle = max(places, key=lambda place: search.merit(*place))
+        along, aside = along / 2, aside / 2
+    return replace(first, strength_px=length, angle=angle % math.pi)

@@ -18,16 +18,18 @@ METADATA_KEY = "acutance.spec"
 SPEC_FORMAT = 1
 """Version of the JSON; a reader refuses a newer one."""
 
-Task = Literal["sharpen", "sharpen-and-enlarge", "remove-shake"]
+Task = Literal["sharpen", "sharpen-and-enlarge", "remove-shake", "remove-motion"]
 """What a model does. `remove-shake`: camera shake is found in the picture as a whole and undone before the network
-cleans what that gives (`acutance.deconvolution`)."""
+cleans what that gives (`acutance.deconvolution`). `remove-motion`: what blurred the picture is looked for
+(`acutance.estimation`), and the network is told by pictures that are deconvolved with that kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """What a model is, takes and gives.
 
-    Every model takes and gives float32 RGB `n 3 h w` in [0, 1], in the file's own (gamma) colour space.
+    Every model takes and gives float32 RGB `n 3 h w` in [0, 1], in the file's own (gamma) colour space; with `guides`,
+    it takes `n 3·(1 + guides) h w`.
     """
 
     name: str
@@ -51,6 +53,8 @@ class ModelSpec:
     """What it was trained on, in one line."""
     licence: str
     """Licence of the weights, SPDX."""
+    guides: int = 0
+    """Deconvolved pictures that the network is given beside the degraded one, as further channels, three each."""
     weights_sha256: str = ""
     """Hash of the trained numbers (names, shapes and float32 bytes, whole numbers as they are, in sorted order): the
     same for a checkpoint and for every file exported from it."""
@@ -58,7 +62,7 @@ class ModelSpec:
     @property
     def needs_whole(self) -> bool:
         """Whether it looks at a picture as a whole: it takes photos, but no videos, and nothing in strips."""
-        return self.task == "remove-shake"
+        return self.task in ("remove-shake", "remove-motion")
 
     def to_json(self) -> str:
         """Write the spec as one line of JSON."""
@@ -81,7 +85,7 @@ class ModelSpec:
                 f"the model's spec has format {version}, this acutance reads {SPEC_FORMAT}; upgrade acutance."
             )
         known = {field.name for field in fields(cls)}
-        if set(values) - known or known - set(values) - {"weights_sha256"}:
+        if set(values) - known or known - set(values) - {"weights_sha256", "guides"}:
             different = ", ".join(sorted(set(values) ^ known))
             raise CorruptWeights(f"the model's spec has missing or unknown entries ({different}).")
         return cls(**values)

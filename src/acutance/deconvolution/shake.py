@@ -139,16 +139,13 @@ class Shake:
     """For `KnownKernelOptions`: from the picture's noise."""
     usual_residual: float
     """Of a smooth picture, blurred with the kernel, against what was seen; the median over the picture."""
+    origin: tuple[float, float]
+    """Where the camera was at the midpoint of the exposure: `(y, x)`, in px from the psf's middle."""
 
     @property
     def length_px(self) -> float:
         """About how long the path is: of a straight, even one, the length that has this spread."""
         return self.evidence.spread_px * math.sqrt(12)
-
-    @property
-    def origin(self) -> tuple[float, float]:
-        """Where the camera was at the midpoint of the exposure: `(y, x)`, in px from the psf's middle."""
-        return path_midpoint(self.psf)
 
     def undone(self, seen: Planes, *, threads: int = 1) -> Planes:
         """Return the picture at the midpoint of the exposure.
@@ -225,6 +222,24 @@ def find_shake(grey: Plane, *, threads: int = 1, progress: Progress = lambda sha
         evidence=found[best],
         fidelity=min(GRADIENT_SCALE / noise_sigma(grey) ** 2, LARGEST_FIDELITY),
         usual_residual=max(float(np.median(_residual(crop, psfs[best]))), 1 / 255),
+        origin=path_midpoint(psfs[best]),
+    )
+
+
+def known_shake(crop: Plane, psf: Psf, *, noise_sigma: float) -> Shake:
+    """Return a kernel that was told, with what speaks for it in a crop.
+
+    Args:
+        crop: `h w` in [0, 1], of some 100 px on each side at least.
+        psf: The kernel; its origin is where the sharp picture lies.
+        noise_sigma: Standard deviation of the noise, in [0, 1] units.
+    """
+    return Shake(
+        psf=psf,
+        evidence=weighed(crop, psf),
+        fidelity=min(GRADIENT_SCALE / noise_sigma**2, LARGEST_FIDELITY),
+        usual_residual=max(float(np.median(_residual(crop, psf))), 1 / 255),
+        origin=(0.0, 0.0),
     )
 
 

@@ -22,12 +22,13 @@ BORDER_STEPS: Final = 4
 """How often what lies beyond the border is taken anew from the deconvolved picture, blurred again."""
 
 
-def wiener_guides(seen: Plane, psf: Psf) -> npt.NDArray[np.float32]:
+def wiener_guides(seen: Plane, psf: Psf, *, origin: tuple[float, float] = (0.0, 0.0)) -> npt.NDArray[np.float32]:
     """Deconvolve one channel, once for each of `PENALTIES`.
 
     Args:
         seen: `h w` in [0, 1], larger than a few px.
         psf: Its blur.
+        origin: `(y, x)` of the psf's origin, in px from its middle.
 
     Returns:
         `3 h w`, from the crispest to the smoothest; not clipped.
@@ -36,7 +37,7 @@ def wiener_guides(seen: Plane, psf: Psf) -> npt.NDArray[np.float32]:
     """
     height, width = seen.shape
     wide = continued(seen, psf.shape[0] - 1)
-    transfer = transfer_of(psf, wide.shape)
+    transfer = transfer_of(psf, wide.shape, origin)
     energy, roughness = transfer.real**2 + transfer.imag**2, difference_power(wide.shape)
     inverses = [np.conj(transfer) / (energy + np.float32(penalty) * roughness) for penalty in PENALTIES]
     again = transfer * inverses[len(PENALTIES) // 2]

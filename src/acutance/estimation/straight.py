@@ -1,8 +1,8 @@
 """Straight motion, told more exactly: of the kernels around a first estimate, the one that leaves the sparsest picture.
 
 A photo has few strong gradients; undone with a kernel that is a little too long or turned, it has ripples beside every
-edge. The ratio of the gradients' L2 norm to their L1 norm tells them apart to a few tenths of a pixel, as long as there
-is little noise.
+edge. The ratio of the gradients' L2 norm to their L1 norm tells them apart to a tenth of a pixel, where there are edges
+in enough directions and little noise; where it tells little, the first estimate counts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,16 @@ from acutance.deconvolution.shake import GRADIENT_SCALE, LARGEST_FIDELITY, spars
 from acutance.estimation.verdict import BlurVerdict
 from acutance.imaging.kernels import line_psf
 
-LARGEST_NOISE: Final = 1.2 / 255
-"""With more, sparseness tells noise from noise: the estimate itself is the better one."""
+LARGEST_NOISE: Final = 4 / 255
+"""With more, sparseness tells noise from noise."""
+_TRUST: Final = 0.01
+"""What one standard deviation from the first estimate costs, in logarithms of sparseness. Measured on training photos with
+motion of 4 to 16 px, with and without noise of 2 levels: the ends lie .19 px off in the median; .23 with 0, .25 for the
+first estimate itself."""
+_LENGTH_SIGMA: Final = 0.1
+"""Of the first estimate, as a share of the length; and .1 px."""
+_SIDE_SIGMA_PX: Final = 0.2
+"""How far its ends lie off to the side."""
 _ROUNDS: Final = 3
 _LENGTH_STEP_PX: Final = 1.0
 _SIDE_STEP_PX: Final = 0.4
@@ -35,6 +43,7 @@ class _Search:
     """Kernels that were tried, by length and angle, and how sparse they left the crop."""
 
     crop: Plane
+    first: BlurVerdict
     options: KnownKernelOptions
     tried: dict[tuple[float, float], float]
 
@@ -42,7 +51,11 @@ class _Search:
         place = (round(length_px, 3), round(angle, 5))
         if place not in self.tried:
             latent = deconvolved(self.crop, line_psf(length_px, angle), self.options)
-            self.tried[place] = sparseness(latent[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX])
+            found = sparseness(latent[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX])
+            first = self.first.strength_px
+            along = (length_px - first) / (_LENGTH_SIGMA * first + 0.1)
+            aside = (angle - self.first.angle) * first / 2 / _SIDE_SIGMA_PX
+            self.tried[place] = math.log(found) - _TRUST * (along**2 + aside**2)
         return self.tried[place]
 
 
@@ -62,7 +75,7 @@ def refined(crop: Plane, first: BlurVerdict) -> BlurVerdict:
     if sigma > LARGEST_NOISE:
         return first
     fidelity = min(GRADIENT_SCALE / sigma**2, LARGEST_FIDELITY)
-    search = _Search(crop, KnownKernelOptions(iterations=_ITERATIONS, fidelity=fidelity), {})
+    search = _Search(crop, first, KnownKernelOptions(iterations=_ITERATIONS, fidelity=fidelity), {})
     length, angle = first.strength_px, first.angle
     along, aside = _LENGTH_STEP_PX, _SIDE_STEP_PX
     for _ in range(_ROUNDS):

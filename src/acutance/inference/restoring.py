@@ -13,6 +13,7 @@ from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import restore_tiled
+from acutance.inference.unblurring import blur_in, without_blur
 from acutance.inference.unshaking import shake_in, without_shake
 
 Progress = Callable[[float], None]
@@ -72,6 +73,8 @@ class PictureRestorer:
         """
         tell = progress or ignore
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
+        if self._engine.spec.task == "remove-motion":
+            return self._unblurred(colours, alpha, strength, tell, found, doing)
         begin, shake = 0.0, None
         if self._engine.spec.needs_whole:
             begin = 0.5
@@ -81,6 +84,32 @@ class PictureRestorer:
         if alpha is None:
             return restored, None
         return restored, self._restored(alpha[..., np.newaxis], shake, strength, ignore, ignore)[..., 0]
+
+    def _unblurred(
+        self,
+        pixels: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None,
+        strength: float,
+        progress: Progress,
+        found: Found,
+        doing: Found,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Look for what blurred a picture, and undo it; transparency was blurred by the same."""
+        looking = _phases(_part(progress, 0.0, 0.3), doing)
+        blur, words = blur_in(pixels, threads=self._threads, progress=looking)
+        found(words)
+        if blur is None:
+            progress(1.0)
+            return pixels.copy(), None if alpha is None else alpha.copy()
+
+        def undone(planes: npt.NDArray[PixelType], tell: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
+            restored = without_blur(planes, blur, self._engine, threads=self._threads, progress=tell)
+            return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
+
+        restored = undone(pixels, _phases(_part(progress, 0.3, 1.0), doing))
+        if alpha is None:
+            return restored, None
+        return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
 
     def _restored(
         self,

@@ -139,12 +139,21 @@ def restore_tile(
 def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDArray[np.float32]:
     """Run the network on a tile's source; return its output for the tile's target, `3 h w`."""
     restored = engine.run(to_batch(mirrored_part(pixels, tile.source)))
-    # One NaN or infinity makes the sum so, too; a finite sum in float32 cannot overflow for values near [0, 1].
-    if not math.isfinite(float(restored.sum())):
-        raise NonFiniteOutput(
-            f"model {engine.spec.name}: gave NaN or infinity at rows {tile.target.top}–{tile.target.bottom}, columns "
-            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another engine and report it."
-        )
+    check_finite(restored, engine.spec, tile)
     target = tile.target.shifted(tile.source.top, tile.source.left).scaled(engine.spec.scale)
     rows, columns = target.slices
     return restored[0, :, rows, columns]
+
+
+def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, tile: Tile) -> None:
+    """Refuse what a network gave for a tile when not all of it is a number.
+
+    Raises:
+        NonFiniteOutput: Naming the model and the place.
+    """
+    # One NaN or infinity makes the sum so, too; a finite sum in float32 cannot overflow for values near [0, 1].
+    if not math.isfinite(float(restored.sum())):
+        raise NonFiniteOutput(
+            f"model {spec.name}: gave NaN or infinity at rows {tile.target.top}–{tile.target.bottom}, columns "
+            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another engine and report it."
+        )

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from acutance.deconvolution.plausibility import believed
 from acutance.deconvolution.shake import Progress, Shake, find_shake
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
@@ -32,7 +33,7 @@ def shake_in(pixels: npt.NDArray[PixelType], *, threads: int | None = None, prog
         threads: None is one per core.
         progress: Called with the share done and what comes next.
     """
-    return find_shake(_grey(to_float(pixels)), threads=threads or usable_cpus(), progress=progress)
+    return find_shake(grey_of(to_float(pixels)), threads=threads or usable_cpus(), progress=progress)
 
 
 def without_shake(
@@ -57,15 +58,17 @@ def without_shake(
         for number, tile in enumerate(tiles, start=1):
             seen = to_float(pixels[tile.source.slices])
             inside = tile.target.shifted(tile.source.top, tile.source.left).slices
-            trusted = pool.submit(shake.trust, _grey(seen))
+            trusted = pool.submit(shake.trust, grey_of(seen))
             channels = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
-            still = np.clip(np.moveaxis(shake.undone(channels, threads=threads), 0, 2)[inside], 0, 1)
-            trust = trusted.result()[inside][..., np.newaxis]
-            result[tile.target.slices] = seen[inside] + trust * (still - seen[inside])
+            still = np.clip(np.moveaxis(shake.undone(channels, threads=threads), 0, 2), 0, 1)
+            trust = trusted.result() * believed(grey_of(seen), grey_of(still))
+            mixed = seen + trust[..., np.newaxis] * (still - seen)
+            result[tile.target.slices] = mixed[inside]
             progress(number / len(tiles), UNDOING)
     return result
 
 
-def _grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def grey_of(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the brightness `h w` of `h w 3` RGB or `h w 1` grey."""
     grey = values[..., 0] if values.shape[2] == 1 else values @ np.array(_LUMA, np.float32)
     return np.ascontiguousarray(grey)

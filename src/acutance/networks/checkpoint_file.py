@@ -43,6 +43,8 @@ def describe(generator: Generator, *, name: str, training_data: str, licence: st
     """Derive the spec of a generator from its config and its weights."""
     config = generator.config
     task: Task = "sharpen" if config.scale == 1 else "sharpen-and-enlarge"
+    if config.guides:
+        task = "remove-motion"
     return ModelSpec(
         name=name,
         task=task,
@@ -54,6 +56,7 @@ def describe(generator: Generator, *, name: str, training_data: str, licence: st
         parameters=sum(parameter.numel() for parameter in generator.parameters()),
         training_data=training_data,
         licence=licence,
+        guides=config.guides,
         weights_sha256=weights_sha256(generator.state_dict()),
     )
 

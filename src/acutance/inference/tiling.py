@@ -136,9 +136,10 @@ def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDAr
     restored = engine.run(to_batch(mirrored_part(pixels, tile.source)))
     # One NaN or infinity makes the sum so, too; a finite sum in float32 cannot overflow for values near [0, 1].
     if not math.isfinite(float(restored.sum())):
+        place = tile.target.within(Box(0, 0, *pixels.shape[:2]))
         raise NonFiniteOutput(
-            f"model {engine.spec.name}: gave NaN or infinity at rows {tile.target.top}–{tile.target.bottom}, columns "
-            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another engine and report it."
+            f"model {engine.spec.name}: gave NaN or infinity at rows {place.top}–{place.bottom}, columns "
+            f"{place.left}–{place.right}; nothing was written. Try another engine and report it."
         )
     target = tile.target.shifted(tile.source.top, tile.source.left).scaled(engine.spec.scale)
     rows, columns = target.slices

@@ -56,7 +56,7 @@ class Box(NamedTuple):
         return Box(self.top - top, self.left - left, self.bottom - top, self.right - left)
 
     def within(self, other: Box) -> Box:
-        """Return the part of the box that lies in another; they overlap."""
+        """Return the part of the box that lies in another; where they do not overlap, a side of it is 0 or less."""
         return Box(
             max(self.top, other.top),
             max(self.left, other.left),

@@ -12,11 +12,13 @@ from scipy import ndimage
 from tests.conftest import make_photo
 
 from acutance.errors import ConfigError, ImageTooLarge
-from acutance.geometry import Size
+from acutance.geometry import Size, ceil_to_multiple
+from acutance.imaging.pad import MARGIN_PX
 from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
-from acutance.inference.streaming import memory_of_whole, tile_within
+from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
+from acutance.inference.tiling import restore_tiled
 from acutance.media import Photo, PlannedFile, Strip, StripSource, encode_photo, read_photo
 
 
@@ -73,7 +75,26 @@ def test_strips_give_the_pixels_of_the_whole(scale, height, kind, strength):
     np.testing.assert_array_equal(np.concatenate([strip.pixels for strip in strips]), whole.pixels)
     if transparent:
         np.testing.assert_array_equal(np.concatenate([strip.alpha for strip in strips]), whole.alpha)
-    assert len(strips) == len(shares) == max(-(-(height - 8) // 40), 1)
+    padded = ceil_to_multiple(height, 4) + 2 * MARGIN_PX
+    assert len(strips) == len(shares) == -(-(padded - 8) // 40)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("tile_px", [4, 8, 17, 32, 57, 400])
+@pytest.mark.parametrize("height", [1, 2, 3, 31, 33, 34, 65, 66, 97, 150])
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_any_tile_gives_the_pixels_of_the_whole(height, tile_px, multiple):
+    """Rows of tiles that are margin alone; mirror images that reach above what the rows of tiles before looked at."""
+    engine = FakeEngine(near, replace(FAKE_SPEC, halo_px=4, receptive_radius_px=3, size_multiple=multiple))
+    photo = Photo(pixels=make_photo(height, 21))
+    shares: list[float] = []
+    source = source_of(photo, rows=5)
+    streamed = restored_strips(engine, source, strength=1.0, tile_px=tile_px, progress=shares.append)
+    strips = [strip.pixels for strip in streamed.read()]
+    np.testing.assert_array_equal(np.concatenate(strips), restore_tiled(engine, photo.pixels, tile_px=4096))
+    assert all(len(strip) for strip in strips)
+    assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
 
@@ -144,6 +165,14 @@ def test_tiles_become_smaller_until_the_rows_fit():
     assert sides[-1] < 500
     with pytest.raises(ConfigError, match="memory of 180 MB: rows of 40000 px need at least"):
         tile_within(wide, spec, tile_px=1344, memory_bytes=180e6)
+
+
+def test_what_a_picture_that_is_not_cut_needs_counts_its_margin():
+    cut, uncut = (
+        memory_of_whole(Size(side, side), row_bytes=3 * side, spec=FAKE_SPEC, tile_px=500) for side in (501, 500)
+    )
+    pixels = 10 * (501**2 - 500**2)  # of the picture, its result, and what Pillow holds
+    assert uncut - cut == 340 * (564**2 - 500**2) - pixels
 
 
 def test_a_whole_picture_needs_more_the_larger_it_is():

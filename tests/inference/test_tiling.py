@@ -94,10 +94,12 @@ def test_an_enlarging_network_fills_the_larger_picture() -> None:
 
 def test_progress_rises_to_one() -> None:
     shares: list[float] = []
-    restore_tiled(FakeEngine(), picture(50, 70), tile_px=32, progress=shares.append)
+    engine = FakeEngine()
+    restore_tiled(engine, picture(50, 70), tile_px=32, progress=shares.append)
     assert shares == sorted(shares)
+    assert shares[0] > 0
     assert shares[-1] == 1.0
-    assert len(shares) == 6
+    assert len(shares) == len(engine.sizes) == 6  # of 4 × 5 tiles, those that are not margin alone
 
 
 def test_short_memory_means_smaller_tiles_and_the_same_result() -> None:
@@ -131,8 +133,42 @@ def test_non_finite_output_is_refused_with_its_place(poison: float) -> None:
         restore_tiled(FakeEngine(poisoned), picture(64, 64), tile_px=32)
 
 
-@pytest.mark.parametrize(("size", "count"), [((54, 96), 1), ((96, 54), 1), ((73, 73), 4)])
+@pytest.mark.parametrize(("size", "count"), [((54, 92), 1), ((92, 54), 1), ((72, 72), 1), ((73, 73), 9)])
 def test_a_picture_of_no_more_pixels_than_a_tile_with_its_halo_is_not_cut(size: tuple[int, int], count: int) -> None:
     engine = FakeEngine(spec=replace(FAKE_SPEC, halo_px=4))
     restore_tiled(engine, np.zeros((*size, 3), np.uint8), tile_px=64)
     assert len(engine.sizes) == count
+
+
+def test_a_frame_of_full_hd_is_not_cut(shipped: OnnxRuntimeEngine) -> None:
+    engine = FakeEngine(spec=shipped.spec)
+    restore_tiled(engine, np.zeros((1080, 1920, 3), np.uint8))
+    assert engine.sizes == [(1080 + 64, 1920 + 64)]
+
+
+def ramp(height: int, width: int) -> np.ndarray:
+    """A bright picture that darkens evenly to the right and upwards: a sky."""
+    rows, columns = np.mgrid[:height, :width]
+    grey = np.rint(235 + 0.05 * rows - 0.1 * columns).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("tile_px", [40, 4096])
+def test_the_border_of_a_ramp_is_no_edge_to_a_network_that_pads_with_zeros(tile_px: int) -> None:
+    engine = FakeEngine(box_mean, spec(halo_px=2, size_multiple=4))
+    pixels = ramp(101, 118)
+    change = np.abs(restore_tiled(engine, pixels, tile_px=tile_px).astype(int) - pixels)
+    assert change[8:-8, 8:-8].max() == 0
+    assert change.max() <= 1  # where a level ends next to the border, its mirror image does, too
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 40), (37, 50)])
+def test_flat_pictures_stay_flat_to_the_border(size: tuple[int, int]) -> None:
+    engine = FakeEngine(box_mean, spec(halo_px=2, size_multiple=4))
+    pixels = np.full((*size, 3), 255, np.uint8)
+    np.testing.assert_array_equal(restore_tiled(engine, pixels), pixels)
+
+
+def test_where_something_is_not_finite_is_said_within_the_picture() -> None:
+    with pytest.raises(NonFiniteOutput, match="rows 0–5, columns 0–7;"):
+        restore_tiled(FakeEngine(lambda batch: batch * np.float32(np.nan)), picture(5, 7))

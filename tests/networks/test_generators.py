@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.geometry import Size, ceil_to_multiple, plan_tiles
+from acutance.imaging.pad import MARGIN_PX
+from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.inference.tiling import restore_tiled
 from acutance.networks.blocks import BLOCKS
 from acutance.networks.generators import (
     CoarserScale,
@@ -135,19 +139,48 @@ def test_restore_takes_any_size(config, size):
     assert restored.max() <= 1
 
 
-@pytest.mark.parametrize("size", [(9, 14), (12, 11), (10, 13)])
-def test_restore_mirrors_at_the_bottom_and_the_right(size):
-    config = GeneratorConfig(width=4, num_blocks=1, unshuffle=4)
-    generator, degraded = build(config), images(1, 3, *size)
-    padding = ((0, 0), (0, 0), (0, -size[0] % 4), (0, -size[1] % 4))
+@pytest.mark.parametrize("size", [(9, 14), (12, 11), (10, 13), (2, 40), (8, 4)])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_restore_mirrors_on_all_sides_and_clips(size, scale):
+    config = GeneratorConfig(width=4, num_blocks=1, unshuffle=4, scale=scale)
+    generator, degraded = build(config), images(1, 3, *size) * 3 - 1
+    padding = ((0, 0), (0, 0), *((MARGIN_PX, MARGIN_PX + -side % 4) for side in size))
     padded = torch.from_numpy(np.pad(degraded.numpy(), padding, mode="reflect"))
-    expected = generator(padded)[..., : size[0], : size[1]].clamp(0, 1)
+    height, width, margin = size[0] * scale, size[1] * scale, MARGIN_PX * scale
+    expected = generator(padded)[..., margin : margin + height, margin : margin + width].clamp(0, 1)
     assert torch.equal(restore(generator, degraded), expected)
 
 
-def test_restore_leaves_multiples_unpadded_and_clips():
-    generator, degraded = build(FLAT), images(1, 3, 8, 6) * 3 - 1
-    assert torch.equal(restore(generator, degraded), generator(degraded).clamp(0, 1))
+@pytest.mark.parametrize("config", [FLAT, FAST, LAYOUTS[1], NESTED[6]], ids=layout_id)
+@pytest.mark.parametrize("size", [(1, 1), (7, 50), (45, 38)])
+def test_restore_is_what_the_product_does(config, size):
+    generator = build(config)
+    spec = replace(FAKE_SPEC, scale=config.scale, size_multiple=config.size_multiple, halo_px=config.halo_px)
+    with torch.no_grad():
+        engine = FakeEngine(lambda batch: generator(torch.from_numpy(batch)).numpy(), spec)
+        pixels = images(1, 3, *size)[0].numpy().transpose(1, 2, 0).copy()
+        restored = restore(generator, images(1, 3, *size))[0].numpy().transpose(1, 2, 0)
+        np.testing.assert_allclose(restore_tiled(engine, pixels), restored, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_without_biases_the_border_of_a_bright_ramp_is_no_edge(unshuffle, seed):
+    """Such a network changes a flat picture in proportion to its brightness, at the border just as inside."""
+    generator = build(GeneratorConfig(width=8, num_blocks=2, unshuffle=unshuffle, biases=False), seed=seed)
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(120.0), indexing="ij")
+    levels = torch.round(230 + 0.05 * rows - 0.1 * columns)
+    degraded = (levels / 255).expand(1, 3, -1, -1)
+
+    def uneven_levels(restored):
+        cells = torch.nn.functional.pixel_unshuffle((restored * 255 - levels) / levels, unshuffle)
+        inside = cells[..., 16:-16, 16:-16].mean(dim=(2, 3), keepdim=True)
+        return 230 * (cells - inside).abs().max()
+
+    with torch.no_grad():
+        generator.tail.weight *= 0.05  # some levels are added, and nothing is clipped
+        assert uneven_levels(generator(degraded)) > 3
+        assert uneven_levels(restore(generator, degraded)) < 0.1
 
 
 # --- what it is made of -----------------------------------------------------------------------------------

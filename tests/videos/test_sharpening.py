@@ -16,6 +16,7 @@ import pytest
 from av.codec.codec import Codec
 
 from acutance.errors import ConfigError, EngineError, ImageTooLarge, InputError, OutputError
+from acutance.imaging.pad import MARGIN_PX
 from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.spec import ModelSpec
@@ -152,7 +153,7 @@ def test_the_network_sees_fields_of_interlaced_frames_one_by_one(make, frames_of
     )
     with Sharpener(engine=engine) as sharpener:
         result = sharpen_video(sharpener, source, target, settings=LOSSLESS)
-    assert set(engine.sizes) == {(24, 64)}
+    assert set(engine.sizes) == {(24 + 2 * MARGIN_PX, 64 + 2 * MARGIN_PX)}
     assert any("interlaced" in words for words in result.warnings)
     with av.open(str(target)) as container:
         assert all(frame.interlaced_frame for frame in container.decode(video=0))

@@ -5,8 +5,32 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from acutance.geometry import Box, ceil_to_multiple
+from acutance.geometry import Box, Size, ceil_to_multiple
 from acutance.imaging.convert import Scalar
+
+MARGIN_PX = 32
+"""Of the mirror image around a picture, at least. With 16 a photo blurred with σ = 1 came out .1 dB worse (a network is
+trained on patches whose border is no mirror), with 32 as without any; a smooth ramp changes by 1 level, not by up to 7.
+"""
+
+
+def with_margin(size: Size, multiple: int) -> Box:
+    """Return what a network sees of a picture and its mirror image around it, in the picture's frame.
+
+    A network that pads with zeros takes the border of a bright picture for an edge; what it makes of the margin's
+    border is thrown away with the margin.
+
+    Args:
+        size: Of the picture.
+        multiple: What the network's input sizes must be multiples of.
+
+    Returns:
+        A box with at least `MARGIN_PX` on each side. It starts at multiples of `multiple`, so the cells of a network
+        lie where they would lie without it, and its sides are multiples, too.
+    """
+    margin = ceil_to_multiple(MARGIN_PX, multiple)
+    bottom, right = (ceil_to_multiple(side + margin, multiple) for side in size)
+    return Box(-margin, -margin, bottom, right)
 
 
 def reflect_to_multiple(image: npt.NDArray[Scalar], multiple: int) -> npt.NDArray[Scalar]:
@@ -29,8 +53,8 @@ def reflect_to_multiple(image: npt.NDArray[Scalar], multiple: int) -> npt.NDArra
         return image
     padded = np.empty((padded_height, padded_width, *image.shape[2:]), dtype=image.dtype)
     padded[:height, :width] = image
-    padded[:height, width:] = image[:, _mirrored(width, width, padded_width)]
-    padded[height:] = padded[_mirrored(height, height, padded_height)]
+    padded[:height, width:] = image[:, mirrored(width, width, padded_width)]
+    padded[height:] = padded[mirrored(height, height, padded_height)]
     return padded
 
 
@@ -47,12 +71,17 @@ def mirrored_part(image: npt.NDArray[Scalar], box: Box) -> npt.NDArray[Scalar]:
     height, width = image.shape[:2]
     if box == box.within(Box(0, 0, height, width)):
         return image[box.slices]
-    rows, columns = _mirrored(height, box.top, box.bottom), _mirrored(width, box.left, box.right)
+    rows, columns = mirrored(height, box.top, box.bottom), mirrored(width, box.left, box.right)
     return image[rows[:, None], columns[None, :]]
 
 
-def _mirrored(length: int, start: int, stop: int) -> npt.NDArray[np.intp]:
-    """Return where positions `start … stop - 1` of a mirrored axis are found within `0 … length - 1`."""
+def mirrored(length: int, start: int, stop: int) -> npt.NDArray[np.intp]:
+    """Return where positions `start … stop - 1` of a mirrored axis are found within `0 … length - 1`.
+
+    Example:
+        >>> mirrored(3, -2, 5).tolist()
+        [2, 1, 0, 1, 2, 1, 0]
+    """
     if length == 1:
         return np.zeros(stop - start, dtype=np.intp)
     period = 2 * (length - 1)

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile
 from acutance.imaging.alpha import fill_transparent
+from acutance.imaging.pad import with_margin
 from acutance.inference.engine import Engine
-from acutance.inference.tiling import restore_tile, tiles_of
+from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
 from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
@@ -40,7 +41,11 @@ def memory_of_whole(size: Size, *, row_bytes: int, spec: ModelSpec, tile_px: int
     """Estimate what a process takes that holds a picture and its result as a whole, in bytes."""
     picture = size.height * row_bytes
     shake = _SHAKE_BYTES_PER_PX * size.pixels if spec.needs_whole else 0
-    return _engine_bytes(spec, tile_px) + picture * (1 + spec.scale**2) + _PILLOW_BYTES_PER_PX * size.pixels + shake
+    seen = (tile_px + 2 * spec.halo_px) ** 2
+    padded = with_margin(size, spec.size_multiple).size.pixels
+    if padded <= most_uncut(spec, tile_px=tile_px):
+        seen = max(seen, padded)
+    return _engine_bytes(seen) + picture * (1 + spec.scale**2) + _PILLOW_BYTES_PER_PX * size.pixels + shake
 
 
 def tile_within(source: StripSource, spec: ModelSpec, *, tile_px: int, memory_bytes: float) -> int:
@@ -51,7 +56,7 @@ def tile_within(source: StripSource, spec: ModelSpec, *, tile_px: int, memory_by
     """
     needed = 0.0
     for tile in (tile_px, *(side for side in _TILES_PX if side < tile_px)):
-        needed = _engine_bytes(spec, tile) + _rows_bytes(source, spec, tile)
+        needed = _engine_bytes((tile + 2 * spec.halo_px) ** 2) + _rows_bytes(source, spec, tile)
         if needed <= memory_bytes:
             return tile
     raise ConfigError(
@@ -60,8 +65,9 @@ def tile_within(source: StripSource, spec: ModelSpec, *, tile_px: int, memory_by
     )
 
 
-def _engine_bytes(spec: ModelSpec, tile_px: int) -> float:
-    return _PROCESS_BYTES + _ENGINE_BYTES_PER_PX * float((tile_px + 2 * spec.halo_px) ** 2)
+def _engine_bytes(seen_px: int) -> float:
+    """Estimate what a process takes whose network sees so many pixels at once."""
+    return _PROCESS_BYTES + _ENGINE_BYTES_PER_PX * float(seen_px)
 
 
 def _rows_bytes(source: StripSource, spec: ModelSpec, tile_px: int) -> float:
@@ -96,10 +102,9 @@ def restored_strips(
         is_opaque = not source.has_alpha or all(_is_opaque(strip) for strip in source.read())
         rows = _Rows(source)
         tiles = tiles_of(source.size, engine.spec, tile_px=tile_px)
+        margin_bottom = with_margin(source.size, engine.spec.size_multiple).bottom
         for _, group in groupby(tiles, key=lambda tile: tile.target.top):
-            row = _Row(list(group), source.size)
-            if row.target.start >= row.target.stop:
-                continue  # all of it is margin
+            row = _Row(list(group), source.size, margin_bottom=margin_bottom)
             pixels, alpha = rows.window(row.top, row.bottom)
             if alpha is None or is_opaque:
                 colours = row.restored(engine, pixels, strength=strength)
@@ -122,11 +127,12 @@ def _is_opaque(strip: Strip) -> bool:
 class _Row:
     """A row of tiles, and the rows of pixels that it needs and gives."""
 
-    def __init__(self, tiles: list[Tile], size: Size) -> None:
+    def __init__(self, tiles: list[Tile], size: Size, *, margin_bottom: int) -> None:
         self._tiles = tiles
         top, bottom = tiles[0].source.top, tiles[0].source.bottom
-        # What lies beyond the picture is the mirror image of rows inside it, which have to be there.
-        self.top = max(min(top, 2 * size.height - 1 - bottom), 0)
+        # What lies beyond the picture is the mirror image of rows inside it, which have to be there. All rows of tiles
+        # keep what the bottom margin shows: where tiles are small, the next may need it from further up than this one.
+        self.top = max(min(top, 2 * size.height - 1 - margin_bottom), 0)
         self.bottom = min(max(bottom, 1 - top), size.height)
         self.target = slice(max(tiles[0].target.top, 0), min(tiles[0].target.bottom, size.height))
 

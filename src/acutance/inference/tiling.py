@@ -4,8 +4,7 @@ The networks have no normalisation and no global operation, so a pixel depends o
 radius only. A tile is read with that much context (the halo), and only its inner part is kept. Pixels become floats
 one tile at a time: memory does not grow with the picture beyond its own pixels.
 
-Around the picture lies a margin, its mirror image, which is thrown away again: a network that pads with zeros takes the
-border of a bright picture for an edge.
+Around the picture lies a margin, its mirror image, which is thrown away again; see `acutance.imaging.pad.with_margin`.
 """
 
 from __future__ import annotations
@@ -20,16 +19,12 @@ from acutance.errors import NonFiniteOutput, OutOfMemory
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, quarter, with_halo
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
-from acutance.imaging.pad import mirrored_part
+from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
 from acutance.inference.engine import Engine
 from acutance.spec import ModelSpec
 
 DEFAULT_TILE_PX = 1344
-"""The halo costs 6 % on a 12-megapixel photo, and a process for it takes 840 MB."""
-
-MARGIN_PX = 32
-"""Of the mirror image around the picture. With 16 a photo blurred with σ = 1 came out .1 dB worse (a network is trained on
-patches whose border is no mirror), with 32 as without any; a smooth ramp changes by 1 level instead of up to 7."""
+"""The halo costs 14 % on a 12-megapixel photo, and a process for it takes 840 MB."""
 
 SMALLEST_TILE_PX = 32
 """When memory is short, tiles are quartered down to this side before giving up."""
@@ -50,8 +45,8 @@ def restore_tiled(
         pixels: RGB `h w 3`: uint8, uint16, or float32 in [0, 1].
         strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Ignored by models that
             enlarge, whose output has no input of its size.
-        tile_px: Longest side of the tiles; changes speed and memory, never the result. A picture that has no more
-            pixels than a square tile with its halo is not cut.
+        tile_px: Longest side of the tiles; changes speed and memory, never the result. A picture that has, with its
+            margin, no more pixels than `most_uncut` is not cut.
         progress: Called with the share of pixels done.
 
     Returns:
@@ -62,36 +57,36 @@ def restore_tiled(
         OutOfMemory: When even the smallest tile does not fit.
     """
     spec = engine.spec
-    height, width = pixels.shape[:2]
-    result = np.empty((height * spec.scale, width * spec.scale, 3), pixels.dtype)
-    padded = padded_size(Size(height, width), spec)
-    if padded.pixels <= (tile_px + 2 * spec.halo_px) ** 2:
+    size = Size(*pixels.shape[:2])
+    picture = Box(0, 0, *size)
+    result = np.empty((size.height * spec.scale, size.width * spec.scale, 3), pixels.dtype)
+    padded = with_margin(size, spec.size_multiple).size
+    if padded.pixels <= most_uncut(spec, tile_px=tile_px):
         tile_px = max(padded)  # a frame of full HD, say: cut in two, it would cost 5 % more, and as much memory
     done = 0
-    for tile in tiles_of(Size(height, width), spec, tile_px=tile_px):
+    for tile in tiles_of(size, spec, tile_px=tile_px):
         restore_tile(engine, pixels, result, tile=tile, strength=strength)
-        done += tile.target.size.pixels
+        done += tile.target.within(picture).size.pixels
         if progress is not None:
-            progress(done / padded.pixels)
+            progress(done / size.pixels)
     return result
 
 
-def padded_size(size: Size, spec: ModelSpec) -> Size:
-    """Return a picture's size with its margin, rounded up to what the model takes."""
-    multiple, margin = spec.size_multiple, 2 * _margin_px(spec)
-    return Size(ceil_to_multiple(size.height + margin, multiple), ceil_to_multiple(size.width + margin, multiple))
+def most_uncut(spec: ModelSpec, *, tile_px: int) -> int:
+    """Return how many pixels a picture that is not cut has at most, its margin included."""
+    return (tile_px + 2 * spec.halo_px + 2 * MARGIN_PX) ** 2
 
 
 def tiles_of(size: Size, spec: ModelSpec, *, tile_px: int) -> Iterator[Tile]:
-    """Cut a picture and its margin into tiles, row by row; in the picture's frame, so that the first begin before it."""
-    margin = _margin_px(spec)
-    padded = padded_size(size, spec)
-    for tile in plan_tiles(padded, tile_px=tile_px, halo_px=spec.halo_px, multiple=spec.size_multiple):
-        yield Tile(source=tile.source.shifted(margin, margin), target=tile.target.shifted(margin, margin))
+    """Cut a picture and its margin into tiles, row by row from the top, left to right.
 
-
-def _margin_px(spec: ModelSpec) -> int:
-    return ceil_to_multiple(MARGIN_PX, spec.size_multiple)
+    They are in the picture's frame, so the first begin before it. Those that lie in the margin altogether are left out.
+    """
+    picture, seen = Box(0, 0, *size), with_margin(size, spec.size_multiple)
+    for tile in plan_tiles(seen.size, tile_px=tile_px, halo_px=spec.halo_px, multiple=spec.size_multiple):
+        source, target = (box.shifted(-seen.top, -seen.left) for box in (tile.source, tile.target))
+        if min(target.within(picture).size) > 0:
+            yield Tile(source=source, target=target)
 
 
 def restore_tile(
@@ -106,7 +101,7 @@ def restore_tile(
 
     Args:
         engine: The network.
-        pixels: RGB `h w 3`: the picture, or rows of it that hold the tile's source.
+        pixels: RGB `h w 3`: the picture, or rows of it that hold all that the tile's source shows, mirrored or not.
         result: RGB `h·scale w·scale 3` of the same type.
         tile: In the frame of `pixels`; what lies beyond them is their mirror image.
         strength: See `restore_tiled`.
@@ -114,6 +109,9 @@ def restore_tile(
     Raises:
         NonFiniteOutput, OutOfMemory: See `restore_tiled`.
     """
+    inside = tile.target.within(Box(0, 0, *pixels.shape[:2]))  # without the margin
+    if min(inside.size) <= 0:  # a quarter may be margin altogether
+        return
     try:
         restored = _run(engine, pixels, tile)
     except OutOfMemory:
@@ -124,9 +122,6 @@ def restore_tile(
             halo_px = ceil_to_multiple(spec.halo_px, spec.size_multiple)
             smaller = with_halo(part, within=tile.source, halo_px=halo_px)
             restore_tile(engine, pixels, result, tile=smaller, strength=strength)
-        return
-    inside = tile.target.within(Box(0, 0, *pixels.shape[:2]))  # without the margin
-    if min(inside.size) <= 0:
         return
     scale = engine.spec.scale
     rows, columns = inside.shifted(tile.target.top, tile.target.left).scaled(scale).slices
@@ -139,13 +134,13 @@ def restore_tile(
 def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDArray[np.float32]:
     """Run the network on a tile's source; return its output for the tile's target, `3 h w`."""
     restored = engine.run(to_batch(mirrored_part(pixels, tile.source)))
-    check_finite(restored, engine.spec, tile)
+    check_finite(restored, engine.spec, tile.target.within(Box(0, 0, *pixels.shape[:2])))
     target = tile.target.shifted(tile.source.top, tile.source.left).scaled(engine.spec.scale)
     rows, columns = target.slices
     return restored[0, :, rows, columns]
 
 
-def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, tile: Tile) -> None:
+def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, place: Box) -> None:
     """Refuse what a network gave for a tile when not all of it is a number.
 
     Raises:
@@ -154,6 +149,6 @@ def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, tile: Tile)
     # One NaN or infinity makes the sum so, too; a finite sum in float32 cannot overflow for values near [0, 1].
     if not math.isfinite(float(restored.sum())):
         raise NonFiniteOutput(
-            f"model {spec.name}: gave NaN or infinity at rows {tile.target.top}–{tile.target.bottom}, columns "
-            f"{tile.target.left}–{tile.target.right}; nothing was written. Try another engine and report it."
+            f"model {spec.name}: gave NaN or infinity at rows {place.top}–{place.bottom}, columns "
+            f"{place.left}–{place.right}; nothing was written. Try another engine and report it."
         )

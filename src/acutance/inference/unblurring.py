@@ -21,11 +21,11 @@ from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurVerdict
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
-from acutance.imaging.pad import mirrored_part
+from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.inference.engine import Engine
 from acutance.inference.looking import blur_field
 from acutance.inference.processor import usable_cpus
-from acutance.inference.tiling import MARGIN_PX, check_finite
+from acutance.inference.tiling import check_finite
 from acutance.inference.unshaking import TILE_PX, grey_of, without_shake
 
 Progress = Callable[[float, str], None]
@@ -161,8 +161,8 @@ def _undo_tile(
     frame = Box(-margin, -margin, height + margin, width + margin)
     batch = np.ascontiguousarray(np.moveaxis(mirrored_part(np.moveaxis(stacked, 0, 2), frame), 2, 0))[np.newaxis]
     restored = engine.run(batch)[0]
-    check_finite(restored, engine.spec, tile)
     target = tile.target.within(Box(0, 0, *pixels.shape[:2]))
+    check_finite(restored, engine.spec, target)
     inside = target.shifted(source.top, source.left)
     rows, columns = inside.shifted(-margin, -margin).slices
     sharp = np.clip(np.moveaxis(restored[:, rows, columns], 0, 2), 0, 1)

@@ -32,6 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acutance.errors import ConfigError
+from acutance.geometry import Box, Size
+from acutance.imaging.pad import mirrored, with_margin
 from acutance.networks.blocks import (
     BLOCKS,
     KERNEL_PX,
@@ -296,11 +298,11 @@ def enlarge(images: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 
 
 
 def restore(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
-    """Run the generator on images of any size: reflect to the multiple, run, cut back, clip to [0, 1]."""
+    """Run the generator on images of any size as the product does: with their mirrored margin, cut off, in [0, 1]."""
     height, width = degraded.shape[-2:]
-    multiple, scale = generator.config.size_multiple, generator.config.scale
-    bottom, right = -height % multiple, -width % multiple
-    mode = "reflect" if height > bottom and width > right else "replicate"
-    padded = functional.pad(degraded, (0, right, 0, bottom), mode=mode) if bottom or right else degraded
-    output: Tensor = generator(padded)
-    return torch.clamp(output[..., : height * scale, : width * scale], 0.0, 1.0)
+    seen = with_margin(Size(height, width), generator.config.size_multiple)
+    rows = torch.from_numpy(mirrored(height, seen.top, seen.bottom)).to(degraded.device)
+    columns = torch.from_numpy(mirrored(width, seen.left, seen.right)).to(degraded.device)
+    output: Tensor = generator(degraded[..., rows[:, None], columns])
+    picture = Box(0, 0, height, width).shifted(seen.top, seen.left).scaled(generator.config.scale)
+    return torch.clamp(output[(..., *picture.slices)], 0.0, 1.0)

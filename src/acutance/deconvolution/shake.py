@@ -122,8 +122,8 @@ class Evidence:
     def merit(self) -> float:
         """The larger, the sooner it is believed of several that are convincing.
 
-        Estimates err towards a point with a faint tail: of two kernels that explain as much, the one less like a spot is
-        nearer to the truth.
+        Estimates err towards a point with a faint tail: of two kernels that explain as much, the one less like a spot
+        is nearer to the truth.
         """
         return self.gain * self.agreement / ((1 + 0.5 * self.misfit) * max(self.lens_likeness, _HARDLY_LENS))
 
@@ -300,8 +300,8 @@ def weighed(crop: Plane, psf: Psf) -> Evidence:
 
 def _misfit(again: npt.NDArray[np.floating], seen: Plane) -> float:
     """Return how far a picture is from what was seen in the worst tenth of its places; see `Evidence.misfit`."""
-    noise = noise_sigma(seen)  # what was blurred again has none
-    levels = 255 * np.sqrt(np.maximum(_block_means((again - seen) ** 2) - noise**2, 0))
+    noise = 0.5 * noise_sigma(seen) ** 2  # what was blurred again has none but what a kernel can give: about half
+    levels = 255 * np.sqrt(np.maximum(_block_means((again - seen) ** 2) - noise, 0))
     steps = np.diff(seen, axis=1)[:-1] ** 2 + np.diff(seen, axis=0)[:, :-1] ** 2
     texture = 255 * np.sqrt(_block_means(np.pad(steps, ((0, 1), (0, 1)))))
     return float(np.quantile(levels / (_UNTOLD + _TEXTURE_SHARE * texture), _WORST_SHARE))

@@ -63,7 +63,7 @@ _POINT_PX = 1.0
 _SPOT_PX = 1.3
 _HARDLY_LENS, _SURELY_LENS = 0.75, 0.93
 _ORDER = ("in most of the texture", "in half of it", "in smaller steps")
-_AGREE, _FIT = 0.85, 0.5
+_AGREE, _FIT = 0.9, 0.5
 """Similarity of two kernels from which, and misfit up to which, no further opinion is asked."""
 
 

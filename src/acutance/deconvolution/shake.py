@@ -53,7 +53,7 @@ _WHITE = 0.98
 _BLOCK_PX = 32
 """Side of the places in which a result, blurred again, is compared."""
 _UNTOLD = 1.0
-"""So many levels a result may be beside what was seen anywhere: noise and rounding."""
+"""So many levels a result may be beside what was seen anywhere, noise not counted."""
 _TEXTURE_SHARE = 0.1
 """And so large a share of the gradients there: a kernel is not exact."""
 _WORST_SHARE = 0.9
@@ -61,9 +61,9 @@ _WORST_SHARE = 0.9
 _LARGEST_PX = UnknownKernelOptions().size_px
 _POINT_PX = 1.0
 _SPOT_PX = 1.3
-_SURELY_LENS = 0.93
+_HARDLY_LENS, _SURELY_LENS = 0.75, 0.93
 _ORDER = ("in most of the texture", "in half of it", "in smaller steps")
-_AGREE, _FIT = 0.85, 0.5
+_AGREE, _FIT = 0.9, 0.5
 """Similarity of two kernels from which, and misfit up to which, no further opinion is asked."""
 
 
@@ -120,8 +120,12 @@ class Evidence:
 
     @property
     def merit(self) -> float:
-        """The larger, the sooner it is believed of several that are convincing."""
-        return self.gain * self.agreement / (1 + 0.5 * self.misfit)
+        """The larger, the sooner it is believed of several that are convincing.
+
+        Estimates err towards a point with a faint tail: of two kernels that explain as much, the one less like a spot
+        is nearer to the truth.
+        """
+        return self.gain * self.agreement / ((1 + 0.5 * self.misfit) * max(self.lens_likeness, _HARDLY_LENS))
 
     @property
     def is_hopeless(self) -> bool:
@@ -311,7 +315,8 @@ def weighed(crop: Plane, psf: Psf) -> Evidence:
 
 def _misfit(again: npt.NDArray[np.floating], seen: Plane) -> float:
     """Return how far a picture is from what was seen in the worst tenth of its places; see `Evidence.misfit`."""
-    levels = 255 * np.sqrt(_block_means((again - seen) ** 2))
+    noise = 0.5 * noise_sigma(seen) ** 2  # what was blurred again has none but what a kernel can give: about half
+    levels = 255 * np.sqrt(np.maximum(_block_means((again - seen) ** 2) - noise, 0))
     steps = np.diff(seen, axis=1)[:-1] ** 2 + np.diff(seen, axis=0)[:, :-1] ** 2
     texture = 255 * np.sqrt(_block_means(np.pad(steps, ((0, 1), (0, 1)))))
     return float(np.quantile(levels / (_UNTOLD + _TEXTURE_SHARE * texture), _WORST_SHARE))

@@ -156,15 +156,13 @@ def _undo_tile(
         planes, guides = np.repeat(planes, 3, axis=0), guides * 3
     # Colour by colour, one guide behind the other: as in training.
     stacked = np.concatenate([planes, np.stack(guides, axis=1).reshape(-1, *planes.shape[1:])])
-    margin = ceil_to_multiple(MARGIN_PX, engine.spec.size_multiple)
-    height, width = tile.source.size
-    frame = Box(-margin, -margin, height + margin, width + margin)
+    frame = with_margin(tile.source.size, engine.spec.size_multiple)
     batch = np.ascontiguousarray(np.moveaxis(mirrored_part(np.moveaxis(stacked, 0, 2), frame), 2, 0))[np.newaxis]
     restored = engine.run(batch)[0]
     target = tile.target.within(Box(0, 0, *pixels.shape[:2]))
     check_finite(restored, engine.spec, target)
     inside = target.shifted(source.top, source.left)
-    rows, columns = inside.shifted(-margin, -margin).slices
+    rows, columns = inside.shifted(frame.top, frame.left).slices
     sharp = np.clip(np.moveaxis(restored[:, rows, columns], 0, 2), 0, 1)
     if pixels.shape[2] == 1:
         sharp = sharp[..., 1:2]

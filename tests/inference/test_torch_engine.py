@@ -155,7 +155,6 @@ SCALES = np.array([1, 1, 2, 2], np.float32)
         (helper.make_node("Conv", ["degraded", "degraded"], ["restored"]), {}),
         (helper.make_node("Add", ["degraded", "w"], ["restored"]), {"w": WEIGHT}),
         (helper.make_node("Cast", ["degraded"], ["restored"], to=TensorProto.FLOAT), {}),
-        (helper.make_node("DynamicQuantizeLinear", ["degraded"], ["restored", "step", "zero"]), {}),
         (helper.make_node("Resize", ["degraded", "", "s"], ["restored"], mode="nearest"), {"s": SCALES}),
         (helper.make_node("Resize", ["degraded", "", "s"], ["restored"], mode="linear"), {"s": SCALES[::-1].copy()}),
     ],

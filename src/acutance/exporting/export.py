@@ -86,7 +86,7 @@ def parity(generator: Generator, model: bytes) -> float:
     largest = 0.0
     for height, width in PARITY_SIDES:
         multiple = generator.config.size_multiple
-        shape = (1, 3, height + -height % multiple, width + -width % multiple)
+        shape = (1, generator.config.channels_in, height + -height % multiple, width + -width % multiple)
         batch = random.random(shape, dtype=np.float32)
         expected = generator(torch.from_numpy(batch)).numpy()
         difference = np.abs(engine.run(batch) - expected).max()

@@ -102,8 +102,6 @@ def blend_files(first: bytes, second: bytes, share: float) -> bytes:
     """
     mixed = bytearray(first)
     own, other = find_numbers(first), find_numbers(second)
-    if not other:
-        raise ConfigError("a model without weights cannot be blended; give the fidelity that its file was made with.")
     if own.keys() != other.keys():
         name = min(own.keys() ^ other.keys())
         raise ConfigError(

@@ -58,7 +58,7 @@ def contenders(models: list[str]) -> dict[str, Callable[[npt.NDArray[np.float32]
     for model in models:
         paths = find_model(model)
         for engine in engines:
-            for precision in offered_precisions(paths, engine):
+            for precision in offered_precisions(engine):
                 opened = open_engine(paths, engine=engine, precision=precision)
                 runs[f"{model} {precision} {engine}"] = opened.run
     return runs

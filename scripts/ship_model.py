@@ -3,14 +3,12 @@ r"""Put trained weights into the zoo: export, measure, write the manifest's row 
     python scripts/ship_model.py fidelity RUN --summary "…" --command "acutance train …" \
         --test bsd100/ --test kodak24/ --kernels levin09.npz
     python scripts/ship_model.py perceptual RUN --command "acutance train …" --test …
-    python scripts/ship_model.py int8 fast --photos train/ --test …
     python scripts/ship_model.py fidelity fast --after-shake shake --summary "…" --test …
 
 The first test set gives the figures of the manifest. Weights are also kept below `checkpoints/`, to train on from, and
 all figures as JSON beside the cards. Fidelity weights replace what is shipped only when they beat it (PSNR, mean over
-all rows but two) on every test set; the graph of integers is shipped when no row of any set loses more than 0.1 dB;
-or --force. With --after-shake NAME, the shipped weights of a model are shipped once more, under that name, for what
-camera shake leaves when it is undone.
+all rows but two) on every test set, or with --force. With --after-shake NAME, the shipped weights of a model are
+shipped once more, under that name, for what camera shake leaves when it is undone.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ from typing import Any
 
 import tomli_w
 
-from acutance.exporting.export import export_int8, export_onnx
+from acutance.exporting.export import export_onnx
 from acutance.zoo.catalogue import FOLDER, MANIFEST
 
 ROOT = Path(__file__).parent.parent
@@ -42,14 +40,11 @@ HEADER = (
 TITLES = {
     "fidelity": "Fidelity weights",
     "perceptual": "Perceptual weights (`--fidelity 0`)",
-    "int8": "Fidelity weights as 8-bit integers (`--precision int8`)",
 }
 PAGE = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
 NOT_COUNTED = ("none", "x2-gauss-1.0")
 """Rows that do not decide: where doing nothing is perfect, and where another model is meant."""
-LARGEST_INT8_LOSS_DB = 0.1
-CALIBRATION_PHOTOS = 66
 COLUMNS = (("psnr_db", 2), ("ssim", 4), ("ms_ssim", 4), ("gmsd", 4), ("gradient_energy", 3), ("vgg", 4))
 
 Means = list[dict[str, Any]]
@@ -94,20 +89,6 @@ def refuse_if_worse(means: Means, new: str, old: str, *, is_forced: bool) -> Non
         print(f"{test_set}: gains {gains}")
         if sum(gain for row, gain in gains.items() if row not in NOT_COUNTED) <= 0 and not is_forced:
             sys.exit(f"{test_set}: not better than what is shipped; nothing was replaced.")
-
-
-def refuse_if_lossy(means: Means, new: str, known: Means, *, is_forced: bool) -> None:
-    """End the program when the integers lose more than they may."""
-    before = {(mean["test_set"], mean["row"]): mean["psnr_db"] for mean in known}
-    losses = {
-        (mean["test_set"], mean["row"]): before[mean["test_set"], mean["row"]] - mean["psnr_db"]
-        for mean in means
-        if mean["restorer"] == new and (mean["test_set"], mean["row"]) in before
-    }
-    worst = max(losses, key=lambda place: losses[place])
-    print(f"largest loss: {losses[worst]:.3f} dB at {worst}; {losses}")
-    if losses[worst] > LARGEST_INT8_LOSS_DB and not is_forced:
-        sys.exit(f"integers lose {losses[worst]:.2f} dB at {worst}; train with rounds = true first.")
 
 
 def write_row(name: str, role: str, content: bytes, *, summary: str | None, psnr_db: dict[str, float] | None) -> None:
@@ -222,7 +203,7 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("role", choices=tuple(TITLES))
-    parser.add_argument("what", help="Folder of a run; for int8 and --after-shake, the model's name.")
+    parser.add_argument("what", help="Folder of a run; with --after-shake, the model's name.")
     parser.add_argument("--after-shake", metavar="NAME", help="Ship a model's weights as one that removes shake.")
     parser.add_argument("--summary", help="What the model is for, in one line.")
     parser.add_argument("--command", default="", help="What the run was started with, for the card.")
@@ -231,7 +212,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=1, help="Measure each n-th photo only; the card says so.")
     parser.add_argument("--vgg19", type=Path, help="Weights of VGG-19, to measure the distance of features.")
     parser.add_argument("--rows", help="Rows of the protocol; default all.")
-    parser.add_argument("--photos", type=Path, help="For int8: folder of sharp photos to measure ranges on.")
     parser.add_argument("--device", help="What it was trained on, for the card, where run.json says too little.")
     parser.add_argument("--force", action="store_true")
     return parser.parse_args()
@@ -242,13 +222,7 @@ def export(arguments: argparse.Namespace, target: Path) -> str:
     if arguments.after_shake is not None:
         weights = checkpoint_path(str(arguments.what), "fidelity")
         return export_onnx(weights, target, half=True, name=arguments.after_shake, removes_shake=True).spec.name
-    if arguments.role != "int8":
-        return export_onnx(Path(arguments.what) / "generator.safetensors", target, half=True).spec.name
-    name = str(arguments.what)
-    checkpoints = [path for role in ("fidelity", "perceptual") if (path := checkpoint_path(name, role)).exists()]
-    photos = sorted(path for path in arguments.photos.rglob("*") if path.is_file())
-    export_int8(checkpoints, target, photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)])
-    return name
+    return export_onnx(Path(arguments.what) / "generator.safetensors", target, half=True).spec.name
 
 
 def main() -> None:
@@ -266,10 +240,7 @@ def main() -> None:
     facts = read_facts(name)
     if is_contest:
         refuse_if_worse(means, fresh_name, name, is_forced=arguments.force)
-    if arguments.role == "int8":
-        refuse_if_lossy(means, fresh_name, facts["fidelity"]["means"], is_forced=arguments.force)
-        facts["int8"] = {"Ranges measured on": f"{CALIBRATION_PHOTOS} photos of the training set"}
-    elif arguments.after_shake is not None:
+    if arguments.after_shake is not None:
         facts["fidelity"] = {
             "Network": f"the fidelity weights of `{arguments.what}`, after the camera shake is undone by arithmetic",
             "Licence of the weights": read_facts(arguments.what)["fidelity"]["Licence of the weights"],

@@ -121,7 +121,7 @@ class Client:
             model: A name of `models`; None for the default.
             strength: 0 … 2.
             fidelity: 1 is true, 0 crisp.
-            precision: `auto`, `float32`, `bfloat16` or `int8`.
+            precision: `auto`, `float32` or `bfloat16`.
             format: Such as `png`; None for that of the picture.
 
         Raises:

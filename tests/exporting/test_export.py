@@ -34,6 +34,8 @@ SHAPES = [
         for activation in ("prelu", "relu", "leaky-relu")
     ),
     GeneratorConfig(width=8, num_blocks=1, block="classical", unshuffle=2),
+    GeneratorConfig(width=8, num_blocks=1, unshuffle=2, biases=False),
+    GeneratorConfig(width=8, num_blocks=1, unshuffle=2, guides=3),
     GeneratorConfig(width=8, num_blocks=2, coarser=COARSER[:1]),
     GeneratorConfig(width=8, num_blocks=1, unshuffle=2, coarser=COARSER),
     GeneratorConfig(width=8, num_blocks=0, unshuffle=2, coarser=COARSER[1:], scale=2),
@@ -69,7 +71,7 @@ def test_only_plain_nodes_are_written(config: GeneratorConfig) -> None:
     generator = loud_generator(config)
     spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
     kinds = [node.op_type for node in build_onnx(generator, spec).graph.node]
-    assert set(kinds) <= {"Conv", "LeakyRelu", "Relu", "Add", "Identity", "DepthToSpace", "Resize"}
+    assert set(kinds) <= {"Conv", "LeakyRelu", "Relu", "Add", "Identity", "DepthToSpace", "Resize", "Slice"}
     num_blocks = sum(scale.num_blocks for scale in config.scales)
     assert kinds.count("Conv") == 3 + 2 * num_blocks + 2 * len(config.coarser)  # a coarser scale's way down and up
     assert kinds.count("DepthToSpace") == len(config.coarser) + (config.unshuffle * config.scale > 1)

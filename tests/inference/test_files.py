@@ -143,7 +143,7 @@ def test_a_photo_changed_within_its_size_is_sharpened_again(inverter, folder):
     [
         {"strength": 0.5},
         {"fidelity": 0.5},
-        {"precision": "int8"},
+        {"precision": "bfloat16"},
         {"model": "other"},
         {"weights_sha256": "cd"},
         {"acutance": "0.0.1"},

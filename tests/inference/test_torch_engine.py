@@ -16,7 +16,7 @@ pytest.importorskip("jaxtyping", reason="making generators needs the extra 'trai
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from acutance.errors import ConfigError, CorruptWeights, EngineError, OutOfMemory  # noqa: E402
+from acutance.errors import CorruptWeights, EngineError, OutOfMemory  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
 from acutance.inference.engine import open_engine  # noqa: E402
 from acutance.inference.fake import FAKE_SPEC, Batch  # noqa: E402
@@ -26,7 +26,7 @@ from acutance.inference.torch_engine import TorchEngine  # noqa: E402
 from acutance.networks.checkpoint_file import describe  # noqa: E402
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig  # noqa: E402
 from acutance.spec import METADATA_KEY  # noqa: E402
-from acutance.zoo.catalogue import ModelPaths, find_model  # noqa: E402
+from acutance.zoo.catalogue import find_model  # noqa: E402
 
 CPU = torch.device("cpu")
 NESTED = GeneratorConfig(
@@ -164,27 +164,6 @@ def test_an_unknown_node_is_named(node: onnx.NodeProto, constants: dict[str, np.
     node.name = "odd one"
     with pytest.raises(EngineError, match=rf"mine: .*'odd one' \({node.op_type}\).*engine onnxruntime"):
         TorchEngine.from_bytes(graph_of(node, **constants), name="mine")
-
-
-def integer_file() -> bytes:
-    return graph_of(
-        helper.make_node("QuantizeLinear", ["degraded", "step", "zero"], ["whole"]),
-        helper.make_node("DequantizeLinear", ["whole", "step", "zero"], ["restored"]),
-        step=np.array(0.1, np.float32),
-        zero=np.array(0, np.int8),
-    )
-
-
-def test_integers_are_refused(fast: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="precision float32"):
-        TorchEngine.from_bytes(integer_file())
-    (tmp_path / "int8.onnx").write_bytes(integer_file())
-    paths = ModelPaths(fidelity=find_model("fast").fidelity, int8=tmp_path / "int8.onnx")
-    with pytest.raises(ConfigError, match="engine torch computes in floats"):
-        open_engine(paths, engine="torch", precision="int8")
-    # Asked for nothing, or for floats, it takes the file of floats that lies beside.
-    assert open_engine(paths, engine="torch").spec.name == "fast"
-    assert open_engine(paths, engine="torch", precision="float32").spec.name == "fast"
 
 
 def test_a_wrong_batch_is_an_engine_error_and_nothing_is_printed(

@@ -67,9 +67,9 @@ def test_a_network_is_opened_once_and_closed_for_others(own_file) -> None:
 
 
 def test_what_no_run_could_give_is_refused_at_once(own_file) -> None:
-    offered = OpenedModels([str(own_file)], threads=1, max_pixels=10_000).offered
+    offered = OpenedModels([str(own_file)], engine="onnxruntime", threads=1, max_pixels=10_000).offered
     check_choice(offered, ModelChoice(name="mine", fidelity=1.0, precision="auto"))
     with pytest.raises(Refused, match="perceptual"):
         check_choice(offered, ModelChoice(name="mine", fidelity=0.5))
     with pytest.raises(Refused, match="precision: mine is run here in float32"):
-        check_choice(offered, ModelChoice(name="mine", precision="int8"))
+        check_choice(offered, ModelChoice(name="mine", precision="bfloat16"))

@@ -88,6 +88,6 @@ def test_no_name_leaves_its_header(name: str) -> None:
 
 
 def test_precisions_are_known_by_name() -> None:
-    assert parse_precision("int8") == ModelChoice(name="x", precision="int8").precision
-    with pytest.raises(ValueError, match="int4"):
-        parse_precision("int4")
+    assert parse_precision("bfloat16") == ModelChoice(name="x", precision="bfloat16").precision
+    with pytest.raises(ValueError, match="int8"):
+        parse_precision("int8")

@@ -119,6 +119,7 @@ def test_overrides_reach_every_level():
     ("override", "message"),
     [
         ("generator.widht=3", r"smoke\.toml: unknown setting 'widht' \(did you mean 'width'\?\) \(at generator\)"),
+        ("rounds=false", r"smoke\.toml: unknown setting 'rounds'"),
         ("batch=2.5", r"2\.5: must be of type int \(at batch\)"),
         ("batch=0", "batch = 0"),
         ("patch_px=33", "patch_px = 33: must be a multiple of 2"),

@@ -14,7 +14,7 @@ import acutance
 from acutance.errors import CorruptWeights
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import Engine, EngineName, Precision
+    from acutance.inference.engine import ChosenPrecision, Engine, EngineName
 
 EXTRAS = {
     "train": ("torch", "lightning_fabric", "jaxtyping", "cattrs", "tomli_w", "tensorboard", "onnx"),
@@ -82,8 +82,8 @@ def _speeds() -> list[str]:
     engines: list[EngineName] = ["onnxruntime", *(["openvino"] if find_spec("openvino") else [])]  # type: ignore[list-item]
     lines = []
     for engine in engines:
-        fastest = chosen_precision(model, "auto", engine)
-        precisions: list[Precision] = ["float32", *([] if fastest == "float32" else [fastest])]
+        fastest = chosen_precision("auto", engine)
+        precisions: list[ChosenPrecision] = ["float32", *([] if fastest == "float32" else [fastest])]
         for precision in precisions:
             rate = _megapixels_per_s(open_engine(model, engine=engine, precision=precision))
             lines.append(

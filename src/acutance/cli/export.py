@@ -9,9 +9,6 @@ import typer
 
 from acutance.cli.options import Json, Overwrite
 
-CALIBRATION_PHOTOS = 33
-"""Photos that the ranges of --int8 are measured on, spread over the folder."""
-
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="generator.safetensors of a run.")],
@@ -22,14 +19,6 @@ def export(
         bool,
         typer.Option("--removes-shake", help="Have camera shake looked for and undone before the network runs."),
     ] = False,
-    int8: Annotated[
-        Path | None,
-        typer.Option(help="Write a graph of 8-bit integers, its ranges measured on the photos of this folder."),
-    ] = None,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(help="With --int8: weights of the same architecture that the graph is to serve as well."),
-    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -40,19 +29,9 @@ def export(
     from acutance.cli.console import needs_extra, say
 
     with needs_extra("train", "exporting"):
-        from acutance.exporting.export import export_int8, export_onnx
-    from acutance.errors import ConfigError
+        from acutance.exporting.export import export_onnx
 
-    if int8 is None:
-        if also:
-            raise ConfigError("--also: only together with --int8 FOLDER.")
-        report = export_onnx(checkpoint, output, half=half, name=name, removes_shake=removes_shake, overwrite=overwrite)
-    else:
-        if name is not None or removes_shake:
-            raise ConfigError("--name, --removes-shake: not together with --int8 FOLDER.")
-        photos = sorted(path for path in int8.rglob("*") if path.is_file())
-        photos = photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)][:CALIBRATION_PHOTOS]
-        report = export_int8([checkpoint, *(also or ())], output, photos, overwrite=overwrite)
+    report = export_onnx(checkpoint, output, half=half, name=name, removes_shake=removes_shake, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({**asdict(report), "path": str(report.path)}))
     else:

@@ -48,7 +48,6 @@ class PrecisionChoice(StrEnum):
     AUTO = "auto"
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
-    INT8 = "int8"
 
     @property
     def precision(self) -> Precision:

@@ -92,7 +92,7 @@ class ModelRestorer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """A model and how it is to be run, as the command line says it: `fast@fidelity=0@precision=int8`."""
+    """A model and how it is to be run, as the command line says it: `fast@fidelity=0@precision=auto`."""
 
     model: str
     """Name of a shipped model or path of an ONNX file."""
@@ -123,7 +123,7 @@ class ModelChoice:
                 raise ConfigError(f"model {text!r}: {setting!r} behind the @ must be {allowed}.")
             given.add(key)
         if not choice.model:
-            raise ConfigError(f"model {text!r}: names no model; give one, as in fast@fidelity=0@precision=int8.")
+            raise ConfigError(f"model {text!r}: names no model; give one, as in fast@fidelity=0@precision=auto.")
         return choice
 
 

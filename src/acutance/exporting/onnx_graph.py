@@ -29,8 +29,6 @@ from acutance.spec import METADATA_KEY, ModelSpec
 OPSET = 17
 """Old enough for every engine in use, new enough for all that is used here."""
 IR_VERSION = 8
-Attribute = int | float | str | list[int]
-"""What a node's settings can be."""
 INPUT, OUTPUT = "degraded", "restored"
 
 

@@ -13,12 +13,14 @@ import numpy.typing as npt
 from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
 from acutance.inference.model_file import blend_files
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
-from acutance.inference.processor import is_intel, multiplies_bfloat16, multiplies_int8, usable_cpus
+from acutance.inference.processor import is_intel, multiplies_bfloat16, usable_cpus
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
 
 EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
+ChosenPrecision = Literal["float32", "bfloat16"]
+"""What a network can be computed in."""
+Precision = Literal["auto", ChosenPrecision]
 
 
 class Engine(Protocol):
@@ -50,23 +52,22 @@ class Engine(Protocol):
         """Free what the engine holds; it cannot be used afterwards."""
 
 
-def _onnxruntime(model: bytes, threads: int | None, name: str, precision: Precision) -> Engine:
+def _onnxruntime(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
     """Open a model in ONNX Runtime."""
-    del precision  # the graph has it
+    del precision  # float32 is all that it has
     return OnnxRuntimeEngine.from_bytes(model, threads, name=name)
 
 
-def _openvino(model: bytes, threads: int | None, name: str, precision: Precision) -> Engine:
+def _openvino(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
     """Open a model in OpenVINO, which is imported only now."""
     if find_spec("openvino") is None:
         raise EngineUnavailable("engine openvino: is not installed; pip install 'acutance[openvino]'.")
     from acutance.inference.openvino_engine import OpenVinoEngine
 
-    of_floats: Literal["float32", "bfloat16"] = "bfloat16" if precision == "bfloat16" else "float32"
-    return OpenVinoEngine.from_bytes(model, threads, name=name, precision=of_floats)
+    return OpenVinoEngine.from_bytes(model, threads, name=name, precision=precision)
 
 
-def _torch(model: bytes, threads: int | None, name: str, precision: Precision) -> Engine:
+def _torch(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
     """Open a model in torch, which is imported only now."""
     del precision  # float32, or what a GPU is made for
     if find_spec("torch") is None or find_spec("onnx") is None:
@@ -76,7 +77,7 @@ def _torch(model: bytes, threads: int | None, name: str, precision: Precision) -
     return TorchEngine.from_bytes(model, threads, name=name)
 
 
-_OPENERS: dict[EngineName, Callable[[bytes, int | None, str, Precision], Engine]] = {
+_OPENERS: dict[EngineName, Callable[[bytes, int | None, str, ChosenPrecision], Engine]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "torch": _torch,
@@ -96,8 +97,8 @@ def open_engine(
     Args:
         model: A model's files, or one ONNX file with a spec in its metadata.
         engine: `auto` takes the fastest that is installed (`fastest_engine`).
-        precision: `int8` computes in 8-bit integers where the model has such a graph, `bfloat16` in floats of 16 bits
-            (OpenVINO only). `auto` does what the processor has instructions for, integers first.
+        precision: `bfloat16` computes in floats of 16 bits (OpenVINO only); `auto` does so where the processor has
+            instructions for it.
         fidelity: 1 is the network trained for truth, 0 the one trained for perception; between them their weights are
             blended: one network runs.
         threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
@@ -119,63 +120,51 @@ def open_engine(
     chosen = engine
     if engine == "auto":
         chosen = "openvino" if precision == "bfloat16" else fastest_engine()
-    arithmetic = chosen_precision(paths, precision, chosen)
-    content = _read(paths.int8 if arithmetic == "int8" and paths.int8 is not None else paths.fidelity)
-    return _OPENERS[chosen](_with_fidelity(content, paths, fidelity), threads, str(paths.fidelity), arithmetic)
+    computed_in = chosen_precision(precision, chosen)
+    return _OPENERS[chosen](_with_fidelity(paths, fidelity), threads, str(paths.fidelity), computed_in)
 
 
 def fastest_engine() -> EngineName:
     """Return the engine that `auto` stands for: OpenVINO on an Intel processor if it is installed, else ONNX Runtime.
 
-    On an AMD processor ONNX Runtime was the faster, in floats and in integers (`benchmarks/engines.py`).
+    On an AMD processor ONNX Runtime was the faster (`benchmarks/engines.py`).
     """
     return "openvino" if is_intel() and find_spec("openvino") is not None else "onnxruntime"
 
 
-def offered_precisions(paths: ModelPaths, engine: EngineName = "auto") -> tuple[Precision, ...]:
-    """Return what arithmetic a model can be run in, besides `auto`, by an engine as `open_engine` takes it."""
-    offered: list[Precision] = ["float32"]
+def offered_precisions(engine: EngineName = "auto") -> tuple[ChosenPrecision, ...]:
+    """Return what models can be computed in by an engine as `open_engine` takes it."""
     if engine in ("auto", "openvino") and find_spec("openvino") is not None:
-        offered.append("bfloat16")
-    if paths.int8 is not None and engine != "torch":
-        offered.append("int8")
-    return tuple(offered)
+        return "float32", "bfloat16"
+    return ("float32",)
 
 
-def chosen_precision(paths: ModelPaths, precision: Precision, engine: EngineName) -> Precision:
-    """Return what arithmetic a model is run in: what is asked for or, for `auto`, what is fastest on this processor.
+def chosen_precision(precision: Precision, engine: EngineName) -> ChosenPrecision:
+    """Return what a model is computed in: what is asked for or, for `auto`, what is fastest on this processor.
 
     Args:
-        paths: The model's files.
         precision: As `open_engine` takes it.
         engine: The one that runs it, not `auto`.
 
     Raises:
-        ConfigError: When the model or the engine has not what is asked for.
+        ConfigError: When there is no such precision, or the engine has not what is asked for.
     """
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
-    if precision == "int8" and paths.int8 is None:
-        raise ConfigError(
-            f"precision int8: {paths.fidelity.name} has no graph of integers; leave the precision at auto."
-        )
-    if precision == "int8" and engine == "torch":
-        raise ConfigError("precision int8: engine torch computes in floats; leave the precision at auto.")
     if precision == "bfloat16" and engine != "openvino":
         raise ConfigError(
             f"precision bfloat16: only engine openvino has it, not {engine}; leave the precision at auto."
         )
     if precision != "auto":
         return precision
-    if paths.int8 is not None and engine != "torch" and multiplies_int8():
-        return "int8"
     return "bfloat16" if engine == "openvino" and multiplies_bfloat16() else "float32"
 
 
-def _with_fidelity(graph: bytes, paths: ModelPaths, fidelity: float) -> bytes:
-    """Return the graph with the weights that the fidelity asks for."""
+def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
+    """Return the model's file with the weights that the fidelity asks for."""
     if not 0.0 <= fidelity <= 1.0:
         raise ConfigError(f"fidelity = {fidelity}: must lie within 0 … 1.")
+    graph = _read(paths.fidelity)
     if fidelity == 1.0:
         return graph
     if paths.perceptual is None:

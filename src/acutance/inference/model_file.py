@@ -8,7 +8,6 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, so that a user needs no 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,8 +17,9 @@ import numpy.typing as npt
 from acutance.errors import ConfigError, CorruptWeights
 from acutance.spec import METADATA_KEY, ModelSpec
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Protobuf's wire types."""
+VARINT, BYTES = 0, 2
+FIXED_BYTES = {1: 8, 5: 4}
+"""Protobuf's wire types; of those of a fixed size, that size."""
 
 MODEL_GRAPH, MODEL_METADATA = 7, 14
 ENTRY_KEY, ENTRY_VALUE = 1, 2
@@ -89,7 +89,7 @@ def blend_files(first: bytes, second: bytes, share: float) -> bytes:
     """Blend the numbers of two networks of one architecture.
 
     Args:
-        first: ONNX file, whose graph is kept: a quantised graph, too, has the weights inside as floats.
+        first: ONNX file, whose graph is kept.
         second: ONNX file of the same architecture.
         share: 0 gives the first's numbers, 1 the second's, between them their linear blend.
 
@@ -102,8 +102,6 @@ def blend_files(first: bytes, second: bytes, share: float) -> bytes:
     """
     mixed = bytearray(first)
     own, other = find_numbers(first), find_numbers(second)
-    if not other:
-        raise ConfigError("a model without weights cannot be blended; give the fidelity that its file was made with.")
     if own.keys() != other.keys():
         name = min(own.keys() ^ other.keys())
         raise ConfigError(
@@ -174,8 +172,8 @@ def _fields(file: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]
         elif wire == BYTES:
             length, position = _varint(file, position)
             stop = position + length
-        elif wire in (FIXED32, FIXED64):
-            stop = position + (struct.calcsize("<f") if wire == FIXED32 else struct.calcsize("<d"))
+        elif wire in FIXED_BYTES:
+            stop = position + FIXED_BYTES[wire]
         else:
             raise ValueError(f"wire type {wire}")
         if stop > end:

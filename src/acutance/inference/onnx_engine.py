@@ -60,12 +60,8 @@ class OnnxRuntimeEngine:
         except MemoryError as error:
             raise _out_of_memory(batch) from error
         except _ORT_ERRORS as error:
-            text = str(error).lower()
-            if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS):
-                size = "×".join(str(side) for side in batch.shape)
-                raise OutOfMemory(
-                    f"not enough memory for a batch of {size}; use smaller tiles (--tile, tile_px)."
-                ) from error
+            if any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS):
+                raise _out_of_memory(batch) from error
             raise EngineError(f"ONNX Runtime failed: {error}") from error
         result: npt.NDArray[np.float32] = restored
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ from acutance.inference.silent_openvino import openvino, properties
 from acutance.inference.silent_openvino import opset13 as opset
 from acutance.spec import ModelSpec
 
-hint = properties.hint
+if TYPE_CHECKING:
+    from acutance.inference.engine import ChosenPrecision
 
-FloatPrecision = Literal["float32", "bfloat16"]
+hint = properties.hint
 
 _OUT_OF_MEMORY_WORDS = (
     "failed to allocate",
@@ -49,7 +50,7 @@ class OpenVinoEngine:
 
     @classmethod
     def from_bytes(
-        cls, model: bytes, threads: int | None = None, *, name: str = "model", precision: FloatPrecision = "float32"
+        cls, model: bytes, threads: int | None = None, *, name: str = "model", precision: ChosenPrecision = "float32"
     ) -> OpenVinoEngine:
         """Compile a serialised model.
 
@@ -57,9 +58,9 @@ class OpenVinoEngine:
             model: An ONNX file.
             threads: See `acutance.inference.engine.open_engine`.
             name: For messages.
-            precision: Of what the model computes in floats. In bfloat16 the 256 levels of an 8-bit picture arrive at
-                the network unrounded (finer ones do not), and OpenVINO leaves what follows the last convolution in
-                float32: the picture itself, which the network's answer is added to, is never rounded.
+            precision: What the model computes in. In bfloat16 the 256 levels of an 8-bit picture arrive at the network
+                unrounded (finer ones do not), and OpenVINO leaves what follows the last convolution in float32: the
+                picture itself, which the network's answer is added to, is never rounded.
 
         Raises:
             CorruptWeights: When it is damaged or has no spec.

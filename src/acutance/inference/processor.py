@@ -10,24 +10,8 @@ from pathlib import Path
 CPUINFO = Path("/proc/cpuinfo")
 """Linux's list of the processor's features."""
 
-INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
-"""Names in it of the instructions that multiply bytes and add to 32 bits: x86's VNNI, ARM's dot product."""
-
-
 BFLOAT16_FLAG = "amx_bf16"
 """Name in it of the instructions that multiply tiles of bfloat16."""
-
-
-@cache
-def multiplies_int8() -> bool:
-    """Return whether the processor multiplies 8-bit integers faster than floats, as far as the system tells.
-
-    Without such instructions integers gain little, and some processors saturate in between, which costs quality.
-    Apple's processors have them all; where nothing is known (Windows), the answer is no.
-    """
-    if platform.system() == "Darwin":
-        return platform.machine() == "arm64"
-    return bool({flag for key in ("flags", "Features") for flag in _cpuinfo().get(key, "").split()} & INT8_FLAGS)
 
 
 @cache

@@ -78,8 +78,8 @@ class Sharpener:
             fidelity: 1 is the network trained for truth, which invents nothing; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32`, `bfloat16` or `int8` (faster), or `auto`, which takes the fastest
-                that the processor is made for and the model has.
+            precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the
+                processor is made for.
             threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
@@ -90,7 +90,7 @@ class Sharpener:
 
         Raises:
             UnknownModel: When there is no such model.
-            ConfigError: When a setting is out of range, or the model has no perceptual weights or int8 graph to give.
+            ConfigError: When a setting is out of range, or the model has no perceptual weights to give.
             EngineError: When the engine is not installed.
         """
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:

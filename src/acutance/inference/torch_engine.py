@@ -83,7 +83,6 @@ class TorchEngine:
 
         Raises:
             CorruptWeights: When it is damaged or has no spec.
-            ConfigError: When it computes in 8-bit integers.
             EngineError: When it has a node that is not known here, or the device cannot be used.
             OutOfMemory: When it does not fit into the device's memory.
         """

@@ -16,10 +16,7 @@ from onnx import numpy_helper
 from torch import Tensor, fx
 from torch.nn import functional
 
-from acutance.errors import ConfigError, CorruptWeights, EngineError
-
-INTEGER_KINDS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger")
-"""Kinds of node that a graph of 8-bit integers is known by."""
+from acutance.errors import CorruptWeights, EngineError
 
 Setting = TypeVar("Setting", bound=float | bytes | list[int])
 """What a node's attribute can be."""
@@ -38,7 +35,6 @@ def read_network(model: bytes, *, name: str = "model") -> fx.GraphModule:
 
     Raises:
         CorruptWeights: When it is damaged.
-        ConfigError: When it computes in 8-bit integers.
         EngineError: When it has a node that is not known here.
     """
     try:
@@ -47,11 +43,6 @@ def read_network(model: bytes, *, name: str = "model") -> fx.GraphModule:
         graph = onnx.load_model_from_string(model).graph
     except (ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CorruptWeights(f"{name}: not a network that torch can open; get the file again.") from error
-    if any(node.op_type in INTEGER_KINDS for node in graph.node):
-        raise ConfigError(
-            f"{name}: computes in 8-bit integers, which engine torch does not; choose precision float32 or another "
-            "engine."
-        )
     translation = _Translation(graph, name)
     for node in graph.node:
         translation.add(node)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from acutance.errors import ConfigError, UnknownModel
-from acutance.inference.engine import Engine, EngineName, Precision, offered_precisions
+from acutance.inference.engine import ChosenPrecision, Engine, EngineName, offered_precisions
 from acutance.inference.model_file import read_spec
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
@@ -32,8 +32,8 @@ class OfferedModel:
     spec: ModelSpec
     has_fidelity: bool
     """Whether it has perceptual weights to blend with."""
-    precisions: tuple[Precision, ...]
-    """What it can compute in here, besides `auto`."""
+    precisions: tuple[ChosenPrecision, ...]
+    """What it can compute in here."""
     psnr_db: Mapping[str, float]
     """As in the zoo's manifest; empty for models that are not shipped."""
 
@@ -181,7 +181,7 @@ def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
         summary=row.summary if row else "a model of this server's own",
         spec=read_spec(paths.fidelity.read_bytes(), name=model),
         has_fidelity=paths.perceptual is not None,
-        precisions=offered_precisions(paths, engine),
+        precisions=offered_precisions(engine),
         psnr_db=dict(row.psnr_db) if row else {},
     )
 

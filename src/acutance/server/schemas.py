@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acutance.inference.engine import Precision
+from acutance.inference.engine import ChosenPrecision, Precision
 from acutance.inference.sharpener import STRENGTHS
 from acutance.server.jobs import Job, JobState
 from acutance.server.limits import Limits
@@ -185,7 +185,7 @@ class ModelView(BaseModel):
     parameters: int
     macs_per_pixel: Annotated[int, Field(description="Multiply-accumulate operations per pixel of the picture.")]
     has_fidelity: Annotated[bool, Field(description="Whether fidelity can be below 1.")]
-    precisions: Annotated[list[Precision], Field(description="What it can compute in here.")]
+    precisions: Annotated[list[ChosenPrecision], Field(description="What it can compute in here.")]
     training_data: str
     licence: str
     psnr_db: Annotated[dict[str, float], Field(description="On bsd100, by row of the protocol.")]

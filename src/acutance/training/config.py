@@ -167,8 +167,6 @@ class TrainConfig:
     compiles: bool = False
     """Have torch compile the networks: for GPUs, which small patches leave waiting for Python. It takes minutes at the
     start, and the pull of each term is not recorded; on a CPU it needs a C++ compiler and gains nothing."""
-    rounds: bool = False
-    """Round in training as the graph of 8-bit integers will, so that the weights lose little there (export --int8)."""
     seed: int = 0
     """Every batch is a function of the seed and the number of the step."""
     training_data: str = "photos of the user's own"
@@ -186,10 +184,6 @@ class TrainConfig:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
         if self.compiles and self.objective.r1:
             raise ConfigError("compiles = true: compiled networks have no second derivative, which objective.r1 needs.")
-        if self.rounds and self.generator.block != "improved":
-            raise ConfigError(
-                "rounds = true: only for generator.block = 'improved'; others are not shipped as integers."
-            )
         if self.adversary.warmup_iterations and not self.objective.content:
             raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
         if not 0 <= self.reduced_share <= 1:

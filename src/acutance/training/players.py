@@ -16,7 +16,6 @@ from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
-from acutance.networks.rounding import round_like_bytes
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
 from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
@@ -96,8 +95,6 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.head_start == "whitening" and config.start_from is None:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
-    if config.rounds:
-        round_like_bytes(model)
     return model
 
 

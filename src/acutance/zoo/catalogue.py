@@ -21,9 +21,9 @@ FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.toml"
 DEFAULT_MODEL = "fast"
 
-Role = Literal["fidelity", "perceptual", "int8"]
-"""What a model's files are for: the network trained for truth, the one trained for perception (of the same
-architecture, to be blended with the first), and the first as a graph of 8-bit integers."""
+Role = Literal["fidelity", "perceptual"]
+"""What a model's files are for: the network trained for truth, and the one trained for perception, of the same
+architecture, to be blended with the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,6 @@ class ModelPaths:
     """ONNX file of the network itself."""
     perceptual: Path | None = None
     """ONNX file of the same architecture, trained with the paper's full loss."""
-    int8: Path | None = None
-    """ONNX file of the same network as 8-bit integers, with the float weights inside."""
 
 
 @cache

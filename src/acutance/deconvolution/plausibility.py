@@ -1,10 +1,9 @@
 """Whether a deconvolved picture can be right, by place: where something else blurred the picture, it rings.
 
-Deconvolution steepens edges: of an edge by itself the total variation stays, of texture it grows two- to threefold. A
+Deconvolution steepens edges: of an edge by itself the total variation stays, of texture it grows two- to fourfold. A
 kernel that is not the place's own leaves ripples, out to its length from every edge, where the blurred picture was smooth;
-there the total variation grows by more than any sharp picture has. Measured on a photo of people who walk before a shaken
-camera (GoPro, `benchmarks/`), the truth has 1.8 times that of the blurred picture in the median and 2.7 times at most in
-nine tenths of the places.
+there the total variation grows by more than a sharp picture has. Measured on photos of bsd100 with motion of 8 and 16 px,
+straight and curved, the truth grows by 1.8 times the usual at most in 97 % of the places.
 """
 
 from __future__ import annotations
@@ -18,20 +17,27 @@ from acutance.deconvolution.planes import Plane
 
 WINDOW_PX: Final = 25
 """Side of the places."""
-_BELIEVED, _REFUSED = 2.5, 4.0
-"""Growth of the total variation up to which a place is believed, and from which it is not."""
-_FLOOR: Final = 0.5 / 255
+_BELIEVED, _REFUSED = 1.5, 2.2
+"""Growth of the total variation, in the usual one, up to which a place is believed, and from which it is not. Of a photo
+of people who walk before a shaken camera (GoPro), the result is .9 dB better so than believed everywhere."""
+FLOOR: Final = 0.5 / 255
 """Added to the mean step of the blurred picture: rounding and noise are no sign of ringing."""
 
 
-def believed(seen: Plane, restored: Plane) -> npt.NDArray[np.float32]:
+def mean_step(plane: Plane) -> float:
+    """Return the mean of the absolute differences to the right and to the lower neighbour, added."""
+    return float(_steps(plane).mean(dtype=np.float64))
+
+
+def believed(seen: Plane, restored: Plane, usual: float) -> npt.NDArray[np.float32]:
     """Return how far each place of a deconvolved picture is to be believed: 1 wholly, 0 not at all.
 
     Args:
         seen: `h w` in [0, 1], the blurred picture, grey.
         restored: The same, deconvolved.
+        usual: The growth that its kernel brings where it is right.
     """
-    growth = _mean_around(_steps(restored)) / (_mean_around(_steps(seen)) + np.float32(_FLOOR))
+    growth = _mean_around(_steps(restored)) / (usual * (_mean_around(_steps(seen)) + np.float32(FLOOR)))
     share = np.clip((_REFUSED - growth) / (_REFUSED - _BELIEVED), 0, 1)
     return np.asarray(_mean_around(share, WINDOW_PX // 2), dtype=np.float32)
 

@@ -70,9 +70,7 @@ def _walk_matrix(inertia: float) -> Float[Tensor, "t t"]:
     return torch.where(age >= 0, reached, torch.zeros_like(reached))
 
 
-def line_psf(
-    length_px: Float[Tensor, " n"], angle: Float[Tensor, " n"], *, radius_px: int
-) -> Float[Tensor, "n s s"]:
+def line_psf(length_px: Float[Tensor, " n"], angle: Float[Tensor, " n"], *, radius_px: int) -> Float[Tensor, "n s s"]:
     """Render straight paths of constant speed, with sub-pixel accuracy; their middle lies on the middle pixel.
 
     Args:

@@ -29,6 +29,12 @@ SHARP_SIGMA_PX: Final = 0.55
 """Up to this σ a picture is as sharp as its pixels allow."""
 _INDEPENDENT: Final = 3.0
 """Windows overlap and share what the network gets wrong: all of them together count as so many."""
+_INDEPENDENT_NEARBY: Final = 2.0
+_NEAR_SIGMA_PX: Final = 40.0
+WINDOW_PX: Final = 141
+"""Side of the window that one answer of the estimator looks at."""
+STRIDE_PX: Final = 32
+"""Distance of two windows."""
 _NEAR_PX: Final = 1.5 * LINE_STEP_PX
 LEAST_NOISE: Final = 0.25
 """Levels of 255 that the network adds before it takes the logarithm."""
@@ -109,6 +115,17 @@ class BlurField:
         """What blurred the picture, if one thing did."""
         flat = self.log_shares.reshape(CLASSES, -1)
         return verdict_of(flat.mean(axis=1) * min(_INDEPENDENT, flat.shape[1]))
+
+    def near(self, y: float, x: float) -> BlurVerdict:
+        """What blurred the surroundings of a place, given in px of the picture: the windows around it, by distance."""
+        rows, columns = self.log_shares.shape[1:]
+        down = (np.arange(rows) * STRIDE_PX + WINDOW_PX / 2 - y) / _NEAR_SIGMA_PX
+        across = (np.arange(columns) * STRIDE_PX + WINDOW_PX / 2 - x) / _NEAR_SIGMA_PX
+        # Relative to the nearest, so that the picture's border has one, too.
+        down, across = (np.exp(-0.5 * (axis**2 - (axis**2).min())) for axis in (down, across))
+        weights = down[:, None] * across[None, :]
+        mean = (self.log_shares * weights).sum(axis=(1, 2)) / weights.sum()
+        return verdict_of(mean * _INDEPENDENT_NEARBY)
 
     @property
     def noise(self) -> float:

@@ -10,15 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 import acutance.estimation
-from acutance.estimation.verdict import BlurField
+from acutance.estimation.verdict import STRIDE_PX, WINDOW_PX, BlurField
 from acutance.geometry import Box
 from acutance.imaging.pad import mirrored_part
 from acutance.inference.silent_onnxruntime import onnxruntime
 
-WINDOW_PX: Final = 141
-"""Side of the window that one answer looks at."""
-STRIDE_PX: Final = 32
-"""Distance of two windows."""
 _MODEL: Final = Path(acutance.estimation.__file__).parent / "estimator.onnx"
 _AT_ONCE: Final = 28
 """Windows on each side that are looked at together: a picture of 1 megapixel, which takes some 250 MB."""

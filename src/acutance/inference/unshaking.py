@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.plausibility import believed
 from acutance.deconvolution.shake import Progress, Shake, find_shake
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
+from acutance.inference.belief import grey_of, keep_what_is_believed
 from acutance.inference.processor import usable_cpus
 
 TILE_PX = 1024
@@ -21,8 +21,6 @@ HALO_PX = 96
 """Three widths of the largest kernel."""
 
 UNDOING = "taking the shake out"
-
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def shake_in(pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress) -> Shake | None:
@@ -61,14 +59,8 @@ def without_shake(
             trusted = pool.submit(shake.trust, grey_of(seen))
             channels = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
             still = np.clip(np.moveaxis(shake.undone(channels, threads=threads), 0, 2), 0, 1)
-            trust = trusted.result() * believed(grey_of(seen), grey_of(still))
-            mixed = seen + trust[..., np.newaxis] * (still - seen)
+            mixed = seen + trusted.result()[..., np.newaxis] * (still - seen)
             result[tile.target.slices] = mixed[inside]
             progress(number / len(tiles), UNDOING)
+    keep_what_is_believed(pixels, result)
     return result
-
-
-def grey_of(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the brightness `h w` of `h w 3` RGB or `h w 1` grey."""
-    grey = values[..., 0] if values.shape[2] == 1 else values @ np.array(_LUMA, np.float32)
-    return np.ascontiguousarray(grey)

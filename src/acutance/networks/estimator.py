@@ -19,7 +19,7 @@ from torch.nn import functional
 from acutance.networks.blocks import prelu, same_conv
 
 WINDOW_PX: Final = 141
-"""Side of the window that one answer looks at."""
+"""Side of the window that one answer looks at; `estimation.verdict` has it, too."""
 STRIDE_PX: Final = 32
 """Distance of two windows."""
 _WIDTHS: Final = (24, 48, 96, 160)

@@ -216,9 +216,7 @@ class NestedScale(nn.Module):
         super().__init__()
         self.down = same_conv(4 * outer_width, scales[0].width, 1, has_bias=config.biases)
         self.blocks = _scale(config, scales)
-        self.up = same_conv(
-            scales[0].width, 4 * outer_width, 1, gain=RESIDUAL_INIT_GAIN, has_bias=config.biases
-        )
+        self.up = same_conv(scales[0].width, 4 * outer_width, 1, gain=RESIDUAL_INIT_GAIN, has_bias=config.biases)
 
     def forward(self, features: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
         """Return the features plus what the coarser scale adds."""

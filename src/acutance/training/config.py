@@ -221,7 +221,9 @@ class TrainConfig:
         if sum(isinstance(stage, Blur) for stage in self.degradation.stages) != 1:
             raise ConfigError("generator.guides: needs exactly one blur stage, whose kernels the network is told.")
         if self.watch.held_out:
-            raise ConfigError("generator.guides: a network that is told the blur is not validated; set watch.held_out = 0.")
+            raise ConfigError(
+                "generator.guides: a network that is told the blur is not validated; set watch.held_out = 0."
+            )
 
     @property
     def source_px(self) -> int:

@@ -17,7 +17,7 @@ from acutance.deconvolution.planes import Plane
 
 WINDOW_PX: Final = 25
 """Side of the places."""
-_BELIEVED, _REFUSED = 1.5, 2.2
+_BELIEVED, _REFUSED = 1.4, 2.0
 """Growth of the total variation, in the usual one, up to which a place is believed, and from which it is not. Of a photo
 of people who walk before a shaken camera (GoPro), the result is .9 dB better so than believed everywhere."""
 FLOOR: Final = 0.5 / 255

@@ -102,7 +102,8 @@ def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[
     shape = across * x + down * y + 2.0 * (bend * x * x + own_bend * y * y)
     colour = 1.0 + 0.3 * torch.randn(count, 3, 1, 1, generator=generator, device=device)
     level = torch.rand(count, 3, 1, 1, generator=generator, device=device)
-    return (level + colour * shape.unsqueeze(1)).clamp(0.0, 1.0)
+    ramps: Tensor = (level + colour * shape.unsqueeze(1)).clamp(0.0, 1.0)
+    return ramps
 
 
 class _Places:

@@ -1,10 +1,10 @@
 """Whether a deconvolved picture can be right, by place: where something else blurred the picture, it rings.
 
 Deconvolution steepens edges: of an edge by itself the total variation stays, of texture it grows two- to threefold. A
-kernel that is not the place's own leaves ripples, out to its length from every edge, where the blurred picture was smooth;
-there the total variation grows by more than any sharp picture has. Measured on a photo of people who walk before a shaken
-camera (GoPro, `benchmarks/`), the truth has 1.8 times that of the blurred picture in the median and 2.7 times at most in
-nine tenths of the places.
+kernel that is not the place's own leaves ripples, out to its length from every edge, where the blurred picture was
+smooth; there the total variation grows by more than any sharp picture has. Measured on a photo of people who walk
+before a shaken camera (GoPro, `benchmarks/`), the truth has 1.8 times that of the blurred picture in the median and 2.7
+times at most in nine tenths of the places.
 """
 
 from __future__ import annotations

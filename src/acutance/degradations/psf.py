@@ -70,9 +70,7 @@ def _walk_matrix(inertia: float) -> Float[Tensor, "t t"]:
     return torch.where(age >= 0, reached, torch.zeros_like(reached))
 
 
-def line_psf(
-    length_px: Float[Tensor, " n"], angle: Float[Tensor, " n"], *, radius_px: int
-) -> Float[Tensor, "n s s"]:
+def line_psf(length_px: Float[Tensor, " n"], angle: Float[Tensor, " n"], *, radius_px: int) -> Float[Tensor, "n s s"]:
     """Render straight paths of constant speed, with sub-pixel accuracy; their middle lies on the middle pixel.
 
     Args:
@@ -103,8 +101,8 @@ def shake_psf(
         inertia: Share of its velocity that the camera keeps from one point to the next, in [0, 1).
         radius_px: Radius of the kernels, at least 1; paths are scaled to stay inside, softening included.
         generator: Source of the accelerations, and of how far each kernel is softened.
-        origin: Where the sharp picture lies. From the midpoint, a path reaches up to twice as far: there it is scaled to
-            stay within the radius, whatever its length.
+        origin: Where the sharp picture lies. From the midpoint, a path reaches up to twice as far: there it is scaled
+            to stay within the radius, whatever its length.
     """
     count = length_px.shape[0]
     accelerations = torch.randn(count, 2, PATH_POINTS, generator=generator, device=generator.device)

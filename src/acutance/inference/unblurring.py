@@ -134,7 +134,7 @@ def without_blur(
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(threads or usable_cpus()) as pool:
         for number, tile in enumerate(tiles, start=1):
-            _undo_tile(pixels, result, tile, found.kernel, engine, pool)
+            _undo_tile(pixels, result, tile, kernel=found.kernel, engine=engine, pool=pool)
             progress(number / len(tiles), UNDOING)
     return result
 
@@ -143,6 +143,7 @@ def _undo_tile(
     pixels: npt.NDArray[PixelType],
     result: npt.NDArray[np.float32],
     tile: Tile,
+    *,
     kernel: Shake,
     engine: Engine,
     pool: ThreadPoolExecutor,

@@ -12,7 +12,8 @@ from acutance.config.settings import Toml, from_values, merged, read_toml, with_
 from acutance.data.blurs import MeasuredBlur
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
-from acutance.degradations.pipeline import Blur, DegradationConfig
+from acutance.degradations.pipeline import DegradationConfig
+from acutance.degradations.stages import Blur
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import DiscriminatorConfig
@@ -227,7 +228,9 @@ class TrainConfig:
         if sum(isinstance(stage, Blur) for stage in self.degradation.stages) != 1:
             raise ConfigError("generator.guides: needs exactly one blur stage, whose kernels the network is told.")
         if self.watch.held_out:
-            raise ConfigError("generator.guides: a network that is told the blur is not validated; set watch.held_out = 0.")
+            raise ConfigError(
+                "generator.guides: a network that is told the blur is not validated; set watch.held_out = 0."
+            )
 
     @property
     def source_px(self) -> int:

@@ -207,7 +207,7 @@ class Grain:
         """Check the ranges."""
         check_share("grain.probability", self.probability)
         check_range("grain.grain_sigma", self.grain_sigma, low=0.0, high=1.0)
-        check_range("grain.size_px", self.size_px, low=0.05, high=4.0)
+        check_range("grain.size_px", self.size_px, low=0.05, high=2.0)
         check_range("grain.colour", self.colour, low=0.0, high=1.0)
 
     def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:

@@ -10,6 +10,7 @@ from typing import Literal
 from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
 from acutance.data.blurs import MeasuredBlur
+from acutance.data.patches import check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
 from acutance.degradations.pipeline import DegradationConfig
@@ -193,8 +194,7 @@ class TrainConfig:
             )
         if self.adversary.warmup_iterations and not self.objective.content:
             raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
-        if not 0 <= self.reduced_share <= 1:
-            raise ConfigError(f"reduced_share = {self.reduced_share}: must lie within 0 … 1.")
+        check_shares(self.reduced_share, self.ramp_share)
         if not self.ema_half_life_kimg > 0:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:

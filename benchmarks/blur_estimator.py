@@ -1,6 +1,6 @@
 """How well the estimator tells what blurred a photo: kinds, strengths and noise, over rows of the protocol.
 
-    python benchmarks/blur_estimator.py bsd100/ --every 5
+python benchmarks/blur_estimator.py bsd100/ --every 5
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class PictureRestorer:
         tell = progress or ignore
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
         if self._engine.spec.task == "remove-motion":
-            return self._unblurred(colours, alpha, strength, tell, found, doing)
+            return self._unblurred(colours, alpha, strength=strength, progress=tell, found=found, doing=doing)
         begin, shake = 0.0, None
         if self._engine.spec.needs_whole:
             begin = 0.5
@@ -89,6 +89,7 @@ class PictureRestorer:
         self,
         pixels: npt.NDArray[PixelType],
         alpha: npt.NDArray[PixelType] | None,
+        *,
         strength: float,
         progress: Progress,
         found: Found,

@@ -171,7 +171,7 @@ def without_blur(
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(threads or usable_cpus()) as pool:
         for number, tile in enumerate(tiles, start=1):
-            _undo_tile(pixels, result, tile, found, engine, pool)
+            _undo_tile(pixels, result, tile, found=found, engine=engine, pool=pool)
             progress(number / len(tiles), UNDOING)
     if isinstance(found, FoundMotion) or found.moved:
         keep_what_is_believed(pixels, result)
@@ -182,6 +182,7 @@ def _undo_tile(
     pixels: npt.NDArray[PixelType],
     result: npt.NDArray[np.float32],
     tile: Tile,
+    *,
     found: FoundBlur | FoundMotion,
     engine: Engine,
     pool: ThreadPoolExecutor,

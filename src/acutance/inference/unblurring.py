@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import Shake, find_shake, known_shake, textured_box
 from acutance.deconvolution.planes import Psf
+from acutance.deconvolution.shake import Shake, find_shake, known_shake, textured_box
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Float
@@ -39,7 +39,7 @@ LEAKY_SLOPE: Final = 0.2
 
 
 SLOPE_STRIDE: Final = 17
-"""On a CPU the slope's gradient is estimated from every so manieth value: prime, so that all channels are asked."""
+"""On a CPU the slope's gradient is estimated from every so manieth value: prime, so that all channels count."""
 
 
 class _LeakyWithSlope(torch.autograd.Function):
@@ -55,8 +55,8 @@ class _LeakyWithSlope(torch.autograd.Function):
         return functional.leaky_relu(values, float(slope))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        values, slope = ctx.saved_tensors
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        values, slope = ctx.saved_tensors  # type: ignore[attr-defined]
         of_values = torch.ops.aten.leaky_relu_backward(gradient, values, float(slope), False)
         # In the order of memory, whichever layout the values have: a view, not a copy.
         dense = values.is_contiguous(memory_format=torch.channels_last)
@@ -69,7 +69,7 @@ class _LeakyWithSlope(torch.autograd.Function):
 class SharedPReLU(nn.PReLU):
     """PReLU of one slope, whose training on a CPU does not wait for the slope's gradient."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as in torch
+    def forward(self, input: Tensor) -> Tensor:
         """Return `input` where it is positive, and `slope · input` elsewhere."""
         is_sampled = self.training and input.device.type == "cpu" and input.ndim == 4 and torch.is_grad_enabled()
         if not is_sampled or input.numel() < SAMPLED_FROM:

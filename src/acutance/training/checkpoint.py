@@ -105,9 +105,9 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
         raise ValueError(f"holds moments of {len(state)} of {len(parameters)} parameters")
     known = {index: optimizer.state.get(parameter, {}) for index, parameter in enumerate(parameters)}
     if state and all(known[index].keys() == moments.keys() for index, moments in state.items()):
-        for index, moments in state.items():
-            for name, value in moments.items():
-                known[index][name].copy_(value)
+        for number, moments in state.items():
+            for moment, value in moments.items():
+                known[number][moment].copy_(value)
         return
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

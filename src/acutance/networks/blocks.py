@@ -45,8 +45,8 @@ SLOPE_STRIDE: Final = 17
 class _LeakyWithSlope(torch.autograd.Function):
     """LeakyReLU forward and backward, and the gradient of its one slope from a sample of the values.
 
-    torch's own backward pass of PReLU works value by value on a CPU and takes six times as long (23.6 against 3.7 ms for
-    1.8 million values): a quarter of a training step. Of a million values every seventeenth tells the slope as much.
+    torch's own backward pass of PReLU works value by value on a CPU and takes three times as long as all of this: a
+    quarter of a training step. Of a million values every seventeenth tells the slope as much.
     """
 
     @staticmethod

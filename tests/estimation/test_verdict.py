@@ -129,6 +129,7 @@ def test_kernels_are_those_of_the_kind():
             BlurVerdict(kind="line", share=1, strength_px=9.8, angle=math.pi / 6),
             "straight motion of about 10 px along 30°",
         ),
+        (BlurVerdict(kind="line", share=1, strength_px=9.8, angle=3.14), "straight motion of about 10 px along 0°"),
         (BlurVerdict(kind="path", share=1, strength_px=12.2), "curved motion of about 12 px"),
     ],
 )

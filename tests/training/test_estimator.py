@@ -111,9 +111,8 @@ def test_labels_of_a_batch_tell_its_kernels(kind):
             expected = training._spread_px(psfs.gaussian_psf(one, one, one, radius_px=KERNEL_RADIUS_PX))
             is_sharper = told.strength_px < bins.SIGMAS_PX[0] + 1e-4  # than the first class
             assert sigma <= float(expected) + 1e-3 if is_sharper else sigma == pytest.approx(float(expected), abs=2e-3)
-        elif (
-            told.strength_px < 29.9
-        ):  # longer paths are of the last class;  # a disk of radius r has r / 2, a line of length l l / √12; the lens adds up to .9 px
+        elif told.strength_px < 29.9:  # longer paths are of the last class
+            # A disk of radius r has r / 2, a line of length l has l / √12; the lens adds up to 0.9 px.
             own = told.strength_px * (0.5 if told.kind == "defocus" else 1 / math.sqrt(12))
             assert own - 0.35 <= sigma <= math.hypot(own, 0.9) + 0.15
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.plausibility import believed
-from acutance.deconvolution.shake import Shake, find_shake, known_shake, textured_box
+from acutance.deconvolution.shake import SMALLEST_PX, Shake, find_shake, known_shake, textured_box
 from acutance.deconvolution.wiener import wiener_guides
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurVerdict
@@ -31,6 +31,7 @@ from acutance.inference.unshaking import TILE_PX, grey_of, without_shake
 Progress = Callable[[float, str], None]
 """Takes the share done, 0 … 1, and in a few words what comes next."""
 
+NOTHING_TO_TELL = f"smaller than {SMALLEST_PX} px, or even all over: what blurred it cannot be told, left as it is"
 LOOKING, UNDOING = "looking for what blurred the picture", "taking the blur out"
 REFINED_PIXELS = 40_000
 """Straight motion is refined on so many."""
@@ -69,6 +70,8 @@ def blur_in(
     """
     progress(0.0, LOOKING)
     grey = grey_of(to_float(pixels))
+    if min(grey.shape) < SMALLEST_PX or float(np.ptp(grey)) < 1 / 255:
+        return None, NOTHING_TO_TELL
     field = blur_field(grey, threads=threads)
     seen = field.whole
     progress(0.3, LOOKING)
@@ -163,11 +166,10 @@ def _undo_tile(
     target = tile.target.within(Box(0, 0, *pixels.shape[:2]))
     check_finite(restored, engine.spec, target)
     inside = target.shifted(source.top, source.left)
-    rows, columns = inside.shifted(frame.top, frame.left).slices
+    rows, columns = Box(0, 0, *seen.shape[:2]).shifted(frame.top, frame.left).slices
     sharp = np.clip(np.moveaxis(restored[:, rows, columns], 0, 2), 0, 1)
     if pixels.shape[2] == 1:
         sharp = sharp[..., 1:2]
-    blurred = seen[inside.slices]
-    trust = trusted.result()[inside.slices] * believed(grey_of(blurred), grey_of(sharp))
-    trust = trust[..., np.newaxis]
-    result[target.slices] = blurred + trust * (sharp - blurred)
+    # What is believed hangs on what lies around: it is told with the surroundings of the tile.
+    trust = (trusted.result() * believed(grey_of(seen), grey_of(sharp)))[..., np.newaxis]
+    result[target.slices] = (seen + trust * (sharp - seen))[inside.slices]

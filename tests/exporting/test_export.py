@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
 
-from acutance.errors import CorruptWeights, OutputError  # noqa: E402
-from acutance.exporting.export import PARITY_LIMIT, export_onnx, parity  # noqa: E402
+from acutance.errors import ConfigError, CorruptWeights, OutputError  # noqa: E402
+from acutance.exporting.export import PARITY_LIMIT, export_int8, export_onnx, parity  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
 from acutance.geometry import Size, plan_tiles  # noqa: E402
 from acutance.inference.engine import open_engine  # noqa: E402
@@ -182,3 +182,16 @@ def test_a_network_without_biases_keeps_the_scale_of_pictures_in_onnx_too() -> N
     engine = OnnxRuntimeEngine.from_bytes(model)
     given = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
     np.testing.assert_allclose(engine.run(given * np.float32(0.25)), engine.run(given) * 0.25, atol=1e-6)
+
+
+def test_a_guided_network_neither_removes_shake_nor_becomes_integers(tmp_path: Path) -> None:
+    generator = loud_generator(GeneratorConfig(width=8, num_blocks=1, guides=3))
+    spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
+    assert spec.task == "remove-motion"
+    checkpoint = tmp_path / "generator.safetensors"
+    checkpoint.write_bytes(generator_bytes(generator, spec))
+    with pytest.raises(ConfigError, match="told the blur by guides"):
+        export_onnx(checkpoint, tmp_path / "model.onnx", removes_shake=True)
+    with pytest.raises(ConfigError, match="takes guides"):
+        export_int8([checkpoint], tmp_path / "model.onnx", [tmp_path / "photo.png"])
+    assert export_onnx(checkpoint, tmp_path / "model.onnx").spec == spec

@@ -65,7 +65,7 @@ def export_onnx(
         overwrite: Replace an existing file.
 
     Raises:
-        ConfigError: When a network that enlarges is to remove shake.
+        ConfigError: When a network that enlarges, or is told the blur, is to remove shake.
         CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
             `PARITY_LIMIT`.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
@@ -75,6 +75,8 @@ def export_onnx(
     if removes_shake:
         if spec.scale != 1:
             raise ConfigError(f"{checkpoint}: enlarges; a model that removes shake must not.")
+        if spec.guides:
+            raise ConfigError(f"{checkpoint}: is told the blur by guides; a model that removes shake must not be.")
         spec = replace(spec, task="remove-shake")
     model = build_onnx(generator, spec, half=half).SerializeToString()
     difference = parity(generator, model)
@@ -101,7 +103,7 @@ def export_int8(
         overwrite: Replace an existing file.
 
     Raises:
-        ConfigError: When there are no photos, or the networks are not of one architecture.
+        ConfigError: When there are no photos, the networks are not of one architecture, or they take guides.
         CorruptWeights: When a checkpoint is damaged.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
     """
@@ -109,6 +111,8 @@ def export_int8(
         raise ConfigError("export of integers: needs photos to measure the ranges on; give at least one.")
     loaded = [load_generator(checkpoint) for checkpoint in checkpoints]
     generator, spec = loaded[0]
+    if spec.guides:
+        raise ConfigError(f"{checkpoints[0]}: takes guides, which 8-bit integers are not made for; export it without.")
     for other, _ in loaded[1:]:
         if other.config != generator.config:
             raise ConfigError(f"the networks to export as one differ: {other.config} is not {generator.config}.")

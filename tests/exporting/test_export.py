@@ -184,3 +184,12 @@ def test_a_network_without_biases_keeps_the_scale_of_pictures_in_onnx_too() -> N
     engine = OnnxRuntimeEngine.from_bytes(model)
     given = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
     np.testing.assert_allclose(engine.run(given * np.float32(0.25)), engine.run(given) * 0.25, atol=1e-6)
+
+
+def test_a_guided_network_removes_motion(tmp_path: Path) -> None:
+    generator = loud_generator(GeneratorConfig(width=8, num_blocks=1, guides=3))
+    spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
+    assert spec.task == "remove-motion"
+    checkpoint = tmp_path / "generator.safetensors"
+    checkpoint.write_bytes(generator_bytes(generator, spec))
+    assert export_onnx(checkpoint, tmp_path / "model.onnx").spec == spec

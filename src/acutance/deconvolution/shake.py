@@ -344,6 +344,7 @@ def _blurred(plane: npt.NDArray[np.floating], sigma_px: float) -> npt.NDArray[np
 
 
 def sparseness(plane: Plane) -> float:
-    """Return L2 over L1 of a plane's gradients."""
+    """Return L2 over L1 of a plane's gradients: at least 1, which is also that of a plane without any."""
     steps = np.concatenate([np.diff(plane, axis=1).ravel(), np.diff(plane, axis=0).ravel()]).astype(np.float64)
-    return math.sqrt(float((steps**2).mean())) / max(float(np.abs(steps).mean()), 1e-9)
+    mean = float(np.abs(steps).mean())
+    return math.sqrt(float((steps**2).mean())) / mean if mean > 1e-9 else 1.0

@@ -88,7 +88,8 @@ class BlurVerdict:
             case "defocus":
                 return f"out of focus by about {self.strength_px:.1f} px"
             case "line":
-                return f"straight motion of about {self.strength_px:.0f} px along {math.degrees(self.angle):.0f}°"
+                degrees = round(math.degrees(self.angle)) % 180  # 179.6° is along 0°
+                return f"straight motion of about {self.strength_px:.0f} px along {degrees}°"
             case "path":
                 return f"curved motion of about {self.strength_px:.0f} px"
 

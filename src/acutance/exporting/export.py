@@ -55,7 +55,7 @@ def export_onnx(
         overwrite: Replace an existing file.
 
     Raises:
-        ConfigError: When a network that enlarges is to remove shake.
+        ConfigError: When a network that enlarges, or is told the blur, is to remove shake.
         CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
             `PARITY_LIMIT`.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
@@ -65,6 +65,8 @@ def export_onnx(
     if removes_shake:
         if spec.scale != 1:
             raise ConfigError(f"{checkpoint}: enlarges; a model that removes shake must not.")
+        if spec.guides:
+            raise ConfigError(f"{checkpoint}: is told the blur by guides; a model that removes shake must not be.")
         spec = replace(spec, task="remove-shake")
     model = build_onnx(generator, spec, half=half).SerializeToString()
     difference = parity(generator, model)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.planes import Psf
-from acutance.deconvolution.shake import Shake, find_shake, known_shake, textured_box
+from acutance.deconvolution.shake import SMALLEST_PX, Shake, find_shake, known_shake, textured_box
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -32,6 +32,7 @@ from acutance.inference.unshaking import TILE_PX, without_shake
 Progress = Callable[[float, str], None]
 """Takes the share done, 0 … 1, and in a few words what comes next."""
 
+NOTHING_TO_TELL = f"smaller than {SMALLEST_PX} px, or even all over: what blurred it cannot be told, left as it is"
 LOOKING, UNDOING = "looking for what blurred the picture", "taking the blur out"
 REFINED_PIXELS = 40_000
 """Straight motion is refined on so many."""
@@ -90,6 +91,8 @@ def blur_in(
     """
     progress(0.0, LOOKING)
     grey = grey_of(to_float(pixels))
+    if min(grey.shape) < SMALLEST_PX or float(np.ptp(grey)) < 1 / 255:
+        return None, NOTHING_TO_TELL
     field = blur_field(grey, threads=threads)
     seen = field.whole
     progress(0.3, LOOKING)

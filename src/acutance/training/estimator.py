@@ -136,7 +136,7 @@ def _drawn_kernels(kind: Int[Tensor, " n"], generator: torch.Generator) -> tuple
     lens = psfs.gaussian_psf(lens_sigma, lens_sigma, none, radius_px=3)
     pure = torch.stack([gaussian, defocus, line, path])[kind, torch.arange(count, device=kind.device)]
     wide = functional.pad(pure, (3, 3, 3, 3))
-    softened = functional.pad(blur(wide.unsqueeze(1), lens).squeeze(1), (0, 0, 0, 0))
+    softened = blur(wide.unsqueeze(1), lens).squeeze(1)
     kernels = torch.where((kind > 0).view(-1, 1, 1), softened, pure)
     kernels = kernels / kernels.sum(dim=(-2, -1), keepdim=True)
     spread = math.sqrt(12.0) * _spread_px(path)
@@ -232,7 +232,7 @@ def train_estimator(
     network = start or BlurEstimator(classes=bins.CLASSES, kernel_px=KERNEL_PX)
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     rates = OptimizerConfig(
-        kind="muon", learning_rate=config.learning_rate, muon_learning_rate=config.muon_learning_rate, clip_norm=0
+        kind="muon", learning_rate=config.learning_rate, muon_learning_rate=config.muon_learning_rate, clip_norm=0.0
     )
     optimizers = build_optimizers(rates, network)
     average = WeightAverage(network, half_life_kimg=0.3 * config.batch)

@@ -41,7 +41,7 @@ class FileResult:
     lost: tuple[str, ...] = ()
     """What the target's format could not hold, in words."""
     found: tuple[str, ...] = ()
-    """What was found in it, in sentences: camera shake, by the model that looks for it."""
+    """What was found in it, in sentences: what blurred it, by models that look for that."""
     megapixels: float = 0.0
     seconds: float = 0.0
 

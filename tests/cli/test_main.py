@@ -301,7 +301,7 @@ def test_models_and_doctor() -> None:
     table = CliRunner().invoke(app, ["models"], env={"COLUMNS": "300"}).output.splitlines()
     column = table[0].index("fidelity")
     shown = {line.split()[0]: line[column : column + 8].strip() for line in table[1:]}
-    assert (shown["fast"], shown["shake"]) == ("0 … 1", "1")
+    assert (shown["fast"], shown["motion"]) == ("0 … 1", "1")
     assert "onnxruntime" in CliRunner().invoke(app, ["doctor"]).output
 
 

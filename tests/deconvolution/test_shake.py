@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from acutance.deconvolution import shake as shake_module
-from acutance.deconvolution.psfs import similarity
-from acutance.deconvolution.shake import Evidence, Shake, find_shake, textured_box, weighed
+from acutance.deconvolution.psfs import path_midpoint, similarity
+from acutance.deconvolution.shake import Evidence, Shake, find_shake, sparseness, textured_box, weighed
 from acutance.deconvolution.unknown_kernel import estimated_kernel
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, trajectory_psf
 
@@ -152,7 +152,7 @@ def test_the_result_lies_where_the_camera_was_at_half_time(sharp):
     psf = trajectory_psf(path)
     seen = seen_through(psf, sharp)
     truth = sharp[24:-24, 24:-24]
-    known = Shake(psf=psf, evidence=PLATE, fidelity=6000.0, usual_residual=0.01)
+    known = Shake(psf=psf, evidence=PLATE, fidelity=6000.0, usual_residual=0.01, origin=path_midpoint(psf))
     assert known.origin == pytest.approx((2.0, -8.0), abs=0.6)
     inner = np.s_[20:-20, 20:-20]
     moved = np.roll(truth, (2, -8), (0, 1))
@@ -167,3 +167,8 @@ def test_the_window_holds_the_texture():
     assert box.top >= 500
     assert box.left >= 600
     assert textured_box(grey[:50, :50]).size == (50, 50)
+    assert textured_box(np.zeros((64, 100_000), np.float32), 40_000).size == (64, 625)  # not 5 px high
+
+
+def test_one_colour_is_not_sparse():
+    assert sparseness(np.full((20, 20), 0.3, np.float32)) == 1

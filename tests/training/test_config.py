@@ -37,7 +37,7 @@ def test_the_default_model_is_what_the_design_says():
     assert {row.kind for row in blur.choices} == {"gaussian", "defocus", "shake"}
     gaussian, *_, shake = blur.choices
     assert gaussian.sigma_px == (0.3, 4.2)  # beyond σ = 4 px, the strongest blur that it is measured by
-    assert shake.length_px == (3.0, 16.0)  # longer paths are the model shake's
+    assert shake.length_px == (3.0, 16.0)  # longer paths are the model motion's
     assert [stage.kind for stage in others] == ["noise", "rescale", "jpeg"]
     assert config.degradation.untouched > 0
     assert config.degradation.margin_px == 4 * 4

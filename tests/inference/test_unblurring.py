@@ -1,0 +1,207 @@
+"""A model that removes motion, around a network that passes on what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.errors import ConfigError, ImageTooLarge
+from acutance.imaging.kernels import convolve_mirror, line_psf, trajectory_psf
+from acutance.inference import restoring, undoing
+from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.inference.files import sharpen_files
+from acutance.inference.sharpener import Sharpener
+from acutance.inference.unblurring import FoundBlur, blur_in
+from acutance.inference.undoing import without_blur
+from acutance.media import plan_outputs
+
+PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
+LINE = line_psf(10.0, 0.4)
+PATH = trajectory_psf([(0.0, 0.0), (4.0, 5.0), (1.0, 10.0), (3.0, 14.0)])
+SPEC = replace(FAKE_SPEC, name="motion", task="remove-motion", guides=3)
+
+
+def blurred_by(psf: np.ndarray) -> np.ndarray:
+    sharp = np.asarray(Image.open(PHOTO).convert("RGB"), np.float64)[100:340, 100:380]
+    blurred = convolve_mirror(sharp, psf)[24:-24, 24:-24]
+    return np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
+
+
+def ignore(share: float, doing: str) -> None:
+    """Tell nobody."""
+
+
+@pytest.fixture(scope="module")
+def moved() -> np.ndarray:
+    return blurred_by(LINE)
+
+
+@pytest.fixture(scope="module")
+def shaken() -> np.ndarray:
+    return blurred_by(PATH)
+
+
+@pytest.fixture(scope="module")
+def line(moved) -> FoundBlur:
+    found, _ = blur_in(moved, progress=ignore)
+    assert isinstance(found, FoundBlur)
+    return found
+
+
+@pytest.fixture(scope="module")
+def path(shaken) -> FoundBlur:
+    found, _ = blur_in(shaken, progress=ignore)
+    assert isinstance(found, FoundBlur)
+    return found
+
+
+def engine() -> FakeEngine:
+    """Pass on the middle one of the three deconvolutions."""
+    return FakeEngine(lambda batch: batch[:, 6:9], spec=SPEC)
+
+
+@pytest.fixture
+def remover() -> Sharpener:
+    return Sharpener(engine=engine())
+
+
+@pytest.fixture
+def found(monkeypatch, line) -> None:
+    """Take the motion that was found once: looking for it takes a second."""
+    monkeypatch.setattr(restoring, "blur_in", lambda pixels, *, threads, progress: (line, line.words))
+
+
+def energy(pixels: np.ndarray) -> float:
+    return float((np.diff(pixels.astype(np.float64), axis=1) ** 2).mean())
+
+
+def test_straight_motion_is_found_and_the_network_is_told(line):
+    assert line.words.startswith("straight motion of about 10 px along 2")
+    assert line.words.endswith("°: taken out")
+    assert (line.is_told, line.moved) == (True, True)
+
+
+def test_a_curved_path_is_undone_without_the_network(path, shaken):
+    assert path.words == f"curved motion of about {path.kernel.length_px:.0f} px: taken out"
+    assert not path.is_told
+    unused = engine()
+    still = without_blur(shaken, path, unused, progress=ignore)
+    assert not unused.sizes
+    assert energy(255 * still) > 1.5 * energy(shaken)
+
+
+@pytest.mark.parametrize("photo", ["moved", "shaken"])
+def test_a_blurred_photo_becomes_sharp(photo, request, remover, tmp_path):
+    pixels = request.getfixturevalue(photo)
+    source = tmp_path / "photo.png"
+    Image.fromarray(pixels).save(source)
+    shares, phases = [], []
+    plan = plan_outputs([source], None, overwrite=False)
+    (result,) = sharpen_files(remover, plan, progress=shares.append, doing=phases.append)
+    assert (result.status, result.error) == ("done", "")
+    (sentence,) = result.found
+    assert sentence.endswith(" px: taken out" if photo == "shaken" else "°: taken out")
+    assert result.notes == result.found
+    assert energy(np.asarray(Image.open(result.target))) > 1.5 * energy(pixels)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert phases[0] == "looking for what blurred the picture"
+    assert phases[-1] == "taking the blur out"
+
+
+def test_a_sharp_photo_is_left_and_that_is_said(remover, tmp_path):
+    source = tmp_path / "photo.png"
+    sharp = Image.open(PHOTO).convert("RGB").crop((100, 100, 300, 300))
+    sharp.save(source)
+    (result,) = sharpen_files(remover, plan_outputs([source], None, overwrite=False))
+    assert result.found == ("sharp already: left as it is",)
+    np.testing.assert_array_equal(np.asarray(Image.open(result.target)), np.asarray(sharp))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (SMALLEST_PX - 1, 300)])
+def test_too_small_to_tell(remover, moved, size):
+    small = np.tile(moved, (1, 2, 1))[: size[0], : size[1]]
+    assert blur_in(small, progress=ignore) == (None, "too small to tell what blurred it: left as it is")
+    np.testing.assert_array_equal(remover.sharpen_pixels(small), small)
+
+
+def test_nothing_in_it():
+    grey = np.full((80, 90, 1), 0.5, np.float32)
+    assert blur_in(grey, progress=ignore) == (None, "one colour all over: left as it is")
+
+
+def test_hardly_anything_in_it():
+    """The window that is looked at is flat: what is clipped does not count as texture."""
+    grey = np.full((700, 900, 1), 0.5, np.float32)
+    grey[300:340, 300:340] = 1
+    found, words = blur_in(grey, progress=ignore)
+    assert words
+    assert found is None or np.abs(without_blur(grey, found, engine(), progress=ignore) - grey).max() < 0.01
+
+
+@pytest.mark.usefixtures("found")
+def test_strength_blends_with_the_photo(remover, moved):
+    half, full = (remover.sharpen_pixels(moved, strength=strength).astype(int) for strength in (0.5, 1.0))
+    np.testing.assert_array_equal(remover.sharpen_pixels(moved, strength=0.0), moved)
+    inside = (full > 0) & (full < 255)
+    assert np.abs(half - (moved + full) / 2)[inside].max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.usefixtures("found")
+def test_other_types_come_back_as_they_went(remover, moved, dtype):
+    white = 1 if dtype is np.float32 else 257
+    pixels = (moved.astype(dtype) * dtype(257) if white == 257 else (moved / 255).astype(dtype))[:100, :100]
+    result = remover(pixels)
+    assert (result.shape, result.dtype) == (pixels.shape, pixels.dtype)
+
+
+@pytest.mark.usefixtures("found")
+def test_grey_and_transparent_pictures(remover, moved):
+    grey = remover(moved[..., 1])
+    assert grey.shape == moved.shape[:2]
+    assert energy(grey) > 1.5 * energy(moved[..., 1])
+    alpha = np.full((*moved.shape[:2], 1), 255, np.uint8)
+    alpha[:40] = 0
+    result = remover(np.dstack([moved, alpha]))
+    assert result.shape == (*moved.shape[:2], 4)
+    assert (result[60:, :, 3] > 250).all()
+
+
+@pytest.mark.parametrize(("photo", "blur", "levels"), [("moved", "line", 2.0), ("shaken", "path", 0.5)])
+def test_tiles_join_without_seams(photo, blur, levels, request, monkeypatch):
+    """What a Wiener filter gives depends on more of the surroundings than what has sparse gradients."""
+    pixels, found = request.getfixturevalue(photo), request.getfixturevalue(blur)
+    whole = without_blur(pixels, found, engine(), progress=ignore)
+    monkeypatch.setattr(undoing, "TILE_PX", 32)
+    told = []
+    tiled = without_blur(pixels, found, engine(), threads=3, progress=lambda share, doing: told.append(share))
+    assert told[-1] == 1
+    assert len(told) > 2
+    assert np.abs(tiled - whole).mean() < levels / 255
+    assert np.abs(tiled - whole).max() < 16 * levels / 255
+
+
+@pytest.mark.usefixtures("found")
+def test_results_do_not_depend_on_threads_or_tiles(moved):
+    one = Sharpener(engine=engine(), threads=1, tile_px=64)(moved)
+    two = Sharpener(engine=engine(), threads=2)(moved)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_pictures_that_must_go_in_strips_are_refused(moved, tmp_path):
+    source = tmp_path / "photo.png"
+    Image.fromarray(moved).save(source)
+    small = Sharpener(engine=engine(), max_memory_mb=300)
+    (result,) = sharpen_files(small, plan_outputs([source], None, overwrite=False))
+    assert result.status == "failed"
+    assert "by model motion, which looks at the whole" in result.error
+    with pytest.raises(ImageTooLarge), small.opened(source) as pictures:
+        small._sharpen_bytes(source.read_bytes(), strength=1.0)
+    with pytest.raises(ConfigError, match="looks at a picture as a whole"), small.opened(source) as pictures:
+        small.sharpen_strips(pictures.strips())

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
-from acutance.degradations.pipeline import Blur, degrade
+from acutance.degradations.pipeline import degrade
+from acutance.degradations.stages import Blur
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.device import open_fabric
-from acutance.training.loop import take_step
 from acutance.training.players import assemble
+from acutance.training.stepper import take_step
 
 Precision = Literal["32-true", "bf16-mixed"]
 PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")

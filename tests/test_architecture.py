@@ -20,7 +20,7 @@ FLOORS = {
     5: {"bulk", "evaluation"},
     4: {"training", "exporting", "videos", "trust"},
     3: {"inference", "data"},
-    2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution"},
+    2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
     0: {"errors", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }
@@ -32,6 +32,7 @@ SAME_FLOOR = {
     "geometry": {"errors"},
     "acutance": {"errors", "spec"},
     "cli": {"server"},  # `acutance serve`
+    "estimation": {"deconvolution"},  # straight motion is told exactly by what deconvolution leaves
 }
 
 NEEDS_TORCH = {

@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 import torch
 
-from acutance.data.patches import PatchSampler
+from acutance.data.patches import PatchSampler, smooth_ramps
 from acutance.data.photo_store import PhotoStore, StoredPhoto
 from acutance.errors import ConfigError, InputError
 
@@ -142,3 +142,72 @@ def test_all_or_none_may_be_reduced_and_other_shares_are_refused(three) -> None:
     assert PatchSampler(store_of(*three), side_px=4, device=CPU, reduced_share=1.0).draw(3, draw).shape == (3, 3, 4, 4)
     with pytest.raises(ConfigError, match="reduced_share = 2"):
         PatchSampler(store_of(*three), side_px=4, device=CPU, reduced_share=2.0)
+
+
+# --- smooth ramps -----------------------------------------------------------------------------------------
+
+
+def ramps(count, side=32, seed=0):
+    return smooth_ramps(count, side, torch.Generator().manual_seed(seed))
+
+
+def test_ramps_change_slowly_and_evenly():
+    """A third difference of what is a parabola in each direction is nothing, but for rounding; where it is not cut."""
+    patches = ramps(64, side=32)
+    assert patches.shape == (64, 3, 32, 32)
+    assert 0 <= patches.min() < patches.max() <= 1
+    inside = (patches.amin(dim=(1, 2, 3)) > 0) & (patches.amax(dim=(1, 2, 3)) < 1)
+    assert inside.sum() > 16
+    for axis in (2, 3):
+        assert patches[inside].diff(n=3, dim=axis).abs().max() < 1e-6
+        assert patches[inside].diff(dim=axis).abs().max() < 0.1
+
+
+def test_ramps_span_from_about_a_level_to_most_of_the_range():
+    """The luminance of a patch spans at most √2.5 times what was drawn, and its colours some more or less."""
+    patches = ramps(1500, side=16)
+    span = (patches.amax(dim=(2, 3)) - patches.amin(dim=(2, 3))).amax(dim=1)
+    assert span.min() < 1.5 / 255
+    assert 0.5 < span.max() <= 1
+    assert 0.02 < span.median() < 0.12  # evenly in the logarithm: about the geometric mean of the ends
+
+
+def test_the_truth_of_a_ramp_is_not_rounded_to_levels():
+    levels = 255 * ramps(32)
+    off = (levels - levels.round()).abs()
+    assert float(off.mean()) == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_seed_is_a_batch_of_ramps():
+    assert torch.equal(ramps(4, seed=1), ramps(4, seed=1))
+    assert not torch.equal(ramps(4, seed=1), ramps(4, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("reduced", "ramp", "count"),
+    [
+        (0.0, 0.5, 8),
+        (0.5, 0.25, 8),
+        (0.5, 0.5, 8),
+        (0.0, 1.0, 5),
+        (0.0, 0.02, 8),
+        (0.5, 0.5, 1),
+        (0.5, 0.5, 3),
+        (0.7, 0.3, 10),
+    ],
+)
+def test_as_many_of_a_batch_are_ramps_as_its_share_says(three, reduced, ramp, count):
+    sampler = PatchSampler(store_of(*three), side_px=8, device=CPU, reduced_share=reduced, ramp_share=ramp)
+    patches = sampler.draw(count, torch.Generator().manual_seed(0))
+    assert patches.shape == (count, 3, 8, 8)
+    of_reduced = round(reduced * count)
+    of_ramps = min(round(ramp * count), count - of_reduced)
+    quarters = 4 * 255 * patches
+    is_of_photos = ((quarters - quarters.round()).abs() < 1e-2).all(dim=3).all(dim=2).all(dim=1)
+    assert is_of_photos.tolist() == [True] * (count - of_ramps) + [False] * of_ramps
+
+
+@pytest.mark.parametrize(("reduced", "ramp"), [(0.0, 1.5), (0.0, -0.1), (0.6, 0.5), (0.0, float("nan"))])
+def test_shares_of_ramps_that_cannot_be_are_refused(three, reduced, ramp):
+    with pytest.raises(ConfigError, match="ramp_share"):
+        PatchSampler(store_of(*three), side_px=8, device=CPU, reduced_share=reduced, ramp_share=ramp)

@@ -228,7 +228,7 @@ def without_what_changed(values):
 def test_what_the_preset_leaves_to_the_defaults_is_the_same_too():
     pytest.importorskip("torch", reason="needs the extra `train`")
     from acutance.degradations import psf
-    from acutance.degradations.pipeline import Jpeg
+    from acutance.degradations.stages import Jpeg
 
     assert Mixture().subsampled == Jpeg().subsampled
     assert psf.PATH_POINTS == PATH_POINTS

@@ -12,20 +12,10 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.degradations.blur import blur
-from acutance.degradations.pipeline import (
-    Blur,
-    Defocus,
-    DegradationConfig,
-    Gaussian,
-    Jpeg,
-    Measured,
-    Noise,
-    Reduce,
-    Rescale,
-    Shake,
-    degrade,
-)
+from acutance.degradations.blur_rows import Defocus, Gaussian, Measured, Shake
+from acutance.degradations.pipeline import DegradationConfig, degrade
 from acutance.degradations.reduce import reduce
+from acutance.degradations.stages import Blur, Jpeg, Noise, Reduce, Rescale
 from acutance.errors import ConfigError
 
 GAUSSIAN = Gaussian(sigma_px=(1.0, 2.0))

@@ -237,3 +237,82 @@ def test_angles_cover_half_a_turn():
     assert angles.min() >= 0
     assert angles.max() < math.pi
     assert angles.mean() == pytest.approx(math.pi / 2, abs=0.08)
+
+
+# --- straight paths, and where the sharp picture lies ------------------------------------------------------
+
+
+def lines(length, angle, *, radius_px=16):
+    return psfs.line_psf(torch.tensor(length), torch.tensor(angle), radius_px=radius_px).numpy()
+
+
+def test_lines_are_the_oracles():
+    lengths, angles = [0.0, 1.3, 7.0, 20.0, 31.0], [0.4, 0.0, math.pi / 2, 2.5, 1.1]
+    for psf, length, angle in zip(lines(lengths, angles), lengths, angles, strict=True):
+        expected = grown(kernels.line_psf(length, angle), 17)[1:-1, 1:-1]
+        np.testing.assert_allclose(psf, expected, atol=2e-5)
+
+
+def test_a_line_longer_than_the_kernel_is_shortened_to_it():
+    (psf,) = lines([80.0], [0.0], radius_px=5)
+    assert psf.shape == (11, 11)
+    assert psf.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(psf[5], [0.05, *[0.1] * 9, 0.05], atol=2e-3)
+
+
+def paths_from_midpoint(count, length_px, *, radius_px, inertia=0.95):
+    return psfs.shake_psf(
+        torch.full((count,), float(length_px)),
+        inertia=inertia,
+        radius_px=radius_px,
+        generator=torch.Generator().manual_seed(0),
+        origin="midpoint",
+    ).numpy()
+
+
+def test_at_half_of_the_time_a_path_is_on_the_middle_pixel(monkeypatch):
+    """What is drawn, of a path as it is: the temporal midpoint, to the distance of two samples."""
+    drawn = []
+
+    def splat(path, radius_px):
+        drawn.append(path)
+        return render(path, radius_px)
+
+    render = psfs._splat
+    monkeypatch.setattr(psfs, "_splat", splat)
+    paths_from_midpoint(40, 12.0, radius_px=16)
+    (paths,) = drawn
+    extent = np.ptp(paths.numpy(), axis=-1).max(axis=1)
+    np.testing.assert_allclose(extent, 12.0, rtol=1e-4)  # none of these had to be scaled down
+    for path in paths.double().numpy():
+        np.testing.assert_allclose(kernels.temporal_midpoint(path.T), (0.0, 0.0), atol=1e-5)
+
+
+def test_from_the_midpoint_a_path_is_the_oracles(monkeypatch):
+    """The kernel of a path, as `data.blurs` makes it from its vertices, softening left out."""
+    vertices, lerp = [], torch.lerp
+    monkeypatch.setattr(psfs.torch, "lerp", lambda sharp, soft, share: lerp(sharp, soft, 0.0 * share))
+    interpolate = psfs.functional.interpolate
+
+    def seen(path, **settings):
+        vertices.append(path)
+        return interpolate(path, **settings)
+
+    monkeypatch.setattr(psfs.functional, "interpolate", seen)
+    made = paths_from_midpoint(8, 12.0, radius_px=16)
+    for psf, path in zip(made, vertices[0].double().numpy(), strict=True):
+        points = path.T * (12.0 / np.ptp(path, axis=1).max())
+        expected = kernels.trajectory_psf(points, origin=kernels.temporal_midpoint(points))
+        expected = grown(expected, 16)
+        # The vertices of the one are ends, those of the other are steps: a sample or two at either end.
+        assert np.abs(psf - expected).sum() < 0.06
+        assert np.abs(psf - expected).max() < 0.01
+
+
+def test_a_path_from_its_midpoint_stays_inside_the_kernel():
+    for psf in paths_from_midpoint(60, 30.0, radius_px=16, inertia=0.98):
+        assert psf.sum() == pytest.approx(1.0, abs=1e-5)
+        ys, xs = np.nonzero(psf > 1e-7)
+        assert max(np.abs(ys - 16).max(), np.abs(xs - 16).max()) <= 16
+    reach = [np.abs(np.argwhere(psf > 1e-5) - 16).max() for psf in paths_from_midpoint(60, 30.0, radius_px=16)]
+    assert max(reach) >= 15  # those that would leave it are scaled to it, no further

@@ -138,3 +138,49 @@ def test_negative_slopes_survive() -> None:
     spec = describe(generator, name="test", training_data="none", licence="CC0-1.0")
     assert parity(generator, build_onnx(generator, spec).SerializeToString()) <= PARITY_LIMIT
     assert np.isfinite(generator.head_activation.weight.item())
+
+
+# --- without biases, and with guides ----------------------------------------------------------------------
+
+BARE_AND_GUIDED = [
+    GeneratorConfig(width=8, num_blocks=2, biases=False),
+    GeneratorConfig(width=8, num_blocks=1, biases=False, unshuffle=2, coarser=COARSER),
+    GeneratorConfig(width=8, num_blocks=1, biases=False, block="stacked", activation="relu"),
+    GeneratorConfig(width=8, num_blocks=1, biases=False, unshuffle=2, scale=2),
+    GeneratorConfig(width=8, num_blocks=1, guides=3),
+    GeneratorConfig(width=8, num_blocks=1, guides=3, biases=False, unshuffle=2, coarser=COARSER),
+    GeneratorConfig(width=8, num_blocks=1, guides=2, unshuffle=4, global_residual=False),
+]
+
+
+def exported(config: GeneratorConfig, *, half: bool = False) -> tuple[Generator, bytes]:
+    generator = loud_generator(config)
+    spec = describe(generator, name="test", training_data="none", licence="Apache-2.0")
+    return generator, build_onnx(generator, spec, half=half).SerializeToString()
+
+
+@pytest.mark.parametrize("config", BARE_AND_GUIDED, ids=str)
+def test_bare_and_guided_networks_give_what_torch_gives(config: GeneratorConfig) -> None:
+    generator, model = exported(config)
+    assert parity(generator, model) <= PARITY_LIMIT
+    engine = OnnxRuntimeEngine.from_bytes(model)
+    assert engine.spec.guides == config.guides
+    given = np.zeros((2, config.channels_in, 64, 64), np.float32)
+    assert engine.run(given).shape == (2, 3, 64 * config.scale, 64 * config.scale)
+
+
+@pytest.mark.parametrize("config", BARE_AND_GUIDED[:2] + BARE_AND_GUIDED[4:6], ids=str)
+def test_the_engine_torch_runs_bare_and_guided_networks(config: GeneratorConfig) -> None:
+    from acutance.inference.torch_graph import read_network
+
+    generator, model = exported(config, half=False)
+    given = torch.rand(1, config.channels_in, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(read_network(model)(given), generator(given), atol=1e-5, rtol=0)
+
+
+def test_a_network_without_biases_keeps_the_scale_of_pictures_in_onnx_too() -> None:
+    _, model = exported(BARE_AND_GUIDED[1])
+    engine = OnnxRuntimeEngine.from_bytes(model)
+    given = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    np.testing.assert_allclose(engine.run(given * np.float32(0.25)), engine.run(given) * 0.25, atol=1e-6)

@@ -56,12 +56,10 @@ class PatchSampler:
             ramp_share: Share of them that are no photos but `smooth_ramps`; as many of each batch, rounded.
 
         Raises:
+            ConfigError: When the shares are not some, or together more than all.
             InputError: When no photo is at least `side_px` in both directions, or twice that if some are reduced.
         """
-        if not 0.0 <= reduced_share <= 1.0:
-            raise ConfigError(f"reduced_share = {reduced_share}: must lie within 0 … 1.")
-        if not 0.0 <= ramp_share <= 1.0 - reduced_share:
-            raise ConfigError(f"ramp_share = {ramp_share}: must lie within 0 … 1, and reduced_share + ramp_share, too.")
+        check_shares(reduced_share, ramp_share)
         self.side_px = side_px
         self.device = device
         self._reduced_share, self._ramp_share = reduced_share, ramp_share
@@ -71,15 +69,27 @@ class PatchSampler:
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
         """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
-        ramps, reduced = round(self._ramp_share * count), 0
-        parts = []
+        reduced, parts = 0, []
         if self._larger is not None:
             reduced = round(self._reduced_share * count)
             parts.append(functional.avg_pool2d(self._larger.draw(reduced, generator), REDUCTION))
+        ramps = min(round(self._ramp_share * count), count - reduced)  # both may be rounded up
         if ramps:
             parts.append(smooth_ramps(ramps, self.side_px, generator))
         as_they_are = self._as_they_are.draw(count - reduced - ramps, generator)
         return torch.cat([as_they_are, *parts]) if parts else as_they_are
+
+
+def check_shares(reduced_share: float, ramp_share: float) -> None:
+    """Check the shares of patches that are reduced, and that are ramps.
+
+    Raises:
+        ConfigError: When one is not within 0 … 1, or both together are more than all.
+    """
+    if not 0.0 <= reduced_share <= 1.0:
+        raise ConfigError(f"reduced_share = {reduced_share}: must lie within 0 … 1.")
+    if not (ramp_share >= 0.0 and reduced_share + ramp_share <= 1.0 + 1e-9):  # 0.7 and 0.3 may add up to a little more
+        raise ConfigError(f"ramp_share = {ramp_share}: must lie within 0 … 1, and reduced_share + ramp_share, too.")
 
 
 def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
@@ -102,7 +112,8 @@ def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[
     shape = across * x + down * y + 2.0 * (bend * x * x + own_bend * y * y)
     colour = 1.0 + 0.3 * torch.randn(count, 3, 1, 1, generator=generator, device=device)
     level = torch.rand(count, 3, 1, 1, generator=generator, device=device)
-    return (level + colour * shape.unsqueeze(1)).clamp(0.0, 1.0)
+    ramps: Tensor = (level + colour * shape.unsqueeze(1)).clamp(0.0, 1.0)
+    return ramps
 
 
 class _Places:

@@ -1,8 +1,8 @@
 """A picture deconvolved in closed form with a known kernel, for a network to clean: three answers, crisp to smooth.
 
-A Wiener filter with the spectrum of natural pictures for its prior, conj(K) / (|K|² + λ·|D|²), costs two FFTs a channel,
-where `known_kernel` takes some hundred; what it leaves (ringing, noise) a network removes. `training.guides` is the same
-in torch.
+A Wiener filter with the spectrum of natural pictures for its prior, conj(K) / (|K|² + λ·|D|²), costs two FFTs a
+channel, where `known_kernel` takes some hundred; what it leaves (ringing, noise) a network removes. `training.guides`
+is the same in torch.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from acutance.deconvolution.planes import Plane, Psf, continued, difference_power, plane_of, spectrum_of, transfer_of
 
 PENALTIES: Final = (5e-4, 5e-3, 5e-2)
-"""λ: the noise's variance over that of the picture's gradients. For gradients of 0.05 these are rounding to 8 bits, noise
-of 1 level and noise of 3 levels. The networks are trained with them."""
+"""λ: the noise's variance over that of the picture's gradients. For gradients of 0.05 these are rounding to 8 bits,
+noise of 1 level and noise of 3 levels. The networks are trained with them."""
 
 BORDER_STEPS: Final = 4
 """How often what lies beyond the border is taken anew from the deconvolved picture, blurred again."""

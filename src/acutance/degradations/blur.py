@@ -44,7 +44,7 @@ def smoothed(images: Float[Tensor, "n c h w"], sigma_px: Float[Tensor, " n"]) ->
     weights = torch.exp(-0.5 * (axis / sigma_px[:, None]) ** 2)
     weights = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(channels, 0)
     pad = SMOOTHING_RADIUS_PX
-    flat = functional.pad(images, (pad, pad, pad, pad), mode="reflect").view(
+    flat = functional.pad(images, (pad, pad, pad, pad), mode="reflect").reshape(
         1, count * channels, height + 2 * pad, width + 2 * pad
     )
     flat = functional.conv2d(flat, weights[:, None, :, None], groups=count * channels)

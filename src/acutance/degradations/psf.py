@@ -101,8 +101,8 @@ def shake_psf(
         inertia: Share of its velocity that the camera keeps from one point to the next, in [0, 1).
         radius_px: Radius of the kernels, at least 1; paths are scaled to stay inside, softening included.
         generator: Source of the accelerations, and of how far each kernel is softened.
-        origin: Where the sharp picture lies. From the midpoint, a path reaches up to twice as far: there it is scaled to
-            stay within the radius, whatever its length.
+        origin: Where the sharp picture lies. From the midpoint, a path reaches up to twice as far: there it is scaled
+            to stay within the radius, whatever its length.
     """
     count = length_px.shape[0]
     accelerations = torch.randn(count, 2, PATH_POINTS, generator=generator, device=generator.device)

@@ -11,8 +11,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
 from acutance.deconvolution.planes import Plane
 from acutance.deconvolution.shake import GRADIENT_SCALE, LARGEST_FIDELITY, sparseness
@@ -22,9 +20,9 @@ from acutance.imaging.kernels import line_psf
 LARGEST_NOISE: Final = 4 / 255
 """With more, sparseness tells noise from noise."""
 _TRUST: Final = 0.01
-"""What one standard deviation from the first estimate costs, in logarithms of sparseness. Measured on training photos with
-motion of 4 to 16 px, with and without noise of 2 levels: the ends lie .19 px off in the median; .23 with 0, .25 for the
-first estimate itself."""
+"""What one standard deviation from the first estimate costs, in logarithms of sparseness. Measured on training photos
+with motion of 4 to 16 px, with and without noise of 2 levels: the ends lie .19 px off in the median; .23 with 0, .25
+for the first estimate itself."""
 _LENGTH_SIGMA: Final = 0.1
 """Of the first estimate, as a share of the length; and .1 px."""
 _SIDE_SIGMA_PX: Final = 0.2

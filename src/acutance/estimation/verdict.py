@@ -104,7 +104,7 @@ class BlurField:
 
     @classmethod
     def of_answers(cls, logits: npt.NDArray[np.float32], noise: npt.NDArray[np.float32]) -> BlurField:
-        """Read what the network gives for one picture: `classes rows columns`, and log₂ of the noise, `rows columns`."""
+        """Read the network's answers for one picture: `classes rows columns`, and log₂ of the noise, `rows columns`."""
         wide = logits.astype(np.float64)
         top = wide.max(axis=0)
         log_sum = top + np.log(np.exp(wide - top).sum(axis=0))

@@ -24,8 +24,7 @@ def blur_field(grey: npt.NDArray[np.float32], *, threads: int | None = None) -> 
     """Say what blurred each window of a picture.
 
     Args:
-        grey: `h w` in [0, 1], gamma space, at least 1×1; what is smaller than a window is continued as its mirror
-            image.
+        grey: `h w` in [0, 1], gamma space, at least 1×1; what is smaller than a window is continued by mirror images.
         threads: None is one per core.
 
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.

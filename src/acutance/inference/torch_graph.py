@@ -82,6 +82,8 @@ class _Translation:
                 value = self._graph.call_function(functional.pixel_shuffle, (self._value(node, 0), factor))
             case "Resize":
                 value = self._resize(node)
+            case "Slice":
+                value = self._channels(node)
             case "Identity":
                 value = self._value(node, 0)
             case "Cast" if node.input[0] in self._constants and _setting(node, "to", 0) == onnx.TensorProto.FLOAT:
@@ -125,6 +127,14 @@ class _Translation:
             raise self._unknown(node)
         height, width = scales[2:]
         return self._graph.call_function(_enlarge, (self._value(node, 0), (height, width)))
+
+    def _channels(self, node: onnx.NodeProto) -> fx.Node:
+        """Take some of the channels: of a network's guides the middle one."""
+        bounds = [self._constants.get(name, torch.empty(0)).tolist() for name in node.input[1:]]
+        if len(bounds) != 3 or [len(bound) for bound in bounds] != [1, 1, 1] or bounds[2] != [1]:
+            raise self._unknown(node)
+        first, end = (int(bound[0]) for bound in bounds[:2])
+        return self._graph.call_function(operator.getitem, (self._value(node, 0), (slice(None), slice(first, end))))
 
     def _value(self, node: onnx.NodeProto, index: int) -> fx.Node:
         """Return the value that is a node's input."""

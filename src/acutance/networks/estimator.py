@@ -2,9 +2,9 @@
 
     differences → convolutions at four scales → mean and maximum over a window → fully connected → three answers
 
-No convolution has a bias, and what is pooled is divided by its norm: the answer does not change with exposure or contrast.
-No convolution pads: a window is judged by what lies in it, and a large picture gives the answers for all of its windows,
-`STRIDE_PX` apart, in one pass.
+No convolution has a bias, and what is pooled is divided by its norm: the answer does not change with exposure or
+contrast. No convolution pads: a window is judged by what lies in it, and a large picture gives the answers for all of
+its windows, `STRIDE_PX` apart, in one pass.
 """
 
 from __future__ import annotations

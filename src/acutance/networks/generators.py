@@ -95,8 +95,8 @@ class GeneratorConfig:
     scale: Literal[1, 2] = 1
     """Output size over input size."""
     biases: bool = True
-    """Whether convolutions add a bias, as the paper's do. Without any, G(a·x) = a·G(x) for every a > 0: convolutions and
-    PReLU keep the scale, so a dark picture is restored just as a bright one."""
+    """Whether convolutions add a bias, as the paper's do. Without any, G(a·x) = a·G(x) for every a > 0: convolutions
+    and PReLU keep the scale, so a dark picture is restored just as a bright one."""
     guides: int = 0
     """Pictures that the network is given beside the degraded one: deconvolutions of it with a kernel that was told or
     found, from the crispest to the smoothest (`GuideConfig`). They are further input channels, three each, and the

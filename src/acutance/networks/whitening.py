@@ -27,7 +27,7 @@ GAIN = 0.25
 
 
 @torch.no_grad()
-def whiten_head(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> None:
+def whiten_head(generator: Generator, degraded: Float[Tensor, "n c h w"]) -> None:
     """Set the head's filters to whiten patches of the given images, in place.
 
     Half of the filters are the first principal axes of the patches, each divided by the standard deviation along it;

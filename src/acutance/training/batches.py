@@ -59,7 +59,9 @@ class PairSource:
         self._first: int | None = None
         self._pairs: Pair | None = None
         self._following: Pair | None = None
-        self._stream = torch.cuda.Stream(sampler.device) if sampler.device.type == "cuda" else None
+        self._stream: torch.cuda.Stream | None = None
+        if sampler.device.type == "cuda":
+            self._stream = torch.cuda.Stream(sampler.device)  # type: ignore[no-untyped-call]
 
     def pair(self, iteration: int) -> Pair:
         """Return the (degraded, reference) batch of a step: a function of the seed, its number and `ahead` alone."""

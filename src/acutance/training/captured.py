@@ -63,7 +63,7 @@ class CapturedStep:
             group["lr"], group["capturable"] = rate, True
             optimizer.found_inf = self._found_inf  # type: ignore[attr-defined] # torch's fused Adam asks for it
         before = [_moments(optimizer, copied=True) for optimizer in optimizers]
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_STEPS):
@@ -80,7 +80,7 @@ class CapturedStep:
 
     @property
     def skipped_in_a_row(self) -> int:
-        """How many steps, up to the last, had no finite loss and gradient and were not applied; waits for the device."""
+        """How many steps, up to the last, had no finite loss or gradient and were not applied; waits for the device."""
         return int(self._skipped_in_a_row)
 
     def take(self, pair: Pair, *, rate_share: float, average_share: float) -> StepRecord:
@@ -110,7 +110,7 @@ class CapturedStep:
             restored = self._model(self._degraded).float()
         loss = generator_loss(self._objective, restored, self._reference)
         loss.total.backward()  # type: ignore[no-untyped-call]
-        weights = list(self._model.parameters())
+        weights: list[Tensor] = list(self._model.parameters())
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         is_finite = torch.isfinite(norm) & torch.isfinite(loss.total.detach())
         self._found_inf.copy_(1.0 - is_finite.float())
@@ -118,8 +118,8 @@ class CapturedStep:
         for optimizer in self._optimizers:
             optimizer.step()
         with torch.no_grad():
-            kept = list(self._average.model.parameters())
-            moves = torch._foreach_sub(weights, kept)
+            kept: list[Tensor] = list(self._average.model.parameters())
+            moves = list(torch._foreach_sub(weights, kept))
             torch._foreach_mul_(moves, self._average_share * (1.0 - self._found_inf))
             torch._foreach_add_(kept, moves)
         detail = energies(restored.detach(), self._reference)

@@ -89,7 +89,10 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put an optimiser's moments back; the groups (rates) are the schedule's and are set at every step."""
+    """Put an optimiser's moments back; the groups (rates) are the schedule's and are set at every step.
+
+    Moments that are there keep their place in memory: a captured step knows no other.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -100,5 +103,11 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
         state.setdefault(int(index), {})[name] = value
     if state and len(state) != len(parameters):
         raise ValueError(f"holds moments of {len(state)} of {len(parameters)} parameters")
+    known = {index: optimizer.state.get(parameter, {}) for index, parameter in enumerate(parameters)}
+    if state and all(known[index].keys() == moments.keys() for index, moments in state.items()):
+        for number, moments in state.items():
+            for moment, value in moments.items():
+                known[number][moment].copy_(value)
+        return
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -10,9 +10,11 @@ from typing import Literal
 from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
 from acutance.data.blurs import MeasuredBlur
+from acutance.data.patches import check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
-from acutance.degradations.pipeline import Blur, DegradationConfig
+from acutance.degradations.pipeline import DegradationConfig
+from acutance.degradations.stages import Blur
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import DiscriminatorConfig
@@ -186,8 +188,7 @@ class TrainConfig:
             raise ConfigError("compiles = true: compiled networks have no second derivative, which objective.r1 needs.")
         if self.adversary.warmup_iterations and not self.objective.content:
             raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
-        if not 0 <= self.reduced_share <= 1:
-            raise ConfigError(f"reduced_share = {self.reduced_share}: must lie within 0 … 1.")
+        check_shares(self.reduced_share, self.ramp_share)
         if not self.ema_half_life_kimg > 0:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Generic, TypeVar
 
 import torch
@@ -24,7 +25,7 @@ class WeightAverage(Generic[Network]):
     def share(self, *, batch: int, images_seen: int) -> float:
         """Return how far the average moves towards the model in one step."""
         half_life = min(self._half_life_img, max(images_seen * RAMP_UP, 1e-8))
-        return 1.0 - 0.5 ** (batch / half_life)
+        return 1.0 - math.pow(0.5, batch / half_life)
 
     @torch.no_grad()
     def update(self, model: Network, *, batch: int, images_seen: int) -> None:

@@ -230,7 +230,7 @@ def train_estimator(
     device = sampler.device
     torch.manual_seed(config.seed)
     network = start or BlurEstimator(classes=bins.CLASSES, kernel_px=KERNEL_PX)
-    network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     rates = OptimizerConfig(
         kind="muon", learning_rate=config.learning_rate, muon_learning_rate=config.muon_learning_rate, clip_norm=0
     )

@@ -2,8 +2,9 @@
 
 A guide is a Wiener filter with the spectrum of natural pictures for its prior, conj(K) / (|K|² + λ·|D|²): crisp and
 noisy where λ is small, smooth where it is large. Beyond the border of a patch nothing is known; what lies there is
-first a cross-fade of its mirror images and then, a few times over, what the deconvolved picture gives when it is blurred
-again. `deconvolution.wiener` is the same in NumPy for whole pictures, and the oracle that this is tested against.
+first a cross-fade of its mirror images and then, a few times over, what the deconvolved picture gives when it is
+blurred again. `deconvolution.wiener` is the same in NumPy for whole pictures, and the oracle that this is tested
+against.
 
 In training the kernel is known too well. A share of the patches is deconvolved with one whose ends are a little off, as
 those of an estimated kernel are.

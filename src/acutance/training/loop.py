@@ -31,15 +31,14 @@ from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
 from acutance.training.batches import PairSource
-from acutance.training.captured import CapturedStep
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import Vitals, complaints, vitals
-from acutance.training.optimizers import set_share
 from acutance.training.players import Cast, assemble
 from acutance.training.processes import agree, check_processes, on_first, one_fate, own_share
 from acutance.training.run_log import RunLog, SilentLog
-from acutance.training.step import Pair, StepRecord, content_step, game_step
+from acutance.training.step import StepRecord
+from acutance.training.stepper import Stepper
 from acutance.training.validation import split_store, validate
 
 CONFIG_FILE = "config.toml"
@@ -159,22 +158,20 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     records: list[StepRecord] = []
     loss_before: float | None = None
     ailing: dict[str, str] = {}
-    skipped_in_a_row, rollbacks = 0, 0
+    rollbacks = 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
     with one_fate(fabric), RunLog(run, progress.iteration) if is_first else SilentLog() as log:
-        captured = _captured(config, cast, source.pair(progress.iteration), fabric=fabric, log=log, progress=progress)
+        stepper = Stepper(
+            config,
+            cast,
+            fabric=fabric,
+            example=source.pair(progress.iteration),
+            say=lambda words: log.say(progress.iteration, words),
+        )
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             pair = own_share(fabric, source.pair(progress.iteration))
-            if captured is not None:
-                seen = progress.images_seen + config.batch
-                share = cast.average.share(batch=config.batch, images_seen=seen)
-                record = captured.take(pair, rate_share=rate_share, average_share=share)
-            else:
-                set_share(cast.trained.optimizers, rate_share)
-                # Compiled networks give their memory back in the first backward pass, and there would be several.
-                weighs = (progress.iteration + 1) % watch.validate_every == 0 and not config.compiles
-                record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=weighs)
+            record = stepper.take(pair, progress, rate_share=rate_share)
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
@@ -183,17 +180,12 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 images_seen=progress.images_seen + config.batch,
             )
             if record.was_applied:
-                if captured is None:
-                    cast.average.update(cast.model, batch=config.batch, images_seen=progress.images_seen)
                 records.append(record)
-            skipped_in_a_row = 0 if record.was_applied else skipped_in_a_row + 1
-            if captured is not None and progress.iteration % watch.log_every == 0:
-                skipped_in_a_row = captured.skipped_in_a_row
-            if skipped_in_a_row >= SKIPPED_LIMIT:
+            if stepper.skipped_in_a_row >= SKIPPED_LIMIT:
                 rollbacks += 1
                 progress = roll_back(run, cast, progress, is_last_chance=rollbacks > ROLLBACK_LIMIT)
                 log.say(progress.iteration, f"no finite gradient: back to step {progress.iteration}, at half the rates")
-                records, skipped_in_a_row = [], 0
+                records, stepper.skipped_in_a_row = [], 0
                 continue
 
             # --- once in a while --------------------------------------------------------------------------
@@ -226,51 +218,6 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             if is_stopped:
                 break
     return progress
-
-
-def _captured(
-    config: TrainConfig, cast: Cast, example: Pair, *, fabric: Fabric, log: RunLog | SilentLog, progress: Progress
-) -> CapturedStep | None:
-    """Capture the step where that can be done: content alone, on one CUDA device. None, and a word why, where not."""
-    is_content_alone = cast.discriminator is None and cast.features is None
-    fitting = is_content_alone and not config.compiles and not config.optimizer.clip_norm and fabric.world_size == 1
-    if fabric.device.type != "cuda" or not fitting:
-        return None
-    optimizers = cast.trained.optimizers
-    try:
-        return CapturedStep(
-            cast.model,
-            cast.average,
-            optimizers,
-            config.objective,
-            example,
-            is_bfloat16=config.precision == "bf16-mixed",
-        )
-    except RuntimeError as error:
-        log.say(progress.iteration, f"the step could not be captured as a CUDA graph, so it takes longer: {error}")
-        return None
-
-
-def take_step(
-    config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
-) -> StepRecord:
-    """Take a step: a round of the game, or on the content loss alone while it warms up or where nothing else counts."""
-    objective = config.objective
-    is_warming_up = iteration < config.adversary.warmup_iterations
-    if is_warming_up:
-        objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
-    if is_warming_up or (cast.discriminator is None and cast.features is None):
-        return content_step(fabric, cast.generator, pair, objective=objective, weighs_terms=weighs_terms)
-    return game_step(
-        fabric,
-        cast.generator,
-        cast.discriminator,
-        pair,
-        objective=objective,
-        features=cast.features,
-        discriminator_updates=config.adversary.updates,
-        weighs_terms=weighs_terms,
-    )
 
 
 def roll_back(run: Path, cast: Cast, progress: Progress, *, is_last_chance: bool) -> Progress:

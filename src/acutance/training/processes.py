@@ -46,8 +46,8 @@ def check_processes(config: TrainConfig, count: int) -> None:
 
 
 def own_share(
-    fabric: Fabric, pair: tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c hs ws"]]
-) -> tuple[Float[Tensor, "m c h w"], Float[Tensor, "m c hs ws"]]:
+    fabric: Fabric, pair: tuple[Float[Tensor, "n c h w"], Float[Tensor, "n d hs ws"]]
+) -> tuple[Float[Tensor, "m c h w"], Float[Tensor, "m d hs ws"]]:
     """Return this process's part of the batch that all of them drew: together they see what one would have seen."""
     if fabric.world_size == 1:
         return pair

@@ -21,8 +21,8 @@ from acutance.losses.objective import ObjectiveConfig, discriminator_loss, gener
 from acutance.losses.whole_batch import mean_over_processes
 
 Images = Float[Tensor, "n 3 h w"]
-Pair = tuple[Images, Float[Tensor, "n 3 hs ws"]]
-"""Degraded, and the reference, `scale` times as large."""
+Pair = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 3 hs ws"]]
+"""Degraded, with its guides where the network takes some, and the reference, `scale` times as large."""
 
 FeatureExtractor = Callable[[Tensor], Mapping[str, Tensor]]
 """RGB images in [0, 1] → features by layer name: VGG-19 in the paper."""

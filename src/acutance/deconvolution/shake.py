@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
-from acutance.deconvolution.planes import Plane, Planes, Psf
+from acutance.deconvolution.planes import Plane, Planes, Psf, sparseness
 from acutance.deconvolution.psfs import lens_likeness, path_midpoint, similarity, spread_px, trimmed
 from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, patient
 from acutance.geometry import Box, Size
@@ -345,10 +345,3 @@ def _residual(grey: Plane, psf: Psf) -> npt.NDArray[np.float64]:
 
 def _blurred(plane: npt.NDArray[np.floating], sigma_px: float) -> npt.NDArray[np.float64]:
     return convolve_mirror(plane[:, :, None], gaussian_psf(sigma_px))[:, :, 0]
-
-
-def sparseness(plane: Plane) -> float:
-    """Return L2 over L1 of a plane's gradients: 1 where all are alike, so for a plane of one colour, too."""
-    steps = np.concatenate([np.diff(plane, axis=1).ravel(), np.diff(plane, axis=0).ravel()]).astype(np.float64)
-    size = float(np.abs(steps).mean())
-    return math.sqrt(float((steps**2).mean())) / size if size else 1.0

@@ -21,8 +21,8 @@ from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
-from acutance.media import Strip, StripSource, joined
 from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
+from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
 DEFAULT_MEMORY_MB = 2000
@@ -33,8 +33,8 @@ _ENGINE_BYTES_PER_PX = 340
 """Of a tile, halos included; measured with `fast` in ONNX Runtime: 275 at 860 px, 342 at 1436 px."""
 _PILLOW_BYTES_PER_PX = 4
 _UNDOING_BYTES_PER_PX = 800
-"""Of a tile that a blur is undone in, halos included: nine deconvolved planes, spectra, and the network's. A process for
-one of 1264 px a side took 1525 MB, one for 6.6 megapixels no more."""
+"""Of a tile that a blur is undone in, halos included: nine deconvolved planes, spectra, and the network's. A process
+for one of 1264 px a side took 1525 MB, one for 6.6 megapixels no more."""
 _BLENDED_BYTES_PER_PX = 36
 """Three colours in float32: as they are, without the blur, and blended."""
 _TILES_PX = (1344, 1024, 768, 512, 384, 256, 192, 128, 96, 64)

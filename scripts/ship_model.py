@@ -3,12 +3,10 @@ r"""Put trained weights into the zoo: export, measure, write the manifest's row 
     python scripts/ship_model.py fidelity RUN --summary "…" --command "acutance train …" \
         --test bsd100/ --test kodak24/ --kernels levin09.npz
     python scripts/ship_model.py perceptual RUN --command "acutance train …" --test …
-    python scripts/ship_model.py fidelity fast --after-shake shake --summary "…" --test …
 
 The first test set gives the figures of the manifest. Weights are also kept below `checkpoints/`, to train on from, and
 all figures as JSON beside the cards. Fidelity weights replace what is shipped only when they beat it (PSNR, mean over
-all rows but two) on every test set, or with --force. With --after-shake NAME, the shipped weights of a model are
-shipped once more, under that name, for what camera shake leaves when it is undone.
+all rows but two) on every test set, or with --force.
 """
 
 from __future__ import annotations
@@ -203,8 +201,7 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("role", choices=tuple(TITLES))
-    parser.add_argument("what", help="Folder of a run; with --after-shake, the model's name.")
-    parser.add_argument("--after-shake", metavar="NAME", help="Ship a model's weights as one that removes shake.")
+    parser.add_argument("run", type=Path, help="Folder of a run.")
     parser.add_argument("--summary", help="What the model is for, in one line.")
     parser.add_argument("--command", default="", help="What the run was started with, for the card.")
     parser.add_argument("--test", type=Path, action="append", required=True)
@@ -217,21 +214,13 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def export(arguments: argparse.Namespace, target: Path) -> str:
-    """Export what is to be shipped; return the model's name."""
-    if arguments.after_shake is not None:
-        weights = checkpoint_path(str(arguments.what), "fidelity")
-        return export_onnx(weights, target, half=True, name=arguments.after_shake, removes_shake=True).spec.name
-    return export_onnx(Path(arguments.what) / "generator.safetensors", target, half=True).spec.name
-
-
 def main() -> None:
     """Ship the weights of one role."""
     arguments = parse()
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "fresh.onnx"
         fresh_name = str(fresh)  # models head their columns as they were given
-        name = export(arguments, fresh)
+        name = export_onnx(arguments.run / "generator.safetensors", fresh, half=True).spec.name
         rows = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"]
         shipped = next((row for row in rows if row["name"] == name), None)
         is_contest = arguments.role == "fidelity" and shipped is not None
@@ -240,15 +229,9 @@ def main() -> None:
     facts = read_facts(name)
     if is_contest:
         refuse_if_worse(means, fresh_name, name, is_forced=arguments.force)
-    if arguments.after_shake is not None:
-        facts["fidelity"] = {
-            "Network": f"the fidelity weights of `{arguments.what}`, after the camera shake is undone by arithmetic",
-            "Licence of the weights": read_facts(arguments.what)["fidelity"]["Licence of the weights"],
-        }
-    else:
-        facts[arguments.role] = facts_of_run(Path(arguments.what), arguments.command, arguments.device)
-        CHECKPOINTS.mkdir(exist_ok=True)
-        shutil.copy(Path(arguments.what) / "generator.safetensors", checkpoint_path(name, arguments.role))
+    facts[arguments.role] = facts_of_run(arguments.run, arguments.command, arguments.device)
+    CHECKPOINTS.mkdir(exist_ok=True)
+    shutil.copy(arguments.run / "generator.safetensors", checkpoint_path(name, arguments.role))
     if arguments.every > 1:
         facts[arguments.role]["Measured on"] = f"one photo in {arguments.every} of each set"
     facts[arguments.role]["means"] = [mean for mean in means if mean["restorer"] == fresh_name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from acutance.errors import CorruptWeights
 
@@ -18,9 +18,8 @@ METADATA_KEY = "acutance.spec"
 SPEC_FORMAT = 1
 """Version of the JSON; a reader refuses a newer one."""
 
-Task = Literal["sharpen", "sharpen-and-enlarge", "remove-shake", "remove-motion"]
-"""What a model does. `remove-shake`: camera shake is found in the picture as a whole and undone before the network
-cleans what that gives (`acutance.deconvolution`). `remove-motion`: what blurred the picture is looked for
+Task = Literal["sharpen", "sharpen-and-enlarge", "remove-motion"]
+"""What a model does. `remove-motion`: what blurred the picture is looked for in the picture as a whole
 (`acutance.estimation`), and the network is told by pictures that are deconvolved with that kernel."""
 
 
@@ -62,7 +61,7 @@ class ModelSpec:
     @property
     def needs_whole(self) -> bool:
         """Whether it looks at a picture as a whole: it takes photos, but no videos, and nothing in strips."""
-        return self.task in ("remove-shake", "remove-motion")
+        return self.task == "remove-motion"
 
     def to_json(self) -> str:
         """Write the spec as one line of JSON."""
@@ -88,4 +87,9 @@ class ModelSpec:
         if set(values) - known or known - set(values) - {"weights_sha256", "guides"}:
             different = ", ".join(sorted(set(values) ^ known))
             raise CorruptWeights(f"the model's spec has missing or unknown entries ({different}).")
+        if values["task"] not in get_args(Task):
+            raise CorruptWeights(
+                f"the model's task is {values['task']!r}, this acutance knows {', '.join(get_args(Task))}; use the "
+                "acutance that wrote the file, or export the weights again."
+            )
         return cls(**values)

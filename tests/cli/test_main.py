@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from acutance import __version__
 from acutance.cli.main import app
+from acutance.zoo.catalogue import list_models
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()"]
 
@@ -301,8 +303,22 @@ def test_models_and_doctor() -> None:
     table = CliRunner().invoke(app, ["models"], env={"COLUMNS": "300"}).output.splitlines()
     column = table[0].index("fidelity")
     shown = {line.split()[0]: line[column : column + 8].strip() for line in table[1:]}
-    assert (shown["fast"], shown["shake"]) == ("0 … 1", "1")
+    assert (shown["fast"], shown["motion"]) == ("0 … 1", "1")
     assert "onnxruntime" in CliRunner().invoke(app, ["doctor"]).output
+
+
+def test_a_model_without_figures_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tuple(replace(row, psnr_db={}) for row in list_models())
+    monkeypatch.setattr("acutance.zoo.catalogue.list_models", lambda: rows)
+    listed = CliRunner().invoke(app, ["models"], env={"COLUMNS": "300"})
+    assert listed.exit_code == 0
+    assert listed.output.count(" – ") == len(rows)
+
+
+def test_a_former_model_is_told_in_one_sentence(tmp_path: Path) -> None:
+    refused = run("sharpen", save(tmp_path / "a.png"), "--model", "shake")
+    assert refused.returncode == 2
+    assert words(refused).strip() == "acutance: model 'shake': is no more; 'motion' does this now, take that."
 
 
 def test_an_unforeseen_error_is_called_a_bug_without_a_traceback(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from acutance.deconvolution import shake as shake_module
+from acutance.deconvolution.planes import sparseness
 from acutance.deconvolution.psfs import path_midpoint, similarity
 from acutance.deconvolution.shake import Evidence, Shake, find_shake, textured_box, weighed
 from acutance.deconvolution.unknown_kernel import estimated_kernel
@@ -167,3 +168,8 @@ def test_the_window_holds_the_texture():
     assert box.top >= 500
     assert box.left >= 600
     assert textured_box(grey[:50, :50]).size == (50, 50)
+    assert textured_box(np.zeros((64, 100_000), np.float32), 40_000).size == (64, 625)  # not 5 px high
+
+
+def test_one_colour_is_not_sparse():
+    assert sparseness(np.full((20, 20), 0.3, np.float32)) == 1

@@ -126,6 +126,13 @@ def test_a_spec_that_is_none_is_refused(text: str, message: str) -> None:
         read_spec(with_metadata({METADATA_KEY: text}))
 
 
+def test_a_task_that_is_no_more_is_refused() -> None:
+    """Run as a task that it was not made for, a network would do something else without a word."""
+    text = describe_tiny(build(FLAT)).to_json().replace('"task": "sharpen"', '"task": "remove-shake"')
+    with pytest.raises(CorruptWeights, match="task is 'remove-shake', this acutance knows sharpen, "):
+        read_spec(with_metadata({METADATA_KEY: text}))
+
+
 def test_damage_is_reported_by_name() -> None:
     with pytest.raises(CorruptWeights, match=r"mine\.onnx: is damaged \(.+\); get the file again"):
         read_spec(exported(FLAT)[:-10], name="mine.onnx")

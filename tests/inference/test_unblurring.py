@@ -1,4 +1,4 @@
-"""A model that removes motion, around a network that gives the middle guide back."""
+"""A model that removes motion, around a network that passes on what it is told."""
 
 from __future__ import annotations
 
@@ -9,167 +9,143 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.deconvolution.shake import sparseness
-from acutance.errors import NonFiniteOutput
-from acutance.geometry import Size, plan_tiles
-from acutance.imaging.convert import to_float
-from acutance.imaging.kernels import convolve_mirror, disk_psf, line_psf
-from acutance.inference import restoring, unblurring
+from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.errors import ConfigError, ImageTooLarge
+from acutance.geometry import Size
+from acutance.imaging.kernels import convolve_mirror, line_psf, trajectory_psf
+from acutance.inference import restoring, undoing
 from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.inference.files import sharpen_files
+from acutance.inference.model_file import read_spec
 from acutance.inference.sharpener import Sharpener
-from acutance.inference.unblurring import (
-    KERNEL_REACH_PX,
-    LOOKING,
-    NOTHING_TO_TELL,
-    UNDOING,
-    FoundBlur,
-    blur_in,
-    without_blur,
-)
-from acutance.metrics.psnr import psnr
+from acutance.inference.streaming import memory_of_whole
+from acutance.inference.unblurring import FoundBlur, blur_in
+from acutance.inference.undoing import without_blur
+from acutance.media import plan_outputs
+from acutance.zoo.catalogue import find_model
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
-SPEC = replace(FAKE_SPEC, name="motion", task="remove-motion", guides=3, size_multiple=4, halo_px=8)
-CUT = 24
+LINE = line_psf(10.0, 0.4)
+PATH = trajectory_psf([(0.0, 0.0), (4.0, 5.0), (1.0, 10.0), (3.0, 14.0)])
+SPEC = replace(FAKE_SPEC, name="motion", task="remove-motion", guides=3)
 
 
-def quiet(share: float, phase: str) -> None:
-    """Tell nobody."""
-
-
-def middle_guide(batch: np.ndarray) -> np.ndarray:
-    assert batch.shape[1] == 12
-    return batch[:, 6:9]
-
-
-def photo(*, size: tuple[int, int] = (248, 264)) -> np.ndarray:
-    return np.asarray(Image.open(PHOTO).convert("RGB"))[40 : 40 + size[0], 60 : 60 + size[1]]
-
-
-def seen_through(psf: np.ndarray) -> np.ndarray:
-    blurred = convolve_mirror(photo().astype(np.float64), psf)[CUT:-CUT, CUT:-CUT]
+def blurred_by(psf: np.ndarray) -> np.ndarray:
+    sharp = np.asarray(Image.open(PHOTO).convert("RGB"), np.float64)[100:340, 100:380]
+    blurred = convolve_mirror(sharp, psf)[24:-24, 24:-24]
     return np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
+
+
+def ignore(share: float, doing: str) -> None:
+    """Tell nobody."""
 
 
 @pytest.fixture(scope="module")
 def moved() -> np.ndarray:
-    return seen_through(line_psf(10.0, 0.5))
+    return blurred_by(LINE)
 
 
 @pytest.fixture(scope="module")
-def truth() -> np.ndarray:
-    return photo()[CUT:-CUT, CUT:-CUT]
+def shaken() -> np.ndarray:
+    return blurred_by(PATH)
 
 
 @pytest.fixture(scope="module")
-def blur(moved) -> FoundBlur:
-    found, words = blur_in(moved, threads=2, progress=quiet)
-    assert found is not None, words
+def line(moved) -> FoundBlur:
+    found, _ = blur_in(moved, progress=ignore)
+    assert isinstance(found, FoundBlur)
     return found
+
+
+@pytest.fixture(scope="module")
+def path(shaken) -> FoundBlur:
+    found, _ = blur_in(shaken, progress=ignore)
+    assert isinstance(found, FoundBlur)
+    return found
+
+
+def engine() -> FakeEngine:
+    """Pass on the middle one of the three deconvolutions."""
+    return FakeEngine(lambda batch: batch[:, 6:9], spec=SPEC)
 
 
 @pytest.fixture
 def remover() -> Sharpener:
-    return Sharpener(engine=FakeEngine(middle_guide, SPEC))
+    return Sharpener(engine=engine())
 
 
 @pytest.fixture
-def found(monkeypatch, blur) -> None:
-    """Take the blur that was found once: looking for it takes a second."""
-    monkeypatch.setattr(restoring, "blur_in", lambda pixels, *, threads, progress: (blur, blur.words))
+def found(monkeypatch, line) -> None:
+    """Take the motion that was found once: looking for it takes a second."""
+    monkeypatch.setattr(restoring, "blur_in", lambda pixels, *, threads, progress: (line, line.words))
 
 
-# --- what is found ----------------------------------------------------------------------------------------
+def energy(pixels: np.ndarray) -> float:
+    return float((np.diff(pixels.astype(np.float64), axis=1) ** 2).mean())
 
 
-def test_straight_motion_is_found_and_said(moved, blur):
-    told = []
-    again, words = blur_in(moved, threads=1, progress=lambda share, phase: told.append((share, phase)))
-    assert words == again.words == blur.words
-    assert words.startswith("straight motion of about 10 px along 2")
-    assert words.endswith("°: taken out")
-    assert again.is_told
-    assert told[0] == (0.0, LOOKING)
-    assert [share for share, _ in told] == sorted(share for share, _ in told)
-    exact = np.pad(line_psf(10.0, 0.5), 10)
-    psf = np.pad(again.kernel.psf, 10)
-    cut = (exact.shape[0] - psf.shape[0]) // 2
-    if cut:
-        exact, psf = (np.pad(one, max(-sign * cut, 0)) for one, sign in ((exact, 1), (psf, -1)))
-    near = float((exact * psf).sum() / np.sqrt((exact**2).sum() * (psf**2).sum()))
-    assert near > 0.9
+def test_straight_motion_is_found_and_the_network_is_told(line):
+    assert line.words.startswith("straight motion of about 10 px along 2")
+    assert line.words.endswith("°: taken out")
+    assert (line.is_told, line.moved) == (True, True)
 
 
-def test_a_lens_out_of_focus_is_found():
-    found, words = blur_in(seen_through(disk_psf(3.0)), threads=2, progress=quiet)
-    assert words == "out of focus by about 3.0 px: taken out"
-    assert found is not None
-    assert found.is_told
+def test_a_curved_path_is_undone_without_the_network(path, shaken):
+    assert path.words == f"curved motion of about {path.kernel.length_px:.0f} px: taken out"
+    assert not path.is_told
+    unused = engine()
+    still = without_blur(shaken, path, unused, progress=ignore)
+    assert not unused.sizes
+    assert energy(255 * still) > 1.5 * energy(shaken)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 7), (63, 200)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_too_small_to_tell_is_left(size, channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8)
-    assert blur_in(pixels, threads=1, progress=quiet) == (None, NOTHING_TO_TELL)
+@pytest.mark.parametrize("photo", ["moved", "shaken"])
+def test_a_blurred_photo_becomes_sharp(photo, request, remover, tmp_path):
+    pixels = request.getfixturevalue(photo)
+    source = tmp_path / "photo.png"
+    Image.fromarray(pixels).save(source)
+    shares, phases = [], []
+    plan = plan_outputs([source], None, overwrite=False)
+    (result,) = sharpen_files(remover, plan, progress=shares.append, doing=phases.append)
+    assert (result.status, result.error) == ("done", "")
+    (sentence,) = result.found
+    assert sentence.endswith(" px: taken out" if photo == "shaken" else "°: taken out")
+    assert result.notes == result.found
+    assert energy(np.asarray(Image.open(result.target))) > 1.5 * energy(pixels)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert phases[0] == "looking for what blurred the picture"
+    assert phases[-1] == "taking the blur out"
 
 
-@pytest.mark.parametrize("level", [0, 90, 255])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_what_is_even_all_over_is_left(level, dtype):
-    pixels = np.full((150, 160, 3), level / 255 if dtype is np.float32 else level, dtype)
-    assert blur_in(pixels, threads=1, progress=quiet) == (None, NOTHING_TO_TELL)
+def test_a_sharp_photo_is_left_and_that_is_said(remover, tmp_path):
+    source = tmp_path / "photo.png"
+    sharp = Image.open(PHOTO).convert("RGB").crop((100, 100, 300, 300))
+    sharp.save(source)
+    (result,) = sharpen_files(remover, plan_outputs([source], None, overwrite=False))
+    assert result.found == ("sharp already: left as it is",)
+    np.testing.assert_array_equal(np.asarray(Image.open(result.target)), np.asarray(sharp))
 
 
-def test_a_plane_without_gradients_is_as_dense_as_any():
-    assert sparseness(np.full((9, 9), 0.5, np.float32)) == 1.0
-    step = np.zeros((10, 10), np.float32)
-    step[:, 5:] = 1.0
-    assert sparseness(step) == pytest.approx(np.sqrt(180 / 10))  # of 180 differences 10 are not 0
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (SMALLEST_PX - 1, 300)])
+def test_too_small_to_tell(remover, moved, size):
+    small = np.tile(moved, (1, 2, 1))[: size[0], : size[1]]
+    assert blur_in(small, progress=ignore) == (None, "too small to tell what blurred it: left as it is")
+    np.testing.assert_array_equal(remover.sharpen_pixels(small), small)
 
 
-def test_a_sharp_photo_is_left_and_that_is_said(remover):
-    said: list[str] = []
-    sharp = photo()
-    pixels, alpha = remover._restorer.restore(sharp, strength=1.0, found=said.append)
-    assert said == ["sharp already: left as it is"]
-    assert alpha is None
-    np.testing.assert_array_equal(pixels, sharp)
-    assert pixels is not sharp
+def test_nothing_in_it():
+    grey = np.full((80, 90, 1), 0.5, np.float32)
+    assert blur_in(grey, progress=ignore) == (None, "one colour all over: left as it is")
 
 
-# --- what is done about it --------------------------------------------------------------------------------
-
-
-def test_a_moved_photo_becomes_sharp(remover, moved, truth):
-    told: list[float] = []
-    result = remover.sharpen_pixels(moved, progress=told.append)
-    inner = np.s_[20:-20, 20:-20]
-    assert psnr(result[inner], truth[inner]) > psnr(moved[inner], truth[inner]) + 4
-    assert told == sorted(told)
-    assert told[-1] == 1
-
-
-def test_the_network_is_given_the_picture_and_three_guides(moved, blur):
-    batches = []
-
-    def network(batch: np.ndarray) -> np.ndarray:
-        batches.append(batch)
-        return middle_guide(batch)
-
-    phases = []
-    result = without_blur(
-        moved, blur, FakeEngine(network, SPEC), threads=1, progress=lambda share, phase: phases.append(phase)
-    )
-    (batch,) = batches
-    assert batch.shape[2] % 4 == batch.shape[3] % 4 == 0
-    height, width = moved.shape[:2]
-    np.testing.assert_allclose(batch[0, :3, 32 : 32 + height, 32 : 32 + width], to_float(moved).transpose(2, 0, 1))
-    roughness = [float((np.diff(batch[0, first : first + 3]) ** 2).mean()) for first in (3, 6, 9)]
-    assert roughness[0] > roughness[1] > roughness[2]
-    assert set(phases) == {UNDOING}
-    assert (result.dtype, result.shape) == (np.float32, moved.shape)
-    assert 0 <= result.min() <= result.max() <= 1
+def test_hardly_anything_in_it():
+    """The window that is looked at is flat: what is clipped does not count as texture."""
+    grey = np.full((700, 900, 1), 0.5, np.float32)
+    grey[300:340, 300:340] = 1
+    found, words = blur_in(grey, progress=ignore)
+    assert words
+    assert found is None or np.abs(without_blur(grey, found, engine(), progress=ignore) - grey).max() < 0.01
 
 
 @pytest.mark.usefixtures("found")
@@ -180,86 +156,67 @@ def test_strength_blends_with_the_photo(remover, moved):
     assert np.abs(half - (moved + full) / 2)[inside].max() <= 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 @pytest.mark.usefixtures("found")
-def test_sixteen_bits_and_floats_come_back_as_they_went(remover, moved):
-    eight = remover.sharpen_pixels(moved)
-    sixteen = remover.sharpen_pixels(moved.astype(np.uint16) * 257)
-    floats = remover.sharpen_pixels((moved / 255).astype(np.float32))
-    assert (sixteen.dtype, floats.dtype) == (np.uint16, np.float32)
-    np.testing.assert_allclose(sixteen / 257, eight, atol=0.6)
-    np.testing.assert_allclose(floats * 255, eight, atol=0.6)
+def test_other_types_come_back_as_they_went(remover, moved, dtype):
+    white = 1 if dtype is np.float32 else 257
+    pixels = (moved.astype(dtype) * dtype(257) if white == 257 else (moved / 255).astype(dtype))[:100, :100]
+    result = remover(pixels)
+    assert (result.shape, result.dtype) == (pixels.shape, pixels.dtype)
 
 
 @pytest.mark.usefixtures("found")
-def test_grey_pictures_come_back_grey(remover, moved, truth):
+def test_grey_and_transparent_pictures(remover, moved):
     grey = remover(moved[..., 1])
     assert grey.shape == moved.shape[:2]
-    inner = np.s_[20:-20, 20:-20]
-    error = [((one.astype(float) - truth[..., 1])[inner] ** 2).mean() for one in (grey, moved[..., 1])]
-    assert error[0] < 0.4 * error[1]  # 4 dB
+    assert energy(grey) > 1.5 * energy(moved[..., 1])
+    alpha = np.full((*moved.shape[:2], 1), 255, np.uint8)
+    alpha[:40] = 0
+    result = remover(np.dstack([moved, alpha]))
+    assert result.shape == (*moved.shape[:2], 4)
+    assert (result[60:, :, 3] > 250).all()
+
+
+@pytest.mark.parametrize(("photo", "blur", "levels"), [("moved", "line", 2.0), ("shaken", "path", 0.5)])
+def test_tiles_join_without_seams(photo, blur, levels, request, monkeypatch):
+    """What a Wiener filter gives depends on more of the surroundings than what has sparse gradients."""
+    pixels, found = request.getfixturevalue(photo), request.getfixturevalue(blur)
+    whole = without_blur(pixels, found, engine(), progress=ignore)
+    monkeypatch.setattr(undoing, "TILE_PX", 32)
+    told = []
+    tiled = without_blur(pixels, found, engine(), threads=3, progress=lambda share, doing: told.append(share))
+    assert told[-1] == 1
+    assert len(told) > 2
+    assert np.abs(tiled - whole).mean() < levels / 255
+    assert np.abs(tiled - whole).max() < 16 * levels / 255
 
 
 @pytest.mark.usefixtures("found")
-def test_transparency_is_undone_with_the_picture(remover, moved):
-    sharp_alpha = np.full(photo().shape[:2], 255.0)
-    sharp_alpha[:, :120] = 0
-    alpha = convolve_mirror(sharp_alpha[..., None], line_psf(10.0, 0.5))[CUT:-CUT, CUT:-CUT, 0]
-    alpha = np.clip(np.rint(alpha), 0, 255).astype(np.uint8)
-    result = remover(np.dstack([moved, alpha]))
-    assert result.shape == (*moved.shape[:2], 4)
-    expected = sharp_alpha[CUT:-CUT, CUT:-CUT]
-    inner = np.s_[20:-20, 20:-20]
-    off = [np.abs(one.astype(float) - expected)[inner].mean() for one in (result[..., 3], alpha)]
-    assert off[0] < off[1]  # by little: beside the step the guide rings, and is not believed
-    opaque = remover(moved)
-    far = np.abs(result[40:-40, 170:-20, :3].astype(float) - opaque[40:-40, 170:-20])  # from what is transparent
-    assert far.mean() < 2
+def test_results_do_not_depend_on_threads_or_tiles(moved):
+    one = Sharpener(engine=engine(), threads=1, tile_px=64)(moved)
+    two = Sharpener(engine=engine(), threads=2)(moved)
+    np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("tile_px", [16, 40])
-def test_tiles_join_without_seams(moved, blur, monkeypatch, tile_px):
-    engine = FakeEngine(middle_guide, SPEC)
-    whole = without_blur(moved, blur, engine, threads=2, progress=quiet)
-    monkeypatch.setattr(unblurring, "TILE_PX", tile_px)
-    shares: list[float] = []
-    tiled = without_blur(moved, blur, engine, threads=2, progress=lambda share, phase: shares.append(share))
-    tiles = list(plan_tiles(Size(*moved.shape[:2]), tile_px=tile_px, halo_px=8 + KERNEL_REACH_PX, multiple=4))
-    assert len(shares) == len(tiles) + 1
-    assert len(tiles) > 3
-    off = 255 * (tiled - whole)
-    assert np.abs(off).mean() < 3  # without its far surroundings a guide rings otherwise
-    lefts, tops = ({getattr(tile.target, side) for tile in tiles} - {0} for side in ("left", "top"))
-    assert max(np.abs(off[:, left] - off[:, left - 1]).mean() for left in lefts) < 2
-    assert max(np.abs(off[top] - off[top - 1]).mean() for top in tops) < 2
+def test_memory_is_that_of_the_tile_which_the_blur_is_undone_in():
+    """Measured with the shipped model: 1525 MB for a picture of one such tile, 1522 MB for 6.6 megapixels."""
+    spec = read_spec(find_model("motion").fidelity.read_bytes())
+    one, many = (
+        memory_of_whole(Size(*size), row_bytes=3 * size[1], spec=spec, tile_px=1344)
+        for size in ((1264, 1264), (2200, 3000))
+    )
+    assert 1500e6 < one < 1600e6
+    assert one < many < 1900e6
 
 
-def test_what_is_believed_is_told_with_what_lies_around_a_tile(moved, blur, monkeypatch):
-    """A network that rings in half of the picture: how far it is believed must not hang on where tiles meet."""
-    monkeypatch.setattr(type(blur.kernel), "trust", lambda self, grey: np.ones(grey.shape, np.float32))
-
-    def ringing(batch: np.ndarray) -> np.ndarray:
-        y, x = np.mgrid[0 : batch.shape[2], 0 : batch.shape[3]]
-        return batch[:, :3] + (np.float32(0.3) * batch[:, :1] * ((x + y) % 2)).astype(np.float32)
-
-    engine = FakeEngine(ringing, SPEC)
-    whole = without_blur(moved, blur, engine, threads=1, progress=quiet)
-    share = np.abs(whole - to_float(moved)).max(axis=2)
-    assert share.max() > 0.1  # here it is believed,
-    assert np.median(share[:40]) < 0.01  # there it is not
-    monkeypatch.setattr(unblurring, "TILE_PX", 16)
-    tiled = without_blur(moved, blur, engine, threads=1, progress=quiet)
-    assert len(engine.sizes) > 4
-    np.testing.assert_allclose(tiled, whole, atol=1e-5)
-
-
-def test_what_is_not_finite_is_refused(moved, blur):
-    engine = FakeEngine(lambda batch: middle_guide(batch) * np.float32("nan"), SPEC)
-    with pytest.raises(NonFiniteOutput):
-        without_blur(moved, blur, engine, threads=1, progress=quiet)
-
-
-def test_a_curved_path_is_undone_without_the_network(moved, blur):
-    engine = FakeEngine(lambda batch: pytest.fail("is not told"), SPEC)
-    result = without_blur(moved, replace(blur, is_told=False), engine, threads=2, progress=quiet)
-    assert engine.sizes == []
-    assert float((np.diff(result, axis=1) ** 2).mean()) > 1.5 * float((np.diff(to_float(moved), axis=1) ** 2).mean())
+def test_pictures_that_must_go_in_strips_are_refused(tmp_path):
+    source = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((700, 700, 3), np.uint8)).save(source)
+    small = Sharpener(engine=engine(), max_memory_mb=300)
+    (result,) = sharpen_files(small, plan_outputs([source], None, overwrite=False))
+    assert result.status == "failed"
+    assert "by model motion, which looks at the whole" in result.error
+    with pytest.raises(ImageTooLarge), small.opened(source) as pictures:
+        small._sharpen_bytes(source.read_bytes(), strength=1.0)
+    with pytest.raises(ConfigError, match="looks at a picture as a whole"), small.opened(source) as pictures:
+        small.sharpen_strips(pictures.strips())

@@ -37,7 +37,7 @@ def test_the_default_model_is_what_the_design_says():
     assert not config.generator.biases  # a dark picture is restored as a bright one
     assert {row.kind for row in blur.choices} == {"gaussian", "defocus", "shake", "line"}
     assert blur.choices[0].sigma_px == (0.3, 4.2)  # beyond σ = 4 px, the strongest blur that it is measured by
-    assert max(row.length_px[1] for row in blur.choices if row.kind == "shake") == 16.0  # longer: the model shake's
+    assert max(row.length_px[1] for row in blur.choices if row.kind == "shake") == 16.0  # longer: the model motion's
     assert sum(row.weight for row in blur.choices) == pytest.approx(1.0)
     assert [stage.kind for stage in others] == ["noise", "grain", "unsharp", "rescale", "jpeg"]
     assert config.degradation.untouched > 0

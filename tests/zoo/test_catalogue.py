@@ -8,7 +8,15 @@ import pytest
 
 from acutance.errors import CorruptWeights, UnknownModel
 from acutance.inference.engine import open_engine
-from acutance.zoo.catalogue import DEFAULT_MODEL, ModelPaths, ModelRow, check_files, find_model, list_models
+from acutance.zoo.catalogue import (
+    DEFAULT_MODEL,
+    FORMER_NAMES,
+    ModelPaths,
+    ModelRow,
+    check_files,
+    find_model,
+    list_models,
+)
 
 
 @pytest.mark.parametrize("row", list_models(), ids=lambda row: row.name)
@@ -18,7 +26,7 @@ def test_every_row_is_true(row: ModelRow) -> None:
     engine = open_engine(row.files["fidelity"].path)
     assert engine.spec.name == row.name
     assert engine.spec.weights_sha256
-    grey = np.full((1, 3, 32, 32), 0.5, np.float32)
+    grey = np.full((1, 3 * (1 + engine.spec.guides), 32, 32), 0.5, np.float32)
     inside = engine.run(grey)[..., 8:-8, 8:-8]
     assert np.abs(inside - 0.5).max() < 2 / 255, "a flat picture must stay flat, without a colour cast"
 
@@ -38,6 +46,13 @@ def test_paths_are_taken(tmp_path: Path) -> None:
 def test_unknown_names() -> None:
     with pytest.raises(UnknownModel, match="there are: "):
         find_model("zzzzzzzz")
+
+
+def test_former_names_lead_on() -> None:
+    for former, name in FORMER_NAMES.items():
+        assert find_model(name).fidelity.is_file()
+        with pytest.raises(UnknownModel, match=f"model '{former}': is no more; '{name}' does this now"):
+            find_model(former)
 
 
 def test_a_changed_file_is_noticed() -> None:

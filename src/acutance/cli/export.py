@@ -15,10 +15,6 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
     half: Annotated[bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file.")] = False,
     name: Annotated[str | None, typer.Option(help="Of the model, in the file; default the run's.")] = None,
-    removes_shake: Annotated[
-        bool,
-        typer.Option("--removes-shake", help="Have camera shake looked for and undone before the network runs."),
-    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -31,7 +27,7 @@ def export(
     with needs_extra("train", "exporting"):
         from acutance.exporting.export import export_onnx
 
-    report = export_onnx(checkpoint, output, half=half, name=name, removes_shake=removes_shake, overwrite=overwrite)
+    report = export_onnx(checkpoint, output, half=half, name=name, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({**asdict(report), "path": str(report.path)}))
     else:

@@ -50,5 +50,7 @@ def models(as_json: Json = False) -> None:
 
 def _figure(psnr_db: Mapping[str, float]) -> str:
     """Pick the figure that says most: of the paper's own row, or of the first that the model is for."""
+    if not psnr_db:
+        return "–"
     row = PAPER_ROW if PAPER_ROW in psnr_db else next(iter(psnr_db))
     return f"{psnr_db[row]:.2f} dB, {row}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -115,3 +117,10 @@ def continued(plane: Plane, margin: int) -> Plane:
         moved = np.concatenate([moved, (1 - share) * after + share * before])
         plane = np.ascontiguousarray(np.moveaxis(moved, 0, axis), dtype=np.float32)
     return plane
+
+
+def sparseness(plane: Plane) -> float:
+    """Return L2 over L1 of a plane's gradients: 1 where all are alike, so for a plane of one colour, too."""
+    steps = np.concatenate([np.diff(plane, axis=1).ravel(), np.diff(plane, axis=0).ravel()]).astype(np.float64)
+    size = float(np.abs(steps).mean())
+    return math.sqrt(float((steps**2).mean())) / size if size else 1.0

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
-from acutance.deconvolution.planes import Plane, Planes, Psf
+from acutance.deconvolution.planes import Plane, Planes, Psf, sparseness
 from acutance.deconvolution.psfs import lens_likeness, path_midpoint, similarity, spread_px, trimmed
 from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, patient
 from acutance.geometry import Box, Size
@@ -30,7 +30,7 @@ CROP_PIXELS = 200_000
 """A kernel is estimated from at most so many pixels."""
 
 SMALLEST_PX = 64
-"""In pictures with a shorter side no shake is looked for."""
+"""In pictures with a shorter side no shake is looked for, and no window has one if its picture has not."""
 
 GRADIENT_SCALE = 0.025
 """Mean absolute gradient that the prior expects: the fidelity is this over the variance of the noise."""
@@ -260,12 +260,16 @@ def _agreement(psfs: Sequence[Psf], number: int) -> float:
 
 
 def textured_box(grey: Plane, pixels: int = CROP_PIXELS) -> Box:
-    """Return the window of at most that many pixels, of the picture's own shape, that holds most gradients."""
+    """Return the window of at most that many pixels that holds most gradients.
+
+    It has the picture's own shape, but of very long pictures: no side is below `SMALLEST_PX`.
+    """
     height, width = grey.shape
     scale = math.sqrt(pixels / (height * width))
     if scale >= 1:
         return Box(0, 0, height, width)
-    size = Size(int(height * scale), int(width * scale))
+    size = Size(*(max(int(side * scale), min(side, SMALLEST_PX)) for side in (height, width)))
+    size = Size(*(min(side, pixels // min(size)) for side in size))
     energy = np.zeros(grey.shape)
     steps = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
     energy[:-1, :-1] = np.minimum(steps, 0.2)
@@ -341,10 +345,3 @@ def _residual(grey: Plane, psf: Psf) -> npt.NDArray[np.float64]:
 
 def _blurred(plane: npt.NDArray[np.floating], sigma_px: float) -> npt.NDArray[np.float64]:
     return convolve_mirror(plane[:, :, None], gaussian_psf(sigma_px))[:, :, 0]
-
-
-def sparseness(plane: Plane) -> float:
-    """Return L2 over L1 of a plane's gradients: at least 1, which is also that of a plane without any."""
-    steps = np.concatenate([np.diff(plane, axis=1).ravel(), np.diff(plane, axis=0).ravel()]).astype(np.float64)
-    mean = float(np.abs(steps).mean())
-    return math.sqrt(float((steps**2).mean())) / mean if mean > 1e-9 else 1.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
-from acutance.deconvolution.planes import Plane
-from acutance.deconvolution.shake import GRADIENT_SCALE, LARGEST_FIDELITY, sparseness
+from acutance.deconvolution.planes import Plane, sparseness
+from acutance.deconvolution.shake import GRADIENT_SCALE, LARGEST_FIDELITY
 from acutance.estimation.verdict import BlurVerdict
 from acutance.imaging.kernels import line_psf
 

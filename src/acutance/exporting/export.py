@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from acutance.errors import ConfigError, CorruptWeights
+from acutance.errors import CorruptWeights
 from acutance.exporting.onnx_graph import build_onnx
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.media.atomic import write_atomically
@@ -41,7 +41,6 @@ def export_onnx(
     *,
     half: bool = False,
     name: str | None = None,
-    removes_shake: bool = False,
     overwrite: bool = False,
 ) -> ExportReport:
     """Write a generator's checkpoint as an ONNX file.
@@ -51,23 +50,15 @@ def export_onnx(
         target: The file to write.
         half: Keep the weights as float16: half the file.
         name: Of the model; None for the one in the checkpoint.
-        removes_shake: Have camera shake looked for and undone before the network runs.
         overwrite: Replace an existing file.
 
     Raises:
-        ConfigError: When a network that enlarges, or is told the blur, is to remove shake.
         CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
             `PARITY_LIMIT`.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
     """
     generator, spec = load_generator(checkpoint)
     spec = replace(spec, name=name or spec.name)
-    if removes_shake:
-        if spec.scale != 1:
-            raise ConfigError(f"{checkpoint}: enlarges; a model that removes shake must not.")
-        if spec.guides:
-            raise ConfigError(f"{checkpoint}: is told the blur by guides; a model that removes shake must not be.")
-        spec = replace(spec, task="remove-shake")
     model = build_onnx(generator, spec, half=half).SerializeToString()
     difference = parity(generator, model)
     limit = HALF_PARITY_LIMIT if half else PARITY_LIMIT

@@ -41,7 +41,7 @@ class FileResult:
     lost: tuple[str, ...] = ()
     """What the target's format could not hold, in words."""
     found: tuple[str, ...] = ()
-    """What was found in it, in sentences: camera shake, by the model that looks for it."""
+    """What was found in it, in sentences: what blurred it, by models that look for that."""
     megapixels: float = 0.0
     seconds: float = 0.0
 
@@ -115,7 +115,7 @@ def sharpen_files(
         keep_times: Give each result the time of its photo.
         progress: Called with the share of all files done, 0 … 1, from any thread.
         doing: Called with the name of each phase of a file as it begins, from any thread, by models that look for
-            camera shake.
+            what blurred the picture.
         should_stop: Asked before each file; if so, the files in work are finished and no other is begun.
 
     Raises:

@@ -49,7 +49,7 @@ class PictureWork:
             format_: Of the result.
             strength: See `Sharpener.__call__`.
             progress: Called with the share of the file that is done, 0 … 1.
-            doing: Called with the name of each phase of the work, by models that look for camera shake.
+            doing: Called with the name of each phase of the work, by models that look for what blurred it.
 
         Raises:
             OutputError: When the format holds one picture, and there are several.

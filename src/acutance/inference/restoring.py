@@ -1,4 +1,4 @@
-"""An engine at work on whole pictures: in colour and grey, with and without transparency, shaken or not."""
+"""An engine at work on whole pictures: in colour and grey, with and without transparency."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import Shake
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import restore_tiled
-from acutance.inference.unblurring import blur_in, without_blur
-from acutance.inference.unshaking import shake_in, without_shake
+from acutance.inference.unblurring import blur_in
+from acutance.inference.undoing import without_blur
 
 Progress = Callable[[float], None]
 """Takes the share of the work done, 0 … 1."""
 
 Found = Callable[[str], None]
 """Takes a sentence about what was found in a picture."""
-
-NO_SHAKE = "no camera shake that is the same all over the picture was found: sharpened as against a lens's blur"
-
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -65,7 +61,7 @@ class PictureRestorer:
             alpha: `h w`, of the same type; None where nothing is transparent.
             strength: 0 … 2; see `blend`.
             progress: Called with the share done, 0 … 1.
-            found: Called with a sentence, by models that look for camera shake.
+            found: Called with a sentence, by models that look for what blurred the picture.
             doing: Called with the name of each phase as it begins, by such models.
 
         Returns:
@@ -73,25 +69,21 @@ class PictureRestorer:
         """
         tell = progress or ignore
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
-        if self._engine.spec.task == "remove-motion":
-            return self._unblurred(colours, alpha, strength=strength, progress=tell, found=found, doing=doing)
-        begin, shake = 0.0, None
         if self._engine.spec.needs_whole:
-            begin = 0.5
-            shake = shake_in(colours, threads=self._threads, progress=_phases(_part(tell, 0.0, begin), doing))
-            found(NO_SHAKE if shake is None else f"camera shake of about {shake.length_px:.0f} px taken out")
-        restored = self._restored(colours, shake, strength, _part(tell, begin, 1.0), doing)
+            return self._unblurred(colours, alpha, strength, tell, found=found, doing=doing)
+        doing(SHARPENING)
+        restored = self._through_network(colours, strength, tell)
         if alpha is None:
             return restored, None
-        return restored, self._restored(alpha[..., np.newaxis], shake, strength, ignore, ignore)[..., 0]
+        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore)[..., 0]
 
     def _unblurred(
         self,
         pixels: npt.NDArray[PixelType],
         alpha: npt.NDArray[PixelType] | None,
-        *,
         strength: float,
         progress: Progress,
+        *,
         found: Found,
         doing: Found,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
@@ -111,24 +103,6 @@ class PictureRestorer:
         if alpha is None:
             return restored, None
         return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
-
-    def _restored(
-        self,
-        pixels: npt.NDArray[PixelType],
-        shake: Shake | None,
-        strength: float,
-        progress: Progress,
-        doing: Found,
-    ) -> npt.NDArray[PixelType]:
-        if shake is None:
-            doing(SHARPENING)
-            return self._through_network(pixels, strength, progress)
-        phases = _phases(_part(progress, 0.0, 0.5), doing)
-        still = without_shake(pixels, shake, threads=self._threads, progress=phases)
-        doing(SHARPENING)
-        restored = self._through_network(still, 1.0, _part(progress, 0.5, 1.0))
-        del still
-        return to_type(blend(to_float(pixels), restored, strength), pixels.dtype.type)
 
     def _through_network(
         self, pixels: npt.NDArray[PixelType], strength: float, progress: Progress

@@ -202,7 +202,7 @@ class Sharpener:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
 
         Grey photos stay grey. Colour under full transparency does not bleed into what is visible. Models that look for
-        camera shake call `found` with a sentence, and `doing` with the name of each phase.
+        what blurred the photo call `found` with a sentence, and `doing` with the name of each phase.
         """
         if self._keeps_all(strength):
             return photo

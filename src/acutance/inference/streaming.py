@@ -21,6 +21,7 @@ from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
+from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
 from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
@@ -31,21 +32,26 @@ _PROCESS_BYTES = 180e6
 _ENGINE_BYTES_PER_PX = 340
 """Of a tile, halos included; measured with `fast` in ONNX Runtime: 275 at 860 px, 342 at 1436 px."""
 _PILLOW_BYTES_PER_PX = 4
-_SHAKE_BYTES_PER_PX = 36
-"""Three colours in float32: as they are, without the shake, and restored. The tiles that it is undone in are smaller
-than the network's, and gone before those come: a process for 6.6 megapixels took 861 MB."""
+_UNDOING_BYTES_PER_PX = 800
+"""Of a tile that a blur is undone in, halos included: nine deconvolved planes, spectra, and the network's. A process
+for one of 1264 px a side took 1525 MB, one for 6.6 megapixels no more."""
+_BLENDED_BYTES_PER_PX = 36
+"""Three colours in float32: as they are, without the blur, and blended."""
 _TILES_PX = (1344, 1024, 768, 512, 384, 256, 192, 128, 96, 64)
 
 
 def memory_of_whole(size: Size, *, row_bytes: int, spec: ModelSpec, tile_px: int) -> float:
     """Estimate what a process takes that holds a picture and its result as a whole, in bytes."""
     picture = size.height * row_bytes
-    shake = _SHAKE_BYTES_PER_PX * size.pixels if spec.needs_whole else 0
+    held = picture * (1 + spec.scale**2) + _PILLOW_BYTES_PER_PX * size.pixels
+    if spec.needs_whole:
+        high, wide = (min(side, TILE_PX + 2 * (spec.halo_px + KERNEL_REACH_PX)) for side in size)
+        return _PROCESS_BYTES + _UNDOING_BYTES_PER_PX * high * wide + _BLENDED_BYTES_PER_PX * size.pixels + held
     seen = (tile_px + 2 * spec.halo_px) ** 2
     padded = with_margin(size, spec.size_multiple).size.pixels
     if padded <= most_uncut(spec, tile_px=tile_px):
         seen = max(seen, padded)
-    return _engine_bytes(seen) + picture * (1 + spec.scale**2) + _PILLOW_BYTES_PER_PX * size.pixels + shake
+    return _engine_bytes(seen) + held
 
 
 def tile_within(source: StripSource, spec: ModelSpec, *, tile_px: int, memory_bytes: float) -> int:

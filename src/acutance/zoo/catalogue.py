@@ -20,6 +20,8 @@ from acutance.errors import CorruptWeights, UnknownModel
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.toml"
 DEFAULT_MODEL = "fast"
+FORMER_NAMES = {"shake": "motion"}
+"""Models that are no more, and which one does their work now."""
 
 Role = Literal["fidelity", "perceptual"]
 """What a model's files are for: the network trained for truth, and the one trained for perception, of the same
@@ -89,7 +91,7 @@ def find_model(name: str | Path) -> ModelPaths:
     """Return the files of a model given by its name, or by the path of an ONNX file.
 
     Raises:
-        UnknownModel: When there is neither; names the nearest.
+        UnknownModel: When there is neither; names the nearest, or the one that took its place.
     """
     rows = {row.name: row for row in list_models()}
     if str(name) in rows:
@@ -99,6 +101,8 @@ def find_model(name: str | Path) -> ModelPaths:
         return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
         raise UnknownModel(f"model {name}: no such file.")
+    if str(name) in FORMER_NAMES:
+        raise UnknownModel(f"model {str(name)!r}: is no more; {FORMER_NAMES[str(name)]!r} does this now, take that.")
     near = difflib.get_close_matches(str(name), rows, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(rows)}"
     raise UnknownModel(f"model {str(name)!r}: unknown; {hint} (or give the path of an .onnx file)")

@@ -1,0 +1,204 @@
+"""A picture freed of the blur that was found in it: deconvolved tile by tile, and cleaned by a network that is told so.
+
+What the network is told is the picture, deconvolved in closed form with the kernel. A curved path is undone without it:
+it has learnt from kernels that are more exact than one that was found.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.deconvolution.shake import Progress, Shake
+from acutance.deconvolution.wiener import PENALTIES, wiener_guides
+from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles
+from acutance.imaging.convert import PixelType, to_float
+from acutance.imaging.pad import mirrored_part, with_margin
+from acutance.inference.belief import grey_of, keep_what_is_believed
+from acutance.inference.engine import Engine
+from acutance.inference.processor import usable_cpus
+from acutance.inference.tiling import check_finite
+from acutance.inference.unblurring import PATCH_PX, FoundBlur, FoundMotion
+
+TILE_PX = 1024
+"""Fixed, unlike the network's tiles: what is beyond a tile's halo has some influence here, which must not depend on how
+much memory there is."""
+UNDOING = "taking the blur out"
+KERNEL_REACH_PX = 64
+"""So far beyond a tile its surroundings still count for the deconvolution in closed form."""
+PATH_REACH_PX = 96
+"""The same for the one with sparse gradients: three widths of the largest kernel."""
+PATCH_HALO_PX = 48
+"""What counts of the surroundings of a patch with a kernel of its own."""
+
+
+def without_blur(
+    pixels: npt.NDArray[PixelType],
+    found: FoundBlur | FoundMotion,
+    engine: Engine,
+    *,
+    threads: int | None = None,
+    progress: Progress,
+) -> npt.NDArray[np.float32]:
+    """Undo a picture's blur, but where something else than its kernel blurred the picture: there it stays.
+
+    Args:
+        pixels: `h w 3` RGB or `h w 1` grey.
+        found: What blurred it.
+        engine: Of a network that takes guides.
+        threads: None is one per core.
+        progress: Called with the share of pixels done and what comes next, in the calling thread.
+
+    Returns:
+        Float32 `h w c` in [0, 1].
+
+    Raises:
+        NonFiniteOutput: When the network gives NaN or infinity.
+    """
+    if isinstance(found, FoundBlur) and not found.is_told:
+        return without_path(pixels, found.kernel, threads=threads, progress=progress)
+    size = Size(*pixels.shape[:2])
+    result = np.empty(pixels.shape, np.float32)
+    multiple = engine.spec.size_multiple
+    halo = ceil_to_multiple(engine.spec.halo_px + KERNEL_REACH_PX, multiple)
+    padded = Size(*(ceil_to_multiple(side, multiple) for side in size))
+    tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))
+    progress(0.0, UNDOING)
+    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
+        for number, tile in enumerate(tiles, start=1):
+            target = tile.target.within(Box(0, 0, *size))
+            result[target.slices] = _undone_tile(pixels, tile, found, engine, pool)
+            progress(number / len(tiles), UNDOING)
+    if isinstance(found, FoundMotion) or found.moved:
+        keep_what_is_believed(pixels, result)
+    return result
+
+
+def without_path(
+    pixels: npt.NDArray[PixelType], path: Shake, *, threads: int | None = None, progress: Progress
+) -> npt.NDArray[np.float32]:
+    """Undo curved motion, but where something else than it blurred the picture: there it stays.
+
+    Args:
+        pixels: `h w 3` RGB or `h w 1` grey.
+        path: What was found.
+        threads: None is one per core.
+        progress: Called with the share of pixels done and what comes next, in the calling thread.
+
+    Returns:
+        Float32 `h w c` in [0, 1].
+    """
+    result = np.empty(pixels.shape, np.float32)
+    tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=PATH_REACH_PX))
+    threads = threads or usable_cpus()
+    progress(0.0, UNDOING)
+    with ThreadPoolExecutor(threads) as pool:
+        for number, tile in enumerate(tiles, start=1):
+            seen = to_float(pixels[tile.source.slices])
+            inside = tile.target.shifted(tile.source.top, tile.source.left).slices
+            trusted = pool.submit(path.trust, grey_of(seen))
+            channels = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
+            still = np.clip(np.moveaxis(path.undone(channels, threads=threads), 0, 2), 0, 1)
+            mixed = seen + trusted.result()[..., np.newaxis] * (still - seen)
+            result[tile.target.slices] = mixed[inside]
+            progress(number / len(tiles), UNDOING)
+    keep_what_is_believed(pixels, result)
+    return result
+
+
+def _undone_tile(
+    pixels: npt.NDArray[PixelType],
+    tile: Tile,
+    found: FoundBlur | FoundMotion,
+    engine: Engine,
+    pool: ThreadPoolExecutor,
+) -> npt.NDArray[np.float32]:
+    """Return what the tile's target becomes, as far as it lies in the picture: `h w c`."""
+    picture = Box(0, 0, *pixels.shape[:2])
+    source = tile.source.within(picture)
+    seen = to_float(pixels[source.slices])
+    planes = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
+    if isinstance(found, FoundBlur):
+        trusted = pool.submit(found.kernel.trust, grey_of(seen))
+        kernel = found.kernel
+        guides = np.stack(list(pool.map(lambda one: wiener_guides(one, kernel.psf, origin=kernel.origin), planes)), 1)
+        trust = trusted.result()
+    else:
+        guides, trust = _guides_by_place(planes, source, found, pool)
+    if len(planes) == 1:
+        planes, guides = np.repeat(planes, 3, axis=0), np.repeat(guides, 3, axis=1)
+    # One guide behind the other, each in its three colours: as in training.
+    stacked = np.concatenate([planes, guides.reshape(-1, *planes.shape[1:])])
+    frame = with_margin(tile.source.size, engine.spec.size_multiple)
+    batch = np.ascontiguousarray(np.moveaxis(mirrored_part(np.moveaxis(stacked, 0, 2), frame), 2, 0))[np.newaxis]
+    restored = engine.run(batch)[0]
+    target = tile.target.within(picture)
+    check_finite(restored, engine.spec, target)
+    inside = target.shifted(source.top, source.left)
+    rows, columns = inside.shifted(frame.top, frame.left).slices
+    sharp = np.clip(np.moveaxis(restored[:, rows, columns], 0, 2), 0, 1)
+    if pixels.shape[2] == 1:
+        sharp = sharp[..., 1:2]
+    blurred = seen[inside.slices]
+    return np.asarray(blurred + trust[inside.slices][..., np.newaxis] * (sharp - blurred))
+
+
+def _guides_by_place(
+    planes: npt.NDArray[np.float32], source: Box, found: FoundMotion, pool: ThreadPoolExecutor
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Deconvolve overlapping patches, each with its own kernel, and fade from one to the next.
+
+    Args:
+        planes: `c h w`: a part of the picture.
+        source: Where it lies.
+        found: The kernels.
+        pool: Patches are worked on side by side.
+
+    Returns:
+        Guides `3 c h w`, and the share `h w` of patches that moved; where none did, the guides are the picture.
+    """
+    channels, height, width = planes.shape
+    guides = np.zeros((len(PENALTIES), channels, height, width), np.float32)
+    moved, weights = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
+    rise = np.sin(np.pi * (np.arange(2 * PATCH_PX) + 0.5) / (2 * PATCH_PX)) ** 2
+    window = np.outer(rise, rise).astype(np.float32)
+    centres = [
+        (y, x)
+        for y in range(source.top // PATCH_PX * PATCH_PX, source.bottom + PATCH_PX, PATCH_PX)
+        for x in range(source.left // PATCH_PX * PATCH_PX, source.right + PATCH_PX, PATCH_PX)
+    ]
+
+    def solved(centre: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        psf = found.kernel_at(*centre)
+        patch = _patch_around(*centre).within(source)
+        if psf is None or min(patch.size) <= 0:
+            return None
+        around = Box(
+            patch.top - PATCH_HALO_PX,
+            patch.left - PATCH_HALO_PX,
+            patch.bottom + PATCH_HALO_PX,
+            patch.right + PATCH_HALO_PX,
+        )
+        around = around.within(source)
+        part = planes[(slice(None), *around.shifted(source.top, source.left).slices)]
+        inner = patch.shifted(around.top, around.left).slices
+        return np.stack([wiener_guides(np.ascontiguousarray(plane), psf) for plane in part], 1)[..., *inner]
+
+    for centre, answer in zip(centres, pool.map(solved, centres), strict=True):
+        box = _patch_around(*centre)
+        patch = box.within(source)
+        if min(patch.size) <= 0:
+            continue
+        here = patch.shifted(source.top, source.left).slices
+        weight = window[patch.shifted(box.top, box.left).slices]
+        guides[..., *here] += weight * (planes[..., *here] if answer is None else answer)
+        weights[here] += weight
+        if answer is not None:
+            moved[here] += weight
+    return guides / weights, moved / weights
+
+
+def _patch_around(y: int, x: int) -> Box:
+    return Box(y - PATCH_PX, x - PATCH_PX, y + PATCH_PX, x + PATCH_PX)

@@ -103,11 +103,11 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
         state.setdefault(int(index), {})[name] = value
     if state and len(state) != len(parameters):
         raise ValueError(f"holds moments of {len(state)} of {len(parameters)} parameters")
-    known = {index: optimizer.state.get(parameter, {}) for index, parameter in enumerate(parameters)}
-    if state and all(known[index].keys() == moments.keys() for index, moments in state.items()):
-        for index, moments in state.items():
+    known = {number: optimizer.state.get(parameter, {}) for number, parameter in enumerate(parameters)}
+    if state and all(known[number].keys() == moments.keys() for number, moments in state.items()):
+        for number, moments in state.items():
             for name, value in moments.items():
-                known[index][name].copy_(value)
+                known[number][name].copy_(value)
         return
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -141,6 +141,7 @@ TWO_BLURS = (
         ((*GUIDED, "degradation.stages=[]"), "exactly one blur stage"),
         ((*GUIDED, TWO_BLURS), "exactly one blur stage"),
         (("generator.guides=3", "watch.held_out=1"), "watch.held_out = 0"),
+        (("degradation.stages=[{ kind = 'grain' }]", "patch_px=4"), "more than 4 with a stage grain"),
         (("ramp_share=1.5",), "ramp_share = 1.5"),
         (("ramp_share=0.6", "reduced_share=0.6"), "reduced_share \\+ ramp_share"),
     ],

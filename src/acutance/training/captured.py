@@ -63,7 +63,7 @@ class CapturedStep:
             group["lr"], group["capturable"] = rate, True
             optimizer.found_inf = self._found_inf  # type: ignore[attr-defined] # torch's fused Adam asks for it
         before = [_moments(optimizer, copied=True) for optimizer in optimizers]
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_STEPS):

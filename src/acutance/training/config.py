@@ -13,8 +13,9 @@ from acutance.data.blurs import MeasuredBlur
 from acutance.data.patches import check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
+from acutance.degradations.blur import SMOOTHING_RADIUS_PX
 from acutance.degradations.pipeline import DegradationConfig
-from acutance.degradations.stages import Blur
+from acutance.degradations.stages import Blur, Grain, Unsharp
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import DiscriminatorConfig
@@ -199,6 +200,11 @@ class TrainConfig:
         multiple, scale = self.generator.size_multiple, self.generator.scale
         if self.patch_px % multiple:
             raise ConfigError(f"patch_px = {self.patch_px}: must be a multiple of {multiple} here.")
+        smooths = [stage.kind for stage in self.degradation.stages if isinstance(stage, (Grain, Unsharp))]
+        if smooths and self.patch_px <= SMOOTHING_RADIUS_PX:
+            raise ConfigError(
+                f"patch_px = {self.patch_px}: must be more than {SMOOTHING_RADIUS_PX} with a stage {smooths[0]}."
+            )
         if self.degradation.reduction != scale:
             raise ConfigError(
                 f"generator.scale = {scale}: must be by how much the degradation reduces ({self.degradation.reduction} "

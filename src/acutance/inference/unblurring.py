@@ -23,6 +23,9 @@ from acutance.inference.looking import blur_field
 from acutance.inference.processor import usable_cpus
 
 LOOKING = "looking for what blurred the picture"
+SMALLEST_STEP = 2.5 / 255
+"""Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have steps
+of one level, which the estimator takes for anything."""
 REFINED_PIXELS = 40_000
 """Straight motion is refined on so many."""
 LARGEST_EXCESS = 0.03
@@ -80,8 +83,8 @@ def blur_in(
     grey = grey_of(to_float(pixels))
     if min(grey.shape) < SMALLEST_PX:
         return None, "too small to tell what blurred it: left as it is"
-    if float(np.ptp(grey)) == 0:
-        return None, "one colour all over: left as it is"
+    if _has_no_edges(grey):
+        return None, "nothing in it that blur could be told by: left as it is"
     field = blur_field(grey, threads=threads)
     seen = field.whole
     progress(0.3, LOOKING)
@@ -109,6 +112,12 @@ def blur_in(
     if motion is not None:
         return motion, motion.words
     return None, f"{seen}, perhaps, but not everywhere or not exactly: left as it is"
+
+
+def _has_no_edges(grey: npt.NDArray[np.float32]) -> bool:
+    """Whether a picture is one colour or smooth ramps, which look alike, blurred and sharp."""
+    step = max(float(np.quantile(np.abs(np.diff(grey, axis=axis)), 0.999)) for axis in (0, 1))
+    return step < SMALLEST_STEP
 
 
 def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, noise_levels: float) -> FoundBlur | None:

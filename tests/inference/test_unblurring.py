@@ -1,4 +1,4 @@
-"""What is found in a photo, and a model that removes motion as a whole; `test_undoing.py` looks at what it makes of it."""
+"""What is found in a photo, and a model that removes motion as a whole; `test_undoing.py` sees what becomes of it."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.imaging.pad import MARGIN_PX
+from acutance.inference.tiling import DEFAULT_TILE_PX
 from acutance.server.limits import Limits
 
 
@@ -212,9 +214,10 @@ def test_progress_is_told(serve, until) -> None:
 
     served = serve(function=step)
     buffer = io.BytesIO()
-    Image.new("L", (1344 * 3, 1344)).save(buffer, "PNG")
+    width, height = 3 * DEFAULT_TILE_PX - 2 * MARGIN_PX, DEFAULT_TILE_PX - 2 * MARGIN_PX  # three tiles, margin included
+    Image.new("L", (width, height)).save(buffer, "PNG")
     job_id = served.post(buffer.getvalue(), "/v1/jobs").json["id"]
-    for share in (1 / 3, 2 / 3):
+    for share in ((number * DEFAULT_TILE_PX - MARGIN_PX) / width for number in (1, 2)):
         let_through.release()
         until(lambda share=share: served.job(job_id)["progress"] == pytest.approx(share))
     let_through.release()

@@ -27,6 +27,19 @@ def test_what_is_shipped_is_offered_with_the_default_first() -> None:
     assert models.offered[0].spec.scale == 1
 
 
+def test_a_model_that_looks_at_the_whole_runs() -> None:
+    models = OpenedModels(["motion"], threads=1, max_pixels=10_000)
+    with models.borrow(ModelChoice(name="motion")) as sharpener:
+        assert sharpener.spec.needs_whole
+        assert sharpener(np.zeros((80, 70, 3), np.uint8)).shape == (80, 70, 3)
+    models.close()
+
+
+def test_a_former_name_is_told() -> None:
+    with pytest.raises(UnknownModel, match="'motion' does this now"):
+        OpenedModels(["shake"], threads=1, max_pixels=10_000)
+
+
 def test_files_are_offered_by_their_stems_and_no_other_file_is_reached(own_file) -> None:
     models = OpenedModels([str(own_file)], threads=1, max_pixels=10_000)
     assert [model.name for model in models.offered] == ["mine"]

@@ -33,9 +33,10 @@ with av.open(sys.argv[1]) as container:
 class Served:
     """A server in a process of its own."""
 
-    def __init__(self, folder: Path, *, milliseconds: float) -> None:
+    def __init__(self, folder: Path, *, milliseconds: float, task: str) -> None:
         self.folder, self.clip, self.notes = folder / "data", folder / "clip.mkv", folder / "notes"
         command = [sys.executable, str(SERVER), str(self.folder), str(milliseconds), str(self.notes), str(self.clip)]
+        command.append(task)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.client = Client(f"http://127.0.0.1:{int(self.process.stdout.readline())}", patience_s=30)
@@ -63,8 +64,8 @@ class Served:
 def begin(tmp_path):
     running = []
 
-    def start(*, milliseconds: float = 1) -> Served:
-        running.append(Served(tmp_path, milliseconds=milliseconds))
+    def start(*, milliseconds: float = 1, task: str = "sharpen") -> Served:
+        running.append(Served(tmp_path, milliseconds=milliseconds, task=task))
         return running[-1]
 
     yield start
@@ -129,3 +130,14 @@ def test_killed_it_is_done_by_the_next_server(begin, tmp_path) -> None:
     assert again.client.wait(job.id, every_s=0.02).state == "done"
     assert len(facts_of(again.client.result(job.id).content, tmp_path)["levels"]) == FRAMES
     assert not list((again.folder / "videos").iterdir())
+
+
+def test_a_model_that_looks_at_the_whole_takes_no_videos(begin, picture) -> None:
+    served = begin(task="remove-motion")
+    job = served.client.submit(served.clip)
+    served.until(lambda: served.client.job(job.id).state in ("failed", "done"))
+    refused = served.client.job(job.id)
+    assert refused.state == "failed"
+    assert refused.detail.endswith("is for photos, not for videos; choose another model.")
+    assert not served.notes.exists()
+    assert served.client.sharpen(picture(height=80, width=70)).content

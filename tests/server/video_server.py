@@ -1,19 +1,21 @@
 """A server in a process of its own that takes videos: PyAV and the networks of other tests do not share one.
 
-Arguments: folder, milliseconds for a frame, file for a line per frame, and a path: a clip of 24 frames is made there.
+Arguments: folder, milliseconds for a frame, file for a line per frame, a path (a clip of 24 frames is made there), and
+the task of the model.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
-from acutance.inference.fake import FakeEngine
+from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.server.app import create_app
 from acutance.server.limits import Limits
 from acutance.server.models import OneEngine
@@ -37,6 +39,7 @@ def make_clip(path: Path) -> None:
 
 def main() -> None:
     folder, milliseconds, notes, clip = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+    spec = replace(FAKE_SPEC, task=sys.argv[5])
     if not clip.exists():
         make_clip(clip)
 
@@ -48,7 +51,9 @@ def main() -> None:
 
     limits = Limits(min_free_bytes=0, drain_s=0.2)
     with listen("127.0.0.1", 0) as listener:
-        app = create_app(OneEngine(FakeEngine(slowly), max_pixels=limits.max_pixels), folder=folder, limits=limits)
+        app = create_app(
+            OneEngine(FakeEngine(slowly, spec), max_pixels=limits.max_pixels), folder=folder, limits=limits
+        )
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         make_server(app, limits).run(sockets=[listener])

@@ -44,6 +44,12 @@ def test_the_default_model_is_what_the_design_says():
     assert config.degradation.margin_px == 4 * 4
 
 
+@pytest.mark.parametrize("name", [name for name in preset_names() if not name.startswith(("fast", "motion"))])
+def test_the_papers_networks_have_biases(name):
+    """Also where a preset extends one whose network has none."""
+    assert load_config(name).generator.biases
+
+
 # --- coarser scales ---------------------------------------------------------------------------------------
 
 

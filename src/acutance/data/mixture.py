@@ -27,8 +27,9 @@ from acutance.data.blurs import (
 class Mixture:
     """Ranges that each image's own degradation is drawn from; as they stand, those the first `fast` was trained with.
 
-    Today's preset draws shake less often and shorter, and noise, rescaling and JPEG less often; the row stays as it is,
-    so that its figures can be compared.
+    Today's preset draws shake less often and shorter, from the midpoint of its path, rescaling and JPEG less often, and
+    more noise; it has straight motion, blur in linear light, grain and sharpening by the camera besides. The row stays
+    as it is, so that its figures can be compared.
 
     Training leaves a share of the patches untouched. Here none is: of an untouched photo the PSNR of the input is
     infinite, and with it the mean over all photos; what becomes of sharp photos, row `none` measures by itself.

@@ -136,7 +136,13 @@ def test_too_small_to_tell(remover, moved, size):
 
 def test_nothing_in_it():
     grey = np.full((80, 90, 1), 0.5, np.float32)
-    assert blur_in(grey, progress=ignore) == (None, "one colour all over: left as it is")
+    assert blur_in(grey, progress=ignore) == (None, "nothing in it that blur could be told by: left as it is")
+
+
+def test_a_smooth_ramp_is_left():
+    """Rounded to 8 bits it has steps of one level, which look like anything."""
+    ramp = np.rint(np.linspace(20, 200, 400))[None, :, None].repeat(300, 0).repeat(3, 2).astype(np.uint8)
+    assert blur_in(ramp, progress=ignore)[0] is None
 
 
 def test_hardly_anything_in_it():

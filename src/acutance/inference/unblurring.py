@@ -24,12 +24,14 @@ from acutance.inference.processor import usable_cpus
 
 LOOKING = "looking for what blurred the picture"
 SMALLEST_STEP = 2.5 / 255
-"""Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have steps
-of one level, which the estimator takes for anything."""
+"""Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have
+steps of one level, which the estimator takes for anything."""
 REFINED_PIXELS = 40_000
 """Straight motion is refined on so many."""
 LARGEST_EXCESS = 0.03
 LARGEST_MISFIT = 0.8
+SMALLEST_GAIN = 1.02
+"""Of sparseness, by straight motion undone; where there was motion it was 1.05 at least, noise of 2 levels or not."""
 MISFIT_PER_LEVEL = 0.4
 """Noise does not fit any picture: so much more misfit is no sign against the kernel for each level of it."""
 SURE, SHORTEST_PX = 0.8, 3.5
@@ -127,6 +129,8 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, noise_levels: flo
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
     kernel = known_shake(crop, psf, noise_sigma=max(noise_levels, 0.29) / 255)
     evidence = kernel.evidence
+    if seen.kind == "line" and evidence.gain < SMALLEST_GAIN:
+        return None
     if evidence.excess > LARGEST_EXCESS or evidence.misfit > LARGEST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
         return None
     return FoundBlur(words=f"{seen}: taken out", kernel=kernel, is_told=True, moved=seen.kind == "line")

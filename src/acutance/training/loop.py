@@ -39,7 +39,7 @@ from acutance.training.optimizers import set_share
 from acutance.training.players import Cast, assemble
 from acutance.training.processes import agree, check_processes, on_first, one_fate, own_share
 from acutance.training.run_log import RunLog, SilentLog
-from acutance.training.step import Pair, StepRecord, content_step, game_step
+from acutance.training.step import Batch, Known, Pair, StepRecord, content_step, game_step
 from acutance.training.validation import split_store, validate
 
 CONFIG_FILE = "config.toml"
@@ -165,7 +165,9 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         captured = _captured(config, cast, source.pair(progress.iteration), fabric=fabric, log=log, progress=progress)
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
-            pair = own_share(fabric, source.pair(progress.iteration))
+            batch = source.batch(progress.iteration)
+            pair = own_share(fabric, batch.pair)
+            known = None if batch.known is None else Known(*own_share(fabric, batch.known))
             if captured is not None:
                 seen = progress.images_seen + config.batch
                 share = cast.average.share(batch=config.batch, images_seen=seen)
@@ -174,7 +176,9 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 set_share(cast.trained.optimizers, rate_share)
                 # Compiled networks give their memory back in the first backward pass, and there would be several.
                 weighs = (progress.iteration + 1) % watch.validate_every == 0 and not config.compiles
-                record = take_step(config, cast, pair, iteration=progress.iteration, fabric=fabric, weighs_terms=weighs)
+                record = take_step(
+                    config, cast, Batch(pair, known), iteration=progress.iteration, fabric=fabric, weighs_terms=weighs
+                )
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
@@ -232,7 +236,7 @@ def _captured(
     config: TrainConfig, cast: Cast, example: Pair, *, fabric: Fabric, log: RunLog | SilentLog, progress: Progress
 ) -> CapturedStep | None:
     """Capture the step where that can be done: content alone, on one CUDA device. None, and a word why, where not."""
-    is_content_alone = cast.discriminator is None and cast.features is None
+    is_content_alone = cast.discriminator is None and cast.features is None and not config.objective.consistency
     fitting = is_content_alone and not config.compiles and not config.optimizer.clip_norm and fabric.world_size == 1
     if fabric.device.type != "cuda" or not fitting:
         return None
@@ -252,7 +256,7 @@ def _captured(
 
 
 def take_step(
-    config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
+    config: TrainConfig, cast: Cast, batch: Batch, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
 ) -> StepRecord:
     """Take a step: a round of the game, or on the content loss alone while it warms up or where nothing else counts."""
     objective = config.objective
@@ -260,15 +264,19 @@ def take_step(
     if is_warming_up:
         objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
     if is_warming_up or (cast.discriminator is None and cast.features is None):
-        return content_step(fabric, cast.generator, pair, objective=objective, weighs_terms=weighs_terms)
+        return content_step(
+            fabric, cast.generator, batch.pair, objective=objective, known=batch.known, weighs_terms=weighs_terms
+        )
     return game_step(
         fabric,
         cast.generator,
         cast.discriminator,
-        pair,
+        batch.pair,
         objective=objective,
         features=cast.features,
         discriminator_updates=config.adversary.updates,
+        is_conditional=config.adversary.discriminator.conditional,
+        known=batch.known,
         weighs_terms=weighs_terms,
     )
 

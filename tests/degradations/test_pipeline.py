@@ -13,7 +13,7 @@ import torch
 
 from acutance.degradations.blur import blur
 from acutance.degradations.blur_rows import Defocus, Gaussian, Measured, Shake
-from acutance.degradations.pipeline import DegradationConfig, degrade
+from acutance.degradations.pipeline import DegradationConfig, degrade, degrade_by_known
 from acutance.degradations.reduce import reduce
 from acutance.degradations.stages import Blur, Jpeg, Noise, Reduce, Rescale
 from acutance.errors import ConfigError
@@ -280,3 +280,20 @@ def test_measured_files_that_hold_no_kernels_are_refused(tmp_path):
 def test_settings_out_of_range_are_refused_by_name(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_how_strong_the_noise_is_comes_with_the_pairs():
+    flat = torch.full((64, 3, 40, 40), 0.5)
+    noisy = DegradationConfig(
+        stages=(Blur(choices=(GAUSSIAN,), radius_px=8), Noise(probability=1.0, noise_sigma=(0.02, 0.02))), untouched=0.3
+    )
+    made = degrade_by_known(noisy, flat, seeded())
+    is_touched = (made.degraded != made.reference).flatten(1).any(dim=1)
+    assert 0 < int(is_touched.sum()) < 64
+    assert float((made.noise[is_touched] - 0.02).abs().max()) < 0.002
+    assert float(made.noise[~is_touched].abs().max()) == 0.0
+
+
+def test_blur_and_rescaling_are_no_noise(sharp):
+    config = DegradationConfig(stages=(Blur(choices=(GAUSSIAN,), radius_px=8), Rescale(probability=1.0)))
+    assert float(degrade_by_known(config, sharp, seeded()).noise.max()) == 0.0

@@ -189,3 +189,23 @@ def test_one_tiny_patch_is_refused_in_words():
 def test_settings_out_of_range_are_refused_by_name(settings, message, no_shape_checks):
     with pytest.raises(ConfigError, match=message):
         DiscriminatorConfig(**settings)
+
+
+def test_a_conditional_d_compares_a_patch_with_its_input():
+    network = build(normalisation="group", conditional=True).eval()
+    picture, degraded = patches(), patches(seed=1)
+    logits = network(torch.cat([picture, degraded], dim=1))
+    assert logits.shape == (4,)
+    assert not torch.equal(logits, network(torch.cat([picture, picture], dim=1)))
+    # Its first layer is given the picture and, magnified, what was changed in the input.
+    seen = []
+    network.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    network(torch.cat([picture, degraded], dim=1))
+    torch.testing.assert_close(seen[0], torch.cat([2 * picture - 1, 8 * (picture - degraded)], dim=1))
+
+
+@pytest.mark.parametrize(("conditional", "channels"), [(False, 6), (True, 3)])
+def test_what_it_is_not_built_for_is_refused_by_channels(conditional, channels):
+    network = build(conditional=conditional)
+    with pytest.raises(ConfigError, match=r"discriminator\.conditional"):
+        network(torch.zeros(4, channels, 24, 24))

@@ -16,7 +16,7 @@ from torch import Tensor
 from acutance.degradations import psf as psfs
 from acutance.degradations.draws import check_share, happens
 from acutance.degradations.reduce import reduce
-from acutance.degradations.stages import Blur, Reduce, Stage
+from acutance.degradations.stages import Blur, Grain, Jpeg, Noise, Reduce, Stage
 from acutance.errors import ConfigError
 
 
@@ -58,6 +58,8 @@ class Degraded(NamedTuple):
     """The sharp patches themselves, `reduction` times as large."""
     kernels: Float[Tensor, "n s s"] | None
     """What each was blurred with, by the only blur stage; None where there is none, or more than one."""
+    noise: Float[Tensor, " n"]
+    """Root mean square of what noise, grain and compression added to each, in [0, 1] units."""
 
 
 def degrade(
@@ -74,18 +76,20 @@ def degrade_by_known(
     """Make training pairs from sharp patches that are `margin_px` larger than wanted on each side.
 
     Returns:
-        The pairs, and the kernels that they were made with.
+        The pairs, the kernels that they were made with, and how strong the noise is.
     """
     margin = config.margin_px
     reference = sharp[..., margin : sharp.shape[-2] - margin, margin : sharp.shape[-1] - margin]
-    images, kernels = sharp, None
+    images, kernels, power = sharp, None, sharp.new_zeros(sharp.shape[0])
     has_one_blur = sum(isinstance(stage, Blur) for stage in config.stages) == 1
     for stage in config.stages:
         if isinstance(stage, Blur) and has_one_blur:
             kernels = stage.draw(images.shape[0], generator)
             images = stage.blurred(images, kernels, generator)
         else:
-            images = stage.apply(images, generator)
+            before, images = images, stage.apply(images, generator)
+            if isinstance(stage, (Noise, Grain, Jpeg)):
+                power = power + (images - before).square().mean(dim=(1, 2, 3))
     degraded = torch.round(images.clamp(0.0, 1.0) * 255.0) / 255.0
     skip = happens(sharp.shape[0], config.untouched, generator).view(-1, 1, 1, 1)
     if kernels is not None:
@@ -94,4 +98,5 @@ def degrade_by_known(
     untouched = reference
     if config.reduction > 1:
         untouched = torch.round(reduce(reference, config.reduction).clamp(0.0, 1.0) * 255.0) / 255.0
-    return Degraded(torch.where(skip, untouched, degraded), reference, kernels)
+    noise = torch.where(skip.view(-1), 0.0, torch.sqrt(power))
+    return Degraded(torch.where(skip, untouched, degraded), reference, kernels, noise)

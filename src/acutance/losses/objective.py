@@ -18,13 +18,17 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.losses.adversarial import GAMES, GameConfig, Logits
-from acutance.losses.content import ContentConfig, content_loss
+from acutance.losses.content import ContentConfig, content_loss, l1
+from acutance.losses.evidence import EvidenceConfig
 from acutance.losses.features import FeaturePair
 from acutance.losses.lattice import LatticeConfig, lattice
 from acutance.losses.perceptual import PerceptualConfig, perceptual
 from acutance.losses.texture import TextureConfig, texture
 
 Given = TypeVar("Given")
+
+BlurredPair = tuple[Float[Tensor, "n c _ _"], Float[Tensor, "n c _ _"]]
+"""Restored images and the truth, both blurred with the kernels of their input, and so much smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,9 @@ class ObjectiveConfig:
     """Weight of the adversarial loss, eq. (6); 0 means that there is no discriminator."""
     lattice: float = 0.0
     """Weight of the loss on grids of the network's cells. Not in the paper."""
+    consistency: float = 0.0
+    """Weight of the mean absolute difference of output and truth once both are blurred again, by the kernel that
+    blurred the input: what the input still shows must not be invented otherwise. Not in the paper."""
     r1: float = 0.0
     """Weight of the gradient penalty in the discriminator's objective: γ of R1. Not in the paper."""
     content_loss: ContentConfig = field(default_factory=ContentConfig)
@@ -54,6 +61,8 @@ class ObjectiveConfig:
     """Layers, patches and normalisation."""
     lattice_loss: LatticeConfig = field(default_factory=LatticeConfig)
     """Side of the cells, and of the neighbourhood."""
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    """Which patches the perceptual, texture and adversarial terms pull at."""
     game: GameConfig = field(default_factory=GameConfig)
     """The rules between generator and discriminator."""
 
@@ -74,7 +83,13 @@ class ObjectiveConfig:
             "texture": self.texture,
             "adversarial": self.adversarial,
             "lattice": self.lattice,
+            "consistency": self.consistency,
         }
+
+    @property
+    def needs_blur(self) -> bool:
+        """Return whether a step must know what its patches were blurred with."""
+        return self.consistency > 0 or self.evidence.counts
 
     @property
     def feature_layers(self) -> tuple[str, ...]:
@@ -113,6 +128,7 @@ def generator_loss(
     features: FeaturePair | None = None,
     logits_fake: Logits | None = None,
     logits_real: Logits | None = None,
+    blurred_again: BlurredPair | None = None,
 ) -> GeneratorLoss:
     """Evaluate the generator's objective on a batch.
 
@@ -123,9 +139,11 @@ def generator_loss(
         features: Of both, for `config.feature_layers`; needed when there are any.
         logits_fake: D's verdict on `restored`; needed when there is an adversarial term.
         logits_real: D's verdict on `reference`; needed when `config.needs_logits_real`.
+        blurred_again: `restored` and `reference`, blurred as the input was; needed when there is a consistency term.
 
     Returns:
-        Of `content`, `perceptual`, `texture`, `adversarial` and `lattice` those whose weight is above 0, and the total.
+        Of `content`, `perceptual`, `texture`, `adversarial`, `lattice` and `consistency` those whose weight is above 0,
+        and the total.
 
     Raises:
         ConfigError: When a term lacks its input.
@@ -156,6 +174,8 @@ def generator_loss(
     if config.lattice:
         cells = config.lattice_loss
         terms["lattice"] = lattice(restored, reference, cell_px=cells.cell_px, window=cells.window)
+    if config.consistency:
+        terms["consistency"] = l1(*_needed(blurred_again, "consistency", "both images, blurred again"))
     return GeneratorLoss(terms=terms, total=_weighted_sum(terms, config.weights))
 
 

@@ -31,6 +31,9 @@ NormalisationKind = Literal["batch", "group", "none"]
 WIDTHS: Final = (1, 1, 2, 2, 4, 4, 8, 8)
 """Channels of the eight layers, in units of `width`; every second layer has stride 2."""
 
+DIFFERENCE_GAIN: Final = 8.0
+"""Of what was changed in the input, before D looks at it: it is a tenth as strong as the picture."""
+
 HALVINGS: Final = len(WIDTHS) // 2
 
 SMALLEST_PATCH_PX: Final = (1 << HALVINGS - 1) + 1
@@ -52,6 +55,8 @@ class DiscriminatorConfig:
     """After each activation: `batch` is the paper's; `group` judges every patch by itself; `none`."""
     hidden: int = 1024
     """Width of the first of the two fully connected layers."""
+    conditional: bool = False
+    """Judge each patch beside the input that it was restored from: is this what was there? Else: is this a photo?"""
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -70,6 +75,11 @@ class DiscriminatorConfig:
         if self.normalisation not in get_args(NormalisationKind):
             allowed = ", ".join(get_args(NormalisationKind))
             raise ConfigError(f"discriminator.normalisation = {self.normalisation!r}: must be one of {allowed}.")
+
+    @property
+    def channels(self) -> int:
+        """Channels that it is given: of a patch, or of a patch and of its input."""
+        return 6 if self.conditional else 3
 
     @property
     def last_px(self) -> int:
@@ -146,17 +156,18 @@ class Discriminator(nn.Module):
         widths = [config.width * factor for factor in WIDTHS]
         self.layers = nn.ModuleList(
             ConvActNorm(before, after, stride=1 + index % 2, normalisation=config.normalisation)
-            for index, (before, after) in enumerate(zip([3, *widths], widths, strict=False))
+            for index, (before, after) in enumerate(zip([config.channels, *widths], widths, strict=False))
         )
         self.hidden = nn.Linear(widths[-1] * config.last_px**2, config.hidden)
         self.hidden_activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
         self.logit = nn.Linear(config.hidden, 1)
 
-    def forward(self, patches: Float[Tensor, "n 3 h w"], batches: int = 1) -> Float[Tensor, " n"]:
+    def forward(self, patches: Float[Tensor, "n c h w"], batches: int = 1) -> Float[Tensor, " n"]:
         """Return one logit per patch: above 0 where D takes it for real.
 
         Args:
-            patches: RGB in [0, 1].
+            patches: RGB in [0, 1]; where D is conditional, six channels: a patch and the input that it was restored
+                from.
             batches: So many batches of one size follow each other in `patches`; the logits, and the running statistics,
                 are those of a pass for each.
 
@@ -166,15 +177,23 @@ class Discriminator(nn.Module):
         """
         count, *sides = patches.shape[0] // batches, *patches.shape[1:]
         self._check(count, *sides)
-        features = 2.0 * patches - 1.0
+        picture = patches[:, :3]
+        features = 2.0 * picture - 1.0
+        if self.config.conditional:
+            features = torch.cat([features, DIFFERENCE_GAIN * (picture - patches[:, 3:])], dim=1)
         for layer in self.layers:
             features = layer(features, batches)
         hidden = self.hidden_activation(self.hidden(features.flatten(1)))
         logits: Tensor = self.logit(hidden)
         return logits.squeeze(1)
 
-    def _check(self, count: int, _: int, height: int, width: int) -> None:
+    def _check(self, count: int, channels: int, height: int, width: int) -> None:
         side, config = self.config.patch_px, self.config
+        if channels != config.channels:
+            raise ConfigError(
+                f"patches of {channels} channels: this discriminator takes {config.channels}; "
+                "set discriminator.conditional to whether it is given the input, too."
+            )
         if (height, width) != (side, side):
             raise ConfigError(
                 f"patches of {height}×{width} px: this discriminator was built for {side}×{side}; "

@@ -8,7 +8,7 @@ from acutance.data.patches import PatchSampler
 from acutance.degradations.pipeline import degrade_by_known
 from acutance.training.config import TrainConfig
 from acutance.training.guides import with_guides
-from acutance.training.step import Pair
+from acutance.training.step import Batch, Known, Pair
 
 SEED_STRIDE = 1_000_003
 """Prime that keeps the batches of different seeds apart."""
@@ -23,7 +23,12 @@ def batch_generator(config: TrainConfig, iteration: int, device: torch.device) -
 
 
 def draw_pair(config: TrainConfig, sampler: PatchSampler, iteration: int, *, count: int | None = None) -> Pair:
-    """Draw the (degraded, reference) batch of a step, on the sampler's device.
+    """Draw the (degraded, reference) batch of a step, as `draw_batch` does."""
+    return draw_batch(config, sampler, iteration, count=count).pair
+
+
+def draw_batch(config: TrainConfig, sampler: PatchSampler, iteration: int, *, count: int | None = None) -> Batch:
+    """Draw the batch of a step, on the sampler's device; what is known of its blur where the objective asks for it.
 
     Args:
         config: Whose degradation and seed.
@@ -33,10 +38,14 @@ def draw_pair(config: TrainConfig, sampler: PatchSampler, iteration: int, *, cou
     """
     source = batch_generator(config, iteration, sampler.device)
     made = degrade_by_known(config.degradation, sampler.draw(count or config.batch, source), source)
+    known = None
+    if config.objective.needs_blur:
+        assert made.kernels is not None  # `TrainConfig` has checked it
+        known = Known(made.kernels, made.noise)
     if not config.generator.guides:
-        return made.degraded, made.reference
+        return Batch((made.degraded, made.reference), known)
     assert made.kernels is not None  # `TrainConfig` has checked it
-    return with_guides(made.degraded, made.kernels, config.guide, source), made.reference
+    return Batch((with_guides(made.degraded, made.kernels, config.guide, source), made.reference), known)
 
 
 AHEAD = 8
@@ -57,36 +66,43 @@ class PairSource:
         self._config, self._sampler = config, sampler
         self._ahead = ahead or (AHEAD if sampler.device.type == "cuda" else 1)
         self._first: int | None = None
-        self._pairs: Pair | None = None
-        self._following: Pair | None = None
+        self._drawn: Batch | None = None
+        self._following: Batch | None = None
         self._stream: torch.cuda.Stream | None = None
         if sampler.device.type == "cuda":
             self._stream = torch.cuda.Stream(sampler.device)  # type: ignore[no-untyped-call]
 
     def pair(self, iteration: int) -> Pair:
-        """Return the (degraded, reference) batch of a step: a function of the seed, its number and `ahead` alone."""
+        """Return the (degraded, reference) batch of a step, as `batch` does."""
+        return self.batch(iteration).pair
+
+    def batch(self, iteration: int) -> Batch:
+        """Return the batch of a step: a function of the seed, its number and `ahead` alone."""
         place = iteration % self._ahead
         first = iteration - place
-        if self._pairs is None or self._first != first:
+        if self._drawn is None or self._first != first:
             is_following = self._first is not None and first == self._first + self._ahead
             ready = self._following if is_following else None
-            self._first, self._pairs = first, ready or self._drawn(first)
+            self._first, self._drawn = first, ready or self._draw(first)
             self._following = None
             if self._stream is not None:
                 # While the device is at the steps of these, the next are drawn, in a stream of their own.
-                self._following = self._drawn_beside(first + self._ahead, self._stream)
+                self._following = self._draw_beside(first + self._ahead, self._stream)
         # Every `ahead`-th patch: those that were reduced come last, and each batch is to have its share of them.
-        degraded, reference = self._pairs
-        return degraded[place :: self._ahead], reference[place :: self._ahead]
+        (degraded, reference), known = self._drawn
+        own = slice(place, None, self._ahead)
+        return Batch(
+            (degraded[own], reference[own]), None if known is None else Known(known.kernels[own], known.noise[own])
+        )
 
-    def _drawn(self, first: int) -> Pair:
-        return draw_pair(self._config, self._sampler, first, count=self._config.batch * self._ahead)
+    def _draw(self, first: int) -> Batch:
+        return draw_batch(self._config, self._sampler, first, count=self._config.batch * self._ahead)
 
-    def _drawn_beside(self, first: int, stream: torch.cuda.Stream) -> Pair:
+    def _draw_beside(self, first: int, stream: torch.cuda.Stream) -> Batch:
         main = torch.cuda.current_stream()
         with torch.cuda.stream(stream):
-            pair = self._drawn(first)
-        for images in pair:
-            images.record_stream(main)  # its memory is not used again before the steps that read it are done
+            batch = self._draw(first)
+        for values in (*batch.pair, *(batch.known or ())):
+            values.record_stream(main)  # its memory is not used again before the steps that read it are done
         stream.synchronize()
-        return pair
+        return batch

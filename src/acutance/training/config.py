@@ -183,6 +183,7 @@ class TrainConfig:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
         self._check_sizes()
         self._check_guides()
+        self._check_blur()
         if self.objective.adversarial:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
         if self.compiles and self.objective.r1:
@@ -230,6 +231,33 @@ class TrainConfig:
         if self.watch.held_out:
             raise ConfigError(
                 "generator.guides: a network that is told the blur is not validated; set watch.held_out = 0."
+            )
+
+    def _check_blur(self) -> None:
+        """Check that terms that ask what a patch was blurred with can be told, and that it fits."""
+        objective = self.objective
+        if self.adversary.discriminator.conditional and self.generator.scale != 1:
+            raise ConfigError(
+                "adversary.discriminator.conditional = true: lays the input beside the picture, so both must be of one "
+                "size; only for generator.scale = 1."
+            )
+        if self.adversary.discriminator.conditional and self.generator.guides:
+            raise ConfigError(
+                "adversary.discriminator.conditional = true: not for a network with guides; set generator.guides = 0."
+            )
+        if not objective.needs_blur:
+            return
+        blurs = [stage for stage in self.degradation.stages if isinstance(stage, Blur)]
+        if len(blurs) != 1:
+            raise ConfigError(
+                "objective.consistency, objective.evidence.counts: need exactly one blur stage, whose kernels they "
+                "look at."
+            )
+        side = 2 * blurs[0].radius_px + 1
+        if objective.consistency and self.patch_px * self.generator.scale < side:
+            raise ConfigError(
+                "objective.consistency: blurs the output again, so patches must be at least as large as the kernels "
+                f"({side} px); raise patch_px ({self.patch_px}) or lower radius_px."
             )
 
     @property

@@ -37,7 +37,7 @@ from acutance.training.health import Vitals, complaints, vitals
 from acutance.training.players import Cast, assemble
 from acutance.training.processes import agree, check_processes, on_first, one_fate, own_share
 from acutance.training.run_log import RunLog, SilentLog
-from acutance.training.step import StepRecord
+from acutance.training.step import Batch, Known, StepRecord
 from acutance.training.stepper import Stepper
 from acutance.training.validation import split_store, validate
 
@@ -170,8 +170,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         )
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
-            pair = own_share(fabric, source.pair(progress.iteration))
-            record = stepper.take(pair, progress, rate_share=rate_share)
+            batch = source.batch(progress.iteration)
+            known = None if batch.known is None else Known(*own_share(fabric, batch.known))
+            own = Batch(own_share(fabric, batch.pair), known)
+            record = stepper.take(own, progress, rate_share=rate_share)
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,

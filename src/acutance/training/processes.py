@@ -46,9 +46,12 @@ def check_processes(config: TrainConfig, count: int) -> None:
 
 
 def own_share(
-    fabric: Fabric, pair: tuple[Float[Tensor, "n c h w"], Float[Tensor, "n d hs ws"]]
-) -> tuple[Float[Tensor, "m c h w"], Float[Tensor, "m d hs ws"]]:
-    """Return this process's part of the batch that all of them drew: together they see what one would have seen."""
+    fabric: Fabric, pair: tuple[Float[Tensor, "*pictures"], Float[Tensor, "*truths"]]
+) -> tuple[Float[Tensor, "*own_pictures"], Float[Tensor, "*own_truths"]]:
+    """Return this process's part of the batch that all of them drew: together they see what one would have seen.
+
+    Takes the pictures of a batch, or what is known of them.
+    """
     if fabric.world_size == 1:
         return pair
     count = pair[0].shape[0] // fabric.world_size

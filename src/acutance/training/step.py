@@ -8,21 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from acutance.degradations.blur import blur
 from acutance.losses.adversarial import r1_penalty
 from acutance.losses.balance import gradient_norms
+from acutance.losses.evidence import evidence, pulling
 from acutance.losses.features import FeaturePair
-from acutance.losses.objective import ObjectiveConfig, discriminator_loss, generator_loss
+from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
 
 Images = Float[Tensor, "n 3 h w"]
 Pair = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 3 hs ws"]]
 """Degraded, with its guides where the network takes some, and the reference, `scale` times as large."""
+
+
+class Known(NamedTuple):
+    """What is known of how each patch of a batch was degraded."""
+
+    kernels: Float[Tensor, "n s s"]
+    """What it was blurred with."""
+    noise: Float[Tensor, " n"]
+    """Root mean square of what was added to it, in [0, 1] units."""
+
+
+class Batch(NamedTuple):
+    """What a step is given."""
+
+    pair: Pair
+    known: Known | None
+    """None where no term of the objective asks for it."""
+
 
 FeatureExtractor = Callable[[Tensor], Mapping[str, Tensor]]
 """RGB images in [0, 1] → features by layer name: VGG-19 in the paper."""
@@ -69,15 +90,23 @@ class StepRecord:
 
 
 def content_step(
-    fabric: Fabric, generator: Player, pair: Pair, *, objective: ObjectiveConfig, weighs_terms: bool = False
+    fabric: Fabric,
+    generator: Player,
+    pair: Pair,
+    *,
+    objective: ObjectiveConfig,
+    known: Known | None = None,
+    weighs_terms: bool = False,
 ) -> StepRecord:
     """Minimise the objective once on a (degraded, reference) batch.
 
-    A step whose loss or gradient is NaN or infinite is not applied.
+    A step whose loss or gradient is NaN or infinite is not applied. `known` is needed when `objective.consistency` has
+    a weight.
     """
     degraded, reference = pair
     restored: Tensor = generator.network(degraded)
-    loss = generator_loss(objective, restored, reference)
+    again = _blurred_again(objective, restored, reference, known)
+    loss = generator_loss(objective, restored, reference, blurred_again=again)
     pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
     return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference), pulls=pulls)
@@ -92,6 +121,8 @@ def game_step(
     objective: ObjectiveConfig,
     features: FeatureExtractor | None,
     discriminator_updates: int,
+    is_conditional: bool = False,
+    known: Known | None = None,
     weighs_terms: bool = False,
 ) -> StepRecord:
     """Play one round, eq. (1) and (2): update D so many times (the paper: twice), then G once.
@@ -107,28 +138,36 @@ def game_step(
         objective: Of both.
         features: Needed when the objective has a perceptual or texture term.
         discriminator_updates: Of D per update of G.
+        is_conditional: Whether D sees the degraded input beside each picture.
+        known: How the patches were degraded; needed when `objective.needs_blur`.
         weighs_terms: Measure the gradient of each term at G's output; a backward pass for each.
     """
     degraded, reference = pair
     restored: Tensor = generator.network(degraded)
     fake = restored.detach()
+    seen = degraded if is_conditional else None
+    share = _evidence(objective, known)
+    shown = restored if share is None else pulling(restored, share)
     record, are_finite, logits_fake, logits_real = None, True, None, None
     if discriminator is not None:
         for _ in range(discriminator_updates):
-            record, is_finite = _update_discriminator(fabric, discriminator, reference, fake, objective)
+            record, is_finite = _update_discriminator(
+                fabric, discriminator, reference, fake, objective, seen=seen, share=share
+            )
             are_finite = are_finite and is_finite
         discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
-        logits_fake = discriminator.network(restored)
+        logits_fake = discriminator.network(_beside(shown, seen))
         if objective.needs_logits_real:
             with torch.no_grad():
-                logits_real = discriminator.network(reference)
+                logits_real = discriminator.network(_beside(reference, seen))
     loss = generator_loss(
         objective,
         restored,
         reference,
-        features=None if features is None else _features(fabric, features, restored, reference),
+        features=None if features is None else _features(fabric, features, shown, reference),
         logits_fake=logits_fake,
         logits_real=logits_real,
+        blurred_again=_blurred_again(objective, restored, reference, known),
     )
     pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
@@ -145,19 +184,60 @@ def _update_discriminator(
     reference: Images,
     fake: Images,
     objective: ObjectiveConfig,
+    *,
+    seen: Images | None,
+    share: Float[Tensor, " n"] | None,
 ) -> tuple[GameRecord, bool]:
-    """Update D once, eq. (7); return how it did before the update, and whether the update was applied."""
-    logits_real, logits_fake = discriminator.network(torch.cat([reference, fake]), batches=2).chunk(2)
-    penalty = r1_penalty(discriminator.network, reference) if objective.r1 else None
+    """Update D once, eq. (7); return how it did before the update, and whether the update was applied.
+
+    Patches without evidence teach D nothing, as G does not listen to what it would say of them.
+    """
+    both = torch.cat([_beside(reference, seen), _beside(fake, seen)])
+    logits_real, logits_fake = discriminator.network(both, batches=2).chunk(2)
+    if share is not None:
+        logits_real, logits_fake = pulling(logits_real, share), pulling(logits_fake, share)
+    penalty = (
+        r1_penalty(lambda images: discriminator.network(_beside(images, seen)), reference) if objective.r1 else None
+    )
     loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
     norm, is_finite = descend(fabric, discriminator, loss.total)
     record = GameRecord(
         loss=loss.terms["discriminator"].detach(),
-        accuracy_real=(logits_real.detach() > 0).float().mean(),
-        accuracy_fake=(logits_fake.detach() < 0).float().mean(),
+        accuracy_real=_share_of(logits_real.detach() > 0, share),
+        accuracy_fake=_share_of(logits_fake.detach() < 0, share),
         gradient_norm=norm,  # of the mean gradient, which all processes have
     )
     return record, is_finite
+
+
+def _beside(images: Images, seen: Images | None) -> Float[Tensor, "n _ h w"]:
+    """Return what D is shown: the pictures, and beside each the input, where it sees that."""
+    return images if seen is None else torch.cat([images, seen], dim=1)
+
+
+def _share_of(verdicts: Tensor, share: Float[Tensor, " n"] | None) -> Float[Tensor, ""]:
+    """Return how large a part of the verdicts holds, those counting more that have more evidence."""
+    if share is None:
+        return verdicts.float().mean()
+    return (verdicts * share).sum() / share.sum().clamp_min(1e-6)
+
+
+def _evidence(objective: ObjectiveConfig, known: Known | None) -> Float[Tensor, " n"] | None:
+    """Return how hard the terms that ask for crispness may pull at each patch; None: at all alike."""
+    if not objective.evidence.counts:
+        return None
+    assert known is not None, "the objective counts evidence, so the step must be given what is known"
+    return evidence(objective.evidence, known.kernels, known.noise)
+
+
+def _blurred_again(
+    objective: ObjectiveConfig, restored: Images, reference: Images, known: Known | None
+) -> BlurredPair | None:
+    """Blur the output and the truth as the input was: the truth, blurred, is the input without noise and rounding."""
+    if not objective.consistency:
+        return None
+    assert known is not None, "the objective asks for consistency, so the step must be given what is known"
+    return blur(restored.float(), known.kernels), blur(reference, known.kernels)
 
 
 def descend(fabric: Fabric, player: Player, loss: Float[Tensor, ""]) -> tuple[Float[Tensor, ""], bool]:

@@ -12,7 +12,7 @@ from acutance.training.checkpoint import Progress
 from acutance.training.config import TrainConfig
 from acutance.training.optimizers import set_share
 from acutance.training.players import Cast
-from acutance.training.step import Pair, StepRecord, content_step, game_step
+from acutance.training.step import Batch, Pair, StepRecord, content_step, game_step
 
 
 class Stepper:
@@ -36,20 +36,20 @@ class Stepper:
         """Steps, up to the last, that were not applied. Of a captured step it is asked only every `watch.log_every`
         steps, since the device is waited for."""
 
-    def take(self, pair: Pair, progress: Progress, *, rate_share: float) -> StepRecord:
+    def take(self, batch: Batch, progress: Progress, *, rate_share: float) -> StepRecord:
         """Take the step that follows `progress`, at a share of each learning rate's height."""
         config, average, iteration = self._config, self._cast.average, progress.iteration
         images_seen = progress.images_seen + config.batch
         if self._captured is not None:
             share = average.share(batch=config.batch, images_seen=images_seen)
-            record = self._captured.take(pair, rate_share=rate_share, average_share=share)
+            record = self._captured.take(batch.pair, rate_share=rate_share, average_share=share)
             is_asked = (iteration + 1) % config.watch.log_every == 0
             self.skipped_in_a_row = self._captured.skipped_in_a_row if is_asked else 0
             return record
         set_share(self._cast.trained.optimizers, rate_share)
         # Compiled networks give their memory back in the first backward pass, and there would be several.
         weighs = (iteration + 1) % config.watch.validate_every == 0 and not config.compiles
-        record = take_step(config, self._cast, pair, iteration=iteration, fabric=self._fabric, weighs_terms=weighs)
+        record = take_step(config, self._cast, batch, iteration=iteration, fabric=self._fabric, weighs_terms=weighs)
         if record.was_applied:
             average.update(self._cast.model, batch=config.batch, images_seen=images_seen)
         self.skipped_in_a_row = 0 if record.was_applied else self.skipped_in_a_row + 1
@@ -60,7 +60,7 @@ def captured_step(
     config: TrainConfig, cast: Cast, example: Pair, *, fabric: Fabric, say: Callable[[str], None]
 ) -> CapturedStep | None:
     """Capture the step where that can be done: content alone, on one CUDA device. None, and a word why, where not."""
-    is_content_alone = cast.discriminator is None and cast.features is None
+    is_content_alone = cast.discriminator is None and cast.features is None and not config.objective.consistency
     # The moving statistics of a normalisation are not averaged there.
     is_plain = not (config.compiles or config.optimizer.clip_norm or any(True for _ in cast.model.buffers()))
     if fabric.device.type != "cuda" or fabric.world_size > 1 or not (is_content_alone and is_plain):
@@ -80,7 +80,7 @@ def captured_step(
 
 
 def take_step(
-    config: TrainConfig, cast: Cast, pair: Pair, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
+    config: TrainConfig, cast: Cast, batch: Batch, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
 ) -> StepRecord:
     """Take a step: a round of the game, or on the content loss alone while it warms up or where nothing else counts."""
     objective = config.objective
@@ -88,14 +88,18 @@ def take_step(
     if is_warming_up:
         objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
     if is_warming_up or (cast.discriminator is None and cast.features is None):
-        return content_step(fabric, cast.generator, pair, objective=objective, weighs_terms=weighs_terms)
+        return content_step(
+            fabric, cast.generator, batch.pair, objective=objective, known=batch.known, weighs_terms=weighs_terms
+        )
     return game_step(
         fabric,
         cast.generator,
         cast.discriminator,
-        pair,
+        batch.pair,
         objective=objective,
         features=cast.features,
         discriminator_updates=config.adversary.updates,
+        is_conditional=config.adversary.discriminator.conditional,
+        known=batch.known,
         weighs_terms=weighs_terms,
     )

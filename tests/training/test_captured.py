@@ -20,6 +20,7 @@ from acutance.training.device import open_fabric
 from acutance.training.ema import RAMP_UP, WeightAverage
 from acutance.training.optimizers import Muon, OptimizerConfig, build_optimizers
 from acutance.training.players import assemble
+from acutance.training.step import Batch
 from acutance.training.stepper import Stepper, captured_step
 
 CPU = torch.device("cpu")
@@ -113,11 +114,11 @@ def test_a_stepper_counts_the_steps_that_were_not_applied_and_averages_the_other
     taker = Stepper(config, cast, fabric=fabric, example=pair, say=print)
     before = copy.deepcopy(cast.average.model.state_dict())
     for count in (1, 2):
-        record = taker.take((pair[0] * float("nan"), pair[1]), Progress(), rate_share=1.0)
+        record = taker.take(Batch((pair[0] * float("nan"), pair[1])), Progress(), rate_share=1.0)
         assert not record.was_applied
         assert taker.skipped_in_a_row == count
     assert all(torch.equal(tensor, before[name]) for name, tensor in cast.average.model.state_dict().items())
-    assert taker.take(pair, Progress(), rate_share=1.0).was_applied
+    assert taker.take(Batch(pair), Progress(), rate_share=1.0).was_applied
     assert taker.skipped_in_a_row == 0
     assert not all(torch.equal(tensor, before[name]) for name, tensor in cast.average.model.state_dict().items())
 

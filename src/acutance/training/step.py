@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     """What a step is given."""
 
     pair: Pair
-    known: Known | None
+    known: Known | None = None
     """None where no term of the objective asks for it."""
 
 

@@ -100,6 +100,7 @@ export const TEXTS = {
   "model": ["Model", "模型"],
   "model.fast": ["The default: out of focus, soft, small or compressed photos. For motion or strong defocus, take motion.", "默认：适用于失焦、发虚、经缩放或压缩的照片。运动模糊或严重失焦请选 motion。"],
   "model.motion": ["Motion and strong defocus: finds what blurred the photo and undoes it. Takes some seconds longer.", "运动模糊与严重失焦：找出照片模糊的原因并加以消除，需多等几秒。"],
+  "model.night": ["Noise, grain and little light: does not take grain for detail. Softens the finest texture a little.", "适用于噪点、颗粒与暗光照片：不会把噪点当作细节，最细的纹理会略微变柔。"],
   "model.fast-x2": ["Sharpens and enlarges to twice the size.", "清晰化并放大到两倍。"],
   "model.paper": ["The paper's layout at full resolution: slower.", "论文的网络结构，全分辨率运算，较慢。"],
   "fidelity": ["Fidelity", "保真度"],

@@ -28,7 +28,7 @@ from acutance.losses.texture import TextureConfig, texture
 Given = TypeVar("Given")
 
 BlurredPair = tuple[Float[Tensor, "n c _ _"], Float[Tensor, "n c _ _"]]
-"""Restored images and the truth, both blurred with the kernels of their input, and so much smaller."""
+"""Restored images and the truth, both blurred with the kernels of their input, and smaller by these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -66,11 +67,11 @@ def measure(models: list[str], arguments: argparse.Namespace) -> Means:
 
 
 def psnr_by_row(means: Means, test_set: str, restorer: str) -> dict[str, float]:
-    """Pick the PSNR of one restorer on one test set, by row."""
+    """Pick the PSNR of one restorer on one test set, by row; not where every photo came back as it was (∞)."""
     return {
-        mean["row"]: round(mean["psnr_db"], 2)
+        mean["row"]: round(float(mean["psnr_db"]), 2)
         for mean in means
-        if mean["test_set"] == test_set and mean["restorer"] == restorer
+        if mean["test_set"] == test_set and mean["restorer"] == restorer and math.isfinite(float(mean["psnr_db"]))
     }
 
 
@@ -159,7 +160,7 @@ def _table(means: Means) -> list[str]:
     titles = [heads.get(key, key.replace("_", " ")) for key, _ in columns]
     lines = [f"| photos | row | {' | '.join(titles)} |", "|---" * (2 + len(columns)) + "|"]
     for mean in means:
-        cells = ["–" if mean[key] is None else f"{mean[key]:.{digits}f}" for key, digits in columns]
+        cells = ["–" if mean[key] is None else figure(mean[key], digits) for key, digits in columns]
         lines.append(f"| {mean['test_set']} | `{mean['row']}` | {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -189,7 +190,16 @@ def write_page() -> None:
 def _cells(means: Means, test_set: str) -> dict[str, str]:
     """Write the figures of one model on one test set, by row."""
     of_set = [mean for mean in means if mean["test_set"] == test_set]
-    return {mean["row"]: f"{mean['psnr_db']:.2f} / {mean['ssim']:.3f}".replace("/ 0.", "/ .") for mean in of_set}
+    return {
+        mean["row"]: f"{figure(mean['psnr_db'], 2)} / {figure(mean['ssim'], 3)}".replace("/ 0.", "/ .")
+        for mean in of_set
+    }
+
+
+def figure(value: float | str, digits: int) -> str:
+    """Write a number, or what JSON has for infinity."""
+    number = float(value)
+    return f"{number:.{digits}f}" if math.isfinite(number) else "∞"
 
 
 def checkpoint_path(name: str, role: str) -> Path:

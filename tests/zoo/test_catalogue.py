@@ -65,4 +65,4 @@ def test_a_changed_file_is_noticed() -> None:
 
 
 def test_all_models_together_stay_small() -> None:
-    assert sum(row.bytes for row in list_models()) < 12_000_000
+    assert sum(row.bytes for row in list_models()) < 13_000_000

@@ -31,6 +31,9 @@ _INDEPENDENT: Final = 3.0
 """Windows overlap and share what the network gets wrong: all of them together count as so many."""
 _INDEPENDENT_NEARBY: Final = 2.0
 _NEAR_SIGMA_PX: Final = 40.0
+_SAMPLED_WINDOWS: Final = 400
+_ALIKE_PX, _ALIKE = 1.0, 0.25
+"""How far the ends of two motions may lie apart that are taken for one: so many px, and this share of the length."""
 WINDOW_PX: Final = 141
 """Side of the window that one answer of the estimator looks at."""
 STRIDE_PX: Final = 32
@@ -127,6 +130,23 @@ class BlurField:
         weights = down[:, None] * across[None, :]
         mean = (self.log_shares * weights).sum(axis=(1, 2)) / weights.sum()
         return verdict_of(mean * _INDEPENDENT_NEARBY)
+
+    def share_moved_like(self, whole: BlurVerdict) -> float:
+        """Return the share of windows that moved as the picture did, 0 … 1, from a sample of them.
+
+        Args:
+            whole: Straight motion.
+        """
+        flat = self.log_shares.reshape(CLASSES, -1)
+        flat = flat[:, :: max(flat.shape[1] // _SAMPLED_WINDOWS, 1)]
+        own = whole.strength_px * np.array([math.cos(whole.angle), math.sin(whole.angle)])
+        near = 0
+        for window in flat.T:
+            seen = verdict_of(window)
+            vector = seen.strength_px * np.array([math.cos(seen.angle), math.sin(seen.angle)])
+            off = min(np.hypot(*(vector - own)), np.hypot(*(vector + own)))
+            near += seen.kind == "line" and off <= _ALIKE_PX + _ALIKE * whole.strength_px
+        return near / flat.shape[1]
 
     @property
     def noise(self) -> float:

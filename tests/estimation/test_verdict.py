@@ -166,7 +166,7 @@ def test_the_whole_is_what_most_windows_agree_on():
 # --- all over or not --------------------------------------------------------------------------------------
 
 
-def field_of(vectors: list[tuple[float, float]]) -> BlurField:
+def field_along(vectors: list[tuple[float, float]]) -> BlurField:
     """Give a field of one row whose windows moved along these vectors; None-like (0, 0) is a sharp one."""
     windows = [shared({line_class(x, y): 1.0}) if (x, y) != (0, 0) else shared({0: 1.0}) for x, y in vectors]
     return BlurField(np.stack(windows, axis=1)[:, None], np.zeros((1, len(vectors))))
@@ -174,12 +174,12 @@ def field_of(vectors: list[tuple[float, float]]) -> BlurField:
 
 def test_windows_that_moved_like_the_picture_are_counted_whichever_way_round():
     whole = BlurVerdict(kind="line", share=1.0, strength_px=12.0, angle=0.0)
-    assert field_of([(12, 0), (-12, 0), (10.5, 1.5), (13.5, 0)]).share_moved_like(whole) == 1.0
-    assert field_of([(12, 0), (0, 12), (3, 0), (0, 0)]).share_moved_like(whole) == 0.25
+    assert field_along([(12, 0), (-12, 0), (10.5, 1.5), (13.5, 0)]).share_moved_like(whole) == 1.0
+    assert field_along([(12, 0), (0, 12), (3, 0), (0, 0)]).share_moved_like(whole) == 0.25
 
 
 def test_what_is_near_counts_most():
-    field = field_of([(12, 0)] * 10 + [(0, 12)] * 10)
+    field = field_along([(12, 0)] * 10 + [(0, 12)] * 10)
     left, right = (field.near(70.0, x) for x in (70.0, 70.0 + 19 * 32))
     assert (left.kind, right.kind) == ("line", "line")
     assert math.degrees(left.angle) == pytest.approx(0, abs=1)

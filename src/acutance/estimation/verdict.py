@@ -145,7 +145,7 @@ class BlurField:
             seen = verdict_of(window)
             vector = seen.strength_px * np.array([math.cos(seen.angle), math.sin(seen.angle)])
             off = min(np.hypot(*(vector - own)), np.hypot(*(vector + own)))
-            near += seen.kind == "line" and off <= _ALIKE_PX + _ALIKE * whole.strength_px
+            near += seen.kind == "line" and bool(off <= _ALIKE_PX + _ALIKE * whole.strength_px)
         return near / flat.shape[1]
 
     @property

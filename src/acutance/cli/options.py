@@ -64,7 +64,11 @@ PrecisionOption = Annotated[
 Fidelity = Annotated[
     float,
     typer.Option(
-        "--fidelity", "-f", min=0.0, max=1.0, help="1 invents nothing; 0 is the crispest, with invented texture."
+        "--fidelity",
+        "-f",
+        min=0.0,
+        max=1.0,
+        help="1 adds no texture of its own (small marks may be wrong); 0 is the crispest.",
     ),
 ]
 Threads = Annotated[

@@ -75,7 +75,7 @@ class Sharpener:
 
         Args:
             model: Name of a shipped model, or path of an ONNX file that acutance exported.
-            fidelity: 1 is the network trained for truth, which invents nothing; 0 the one trained for perception, the
+            fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
             precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the

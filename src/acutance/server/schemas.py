@@ -34,7 +34,8 @@ class SharpenQuery(BaseModel):
         ),
     ] = 1.0
     fidelity: Annotated[
-        float, Field(ge=0, le=1, description="1 invents nothing, 0 is the crispest; only for models that have it.")
+        float,
+        Field(ge=0, le=1, description="1 adds no texture of its own, 0 is the crispest; only for models that have it."),
     ] = 1.0
     precision: Annotated[
         Precision, Field(description="Arithmetic; auto: the fastest that the processor is made for.")

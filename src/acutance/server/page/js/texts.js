@@ -106,7 +106,7 @@ export const TEXTS = {
   "fidelity": ["Fidelity", "保真度"],
   "fidelity.low": ["crisp", "更锐利"],
   "fidelity.high": ["true", "更真实"],
-  "fidelity.help": ["At 100 % nothing is invented. A change runs the network anew.", "100 % 时不添加任何虚构细节。更改后会重新处理。"],
+  "fidelity.help": ["At 100 % no texture is added; small marks may still be wrong. A change runs the network anew.", "100 % 时不添加纹理，但细小之处仍可能有误。更改后会重新处理。"],
   "useForAll": ["Use for all photos", "用于所有照片"],
   "usedForAll": ["All photos take these settings.", "所有照片已采用这些设置。"],
 

@@ -13,12 +13,30 @@ from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
     from acutance.inference.sharpener import Sharpener, sharpen
+    from acutance.trust.consistency import consistency
+    from acutance.trust.guesses import map_of_guesses
+    from acutance.trust.verification import verify
 
 __version__ = "0.1.0"
 
-__all__ = ["AcutanceError", "ModelSpec", "Sharpener", "__version__", "sharpen"]
+__all__ = [
+    "AcutanceError",
+    "ModelSpec",
+    "Sharpener",
+    "__version__",
+    "consistency",
+    "map_of_guesses",
+    "sharpen",
+    "verify",
+]
 
-_LAZY = {"Sharpener": "acutance.inference.sharpener", "sharpen": "acutance.inference.sharpener"}
+_LAZY = {
+    "Sharpener": "acutance.inference.sharpener",
+    "consistency": "acutance.trust.consistency",
+    "map_of_guesses": "acutance.trust.guesses",
+    "sharpen": "acutance.inference.sharpener",
+    "verify": "acutance.trust.verification",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -29,6 +29,7 @@ from acutance.cli.options import (
     given_name,
     given_path,
 )
+from acutance.cli.trust_options import MapOption, ReportOption, TrustWishes
 from acutance.cli.video_options import (
     Codec,
     ContainerName,
@@ -91,6 +92,8 @@ def sharpen(
     container: ContainerName = None,
     stream: Stream = None,
     segment: Segment = None,
+    map_to: MapOption = None,
+    report: ReportOption = None,
 ) -> None:
     """Make blurred photos and videos sharp.
 
@@ -111,6 +114,18 @@ def sharpen(
     is_folder = output is not None and output.endswith(("/", "\\"))
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
+    trust = TrustWishes(
+        model=model,
+        strength=strength,
+        map_to=map_to,
+        report=report,
+        engine=engine,
+        precision=precision,
+        tile_px=tile,
+        threads=threads,
+    )
+    if stream is not None or is_pipe:
+        trust.refuse_any("a camera or a pipe leaves no files behind that could be compared")
     order = Order(
         strength=strength,
         fidelity=fidelity,
@@ -123,6 +138,7 @@ def sharpen(
         overwrite=overwrite,
         as_json=as_json,
         container=container,
+        trust=trust,
         video=VideoWishes(
             codec=codec, quality=quality, from_s=from_s, to_s=to_s, smoothing=smoothing, picture_only=picture_only
         ),

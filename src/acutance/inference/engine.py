@@ -117,11 +117,20 @@ def open_engine(
     if threads is not None and threads < 1:
         raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
     threads = None if threads is None else min(threads, usable_cpus())
+    chosen, computed_in = resolved(engine, precision)
+    return _OPENERS[chosen](_with_fidelity(paths, fidelity), threads, str(paths.fidelity), computed_in)
+
+
+def resolved(engine: EngineName, precision: Precision) -> tuple[EngineName, ChosenPrecision]:
+    """Return the engine and the arithmetic that `auto` stands for here.
+
+    Raises:
+        ConfigError: See `chosen_precision`.
+    """
     chosen = engine
     if engine == "auto":
         chosen = "openvino" if precision == "bfloat16" else fastest_engine()
-    computed_in = chosen_precision(precision, chosen)
-    return _OPENERS[chosen](_with_fidelity(paths, fidelity), threads, str(paths.fidelity), computed_in)
+    return chosen, chosen_precision(precision, chosen)
 
 
 def fastest_engine() -> EngineName:

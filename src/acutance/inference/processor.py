@@ -29,6 +29,11 @@ def is_intel() -> bool:
     return _cpuinfo().get("vendor_id", "") == "GenuineIntel" or "intel" in platform.processor().lower()
 
 
+def processor_name() -> str:
+    """Return what the processor is called, as far as the system tells."""
+    return _cpuinfo().get("model name", "") or platform.processor() or platform.machine()
+
+
 def usable_cpus() -> int:
     """Return how many CPUs this process may use: those of the machine, or those that it was bound to."""
     if hasattr(os, "sched_getaffinity"):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from guess_samples import PIXELS_PER_PHOTO, crop_of, drawn_row, sample_of
+from guess_samples import PIXELS_PER_PHOTO, crop_of, drawn_page, drawn_row, sample_of
 
 from acutance.data.photo_store import list_photos
 from acutance.inference.sharpener import Sharpener
@@ -24,6 +24,8 @@ from acutance.trust.features import FEATURES
 from acutance.trust.guesses import INTERVAL, KINDS, TABLES, bins_of
 
 CROP_PX = 224
+PHOTOS_PER_PAGE = 6
+"""Letters come out wrong in other ways than photos do: one page for so many of these."""
 HIDDEN = 16
 FIRST_DRAW = 100_000
 """Index of the first draw: none is that of a photo that is measured."""
@@ -31,8 +33,8 @@ STEPS, BATCH, RATE = 2000, 2048, 3e-3
 ROUNDING_LEVELS = 0.5
 WIDTHS = (-0.4, 0.3, 0.9, 1.4)
 """Edges of the bins by log₂ of the blur's standard deviation in px: .76, 1.2, 1.9, 2.6 px."""
-NOISES = (0.6, 2.2)
-"""Edges by log₂ of the noise in levels, and a quarter: 1.3 and 4.3 levels."""
+NOISES = (-0.8, 0.6, 2.2)
+"""Edges by log₂ of the noise in levels, and a quarter: .3, 1.3 and 4.3 levels."""
 SHAPE = (KINDS, len(WIDTHS) + 1, len(NOISES) + 1)
 TURNS = 3
 CAUTION_PHOTOS = 5
@@ -40,12 +42,16 @@ CAUTION_PHOTOS = 5
 
 
 def gathered(photos: list[Path], sharpener: Sharpener, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Degrade, sharpen and sample each photo once: `photos pixels inputs` and `photos pixels`."""
+    """Degrade, sharpen and sample each photo once, and some pages: `pictures pixels inputs` and `pictures pixels`."""
     random = np.random.default_rng(seed)
-    samples = [
-        sample_of(sharpener, crop_of(path, CROP_PX, random), drawn_row(random), FIRST_DRAW + index, random)
-        for index, path in enumerate(photos)
-    ]
+    samples = []
+    for index, path in enumerate(photos):
+        pictures = [crop_of(path, CROP_PX, random)]
+        if index % PHOTOS_PER_PAGE == 0:
+            pictures.append(drawn_page(CROP_PX, random))
+        samples += [
+            sample_of(sharpener, picture, drawn_row(random), FIRST_DRAW + index, random) for picture in pictures
+        ]
     return np.stack([one.seen for one in samples]), np.stack([one.off for one in samples])
 
 

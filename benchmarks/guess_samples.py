@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
 
 from acutance.data.blurs import Blur, DefocusBlur, GaussianBlur, PathBlur, StraightMotion, hand_path
 from acutance.data.protocol import Degraded, Pixels, Row, degrade
@@ -39,6 +40,22 @@ def crop_of(path: Path, side_px: int, random: np.random.Generator) -> Pixels:
     side = min(side_px, *pixels.shape[:2])
     top, left = (int(random.integers(length - side + 1)) for length in pixels.shape[:2])
     return np.ascontiguousarray(pixels[top : top + side, left : left + side, :3], dtype=np.uint8)
+
+
+CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def drawn_page(side_px: int, random: np.random.Generator) -> Pixels:
+    """Draw lines of random characters of one size, 8 to 30 px, in two random colours."""
+    size_px = round(float(np.exp(random.uniform(np.log(8), np.log(30)))))
+    dark, light = random.integers(0, 90, 3), random.integers(165, 256, 3)
+    ink, paper = (dark, light) if random.random() < 0.8 else (light, dark)
+    page = Image.new("RGB", (side_px, side_px), tuple(int(level) for level in paper))
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size_px)
+    for top in range(int(random.integers(-size_px, size_px)), side_px, round(1.4 * size_px)):
+        words = ["".join(random.choice(list(CHARACTERS), random.integers(1, 9))) for _ in range(side_px // size_px)]
+        pen.text((-int(random.integers(size_px)), top), " ".join(words), tuple(int(level) for level in ink), font)
+    return np.array(page)
 
 
 MIXTURE_ROWS = ("mix", "camera", "motion-scene")

@@ -14,13 +14,13 @@ import argparse
 
 import numpy as np
 import numpy.typing as npt
+from guess_samples import CHARACTERS
 from PIL import Image, ImageDraw, ImageFont
 
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf
 from acutance.inference.sharpener import Sharpener
 from acutance.trust.guesses import map_of_guesses
 
-CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 COLUMNS, ROWS = 24, 12
 PAPER, NOISE_LEVELS = 245, 1.0
 

@@ -80,7 +80,7 @@ ONLY_IN = {
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
     "pillow_heif": {"acutance.media.heif"},
-    "pyvips": {"acutance.media.jpeg_strips"},
+    "pyvips": {"acutance.media.jpeg.strips"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

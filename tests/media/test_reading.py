@@ -7,7 +7,6 @@ import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from PIL import Image, ImageFile
 
 from acutance.errors import AcutanceError, ImageTooLarge, InputError, UnsupportedImage
 from acutance.media import Metadata, Photo, encode_photo, read_photo
-from acutance.media.formats import ImageFormat
+from acutance.media.formats import FORMATS as TABLE
 from acutance.media.photo import TiffCoding
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
@@ -165,7 +164,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
 
 
 def test_the_limit_is_the_callers(save, pixels):
-    for format_ in (name for name in get_args(ImageFormat) if name != "HEIF"):
+    for format_ in (name for name in TABLE if name != "HEIF"):
         data = save(Image.fromarray(pixels), format_)
         assert read_photo(data, max_pixels=20 * 31).size == (20, 31)
         with pytest.raises(ImageTooLarge, match="31×20"):

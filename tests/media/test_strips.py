@@ -22,16 +22,16 @@ from acutance.media import (
     encode_photo,
     encode_strips,
     joined_parts,
-    jpeg_strips,
     open_pictures,
-    png_strips,
     pnm,
     read_photo,
-    tiff16,
-    tiff_strips,
 )
+from acutance.media.jpeg import strips as jpeg_strips
 from acutance.media.photo import PnmCoding, TiffCoding
+from acutance.media.png import strips as png_strips
 from acutance.media.strips import Strip, joined, regrouped
+from acutance.media.tiff import pixels as tiff_pixels
+from acutance.media.tiff import strips as tiff_strips
 
 HEIGHT, WIDTH = 230, 61
 needs_vips = pytest.mark.skipif(find_spec("pyvips") is None, reason="needs the extra 'large'")
@@ -47,7 +47,7 @@ def small_strips(monkeypatch):
         (jpeg_strips, "_STRIP_BYTES"),
         (tiff_strips, "_RAW_STRIP_BYTES"),
         (tiff_strips, "_WRITTEN_STRIP_BYTES"),
-        (tiff16, "_GROUP_BYTES"),
+        (tiff_pixels, "_GROUP_BYTES"),
     ):
         monkeypatch.setattr(module, name, 3000)
 

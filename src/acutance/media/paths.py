@@ -15,13 +15,13 @@ from acutance.media.atomic import OVERWRITE
 from acutance.media.formats import (
     HEAD_BYTES,
     PHOTO_SUFFIXES,
-    SourceFormat,
     format_of,
     is_writable_suffix,
     sniff_format,
     suffix_for,
 )
 from acutance.media.patterns import PathFilter
+from acutance.media.photo import ImageFormat
 from acutance.media.video_formats import (
     SOURCE_CODE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -243,7 +243,7 @@ def _looks_like_one(path: Path) -> bool:
     return _sniffed(path) is not None or kind_of(path) == "video"
 
 
-def _sniffed(path: Path) -> SourceFormat | None:
+def _sniffed(path: Path) -> ImageFormat | None:
     """Return the format of a file by content; None for one that cannot be read (reading it will say why)."""
     return sniff_format(_head_of(path))
 

@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 
-from acutance.media.formats import READ_FORMATS, ImageFormat, describe_unread, sniff_format
+from acutance.media import ImageFormat
+from acutance.media.formats import READ_FORMATS, describe_unread, sniff_format
 from acutance.server.files import Files, head_of
 from acutance.server.form import OVERHEAD_BYTES, FormReader
 from acutance.server.limits import Limits

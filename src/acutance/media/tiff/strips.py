@@ -15,6 +15,7 @@ from PIL import Image
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.atomic import Patch
+from acutance.media.container import Container
 from acutance.media.ifd import (
     ByteOrder,
     DirectoryError,
@@ -29,9 +30,9 @@ from acutance.media.ifd import (
 from acutance.media.photo import Metadata, TiffCoding
 from acutance.media.pil import decoding
 from acutance.media.strips import Strip, StripSource, regrouped
-from acutance.media.tiff import block_at_start, described_by, tags_of
-from acutance.media.tiff16 import RAW, STRAIGHT, Layout, blocks_of, layout_of, places_of
-from acutance.media.tiff_compression import DEFAULT_CODING, PREDICTED
+from acutance.media.tiff.compression import DEFAULT_CODING, PREDICTED
+from acutance.media.tiff.pixels import RAW, STRAIGHT, Layout, blocks_of, layout_of, places_of
+from acutance.media.tiff.tags import block_at_start, described_by, tags_of
 
 MAX_BLOCK_BYTES = 64 * 2**20
 """A compressed strip or tile is unpacked as a whole: larger ones cannot be read in strips."""
@@ -44,8 +45,8 @@ _COMPRESSIONS = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "packbits": 3
 _SHORT = 3
 
 
-def open_tiff_strips(file: BinaryIO, offset: int, name: str) -> StripSource | None:
-    """Return the page whose directory stands at an offset, to be read in strips.
+def open_tiff_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
+    """Return a file of one page, to be read in strips.
 
     Returns:
         None for pages that are not laid out for that: turned, in planes, with a palette, with transparency multiplied
@@ -53,7 +54,7 @@ def open_tiff_strips(file: BinaryIO, offset: int, name: str) -> StripSource | No
     """
     try:
         header = read_header(file)
-        directory = read_directory(file, offset, header)
+        directory = read_directory(file, container.pages[0], header)
         layout = layout_of(directory, header.order, name)
         places = places_of(layout, directory, header.order, name)
     except (DirectoryError, struct.error, UnsupportedImage):

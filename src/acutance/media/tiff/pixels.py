@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from acutance.geometry import Size
 from acutance.media.container import damaged, refused
@@ -266,7 +267,7 @@ def _read(file: BinaryIO, places: Sequence[tuple[int, int]], layout: Layout, nam
 def _unpacked(packed: list[bytes], layout: Layout, size: Size, name: str) -> bytes:
     """Return the bytes of strips or tiles that lie below each other: `size` rows and bytes per row together."""
     if layout.compression != RAW:
-        return open_plugin(io.BytesIO(_as_8_bits(packed, layout, size)), "TIFF").tobytes()
+        return open_plugin(io.BytesIO(_as_8_bits(packed, layout, size)), TiffImageFile).tobytes()
     data = b"".join(packed)[: size.pixels]
     if len(data) < size.pixels:
         raise damaged(name, "its pixels end too early")

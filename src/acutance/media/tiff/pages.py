@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from PIL.TiffImagePlugin import TiffImageFile
+
+from acutance.media.container import Container, Decoded
+from acutance.media.excerpt import excerpt
 from acutance.media.ifd import ByteOrder, Tree, read_header, serialise
 from acutance.media.photo import Photo
-from acutance.media.tiff import block_at_start, described_by, encode_pixels, page_entries
+from acutance.media.pil import decoded, open_plugin
+from acutance.media.tiff.pixels import decode_tiff16
+from acutance.media.tiff.tags import block_at_start, described_by, encode_pixels, inspect_page, page_entries
 
 _MAX_BYTES = 2**32 - 2**24
 """What offsets of 32 bits reach."""
 
 
-def chain_of(file: BinaryIO, pages: tuple[int, ...]) -> dict[int, int]:
-    """Return which directory of a file's chain each page is, by its offset: Pillow counts the previews, too."""
-    header = read_header(file)
-    form, head = ("Q", 20) if header.is_big else ("H", 12)
-    place, number = header.first_offset, 0
-    found: dict[int, int] = {}
-    while place and place not in found and len(set(pages) - found.keys()):
-        found[place] = number
-        file.seek(place)
-        (count,) = struct.unpack(header.order + form, file.read(struct.calcsize(form)))
-        file.seek(place + struct.calcsize(form) + count * head)
-        pointer = "Q" if header.is_big else "I"
-        (place,) = struct.unpack(header.order + pointer, file.read(struct.calcsize(pointer)))
-        number += 1
-    return found
+def inspect_pages(file: BinaryIO, container: Container, name: str) -> Iterator[Container]:
+    """Yield what is known of each page of a file that has passed `inspect_tiff`.
+
+    Raises:
+        UnsupportedImage: When one is damaged, or not read.
+    """
+    yield container._replace(pages=container.pages[:1])
+    for offset in container.pages[1:]:
+        yield inspect_page(file, offset, name)
+
+
+def decode_tiff(file: BinaryIO, container: Container, name: str) -> Decoded:
+    """Decode a page, the first one of those that the container names.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    offset = container.pages[0]
+    if container.needs_own_decoder:
+        return decode_tiff16(file, name, offset)
+    header = read_header(file)  # through which Pillow is shown that page as the first
+    end = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = (
+        file.read(8) + struct.pack("<Q", offset)
+        if header.is_big
+        else file.read(4) + struct.pack(header.order + "I", offset)
+    )
+    return decoded(open_plugin(excerpt(file, [head, (len(head), end - len(head))]), TiffImageFile), container, name)
 
 
 def encode_tiff_pages(photos: Iterable[Photo]) -> Iterator[bytes | memoryview]:

@@ -19,7 +19,7 @@ from PIL import Image
 from acutance.media.container import damaged
 from acutance.media.photo import Photo
 from acutance.media.pil import strips_of
-from acutance.media.png import SIGNATURE, Header, chunk_of, metadata_chunks, read_chunks
+from acutance.media.png.chunks import SIGNATURE, Header, chunk_of, metadata_chunks, read_chunks
 
 COMPRESSION_LEVEL = 6
 """Of zlib. Higher ones gain next to nothing, because the lower bytes of photos are noise."""

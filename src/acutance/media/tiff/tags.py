@@ -38,8 +38,8 @@ from acutance.media.ifd import (
 )
 from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
-from acutance.media.tiff16 import Layout, encode_pixels16, layout_of
-from acutance.media.tiff_compression import DEFAULT_CODING, PREDICTED, check_can_be_unpacked, coding_of
+from acutance.media.tiff.compression import DEFAULT_CODING, PREDICTED, check_can_be_unpacked, coding_of
+from acutance.media.tiff.pixels import Layout, encode_pixels16, layout_of
 from acutance.media.xmp import upright_packet
 
 JPEG_QUALITY = 95
@@ -133,7 +133,7 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
     is_inverted = directory.integer(_PHOTOMETRIC, order, 1) == 0 and len(directory.integers(_BITS, order)) > 1
     needs_own = bits > 8 or is_inverted or (layout is not None and _confuses_pillow(layout))
-    container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own)
+    container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own, pages=(offset,))
     return converted(container, name) if is_cmyk else container
 
 

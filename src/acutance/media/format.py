@@ -82,6 +82,8 @@ class Format:
     """Takes a file of one picture, or of pages, with what `inspect` gave, and its name."""
     encode: Callable[[Photo], Parts]
     """Takes a photo as the format can hold it."""
+    extra: str | None = None
+    """What of ours must be installed for it."""
     check_writable: Callable[[], None] = lambda: None
     """Raises an `OutputError` where something that encoding needs is not installed."""
     strips: Strips | None = None

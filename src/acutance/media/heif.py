@@ -204,6 +204,7 @@ HEIF = Format(
     inspect=inspect_heif,
     decode=decode_heif,
     encode=encode_heif,
+    extra="heif",
     check_writable=check_installed,
     max_bits=16,
     holds=frozenset(("exif", "xmp", "icc", "colours")),

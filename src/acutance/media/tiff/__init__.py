@@ -24,5 +24,5 @@ TIFF = Format(
     holds_damaged_exif=False,
     max_bytes=2**32 - 2**24,
     pixels="8 or 16 bit grey, RGB, with transparency",
-    coding="the same compression",
+    coding="the same compression; other tags come back, too",
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from acutance.media.format import Format, Pages, Strips, begins
-from acutance.media.tiff.pages import decode_tiff, encode_tiff_pages, inspect_pages
-from acutance.media.tiff.strips import encode_tiff_strips, open_tiff_strips
-from acutance.media.tiff.tags import encode_tiff, inspect_tiff
+from acutance.media.tiff.pages import decode_tiff, inspect_pages
+from acutance.media.tiff.strips import open_tiff_strips
+from acutance.media.tiff.tags import inspect_tiff
+from acutance.media.tiff.writing import encode_tiff, encode_tiff_pages, encode_tiff_strips
 
 TIFF = Format(
     name="TIFF",
@@ -22,7 +23,6 @@ TIFF = Format(
     max_bits=16,
     holds=frozenset(("exif", "xmp", "icc", "dpi", "photoshop")),
     holds_damaged_exif=False,
-    max_bytes=2**32 - 2**24,
     pixels="8 or 16 bit grey, RGB, with transparency",
     coding="the same compression; other tags come back, too",
 )

@@ -1,21 +1,16 @@
-"""TIFF files around their pixels: tags are read from and written into the directory.
+"""TIFF files around their pixels: tags are read from the directory, and metadata become tags.
 
-Pillow decodes and encodes the pixels only. The tags are carried by `ifd`, so that nothing of what a scanner,
-a geographer or a camera wrote is lost or reinterpreted. When a photo with an EXIF block becomes a TIFF file,
-the block stands at the beginning of the file: offsets within it, those of the camera's notes too, stay true.
+They are carried by `ifd`, so that nothing of what a scanner, a geographer or a camera wrote is lost or reinterpreted.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import BinaryIO
-
-from PIL import Image
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
@@ -30,20 +25,14 @@ from acutance.media.ifd import (
     Header,
     Tree,
     block_of,
-    integer_entry,
     read_directory,
     read_header,
     read_tree,
-    serialise,
 )
-from acutance.media.photo import Metadata, Photo, TiffCoding
-from acutance.media.pil import picture_of
-from acutance.media.tiff.compression import DEFAULT_CODING, PREDICTED, check_can_be_unpacked, coding_of
-from acutance.media.tiff.pixels import Layout, encode_pixels16, layout_of
+from acutance.media.photo import Metadata
+from acutance.media.tiff.compression import check_can_be_unpacked, coding_of
+from acutance.media.tiff.pixels import Layout, layout_of
 from acutance.media.xmp import upright_packet
-
-JPEG_QUALITY = 95
-"""Quality of a TIFF whose strips are JPEG."""
 
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
 _STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
@@ -137,66 +126,6 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     return converted(container, name) if is_cmyk else container
 
 
-def encode_tiff(photo: Photo) -> tuple[bytes | memoryview, ...]:
-    """Encode a photo, compressed as the TIFF that it was read from; deflate when it comes from elsewhere.
-
-    Args:
-        photo: Of 8 or 16 bits; what a TIFF can hold of its metadata is written. A damaged EXIF block is left out.
-
-    Returns:
-        The file in parts.
-    """
-    _, order, _ = block_at_start(photo.metadata)
-    return assembled(*encode_pixels(photo, order), photo.metadata)
-
-
-def encode_pixels(photo: Photo, order: ByteOrder) -> tuple[bytes, dict[int, Entry]]:
-    """Encode the pixels of a photo as a TIFF file, and the tags that must be corrected in it."""
-    if photo.bits == 8:
-        return _encoded(picture_of(photo), photo.metadata), {}
-    coding = photo.metadata.coding
-    if not isinstance(coding, TiffCoding) or coding.compression == "jpeg":
-        coding = DEFAULT_CODING
-    if coding.compression not in PREDICTED:
-        coding = replace(coding, has_predictor=False)
-    return encode_pixels16(photo, coding, order)
-
-
-def assembled(pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Put a file of one page together: the EXIF block, a TIFF file of the pixels, and a directory over all."""
-    block, order, entries = block_at_start(metadata)
-    entries.update(page_entries(pixels, corrections, metadata, order, len(block)))
-    padding = b"\0" * (len(pixels) % 2)
-    place = len(block) + len(pixels) + len(padding)
-    directory = serialise(Tree(tuple(entries.values()), {}), order, place)
-    head = block[:4] + struct.pack(order + "I", place) + block[8:]
-    return head, pixels, padding + directory
-
-
-def page_entries(
-    pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata, order: ByteOrder, start: int
-) -> dict[int, Entry]:
-    """Return the tags of a page but for those of its EXIF block; its pixels, a TIFF file, stand at offset `start`."""
-    entries = {entry.tag: entry for entry in _pixel_entries(pixels, order, start)}
-    entries.update(corrections)
-    entries.update({entry.tag: entry for entry in tags_of(metadata, order)})
-    return entries
-
-
-def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
-    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else DEFAULT_CODING
-    # Through a file on disk: in memory, libtiff's buffer and Python's would stand side by side.
-    with tempfile.TemporaryFile() as file:
-        if coding.compression == "jpeg":
-            image.save(file, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
-        elif coding.has_predictor and coding.compression in PREDICTED:
-            image.save(file, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
-        else:  # with these, Pillow would write the predictor's tag without applying it
-            image.save(file, "TIFF", compression=coding.compression)
-        file.seek(0)
-        return file.read()
-
-
 def block_at_start(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
     """Return what a file begins with, its byte order, and the tags that its first directory takes over."""
     main = None if metadata.exif is None else first_directory(metadata.exif)
@@ -205,18 +134,6 @@ def block_at_start(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entr
     order: ByteOrder = "<" if metadata.exif[:2] == b"II" else ">"
     entries = {entry.tag: entry for entry in main.entries if entry.tag not in PIXEL_TAGS}
     return metadata.exif + b"\0" * (len(metadata.exif) % 2), order, entries
-
-
-def _pixel_entries(pixels: bytes, order: ByteOrder, start: int) -> Iterator[Entry]:
-    """Yield the tags of a TIFF file as they must be when the file stands at offset `start` of another."""
-    file = io.BytesIO(pixels)
-    header = read_header(file)
-    for entry in read_directory(file, header.first_offset, header).entries:
-        if entry.tag == _STRIP_OFFSETS:
-            offsets = (offset + start for offset in entry.integers(header.order))
-            yield integer_entry(_STRIP_OFFSETS, offsets, order)
-        else:
-            yield entry.reordered(header.order, order)
 
 
 def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:

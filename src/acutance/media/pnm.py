@@ -22,7 +22,7 @@ from acutance.media.container import Container, Decoded, damaged, depth_notes
 from acutance.media.format import Format, Strips, begins
 from acutance.media.photo import Metadata, Photo, PnmCoding
 from acutance.media.pil import decoded, open_plugin
-from acutance.media.strips import Strip, StripSource
+from acutance.media.strips import Strip, StripSource, strips_of_photo
 
 Part = TypeVar("Part", bound=bytes | memoryview | Patch)
 
@@ -98,15 +98,13 @@ def decode_pnm(file: BinaryIO, container: Container, name: str) -> Decoded:
     return spread.astype(np.uint16).reshape(shape), None
 
 
-def encode_pnm(photo: Photo) -> tuple[bytes, ...]:
+def encode_pnm(photo: Photo) -> Iterator[bytes]:
     """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with.
 
     Returns:
         The file in parts.
     """
-    white = _white_of(photo.metadata, photo.bits)
-    head = _head(photo.size, photo.pixels.shape[2], white, photo.metadata)
-    return head, _levels(photo.pixels, white).tobytes()
+    return encode_pnm_strips(strips_of_photo(photo), photo.metadata)
 
 
 def parts_for_name(path: Path, parts: Iterable[Part]) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""The pixels of PNG files: those of 8 bits by Pillow, those of 16 by `deep`."""
+"""The pixels of PNG files: those of 8 bits by Pillow, those of 16 by `deep` and `strips`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from acutance.media.container import Container, Decoded
 from acutance.media.photo import Photo
 from acutance.media.pil import decoded, open_plugin, picture_of
 from acutance.media.png.chunks import bare_png, metadata_chunks
-from acutance.media.png.deep import decode_png16, encode_png16
+from acutance.media.png.deep import decode_png16
+from acutance.media.png.strips import encode_png_strips
+from acutance.media.strips import strips_of_photo
 
 _HEADER_END = 33  # signature and IHDR
 
@@ -37,7 +39,7 @@ def encode_png(photo: Photo) -> tuple[bytes | memoryview, ...]:
         The file in parts.
     """
     if photo.bits > 8:
-        return encode_png16(photo)
+        return tuple(encode_png_strips(strips_of_photo(photo), photo.metadata))
     buffer = io.BytesIO()
     picture_of(photo).save(buffer, "PNG")
     encoded = buffer.getvalue()

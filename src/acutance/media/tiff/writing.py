@@ -38,7 +38,7 @@ JPEG_QUALITY = 95
 """Quality of a TIFF whose strips are JPEG; with full chroma resolution."""
 _JPEG_ROWS = 16
 """Of blocks, a multiple of which every strip but the last must have."""
-_WRITTEN_STRIP_BYTES = 2**20
+_WRITTEN_STRIP_BYTES = 2**17
 _CLASSIC_BYTES = 2**32 - 2**26
 _GROWTH = {"tiff_lzw": 1.6}
 """How much larger than its pixels a file may become: LZW makes noise larger, by half at most."""

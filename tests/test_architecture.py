@@ -80,6 +80,7 @@ ONLY_IN = {
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
     "pillow_heif": {"acutance.media.heif"},
+    "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
     "torchvision": set(),
     "cv2": set(),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from acutance.errors import OutputError
-from acutance.media.formats import FORMATS, HEAD_BYTES, describe_unread, format_of, sniff_format, suffix_for
+from acutance.media.formats import FORMATS, HEAD_BYTES, format_of, sniff_format, suffix_for
+from acutance.media.unread import describe_unread
 
 
 @pytest.mark.parametrize(

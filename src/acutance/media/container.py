@@ -41,6 +41,10 @@ class Container(NamedTuple):
         return len(self.pages) or (1 if self.animation is None else self.animation.count)
 
 
+class OtherFormat(Exception):
+    """A file turns out to be of the format of that name, though it begins like one of another."""
+
+
 def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:
     """Return what is said of a file of few colours, of `bits` per pixel: sharpened, it has more."""
     if has_palette:

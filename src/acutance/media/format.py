@@ -71,6 +71,8 @@ class Format:
     media_type: str
     suffixes: tuple[str, ...]
     """Names of files to write end in one of these; the first is given to new files."""
+    written_as: ImageFormat | None = None
+    """Of files that are read only: what becomes of them."""
     other_suffixes: tuple[str, ...] = ()
     """Others by which a file in a folder counts as a photo."""
     sniff: Callable[[bytes], bool]

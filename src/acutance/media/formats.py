@@ -19,6 +19,7 @@ from acutance.media.jpeg2000 import JPEG2000
 from acutance.media.photo import ImageFormat
 from acutance.media.png import PNG
 from acutance.media.pnm import PPM
+from acutance.media.raw import RAW
 from acutance.media.tiff import TIFF
 from acutance.media.webp import WEBP
 
@@ -35,49 +36,30 @@ _TABLE = (
     PPM,
 )
 
+_READ_ONLY = (RAW,)
+
 FORMATS: Mapping[ImageFormat, Format] = {format_.name: format_ for format_ in _TABLE}
 """Formats that are read and written."""
 
-READ_FORMATS = " and ".join(", ".join(format_.label for format_ in _TABLE).rsplit(", ", 1))
+READABLE: Mapping[ImageFormat, Format] = {format_.name: format_ for format_ in (*_READ_ONLY, *_TABLE)}
+"""All that are read. Those that are read only come first: some begin like a TIFF."""
+
+READ_FORMATS = " and ".join(", ".join(format_.label for format_ in (*_TABLE, *_READ_ONLY)).rsplit(", ", 1))
 """Their names, for a sentence."""
 
 _SUFFIXES: Mapping[str, ImageFormat] = {suffix: format_.name for format_ in _TABLE for suffix in format_.suffixes}
 
-PHOTO_SUFFIXES = frozenset(_SUFFIXES).union((".jxl",), *(format_.other_suffixes for format_ in _TABLE))
+PHOTO_SUFFIXES = frozenset(_SUFFIXES).union((".jxl",), *(format_.other_suffixes for format_ in READABLE.values()))
 """Suffixes by which a file in a folder counts as a photo. Some of these are not read yet: such a file is
 reported with a clear sentence instead of being passed over in silence. Others are read but not written."""
 
-_NOT_READ: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftyp", "a video or a picture of a rare kind"),
-    (0, b"\xff\x0a", "a JPEG XL picture"),
-    (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
-    (0, b"P7", "a PAM picture"),
-    (0, b"PF", "a picture of floating-point numbers"),
-    (0, b"Pf", "a picture of floating-point numbers"),
-    (0, b"8BPS", "a Photoshop document"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"<svg", "an SVG drawing"),
-    (0, b"FUJIFILMCCD-RAW", "a camera's raw file"),
-    (0, b"IIU\0", "a camera's raw file"),
-    (0, b"IIRO", "a camera's raw file"),
-)
-"""Offset, bytes there, and what such a file is."""
-
-HEAD_BYTES = 64
+HEAD_BYTES = 160
 """How much of a file's beginning `sniff_format` wants to see."""
 
 
 def sniff_format(head: bytes) -> ImageFormat | None:
     """Return the format of a file from its first `HEAD_BYTES` bytes; None for one that is not read."""
-    return next((format_.name for format_ in _TABLE if format_.sniff(head)), None)
-
-
-def describe_unread(head: bytes) -> str:
-    """Return what a file is that `sniff_format` gave None for, for use in a sentence."""
-    for offset, signature, name in _NOT_READ:
-        if head[offset:].startswith(signature):
-            return name
-    return "not an image"
+    return next((format_.name for format_ in READABLE.values() if format_.sniff(head)), None)
 
 
 def format_of(path: Path) -> ImageFormat:
@@ -118,4 +100,5 @@ def suffix_for(source: ImageFormat, suffix: str) -> str:
         suffix: What the photo's name ends in. A PNG picture named `.jpg` gets `.png`, or it would silently
             become a lossy one.
     """
-    return suffix if _SUFFIXES.get(suffix.lower()) == source else FORMATS[source].suffixes[0]
+    wanted = READABLE[source].written_as or source
+    return suffix if _SUFFIXES.get(suffix.lower()) == wanted else FORMATS[wanted].suffixes[0]

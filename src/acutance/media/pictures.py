@@ -44,8 +44,8 @@ class PictureFile:
 
     @property
     def format(self) -> ImageFormat:
-        """What the file is."""
-        return self._format.name
+        """What the file is, or what becomes of one that is read only."""
+        return self._format.written_as or self._format.name
 
     @property
     def size(self) -> Size:

@@ -11,11 +11,12 @@ from typing import BinaryIO, Literal
 
 from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
 from acutance.geometry import Size, in_pixels
-from acutance.media.container import Container, damaged, refused, too_deep
+from acutance.media.container import Container, OtherFormat, damaged, refused, too_deep
 from acutance.media.format import Format
-from acutance.media.formats import FORMATS, HEAD_BYTES, READ_FORMATS, describe_unread, sniff_format
+from acutance.media.formats import HEAD_BYTES, READ_FORMATS, READABLE, sniff_format
 from acutance.media.photo import Photo
 from acutance.media.pil import decoding
+from acutance.media.unread import describe_unread
 
 MORE_PIXELS = "raise the limit of pixels (--max-pixels, max_pixels)"
 """What to do about a picture that is too large, for the command line and for Python: a part of sentences."""
@@ -69,9 +70,13 @@ def inspected(file: BinaryIO, name: str, *, max_pixels: int) -> tuple[Format, Co
     found = sniff_format(head)
     if found is None:
         raise UnsupportedImage(f"{name} is {describe_unread(head)}; what is read is {READ_FORMATS}.")
-    container = FORMATS[found].inspect(file, name)
+    try:
+        container = READABLE[found].inspect(file, name)
+    except OtherFormat as other:
+        found = str(other)
+        container = READABLE[found].inspect(file, name)
     check_size(container.size, max_pixels, name)
-    return FORMATS[found], container
+    return READABLE[found], container
 
 
 def decoded_photo(

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from acutance.media import FORMATS
+from acutance.media.formats import PHOTO_SUFFIXES
 
 router = APIRouter(include_in_schema=False)
 
@@ -91,8 +92,7 @@ def _formats() -> Mapping[str, str]:
         if len(format_.label.split(", ")) == 1:  # the others are called by their suffixes
             endings = (format_.query, *(suffix[1:] for suffix in (*format_.suffixes, *format_.other_suffixes)))
             labels.update(dict.fromkeys(endings, format_.label))
-    suffixes = (suffix for format_ in FORMATS.values() for suffix in (*format_.suffixes, *format_.other_suffixes))
-    return {"suffixes": ",".join(suffixes), "formats": json.dumps(labels)}
+    return {"suffixes": ",".join(sorted(PHOTO_SUFFIXES)), "formats": json.dumps(labels)}
 
 
 def _files(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:

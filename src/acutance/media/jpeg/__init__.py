@@ -24,6 +24,7 @@ JPEG = Format(
     query="jpeg",
     media_type="image/jpeg",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    other_suffixes=(".mpo", ".jif", ".jfi"),
     sniff=begins(b"\xff\xd8\xff"),
     inspect=inspect_jpeg,
     decode=decode_jpeg,

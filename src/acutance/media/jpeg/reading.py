@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import Container, Decoded, damaged, too_deep
+from acutance.media.container import Container, Decoded, damaged, refused, too_deep
 from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
@@ -38,6 +38,12 @@ MAX_ICC_BYTES = 255 * (MAX_PAYLOAD_BYTES - len(ICC) - 2)
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_RARE_FRAMES = {
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "a lossless JPEG picture"),
+    **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "a hierarchical JPEG picture"),
+    0xF7: "a JPEG-LS picture",
+}
+"""By the marker of their header: what decoders of ordinary JPEG pictures do not know."""
 _PROGRESSIVE_MARKERS = (0xC2, 0xC6, 0xCA, 0xCE)
 # Position i of a quantisation table in the file is position _ZIGZAG[i] of the 8×8 block, row by row.
 _ZIGZAG = sorted(
@@ -92,6 +98,10 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     found = _Found()
     try:
         for marker, payload in segments_of(file):
+            if marker in _RARE_FRAMES:
+                raise refused(
+                    name, _RARE_FRAMES[marker], "save it as an ordinary JPEG or PNG with another program first"
+                )
             if marker == _APP2 and payload.startswith(MP):
                 _take_list(found, payload[len(MP) :], file.tell() - len(payload) + len(MP))
             else:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from PIL.TiffImagePlugin import TiffImageFile
 
-from acutance.media.container import Container, Decoded
+from acutance.media.container import Container, Decoded, OtherFormat, refused
 from acutance.media.excerpt import excerpt
 from acutance.media.ifd import read_header
 from acutance.media.pil import decoded, open_plugin
@@ -25,7 +25,11 @@ def inspect_pages(file: BinaryIO, container: Container, name: str) -> Iterator[C
     """
     yield container._replace(pages=container.pages[:1])
     for offset in container.pages[1:]:
-        yield inspect_page(file, offset, name)
+        try:
+            yield inspect_page(file, offset, name)
+        except OtherFormat:
+            remedy = "save the pages that are pictures as files of their own"
+            raise refused(name, "a TIFF with a camera's raw data on one of its pages", remedy) from None
 
 
 def decode_tiff(file: BinaryIO, container: Container, name: str) -> Decoded:

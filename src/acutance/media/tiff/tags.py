@@ -5,6 +5,7 @@ They are carried by `ifd`, so that nothing of what a scanner, a geographer or a 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
+from acutance.media.container import Container, OtherFormat, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -50,20 +51,25 @@ PIXEL_TAGS = frozenset((
 """Tags that describe how the pixels are stored; they are written anew."""
 _APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS))
 """Tags that are not part of the EXIF block. The orientation is one: Pillow turns the pixels of a TIFF."""
-_UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+"""Tags whose values are long, and not carried."""
 
 _MAX_PAGES = 10_000
+_MAX_SUB_IFDS = 16
+_RAW_DATA = (32803, 34892)
+"""Photometric interpretations of raw files: values behind a filter of colours, and linear ones."""
 
 
 def inspect_tiff(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a TIFF file: those of its first page, and where the pages are.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 16 bits, or a camera's raw file.
+        UnsupportedImage: When it is damaged, or of more than 16 bits.
+        OtherFormat: When it is a camera's raw file.
     """
     file.seek(8)
     if file.read(2) == b"CR":  # Canon's signature behind the header
-        raise _raw(name)
+        raise OtherFormat("RAW")
     try:
         header = read_header(file)
         pages, has_previews = _pages(file, header)
@@ -83,17 +89,18 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     """Read size and metadata of the page whose directory stands at an offset.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 16 bits, or a camera's raw file.
+        UnsupportedImage: When it is damaged, or of more than 16 bits.
+        OtherFormat: When it is a camera's raw file.
     """
     try:
         header = read_header(file)
-        directory = read_directory(file, offset, header, without=_UNWANTED_VALUES)
-        tree = read_tree(file, offset, header, without=_UNWANTED_VALUES)
+        directory = read_directory(file, offset, header, without=UNWANTED_VALUES)
+        tree = read_tree(file, offset, header, without=UNWANTED_VALUES)
     except (DirectoryError, struct.error) as error:
         raise damaged(name, str(error)) from error
     order = header.order
-    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
-        raise _raw(name)
+    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG) or _has_raw_data(file, directory, header):
+        raise OtherFormat("RAW")  # whose first picture is only a thumbnail
     compression = directory.integer(_COMPRESSION, order, 1)
     check_can_be_unpacked(compression, name)
     is_cmyk = directory.integer(_PHOTOMETRIC, order, 1) == _CMYK
@@ -153,9 +160,13 @@ def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
         yield Entry(_RESOLUTION_UNIT, _SHORT, 1, struct.pack(order + "H", 2))
 
 
-def _raw(name: str) -> UnsupportedImage:
-    """Make the error for a camera's raw file: a TIFF, but its first picture is only a thumbnail."""
-    return refused(name, "a camera's raw file", "develop it to a JPEG or TIFF first")
+def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
+    """Say whether a directory, or one that it points to as a version of it, holds what a camera's sensor saw."""
+    found = [directory]
+    for offset in directory.integers(_SUB_IFDS, header.order)[:_MAX_SUB_IFDS]:
+        with contextlib.suppress(DirectoryError, struct.error):
+            found.append(read_directory(file, offset, header, without=UNWANTED_VALUES))
+    return any(one.integer(_PHOTOMETRIC, header.order, 1) in _RAW_DATA for one in found)
 
 
 def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
@@ -196,7 +207,7 @@ def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
     pages, offset, has_previews = [header.first_offset], header.first_offset, False
     seen: set[int] = set()
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
-        page = read_directory(file, offset, header, without=_UNWANTED_VALUES)
+        page = read_directory(file, offset, header, without=UNWANTED_VALUES)
         if seen and page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
             has_previews = True
         elif seen:

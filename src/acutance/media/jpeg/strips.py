@@ -18,9 +18,9 @@ import numpy as np
 
 from acutance.geometry import Size
 from acutance.media.atomic import Patch
-from acutance.media.container import damaged
-from acutance.media.jpeg_trailer import mp_segment
-from acutance.media.jpeg_writing import encode_baseline, metadata_segments
+from acutance.media.container import Container, damaged
+from acutance.media.jpeg.trailer import mp_segment
+from acutance.media.jpeg.writing import encode_baseline, metadata_segments
 from acutance.media.photo import JpegCoding, Metadata, Photo
 from acutance.media.pil import picture_of
 from acutance.media.strips import Strip, StripSource, regrouped
@@ -32,15 +32,15 @@ _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FRAME, _SCAN = (0xC0, 0xC1), 0xDA
 
 
-def open_jpeg_strips(file: BinaryIO, size: Size, metadata: Metadata, name: str) -> StripSource | None:
+def open_jpeg_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
     """Return a file that has passed `inspect_jpeg`, to be read in strips.
 
     Returns:
         None for progressive ones, for those whose coding is unknown, and where the extra is missing.
     """
-    coding = metadata.coding
+    size, coding = container.size, container.metadata.coding
     is_plain = isinstance(coding, JpegCoding) and not coding.is_progressive
-    if not is_plain:
+    if not is_plain or container.needs_own_decoder:
         return None
     try:
         import pyvips

@@ -17,16 +17,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.media.container import damaged
-from acutance.media.photo import Photo
 from acutance.media.pil import strips_of
-from acutance.media.png import SIGNATURE, Header, chunk_of, metadata_chunks, read_chunks
+from acutance.media.png.chunks import Header, read_chunks
 
 COMPRESSION_LEVEL = 6
 """Of zlib. Higher ones gain next to nothing, because the lower bytes of photos are noise."""
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """Of the colour types, transparency included."""
-_STRIP_BYTES = 2**20
 
 Bytes = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.uint16]
@@ -85,31 +83,6 @@ def unpacked(header: Header, packed: bytes, mode: str, raw_mode: str) -> Image.I
     """Unpack rows and undo their filters; of each value that is taken which `raw_mode` says."""
     size = (header.width, header.height)
     return Image.frombytes(mode, size, packed, "zip", (raw_mode, header.is_interlaced))
-
-
-def encode_png16(photo: Photo) -> tuple[bytes, ...]:
-    """Encode a photo of 16 bits per channel, with what a PNG can hold of its metadata.
-
-    Returns:
-        The file in parts.
-    """
-    height, width, colours = photo.pixels.shape
-    colour_type = (2 if colours == 3 else 0) + (0 if photo.alpha is None else 4)
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    pixels = (chunk_of(b"IDAT", data) for data in packed_rows(_strips(photo)))
-    return SIGNATURE + chunk_of(b"IHDR", header), metadata_chunks(photo.metadata), *pixels, chunk_of(b"IEND", b"")
-
-
-def _strips(photo: Photo) -> Iterator[Bytes]:
-    """Yield the bytes of a photo's rows, as the format has them."""
-    height, width, colours = photo.pixels.shape
-    num_rows = max(_STRIP_BYTES // (2 * width * (colours + (photo.alpha is not None))), 1)
-    for top in range(0, height, num_rows):
-        rows = slice(top, top + num_rows)
-        values = photo.pixels[rows]
-        if photo.alpha is not None:
-            values = np.concatenate([values, photo.alpha[rows, :, np.newaxis]], axis=2)
-        yield values.astype(">u2", order="C").view(np.uint8)
 
 
 def packed_rows(strips: Iterable[Bytes]) -> Iterator[bytes]:

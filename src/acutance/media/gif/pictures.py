@@ -15,12 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from acutance.geometry import Box
 from acutance.media.animation import Animation, bounding_box, cropped, differing
 from acutance.media.canvas import Canvas, Disposal
-from acutance.media.container import Container, damaged
-from acutance.media.gif_blocks import (
+from acutance.media.container import Container, Decoded, damaged
+from acutance.media.gif.blocks import (
     TRAILER,
     GifFile,
     alone,
@@ -31,10 +32,9 @@ from acutance.media.gif_blocks import (
     image_of,
     read_gif,
 )
-from acutance.media.gif_blocks import Image as Block
+from acutance.media.gif.blocks import Image as Block
 from acutance.media.photo import Metadata, Photo
-from acutance.media.pil import decoding, open_plugin, picture_of
-from acutance.media.webp import is_grey_profile
+from acutance.media.pil import decoded, decoding, open_plugin
 
 COLOURS = 256
 """What a palette holds."""
@@ -77,7 +77,7 @@ def _blocks(file: BinaryIO, name: str) -> GifFile:
     return found
 
 
-def decode_gif_frames(file: BinaryIO, name: str) -> Iterator[Photo]:
+def decode_gif_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
     """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
 
     Raises:
@@ -105,9 +105,11 @@ def decode_gif_frames(file: BinaryIO, name: str) -> Iterator[Photo]:
         yield canvas.shown(colours[levels], alpha, box, disposal, is_blended=True)
 
 
-def decode_gif(file: BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+def decode_gif(file: BinaryIO, container: Container, name: str) -> Decoded:
     """Decode the first picture, as it is seen; see `decode_gif_frames`."""
-    photo = next(decode_gif_frames(file, name))
+    if not container.needs_own_decoder:
+        return decoded(open_plugin(file, GifImageFile), container, name)
+    photo = next(decode_gif_frames(file, container, name))
     return photo.pixels, photo.alpha
 
 
@@ -116,33 +118,27 @@ def _indices(found: GifFile, image: Block, name: str) -> npt.NDArray[np.uint8]:
     if not image.size.pixels:
         return np.zeros(image.size, np.uint8)
     with decoding(name):
-        return np.asarray(open_plugin(io.BytesIO(alone(found, image)), "GIF"))
+        return np.asarray(open_plugin(io.BytesIO(alone(found, image)), GifImageFile))
 
 
-def encode_gif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
-    """Encode a picture: exactly, where it has few enough colours, otherwise with the best 256, dithered.
-
-    Args:
-        image: Mode L, LA, RGB or RGBA.
-        metadata: Of the photo; what a GIF can hold is written.
+def encode_gif(photo: Photo) -> tuple[bytes, ...]:
+    """Encode a photo: exactly, where it has few enough colours, otherwise with the best 256, dithered.
 
     Returns:
         The file in parts.
     """
-    values = np.asarray(image)
-    hidden = values[:, :, -1] < OPAQUE_FROM if image.mode in ("LA", "RGBA") else None
-    if image.mode in ("L", "LA"):
-        indexed, transparent = _grey(values.reshape(*values.shape[:2], -1)[:, :, 0], hidden)
+    hidden = None if photo.alpha is None else photo.alpha < OPAQUE_FROM
+    if photo.pixels.shape[2] == 1:
+        indexed, transparent = _grey(photo.pixels[:, :, 0], hidden)
     else:
-        indexed, transparent = _coloured(values[:, :, :3], hidden)
+        indexed, transparent = _coloured(photo.pixels, hidden)
     buffer = io.BytesIO()
     options = {} if transparent is None else {"transparency": transparent}
     indexed.save(buffer, "GIF", optimize=False, **options)
     control, picture = first_image(buffer.getvalue())
-    icc = None if is_grey_profile(metadata.icc_profile or b"") else metadata.icc_profile
     return (
         head_of(picture.size, None),
-        descriptions(comments=metadata.comments, icc=icc, xmp=metadata.xmp),
+        descriptions(photo.metadata),
         control_of(control) if control.transparent is not None else b"",
         image_of(picture),
         bytes((TRAILER,)),
@@ -164,10 +160,8 @@ def encode_gif_frames(photos: Iterable[Photo], animation: Animation) -> Iterator
     waiting: Photo | None = None
     for number, photo in enumerate(photos):
         if waiting is None:
-            metadata = photo.metadata
-            icc = None if is_grey_profile(metadata.icc_profile or b"") else metadata.icc_profile
             yield head_of(photo.size, animation)
-            yield descriptions(comments=metadata.comments, icc=icc, xmp=metadata.xmp)
+            yield descriptions(photo.metadata)
         else:
             # What is seen can be covered, but not be made transparent again: then all is cleared before.
             is_cleared = bool((_visible(waiting) & ~_visible(photo)).any())
@@ -193,19 +187,20 @@ def _frame(photo: Photo, shown: Photo | None, delay: int, *, clears: bool) -> by
     if len(_distinct(part.pixels[visible])[0]) <= COLOURS - (not visible.all()):
         drawn = visible
     alpha = None if drawn.all() else np.where(drawn, np.uint8(255), np.uint8(0))
-    encoded = b"".join(encode_gif(picture_of(replace(part, alpha=alpha)), Metadata()))
+    encoded = b"".join(encode_gif(replace(part, alpha=alpha, metadata=Metadata())))
     control, image = first_image(encoded)
     control = control._replace(delay=delay, disposal=2 if clears else 1)
     return control_of(control) + image_of(image._replace(left=box.left, top=box.top))
 
 
-def has_too_many_colours(photo: Photo) -> bool:
-    """Say whether a photo of 8 bits has more colours than a GIF holds."""
-    colours = photo.pixels
-    if photo.alpha is None:
-        return len(_distinct(colours)[0]) > COLOURS
-    hidden = photo.alpha < OPAQUE_FROM
-    return len(_distinct(colours[~hidden])[0]) > COLOURS - bool(hidden.any())
+def lost_in_gif(photo: Photo) -> Iterator[str]:
+    """Yield what of a photo's colours and transparency is lost, in words."""
+    eight = photo.in_8_bits()
+    if eight.alpha is not None and not np.isin(eight.alpha, (0, 255)).all():
+        yield "half transparency (all or nothing is written)"
+    visible = _visible(eight)
+    if len(_distinct(eight.pixels[visible])[0]) > COLOURS - (not visible.all()):
+        yield f"colours beyond {COLOURS}"
 
 
 def _grey(levels: npt.NDArray[np.uint8], hidden: npt.NDArray[np.bool_] | None) -> tuple[Image.Image, int | None]:

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.geometry import Size
-from acutance.media.container import damaged
+from acutance.media.container import Container, damaged
 from acutance.media.photo import Metadata
 from acutance.media.pil import decoding, strips_of
-from acutance.media.png import SIGNATURE, Header, chunk_of, metadata_chunks
-from acutance.media.png16 import CHANNELS, packed_rows, undone, unpacked
+from acutance.media.png.chunks import SIGNATURE, Header, chunk_of, metadata_chunks
+from acutance.media.png.deep import CHANNELS, packed_rows, undone, unpacked
 from acutance.media.strips import Strip, StripSource, regrouped
 
 _BLOCK_BYTES = 2**20
@@ -29,7 +29,7 @@ _STRIP_BYTES = 2**23
 Bytes = npt.NDArray[np.uint8]
 
 
-def open_png_strips(file: BinaryIO, name: str) -> StripSource | None:
+def open_png_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
     """Return a file that has passed `inspect_png`, to be read in strips.
 
     Returns:

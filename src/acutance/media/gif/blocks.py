@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation
+from acutance.media.photo import Metadata
 
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
 CONTROL, COMMENT, APPLICATION = 0xF9, 0xFE, 0xFF
@@ -182,12 +183,12 @@ def head_of(size: Size, animation: Animation | None) -> bytes:
     return head + _extension(APPLICATION, LOOP, struct.pack("<BH", 1, again))
 
 
-def descriptions(*, comments: tuple[bytes, ...], icc: bytes | None, xmp: bytes | None) -> bytes:
+def descriptions(metadata: Metadata) -> bytes:
     """Return the blocks that hold metadata."""
-    parts = [] if icc is None else [_extension(APPLICATION, ICC, icc)]
-    if xmp is not None:
-        parts.append(bytes((EXTENSION, APPLICATION, len(XMP))) + XMP + xmp + XMP_TRAILER)
-    parts += [bytes((EXTENSION, COMMENT)) + _cut(comment) for comment in comments if comment]
+    parts = [] if metadata.icc_profile is None else [_extension(APPLICATION, ICC, metadata.icc_profile)]
+    if metadata.xmp is not None:
+        parts.append(bytes((EXTENSION, APPLICATION, len(XMP))) + XMP + metadata.xmp + XMP_TRAILER)
+    parts += [bytes((EXTENSION, COMMENT)) + _cut(comment) for comment in metadata.comments if comment]
     return b"".join(parts)
 
 

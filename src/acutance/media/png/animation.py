@@ -7,36 +7,26 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any, BinaryIO
-
-import numpy.typing as npt
+from typing import BinaryIO
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Box, Size
 from acutance.media.animation import Animation, bounding_box, cropped, differing
 from acutance.media.canvas import Canvas, Disposal
-from acutance.media.container import damaged
-from acutance.media.photo import Metadata, Photo
-from acutance.media.pil import picture_of
-from acutance.media.png import SIGNATURE, Control, Header, chunk_of, encode_png, metadata_chunks, read_chunks
-from acutance.media.png16 import encode_png16
-
-Decoder = Callable[[BinaryIO, str], tuple[npt.NDArray[Any], npt.NDArray[Any] | None]]
-"""Takes a PNG file of one picture and its name; returns pixels and alpha, as in `Photo`."""
+from acutance.media.container import Container, damaged
+from acutance.media.photo import Photo
+from acutance.media.pil import decoding
+from acutance.media.png.chunks import SIGNATURE, Control, Header, chunk_of, metadata_chunks, read_chunks
+from acutance.media.png.pixels import decode_png, encode_png
 
 _DISPOSALS = {1: Disposal.CLEAR, 2: Disposal.RESTORE}
 """By the numbers of the format."""
 
 
-def decode_apng(file: BinaryIO, name: str, decode: Decoder) -> Iterator[Photo]:
+def decode_apng(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
     """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
-
-    Args:
-        file: Has passed `inspect_png`.
-        name: For errors.
-        decode: Of single pictures.
 
     Raises:
         UnsupportedImage: When it is damaged.
@@ -47,7 +37,8 @@ def decode_apng(file: BinaryIO, name: str, decode: Decoder) -> Iterator[Photo]:
     covers = bool(controls) and (controls[0].height, controls[0].width) == size
     canvas = Canvas(size, shows_below=not covers or any(control.disposal or control.is_blended for control in controls))
     for control, single in _singles(file, header):
-        pixels, alpha = decode(io.BytesIO(single), name)
+        with decoding(name):
+            pixels, alpha = decode_png(io.BytesIO(single), container, name)
         if control is None:
             yield canvas.alone(pixels, alpha)
             continue
@@ -135,6 +126,5 @@ def _control(box: Box, duration_s: Fraction) -> bytes:
 def _encoded(photo: Photo) -> tuple[bytes, list[bytes]]:
     """Encode a picture; return header and compressed pixels."""
     bare = Photo(pixels=photo.pixels, alpha=photo.alpha)
-    parts = encode_png(picture_of(bare), Metadata()) if photo.bits == 8 else encode_png16(bare)
-    chunks = list(read_chunks(io.BytesIO(b"".join(parts)), with_pixels=True))
+    chunks = list(read_chunks(io.BytesIO(b"".join(encode_png(bare))), with_pixels=True))
     return chunks[0][1], [data for kind, data in chunks if kind == b"IDAT"]

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image, ImageFile
-
 from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.container import Container, damaged, depth_notes, inflate
@@ -32,7 +30,6 @@ COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 colour is converted, though the specification does not call them safe to copy."""
 
 _METRES_PER_INCH = 0.0254
-_HEADER_END = 33  # signature and IHDR
 _BLOCK_BYTES = 2**20
 
 
@@ -126,36 +123,9 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
     return Container(size, metadata, bits=max(found.header.depth, 8), animation=animation)
 
 
-def encode_png(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Encode a picture.
-
-    Args:
-        image: Mode L, LA, RGB or RGBA. A palette is not made again: a sharpened picture has more colours.
-        metadata: Of the photo; what a PNG can hold is written.
-
-    Returns:
-        The file in parts.
-    """
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    encoded = buffer.getvalue()
-    return encoded[:_HEADER_END], metadata_chunks(metadata), memoryview(encoded)[_HEADER_END:]
-
-
 def metadata_chunks(metadata: Metadata) -> bytes:
     """Return the chunks that hold the metadata, as they stand between the header and the pixels."""
     return b"".join(chunk_of(kind, data) for kind, data in _payloads(metadata))
-
-
-def correct_transparency(image: ImageFile.ImageFile) -> None:
-    """Correct the transparent level of a grey PNG of 2 or 4 bits, which is open and not loaded yet.
-
-    Pillow 13 spreads the pixels' levels over 0…255 and leaves that one level as it was.
-    """
-    bits = {"L;2": 2, "L;4": 4}.get(str(image.tile[0].args))
-    level = image.info.get("transparency")
-    if bits and isinstance(level, int) and level < 2**bits:
-        image.info["transparency"] = level * 255 // (2**bits - 1)
 
 
 def text_keyword(data: bytes) -> str:

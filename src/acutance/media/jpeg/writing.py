@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
-from acutance.media.jpeg import EXIF, ICC, MAX_ICC_BYTES, MAX_PAYLOAD_BYTES, MAX_XMP_BYTES, PHOTOSHOP, XMP
-from acutance.media.jpeg_trailer import mp_segment
-from acutance.media.photo import JpegCoding, Metadata
+from acutance.media.jpeg.reading import EXIF, ICC, MAX_ICC_BYTES, MAX_PAYLOAD_BYTES, MAX_XMP_BYTES, PHOTOSHOP, XMP
+from acutance.media.jpeg.trailer import mp_segment
+from acutance.media.photo import JpegCoding, Metadata, Photo
+from acutance.media.pil import picture_of
 
 QUALITY = 95
 """Quality (libjpeg's scale) of a JPEG that is not made from a JPEG; with full chroma resolution."""
@@ -21,16 +22,13 @@ per pixel."""
 _APP1, _APP2, _APP13, _COM = 0xE1, 0xE2, 0xED, 0xFE
 
 
-def encode_jpeg(image: Image.Image, metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Encode a picture, coded no worse than the JPEG it was read from.
-
-    Args:
-        image: Mode L or RGB.
-        metadata: Of the photo; what a JPEG can hold is written.
+def encode_jpeg(photo: Photo) -> tuple[bytes | memoryview, ...]:
+    """Encode a photo without transparency, coded no worse than the JPEG it was read from.
 
     Returns:
         The file in parts.
     """
+    image, metadata = picture_of(photo), photo.metadata
     coding = metadata.coding if isinstance(metadata.coding, JpegCoding) else None
     is_progressive = coding is not None and coding.is_progressive
     if is_progressive and image.width * image.height <= PROGRESSIVE_MAX_PIXELS:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from acutance.geometry import Size
 from acutance.media.container import damaged, refused
@@ -23,14 +22,13 @@ from acutance.media.exif import ORIENTATION
 from acutance.media.ifd import (
     ByteOrder,
     Directory,
-    Entry,
     Tree,
     integer_entry,
     read_directory,
     read_header,
     serialise,
 )
-from acutance.media.photo import Photo, TiffCoding, turned
+from acutance.media.photo import turned
 from acutance.media.pil import open_plugin
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -266,7 +264,7 @@ def _read(file: BinaryIO, places: Sequence[tuple[int, int]], layout: Layout, nam
 def _unpacked(packed: list[bytes], layout: Layout, size: Size, name: str) -> bytes:
     """Return the bytes of strips or tiles that lie below each other: `size` rows and bytes per row together."""
     if layout.compression != RAW:
-        return open_plugin(io.BytesIO(_as_8_bits(packed, layout, size)), "TIFF").tobytes()
+        return open_plugin(io.BytesIO(_as_8_bits(packed, layout, size)), TiffImageFile).tobytes()
     data = b"".join(packed)[: size.pixels]
     if len(data) < size.pixels:
         raise damaged(name, "its pixels end too early")
@@ -298,51 +296,3 @@ def _as_8_bits(pieces: list[bytes], layout: Layout, size: Size) -> bytes:
     entries = tuple(integer_entry(tag, values, "<") for tag, values in tags.items())
     head = b"II*\0" + struct.pack("<I", place)
     return b"".join([head, *pieces, padding, serialise(Tree(entries, {}), "<", place)])
-
-
-def encode_pixels16(photo: Photo, coding: TiffCoding, order: ByteOrder) -> tuple[bytes, dict[int, Entry]]:
-    """Encode the pixels of a photo of 16 bits per channel as a TIFF file of 8 bits.
-
-    Args:
-        photo: Whose metadata do not matter here.
-        coding: How to compress.
-        order: Of the bytes of a value.
-
-    Returns:
-        The file, and the tags that make it one of 16 bits.
-    """
-    values = _interleaved(photo, order, has_predictor=coding.has_predictor)
-    height, width, samples = values.shape
-    picture = Image.fromarray(values.view(np.uint8).reshape(height, -1))
-    # Through a file on disk: in memory, libtiff's buffer and Python's would stand side by side.
-    with tempfile.TemporaryFile() as packed:
-        picture.save(packed, "TIFF", compression=coding.compression)
-        packed.seek(0)
-        encoded = packed.read()
-    tags = {
-        _WIDTH: (width,),
-        _BITS: (16,) * samples,
-        _PHOTOMETRIC: (2 if samples > 2 else 1,),
-        _SAMPLES: (samples,),
-        **({_EXTRA_SAMPLES: (STRAIGHT,)} if photo.alpha is not None else {}),
-        **({_PREDICTOR: (2,)} if coding.has_predictor else {}),
-    }
-    return encoded, {
-        tag: Entry(tag, _SHORT, len(numbers), struct.pack(f"{order}{len(numbers)}H", *numbers))
-        if tag != _WIDTH
-        else integer_entry(tag, numbers, order)
-        for tag, numbers in tags.items()
-    }
-
-
-def _interleaved(photo: Photo, order: ByteOrder, *, has_predictor: bool) -> npt.NDArray[np.uint16]:
-    """Return pixels and transparency as one array `h w samples`, as differences where they are predicted."""
-    height, width, colours = photo.pixels.shape
-    values = np.empty((height, width, colours + (photo.alpha is not None)), order + "u2")
-    for row, place in enumerate(values):
-        place[:, :colours] = photo.pixels[row]
-        if photo.alpha is not None:
-            place[:, colours] = photo.alpha[row]
-        if has_predictor:
-            place[1:] = place[1:] - place[:-1]  # modulo 65536, as the format wants it
-    return values

@@ -14,15 +14,16 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import Container, damaged, too_deep
+from acutance.media.container import Container, Decoded, damaged, refused, too_deep
 from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
-from acutance.media.jpeg_trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
+from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
 from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
-from acutance.media.pil import arrays_of, open_plugin
+from acutance.media.pil import decoded, open_plugin
 from acutance.media.xmp import announced, without_announcements
 
 EXIF = b"Exif\0\0"
@@ -37,6 +38,12 @@ MAX_ICC_BYTES = 255 * (MAX_PAYLOAD_BYTES - len(ICC) - 2)
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_RARE_FRAMES = {
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "a lossless JPEG picture"),
+    **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "a hierarchical JPEG picture"),
+    0xF7: "a JPEG-LS picture",
+}
+"""By the marker of their header: what decoders of ordinary JPEG pictures do not know."""
 _PROGRESSIVE_MARKERS = (0xC2, 0xC6, 0xCA, 0xCE)
 # Position i of a quantisation table in the file is position _ZIGZAG[i] of the 8×8 block, row by row.
 _ZIGZAG = sorted(
@@ -91,6 +98,10 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     found = _Found()
     try:
         for marker, payload in segments_of(file):
+            if marker in _RARE_FRAMES:
+                raise refused(
+                    name, _RARE_FRAMES[marker], "save it as an ordinary JPEG or PNG with another program first"
+                )
             if marker == _APP2 and payload.startswith(MP):
                 _take_list(found, payload[len(MP) :], file.tell() - len(payload) + len(MP))
             else:
@@ -116,8 +127,19 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     return converted(container, name) if len(frame.components) == 4 else container
 
 
-def decode_unended(file: BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    """Decode a file that has passed `inspect_jpeg` without an end marker, if nothing else is missing.
+def decode_jpeg(file: BinaryIO, container: Container, name: str) -> Decoded:
+    """Decode a file that has passed `inspect_jpeg`.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    if container.needs_own_decoder:
+        return _decode_unended(file, container, name)
+    return decoded(open_plugin(file, JpegImageFile), container, name)
+
+
+def _decode_unended(file: BinaryIO, container: Container, name: str) -> Decoded:
+    """Decode a file without an end marker, if nothing else is missing.
 
     Where compressed data end too early, decoders make up the rest of the picture, and say nothing. So it is decoded
     several times, with something else behind its end: only a picture that needs none of it comes out the same.
@@ -135,19 +157,11 @@ def decode_unended(file: BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], np
             break
     pictures: list[npt.NDArray[np.uint8]] = []
     for more in (b"", *_FILLINGS):
-        image = open_plugin(excerpt(file, [(0, end), more, b"\xff\xd9"]), "JPEG")
-        if (image.height, image.width) != _size_of(file):  # the one that was checked
-            raise damaged(name, "it says two sizes")
-        image.load()
-        pictures = [*pictures[:1], arrays_of(image, name)[0]]
+        image = open_plugin(excerpt(file, [(0, end), more, b"\xff\xd9"]), JpegImageFile)
+        pictures = [*pictures[:1], decoded(image, container, name)[0]]
         if (pictures[0] != pictures[-1]).any():
             raise damaged(name, "it ends within its pixels")
     return pictures[0], None
-
-
-def _size_of(file: BinaryIO) -> Size:
-    """Return the size in the first frame header."""
-    return next(_frame(marker, payload).size for marker, payload in segments_of(file) if marker in _FRAME_MARKERS)
 
 
 def _take_list(found: _Found, block: bytes, base: int) -> None:

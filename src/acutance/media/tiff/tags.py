@@ -1,26 +1,22 @@
-"""TIFF files around their pixels: tags are read from and written into the directory.
+"""TIFF files around their pixels: tags are read from the directory, and metadata become tags.
 
-Pillow decodes and encodes the pixels only. The tags are carried by `ifd`, so that nothing of what a scanner,
-a geographer or a camera wrote is lost or reinterpreted. When a photo with an EXIF block becomes a TIFF file,
-the block stands at the beginning of the file: offsets within it, those of the camera's notes too, stay true.
+They are carried by `ifd`, so that nothing of what a scanner, a geographer or a camera wrote is lost or reinterpreted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import BinaryIO
 
-from PIL import Image
-
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
+from acutance.media.container import Container, OtherFormat, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -30,20 +26,14 @@ from acutance.media.ifd import (
     Header,
     Tree,
     block_of,
-    integer_entry,
     read_directory,
     read_header,
     read_tree,
-    serialise,
 )
-from acutance.media.photo import Metadata, Photo, TiffCoding
-from acutance.media.pil import picture_of
-from acutance.media.tiff16 import Layout, encode_pixels16, layout_of
-from acutance.media.tiff_compression import DEFAULT_CODING, PREDICTED, check_can_be_unpacked, coding_of
+from acutance.media.photo import Metadata
+from acutance.media.tiff.compression import check_can_be_unpacked, coding_of
+from acutance.media.tiff.pixels import Layout, layout_of
 from acutance.media.xmp import upright_packet
-
-JPEG_QUALITY = 95
-"""Quality of a TIFF whose strips are JPEG."""
 
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
 _STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
@@ -61,20 +51,25 @@ PIXEL_TAGS = frozenset((
 """Tags that describe how the pixels are stored; they are written anew."""
 _APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS))
 """Tags that are not part of the EXIF block. The orientation is one: Pillow turns the pixels of a TIFF."""
-_UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+"""Tags whose values are long, and not carried."""
 
 _MAX_PAGES = 10_000
+_MAX_SUB_IFDS = 16
+_RAW_DATA = (32803, 34892)
+"""Photometric interpretations of raw files: values behind a filter of colours, and linear ones."""
 
 
 def inspect_tiff(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a TIFF file: those of its first page, and where the pages are.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 16 bits, or a camera's raw file.
+        UnsupportedImage: When it is damaged, or of more than 16 bits.
+        OtherFormat: When it is a camera's raw file.
     """
     file.seek(8)
     if file.read(2) == b"CR":  # Canon's signature behind the header
-        raise _raw(name)
+        raise OtherFormat("RAW")
     try:
         header = read_header(file)
         pages, has_previews = _pages(file, header)
@@ -94,17 +89,18 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     """Read size and metadata of the page whose directory stands at an offset.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 16 bits, or a camera's raw file.
+        UnsupportedImage: When it is damaged, or of more than 16 bits.
+        OtherFormat: When it is a camera's raw file.
     """
     try:
         header = read_header(file)
-        directory = read_directory(file, offset, header, without=_UNWANTED_VALUES)
-        tree = read_tree(file, offset, header, without=_UNWANTED_VALUES)
+        directory = read_directory(file, offset, header, without=UNWANTED_VALUES)
+        tree = read_tree(file, offset, header, without=UNWANTED_VALUES)
     except (DirectoryError, struct.error) as error:
         raise damaged(name, str(error)) from error
     order = header.order
-    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG):
-        raise _raw(name)
+    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG) or _has_raw_data(file, directory, header):
+        raise OtherFormat("RAW")  # whose first picture is only a thumbnail
     compression = directory.integer(_COMPRESSION, order, 1)
     check_can_be_unpacked(compression, name)
     is_cmyk = directory.integer(_PHOTOMETRIC, order, 1) == _CMYK
@@ -133,68 +129,8 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
     is_inverted = directory.integer(_PHOTOMETRIC, order, 1) == 0 and len(directory.integers(_BITS, order)) > 1
     needs_own = bits > 8 or is_inverted or (layout is not None and _confuses_pillow(layout))
-    container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own)
+    container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own, pages=(offset,))
     return converted(container, name) if is_cmyk else container
-
-
-def encode_tiff(photo: Photo) -> tuple[bytes | memoryview, ...]:
-    """Encode a photo, compressed as the TIFF that it was read from; deflate when it comes from elsewhere.
-
-    Args:
-        photo: Of 8 or 16 bits; what a TIFF can hold of its metadata is written. A damaged EXIF block is left out.
-
-    Returns:
-        The file in parts.
-    """
-    _, order, _ = block_at_start(photo.metadata)
-    return assembled(*encode_pixels(photo, order), photo.metadata)
-
-
-def encode_pixels(photo: Photo, order: ByteOrder) -> tuple[bytes, dict[int, Entry]]:
-    """Encode the pixels of a photo as a TIFF file, and the tags that must be corrected in it."""
-    if photo.bits == 8:
-        return _encoded(picture_of(photo), photo.metadata), {}
-    coding = photo.metadata.coding
-    if not isinstance(coding, TiffCoding) or coding.compression == "jpeg":
-        coding = DEFAULT_CODING
-    if coding.compression not in PREDICTED:
-        coding = replace(coding, has_predictor=False)
-    return encode_pixels16(photo, coding, order)
-
-
-def assembled(pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata) -> tuple[bytes | memoryview, ...]:
-    """Put a file of one page together: the EXIF block, a TIFF file of the pixels, and a directory over all."""
-    block, order, entries = block_at_start(metadata)
-    entries.update(page_entries(pixels, corrections, metadata, order, len(block)))
-    padding = b"\0" * (len(pixels) % 2)
-    place = len(block) + len(pixels) + len(padding)
-    directory = serialise(Tree(tuple(entries.values()), {}), order, place)
-    head = block[:4] + struct.pack(order + "I", place) + block[8:]
-    return head, pixels, padding + directory
-
-
-def page_entries(
-    pixels: bytes, corrections: Mapping[int, Entry], metadata: Metadata, order: ByteOrder, start: int
-) -> dict[int, Entry]:
-    """Return the tags of a page but for those of its EXIF block; its pixels, a TIFF file, stand at offset `start`."""
-    entries = {entry.tag: entry for entry in _pixel_entries(pixels, order, start)}
-    entries.update(corrections)
-    entries.update({entry.tag: entry for entry in tags_of(metadata, order)})
-    return entries
-
-
-def _encoded(image: Image.Image, metadata: Metadata) -> bytes:
-    coding = metadata.coding if isinstance(metadata.coding, TiffCoding) else DEFAULT_CODING
-    # Through a file on disk: in memory, libtiff's buffer and Python's would stand side by side.
-    with tempfile.TemporaryFile() as file:
-        if coding.compression == "jpeg":
-            image.save(file, "TIFF", compression="jpeg", quality=JPEG_QUALITY)
-        elif coding.has_predictor and coding.compression in PREDICTED:
-            image.save(file, "TIFF", compression=coding.compression, tiffinfo={_PREDICTOR: 2})
-        else:  # with these, Pillow would write the predictor's tag without applying it
-            image.save(file, "TIFF", compression=coding.compression)
-        file.seek(0)
-        return file.read()
 
 
 def block_at_start(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
@@ -205,18 +141,6 @@ def block_at_start(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entr
     order: ByteOrder = "<" if metadata.exif[:2] == b"II" else ">"
     entries = {entry.tag: entry for entry in main.entries if entry.tag not in PIXEL_TAGS}
     return metadata.exif + b"\0" * (len(metadata.exif) % 2), order, entries
-
-
-def _pixel_entries(pixels: bytes, order: ByteOrder, start: int) -> Iterator[Entry]:
-    """Yield the tags of a TIFF file as they must be when the file stands at offset `start` of another."""
-    file = io.BytesIO(pixels)
-    header = read_header(file)
-    for entry in read_directory(file, header.first_offset, header).entries:
-        if entry.tag == _STRIP_OFFSETS:
-            offsets = (offset + start for offset in entry.integers(header.order))
-            yield integer_entry(_STRIP_OFFSETS, offsets, order)
-        else:
-            yield entry.reordered(header.order, order)
 
 
 def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
@@ -236,9 +160,13 @@ def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
         yield Entry(_RESOLUTION_UNIT, _SHORT, 1, struct.pack(order + "H", 2))
 
 
-def _raw(name: str) -> UnsupportedImage:
-    """Make the error for a camera's raw file: a TIFF, but its first picture is only a thumbnail."""
-    return refused(name, "a camera's raw file", "develop it to a JPEG or TIFF first")
+def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
+    """Say whether a directory, or one that it points to as a version of it, holds what a camera's sensor saw."""
+    found = [directory]
+    for offset in directory.integers(_SUB_IFDS, header.order)[:_MAX_SUB_IFDS]:
+        with contextlib.suppress(DirectoryError, struct.error):
+            found.append(read_directory(file, offset, header, without=UNWANTED_VALUES))
+    return any(one.integer(_PHOTOMETRIC, header.order, 1) in _RAW_DATA for one in found)
 
 
 def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
@@ -279,7 +207,7 @@ def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
     pages, offset, has_previews = [header.first_offset], header.first_offset, False
     seen: set[int] = set()
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
-        page = read_directory(file, offset, header, without=_UNWANTED_VALUES)
+        page = read_directory(file, offset, header, without=UNWANTED_VALUES)
         if seen and page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
             has_previews = True
         elif seen:

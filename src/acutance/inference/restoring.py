@@ -114,9 +114,9 @@ class PictureRestorer:
         )
         share = feathered(box, around)
         if alpha is None or part_alpha is None:
-            return _faded_in(colours, part, around, share[..., np.newaxis]), None
+            return _faded_in(pixels, part, around, share[..., np.newaxis]), None
         return (
-            _faded_in(colours, part, around, share[..., np.newaxis]),
+            _faded_in(pixels, part, around, share[..., np.newaxis]),
             _faded_in(alpha, part_alpha, around, share),
         )
 

@@ -20,6 +20,7 @@ from acutance.cli.kernel import kernel
 from acutance.cli.models import models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
+from acutance.cli.still import still
 from acutance.cli.train import train
 from acutance.errors import AcutanceError
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, kernel, compare, serve, evaluate, train, export, ablate, models, doctor):
+for verb in (sharpen, still, kernel, compare, serve, evaluate, train, export, ablate, models, doctor):
     app.command()(verb)
 app.add_typer(data, name="data")
 

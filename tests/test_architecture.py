@@ -53,6 +53,7 @@ NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.inference.silent_openvino",
     "acutance.server",
     "acutance.videos",
+    "acutance.bulk",
 }
 
 OPENS_ENGINES = "acutance.inference.engine"
@@ -70,6 +71,9 @@ ONLY_IN = {
     "matplotlib": {"acutance.evaluation.plots"},
     "onnxruntime": {"acutance.inference.silent_onnxruntime"},
     "openvino": {"acutance.inference.silent_openvino"},
+    "ray": {"acutance.bulk.job"},
+    "pyarrow": {"acutance.bulk"},
+    "fsspec": {"acutance.bulk"},
     "typer": {"acutance.cli"},
     "rich": {"acutance.cli", "acutance.evaluation.report"},
     "fastapi": {"acutance.server"},

@@ -22,7 +22,7 @@ FLOORS = {
     3: {"inference", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
-    0: {"errors", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
+    0: {"errors", "folders", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -30,6 +30,7 @@ SAME_FLOOR = {
     # The few rooms that may look across at a neighbour: source room → target rooms.
     "spec": {"errors"},
     "geometry": {"errors"},
+    "folders": {"errors"},
     "acutance": {"errors", "spec"},
     "cli": {"server"},  # `acutance serve`
     "estimation": {"deconvolution"},  # straight motion is told exactly by what deconvolution leaves

@@ -38,6 +38,10 @@ ReportOption = Annotated[
 ]
 
 
+TOLD = ("motion", "defocus", "gaussian", "kernel", "region")
+"""Options of which a record would have to hold more than it does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustWishes:
     """What is to be written about the results, and what of the run a record holds."""
@@ -50,6 +54,35 @@ class TrustWishes:
     precision: PrecisionChoice
     tile_px: int | None
     threads: int | None
+
+    @classmethod
+    def of(cls, context: typer.Context, *, is_pipe: bool) -> TrustWishes:
+        """Gather what was given on the command line of `acutance sharpen`.
+
+        Args:
+            context: With its options.
+            is_pipe: Whether what is sharpened comes from a pipe or a camera, or goes to a pipe.
+
+        Raises:
+            ConfigError: When there is nothing to compare, or more was told than a record holds.
+        """
+        given = context.params
+        wishes = cls(
+            model=given["model"],
+            strength=given["strength"],
+            map_to=given["map_to"],
+            report=given["report"],
+            engine=given["engine"],
+            precision=given["precision"],
+            tile_px=given["tile"],
+            threads=given["threads"],
+        )
+        if is_pipe:
+            wishes.refuse_any("a camera or a pipe leaves no files behind that could be compared")
+        if any(given[name] is not None for name in TOLD):
+            options = ", ".join(f"--{name}" for name in TOLD)
+            wishes.refuse_any(f"is for whole photos, with no blur told ({options})")
+        return wishes
 
     @property
     def has_any(self) -> bool:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import AcutanceError, InputError
-from acutance.inference.engine import ChosenPrecision, EngineName, resolved
+from acutance.inference.engine import CpuEngine, EngineName, Precision, resolved
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, format_of, joined_parts, open_pictures, parts_for_name
 from acutance.trust.facts import file_facts, model_files
-from acutance.trust.record import FileFacts, Record, read_record
+from acutance.trust.record import FileFacts, Record, Settings, read_record
 
 State = Literal["true", "false", "unknown"]
 
 BOUNDS: Final[dict[str, tuple[float, float]]] = {"float32": (0.25, 8.0), "bfloat16": (0.6, 24.0)}
 """Root mean square and largest difference, in levels of 255, that another engine's result may have from the recorded
 one, by the coarser of the two arithmetics. Lossy formats code pixels that differ by a level a little apart."""
+_MODULES: Final[dict[str, str]] = {"openvino": "openvino", "torch": "torch"}
+"""Of engines that may not be installed, what they need."""
 LISTED_RECORDS: Final = 2000
 """So many files beside a result are looked at for its record."""
 
@@ -183,8 +186,7 @@ def _made_again(record: Record, result: Path, source: Path, engine: EngineName |
     """Make the result once more and compare."""
     settings = record.settings
     try:
-        wanted = engine or cast("EngineName", settings.engine)
-        name, precision = _available(wanted, cast("ChosenPrecision", settings.precision), is_free=engine is None)
+        name, precision = _available(engine, settings)
         content = _content_again(record, result, source, name, precision)
     except AcutanceError as error:
         return Check("made again", "unknown", str(error))
@@ -195,7 +197,8 @@ def _made_again(record: Record, result: Path, source: Path, engine: EngineName |
     rms, largest = _distance(content, result)
     if largest == 0:
         return Check("made again", "true", f"by {how}: the same pixels, bit for bit; they are coded otherwise here")
-    bound_rms, bound = BOUNDS["bfloat16" if "bfloat16" in (precision, settings.precision) else "float32"]
+    is_exact = precision == settings.precision == "float32"
+    bound_rms, bound = BOUNDS["float32" if is_exact else "bfloat16"]
     is_near = rms <= bound_rms and largest <= bound
     off = f"{rms:.3f} levels off in the mean (root mean square; up to {bound_rms:g} is expected), {largest:.0f} at most"
     other = "" if is_same else f", recorded was {settings.engine} in {settings.precision}"
@@ -205,23 +208,22 @@ def _made_again(record: Record, result: Path, source: Path, engine: EngineName |
     return Check("made again", "true" if is_near else "false", words)
 
 
-def _available(engine: EngineName, precision: ChosenPrecision, *, is_free: bool) -> tuple[EngineName, ChosenPrecision]:
-    """Return the engine and arithmetic to make a result again with: the recorded, or what there is.
+def _available(engine: EngineName | None, settings: Settings) -> tuple[EngineName, Precision]:
+    """Return the engine and arithmetic to make a result again with: what is wanted, what is recorded, or what there is.
 
     Args:
-        engine: The one that is wanted.
-        precision: As recorded; an engine that has not got it computes in float32.
-        is_free: Whether another engine may stand in.
+        engine: The one that is wanted; None is the recorded one.
+        settings: As recorded.
     """
-    from importlib.util import find_spec
+    recorded = cast("EngineName", settings.engine)
+    if engine is None and recorded in _MODULES and find_spec(_MODULES[recorded]) is None:
+        return resolved("cpu", "auto")
+    if engine in (None, recorded):
+        return recorded, cast("Precision", settings.precision)
+    return engine, "float32" if engine in get_args(CpuEngine) else "auto"
 
-    needs = {"openvino": "openvino", "torch": "torch"}.get(engine)
-    if is_free and needs is not None and find_spec(needs) is None:
-        return resolved("auto", "auto")
-    return engine, precision if engine == "openvino" else "float32"
 
-
-def _content_again(record: Record, result: Path, source: Path, engine: EngineName, precision: ChosenPrecision) -> bytes:
+def _content_again(record: Record, result: Path, source: Path, engine: EngineName, precision: Precision) -> bytes:
     settings = record.settings
     with (
         Sharpener(

@@ -31,7 +31,7 @@ from acutance.trust.traces import TRACES, traces_of
 
 WHOLE_PX: Final = 256
 """Pictures whose sides are no longer are looked at window by window; of larger ones a sample is taken."""
-SAMPLES: Final = (3, 7)
+SAMPLES: Final = (3, 5)
 """Windows on each side of the sample: at least, and at most."""
 SAMPLES_PER_PX: Final = 26e-6
 """So many windows cost a sixth of what the default network costs."""

@@ -54,6 +54,7 @@ NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.inference.silent_openvino",
     "acutance.server",
     "acutance.videos",
+    "acutance.bulk",
 }
 
 OPENS_ENGINES = "acutance.inference.engine"
@@ -71,6 +72,9 @@ ONLY_IN = {
     "matplotlib": {"acutance.evaluation.plots"},
     "onnxruntime": {"acutance.inference.silent_onnxruntime"},
     "openvino": {"acutance.inference.silent_openvino"},
+    "ray": {"acutance.bulk.job"},
+    "pyarrow": {"acutance.bulk"},
+    "fsspec": {"acutance.bulk"},
     "typer": {"acutance.cli"},
     "rich": {"acutance.cli", "acutance.evaluation.report"},
     "fastapi": {"acutance.server"},
@@ -81,7 +85,8 @@ ONLY_IN = {
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
     "pillow_heif": {"acutance.media.heif"},
-    "pyvips": {"acutance.media.jpeg_strips"},
+    "rawpy": {"acutance.media.raw"},
+    "pyvips": {"acutance.media.jpeg.strips"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

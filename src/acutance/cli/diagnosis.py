@@ -24,6 +24,7 @@ EXTRAS = {
     "torch": ("torch", "onnx"),
     "plots": ("matplotlib",),
     "heif": ("pillow_heif",),
+    "raw": ("rawpy",),
     "large": ("pyvips",),
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),

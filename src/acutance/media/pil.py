@@ -49,7 +49,7 @@ Plugin = Callable[[BinaryIO], ImageFile.ImageFile]
 _STRIP_PIXELS = 2**20
 _TIFF_WEBP = 50001
 
-# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, LAB, …) is not read.
+# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, …) is not read.
 _COPIED_MODES = {
     "1": "L",
     "L": "L",
@@ -140,8 +140,9 @@ def decoded(image: ImageFile.ImageFile, container: Container, name: str) -> Deco
     if image.width * image.height > container.size.pixels:  # what was checked is what the header says
         raise damaged(name, "it says two sizes")
     image.load()
-    profile = container.cmyk_profile
-    return arrays_of(image if profile is None else to_rgb(image, profile, name), name)
+    if container.cmyk_profile is not None:
+        return arrays_of(to_rgb(image, container.cmyk_profile, name), name)
+    return arrays_of(image.convert("RGB") if image.mode == "YCbCr" else image, name)
 
 
 def open_plugin(file: BinaryIO, plugin: Plugin) -> ImageFile.ImageFile:

@@ -31,7 +31,7 @@ from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
 from acutance.media.strips import Strip, StripSource, regrouped, strips_of_photo
 from acutance.media.tiff.compression import DEFAULT_CODING, PREDICTED
-from acutance.media.tiff.pixels import STRAIGHT
+from acutance.media.tiff.layout import STRAIGHT
 from acutance.media.tiff.tags import block_at_start, described_by, tags_of
 
 JPEG_QUALITY = 95

@@ -145,6 +145,22 @@ def decoded(image: ImageFile.ImageFile, container: Container, name: str) -> Deco
     return arrays_of(image.convert("RGB") if image.mode == "YCbCr" else image, name)
 
 
+def frames_of(image: ImageFile.ImageFile, count: int, name: str) -> Iterator[Photo]:
+    """Decode so many pictures of an image that Pillow has opened, each as it is seen.
+
+    Raises:
+        UnsupportedImage: When there are others than that.
+    """
+    if getattr(image, "n_frames", 1) != count:
+        raise damaged(name, "its pictures cannot be told apart")
+    for number in range(count):
+        with decoding(name):
+            image.seek(number)
+            image.load()
+            pixels, alpha = arrays_of(image, name)
+        yield Photo(pixels=pixels, alpha=alpha)
+
+
 def open_plugin(file: BinaryIO, plugin: Plugin) -> ImageFile.ImageFile:
     """Open a file with Pillow's plugin for its format; its header is read, its pixels are not.
 

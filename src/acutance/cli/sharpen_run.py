@@ -33,6 +33,8 @@ class Order:
     strength: float
     fidelity: float
     precision: str
+    told: str
+    """What blurred the files, and where they are sharpened, as it was told."""
     jobs: int
     resume: bool
     records: bool
@@ -174,4 +176,5 @@ def _making(sharpener: Sharpener, order: Order) -> Making:
         strength=order.strength,
         fidelity=order.fidelity,
         precision=order.precision,
+        told=order.told,
     )

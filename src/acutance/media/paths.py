@@ -123,7 +123,7 @@ def plan_outputs(
 def raw_files_in(
     sources: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> dict[str, int]:
-    """Count cameras' raw files in folders that `plan_outputs` passes over, since the extra that reads them is missing.
+    """Count raw files in folders that `plan_outputs` passes over, because the extra that reads them is missing.
 
     Args:
         sources: As there; only folders are searched.

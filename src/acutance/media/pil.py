@@ -42,6 +42,8 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 """What Pillow raises for damaged files, as fuzzing shows; nothing narrower covers it."""
+_SAYING = (OSError, SyntaxError, EOFError)
+"""Those with which it means the file. The others say where in the code it failed."""
 
 Plugin = Callable[[BinaryIO], ImageFile.ImageFile]
 """Pillow's way to open a format."""
@@ -203,9 +205,9 @@ def _is_of_unknown_kind(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says, if that says anything to a person."""
+    """Return what an error says, if that says anything to a person: of the file, not of the inside of a library."""
     words = " ".join(str(error).split()).rstrip(".")
-    is_internal = isinstance(error, (KeyError, struct.error)) or words.startswith("decoder error")
+    is_internal = not isinstance(error, _SAYING) or isinstance(error, struct.error) or words.startswith("decoder error")
     return "its pixels cannot be decoded" if is_internal or not words else words
 
 

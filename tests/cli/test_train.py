@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,9 +15,11 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
+from acutance.cli.ablate import ablate
 from acutance.cli.train import train
 from acutance.errors import ConfigError, InputError
 from acutance.networks.checkpoint_file import load_generator
+from acutance.training.config import load_config
 
 SMALL = [
     "generator.width=8",
@@ -140,3 +143,18 @@ def test_two_devices_share_the_work_and_one_speaks(photo_folder, tmp_path):
     assert result.stderr.count("PSNR (dB)") == 1
     assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
     assert load_generator(tmp_path / "run" / "generator.safetensors")[1].name == "smoke"
+
+
+def test_the_example_in_the_help_is_a_setting():
+    """It once named a setting that does not exist."""
+    texts = [parameter.help or "" for command in (train, ablate) for parameter in options_of(command)]
+    examples = [match for text in texts for match in re.findall(r"key=value, e\.g\. ([\w.]+=[\w-]+)", text)]
+    assert len(examples) == 2
+    for example in examples:
+        load_config("smoke", [example])
+
+
+def options_of(command):
+    app = typer.Typer()
+    app.command()(command)
+    return typer.main.get_command(app).params

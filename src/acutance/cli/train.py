@@ -16,7 +16,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: made new, or resumed.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change a setting: key=value, e.g. schedule.learning_rate=4e-4."),
+        typer.Option("--set", help="Change a setting: key=value, e.g. optimizer.learning_rate=4e-4."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps in the whole run.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time for the whole run; the rate decays along it.")] = None,

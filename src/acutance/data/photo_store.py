@@ -3,7 +3,8 @@
 Decoding a 2K picture costs tens of milliseconds; reading a patch of it from here costs microseconds. The
 store is two files: `pixels.u8`, all pictures as RGB bytes (row by row) one behind the other, and
 `index.json`, which says where each lies. It is filled in order and can be interrupted: the index is renewed
-(atomically) every few pictures, and bytes behind its last entry are overwritten at the next start.
+(atomically) every few pictures, and bytes behind its last entry are overwritten at the next start. Indexed bytes are
+never changed in place, since another process may have them mapped: what leaves the store leaves it by a new file.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from acutance.errors import InputError, OutputError
+from acutance.downloads.disk import make_folder, only_one
+from acutance.errors import AcutanceError, InputError, OutputError
+from acutance.imaging.convert import to_8_bits
+from acutance.media.fingerprint import fingerprint_of
+from acutance.media.reading import read_photo
 
 PIXELS_FILE = "pixels.u8"
 INDEX_FILE = "index.json"
+LOCK_FILE = "lock"
+"""There while a process brings the store up to date."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
 """Names that are looked at; what is inside decides."""
 SAVE_EVERY = 50
@@ -40,6 +46,10 @@ class StoredPhoto:
     width: int
     offset: int
     """First byte in `pixels.u8`."""
+    source_mtime_ns: int = 0
+    """When the source file was changed last: where size and this are the same, so is the photo."""
+    source_sha256: str = ""
+    """Hash of the source file, for where only the time differs; empty where it is not known."""
 
     @property
     def end(self) -> int:
@@ -87,14 +97,15 @@ def list_photos(folder: Path) -> list[Path]:
 def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] | None = None) -> PhotoStore:
     """Bring the store up to date with a folder and open it.
 
-    Photos already stored (same name, same size in bytes) are not decoded again; from the first that is gone
-    or has changed the rest is rebuilt, and new ones are added at the end. Damaged files are skipped and
-    reported, and tried again at the next start, since they may have been mended. Photos smaller than the
-    patches to come are kept: what fits is the sampler's to say.
+    Photos already stored (same name, size in bytes and time of change; or, where that time differs, same content) are
+    not decoded again. Where one is gone or has changed, the others are copied into a new file that takes the old one's
+    place; whoever has the old one open keeps it. New photos are added at the end. Damaged files are skipped and
+    reported, and tried again at the next start, since they may have been mended. Photos smaller than the patches to
+    come are kept: what fits is the sampler's to say.
 
     Args:
         folder: Searched recursively.
-        store: Folder of the store, made if missing.
+        store: Folder of the store, made if missing; one process at a time brings it up to date.
         progress: Called with the share of files done, 0 … 1.
 
     Raises:
@@ -102,16 +113,19 @@ def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] |
         OutputError: When the store cannot be written.
     """
     files = list_photos(folder)
-    try:
-        entries, skipped = _filled(folder, files, store, progress)
-    except OSError as error:
-        raise OutputError(
-            f"{store}: the store cannot be written ({error.strerror or error}); make room or choose another place."
-        ) from error
-    if not entries:
-        raise InputError(f"{folder}: none of its {len(files)} pictures could be read ({skipped[0].reason}).")
-    # "c": copy on write. Nothing here writes, but torch wants memory that it could write to.
-    pixels = np.memmap(store / PIXELS_FILE, dtype=np.uint8, mode="c")
+    make_folder(store)
+    with only_one(store / LOCK_FILE):
+        try:
+            entries, skipped = _filled(folder, files, store, progress)
+        except OSError as error:
+            raise OutputError(
+                f"{store}: the store cannot be written ({error.strerror or error}); make room or choose another place."
+            ) from error
+        if not entries:
+            raise InputError(f"{folder}: none of its {len(files)} pictures could be read ({skipped[0].reason}).")
+        # "c": copy on write. Nothing here writes, but torch wants memory that it could write to. Only what is indexed:
+        # bytes behind it are another process's, which may take them back.
+        pixels = np.memmap(store / PIXELS_FILE, dtype=np.uint8, mode="c", shape=(entries[-1].end,))
     return PhotoStore(tuple(entries), pixels, tuple(skipped))
 
 
@@ -119,29 +133,33 @@ def _filled(
     folder: Path, files: list[Path], store: Path, progress: Callable[[float], None] | None
 ) -> tuple[list[StoredPhoto], list[SkippedPhoto]]:
     """Decode what the store lacks; return what it holds then, and what could not be decoded."""
-    store.mkdir(parents=True, exist_ok=True)
     pixels_path = store / PIXELS_FILE
-    pixels_path.touch()
+    if not pixels_path.exists():
+        pixels_path.touch()
     indexed = _read_index(store / INDEX_FILE)
     entries = _still_valid(indexed, files, folder, pixels_path.stat().st_size)
+    if len(entries) < len(indexed) or not indexed:  # without an index, another process may have mapped all there is
+        entries = _copied(entries, store)
     skipped: list[SkippedPhoto] = []
     known = {entry.name for entry in entries}
     end = entries[-1].end if entries else 0
     with open(pixels_path, "r+b") as sink:
-        if pixels_path.stat().st_size != end:
+        if pixels_path.stat().st_size != end:  # behind the index: a picture that was being written when it was stopped
             sink.truncate(end)
         sink.seek(end)
         for done, path in enumerate(files):
             name = path.relative_to(folder).as_posix()
             if name in known:
                 continue
+            before = path.stat()
             picture = _decoded(path)
             if isinstance(picture, str):
                 skipped.append(SkippedPhoto(name, picture))
             else:
                 sink.write(picture.tobytes())
                 height, width, _ = picture.shape
-                entries.append(StoredPhoto(name, path.stat().st_size, height, width, end))
+                facts = (before.st_mtime_ns, fingerprint_of(path).sha256)
+                entries.append(StoredPhoto(name, before.st_size, height, width, end, *facts))
                 end = entries[-1].end
             if progress is not None:
                 progress((done + 1) / len(files))
@@ -153,13 +171,38 @@ def _filled(
     return entries, skipped
 
 
+def _copied(entries: list[StoredPhoto], store: Path) -> list[StoredPhoto]:
+    """Copy some of the store's photos into a new file without gaps, in the old one's place; return where they lie.
+
+    The old file is not touched: a training that has it mapped reads on from it, where cutting it would kill that.
+    """
+    pixels_path, temporary = store / PIXELS_FILE, store / f"{PIXELS_FILE}.new"
+    moved: list[StoredPhoto] = []
+    end = 0
+    with open(pixels_path, "rb") as source, open(temporary, "wb") as sink:
+        for entry in entries:
+            source.seek(entry.offset)
+            sink.write(source.read(entry.end - entry.offset))
+            moved.append(replace(entry, offset=end))
+            end = moved[-1].end
+        sink.flush()
+        os.fsync(sink.fileno())
+    # Between the two renames there is no index, rather than one of the other file's photos.
+    (store / INDEX_FILE).unlink(missing_ok=True)
+    os.replace(temporary, pixels_path)
+    _write_index(store / INDEX_FILE, moved, [])
+    return moved
+
+
 def _decoded(path: Path) -> npt.NDArray[np.uint8] | str:
-    """Decode to RGB `h w 3`, or say why that cannot be done."""
+    """Decode to RGB `h w 3`, of 16 bits the upper 8, or say why that cannot be done."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        pixels = read_photo(path, max_bits=16).pixels
+    except AcutanceError as error:
         return str(error)
+    if pixels.dtype == np.uint16:
+        pixels = to_8_bits(pixels)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def _read_index(path: Path) -> list[StoredPhoto]:
@@ -172,12 +215,20 @@ def _read_index(path: Path) -> list[StoredPhoto]:
 
 
 def _still_valid(index: list[StoredPhoto], files: list[Path], folder: Path, stored_bytes: int) -> list[StoredPhoto]:
-    """Keep the photos up to the first that is gone, has changed, or whose pixels are missing."""
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    """Keep the photos that are there, have not changed, and whose pixels are not missing."""
+    paths = {path.relative_to(folder).as_posix(): path for path in files}
     kept: list[StoredPhoto] = []
     for entry in index:
-        if sizes.get(entry.name) != entry.source_bytes or entry.end > stored_bytes:
-            break
+        path = paths.get(entry.name)
+        if path is None or entry.end > stored_bytes:
+            continue
+        facts = path.stat()
+        if facts.st_size != entry.source_bytes:
+            continue
+        if facts.st_mtime_ns != entry.source_mtime_ns:
+            if fingerprint_of(path).sha256 != entry.source_sha256:
+                continue
+            entry = replace(entry, source_mtime_ns=facts.st_mtime_ns)  # copied, say: asked once  # noqa: PLW2901
         kept.append(entry)
     return kept
 

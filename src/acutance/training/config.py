@@ -155,7 +155,8 @@ class TrainConfig:
     head_start: Literal["random", "whitening"] = "random"
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     start_from: Path | None = None
-    """Weights (generator.safetensors of a run) to begin with; None begins at random. A network that enlarges may begin
+    """Weights to begin with: generator.safetensors of a run, an exported ONNX file, or the name of a model that ships,
+    such as fast; None begins at random. A network that enlarges may begin
     with one that does not, one of more blocks or scales with one of fewer, one without biases with one that has them
     (they are dropped); all else must be the same."""
     branch_gain: float = RESIDUAL_INIT_GAIN

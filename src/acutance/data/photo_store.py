@@ -73,11 +73,47 @@ class PhotoStore:
     pixels: npt.NDArray[np.uint8]
     """Flat bytes, RGB interleaved; a memory map that never changes the file."""
     skipped: tuple[SkippedPhoto, ...] = ()
+    is_paired: bool = False
+    """Whether each photo is two of one size, the sharp one above and below it the blurred one."""
 
     def photo(self, index: int) -> npt.NDArray[np.uint8]:
-        """Return one photo as `h w 3`, a view."""
+        """Return one photo, of a pair the sharp one, as `h w 3`, a view."""
+        both = self._whole(index)
+        return both[: both.shape[0] // 2] if self.is_paired else both
+
+    def blurred(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the blurred photo of a pair, as `h w 3`, a view."""
+        assert self.is_paired
+        both = self._whole(index)
+        return both[both.shape[0] // 2 :]
+
+    def _whole(self, index: int) -> npt.NDArray[np.uint8]:
         entry = self.photos[index]
         return self.pixels[entry.offset : entry.end].reshape(entry.height, entry.width, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What becomes one photo of a store: a file, or two that are stored one below the other."""
+
+    name: str
+    """Path below the folder."""
+    paths: tuple[Path, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files."""
+        return sum(path.stat().st_size for path in self.paths)
+
+    @property
+    def mtime_ns(self) -> int:
+        """When they were changed last; a sum, so that it changes with each of them."""
+        return sum(path.stat().st_mtime_ns for path in self.paths)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of their content, one after the other."""
+        return "".join(fingerprint_of(path).sha256 for path in self.paths)
 
 
 def list_photos(folder: Path) -> list[Path]:
@@ -112,32 +148,48 @@ def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] |
         InputError: When the folder holds no usable picture.
         OutputError: When the store cannot be written.
     """
-    files = list_photos(folder)
+    sources = [Source(path.relative_to(folder).as_posix(), (path,)) for path in list_photos(folder)]
+    return open_sources(folder, sources, store, progress, is_paired=False)
+
+
+def open_sources(
+    folder: Path, sources: list[Source], store: Path, progress: Callable[[float], None] | None, *, is_paired: bool
+) -> PhotoStore:
+    """Bring a store up to date with sources of any kind and open it; see `open_store`.
+
+    Args:
+        folder: Where they lie, for messages.
+        sources: At least one.
+        store: Folder of the store.
+        progress: Called with the share of sources done, 0 … 1.
+        is_paired: Whether each is a pair.
+    """
     make_folder(store)
     with only_one(store / LOCK_FILE):
         try:
-            entries, skipped = _filled(folder, files, store, progress)
+            entries, skipped = _filled(sources, store, progress)
         except OSError as error:
             raise OutputError(
                 f"{store}: the store cannot be written ({error.strerror or error}); make room or choose another place."
             ) from error
         if not entries:
-            raise InputError(f"{folder}: none of its {len(files)} pictures could be read ({skipped[0].reason}).")
+            what = "pairs" if is_paired else "pictures"
+            raise InputError(f"{folder}: none of its {len(sources)} {what} could be read ({skipped[0].reason}).")
         # "c": copy on write. Nothing here writes, but torch wants memory that it could write to. Only what is indexed:
         # bytes behind it are another process's, which may take them back.
         pixels = np.memmap(store / PIXELS_FILE, dtype=np.uint8, mode="c", shape=(entries[-1].end,))
-    return PhotoStore(tuple(entries), pixels, tuple(skipped))
+    return PhotoStore(tuple(entries), pixels, tuple(skipped), is_paired)
 
 
 def _filled(
-    folder: Path, files: list[Path], store: Path, progress: Callable[[float], None] | None
+    sources: list[Source], store: Path, progress: Callable[[float], None] | None
 ) -> tuple[list[StoredPhoto], list[SkippedPhoto]]:
     """Decode what the store lacks; return what it holds then, and what could not be decoded."""
     pixels_path = store / PIXELS_FILE
     if not pixels_path.exists():
         pixels_path.touch()
     indexed = _read_index(store / INDEX_FILE)
-    entries = _still_valid(indexed, files, folder, pixels_path.stat().st_size)
+    entries = _still_valid(indexed, sources, pixels_path.stat().st_size)
     if len(entries) < len(indexed) or not indexed:  # without an index, another process may have mapped all there is
         entries = _copied(entries, store)
     skipped: list[SkippedPhoto] = []
@@ -147,22 +199,20 @@ def _filled(
         if pixels_path.stat().st_size != end:  # behind the index: a picture that was being written when it was stopped
             sink.truncate(end)
         sink.seek(end)
-        for done, path in enumerate(files):
-            name = path.relative_to(folder).as_posix()
-            if name in known:
+        for done, source in enumerate(sources):
+            if source.name in known:
                 continue
-            before = path.stat()
-            picture = _decoded(path)
+            size_bytes, mtime_ns = source.size_bytes, source.mtime_ns
+            picture = _decoded(source)
             if isinstance(picture, str):
-                skipped.append(SkippedPhoto(name, picture))
+                skipped.append(SkippedPhoto(source.name, picture))
             else:
                 sink.write(picture.tobytes())
                 height, width, _ = picture.shape
-                facts = (before.st_mtime_ns, fingerprint_of(path).sha256)
-                entries.append(StoredPhoto(name, before.st_size, height, width, end, *facts))
+                entries.append(StoredPhoto(source.name, size_bytes, height, width, end, mtime_ns, source.sha256))
                 end = entries[-1].end
             if progress is not None:
-                progress((done + 1) / len(files))
+                progress((done + 1) / len(sources))
             if done % SAVE_EVERY == SAVE_EVERY - 1:
                 sink.flush()
                 _write_index(store / INDEX_FILE, entries, skipped)
@@ -194,15 +244,21 @@ def _copied(entries: list[StoredPhoto], store: Path) -> list[StoredPhoto]:
     return moved
 
 
-def _decoded(path: Path) -> npt.NDArray[np.uint8] | str:
-    """Decode to RGB `h w 3`, of 16 bits the upper 8, or say why that cannot be done."""
-    try:
-        pixels = read_photo(path, max_bits=16).pixels
-    except AcutanceError as error:
-        return str(error)
-    if pixels.dtype == np.uint16:
-        pixels = to_8_bits(pixels)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+def _decoded(source: Source) -> npt.NDArray[np.uint8] | str:
+    """Decode to RGB `h w 3`, of 16 bits the upper 8, a pair one below the other; or say why that cannot be done."""
+    pictures = []
+    for path in source.paths:
+        try:
+            pixels = read_photo(path, max_bits=16).pixels
+        except AcutanceError as error:
+            return str(error)
+        if pixels.dtype == np.uint16:
+            pixels = to_8_bits(pixels)
+        pictures.append(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
+    if len({picture.shape for picture in pictures}) > 1:
+        sizes = " and ".join(f"{picture.shape[1]}×{picture.shape[0]}" for picture in pictures)
+        return f"the photos of a pair must be of one size, these have {sizes} px"
+    return np.concatenate(pictures)
 
 
 def _read_index(path: Path) -> list[StoredPhoto]:
@@ -214,22 +270,18 @@ def _read_index(path: Path) -> list[StoredPhoto]:
         return []
 
 
-def _still_valid(index: list[StoredPhoto], files: list[Path], folder: Path, stored_bytes: int) -> list[StoredPhoto]:
+def _still_valid(index: list[StoredPhoto], sources: list[Source], stored_bytes: int) -> list[StoredPhoto]:
     """Keep the photos that are there, have not changed, and whose pixels are not missing."""
-    paths = {path.relative_to(folder).as_posix(): path for path in files}
+    by_name = {source.name: source for source in sources}
     kept: list[StoredPhoto] = []
     for entry in index:
-        path = paths.get(entry.name)
-        if path is None or entry.end > stored_bytes:
+        source = by_name.get(entry.name)
+        if source is None or entry.end > stored_bytes or source.size_bytes != entry.source_bytes:
             continue
-        facts = path.stat()
-        if facts.st_size != entry.source_bytes:
+        mtime_ns = source.mtime_ns
+        if mtime_ns != entry.source_mtime_ns and source.sha256 != entry.source_sha256:
             continue
-        if facts.st_mtime_ns != entry.source_mtime_ns:
-            if fingerprint_of(path).sha256 != entry.source_sha256:
-                continue
-            entry = replace(entry, source_mtime_ns=facts.st_mtime_ns)  # copied, say: asked once  # noqa: PLW2901
-        kept.append(entry)
+        kept.append(replace(entry, source_mtime_ns=mtime_ns))  # of one that was only copied: asked once
     return kept
 
 

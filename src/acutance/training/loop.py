@@ -91,6 +91,19 @@ def check_folder(run: Path, config: TrainConfig, *, resume: bool, data: Path | N
         )
 
 
+def check_photos(config: TrainConfig, store: PhotoStore) -> None:
+    """Check that photos are pairs where the settings say so, and only there.
+
+    Raises:
+        ConfigError: When they are not.
+    """
+    if config.paired != store.is_paired:
+        what = "pairs" if store.is_paired else "no pairs"
+        raise ConfigError(
+            f"paired = {str(config.paired).lower()}: the photos given are {what}; set it to what they are."
+        )
+
+
 def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
     """Make the run's folder, or check that it is this run's, and write the settings; see `check_folder`."""
     check_folder(run, config, resume=resume)
@@ -134,6 +147,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     """
     # --- prepare ------------------------------------------------------------------------------------------
     check_processes(config, fabric.world_size)
+    check_photos(config, store)
     training_photos, held_out = split_store(store, config.watch)
     sampler = PatchSampler(
         training_photos,

@@ -10,6 +10,7 @@ import typer
 
 from acutance import __version__
 from acutance.cli.ablate import ablate
+from acutance.cli.bulk import bulk
 from acutance.cli.compare import compare
 from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.data import app as data
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, still, kernel, compare, serve, evaluate, train, export, ablate, models, doctor):
+for verb in (sharpen, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, models, doctor):
     app.command()(verb)
 app.add_typer(data, name="data")
 

@@ -106,7 +106,7 @@ def test_nothing_is_known_of_other_paths_and_methods(shared) -> None:
     assert shared.ask("GET", "/v1/sharpen").json["error"] == "method_not_allowed"
     assert shared.ask("GET", "/v1/sharpen").headers["allow"] == "POST"
     assert shared.ask("PUT", "/v1/jobs/0").headers["allow"] == "DELETE, GET"
-    assert shared.ask("GET", "/docs").json["error"] == "not_found"
+    assert shared.ask("GET", "/redoc").json["error"] == "not_found"
     assert shared.ask("GET", "/page/nothing.js").json["error"] == "not_found"
 
 

@@ -84,17 +84,17 @@ def serve(
 
     with needs_extra("serve", "acutance serve"):
         from acutance.server.app import create_app
+        from acutance.server.file_limit import with_files
         from acutance.server.models import OpenedModels
         from acutance.server.running import listen, make_server
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
-    limits = replace(
-        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours),
-        worker_bytes=max_memory * 10**6,
-        drain_s=drain,
+    limits = with_files(
+        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
     )
+    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain)
     models = OpenedModels(
         model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels, max_memory_mb=max_memory
     )

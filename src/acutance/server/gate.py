@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acutance.errors import AcutanceError
 from acutance.server.access import Access
 from acutance.server.metrics import Metrics
+from acutance.server.problem_documents import MEDIA_TYPE, document_of, request_id_of
 from acutance.server.refusals import Answer, answer_to
 
 _LOG = logging.getLogger("acutance.server")
@@ -33,13 +33,18 @@ HSTS = "max-age=31536000"
 """Where TLS is spoken: for a year, without it nothing."""
 
 
-def answer_response(answer: Answer) -> Response:
-    """Return a refusal as JSON: `error` for programs, `detail` for people."""
+def answer_response(answer: Answer, scope: Scope) -> Response:
+    """Return a refusal as a problem document.
+
+    Args:
+        answer: What is said.
+        scope: Of the request that it is the answer to.
+    """
     headers = {}
     if answer.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(answer.retry_after_s)))
-    body = json.dumps({"error": answer.error, "detail": answer.detail}, ensure_ascii=False)
-    response = Response(body, answer.status, headers, media_type="application/json")
+    body = document_of(answer, scope["state"]["request_id"])
+    response = Response(body, answer.status, headers, media_type=MEDIA_TYPE)
     if answer.status == 401:
         # Basic, too: a browser then asks for the token, which is taken as the password. In a header of its own:
         # Chromium does not look for a second challenge behind a comma.
@@ -63,6 +68,8 @@ class Gate:
             return
         start = time.perf_counter()
         status = 0
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = scope.setdefault("state", {})["request_id"] = request_id_of(given)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -71,6 +78,7 @@ class Gate:
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                headers["X-Request-Id"] = request_id
                 if scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", HSTS)
             await send(message)
@@ -79,10 +87,10 @@ class Gate:
             await self._pass(scope, receive, send_with_headers)
         except Exception as error:
             if not isinstance(error, AcutanceError):
-                _LOG.exception("%s %r: unexpected error", scope["method"], scope["path"])
+                _LOG.exception("%s %r: unexpected error (%s)", scope["method"], scope["path"], request_id)
             if status:
                 raise  # the answer has begun: the connection is closed, which tells that it is not whole
-            await answer_response(answer_to(error))(scope, receive, send_with_headers)
+            await answer_response(answer_to(error), scope)(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.requests.add(route, _known(scope["method"]), str(status))
@@ -90,7 +98,8 @@ class Gate:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        self._access.check(method=scope["method"], path=scope["path"], headers=headers)
+        token = self._access.check(method=scope["method"], path=scope["path"], headers=headers)
+        scope["state"]["token"] = token
         await self._app(scope, receive, send)
 
 

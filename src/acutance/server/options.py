@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from acutance.inference.engine import Precision
 from acutance.media import ImageFormat
+from acutance.media.formats import READ_FORMATS
+from acutance.media.heif import is_installed
 from acutance.server.refusals import Refused
 
 FormatName = Literal["jpeg", "png", "webp", "tiff", "avif", "heic", "jp2", "bmp", "gif", "ppm"]
@@ -52,6 +55,18 @@ SUFFIXES: Mapping[ImageFormat, str] = {
     "PPM": ".ppm",
 }
 
+
+def written() -> Mapping[FormatName, ImageFormat]:
+    """Return the formats that results can have here: HEIC needs an extra."""
+    return {name: format_ for name, format_ in FORMATS.items() if format_ != "HEIF" or is_installed()}
+
+
+def read_here() -> list[str]:
+    """Return the formats of pictures that are read here, in words."""
+    names = READ_FORMATS.replace(" and ", ", ").split(", ")
+    return [name for name in names if name != "HEIC" or is_installed()]
+
+
 NAME_CHARACTERS = 100
 """Longest stem of a result's name."""
 
@@ -77,6 +92,18 @@ class Options:
     """0 changes nothing, up to 2."""
     format: ImageFormat | None = None
     """Of the result; None is that of the picture."""
+
+
+def fingerprint_of(options: Options, digest: str) -> str:
+    """Return what a post is recognised by that is repeated.
+
+    Args:
+        options: What is asked for.
+        digest: SHA-256 of the picture, in hexadecimal digits.
+    """
+    model = options.model
+    asked = (model.name, model.fidelity, model.precision, options.strength, options.format, digest)
+    return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 
 def parse_precision(text: str) -> Precision:

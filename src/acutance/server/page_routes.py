@@ -13,6 +13,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from acutance.server.docs_page import page_of
+
 router = APIRouter(include_in_schema=False)
 
 START = "index.html"
@@ -52,6 +54,14 @@ class _Part:
 async def page(request: Request) -> Response:
     """Send the page."""
     return _sent(request, START)
+
+
+@router.get("/docs")
+@router.head("/docs")
+async def docs(request: Request) -> Response:
+    """Send the description of the HTTP API, as a page."""
+    content = page_of(request.app.openapi()).encode()
+    return Response(content, 200, dict(HEADERS), media_type=_TYPES["html"])
 
 
 @router.get("/page/{name:path}")

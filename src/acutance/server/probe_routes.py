@@ -15,14 +15,24 @@ from acutance.server.schemas import HealthView
 router = APIRouter(tags=["supervision"])
 
 
-@router.get("/healthz", summary="Whether the server lives", response_model=HealthView, responses=problems())
+@router.get(
+    "/healthz",
+    operation_id="get_health",
+    summary="Whether the server lives",
+    response_model=HealthView,
+    responses=problems(),
+)
 async def health() -> HealthView:
     """Answer, which is all that is asked."""
     return HealthView(status="ok")
 
 
 @router.get(
-    "/readyz", summary="Whether the server takes pictures", response_model=HealthView, responses=problems(503, 507)
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Whether the server takes pictures",
+    response_model=HealthView,
+    responses=problems(503, 507),
 )
 async def ready(service: TheService) -> HealthView:
     """Say whether a picture would be taken now."""
@@ -36,6 +46,7 @@ async def ready(service: TheService) -> HealthView:
 
 @router.get(
     "/metrics",
+    operation_id="get_metrics",
     summary="Figures for Prometheus",
     response_class=Response,
     responses={**problems(503), 200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}}},
@@ -44,7 +55,8 @@ async def metrics(service: TheService) -> Response:
     """Write down what is counted."""
     counts = await asyncio.to_thread(service.store.counts)
     gauges = {
-        "acutance_pictures_inside": ("Pictures that are uploaded, wait or are worked on.", service.admission.inside),
+        "acutance_uploads": ("Uploads that are coming in.", service.admission.uploads),
+        "acutance_pictures_inside": ("Pictures that wait or are worked on.", service.admission.inside),
         "acutance_pictures_waiting": ("Pictures that wait.", service.pool.waiting),
         "acutance_pictures_running": ("Pictures that are worked on.", service.pool.busy),
         "acutance_event_streams": ("Event streams that are open.", service.live.watchers),

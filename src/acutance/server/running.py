@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from acutance.errors import ConfigError
+from acutance.server.access import networks_of
 from acutance.server.limits import Limits
 from acutance.server.protocol import PatientProtocol, ServerConfig
 from acutance.server.service import Service
@@ -66,13 +68,14 @@ def make_server(
         app: The application.
         limits: The times that connections have, and how many there may be.
         certificate: None speaks plain HTTP.
-        proxies: Addresses of reverse proxies that are believed when they say whose request they pass on.
+        proxies: Addresses or networks of reverse proxies that are believed when they say whose request they pass on.
 
     Raises:
-        ConfigError: When the certificate cannot be used.
+        ConfigError: When the certificate cannot be used, or a proxy is no address or network.
     """
     if certificate is not None:
         _check(certificate)
+    trusted = networks_of(proxies)
     config = ServerConfig(
         app,
         http=PatientProtocol,
@@ -84,13 +87,14 @@ def make_server(
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        limit_concurrency=limits.max_connections,
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(limits.drain_s) + ENDING_S,
         ssl_certfile=certificate.chain if certificate else None,
         ssl_keyfile=certificate.key if certificate else None,
     )
     config.limits = limits
+    config.trusted = trusted
+    config.open_by_client = Counter()
     return Server(config, cast("Service", app.state.service).stop)
 
 

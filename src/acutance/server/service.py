@@ -89,6 +89,11 @@ class Service:
         """Whether the server was asked to stop."""
         return self._stopping_since is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is worked on, and nobody waits for it."""
+        return not (self.pool.busy or self.pool.waiting or self.videos.busy or self.admission.uploads)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work for the time of a block; at its end, jobs that are worked on have `drain_s` to come to their end."""

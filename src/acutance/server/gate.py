@@ -31,7 +31,7 @@ HEADERS = {
 }
 """Of every answer that does not say otherwise."""
 
-WRONG_PER_MINUTE, WRONG_AT_ONCE = 30, 30
+WRONG_PER_MINUTE, WRONG_AT_ONCE = 60, 100
 """Wrong tokens of one client that are answered as such."""
 
 LOGGED_PER_MINUTE, LOGGED_AT_ONCE = 2, 5

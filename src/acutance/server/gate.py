@@ -110,9 +110,8 @@ class Gate:
             await answer_response(answer_to(error), scope)(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.add(route, _known(scope["method"]), str(status))
             seconds = time.perf_counter() - start
-            self._metrics.request_seconds.observe(seconds, route)
+            self._metrics.answered(route, _known(scope["method"]), status, seconds)
             access_log.write(
                 access_log.Access(
                     time=access_log.now(),

@@ -83,7 +83,7 @@ async def submit(
     is_known = bool(key) and await asyncio.to_thread(service.store.by_key, owner, key or "") is not None
     with service.admission.uploading(client, is_known=is_known):
         upload = await receive_upload(request, service.files, service.limits)
-    service.metrics.uploaded.add(amount=upload.bytes)
+    service.metrics.uploaded(upload.bytes)
     try:
         if upload.format is None and options.format is not None:
             raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")

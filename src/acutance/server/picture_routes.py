@@ -53,7 +53,7 @@ async def sharpen(
     service.check(options)
     with service.admission.uploading(client):
         upload = await receive_upload(request, service.files, service.limits)
-    service.metrics.uploaded.add(amount=upload.bytes)
+    service.metrics.uploaded(upload.bytes)
     try:
         if upload.format is None:
             raise Refused(415, "unsupported_image", "what was sent is a video, which takes long: post it to /v1/jobs.")

@@ -117,6 +117,6 @@ def test_probes_and_metrics(shared, picture) -> None:
     reply = shared.ask("GET", "/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = reply.body.decode()
-    assert 'acutance_requests_total{route="/v1/sharpen",method="POST",status="200"}' in text
+    assert 'acutance_requests_total{method="POST",route="/v1/sharpen",status="200"}' in text
     assert 'acutance_run_seconds_count{kind="direct"}' in text
     assert "acutance_pictures_inside 0" in text

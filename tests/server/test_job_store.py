@@ -14,7 +14,16 @@ RESULT = JobResult(media_type="image/png", bytes=70, seconds=0.5, megapixels=0.1
 def new(*, key: str | None = None, client: str = "a") -> NewJob:
     choice = ModelChoice(name="fast", fidelity=0.25, precision="bfloat16")
     options = Options(model=choice, strength=0.5, format="WEBP")
-    return NewJob(id=new_job_id(), client=client, key=key, stem="猫.sharp", options=options, upload_bytes=100)
+    return NewJob(
+        id=new_job_id(),
+        client=client,
+        owner=client,
+        key=key,
+        fingerprint=None,
+        stem="猫.sharp",
+        options=options,
+        upload_bytes=100,
+    )
 
 
 @pytest.fixture

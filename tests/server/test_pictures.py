@@ -106,7 +106,7 @@ def test_nothing_is_known_of_other_paths_and_methods(shared) -> None:
     assert shared.ask("GET", "/v1/sharpen").json["error"] == "method_not_allowed"
     assert shared.ask("GET", "/v1/sharpen").headers["allow"] == "POST"
     assert shared.ask("PUT", "/v1/jobs/0").headers["allow"] == "DELETE, GET"
-    assert shared.ask("GET", "/docs").json["error"] == "not_found"
+    assert shared.ask("GET", "/redoc").json["error"] == "not_found"
     assert shared.ask("GET", "/page/nothing.js").json["error"] == "not_found"
 
 
@@ -117,6 +117,6 @@ def test_probes_and_metrics(shared, picture) -> None:
     reply = shared.ask("GET", "/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = reply.body.decode()
-    assert 'acutance_requests_total{route="/v1/sharpen",method="POST",status="200"}' in text
+    assert 'acutance_requests_total{method="POST",route="/v1/sharpen",status="200"}' in text
     assert 'acutance_run_seconds_count{kind="direct"}' in text
     assert "acutance_pictures_inside 0" in text

@@ -40,8 +40,12 @@ class NewJob:
     id: str
     client: str
     """Whose it is, for fairness."""
+    owner: str
+    """Whose it is, for keys and lists: a token's name, or the client."""
     key: str | None
-    """What its client calls it, so that a post that is repeated is not done twice."""
+    """What its owner calls it, so that a post that is repeated is not done twice."""
+    fingerprint: str | None
+    """Of the upload and the options: a key that is used again must come with the same; None for jobs of before."""
     stem: str
     """Of the result's name."""
     options: Options

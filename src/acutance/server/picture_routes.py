@@ -33,6 +33,7 @@ _HEADERS = {
 
 @router.post(
     "/v1/sharpen",
+    operation_id="sharpen_picture",
     summary="Sharpen a picture",
     description="The answer is the picture, in the format that it came in, or the one that `format` or `Accept` asks "
     "for. For pictures that take long, and to come back later, post a job.",
@@ -50,20 +51,19 @@ async def sharpen(
     """Sharpen a picture while its client waits."""
     options = query.options(service.models.offered[0].name)
     service.check(options)
-    service.admission.enter(client)
-    try:
+    with service.admission.uploading(client):
         upload = await receive_upload(request, service.files, service.limits)
-        service.metrics.uploaded.add(amount=upload.bytes)
-        try:
-            if upload.format is None:
-                raise Refused(
-                    415, "unsupported_image", "what was sent is a video, which takes long: post it to /v1/jobs."
-                )
-            if options.format is None:
-                options = replace(options, format=negotiate(request.headers.get("accept", ""), upload.format))
-        except BaseException:
-            service.files.remove(upload.path)
-            raise
+    service.metrics.uploaded(upload.bytes)
+    try:
+        if upload.format is None:
+            raise Refused(415, "unsupported_image", "what was sent is a video, which takes long: post it to /v1/jobs.")
+        if options.format is None:
+            options = replace(options, format=negotiate(request.headers.get("accept", ""), upload.format))
+        service.admission.enter(client)
+    except BaseException:
+        service.files.remove(upload.path)
+        raise
+    try:
         async with _goodbye(request) as gone:
             passing = await service.sharpen(upload, options, client, gone)
     finally:
@@ -82,6 +82,7 @@ async def sharpen(
 
 @router.get(
     "/v1/models",
+    operation_id="list_models",
     summary="What the server offers",
     tags=["pictures"],
     response_model=ModelsView,

@@ -22,7 +22,7 @@ from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
 from acutance.server.models import Models, check_choice
-from acutance.server.options import Options, result_stem
+from acutance.server.options import Options, fingerprint_of, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
@@ -66,7 +66,7 @@ class Service:
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
         self.picture_workers, self.video_workers = _workers(models, limits)
-        self.live = LiveJobs(limits.max_watchers)
+        self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
             store=store,
@@ -88,6 +88,11 @@ class Service:
     def is_stopping(self) -> bool:
         """Whether the server was asked to stop."""
         return self._stopping_since is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is worked on, and nobody waits for it."""
+        return not (self.pool.busy or self.pool.waiting or self.videos.busy or self.admission.uploads)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -154,16 +159,28 @@ class Service:
             self._direct.discard(stop)
             future.add_done_callback(lambda _: self.files.remove(upload.path))
 
-    async def submit(self, upload: Upload, options: Options, *, client: str, key: str | None) -> Job:
-        """Take a picture in as a job; its place in the queue is the job's from now on.
+    async def submit(
+        self, upload: Upload, options: Options, *, client: str, owner: str, key: str | None
+    ) -> tuple[Job, bool]:
+        """Take a picture in as a job; it takes a place in the queue.
+
+        Returns:
+            The job, and whether it is new: else its owner has posted it before, by the same key.
 
         Raises:
-            Refused: When it cannot be stored; the place is then still the caller's.
+            Refused: When there is no place, when it cannot be stored, or when the key is that of another picture or of
+                other options.
         """
+        fingerprint = fingerprint_of(options, upload.digest)
+        known = None if key is None else await asyncio.to_thread(self.store.by_key, owner, key)
+        if known is not None:
+            return _same(known, fingerprint), False
         job = NewJob(
             id=new_job_id(),
             client=client,
+            owner=owner,
             key=key,
+            fingerprint=fingerprint,
             stem=result_stem(upload.filename),
             options=options,
             upload_bytes=upload.bytes,
@@ -177,12 +194,21 @@ class Service:
                 self.files.remove(self.files.upload(job.id))
                 raise
 
+        async def take() -> Job:
+            self.admission.enter(client)
+            try:
+                added = await asyncio.to_thread(keep)
+            except BaseException:
+                self.admission.leave(client)
+                raise
+            if added.id != job.id:  # a twin of the same key was quicker
+                self.files.remove(self.files.upload(job.id))
+                self.admission.leave(client)
+            return added
+
         # Shielded: who goes away now must not leave half a job behind.
-        added = await asyncio.shield(asyncio.create_task(asyncio.to_thread(keep)))
-        if added.id != job.id:  # a twin of the same key was quicker
-            self.files.remove(self.files.upload(job.id))
-            self.admission.leave(client)
-        return added
+        added = await asyncio.shield(asyncio.create_task(take()))
+        return _same(added, fingerprint), added.id == job.id
 
     def check(self, options: Options) -> None:
         """Refuse at once what no run could give.
@@ -235,6 +261,21 @@ class Service:
         with contextlib.suppress(Exception):
             self.store.close()
         self.models.close()
+
+
+def _same(known: Job, fingerprint: str) -> Job:
+    """Return a job that was posted before by the same key, if it was the same post.
+
+    Raises:
+        Refused: When it was another.
+    """
+    if known.fingerprint not in (None, fingerprint):
+        raise Refused(
+            422,
+            "key_reused",
+            "Idempotency-Key: was used for another picture or other options; take a new key for a new post.",
+        )
+    return known
 
 
 def _workers(models: Models, limits: Limits) -> tuple[Workers, Workers]:

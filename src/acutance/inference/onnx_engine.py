@@ -34,7 +34,7 @@ class OnnxRuntimeEngine:
         """
         try:
             session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
         metadata = session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
@@ -59,7 +59,7 @@ class OnnxRuntimeEngine:
             (restored,) = self._session.run(None, {INPUT: batch})
         except MemoryError as error:
             raise _out_of_memory(batch) from error
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             if any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS):
                 raise _out_of_memory(batch) from error
             raise EngineError(f"ONNX Runtime failed: {error}") from error
@@ -90,7 +90,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (RuntimeError, *(getattr(state, name) for name in names if hasattr(state, name)))
 
 
-_ORT_ERRORS = _runtime_errors()
+ORT_ERRORS = _runtime_errors()
+"""What ONNX Runtime raises."""
 
 
 def _options(threads: int | None) -> onnxruntime.SessionOptions:

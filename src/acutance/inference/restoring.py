@@ -71,6 +71,8 @@ class PictureRestorer:
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
         if self._engine.spec.needs_whole:
             return self._unblurred(colours, alpha, strength, tell, found=found, doing=doing)
+        if self._engine.spec.feather_px:
+            found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
         doing(SHARPENING)
         restored = self._through_network(colours, strength, tell)
         if alpha is None:

@@ -74,7 +74,7 @@ class Sharpener:
         """Open a model.
 
         Args:
-            model: Name of a shipped model, or path of an ONNX file that acutance exported.
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`).
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
@@ -100,7 +100,7 @@ class Sharpener:
             if isinstance(engine, str)
             else engine
         )
-        self._tile_px = tile_px or DEFAULT_TILE_PX
+        self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
         self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads)
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
@@ -224,7 +224,7 @@ class Sharpener:
         """
         if self._keeps_all(strength):
             return source
-        if self.spec.needs_whole:
+        if not self.spec.takes_strips:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
         tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
         return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)

@@ -1,6 +1,6 @@
 """Our models beside published networks with their trained weights: quality by row of the protocol, and speed.
 
-    python benchmarks/peers.py CACHE --test FOLDER --paired BLURRED SHARP [--rows gauss-1.6] [--every 50]
+    python benchmarks/peers.py CACHE --test FOLDER --paired BLURRED SHARP [--rows gauss-1.6] [--tiles]
 
 Every network runs in this house (`Sharpener`, ONNX Runtime, float32) on the same middle parts of the photos, in turn,
 in one process; a part of MAXIM's size comes out as its graph gives it. A network that enlarges is given the part, and
@@ -85,15 +85,19 @@ def main() -> None:
     columns = "".join(f" {row} |" for row in dict.fromkeys(case.row for case in cases))
     print(f"| network |{columns} s per part |\n|---|{'---|' * (columns.count('|') + 1)}", flush=True)
     _print_row("input", lambda case: case.degraded, cases)
-    for name in OURS:
+    for name in (name for name in OURS if _is_wanted(name, options)):
         with Sharpener(name, engine="onnxruntime", threads=threads) as sharpener:
             _print_row(name, lambda case, sharpener=sharpener: _ours(sharpener, case), cases)
-    for peer in PEERS:
+    for peer in (peer for peer in PEERS if _is_wanted(peer.name, options)):
         path = peer_file(peer, options.cache)
         with Sharpener(path, engine="onnxruntime", threads=threads) as sharpener:
             _print_row(peer.name, lambda case, sharpener=sharpener: _theirs(sharpener, case.degraded), cases)
-    if options.paired:
+    if options.tiles:
         _print_tiles(options, threads)
+
+
+def _is_wanted(name: str, options: argparse.Namespace) -> bool:
+    return options.networks is None or name in options.networks.split(",")
 
 
 def _ours(sharpener: Sharpener, case: Case) -> Pixels:
@@ -200,6 +204,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--paired", nargs=2, metavar=("BLURRED", "SHARP"), help="folders of real pairs")
     parser.add_argument("--rows", default="gauss-1.6")
     parser.add_argument("--every", type=int, default=50)
+    parser.add_argument("--networks", help="only these, with commas between; default all")
+    parser.add_argument("--tiles", action="store_true", help="the table of MAXIM's tiles, too (with --paired)")
     return parser.parse_args()
 
 

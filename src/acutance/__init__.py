@@ -12,13 +12,20 @@ from acutance.errors import AcutanceError
 from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from acutance.inference.sharpener import Sharpener, sharpen
+    from acutance.inference.once import sharpen
+    from acutance.inference.sharpener import Sharpener
+    from acutance.inference.told import Region, ToldBlur
 
 __version__ = "0.1.0"
 
-__all__ = ["AcutanceError", "ModelSpec", "Sharpener", "__version__", "sharpen"]
+__all__ = ["AcutanceError", "ModelSpec", "Region", "Sharpener", "ToldBlur", "__version__", "sharpen"]
 
-_LAZY = {"Sharpener": "acutance.inference.sharpener", "sharpen": "acutance.inference.sharpener"}
+_LAZY = {
+    "Region": "acutance.inference.told",
+    "Sharpener": "acutance.inference.sharpener",
+    "ToldBlur": "acutance.inference.told",
+    "sharpen": "acutance.inference.once",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -10,6 +10,7 @@ import pytest
 
 from acutance.errors import NonFiniteOutput, OutOfMemory
 from acutance.geometry import overlapping_starts
+from acutance.inference.device_check import corner_difference, picture_of_noise, worst_difference
 from acutance.inference.fake import FAKE_SPEC, Batch, FakeEngine
 from acutance.inference.tiling import restore_tiled
 
@@ -83,3 +84,14 @@ def test_starts_cover_a_side() -> None:
         assert starts[-1] == length - 40
         assert all(start % 4 == 0 for start in starts)
         assert all(after - before <= 40 - 12 for before, after in pairwise(starts))
+
+
+def test_devices_are_checked_on_pictures_that_the_network_takes() -> None:
+    def darker(batch: Batch) -> Batch:
+        assert batch.shape[2:] == (40, 56)
+        return batch - batch.mean()
+
+    engine = FakeEngine(darker, FIXED)
+    batch = picture_of_noise(FIXED)
+    assert worst_difference(engine, engine, batch) == 0
+    assert corner_difference(engine.run(batch), engine, batch) == 0

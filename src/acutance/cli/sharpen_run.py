@@ -17,7 +17,7 @@ from acutance.inference.files import counted, sharpen_files
 from acutance.inference.journal import Making
 from acutance.inference.known_results import KnownResults
 from acutance.inference.ledger import Ledger
-from acutance.media import plan_outputs
+from acutance.media import plan_outputs, raw_files_in
 
 if TYPE_CHECKING:
     from acutance.cli.video_options import VideoWishes
@@ -33,6 +33,8 @@ class Order:
     strength: float
     fidelity: float
     precision: str
+    told: str
+    """What blurred the files, and where they are sharpened, as it was told."""
     jobs: int
     resume: bool
     records: bool
@@ -76,6 +78,9 @@ def planned(
     )
     if results.found:
         say(f"{counted(results.found, 'result')} of earlier runs passed over: the photos are in the folder, too")
+    if passed_over := raw_files_in(sources, include=include, exclude=exclude):
+        names = f"{counted(sum(passed_over.values()), 'raw file')} of cameras ({', '.join(passed_over)})"
+        say(f"{names} passed over: pip install 'acutance[raw]' makes acutance read them")
     if all(file.kind == "photo" for file in plan):
         order.video.refuse_any("there is none among the files")
     return plan
@@ -171,4 +176,5 @@ def _making(sharpener: Sharpener, order: Order) -> Making:
         strength=order.strength,
         fidelity=order.fidelity,
         precision=order.precision,
+        told=order.told,
     )

@@ -13,8 +13,8 @@ from acutance.downloads import fetch
 from acutance.errors import ConfigError, CorruptWeights, UnknownModel
 from acutance.inference.foreign import Adopted, adopt
 from acutance.inference.foreign_graph import with_spec
+from acutance.inference.foreign_told import read_told, told_path
 from acutance.inference.model_file import has_spec, read_spec
-from acutance.inference.told import read_told, told_path
 from acutance.zoo.catalogue import FORMER_NAMES, list_models
 from acutance.zoo.own_models import OwnModel, keep_model
 
@@ -37,8 +37,8 @@ def add_model(
         sha256: What the file's hash has to be, in hex.
         name: What the model is to be called; default the file's stem.
         summary: What it is for, in one line.
-        settings: TOML file that tells what cannot be found (`acutance.inference.told.Told`); default the one beside
-            a file, of its name.
+        settings: TOML file that tells what cannot be found (`inference.foreign_told.Told`); default the one beside a
+            file, of its name.
         progress: Called with the share of a download that is done.
 
     Returns:

@@ -1,7 +1,7 @@
 """Restoration networks that others trained and exported: any ONNX file, as a model file of ours.
 
 What the network takes and gives is looked up, found by running it (`probing.py`), or told in a small TOML file beside
-it (`told.py`). What neither says is asked for, in an error that names the line to write.
+it (`foreign_told.py`). What neither says is asked for, in an error that names the line to write.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Literal
 from acutance.errors import ConfigError, CorruptWeights, EngineError, UnknownModel
 from acutance.geometry import ceil_to_multiple
 from acutance.inference.foreign_graph import ForeignForm, Layout, Number, as_ours, count_numbers
+from acutance.inference.foreign_told import Told, read_told, told_path
 from acutance.inference.model_file import has_spec
 from acutance.inference.onnx_engine import ORT_ERRORS
 from acutance.inference.probing import (
@@ -27,7 +28,6 @@ from acutance.inference.probing import (
     whole_scale,
 )
 from acutance.inference.silent_onnxruntime import onnxruntime
-from acutance.inference.told import Told, read_told, told_path
 from acutance.spec import ModelSpec
 
 FEATHER_PX = 64

@@ -63,10 +63,13 @@ class FoundMotion:
 
     words: str
     field: BlurField
+    top: int = 0
+    """Where what was looked at begins in what is undone, in px."""
+    left: int = 0
 
     def kernel_at(self, y: float, x: float) -> Psf | None:
         """Return the kernel near a place; None where there is no straight motion to be sure of."""
-        seen = self.field.near(y, x)
+        seen = self.field.near(y - self.top, x - self.left)
         is_sure = seen.kind == "line" and seen.share >= SURE and seen.strength_px >= SHORTEST_PX
         return seen.psf if is_sure else None
 

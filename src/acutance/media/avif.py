@@ -15,12 +15,12 @@ from PIL import AvifImagePlugin, Image
 
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.boxes import item_of, properties_of
+from acutance.media.boxes import has_brand, item_of, properties_of
 from acutance.media.container import Container, damaged, refused, too_deep
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
-from acutance.media.photo import AvifCoding, Metadata
-from acutance.media.pil import decoding, open_plugin
-from acutance.media.webp import is_grey_profile
+from acutance.media.format import Format
+from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
+from acutance.media.pil import decode_with, decoding, open_plugin, picture_of
 
 QUALITY = 95
 """Quality (Pillow's scale). The files do not say at what quality they were written."""
@@ -46,7 +46,7 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
     if bits > 8:  # of which Pillow would make 8
         raise too_deep(name, bits)
     with decoding(name):
-        image = open_plugin(file, "AVIF")
+        image = open_plugin(file, AvifImagePlugin.AvifImageFile)
     if getattr(image, "is_animated", False):
         raise refused(name, "an animation in AVIF", "save it as animated WebP, PNG or GIF first")
     icc = image.info.get("icc_profile") or None
@@ -75,12 +75,11 @@ def _exif(file: BinaryIO, image: Image.Image) -> bytes | None:
     return turned if orientation_of(turned) == wanted else without_prefix(rewritten)
 
 
-def encode_avif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
-    """Encode a picture at quality 95, with as many chroma samples as the AVIF that it was read from, or all.
+def encode_avif(photo: Photo) -> tuple[bytes, ...]:
+    """Encode a photo at quality 95, with as many chroma samples as the AVIF that it was read from, or all.
 
     Args:
-        image: Mode L, LA, RGB or RGBA, upright; grey with transparency is written as RGB.
-        metadata: Of the photo; what an AVIF can hold is written.
+        photo: Upright; grey with transparency is written as RGB.
 
     Returns:
         The file in parts.
@@ -90,10 +89,8 @@ def encode_avif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
     """
     if not AvifImagePlugin.SUPPORTED:
         raise OutputError(f"AVIF cannot be written; {_REMEDY}, or choose another format.")
+    image, metadata = picture_of(photo), photo.metadata
     subsampling = metadata.coding.subsampling if isinstance(metadata.coding, AvifCoding) else "4:4:4"
-    icc = metadata.icc_profile
-    if icc is not None and is_grey_profile(icc) and image.mode == "LA":
-        icc = None
     buffer = io.BytesIO()
     image.save(
         buffer,
@@ -101,7 +98,7 @@ def encode_avif(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
         quality=QUALITY,
         subsampling="4:0:0" if image.mode == "L" else subsampling,
         exif=_Verbatim(metadata.exif) if metadata.exif is not None else None,
-        icc_profile=icc or b"",
+        icc_profile=metadata.icc_profile or b"",
         xmp=metadata.xmp or b"",
     )
     colours = metadata.colour_numbers
@@ -194,3 +191,22 @@ def _pixel_format(description: bytes, name: str) -> tuple[int, AvifCoding]:
             subsampling.append("4:2:0" if halves_y else "4:2:2" if halves_x else "4:4:4")
         start = description.find(b"av1C", start + 4)
     return bits, AvifCoding(subsampling=subsampling[0] if subsampling else "4:4:4")
+
+
+AVIF = Format(
+    name="AVIF",
+    label="AVIF",
+    query="avif",
+    media_type="image/avif",
+    suffixes=(".avif",),
+    sniff=lambda head: has_brand(head, b"avif", b"avis"),
+    inspect=inspect_avif,
+    decode=decode_with(AvifImagePlugin.AvifImageFile),
+    encode=encode_avif,
+    holds=frozenset(("exif", "xmp", "icc", "colours")),
+    grey_profiles="of opaque pictures",
+    orientation="not held",
+    max_side_px=32_768,
+    pixels="8 bit grey, RGB, with transparency",
+    coding="quality 95, the same chroma subsampling and colour numbers, turned upright",
+)

@@ -35,6 +35,13 @@ def box_of(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
+def has_brand(head: bytes, *brands: bytes) -> bool:
+    """Say whether a file of the MP4 family is one of some brands, or compatible with one, from its beginning."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    said = (head[8:12], *(head[start : start + 4] for start in range(16, end - 3, 4)))
+    return head[4:8] == b"ftyp" and any(brand in brands for brand in said)
+
+
 def item_of(file: BinaryIO, kind: bytes) -> bytes | None:
     """Return the content of the first item of a kind (`Exif`, `mime`) in an AVIF or HEIF file.
 

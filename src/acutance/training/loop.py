@@ -30,14 +30,14 @@ from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
-from acutance.training.batches import PairSource
+from acutance.training.batches import PairSource, own_part
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import Vitals, complaints, vitals
 from acutance.training.players import Cast, assemble
-from acutance.training.processes import agree, check_processes, on_first, one_fate, own_share
+from acutance.training.processes import agree, check_processes, on_first, one_fate
 from acutance.training.run_log import RunLog, SilentLog
-from acutance.training.step import Batch, Known, StepRecord
+from acutance.training.step import StepRecord
 from acutance.training.stepper import Stepper
 from acutance.training.validation import split_store, validate
 
@@ -141,6 +141,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         device=fabric.device,
         reduced_share=config.reduced_share,
         ramp_share=config.ramp_share,
+        candidates=config.crop_candidates,
+        quarter_turns=config.quarter_turns,
     )
     source = PairSource(config, sampler)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
@@ -170,10 +172,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         )
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
-            batch = source.batch(progress.iteration)
-            known = None if batch.known is None else Known(*own_share(fabric, batch.known))
-            own = Batch(own_share(fabric, batch.pair), known)
-            record = stepper.take(own, progress, rate_share=rate_share)
+            batch = own_part(fabric, source.batch(progress.iteration))
+            record = stepper.take(batch, progress, rate_share=rate_share)
             elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,

@@ -12,6 +12,7 @@ from torch import nn
 
 from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError
+from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator, enlarging
@@ -80,6 +81,7 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     """Build the generator: random, with a whitened head, or from earlier weights."""
     torch.manual_seed(config.seed)
     model = Generator(config.generator)
+    start_branches(model, config.branch_gain)
     if config.start_from is not None:
         earlier, _ = load_generator(config.start_from)
         shape = earlier.config

@@ -73,7 +73,7 @@ def slow(batch: Batch) -> Batch:
 
 
 def refuse(model: bytes, settings: object) -> FakeSession:
-    raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : no adapter\nand more lines")
+    raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : /src/context.cc:65 f() status was false. no adapter\nand more")
 
 
 @pytest.fixture

@@ -135,10 +135,10 @@ def _undone_tile(
     seen = to_float(pixels[source.slices])
     planes = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
     if isinstance(found, FoundBlur):
-        trusted = pool.submit(found.kernel.trust, grey_of(seen))
+        trusted = None if found.is_sure else pool.submit(found.kernel.trust, grey_of(seen))
         kernel = found.kernel
         guides = np.stack(list(pool.map(lambda one: wiener_guides(one, kernel.psf, origin=kernel.origin), planes)), 1)
-        trust = trusted.result()
+        trust = np.ones(planes.shape[1:], np.float32) if trusted is None else trusted.result()
     elif isinstance(found, ToldBlur):
         told = found.psf
         guides = np.stack(list(pool.map(lambda one: wiener_guides(one, told), planes)), 1)

@@ -115,7 +115,7 @@ class PictureWork:
         if source is None and (self._sharpener.has_memory_limit or pictures.is_too_large_as_whole):
             spec = self._sharpener.spec
             reason, way_out = f"as {pictures.format} to {self._format}", "TIFF or PNG"
-            if spec.needs_whole:
+            if not spec.takes_strips:
                 reason, way_out = f"by model {spec.name}, which looks at the whole", "another --model"
             elif not self._sharpener.takes_parts:
                 reason, way_out = "where a region is restored", "the whole picture"

@@ -172,6 +172,8 @@ class PictureRestorer:
         """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
         if self._engine.spec.needs_whole:
             return self._unblurred(colours, alpha, looked_at, strength, tell, found=found, doing=doing)
+        if self._engine.spec.feather_px:
+            found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
         doing(SHARPENING)
         restored = self._through_network(colours, strength, tell)
         if alpha is None:

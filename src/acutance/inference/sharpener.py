@@ -78,7 +78,7 @@ class Sharpener:
         """Open a model.
 
         Args:
-            model: Name of a shipped model, or path of an ONNX file that acutance exported.
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`).
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
@@ -107,7 +107,7 @@ class Sharpener:
             if isinstance(engine, str)
             else engine
         )
-        self._tile_px = tile_px or DEFAULT_TILE_PX
+        self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
         self._threads = threads
         self._region = region
         self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region)
@@ -123,7 +123,7 @@ class Sharpener:
     @property
     def takes_parts(self) -> bool:
         """Whether a picture may be worked on in strips: not where the whole is looked at, or a region is restored."""
-        return not self.spec.needs_whole and self._region is None
+        return self.spec.takes_strips and self._region is None
 
     def told(self, blur: ToldBlur | None = None, *, region: Region | None = None) -> Sharpener:
         """Return a sharpener for other pictures: the same opened model, and all of its settings but these two.
@@ -253,7 +253,7 @@ class Sharpener:
         """
         if self._keeps_all(strength):
             return source
-        if self.spec.needs_whole:
+        if not self.spec.takes_strips:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
         if not self.takes_parts:
             raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")

@@ -9,7 +9,6 @@ from typing import Literal
 
 from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
-from acutance.data.blurs import MeasuredBlur
 from acutance.data.patches import CANDIDATES, check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
@@ -24,6 +23,7 @@ from acutance.networks.generators import GeneratorConfig
 from acutance.training.device import Precision
 from acutance.training.guides import GuideConfig
 from acutance.training.optimizers import OptimizerConfig
+from acutance.training.watching import WatchConfig
 
 MAX_SEED = 2**32
 """Far below where seed and step number together would leave the 64 bits of torch's generators."""
@@ -92,42 +92,6 @@ class AdversaryConfig:
                 f"adversary.updates = {self.updates}, warmup_iterations = {self.warmup_iterations}: must be at least 1 "
                 "and 0."
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchConfig:
-    """What is recorded, and how often (in steps)."""
-
-    log_every: int = 100
-    """Loss, rate and speed into `stats.jsonl` and TensorBoard."""
-    validate_every: int = 2_000
-    """PSNR on held-out photos under rows of the protocol, and sample pictures."""
-    save_every: int = 1_000
-    """Checkpoints to resume from."""
-    held_out: int = 8
-    """Photos (spread over the store) that are never trained on and serve for validation."""
-    rows: tuple[str, ...] = ("gauss-1.0", "gauss-1.6", "gauss-2.0", "gauss-3.0", "gauss-4.0", "none")
-    """Rows of the protocol to validate on."""
-    crop_px: int = 192
-    """Side of the centre crop that is validated on."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if min(self.log_every, self.validate_every, self.save_every) < 1:
-            raise ConfigError("watch.*_every: must be at least 1.")
-        if self.held_out < 0 or self.crop_px < 16:
-            raise ConfigError(f"watch.held_out = {self.held_out}, crop_px = {self.crop_px}: at least 0 and 16.")
-        if not self.rows:
-            raise ConfigError("watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing.")
-        for name in self.rows:
-            row = find_row(name)
-            if isinstance(row.blur, MeasuredBlur):
-                raise ConfigError(f"watch.rows: {name!r} needs measured kernels, which training does not have.")
-            if row.is_measured_specially:
-                raise ConfigError(
-                    f"watch.rows: {name!r} has a measure of its own, and training knows only the PSNR of 8-bit photos; "
-                    "measure it with acutance evaluate."
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

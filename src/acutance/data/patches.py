@@ -33,6 +33,9 @@ ROUNDING = 1e-6
 RAMP_SPANS = (0.004, 0.8)
 """Range of what a ramp's brightness spans over a patch, in [0, 1] units: from one level of 255 on."""
 
+_STRAIGHT_RAMPS = 6
+"""One ramp of so many runs along the rows alone, and one along the columns."""
+
 
 class PatchSampler:
     """Draws square patches, mirrored and turned at random, from all photos large enough.
@@ -133,6 +136,9 @@ def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[
     low, high = (math.log(span) for span in RAMP_SPANS)
     span = torch.exp(low + (high - low) * torch.rand(count, 1, generator=generator, device=device))
     slopes = torch.randn(count, 4, generator=generator, device=device)
+    # What is drawn on a screen runs along one axis as a rule, and evenly: its steps are whole rows or columns.
+    straight = torch.randint(_STRAIGHT_RAMPS, (count,), generator=generator, device=device)
+    slopes = slopes * torch.eye(4, device=device)[straight.clamp(max=1)].where(straight.view(-1, 1) < 2, 1.0)
     slopes = span * slopes / slopes.norm(dim=1, keepdim=True)
     across, down, bend, own_bend = (slopes[:, number].view(-1, 1, 1) for number in range(4))
     x, y = axis.view(1, 1, -1), axis.view(1, -1, 1)

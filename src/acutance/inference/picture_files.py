@@ -106,7 +106,7 @@ class PictureWork:
         fits = self._sharpener.fits_as_whole(pictures.size, row_bytes=pictures.row_bytes)
         if fits and not pictures.is_too_large_as_whole:
             return None
-        is_possible = can_be_streamed(pictures.metadata, self._format) and not self._sharpener.spec.needs_whole
+        is_possible = can_be_streamed(pictures.metadata, self._format) and self._sharpener.takes_parts
         source = pictures.strips() if is_possible else None
         # Now it is known whether there is transparency.
         is_small = source is not None and self._sharpener.fits_as_whole(source.size, row_bytes=source.row_bytes)
@@ -117,6 +117,8 @@ class PictureWork:
             reason, way_out = f"as {pictures.format} to {self._format}", "TIFF or PNG"
             if spec.needs_whole:
                 reason, way_out = f"by model {spec.name}, which looks at the whole", "another --model"
+            elif not self._sharpener.takes_parts:
+                reason, way_out = "where a region is restored", "the whole picture"
             raise ImageTooLarge(
                 f"{pictures.name} has {pictures.size.width}×{pictures.size.height} px, more than fits into the memory "
                 f"allowed, and cannot be worked on in strips {reason}; raise --max-memory and --max-pixels, or choose "

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from acutance.errors import ConfigError
+from acutance.geometry import Box, with_halo
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import restore_tiled
-from acutance.inference.unblurring import blur_in
-from acutance.inference.undoing import without_blur
+from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
+from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
+from acutance.inference.undoing import KERNEL_REACH_PX, without_blur
+from acutance.media.photo import Photo, turned
 
 Progress = Callable[[float], None]
 """Takes the share of the work done, 0 … 1."""
@@ -32,17 +37,37 @@ def ignore(what: object) -> None:
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
-    def __init__(self, engine: Engine, *, tile_px: int, threads: int | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tile_px: int,
+        threads: int | None,
+        told: ToldBlur | None = None,
+        region: Region | None = None,
+    ) -> None:
         """Put an engine to work.
 
         Args:
             engine: The opened model.
             tile_px: Longest side of the network's tiles.
             threads: For what is computed outside the engine; None is one per core.
+            told: What blurred the pictures; None where nobody knows.
+            region: The part of them that is restored; None is the whole.
+
+        Raises:
+            ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
         """
+        spec = engine.spec
+        if told is not None and not spec.guides:
+            raise ConfigError(f"model {spec.name}: cannot be told what blurred a picture; take the model motion.")
+        if region is not None and spec.scale != 1:
+            raise ConfigError(f"model {spec.name}: enlarges pictures, of which no part can be; leave the region out.")
         self._engine = engine
         self._tile_px = tile_px
         self._threads = threads
+        self._told = told
+        self._region = region
 
     def restore(
         self,
@@ -66,11 +91,87 @@ class PictureRestorer:
 
         Returns:
             Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
+
+        Raises:
+            ConfigError: When the region lies outside the picture.
         """
         tell = progress or ignore
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
+        picture = Box(0, 0, *pixels.shape[:2])
+        if self._region is None:
+            return self._restored(colours, alpha, picture, strength, tell, found=found, doing=doing)
+        box = self._region.box_in(picture.size)
+        reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
+        around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
+        part, part_alpha = self._restored(
+            colours[around.slices],
+            None if alpha is None else alpha[around.slices],
+            box.shifted(around.top, around.left),
+            strength,
+            tell,
+            found=found,
+            doing=doing,
+        )
+        share = feathered(box, around)
+        if alpha is None or part_alpha is None:
+            return _faded_in(pixels, part, around, share[..., np.newaxis]), None
+        return (
+            _faded_in(pixels, part, around, share[..., np.newaxis]),
+            _faded_in(alpha, part_alpha, around, share),
+        )
+
+    def restore_stored(
+        self,
+        photo: Photo,
+        alpha: npt.NDArray[PixelType] | None,
+        *,
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a photo whose pixels may be stored turned; what is told, and where, holds for it as it is looked at.
+
+        Args:
+            photo: The photo.
+            alpha: Its transparency, if that counts.
+            strength: This and all that follow: see `restore`.
+            progress: See there.
+            found: See there.
+            doing: See there.
+
+        Returns:
+            As `restore`, as stored.
+        """
+        orientation = photo.metadata.orientation if self._told or self._region else 1
+        back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
+        pixels, alpha = self.restore(
+            turned(photo.pixels, orientation),
+            None if alpha is None else turned(alpha, orientation),
+            strength=strength,
+            progress=progress,
+            found=found,
+            doing=doing,
+        )
+        return (
+            np.ascontiguousarray(turned(pixels, back)),
+            None if alpha is None else np.ascontiguousarray(turned(alpha, back)),
+        )
+
+    def _restored(
+        self,
+        colours: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None,
+        looked_at: Box,
+        strength: float,
+        tell: Progress,
+        *,
+        found: Found,
+        doing: Found,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
         if self._engine.spec.needs_whole:
-            return self._unblurred(colours, alpha, strength, tell, found=found, doing=doing)
+            return self._unblurred(colours, alpha, looked_at, strength, tell, found=found, doing=doing)
         doing(SHARPENING)
         restored = self._through_network(colours, strength, tell)
         if alpha is None:
@@ -81,22 +182,32 @@ class PictureRestorer:
         self,
         pixels: npt.NDArray[PixelType],
         alpha: npt.NDArray[PixelType] | None,
+        looked_at: Box,
         strength: float,
         progress: Progress,
         *,
         found: Found,
         doing: Found,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-        """Look for what blurred a picture, and undo it; transparency was blurred by the same."""
+        """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
         looking = _phases(_part(progress, 0.0, 0.3), doing)
-        blur, words = blur_in(pixels, threads=self._threads, progress=looking)
+        blur: FoundBlur | FoundMotion | ToldBlur | None
+        if self._told is None:
+            blur, words = blur_in(pixels[looked_at.slices], threads=self._threads, progress=looking)
+            if isinstance(blur, FoundMotion):
+                blur = replace(blur, top=looked_at.top, left=looked_at.left)
+        else:
+            blur, words = self._told, f"{self._told.words}, as told: taken out"
         found(words)
         if blur is None:
             progress(1.0)
             return pixels.copy(), None if alpha is None else alpha.copy()
 
+        picture = Box(0, 0, *pixels.shape[:2])
+        wanted = None if looked_at == picture else with_halo(looked_at, within=picture, halo_px=FEATHER_PX).source
+
         def undone(planes: npt.NDArray[PixelType], tell: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
-            restored = without_blur(planes, blur, self._engine, threads=self._threads, progress=tell)
+            restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=tell)
             return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
 
         restored = undone(pixels, _phases(_part(progress, 0.3, 1.0), doing))
@@ -112,6 +223,19 @@ class PictureRestorer:
         restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+
+def _faded_in(
+    pixels: npt.NDArray[PixelType],
+    part: npt.NDArray[PixelType],
+    around: Box,
+    share: npt.NDArray[np.float32],
+) -> npt.NDArray[PixelType]:
+    """Return a picture into which a restored part of it fades by a share of each pixel; where that is 0 it stays."""
+    result = pixels.copy()
+    seen = to_float(pixels[around.slices])
+    result[around.slices] = to_type(seen + share * (to_float(part) - seen), pixels.dtype.type)
+    return result
 
 
 def _phases(progress: Progress, doing: Found) -> Callable[[float, str], None]:

@@ -1,8 +1,9 @@
-"""`Sharpener` and `sharpen`: a picture in, a sharper picture of the same kind out."""
+"""`Sharpener`: a picture in, a sharper picture of the same kind out."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -20,6 +21,7 @@ from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
 from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
+from acutance.inference.told import Region, ToldBlur
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
     Photo,
@@ -70,6 +72,8 @@ class Sharpener:
         tile_px: int | None = None,
         max_pixels: int | None = None,
         max_memory_mb: int | None = None,
+        told: ToldBlur | None = None,
+        region: Region | None = None,
     ) -> None:
         """Open a model.
 
@@ -87,10 +91,13 @@ class Sharpener:
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
                 strips, from file to file; those of which that is not possible are refused. None: 2000, and these are
                 not refused.
+            told: What blurred the pictures, for the model `motion`, which then does not look for it.
+            region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
 
         Raises:
             UnknownModel: When there is no such model.
-            ConfigError: When a setting is out of range, or the model has no perceptual weights to give.
+            ConfigError: When a setting is out of range, or the model has no perceptual weights to give, cannot be told,
+                or enlarges while a region is asked for.
             EngineError: When the engine is not installed.
         """
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
@@ -101,7 +108,9 @@ class Sharpener:
             else engine
         )
         self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads)
+        self._threads = threads
+        self._region = region
+        self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region)
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
@@ -110,6 +119,26 @@ class Sharpener:
     def spec(self) -> ModelSpec:
         """What the model is."""
         return self._engine.spec
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether a picture may be worked on in strips: not where the whole is looked at, or a region is restored."""
+        return not self.spec.needs_whole and self._region is None
+
+    def told(self, blur: ToldBlur | None = None, *, region: Region | None = None) -> Sharpener:
+        """Return a sharpener for other pictures: the same opened model, and all of its settings but these two.
+
+        It must not be closed: the engine belongs to this one.
+
+        Raises:
+            ConfigError: See `Sharpener`.
+        """
+        other = copy(self)
+        other._region = region
+        other._restorer = PictureRestorer(
+            self._engine, tile_px=self._tile_px, threads=self._threads, told=blur, region=region
+        )
+        return other
 
     @property
     def is_apart(self) -> bool:
@@ -207,8 +236,8 @@ class Sharpener:
         if self._keeps_all(strength):
             return photo
         alpha = None if photo.is_opaque else photo.alpha
-        pixels, alpha = self._restorer.restore(
-            photo.pixels, alpha, strength=strength, progress=progress, found=found, doing=doing
+        pixels, alpha = self._restorer.restore_stored(
+            photo, alpha, strength=strength, progress=progress, found=found, doing=doing
         )
         return with_new_thumbnail(photo.with_pixels(pixels) if alpha is None else photo.with_pixels(pixels, alpha))
 
@@ -226,6 +255,8 @@ class Sharpener:
             return source
         if self.spec.needs_whole:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
+        if not self.takes_parts:
+            raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")
         tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
         return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
 
@@ -308,43 +339,3 @@ class Sharpener:
     def _sharpen_rgba(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         colours, alpha = self._restorer.restore(image[..., :3], image[..., 3], strength=strength)
         return colours if alpha is None else np.dstack([colours, alpha])
-
-
-@overload
-def sharpen(
-    image: str | Path,
-    *,
-    model: str | Path = DEFAULT_MODEL,
-    strength: float = 1.0,
-    fidelity: float = 1.0,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-) -> Path: ...
-
-
-@overload
-def sharpen(
-    image: Kind, *, model: str | Path = DEFAULT_MODEL, strength: float = 1.0, fidelity: float = 1.0
-) -> Kind: ...
-
-
-def sharpen(
-    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
-    *,
-    model: str | Path = DEFAULT_MODEL,
-    strength: float = 1.0,
-    fidelity: float = 1.0,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-) -> Path | bytes | npt.NDArray[Any] | Image.Image:
-    """Sharpen one picture; see `Sharpener.__call__`. For several, open a `Sharpener` once: loading is saved.
-
-    Example:
-        >>> import numpy as np
-        >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
-        dtype('uint8')
-    """
-    with Sharpener(model, fidelity=fidelity) as sharpener:
-        if isinstance(image, (str, Path)):
-            return sharpener(image, strength=strength, output=output, overwrite=overwrite)
-        return sharpener(image, strength=strength)

@@ -133,6 +133,9 @@ class TrainConfig:
     paired: bool = False
     """Whether the photos come in pairs, taken blurred and sharp: nothing is degraded then, and `degradation` and
     `watch.rows` are not looked at."""
+    data_weights: tuple[float, ...] = ()
+    """Where there are several folders of photos: how many of the patches come from each, in proportion. Empty: every
+    place in every photo is as likely."""
     crop_candidates: int = CANDIDATES
     """Positions drawn per patch, of which the one with the most gradient energy is taken; 1 draws evenly."""
     quarter_turns: bool = True
@@ -173,6 +176,10 @@ class TrainConfig:
         check_shares(self.reduced_share, self.ramp_share)
         if self.crop_candidates < 1:
             raise ConfigError(f"crop_candidates = {self.crop_candidates}: must be at least 1.")
+        if not all(0 <= weight < math.inf for weight in self.data_weights) or (
+            self.data_weights and not any(self.data_weights)
+        ):
+            raise ConfigError(f"data_weights = {list(self.data_weights)}: must be numbers from 0 on, one above 0.")
         if not 0 <= self.branch_gain < math.inf:
             raise ConfigError(f"branch_gain = {self.branch_gain}: must be a number from 0 on.")
         if not self.ema_half_life_kimg > 0:

@@ -42,7 +42,7 @@ from acutance.training.processes import agree, check_processes, on_first, one_fa
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step import StepRecord
 from acutance.training.stepper import Stepper
-from acutance.training.validation import HeldOut, split_store, validate
+from acutance.training.validation import HeldOut, all_held_out, split_store, validate
 from acutance.training.watching import forget_snapshots, goodness, snapshot_path
 
 CONFIG_FILE = "config.toml"
@@ -126,7 +126,7 @@ def _at_rates_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
 
 
 def check_photos(config: TrainConfig, store: PhotoStore) -> None:
-    """Check that photos are pairs where the settings say so, and only there.
+    """Check that photos are pairs where the settings say so, and only there, and from as many folders as are weighed.
 
     Raises:
         ConfigError: When they are not.
@@ -135,6 +135,12 @@ def check_photos(config: TrainConfig, store: PhotoStore) -> None:
         what = "pairs" if store.is_paired else "no pairs"
         raise ConfigError(
             f"paired = {str(config.paired).lower()}: the photos given are {what}; set it to what they are."
+        )
+    folders = 1 + max(photo.folder for photo in store.photos)
+    if config.data_weights and len(config.data_weights) != folders:
+        raise ConfigError(
+            f"data_weights = {list(config.data_weights)}: the photos come from {folders} "
+            f"folder{'s' if folders > 1 else ''}; give as many numbers."
         )
 
 
@@ -152,6 +158,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     *,
     fabric: Fabric,
     vgg19: Path | None = None,
+    validation: PhotoStore | None = None,
     resume: bool = False,
     on_tick: Callable[[Tick], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -168,6 +175,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         run: Folder of the run.
         fabric: Where and in what precision it runs; launched.
         vgg19: Weights of VGG-19, for an objective that looks at features.
+        validation: Photos to validate on; None holds some of the others out.
         resume: Go on from the folder's checkpoint.
         on_tick: Called after every step, in every process.
         should_stop: Asked after every step; when true in any process, the state is saved and the function returns
@@ -182,7 +190,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     # --- prepare ------------------------------------------------------------------------------------------
     check_processes(config, fabric.world_size)
     check_photos(config, store)
-    training_photos, held_out = split_store(store, config.watch)
+    watch = config.watch
+    training_photos, held_out = (
+        split_store(store, watch) if validation is None else (store, all_held_out(validation, watch))
+    )
     sampler = PatchSampler(
         training_photos,
         side_px=config.source_px,
@@ -191,6 +202,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         ramp_share=config.ramp_share,
         candidates=config.crop_candidates,
         quarter_turns=config.quarter_turns,
+        weights=config.data_weights,
     )
     source = PairSource(config, sampler)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
@@ -199,7 +211,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     progress = Progress()
     if resume and (run / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(run / CHECKPOINT_FILE, cast.trained)
-    schedule, watch = config.schedule, config.watch
+    schedule = config.schedule
     is_first = fabric.is_global_zero
     if is_first and schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
         _write_facts(run, store, fabric)

@@ -71,14 +71,23 @@ def split_store(store: PhotoStore, watch: WatchConfig) -> tuple[PhotoStore, list
         {round((i + 0.5) * len(store.photos) / count) % len(store.photos) for i in range(count)} if count else set()
     )
     rest = tuple(photo for index, photo in enumerate(store.photos) if index not in chosen)
-    crops = [
+    return replace(store, photos=rest), _crops(store, chosen, watch)
+
+
+def all_held_out(store: PhotoStore, watch: WatchConfig) -> list[HeldOut]:
+    """Return centre crops of `held_out` photos of a store that is not trained on at all, spread evenly over it."""
+    count = min(watch.held_out, len(store.photos))
+    return _crops(store, {round((i + 0.5) * len(store.photos) / count - 0.5) for i in range(count)}, watch)
+
+
+def _crops(store: PhotoStore, chosen: set[int], watch: WatchConfig) -> list[HeldOut]:
+    return [
         HeldOut(
             _centre(store.photo(index), watch.crop_px),
             _centre(store.blurred(index), watch.crop_px) if store.is_paired else None,
         )
         for index in sorted(chosen)
     ]
-    return replace(store, photos=rest), crops
 
 
 def _centre(picture: Pixels, side_px: int) -> Pixels:

@@ -19,7 +19,15 @@ def loaded_by(statement: str, modules: tuple[str, ...]) -> list[str]:
 
 
 def test_public_names_are_these():
-    assert acutance.__all__ == ["AcutanceError", "ModelSpec", "Sharpener", "__version__", "sharpen"]
+    assert acutance.__all__ == [
+        "AcutanceError",
+        "Inspection",
+        "ModelSpec",
+        "Sharpener",
+        "__version__",
+        "inspect",
+        "sharpen",
+    ]
     assert dir(acutance) == sorted(acutance.__all__)
 
 

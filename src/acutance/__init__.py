@@ -12,13 +12,20 @@ from acutance.errors import AcutanceError
 from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from acutance.inference.sharpener import Sharpener, sharpen
+    from acutance.inference.inspection import Inspection, inspect
+    from acutance.inference.sharpener import Sharpener
+    from acutance.inference.sharpening import sharpen
 
 __version__ = "0.1.0"
 
-__all__ = ["AcutanceError", "ModelSpec", "Sharpener", "__version__", "sharpen"]
+__all__ = ["AcutanceError", "Inspection", "ModelSpec", "Sharpener", "__version__", "inspect", "sharpen"]
 
-_LAZY = {"Sharpener": "acutance.inference.sharpener", "sharpen": "acutance.inference.sharpener"}
+_LAZY = {
+    "Inspection": "acutance.inference.inspection",
+    "Sharpener": "acutance.inference.sharpener",
+    "inspect": "acutance.inference.inspection",
+    "sharpen": "acutance.inference.sharpening",
+}
 
 
 def __getattr__(name: str) -> object:

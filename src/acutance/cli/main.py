@@ -16,6 +16,7 @@ from acutance.cli.data import app as data
 from acutance.cli.doctor import doctor
 from acutance.cli.evaluate import evaluate
 from acutance.cli.export import export
+from acutance.cli.inspect import inspect
 from acutance.cli.models import models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, compare, serve, evaluate, train, export, ablate, models, doctor):
+for verb in (sharpen, inspect, compare, serve, evaluate, train, export, ablate, models, doctor):
     app.command()(verb)
 app.add_typer(data, name="data")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acutance.errors import ImageTooLarge
+from acutance.inference.changes import Verdict, verdict_on
 from acutance.inference.restoring import Found, Progress, ignore
 from acutance.media import (
     ImageFormat,
@@ -23,6 +24,7 @@ from acutance.media import (
     lost_in,
     lost_in_timing,
 )
+from acutance.zoo.catalogue import MODEL_FOR
 
 if TYPE_CHECKING:
     from acutance.inference.sharpener import Sharpener
@@ -63,6 +65,8 @@ class PictureWork:
         self._doing = doing
         self._losses: dict[str, None] = {}
         self._found: dict[str, None] = {}
+        self._chosen: dict[str, None] = {}
+        self._verdict: Verdict | None = None
         self._pixels = 0
 
     @property
@@ -74,6 +78,16 @@ class PictureWork:
     def found(self) -> tuple[str, ...]:
         """What was found in the pictures, in sentences; complete when all parts are written."""
         return tuple(self._found)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that ran, by name; complete when all parts are written."""
+        return tuple(self._chosen)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What changed in the first picture, and whether that was worth it; None where it was not measured."""
+        return self._verdict
 
     @property
     def megapixels(self) -> float:
@@ -129,6 +143,9 @@ class PictureWork:
         alpha = np.zeros((1, 1), np.uint8) if source.has_alpha else None
         sample = Photo(pixels=np.zeros((1, 1, source.colours), np.uint8), alpha=alpha, metadata=metadata)
         self._losses.update(dict.fromkeys(lost_in(sample, self._format)))
+        if self._sharpener.is_automatic:
+            self._tell("worked on in strips, which are not looked at: sharpened as a soft picture is")
+        self._chosen[MODEL_FOR["soft"] if self._sharpener.is_automatic else self._sharpener.spec.name] = None
         result = self._sharpener.sharpen_strips(source, strength=self._strength, progress=self._progress)
         if result is not source and has_thumbnail(metadata):
             self._losses["a thumbnail of the result (that of the photo stays)"] = None
@@ -136,14 +153,26 @@ class PictureWork:
         return encode_strips(result, metadata, self._format)
 
     def _sharpened(self) -> Iterator[Photo]:
+        sharpener = self._sharpener
         for number, photo in enumerate(self._pictures.photos()):
-            # Rebound, so that the input's pixels are freed.
-            photo = self._sharpener.sharpen_photo(  # noqa: PLW2901
-                photo, strength=self._strength, progress=self._share(number), found=self._tell, doing=self._doing
+            if number == 0 and self._pictures.animation is not None:
+                sharpener, words = sharpener.for_frames(photo.pixels)
+                self._found.update(dict.fromkeys(words))
+            result = sharpener.sharpen_photo(
+                photo,
+                strength=self._strength,
+                progress=self._share(number),
+                found=self._tell,
+                doing=self._doing,
+                chosen=lambda name: self._chosen.update({name: None}),
             )
-            self._losses.update(dict.fromkeys(lost_in(photo, self._format)))
-            self._pixels += photo.size.pixels
-            yield photo
+            if number == 0 and self._strength > 0:
+                self._verdict = verdict_on(photo.pixels, result.pixels, found=self.found)
+            del photo  # so that the input's pixels are freed
+            self._losses.update(dict.fromkeys(lost_in(result, self._format)))
+            self._pixels += result.size.pixels
+            yield result
+            del result
 
     def _tell(self, sentence: str) -> None:
         self._found[sentence] = None

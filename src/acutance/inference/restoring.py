@@ -53,6 +53,7 @@ class PictureRestorer:
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
+        chosen: Found = ignore,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Restore a picture.
 
@@ -63,43 +64,57 @@ class PictureRestorer:
             progress: Called with the share done, 0 … 1.
             found: Called with a sentence, by models that look for what blurred the picture.
             doing: Called with the name of each phase as it begins, by such models.
+            chosen: Called with the model's name.
 
         Returns:
             Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
         """
         tell = progress or ignore
-        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
+        chosen(self._engine.spec.name)
         if self._engine.spec.needs_whole:
-            return self._unblurred(colours, alpha, strength, tell, found=found, doing=doing)
+            undone = self.undo(pixels, alpha, strength=strength, progress=progress, found=found, doing=doing)
+            if undone is not None:
+                return undone
+            tell(1.0)
+            colours = pixels if alpha is None else fill_transparent(pixels, alpha)
+            return colours.copy(), None if alpha is None else alpha.copy()
+        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
         doing(SHARPENING)
         restored = self._through_network(colours, strength, tell)
         if alpha is None:
             return restored, None
         return restored, self._through_network(alpha[..., np.newaxis], strength, ignore)[..., 0]
 
-    def _unblurred(
+    def undo(
         self,
         pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None,
-        strength: float,
-        progress: Progress,
+        alpha: npt.NDArray[PixelType] | None = None,
         *,
-        found: Found,
-        doing: Found,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-        """Look for what blurred a picture, and undo it; transparency was blurred by the same."""
-        looking = _phases(_part(progress, 0.0, 0.3), doing)
-        blur, words = blur_in(pixels, threads=self._threads, progress=looking)
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None] | None:
+        """Look for what blurred a picture, and undo it; transparency was blurred by the same. See `restore`.
+
+        The engine must be that of a model that looks at a picture as a whole.
+
+        Returns:
+            None where nothing can be undone.
+        """
+        tell = progress or ignore
+        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
+        looking = _phases(_part(tell, 0.0, 0.3), doing)
+        blur, words = blur_in(colours, threads=self._threads, progress=looking)
         found(words)
         if blur is None:
-            progress(1.0)
-            return pixels.copy(), None if alpha is None else alpha.copy()
+            return None
 
         def undone(planes: npt.NDArray[PixelType], tell: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
             restored = without_blur(planes, blur, self._engine, threads=self._threads, progress=tell)
             return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
 
-        restored = undone(pixels, _phases(_part(progress, 0.3, 1.0), doing))
+        restored = undone(colours, _phases(_part(tell, 0.3, 1.0), doing))
         if alpha is None:
             return restored, None
         return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]

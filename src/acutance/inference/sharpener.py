@@ -1,4 +1,4 @@
-"""`Sharpener` and `sharpen`: a picture in, a sharper picture of the same kind out."""
+"""`Sharpener`: a picture in, a sharper picture of the same kind out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from PIL import Image
 from acutance.errors import ConfigError, InputError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.arrays import array_of
+from acutance.inference.arrays import array_of, as_picture
+from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
@@ -37,7 +38,7 @@ from acutance.media import (
     write_atomically,
 )
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
+from acutance.zoo.catalogue import AUTO, find_model
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -61,7 +62,7 @@ class Sharpener:
 
     def __init__(
         self,
-        model: str | Path = DEFAULT_MODEL,
+        model: str | Path = AUTO,
         *,
         fidelity: float = 1.0,
         engine: EngineName | Engine = "auto",
@@ -74,7 +75,8 @@ class Sharpener:
         """Open a model.
 
         Args:
-            model: Name of a shipped model, or path of an ONNX file that acutance exported.
+            model: Name of a shipped model, or path of an ONNX file that acutance exported; `auto` looks at each picture
+                and takes the model that suits it, or leaves it as it is.
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
@@ -95,21 +97,58 @@ class Sharpener:
         """
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
             raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
-        self._engine = (
-            open_engine(find_model(model), engine=engine, precision=precision, fidelity=fidelity, threads=threads)
-            if isinstance(engine, str)
-            else engine
-        )
         self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads)
+        self._threads = threads
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
+        self._auto: AutomaticRestorer | None = None
+        if isinstance(engine, str):
+
+            def opened(name: str | Path) -> Engine:
+                # What has no perceptual weights is taken as it is, where it was not named.
+                paths = find_model(name)
+                blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
+                return open_engine(paths, engine=engine, precision=precision, fidelity=blend, threads=threads)
+
+            if str(model) == AUTO:
+                self._auto = AutomaticRestorer(
+                    opened, tile_px=self._tile_px, threads=threads, has_room=self._has_room_for
+                )
+                self._engine = self._auto.engine("soft")
+            else:
+                self._engine = opened(model)
+        else:
+            self._engine = engine
+        self._restorer = self._auto or PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads)
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is."""
-        return self._engine.spec
+        """What the model is; of `auto`, what the one for soft pictures is."""
+        return self._engine.spec if self._auto is None else self._auto.spec
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether each picture is looked at, and gets the model that suits it."""
+        return self._auto is not None
+
+    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Sharpener, tuple[str, ...]]:
+        """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
+
+        Args:
+            first: `h w c`.
+
+        Returns:
+            It, and what was seen and decided; itself, and nothing to say, where the model was named. It holds no
+            engine of its own: closing this one frees it.
+        """
+        if self._auto is None:
+            return self, ()
+        engine, words = self._auto.for_frames(first)
+        settled = Sharpener(engine=engine, tile_px=self._tile_px, threads=self._threads)
+        settled._max_pixels, settled._max_streamed_pixels = self._max_pixels, self._max_streamed_pixels
+        settled._max_memory_mb = self._max_memory_mb
+        return settled, (words,)
 
     @property
     def is_apart(self) -> bool:
@@ -135,6 +174,11 @@ class Sharpener:
     def has_memory_limit(self) -> bool:
         """Whether it was said how much memory may be taken."""
         return self._max_memory_mb is not None
+
+    def _has_room_for(self, size: Size, spec: ModelSpec) -> bool:
+        """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
+        needed = memory_of_whole(size, row_bytes=8 * size.width, spec=spec, tile_px=self._tile_px)
+        return not self.has_memory_limit or needed <= self._memory_bytes
 
     @property
     def _memory_bytes(self) -> float:
@@ -198,17 +242,19 @@ class Sharpener:
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
+        chosen: Found = ignore,
     ) -> Photo:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
 
         Grey photos stay grey. Colour under full transparency does not bleed into what is visible. Models that look for
-        what blurred the photo call `found` with a sentence, and `doing` with the name of each phase.
+        what blurred the photo, and `auto`, call `found` with a sentence, and `doing` with the name of each phase.
+        `chosen` is called with the name of the model that ran, if one did.
         """
         if self._keeps_all(strength):
             return photo
         alpha = None if photo.is_opaque else photo.alpha
         pixels, alpha = self._restorer.restore(
-            photo.pixels, alpha, strength=strength, progress=progress, found=found, doing=doing
+            photo.pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
         )
         return with_new_thumbnail(photo.with_pixels(pixels) if alpha is None else photo.with_pixels(pixels, alpha))
 
@@ -248,7 +294,7 @@ class Sharpener:
 
     def close(self) -> None:
         """Free the engine."""
-        self._engine.close()
+        (self._auto or self._engine).close()
 
     def __enter__(self) -> Sharpener:
         return self
@@ -290,61 +336,13 @@ class Sharpener:
 
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
-        if image.dtype in (np.float64, np.float16):
-            return self._sharpen_array(image.astype(np.float32), strength).astype(image.dtype)
-        if image.ndim == 2:
-            return self._sharpen_array(image[..., None], strength)[..., 0]
-        if image.dtype not in (np.uint8, np.uint16, np.float32) or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
-            raise InputError(
-                f"an array of shape {image.shape} and type {image.dtype}: must be h w, h w 1, h w 3 or h w 4 of uint8, "
-                "uint16 or float; bring channels last, e.g. array.transpose(1, 2, 0)."
-            )
-        if 0 in image.shape:
-            raise InputError(f"an array of shape {image.shape}: holds no pixels.")
-        if image.shape[2] < 4 or self._keeps_all(strength):
-            return self.sharpen_pixels(image, strength=strength)
-        return self._sharpen_rgba(image, strength)
+        picture = as_picture(image)
+        if picture.shape[2] < 4 or self._keeps_all(strength):
+            sharp = self.sharpen_pixels(picture, strength=strength)
+        else:
+            sharp = self._sharpen_rgba(picture, strength)
+        return (sharp[..., 0] if image.ndim == 2 else sharp).astype(image.dtype, copy=False)
 
     def _sharpen_rgba(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         colours, alpha = self._restorer.restore(image[..., :3], image[..., 3], strength=strength)
         return colours if alpha is None else np.dstack([colours, alpha])
-
-
-@overload
-def sharpen(
-    image: str | Path,
-    *,
-    model: str | Path = DEFAULT_MODEL,
-    strength: float = 1.0,
-    fidelity: float = 1.0,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-) -> Path: ...
-
-
-@overload
-def sharpen(
-    image: Kind, *, model: str | Path = DEFAULT_MODEL, strength: float = 1.0, fidelity: float = 1.0
-) -> Kind: ...
-
-
-def sharpen(
-    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
-    *,
-    model: str | Path = DEFAULT_MODEL,
-    strength: float = 1.0,
-    fidelity: float = 1.0,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-) -> Path | bytes | npt.NDArray[Any] | Image.Image:
-    """Sharpen one picture; see `Sharpener.__call__`. For several, open a `Sharpener` once: loading is saved.
-
-    Example:
-        >>> import numpy as np
-        >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
-        dtype('uint8')
-    """
-    with Sharpener(model, fidelity=fidelity) as sharpener:
-        if isinstance(image, (str, Path)):
-            return sharpener(image, strength=strength, output=output, overwrite=overwrite)
-        return sharpener(image, strength=strength)

@@ -1,0 +1,152 @@
+"""`--model auto`: each picture is looked at, and goes to the model that suits it, or to none.
+
+The models are opened when a picture needs them for the first time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy.typing as npt
+
+from acutance.geometry import Size
+from acutance.imaging.convert import PixelType
+from acutance.inference.choosing import Advice, Purpose, advice_on, purpose_without_motion
+from acutance.inference.engine import Engine
+from acutance.inference.inspecting import look_at
+from acutance.inference.model_file import read_spec
+from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
+from acutance.spec import ModelSpec
+from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
+
+LOOKING: Final = "looking at the picture"
+"""The phase in which it is decided."""
+
+
+class AutomaticRestorer:
+    """Restores whole pictures, each by the model that suits it. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        open_model: Callable[[str], Engine],
+        *,
+        tile_px: int,
+        threads: int | None,
+        has_room: Callable[[Size, ModelSpec], bool],
+    ) -> None:
+        """Open the model that most pictures need.
+
+        Args:
+            open_model: Opens a shipped model by its name.
+            tile_px: Longest side of the network's tiles.
+            threads: For what is computed outside the engines; None is one per core.
+            has_room: Whether there is memory for a picture of some size in a model that looks at it as a whole.
+        """
+        self._open_model = open_model
+        self._tile_px = tile_px
+        self._threads = threads
+        self._has_room = has_room
+        self._lock = threading.Lock()
+        self._opened: dict[str, Engine] = {}
+        self.spec = _spec_of_all(self.engine("soft").spec)
+        """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
+
+    def engine(self, purpose: Purpose) -> Engine:
+        """Return the opened model for a purpose."""
+        name = MODEL_FOR[purpose]
+        # Opening, a part of a second, is done under the lock: two pictures must not open one network twice.
+        with self._lock:
+            if name not in self._opened:
+                self._opened[name] = self._open_model(name)
+            return self._opened[name]
+
+    def restore(
+        self,
+        pixels: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None = None,
+        *,
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
+        chosen: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Look at a picture and restore it; see `PictureRestorer.restore`.
+
+        Args:
+            pixels: See there.
+            alpha: See there.
+            strength: See there.
+            progress: See there.
+            found: Called with what was seen and done, in one clause.
+            doing: Called with the name of each phase as it begins.
+            chosen: Called with the name of the model that does it; not called where the picture is left as it is.
+        """
+        doing(LOOKING)
+        look = look_at(pixels, threads=self._threads)
+        advice = advice_on(look)
+        if advice.purpose is None:
+            found(advice.words)
+            (progress or ignore)(1.0)
+            return pixels.copy(), None if alpha is None else alpha.copy()
+
+        def by(purpose: Purpose, words: str) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+            found(words)
+            chosen(MODEL_FOR[purpose])
+            return self._restorer(purpose).restore(pixels, alpha, strength=strength, progress=progress, doing=doing)
+
+        otherwise = purpose_without_motion(look)
+        if advice.purpose != "moved":
+            return by(advice.purpose, advice.words)
+        if not self._has_room(look.size, self.engine("moved").spec):
+            return by(otherwise, f"{advice.seen}: not taken out in the memory allowed, sharpened only")
+        said: list[str] = []
+        undone = self._restorer("moved").undo(
+            pixels, alpha, strength=strength, progress=progress, found=said.append, doing=doing
+        )
+        if undone is None:
+            return by(otherwise, f"{advice.seen}, but not everywhere or not exactly: not taken out, sharpened only")
+        found(said[-1])
+        chosen(MODEL_FOR["moved"])
+        return undone
+
+    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Engine, str]:
+        """Choose one model for all frames of a video or an animation.
+
+        Motion is not looked for: it takes seconds a frame, and differs from one to the next.
+
+        Args:
+            first: The first frame, `h w c`.
+
+        Returns:
+            The opened model, and what was seen and decided, in one clause.
+        """
+        look = look_at(first, threads=self._threads)
+        advice = advice_on(look)
+        purpose = purpose_without_motion(look)
+        return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
+
+    def close(self) -> None:
+        """Free all engines."""
+        with self._lock:
+            for engine in self._opened.values():
+                engine.close()
+
+    def _restorer(self, purpose: Purpose) -> PictureRestorer:
+        return PictureRestorer(self.engine(purpose), tile_px=self._tile_px, threads=self._threads)
+
+
+def _frame_words(advice: Advice) -> str:
+    motion = ", which is not taken out of moving pictures" if advice.purpose == "moved" else ""
+    return f"first frame: {advice.seen}{motion}"
+
+
+def _spec_of_all(spec: ModelSpec) -> ModelSpec:
+    """Return the spec under which results of all models are recorded."""
+    paths = [find_model(name).fidelity for name in MODEL_FOR.values()]
+    hashes = "".join(read_spec(path.read_bytes(), name=path.name).weights_sha256 for path in paths)
+    return replace(spec, name=AUTO, weights_sha256=hashlib.sha256(hashes.encode()).hexdigest())

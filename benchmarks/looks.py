@@ -24,6 +24,7 @@ from PIL import Image
 
 from acutance.data.blurs import DefocusBlur, GaussianBlur, HandMotion, KnownBlur, LineBlur, blur_psf, drawn_path
 from acutance.data.photo_store import list_photos
+from acutance.estimation import enlarged, jpeg, noise
 from acutance.estimation.kinds import KINDS, Calibration, Softness, kind_logs, probabilities
 from acutance.estimation.noise import FlatPlaces, flat_places, noise_levels
 from acutance.estimation.verdict import BlurField, BlurVerdict, verdict_of
@@ -279,9 +280,54 @@ def errors(seen: Sequence[Seen]) -> str:
     return "\n".join(lines)
 
 
-def doubled(one: Seen) -> bool:
-    """Whether it was saved before with a lower quality."""
-    return one.drawn.first_quality is not None and one.drawn.first_quality < (one.drawn.quality or 0)
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question of yes or no, and its answers."""
+
+    name: str
+    curve: tuple[float, float]
+    """Slope and middle, as they stand."""
+    chances: list[float]
+    """Of yes, as told."""
+    truth: list[bool]
+
+    def fit(self) -> str:
+        """Find the curve that these answers ask for, from what was measured."""
+        told = np.clip(np.array(self.chances), 1e-300, 1 - 1e-16)
+        measured = self.curve[1] + np.log(told / (1 - told)) / self.curve[0]
+        slope, middle = logistic(measured, np.array(self.truth))
+        return f"{self.name}: CURVE = ({slope}, {middle})"
+
+    def reliability(self) -> str:
+        """Return how true the answers are."""
+        right = [(chance > 0.5) == truth for chance, truth in zip(self.chances, self.truth, strict=True)]
+        missed = sum(truth and not good for good, truth in zip(right, self.truth, strict=True))
+        false = sum(not truth and not good for good, truth in zip(right, self.truth, strict=True))
+        counts = f"{sum(self.truth)} of {len(right)} are; {missed} of them missed, {false} false alarms"
+        return f"{self.name}: {counts}\n\n{reliability([max(one, 1 - one) for one in self.chances], right)}"
+
+
+def questions(seen: Sequence[Seen]) -> list[Question]:
+    """Return what is answered by yes or no: grain, saved twice (the first time more coarsely), enlarged."""
+    plain = [one for one in seen if one.drawn.factor == 1]
+    noisy = [one for one in plain if one.drawn.noise >= 2 and one.drawn.quality is None]
+    grain = [(one.look.noise.correlation_chance, one.drawn.is_grain) for one in noisy if one.look.noise]
+    saved = [
+        (one.look.jpeg.doubled_chance, (one.drawn.first_quality or 100) < (one.drawn.quality or 0))
+        for one in plain
+        if one.look.jpeg
+    ]
+    large = [(one.look.enlargement.chance, one.drawn.factor > 1) for one in seen if one.look.enlargement]
+    curves = (("grain", noise.CURVE, grain), ("saved twice", jpeg.CURVE, saved), ("enlarged", enlarged.CURVE, large))
+    return [
+        Question(
+            name=name,
+            curve=curve,
+            chances=[chance for chance, _ in answers if chance is not None],
+            truth=[truth for chance, truth in answers if chance is not None],
+        )
+        for name, curve, answers in curves
+    ]
 
 
 def main() -> None:
@@ -298,71 +344,20 @@ def main() -> None:
 
 def report(seen: list[Seen], *, is_fit: bool) -> None:
     """Print."""
-    plain = [one for one in seen if one.drawn.factor == 1]
-    grainy = [
-        one
-        for one in plain
-        if one.drawn.noise >= 2
-        and one.look.noise
-        and one.look.noise.correlation_chance is not None
-        and one.drawn.quality is None
-    ]
-    saved = [
-        one
-        for one in plain
-        if (
-            one.look.jpeg
-            and one.look.jpeg.doubled_chance is not None
-            and not (one.drawn.first_quality or 0) >= (one.drawn.quality or 0) > 0
-        )
-        or (one.look.jpeg and one.look.jpeg.doubled_chance is not None and one.drawn.first_quality is None)
-    ]
-    large = [one for one in seen if one.look.enlargement]
     if is_fit:
         print("kinds:", fitted(seen))
-        peaks = np.array([one.look.enlargement.peak for one in large if one.look.enlargement])
-        print("enlargement, slope and middle:", logistic(peaks, np.array([one.drawn.factor > 1 for one in large])))
+        for question in questions(seen):
+            print(question.fit())
         return
-    print(confusion(plain), "\n\nStrengths that matter:\n")
-    print(confusion([one for one in plain if one.drawn.matters]))
-    print("\nConfidence in the kind:\n")
+    plain = [one for one in seen if one.drawn.factor == 1]
+    that_matter = [one for one in plain if one.drawn.matters]
     told = [probabilities(one.logs) for one in plain]
-    print(
-        reliability(
-            [float(one.max()) for one in told],
-            [KINDS[int(chance.argmax())] == one.drawn.kind for one, chance in zip(plain, told, strict=True)],
-        )
-    )
-    print("\n" + errors([one for one in plain if one.drawn.matters]))
-    print("\nGrain or white noise:\n")
-    print(
-        reliability(
-            [
-                max(chance := one.look.noise.correlation_chance, 1 - chance)
-                for one in grainy
-                if one.look.noise and one.look.noise.correlation_chance is not None
-            ],
-            [one.look.noise.is_correlated == one.drawn.is_grain for one in grainy if one.look.noise],
-        )
-    )
-    print("\nSaved twice:\n")
-    print(
-        reliability(
-            [
-                max(chance := one.look.jpeg.doubled_chance, 1 - chance)
-                for one in saved
-                if one.look.jpeg and one.look.jpeg.doubled_chance is not None
-            ],
-            [one.look.jpeg.is_doubled == doubled(one) for one in saved if one.look.jpeg],
-        )
-    )
-    print("\nEnlarged:\n")
-    print(
-        reliability(
-            [max(chance := one.look.enlargement.chance, 1 - chance) for one in large if one.look.enlargement],
-            [one.look.is_enlarged == (one.drawn.factor > 1) for one in large],
-        )
-    )
+    right = [KINDS[int(chance.argmax())] == one.drawn.kind for one, chance in zip(plain, told, strict=True)]
+    print(f"{confusion(plain)}\n\nStrengths that matter:\n\n{confusion(that_matter)}")
+    print("\nConfidence in the kind:\n\n" + reliability([float(chance.max()) for chance in told], right))
+    print("\n" + errors(that_matter))
+    for question in questions(seen):
+        print("\n" + question.reliability())
 
 
 if __name__ == "__main__":

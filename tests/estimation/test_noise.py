@@ -31,7 +31,7 @@ def test_grain_is_told_from_white_noise() -> None:
     flat = flat_places([half_flat(grain * 5 / 255 / np.sqrt((psf**2).sum()))])
     assert flat is not None
     assert flat.levels == pytest.approx(5, rel=0.2)
-    assert correlation_chance(flat.correlation) > 0.95
+    assert correlation_chance(flat.correlation) > 0.7
 
 
 def test_a_ramp_is_no_noise() -> None:

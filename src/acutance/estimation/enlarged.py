@@ -29,8 +29,9 @@ _LARGEST: Final = 4.2
 _EMPTY: Final = 0.2
 """Of two factors with one pattern the larger is believed where the band between their limits holds less than this
 share of the energy below."""
-_SLOPE, _MIDDLE = 3.0, 4.0
-"""Of the logistic curve from the height of the peak to the probability; `benchmarks/looks.py` fits them."""
+CURVE: Final = (0.68, 6.126)
+"""Slope and middle of the logistic curve from the height of the peak to the probability; `benchmarks/looks.py --fit`
+finds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Enlargement:
     @property
     def chance(self) -> float:
         """Probability, 0 … 1, that the picture was enlarged at all; calibrated on drawn factors."""
-        return 1 / (1 + math.exp(-_SLOPE * (self.peak - _MIDDLE)))
+        return 1 / (1 + math.exp(-CURVE[0] * (self.peak - CURVE[1])))
 
 
 def enlargement(grey: npt.NDArray[Any]) -> Enlargement | None:

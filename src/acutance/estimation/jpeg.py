@@ -37,8 +37,9 @@ _LARGEST: Final = 20
 """Multiples of the step that are counted."""
 _LARGEST_STEP: Final = 32
 _LEAST_BLOCKS: Final = 400
-_SLOPE, _MIDDLE = 20.0, 0.35
-"""Of the logistic curve from how much better two steps explain the coefficients; `benchmarks/looks.py` fits them."""
+CURVE: Final = (19.29, 0.235)
+"""Slope and middle of the logistic curve from how much better two steps explain the coefficients; `benchmarks/looks.py
+--fit` finds them."""
 
 
 def table_of(quality: int) -> npt.NDArray[np.float64]:
@@ -99,7 +100,7 @@ def doubling(planes: Iterable[npt.NDArray[np.float32]], table: Sequence[int]) ->
 
 def doubling_chance(measured: float) -> float:
     """Return the probability that a picture was saved before, more coarsely; calibrated on drawn qualities."""
-    return 1 / (1 + math.exp(-_SLOPE * (measured - _MIDDLE)))
+    return 1 / (1 + math.exp(-CURVE[0] * (measured - CURVE[1])))
 
 
 def _basis() -> npt.NDArray[np.float32]:

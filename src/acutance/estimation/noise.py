@@ -23,8 +23,9 @@ _BLOCK_PX: Final = 12
 _FLAT_SHARE: Final = 0.1
 _LEAST_BLOCKS: Final = 8
 _MIDTONES: Final = (0.05, 0.95)
-_SLOPE, _MIDDLE = 30.0, 0.25
-"""Of the logistic curve from the neighbours' correlation to the probability; `benchmarks/looks.py` fits them."""
+CURVE: Final = (12.85, 0.395)
+"""Slope and middle of the logistic curve from the neighbours' correlation to the probability; `benchmarks/looks.py
+--fit` finds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def flat_places(planes: Iterable[npt.NDArray[np.float32]]) -> FlatPlaces | None:
 
 def correlation_chance(correlation: float) -> float:
     """Return the probability that noise hangs together, calibrated on drawn noise of 1.5 levels and more."""
-    return 1 / (1 + math.exp(-_SLOPE * (correlation - _MIDDLE)))
+    return 1 / (1 + math.exp(-CURVE[0] * (correlation - CURVE[1])))
 
 
 def _blocks(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -88,7 +89,7 @@ _WHITE, _TEXTURE = 0.2, 0.55
 """Up to this correlation what flat places show is noise, from that one on it may be texture."""
 _FLATTEST: Final = 1.07
 """The flattest of many blocks have a little less noise than all."""
-WHITE_WITHIN, GRAIN_WITHIN = 0.2, 0.6
+WHITE_WITHIN, GRAIN_WITHIN = 0.2, 0.8
 """Nine of ten drawn noises of 1.5 levels and more lay so near to what is told, as a share of it."""
 
 

@@ -19,6 +19,8 @@ Worth = Literal["none", "little", "some", "much", "unknown"]
 """What sharpening brings: nothing (sharp already), little (too noisy), and by PSNR up to 2 dB or more; unknown where
 nothing in the picture tells."""
 
+SURELY_SHARP: Final = 0.7
+"""From this probability on a picture that looks sharp is left as it is."""
 NOISY_LEVELS: Final = 3.0
 """From this noise on the model for noise is the better one."""
 TOO_NOISY_LEVELS: Final = 10.0
@@ -89,7 +91,7 @@ _LITTLE: Final = ("little to gain but less noise", "too noisy to gain much; what
 def advice_on(look: Look) -> Advice:
     """Say what to do about a picture."""
     seen, softness = seen_words(look), look.softness
-    if softness is None or softness.kind == "sharp":
+    if softness is None or (softness.kind == "sharp" and softness.confidence >= SURELY_SHARP):
         worth: Worth = "unknown" if softness is None else "none"
         gain = None if softness is None else 0.0
         return Advice(purpose=None, strength=0.0, gain_db=gain, worth=worth, seen=seen, done=_LEFT[0], counsel=_LEFT[1])
@@ -114,9 +116,9 @@ def seen_words(look: Look) -> str:
     softness, noise = look.softness, look.noise
     if softness is None:
         return "nothing in it that blur could be told by"
-    words = "sharp already" if softness.kind == "sharp" else str(softness.verdict)
-    if softness.kind == "gaussian" and softness.verdict.is_sharp:
-        words = "nearly sharp"
+    is_sure = softness.kind == "sharp" and softness.confidence >= SURELY_SHARP
+    is_nearly = softness.kind == "sharp" or (softness.kind == "gaussian" and softness.verdict.is_sharp)
+    words = "sharp already" if is_sure else "nearly sharp" if is_nearly else str(softness.verdict)
     if look.is_mixed:
         words = f"soft differently over the picture, mostly {words}"
     if noise is not None and noise.levels >= NOISY_LEVELS:

@@ -12,7 +12,7 @@ from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import restore_tiled
-from acutance.inference.unblurring import blur_in
+from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
 from acutance.inference.undoing import without_blur
 
 Progress = Callable[[float], None]
@@ -94,10 +94,20 @@ class PictureRestorer:
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
+        is_believed: Callable[[FoundBlur | FoundMotion], bool] = lambda blur: True,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None] | None:
         """Look for what blurred a picture, and undo it; transparency was blurred by the same. See `restore`.
 
         The engine must be that of a model that looks at a picture as a whole.
+
+        Args:
+            pixels: See `restore`; the others, too, but one.
+            alpha: See there.
+            strength: See there.
+            progress: See there.
+            found: See there.
+            doing: See there.
+            is_believed: Asked whether what was found is to be undone.
 
         Returns:
             None where nothing can be undone.
@@ -107,7 +117,7 @@ class PictureRestorer:
         looking = _phases(_part(tell, 0.0, 0.3), doing)
         blur, words = blur_in(colours, threads=self._threads, progress=looking)
         found(words)
-        if blur is None:
+        if blur is None or not is_believed(blur):
             return None
 
         def undone(planes: npt.NDArray[PixelType], tell: Callable[[float, str], None]) -> npt.NDArray[PixelType]:

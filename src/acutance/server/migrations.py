@@ -38,6 +38,9 @@ STEPS: tuple[str, ...] = (
     CREATE UNIQUE INDEX jobs_by_key ON jobs (client, key) WHERE key IS NOT NULL;
     CREATE INDEX jobs_by_state ON jobs (state, created_at);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN found TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 
 

@@ -22,10 +22,19 @@ from acutance.server.uploads import receive_upload
 router = APIRouter()
 
 _HEADERS = {
-    "Acutance-Model": {"description": "The model that ran.", "schema": {"type": "string"}},
+    "Acutance-Model": {
+        "description": "The model that ran; of `auto` the one that was chosen, `none` where the picture was left as "
+        "it is.",
+        "schema": {"type": "string"},
+    },
     "Acutance-Seconds": {"description": "What the work took.", "schema": {"type": "number"}},
     "Acutance-Lost": {
         "description": "What the format could not hold of the picture: words, percent-encoded, separated by commas.",
+        "schema": {"type": "string"},
+    },
+    "Acutance-Found": {
+        "description": "What was seen in the picture, what was done about it, and what that changed: sentences, "
+        "percent-encoded, separated by commas.",
         "schema": {"type": "string"},
     },
 }
@@ -64,7 +73,7 @@ async def sharpen(
         except BaseException:
             service.files.remove(upload.path)
             raise
-        async with _goodbye(request) as gone:
+        async with goodbye(request) as gone:
             passing = await service.sharpen(upload, options, client, gone)
     finally:
         service.admission.leave(client)
@@ -72,11 +81,13 @@ async def sharpen(
     headers = {
         "Content-Type": MEDIA_TYPES[sharpened.format],
         "Content-Disposition": disposition(result_stem(upload.filename) + SUFFIXES[sharpened.format]),
-        "Acutance-Model": quote(options.model.name),
+        "Acutance-Model": quote(sharpened.model or "none"),
         "Acutance-Seconds": f"{sharpened.seconds:.3f}",
     }
     if sharpened.lost:
         headers["Acutance-Lost"] = ",".join(quote(words) for words in sharpened.lost)
+    if sharpened.found:
+        headers["Acutance-Found"] = ",".join(quote(words) for words in sharpened.found)
     return FileAnswer(passing.path, size_bytes=passing.bytes, headers=headers, is_passing=True)
 
 
@@ -93,7 +104,7 @@ async def models(service: TheService) -> ModelsView:
 
 
 @asynccontextmanager
-async def _goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
+async def goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
     """Give an event that is set when the client goes away; its body must have been read."""
     gone = asyncio.Event()
 

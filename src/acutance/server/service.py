@@ -7,11 +7,14 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
@@ -26,7 +29,9 @@ from acutance.server.pool import Pool
 from acutance.server.refusals import Refused, storage_refusal
 from acutance.server.stopping import StopSignal
 from acutance.server.uploads import Upload
-from acutance.server.work import Sharpened, sharpen_upload
+from acutance.server.work import Sharpened, inspect_upload, sharpen_upload
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -121,6 +126,39 @@ class Service:
         stop = StopSignal(self.limits.run_s)
         path = self.files.new_passing()
         future = self.pool.submit(client, partial(self._sharpen_to, path, upload.path, options, stop), is_job=False)
+        try:
+            return await self._awaited(future, stop, gone)
+        except BaseException:
+            future.add_done_callback(lambda _: self.files.remove(path))
+            raise
+        finally:
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
+        """Look at a picture for somebody who waits.
+
+        Args:
+            upload: The picture; its file is removed.
+            client: Who waits.
+            gone: Set when nobody waits any more: the work is given up.
+
+        Raises:
+            AcutanceError: When it cannot be read.
+        """
+        stop = StopSignal(self.limits.run_s)
+        work = partial(inspect_upload, upload.path, max_pixels=self.limits.max_pixels, stop=stop)
+        future = self.pool.submit(client, work, is_job=False)
+        try:
+            return await self._awaited(future, stop, gone)
+        finally:
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def _awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
+        """Wait for work of the pool as long as somebody wants it.
+
+        Raises:
+            Refused: When nobody does any more; the work is given up then.
+        """
         watch = asyncio.create_task(gone.wait())
         result = asyncio.wrap_future(future)
         try:
@@ -132,11 +170,9 @@ class Service:
             stop.set("cancelled")
             result.cancel()
             self.pool.withdraw(future)
-            future.add_done_callback(lambda _: self.files.remove(path))
             raise
         finally:
             watch.cancel()
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
 
     async def submit(self, upload: Upload, options: Options, *, client: str, key: str | None) -> Job:
         """Take a picture in as a job; its place in the queue is the job's from now on.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 _LEAST_PX: Final = 128
-_LINES: Final = 160
+_LINES: Final = 128
 """Rows, and columns, that are looked at: more tell hardly more."""
 _LOWEST: Final = 0.075
 """In periods per pixel; below, the scene has its own."""

@@ -91,11 +91,13 @@ class AutomaticRestorer:
             chosen: Called with the name of the model that does it; not called where the picture is left as it is.
         """
         doing(LOOKING)
+        tell = progress or ignore
         look = look_at(pixels, threads=self._threads)
+        tell(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice = advice_on(look)
         if advice.purpose is None:
             found(advice.words)
-            (progress or ignore)(1.0)
+            tell(1.0)
             return pixels.copy(), None if alpha is None else alpha.copy()
 
         def by(purpose: Purpose, words: str) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:

@@ -168,6 +168,7 @@ class PictureWork:
             )
             if number == 0 and self._strength > 0:
                 self._verdict = verdict_on(photo.pixels, result.pixels, found=self.found)
+            (self._share(number) or ignore)(1.0)  # what was stopped meanwhile is not coded
             del photo  # so that the input's pixels are freed
             self._losses.update(dict.fromkeys(lost_in(result, self._format)))
             self._pixels += result.size.pixels

@@ -27,7 +27,7 @@ from acutance.networks.vgg19_weights import read_vgg19
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.device import open_fabric
 from acutance.training.optimizers import build_optimizers
-from acutance.training.step import Player, game_step
+from acutance.training.step import Batch, Player, game_step
 
 PRESET = "nonbn-res-g-l-pool2-pool3"
 ROUNDS = 15
@@ -82,7 +82,7 @@ def ours(config: TrainConfig, vgg19: Path, pair: tuple[Tensor, Tensor], *, preci
             fabric,
             players[0],
             players[1],
-            pair,
+            Batch(pair),
             objective=objective,
             features=vgg,
             discriminator_updates=config.adversary.updates,

@@ -22,7 +22,7 @@ FLOORS = {
     3: {"inference", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
-    0: {"errors", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
+    0: {"errors", "folders", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -30,6 +30,7 @@ SAME_FLOOR = {
     # The few rooms that may look across at a neighbour: source room → target rooms.
     "spec": {"errors"},
     "geometry": {"errors"},
+    "folders": {"errors"},
     "acutance": {"errors", "spec"},
     "cli": {"server"},  # `acutance serve`
     "estimation": {"deconvolution"},  # straight motion is told exactly by what deconvolution leaves
@@ -53,6 +54,7 @@ NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.inference.silent_openvino",
     "acutance.server",
     "acutance.videos",
+    "acutance.bulk",
 }
 
 OPENS_ENGINES = "acutance.inference.engine"
@@ -70,6 +72,9 @@ ONLY_IN = {
     "matplotlib": {"acutance.evaluation.plots"},
     "onnxruntime": {"acutance.inference.silent_onnxruntime"},
     "openvino": {"acutance.inference.silent_openvino"},
+    "ray": {"acutance.bulk.job"},
+    "pyarrow": {"acutance.bulk"},
+    "fsspec": {"acutance.bulk"},
     "typer": {"acutance.cli"},
     "rich": {"acutance.cli", "acutance.evaluation.report"},
     "fastapi": {"acutance.server"},
@@ -80,7 +85,9 @@ ONLY_IN = {
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
     "pillow_heif": {"acutance.media.heif"},
-    "pyvips": {"acutance.media.jpeg_strips"},
+    "pillow_jxl": {"acutance.media.jxl"},
+    "rawpy": {"acutance.media.raw"},
+    "pyvips": {"acutance.media.jpeg.strips"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

@@ -23,10 +23,15 @@ def test_public_names_are_these():
         "AcutanceError",
         "Inspection",
         "ModelSpec",
+        "Region",
         "Sharpener",
+        "ToldBlur",
         "__version__",
+        "consistency",
         "inspect",
+        "map_of_guesses",
         "sharpen",
+        "verify",
     ]
     assert dir(acutance) == sorted(acutance.__all__)
 

@@ -13,18 +13,40 @@ from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
     from acutance.inference.inspection import Inspection, inspect
+    from acutance.inference.once import sharpen
     from acutance.inference.sharpener import Sharpener
-    from acutance.inference.sharpening import sharpen
+    from acutance.inference.told import Region, ToldBlur
+    from acutance.trust.consistency import consistency
+    from acutance.trust.guesses import map_of_guesses
+    from acutance.trust.verification import verify
 
 __version__ = "0.1.0"
 
-__all__ = ["AcutanceError", "Inspection", "ModelSpec", "Sharpener", "__version__", "inspect", "sharpen"]
+__all__ = [
+    "AcutanceError",
+    "Inspection",
+    "ModelSpec",
+    "Region",
+    "Sharpener",
+    "ToldBlur",
+    "__version__",
+    "consistency",
+    "inspect",
+    "map_of_guesses",
+    "sharpen",
+    "verify",
+]
 
 _LAZY = {
     "Inspection": "acutance.inference.inspection",
+    "Region": "acutance.inference.told",
     "Sharpener": "acutance.inference.sharpener",
+    "ToldBlur": "acutance.inference.told",
+    "consistency": "acutance.trust.consistency",
     "inspect": "acutance.inference.inspection",
-    "sharpen": "acutance.inference.sharpening",
+    "map_of_guesses": "acutance.trust.guesses",
+    "sharpen": "acutance.inference.once",
+    "verify": "acutance.trust.verification",
 }
 
 

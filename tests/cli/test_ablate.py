@@ -23,7 +23,8 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 from safetensors.torch import save_file
 
-from acutance.cli.ablate import Device, ablate
+from acutance.cli.ablate import ablate
+from acutance.cli.ablate_jobs import Device
 from acutance.config.settings import read_toml
 from acutance.data.photo_store import open_store
 from acutance.errors import ConfigError, InputError
@@ -209,10 +210,57 @@ def test_extra_rows_differ_in_the_setting_that_they_name(run_ablate, tmp_path):
     assert plain["objective"]["content_loss"]["kind"] == "l2"
     assert "| NonBN-ResG with generator.activation=relu | " in result.stdout
     assert len({weights["tail.weight"] for weights in weights_of(out).values()}) == 4
-    with pytest.raises(ConfigError, match="--extra loss: must be one of activation, content, terms"):
+    with pytest.raises(ConfigError, match=r"--extra loss: must be one of activation, content, .*, start, depth"):
         run_ablate("--extra", "loss", out=tmp_path / "other")
     with pytest.raises(ConfigError, match="activaton"):
         run_ablate("--iterations", 2, "--models", "nonbn-res-g@generator.activaton=relu", out=tmp_path / "other")
+
+
+def test_runs_side_by_side_give_what_runs_in_turn_give(run_ablate, tmp_path):
+    common = ("--models", "stacked-g,res-g,nonbn-res-g", "--iterations", 3)
+    in_turn = run_ablate(*common, out=tmp_path / "turn")
+    beside = run_ablate(*common, "--jobs", 2, out=tmp_path / "beside")
+    assert weights_of(tmp_path / "beside") == weights_of(tmp_path / "turn")
+    assert beside.stderr.count("3 steps in") == 3
+    findings = [result.stdout.split("**Findings")[1].split("Made by")[0] for result in (in_turn, beside)]
+    assert findings[0] == findings[1]
+    assert "below the input" in findings[0], "three steps teach nothing, and no verdict is given"
+
+
+def test_ctrl_c_stops_all_runs_side_by_side(run_ablate, tmp_path):
+    out = tmp_path / "out"
+    runs = [out / "runs" / name for name in ("stacked-g-seed0", "res-g-seed0")]
+
+    def interrupt_when_training():
+        while not all((run / "stats.jsonl").exists() for run in runs):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_when_training, daemon=True).start()
+    result = run_ablate("--models", "stacked-g,res-g,nonbn-res-g", "--iterations", 1_000_000, "--jobs", 2)
+    assert "stopped and saved; the same command goes on" in result.stderr
+    assert all((run / "checkpoint.safetensors").exists() for run in runs)
+    assert not (out / "runs" / "nonbn-res-g-seed0").exists()
+
+
+def test_what_goes_wrong_in_a_process_is_said_here(run_ablate, photo, tmp_path):
+    """Photos too small for a patch are found out only by the run itself."""
+    (tmp_path / "small").mkdir()
+    for index in range(3):
+        Image.fromarray(photo(30, 30, seed=index)).save(tmp_path / "small" / f"{index}.png")
+    with pytest.raises(InputError, match="photos is at least 38 px"):
+        run_ablate("--models", "stacked-g,res-g", "--iterations", 2, "--jobs", 2, data=tmp_path / "small")
+
+
+def test_one_start_for_all_but_where_a_row_shows_another(run_ablate, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('extends = "res-g"\nname = "own"\nbranch_gain = 1.0\n')
+    with pytest.raises(ConfigError, match=r"own\.toml: has another branch_gain than stacked-g"):
+        run_ablate("--models", f"stacked-g,{own}", "--iterations", 1)
+    result = run_ablate("--models", "res-g", "--extra", "start", "--iterations", 1)
+    assert "| ResG with branch_gain=1.0 | " in result.stdout
+    configs = [read_toml(run / "config.toml")["branch_gain"] for run in sorted((tmp_path / "out" / "runs").iterdir())]
+    assert configs == [1.0, 0.1]
 
 
 def test_other_terms_in_the_same_folder_are_refused(run_ablate, photo, photo_folder, tmp_path):
@@ -261,7 +309,7 @@ def test_mistakes_are_said_before_anything_begins(run_ablate, tmp_path, argument
 
 def test_a_layer_that_the_weights_lack_is_named_before_anything_begins(run_ablate, vgg19, tmp_path):
     with pytest.raises(ConfigError, match="layer pool5 of VGG-19 needs conv4_1"):
-        run_ablate("--models", "stacked-g,paper", "--vgg19", vgg19)
+        run_ablate("--models", "stacked-g,nonbn-res-g-l", "--vgg19", vgg19)
     with pytest.raises(InputError, match=r"none\.pth: no such file"):
         run_ablate("--vgg19", tmp_path / "none.pth")
     assert not (tmp_path / "out").exists()

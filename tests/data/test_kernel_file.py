@@ -7,8 +7,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from acutance.data.kernel_file import load_psfs
-from acutance.errors import InputError
+from acutance.data.kernel_file import load_kernel, load_psfs, save_kernel
+from acutance.errors import InputError, OutputError
+from acutance.imaging.kernels import line_psf
+from acutance.media import Photo, write_photo
 
 
 def test_kernels_are_read_in_the_files_order_and_scaled_to_unit_sum(tmp_path):
@@ -77,3 +79,26 @@ def test_a_damaged_archive_is_one_clear_sentence(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"k.npz.* damaged|cannot be read"):
         load_psfs(path)
+
+
+@pytest.mark.parametrize("name", ["k.npz", "k.png", "k.tif", "k.jpg"])
+def test_a_kernel_comes_back_from_its_file(tmp_path, name):
+    psf = line_psf(11.0, 0.5)
+    save_kernel(psf, tmp_path / name)
+    again = load_kernel(tmp_path / name)
+    assert again.shape == psf.shape
+    np.testing.assert_allclose(again, psf, atol=0 if name == "k.npz" else 0.0005 if name != "k.jpg" else 0.01)
+
+
+def test_a_kernel_to_tell_is_one(tmp_path):
+    np.savez(tmp_path / "two.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))
+    with pytest.raises(InputError, match="holds 2 kernels"):
+        load_kernel(tmp_path / "two.npz")
+    save_kernel(np.ones((3, 3)), tmp_path / "white.png")
+    np.testing.assert_allclose(load_kernel(tmp_path / "white.png"), 1 / 9)
+    black = Photo(pixels=np.zeros((5, 5, 1), np.uint8))
+    write_photo(black, tmp_path / "black.png")
+    with pytest.raises(InputError, match="not all zero"):
+        load_kernel(tmp_path / "black.png")
+    with pytest.raises(OutputError, match="exists"):
+        save_kernel(np.ones((3, 3)), tmp_path / "two.npz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -100,6 +101,25 @@ def test_a_trainer_that_stops_ends_it(tmp_path):
     assert [one.entry.model for one in train_entries(entries[:1], train, tmp_path)] == ["a"]
 
 
+def test_several_jobs_train_side_by_side_and_keep_the_order(tmp_path):
+    entries = list_entries(["a", "b", "c"], [0])
+    both = threading.Barrier(2, timeout=20)
+
+    def train(entry, run):
+        if entry.model != "c":
+            both.wait()  # never passed by one alone
+        return outcome_of(entry)
+
+    outcomes = train_entries(entries, train, tmp_path, jobs=2)
+    assert [one.entry.model for one in outcomes] == ["a", "b", "c"]
+
+    def fail(entry, run):
+        raise ConfigError(f"{entry.model} cannot be")
+
+    with pytest.raises(ConfigError, match="a cannot be"):
+        train_entries(entries, fail, tmp_path, jobs=2)
+
+
 def test_scores_are_those_of_the_models_on_the_papers_row(test_set):
     outcomes = [outcome_of(entry) for entry in list_entries(["stacked-g", "res-g"], [0, 1])]
     shares = []
@@ -124,6 +144,9 @@ def test_scores_are_those_of_the_models_on_the_papers_row(test_set):
         assert run.scores.psnr_db == pytest.approx(np.mean([one.psnr_db for one in restored]))
         assert run.scores.ssim == pytest.approx(np.mean([one.ssim for one in restored]))
     assert len(ablation.evaluation.measurements) == 2 * (1 + 4)
+    assert [one.psnr_db for one in ablation.untouched_scores] == pytest.approx(untouched)
+    of_photos = ablation.photo_scores["res-g"][1]
+    assert [one.psnr_db for one in of_photos] == pytest.approx([one.psnr_db for one in restored])
 
 
 def test_the_figure_shows_input_truth_and_each_model_once(test_set):

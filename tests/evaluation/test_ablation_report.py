@@ -16,6 +16,7 @@ from acutance.evaluation.ablation import Ablation, Entry, Measured, Outcome
 from acutance.evaluation.ablation_report import (
     COLUMNS,
     Spread,
+    changes_table,
     findings_table,
     notes,
     result_table,
@@ -23,7 +24,7 @@ from acutance.evaluation.ablation_report import (
     to_latex,
     to_markdown,
 )
-from acutance.evaluation.evaluate import Evaluation
+from acutance.evaluation.evaluate import Evaluation, Measurement
 from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import INCOMPARABLE, STAND_IN, STAND_IN_LABEL
 from acutance.spec import ModelSpec
@@ -54,13 +55,29 @@ def run(model, seed, psnr_db, **others):
 
 
 def ablation(*runs, untouched=None):
+    """Give the result of measuring five photos that all have the mean's scores."""
+    untouched = untouched or scores(24.0, 0.7, None)
+    measured = [("input", untouched), *((one.outcome.entry.run_name, one.scores) for one in runs)]
+    measurements = [
+        Measurement(
+            test_set="set5",
+            photo=f"{index}.png",
+            index=index,
+            row="gauss-1.6",
+            restorer=name,
+            scores=found,
+            seconds=0.0,
+        )
+        for index in range(5)
+        for name, found in measured
+    ]
     return Ablation(
         test_set="set5",
         num_photos=5,
         row="gauss-1.6",
-        untouched=untouched or scores(24.0, 0.7, None),
+        untouched=untouched,
         runs=runs,
-        evaluation=Evaluation(()),
+        evaluation=Evaluation(tuple(measurements)),
     )
 
 
@@ -81,18 +98,20 @@ def test_a_line_per_model_with_mean_and_deviation():
     assert table.header[:3] == ("model", "PSNR (dB)", "SSIM")
     assert [line[0] for line in table.lines] == ["input", "StackedG", "ResG", STAND_IN_LABEL]
     assert {len(line) for line in table.lines} == {len(table.header)}
-    assert table.lines[0] == ("input", "24.00", "0.700", "–", "0.062", "0.50", *("–",) * 6)
+    assert table.lines[0] == ("input", "24.00", "0.700", "–", "0.062", "–", "0.50", *("–",) * 7)
     assert table.lines[1] == (
         "StackedG",
         "25.10 ± 0.14",
         "0.800 ± 0.000",
         "0.900 ± 0.000",
         "0.062 ± 0.000",
+        "–",
         "0.50 ± 0.00",
         "1,234,567",
         "456,789",
         "3,000",
         "100 ± 1",
+        "+1.10 (+0.96 … +1.24)",
         "25.11",
         "0.804",
     )
@@ -110,11 +129,29 @@ def test_one_seed_has_no_deviation_and_other_models_no_line_in_the_paper():
 
 def test_findings_show_both_differences_and_a_verdict():
     lines = findings_table(TWO_SEEDS).lines
-    assert lines[0] == ("PSNR: ResG better than StackedG", "+0.71", "+1.10 ± 0.14", "reproduced")
+    assert lines[0] == (
+        "PSNR: ResG better than StackedG",
+        "+0.71",
+        "+1.10 (+0.96 … +1.24)",
+        "undecided (2 seeds, at least 3 are needed)",
+    )
     assert ("PSNR: NonBN-ResG better than ResG", "+2.72", "–", "not measured") in lines
-    assert ("SSIM: ResG better than StackedG", "+0.086", "+0.100 ± 0.071", "reproduced") in lines
-    assert lines[-1] == (f"GMSD: {STAND_IN_LABEL} better than NonBN-ResG", "–", "–", "not measured")
-    assert lines[-2][:2] == (f"PSNR: {STAND_IN_LABEL} at most 0.5 dB below NonBN-ResG", "-0.15")
+    assert lines[-1] == (f"LPIPS: {STAND_IN_LABEL} better than NonBN-ResG", "–", "–", "not measured")
+    assert lines[-3][:2] == (f"PSNR: {STAND_IN_LABEL} at most 0.5 dB below NonBN-ResG", "-0.15")
+
+
+def test_changes_have_a_table_of_their_own_where_there_are_some():
+    assert changes_table(TWO_SEEDS) is None
+    changed = ablation(
+        *(run("res-g", seed, 26.0) for seed in range(3)),
+        *(run("res-g@generator.activation=prelu", seed, 26.5, ssim=0.81) for seed in range(3)),
+    )
+    assert changes_table(changed).lines == (
+        ("ResG with generator.activation=prelu", "ResG", "+0.50 (+0.50 … +0.50)", "+0.010 (+0.010 … +0.010)", "3"),
+    )
+    text = to_markdown(changed, command="x")
+    assert text.count("| ---") == 3
+    assert to_latex(changed).count(r"\begin{tabular}") == 3
 
 
 def test_the_notes_say_what_would_mislead():

@@ -34,6 +34,7 @@ SHAPES = [
         for activation in ("prelu", "relu", "leaky-relu")
     ),
     GeneratorConfig(width=8, num_blocks=1, block="classical", unshuffle=2),
+    GeneratorConfig(width=8, num_blocks=2, block="stacked-bn", activation="relu", long_skip=False),
     GeneratorConfig(width=8, num_blocks=1, unshuffle=2, biases=False),
     GeneratorConfig(width=8, num_blocks=1, unshuffle=2, guides=3),
     GeneratorConfig(width=8, num_blocks=2, coarser=COARSER[:1]),
@@ -75,7 +76,7 @@ def test_only_plain_nodes_are_written(config: GeneratorConfig) -> None:
     num_blocks = sum(scale.num_blocks for scale in config.scales)
     assert kinds.count("Conv") == 3 + 2 * num_blocks + 2 * len(config.coarser)  # a coarser scale's way down and up
     assert kinds.count("DepthToSpace") == len(config.coarser) + (config.unshuffle * config.scale > 1)
-    activations = 1 + num_blocks * (2 if config.block == "stacked" else 1)
+    activations = 1 + num_blocks * (2 if config.block in ("stacked", "stacked-bn") else 1)
     assert kinds.count("Relu" if config.activation == "relu" else "LeakyRelu") == activations
 
 

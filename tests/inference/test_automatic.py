@@ -80,13 +80,13 @@ def test_straight_motion_is_taken_out(auto: Sharpener, sharp: np.ndarray) -> Non
     assert error < 0.6 * np.abs(blurred(sharp, line_psf(11.0, 0.5)).astype(int) - sharp)[20:-20, 20:-20].mean()
 
 
-def fakes(opened: list[str], *, has_room: bool = True) -> AutomaticRestorer:
+def fakes(opened: list[str], *, max_memory_mb: int | None = None) -> AutomaticRestorer:
     def open_model(name: str) -> FakeEngine:
         opened.append(name)
         task = "remove-motion" if name == MODEL_FOR["moved"] else "sharpen"
         return FakeEngine(spec=replace(FAKE_SPEC, name=name, task=task, guides=3 if task != "sharpen" else 0))
 
-    return AutomaticRestorer(open_model, tile_px=256, threads=1, has_room=lambda size, spec: has_room)
+    return AutomaticRestorer(open_model, tile_px=256, threads=1, max_memory_mb=max_memory_mb)
 
 
 def test_where_motion_cannot_be_undone_the_picture_is_sharpened_and_that_is_said(
@@ -107,7 +107,7 @@ def test_without_the_memory_for_it_motion_is_not_undone(sharp: np.ndarray) -> No
     found: list[str] = []
     chosen: list[str] = []
     moved = blurred(sharp, line_psf(11.0, 0.5))
-    fakes(opened, has_room=False).restore(moved, strength=1.0, found=found.append, chosen=chosen.append)
+    fakes(opened, max_memory_mb=200).restore(moved, strength=1.0, found=found.append, chosen=chosen.append)
     assert chosen == [MODEL_FOR["soft"]]
     assert "in the memory allowed" in found[0]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from acutance.inference.fake import FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.media import (
-    ImageFormat,
+    FORMATS,
     Metadata,
     Photo,
     PlannedFile,
@@ -132,7 +131,7 @@ def test_sharpening_works_in_the_depth_of_the_file(inverter, name, mode):
         np.testing.assert_allclose(again.alpha.astype(int), white - photo.alpha.astype(int), atol=1)
 
 
-@pytest.mark.parametrize("format_", get_args(ImageFormat))
+@pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("suffix", [".png", ".avif", ""])
 def test_the_same_kind_comes_back_whatever_the_name_says(inverter, tmp_path, format_, suffix):
     y, x = np.mgrid[:40, :50]

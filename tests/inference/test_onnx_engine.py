@@ -55,10 +55,10 @@ def test_truncated_file(tmp_path: Path) -> None:
 
 def test_settings_out_of_range() -> None:
     with pytest.raises(ConfigError, match="unknown"):
-        open_engine(find_model("fast"), engine="cuda")  # type: ignore[arg-type]
+        open_engine(find_model("fast"), engine="tpu")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="threads = 0"):
         open_engine(find_model("fast"), threads=0)
-    with pytest.raises(ConfigError, match=r"precision 'int8': unknown; there are auto, float32, bfloat16\.$"):
+    with pytest.raises(ConfigError, match=r"precision 'int8': unknown; there are auto, float32, bfloat16, float16\.$"):
         open_engine(find_model("fast"), precision="int8")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"fidelity = 1\.5: must lie within"):
         open_engine(find_model("fast"), fidelity=1.5)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from acutance.deconvolution.psfs import similarity
 from acutance.deconvolution.shake import SMALLEST_PX
 from acutance.errors import ConfigError, ImageTooLarge
 from acutance.geometry import Size
-from acutance.imaging.kernels import convolve_mirror, line_psf, trajectory_psf
+from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf, trajectory_psf
 from acutance.inference import restoring, undoing
 from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.model_file import read_spec
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.streaming import memory_of_whole
-from acutance.inference.unblurring import FoundBlur, blur_in
+from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
 from acutance.inference.undoing import without_blur
 from acutance.media import plan_outputs
 from acutance.zoo.catalogue import find_model
@@ -90,6 +92,50 @@ def test_straight_motion_is_found_and_the_network_is_told(line):
     assert (line.is_told, line.moved) == (True, False)  # all of it moved alike
 
 
+def lettering(length_px: float, angle: float) -> np.ndarray:
+    """Draw a plate on a textured ground, and move it: the estimator, which learnt from photos, tells that too short."""
+    image = Image.new("RGB", (230, 124), (120, 110, 90))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((30, 36, 200, 86), fill=(240, 240, 235), outline=(20, 20, 20))
+    draw.text((40, 44), "KX52 RTM", font=ImageFont.load_default(30), fill=(25, 25, 30))
+    rng = np.random.default_rng(0)
+    grain = convolve_mirror(rng.normal(0, 30, (124, 230, 1)), gaussian_psf(1.0))
+    blurred = convolve_mirror(np.asarray(image, np.float64) + grain, line_psf(length_px, angle))
+    return np.clip(np.rint(blurred + rng.normal(0, 1.5, blurred.shape)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("length_px", "degrees"), [(12.0, 0.0), (10.0, 120.0)])
+def test_lettering_that_moved_is_told_by_its_spectrum(length_px, degrees):
+    found, words = blur_in(lettering(length_px, math.radians(degrees)), progress=ignore)
+    assert isinstance(found, FoundBlur), words
+    assert similarity(found.kernel.psf, line_psf(length_px, math.radians(degrees))) > 0.9
+    assert (found.is_told, found.moved, found.is_sure) == (True, False, True)
+
+
+def test_a_strip_of_lettering_is_enough():
+    """A plate as a person draws a rectangle around it is hardly 60 px high."""
+    found, words = blur_in(lettering(12.0, 0.1)[32:90, 20:210], progress=ignore)
+    assert isinstance(found, FoundBlur), words
+
+
+def test_where_motion_differs_each_place_has_its_own():
+    sharp = np.asarray(Image.open(PHOTO).convert("RGB"), np.float64)[20:260, 60:480]
+    left, right = (convolve_mirror(sharp, line_psf(*motion)) for motion in ((12.0, 0.0), (9.0, 1.7)))
+    seen = np.where(np.arange(420)[None, :, None] < 210, left, right)
+    found, words = blur_in(np.rint(seen).clip(0, 255).astype(np.uint8), progress=ignore)
+    assert isinstance(found, FoundMotion), words
+    assert words.startswith("straight motion that differs over the picture")
+    right_of = {True: (12.0, 0.0), False: (9.0, 1.7)}
+    clear = [(x < 210, seen.psf) for (_, x), seen in found.banded.items() if abs(x - 210) > 100]
+    alike = [similarity(psf, line_psf(*right_of[is_left])) > 0.85 for is_left, psf in clear]
+    assert sum(alike) >= 0.8 * len(alike) >= 4
+    moved = found.kernel_at(130, 64)
+    assert moved is not None
+    assert similarity(moved, line_psf(12.0, 0.0)) > 0.9
+    shifted = replace(found, top=500, left=700)
+    np.testing.assert_array_equal(shifted.kernel_at(630, 764), moved)
+
+
 def test_a_curved_path_is_undone_without_the_network(path, shaken):
     assert path.words == f"curved motion of about {path.kernel.length_px:.0f} px: taken out"
     assert not path.is_told
@@ -128,7 +174,7 @@ def test_a_sharp_photo_is_left_and_that_is_said(remover, tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(result.target)), np.asarray(sharp))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (7, 9), (SMALLEST_PX - 1, 300)])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (23, 300), (SMALLEST_PX - 1, SMALLEST_PX - 1)])
 def test_too_small_to_tell(remover, moved, size):
     small = np.tile(moved, (1, 2, 1))[: size[0], : size[1]]
     assert blur_in(small, progress=ignore) == (None, "too small to tell what blurred it: left as it is")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from acutance.errors import UnsupportedImage
 from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
-from acutance.media.jpeg import inspect_jpeg
+from acutance.media.jpeg.reading import inspect_jpeg
 from acutance.media.photo import JpegCoding
 
 

@@ -7,15 +7,14 @@ import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from acutance.errors import AcutanceError, ImageTooLarge, InputError, UnsupportedImage
-from acutance.media import Metadata, Photo, encode_photo, read_photo
-from acutance.media.formats import ImageFormat
+from acutance.media import Metadata, Photo, encode_photo, plan_outputs, read_photo
+from acutance.media.formats import FORMATS as TABLE
 from acutance.media.photo import TiffCoding
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
@@ -165,7 +164,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
 
 
 def test_the_limit_is_the_callers(save, pixels):
-    for format_ in (name for name in get_args(ImageFormat) if name != "HEIF"):
+    for format_ in (name for name in TABLE if name != "HEIF"):
         data = save(Image.fromarray(pixels), format_)
         assert read_photo(data, max_pixels=20 * 31).size == (20, 31)
         with pytest.raises(ImageTooLarge, match="31×20"):
@@ -216,3 +215,31 @@ def test_threads_reading_at_once_leave_the_warning_filters_as_they_were(photo, m
 
     assert failures == []
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x76\x2f\x31\x01" + bytes(40), "an OpenEXR picture"),
+        (b"#?RADIANCE\n", "a Radiance picture"),
+        (b"gimp xcf v011\0", "a GIMP document"),
+        (b"\0\0\1\0\1\0\x10\x10", "an icon"),
+        (b"\0\0\2\0\0\0\0\0\0\0\0\0", "a Targa picture"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"\0\0\0\x18ftypmif1", "a HEIF picture of a rare coding"),
+        (b"\xff\xd8\xff\xf7\0\x0b\x08\0\x10\0\x10\1\1\x11\0", "a JPEG-LS picture"),
+        (b"\xff\xd8\xff\xc3\0\x0b\x08\0\x10\0\x10\1\1\x11\0", "a lossless JPEG picture"),
+    ],
+)
+def test_a_file_of_a_kind_that_is_not_read_is_named_and_never_called_damaged(content, words):
+    with pytest.raises(UnsupportedImage, match=words) as error:
+        read_photo(content)
+    assert "damaged" not in str(error.value)
+    assert "not read" in str(error.value)
+
+
+def test_pictures_of_other_suffixes_in_a_folder_are_photos(tmp_path, save, pixels):
+    for name, format_ in (("a.apng", "PNG"), ("b.mpo", "JPEG")):
+        (tmp_path / name).write_bytes(save(pixels, format_))
+    assert [file.target.name for file in plan_outputs([tmp_path])] == ["a.sharp.apng", "b.sharp.jpg"]

@@ -22,16 +22,17 @@ from acutance.media import (
     encode_photo,
     encode_strips,
     joined_parts,
-    jpeg_strips,
     open_pictures,
-    png_strips,
     pnm,
     read_photo,
-    tiff16,
-    tiff_strips,
 )
+from acutance.media.jpeg import strips as jpeg_strips
 from acutance.media.photo import PnmCoding, TiffCoding
+from acutance.media.png import strips as png_strips
 from acutance.media.strips import Strip, joined, regrouped
+from acutance.media.tiff import pixels as tiff_pixels
+from acutance.media.tiff import strips as tiff_strips
+from acutance.media.tiff import writing as tiff_writing
 
 HEIGHT, WIDTH = 230, 61
 needs_vips = pytest.mark.skipif(find_spec("pyvips") is None, reason="needs the extra 'large'")
@@ -46,8 +47,8 @@ def small_strips(monkeypatch):
         (pnm, "_STRIP_BYTES"),
         (jpeg_strips, "_STRIP_BYTES"),
         (tiff_strips, "_RAW_STRIP_BYTES"),
-        (tiff_strips, "_WRITTEN_STRIP_BYTES"),
-        (tiff16, "_GROUP_BYTES"),
+        (tiff_writing, "_WRITTEN_STRIP_BYTES"),
+        (tiff_pixels, "_GROUP_BYTES"),
     ):
         monkeypatch.setattr(module, name, 3000)
 
@@ -112,7 +113,7 @@ def test_tiff_goes_in_and_out_in_strips(photo, compression, predictor, bits, kin
 
 
 def test_pictures_beyond_4_gb_become_bigtiffs(photo, monkeypatch, maker_note):
-    monkeypatch.setattr(tiff_strips, "_CLASSIC_BYTES", 10_000)
+    monkeypatch.setattr(tiff_writing, "_CLASSIC_BYTES", 10_000)
     before = replace(picture(16, 3), metadata=photo.metadata)
     with open_pictures(encode_photo(before, format="TIFF"), max_bits=16) as pictures:
         written = joined_parts(encode_strips(pictures.strips(), pictures.metadata, "TIFF"))
@@ -131,7 +132,7 @@ def test_pictures_beyond_4_gb_become_bigtiffs(photo, monkeypatch, maker_note):
 
 def test_noise_that_lzw_makes_larger_than_4_gb_becomes_a_bigtiff(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    monkeypatch.setattr(tiff_strips, "_CLASSIC_BYTES", int(noise.size * 1.2))
+    monkeypatch.setattr(tiff_writing, "_CLASSIC_BYTES", int(noise.size * 1.2))
     coding = TiffCoding(compression="tiff_lzw", has_predictor=True)
     with open_pictures(encode_photo(Photo(pixels=noise), format="TIFF")) as pictures:
         written = joined_parts(encode_strips(pictures.strips(), Metadata(coding=coding), "TIFF"))

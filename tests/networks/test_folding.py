@@ -20,6 +20,8 @@ CONFIGS = [
     GeneratorConfig(block="classical", head_kernel=3, tail_kernel=3, global_residual=False),
     GeneratorConfig(width=6, num_blocks=1, block="classical", coarser=NESTED, global_residual=False),
     GeneratorConfig(width=4, num_blocks=0, block="classical", unshuffle=2, coarser=NESTED[:1]),
+    GeneratorConfig(width=6, num_blocks=2, block="stacked-bn", activation="relu", global_residual=False),
+    GeneratorConfig(width=6, num_blocks=2, block="stacked-bn", long_skip=False),
 ]
 
 

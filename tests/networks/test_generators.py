@@ -45,7 +45,7 @@ def paper_layout(block="improved", *, kernel_px=9):
 
 PAPER = paper_layout()
 PAPER_3X3 = paper_layout(kernel_px=3)
-KINDS = ("stacked", "classical", "improved")
+KINDS = ("stacked", "stacked-bn", "classical", "improved")
 ACTIVATIONS = ("prelu", "relu", "leaky-relu")
 
 LAYOUTS = [
@@ -233,17 +233,34 @@ def test_cost_is_that_of_the_convolutions_that_run(config):
     assert config.macs_per_pixel == sum(counted) // (16 * 24)
 
 
-@pytest.mark.parametrize(("block", "normalised"), [("stacked", False), ("classical", True), ("improved", False)])
-def test_only_the_classical_block_is_normalised(block, normalised):
+@pytest.mark.parametrize(
+    ("block", "normalised"), [("stacked", False), ("stacked-bn", True), ("classical", True), ("improved", False)]
+)
+def test_which_blocks_are_normalised(block, normalised):
     kinds = {type(module).__name__ for module in Generator(paper_layout(block)).modules()}
     assert any("Norm" in kind for kind in kinds) == normalised
 
 
-def test_the_three_kinds_look_equally_far_at_equal_cost():
+def test_all_kinds_look_equally_far_at_equal_cost():
     figures = {
         (config.halo_px, config.receptive_radius_px, config.macs_per_pixel) for config in map(paper_layout, KINDS)
     }
     assert len(figures) == 1
+
+
+def test_stackedg_is_resg_without_the_skips_around_its_blocks():
+    """The same layers, an activation in the place of each skip; the long skip is a setting of its own."""
+    stacked, classical = build(paper_layout("stacked-bn")), build(paper_layout("classical"))
+    extra = stacked.state_dict().keys() - classical.state_dict().keys()
+    assert classical.state_dict().keys() <= stacked.state_dict().keys()
+    assert extra == {f"blocks.{number}.activation2.weight" for number in range(5)}
+    degraded = images(1, 3, 12, 12)
+    bare = build(replace(paper_layout("stacked-bn"), long_skip=False))
+    bare.load_state_dict(stacked.state_dict())
+    shallow = stacked.head_activation(stacked.head(degraded))
+    expected = stacked.tail(stacked.body_conv(stacked.blocks(shallow)))
+    torch.testing.assert_close(bare(degraded), expected)
+    assert not torch.allclose(stacked(degraded), expected)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -266,6 +283,9 @@ def test_blocks_are_what_the_paper_draws(block, activation):
 
     expected = {
         "stacked": lambda: act(conv(act(conv(features, network.conv1)), network.conv2)),
+        "stacked-bn": lambda: act(
+            norm(conv(act(norm(conv(features, network.conv1), network.norm1)), network.conv2), network.norm2)
+        ),
         "classical": lambda: (
             features + norm(conv(act(norm(conv(features, network.conv1), network.norm1)), network.conv2), network.norm2)
         ),
@@ -508,7 +528,7 @@ def test_known_radii():
         ({"tail_kernel": -3}, "tail_kernel = -3"),
         ({"unshuffle": 3}, "unshuffle = 3: must be 1, 2 or 4"),
         ({"scale": 4}, "scale = 4: must be 1 or 2"),
-        ({"block": "dense"}, "block = 'dense': must be one of stacked, classical, improved"),
+        ({"block": "dense"}, "block = 'dense': must be one of stacked, stacked-bn, classical, improved"),
         ({"activation": "gelu"}, "activation = 'gelu': must be one of prelu, relu, leaky-relu"),
     ],
 )

@@ -51,8 +51,9 @@ def test_it_begins_by_giving_the_same(known, coarser, num_blocks, block):
     assert not large.training
 
 
-def test_more_blocks_without_skips_around_them_are_refused_and_scales_are_not():
-    small = build(block="stacked")
+@pytest.mark.parametrize("block", ["stacked", "stacked-bn"])
+def test_more_blocks_without_skips_around_them_are_refused_and_scales_are_not(block):
+    small = build(block=block)
     degraded = torch.rand(2, 3, 32, 32)
     assert torch.equal(growing(small, replace(small.config, coarser=(FIRST,)))(degraded), small(degraded))
     with pytest.raises(ConfigError, match="more blocks"):

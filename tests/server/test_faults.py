@@ -177,7 +177,7 @@ def test_disk_full_while_taking_in(serve, picture, monkeypatch) -> None:
 
 def test_disk_full_while_a_job_s_result_is_written(serve, picture, monkeypatch) -> None:
     served = serve(limits=limits(max_attempts=2))
-    monkeypatch.setattr("acutance.server.files.write_atomically", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     job_id = served.post(picture(), "/v1/jobs").json["id"]
     waiting = served.wait(job_id, "queued")
     while waiting["detail"] is None:

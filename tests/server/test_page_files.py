@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 
 import pytest
 
+from acutance.media import FORMATS
 from acutance.server.page_routes import CONTENT_SECURITY_POLICY, parts
 
 SCRIPTS = {
@@ -107,3 +110,11 @@ def test_parts_are_served_with_the_policy(shared, name: str) -> None:
 def test_nothing_else_is_served(shared, name: str) -> None:
     reply = shared.ask("GET", f"/page/{name}")
     assert (reply.status, reply.json["error"]) == (404, "not_found")
+
+
+def test_the_page_offers_and_names_the_formats_of_the_table() -> None:
+    chooser = re.search(r'<input type="file" id="files" accept="([^"]*)" data-formats="([^"]*)"', PAGE)
+    assert chooser is not None
+    offered, labels = chooser[1].split(","), json.loads(html.unescape(chooser[2]))
+    assert {suffix for format_ in FORMATS.values() for suffix in format_.suffixes} <= set(offered)
+    assert (labels["jp2"], labels["webp"], labels["jpg"], labels["heic"]) == ("JPEG 2000", "WebP", "JPEG", "HEIC")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,8 +219,8 @@ def test_the_nearer_limit_counts():
 
 def test_a_preset_holds_only_what_differs_from_the_one_it_extends(tmp_path):
     (tmp_path / "own.toml").write_text('extends = "stacked-g"\nbatch = 3\n[generator]\nwidth = 12\n')
-    own, paper = load_config(str(tmp_path / "own.toml")), load_config("paper")
-    assert (own.batch, own.generator.width, own.generator.block) == (3, 12, "stacked")
+    own, paper = load_config(str(tmp_path / "own.toml")), load_config("nonbn-res-g-l")
+    assert (own.batch, own.generator.width, own.generator.block) == (3, 12, "stacked-bn")
     assert own.generator.head_kernel == paper.generator.head_kernel == 9
     assert own.objective.content_loss.kind == "l2"
 
@@ -233,16 +234,22 @@ def test_presets_that_extend_each_other_in_a_circle_are_refused(tmp_path):
 
 def test_the_presets_are_the_papers_four_models():
     """What the paper fixes: blocks, losses, crops, updates of D, and the rate divided by ten after half of the run."""
-    stacked, classical, improved, full = (load_config(name) for name in ("stacked-g", "res-g", "nonbn-res-g", "paper"))
+    stacked, classical, improved, full = (
+        load_config(name) for name in ("stacked-g", "res-g", "nonbn-res-g", "nonbn-res-g-l")
+    )
     assert [c.generator.block for c in (stacked, classical, improved, full)] == [
-        "stacked",
+        "stacked-bn",
         "classical",
         "improved",
         "improved",
     ]
+    assert [c.generator.activation for c in (stacked, classical, improved, full)] == ["relu", "relu", "prelu", "prelu"]
     for config in (stacked, classical, improved, full):
         assert (config.patch_px, config.adversary.updates, config.schedule.iterations) == (24, 2, 500_000)
         assert config.generator.num_blocks == 5
+        assert (config.crop_candidates, config.quarter_turns, config.adversary.own_batches) == (1, False, True)
+        assert config.optimizer.betas == config.adversary.optimizer.betas == (0.9, 0.999)
+        assert config.branch_gain == 0.1
         assert not config.generator.global_residual
         assert config.optimizer.kind == config.adversary.optimizer.kind == "adam"
         rates = [config.schedule.rate_share(iteration, 0.0) for iteration in (0, 249_999, 250_000)]
@@ -254,3 +261,34 @@ def test_the_presets_are_the_papers_four_models():
     stand_in = load_config("nonbn-res-g-l-pool2-pool3")
     assert stand_in.objective.feature_layers == ("pool2", "pool3")
     assert stand_in.objective.weights == full.objective.weights
+
+
+def test_each_of_the_papers_models_differs_from_the_one_before_in_what_the_ladder_says():
+    """One change at a time: skips, then BN (with its ReLU), then the losses."""
+    names = ("stacked-g", "res-g", "nonbn-res-g", "nonbn-res-g-l")
+    stacked, classical, improved, full = (load_config(name) for name in names)
+    assert replace(stacked, name="", generator=classical.generator) == replace(classical, name="")
+    assert replace(stacked.generator, block="classical") == classical.generator
+    assert replace(classical, name="", generator=improved.generator) == replace(improved, name="")
+    assert replace(classical.generator, block="improved", activation="prelu") == improved.generator
+    assert replace(improved, name="", objective=full.objective) == replace(full, name="")
+    plain = load_config("plain-stack")
+    assert replace(plain.generator, block="improved") == improved.generator
+
+
+def test_the_preset_that_shared_a_name_with_a_model_is_said_to_be_renamed():
+    with pytest.raises(ConfigError, match=r"'paper': is called nonbn-res-g-l now; the model of that name"):
+        load_config("paper")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("crop_candidates=0", "crop_candidates = 0: must be at least 1"),
+        ("branch_gain=-1.0", "branch_gain = -1.0: must be a number from 0 on"),
+        ("branch_gain=inf", "branch_gain = inf"),
+    ],
+)
+def test_starts_and_crops_that_cannot_be(override, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config("smoke", [override])

@@ -17,7 +17,7 @@ from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
-from acutance.training.step import Player, game_step
+from acutance.training.step import Batch, Player, game_step
 
 GAME = (
     "objective.adversarial=0.01",
@@ -57,7 +57,7 @@ def weights_of(network):
     return torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
 
 
-def play(fabric, generator, discriminator, *, rates=(0.1, 0.1), objective=OBJECTIVE, updates=2, see=None):
+def play(fabric, generator, discriminator, *, rates=(0.1, 0.1), objective=OBJECTIVE, updates=2, see=None, others=()):
     players = []
     for network, rate in zip((generator, discriminator), rates, strict=True):
         placed, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=rate))
@@ -65,7 +65,7 @@ def play(fabric, generator, discriminator, *, rates=(0.1, 0.1), objective=OBJECT
     return game_step(
         fabric,
         *players,
-        batch(),
+        Batch(batch(), of_discriminator=others),
         objective=objective,
         features=see,
         discriminator_updates=updates,
@@ -80,6 +80,16 @@ def test_d_is_updated_twice_and_asked_once_more(fabric):
     assert set(record.terms) == {"content", "adversarial"}
     assert 0 <= float(record.game.accuracy_real) <= 1
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
+
+
+def test_d_learns_from_batches_of_its_own_where_it_has_some(fabric):
+    """Its loss is that of its own last batch; G's is still that of the batch of the step."""
+    own = tuple(Batch(torch.rand(2, 4, 3, 16, 16).unbind(0)) for _ in range(2))
+    shared, apart, expected = (
+        play(fabric, *build("group"), rates=(0.0, 0.0), others=others) for others in ((), own, (own[1],) * 2)
+    )
+    assert float(apart.game.loss) == float(expected.game.loss) != float(shared.game.loss)
+    assert float(apart.terms["content"]) == float(shared.terms["content"])
 
 
 @pytest.mark.parametrize(("rates", "moves"), [((0.1, 0.0), (True, False)), ((0.0, 0.1), (False, True))])
@@ -218,3 +228,30 @@ def test_bfloat16_leaves_what_goes_in_and_comes_out_as_it_is():
 def test_compiled_networks_have_no_second_derivative(tiny):
     with pytest.raises(ConfigError, match="second derivative"):
         tiny(*GAME, "objective.r1=0.1", "compiles=true")
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_refused_round_leaves_no_trace_in_anybodys_statistics(fabric, own):
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=4, num_blocks=1, block="classical"))
+    _, discriminator = build()
+    play(fabric, generator, discriminator)
+    before = [buffer.clone() for network in (generator, discriminator) for buffer in network.buffers()]
+    bad = torch.full((2, 4, 3, 16, 16), float("nan")).unbind(0)
+    players = [Player(*setup_of(fabric, network)) for network in (generator, discriminator)]
+    record = game_step(
+        fabric,
+        *players,
+        Batch(bad, of_discriminator=(Batch(bad),) * 2 if own else ()),
+        objective=OBJECTIVE,
+        features=None,
+        discriminator_updates=2,
+    )
+    assert not record.was_applied
+    after = [buffer for network in (generator, discriminator) for buffer in network.buffers()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def setup_of(fabric, network):
+    placed, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=0.1))
+    return placed, [optimizer]

@@ -18,7 +18,7 @@ from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.training.batches import PairSource, draw_batch, draw_pair
 from acutance.training.loop import CHECKPOINT_FILE, train
-from acutance.training.step import Known, Player, content_step, game_step
+from acutance.training.step import Batch, Known, Player, content_step, game_step
 
 KNOWING = (
     "objective.adversarial=0.01",
@@ -97,7 +97,7 @@ def test_the_truth_blurred_again_is_the_input(store, tiny):
     """In gamma space, without noise, and up to the rounding of the input."""
     config = tiny("objective.consistency=1.0", "patch_px=32")
     sampler = PatchSampler(store, side_px=config.source_px, device=CPU)
-    (degraded, reference), what = draw_batch(config, sampler, 0)
+    (degraded, reference), what, _ = draw_batch(config, sampler, 0)
     inner = degraded[..., 8:-8, 8:-8]
     assert float((blur(reference, what.kernels) - inner).abs().max()) < 0.51 / 255 + 1e-5
 
@@ -113,11 +113,10 @@ def test_patches_without_evidence_have_no_such_gradient(fabric, term):
         fabric,
         player(fabric, generator, rate=0.0),
         player(fabric, judge) if term == "adversarial" else None,
-        (patches(3, seed=1), patches(3, seed=1)),
+        Batch((patches(3, seed=1), patches(3, seed=1)), known([1.0, 4.0, 1.0], noise=[0.0, 0.0, 0.05])),
         objective=ObjectiveConfig(content=0.0, evidence=EvidenceConfig(counts=True), **{term: 1.0}),
         features=lambda images: {"pool2": images, "pool5": images},
         discriminator_updates=1,
-        known=known([1.0, 4.0, 1.0], noise=[0.0, 0.0, 0.05]),
     )
     crisp, wide, noisy = generator.gains.grad.flatten().tolist()
     assert crisp != 0.0
@@ -131,11 +130,10 @@ def test_content_and_consistency_train_on_all_patches(fabric):
         fabric,
         player(fabric, generator, rate=0.0),
         None,
-        (patches(2, seed=1), patches(2, seed=1)),
+        Batch((patches(2, seed=1), patches(2, seed=1)), known([1.0, 4.0])),
         objective=objective,
         features=lambda images: {"pool2": images, "pool5": images},
         discriminator_updates=1,
-        known=known([1.0, 4.0]),
     )
     assert all(slope != 0.0 for slope in generator.gains.grad.flatten().tolist())
 
@@ -147,11 +145,10 @@ def test_d_learns_nothing_from_patches_without_evidence(fabric):
         fabric,
         player(fabric, Given(patches())),
         player(fabric, judge),
-        (patches(seed=1), patches(seed=1)),
+        Batch((patches(seed=1), patches(seed=1)), known([4.0, 4.0])),
         objective=ObjectiveConfig(adversarial=1.0, evidence=EvidenceConfig(counts=True)),
         features=None,
         discriminator_updates=1,
-        known=known([4.0, 4.0]),
     )
     assert torch.equal(torch.nn.utils.parameters_to_vector(judge.parameters()), before)
     assert (float(record.game.accuracy_real), float(record.game.accuracy_fake)) == (0.0, 0.0)
@@ -168,7 +165,7 @@ def test_d_sees_the_input_beside_truth_and_output(fabric):
         fabric,
         player(fabric, Given(output), rate=0.0),
         player(fabric, judge),
-        (degraded, reference),
+        Batch((degraded, reference)),
         objective=ObjectiveConfig(adversarial=1.0, r1=0.1),
         features=None,
         discriminator_updates=1,

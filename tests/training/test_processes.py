@@ -20,9 +20,11 @@ from safetensors.torch import load_file
 
 from acutance.data.photo_store import open_store
 from acutance.errors import ConfigError, EngineUnavailable
+from acutance.training.batches import own_part
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
-from acutance.training.processes import check_processes, own_share
+from acutance.training.processes import check_processes
+from acutance.training.step import Batch
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
 spec = importlib.util.spec_from_file_location("one_of_several", SCRIPT)
@@ -192,8 +194,8 @@ def test_what_needs_the_whole_batch_is_refused(overrides, words):
 
 
 def test_alone_the_batch_is_not_touched(fabric):
-    pair = (torch.rand(4, 3, 2, 2), torch.rand(4, 3, 2, 2))
-    assert own_share(fabric, pair) is pair
+    batch = Batch((torch.rand(4, 3, 2, 2), torch.rand(4, 3, 2, 2)))
+    assert own_part(fabric, batch) is batch
 
 
 def test_numbers_of_devices_that_cannot_be():

@@ -6,24 +6,27 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.ablate_jobs import Device
+
 if TYPE_CHECKING:
-    from acutance.data.photo_store import PhotoStore
     from acutance.data.protocol import Pixels
-    from acutance.evaluation.ablation import Ablation, Entry, Outcome, Trainer
+    from acutance.evaluation.ablation import Ablation, Entry
 
-Device = Literal["auto", "cpu", "cuda"]
-"""What can be asked for."""
-
-ALIKE = ("schedule", "batch", "patch_px", "degradation", "precision")
+ALIKE = (
+    "schedule",
+    "batch",
+    "patch_px",
+    "crop_candidates",
+    "quarter_turns",
+    "degradation",
+    "precision",
+    "ema_half_life_kimg",
+)
 """Settings that all models of an ablation share: the same budget, patches and blur."""
-
-ONNX_FILE = "generator.onnx"
-TRAINED_ON_FILE = "trained-on.txt"
-"""Device of a finished run: `run.json` says where it was opened last."""
 
 
 def ablate(
@@ -42,7 +45,8 @@ def ablate(
     extra: Annotated[
         str | None,
         typer.Option(
-            help="More rows, separated by commas: activation (others than PReLU), content (L1), terms (each left out)."
+            help="More rows, separated by commas: activation (others than PReLU), content (L1), terms (each left out), "
+            "skips (other readings of StackedG), start (He's), depth (16 blocks)."
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas: a run of each model for each.")] = "0",
@@ -53,7 +57,14 @@ def ablate(
     minutes: Annotated[float | None, typer.Option(help="Time for each run; the learning rate falls along it.")] = None,
     store: Annotated[Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")] = None,
     vgg19: Annotated[Path | None, typer.Option(help="Weights of VGG-19, for models that use its features.")] = None,
+    lpips_backbone: Annotated[
+        Path | None, typer.Option(help="Weights of VGG-16, to measure LPIPS with; needs --lpips-linear.")
+    ] = None,
+    lpips_linear: Annotated[Path | None, typer.Option(help="Linear weights of LPIPS for it (v0.1, vgg.pth).")] = None,
     device: Annotated[Device, typer.Option(help="auto: cuda where there is one.")] = "auto",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs side by side, each a process of its own; on a CPU with one thread each.")
+    ] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on at most so many photos.")] = None,
     photo: Annotated[int, typer.Option(min=0, help="Number of the test photo in the figure, from 0.")] = 0,
 ) -> None:
@@ -62,7 +73,9 @@ def ablate(
     Needs the extra: pip install 'acutance\[train]'. Asked again with the same options, an interrupted ablation goes
     on, and what is finished is kept.
     """
+    from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request
+    from acutance.cli.evaluate import open_lpips
     from acutance.data.photo_store import open_store
     from acutance.errors import ConfigError
     from acutance.evaluation.ablation import (
@@ -75,6 +88,7 @@ def ablate(
         train_entries,
     )
     from acutance.evaluation.evaluate import open_test_set
+    from acutance.evaluation.scores import Perception
 
     for inner, outer, why in ((test, data, "trained on"), (out, test, "measured on")):
         if inner.resolve().is_relative_to(outer.resolve()):
@@ -89,23 +103,30 @@ def ablate(
     overrides = list(settings or [])
     overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
     overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
+    perception = Perception(lpips=open_lpips(lpips_backbone, lpips_linear))
     budget = _check(entries, overrides, data=data, out=out, vgg19=vgg19, device=device)
+    task = Task(overrides=tuple(overrides), data=data, store=store or out / "store", vgg19=vgg19, device=device)
     with progress_bar("decoding photos") as bar:
-        photos = open_store(data, store or out / "store", progress=bar)
+        photos = open_store(data, task.store, progress=bar)
     for skip in photos.skipped:
         say(f"skipped {skip.name}: {skip.reason}")
     hold_terms(out, Terms(budget=budget, photos_sha256=photos_digest(photos)))
-    with stop_request() as is_asked:
-        trainer = _open_trainer(overrides, photos, vgg19=vgg19, device=device, should_stop=is_asked)
-        outcomes = train_entries(entries, trainer, out)
+    with stop_request() as is_asked, progress_bar(f"training {len(entries)} runs") as bar:
+        watched = Watched(bar, say, len(entries))
+        if jobs == 1:
+            trainer = trainer_here(task, photos, watched, is_asked)
+        else:
+            trainer = trainer_beside(task, watched, is_asked)
+        outcomes = train_entries(entries, trainer, out, jobs=jobs)
     if outcomes is None:
         say("stopped and saved; the same command goes on.")
         return
     with progress_bar("measuring") as bar:
-        ablation = measure(outcomes, test_set, progress=bar)
+        ablation = measure(outcomes, test_set, perception=perception, progress=bar)
     command = _command({
         "--data": data, "--test": test, "--out": out, "--models": ",".join(chosen), "--seeds": seeds,
-        "--iterations": iterations, "--minutes": minutes, "--vgg19": vgg19, "--limit": limit,
+        "--iterations": iterations, "--minutes": minutes, "--vgg19": vgg19,
+        "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--limit": limit,
     }, settings or ())  # fmt: skip
     _write(out, ablation, draw=lambda: draw_figure(outcomes, test_set, number=photo), command=command)
 
@@ -167,6 +188,7 @@ def _check(
     from dataclasses import asdict
 
     from acutance.errors import ConfigError
+    from acutance.evaluation.table1 import BRANCH_GAIN
     from acutance.networks.vgg19 import check_layers
     from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
     from acutance.training.config import load_config
@@ -176,6 +198,9 @@ def _check(
     configs = {entry: load_config(entry.preset, [*overrides, *entry.settings]) for entry in entries}
     for name in ALIKE:
         _require_alike(name, {entry.model: getattr(config, name) for entry, config in configs.items()})
+    # The start, too, but for the rows that are there to show another.
+    unchanged = {entry: config for entry, config in configs.items() if f"{BRANCH_GAIN}=" not in entry.model}
+    _require_alike(BRANCH_GAIN, {entry.model: config.branch_gain for entry, config in unchanged.items()})
     for entry, config in configs.items():
         if config.generator.scale != 1:
             raise ConfigError(f"{entry.model}: enlarges by {config.generator.scale}; an ablation needs one size.")
@@ -194,79 +219,12 @@ def _require_alike(name: str, values: Mapping[str, object]) -> None:
     """Refuse models that would not be trained alike."""
     from acutance.errors import ConfigError
 
-    (first, expected), *others = values.items()
+    (first, expected), *others = values.items() or [("", None)]
     for model, value in others:
         if value != expected:
             raise ConfigError(
                 f"{model}: has another {name} than {first}, so the two could not be compared; set it with --set."
             )
-
-
-def _open_trainer(
-    overrides: Sequence[str],
-    photos: PhotoStore,
-    *,
-    vgg19: Path | None,
-    device: Device,
-    should_stop: Callable[[], bool],
-) -> Trainer:
-    """Put the training loop and the export behind the port."""
-    from acutance.cli.console import progress_bar, say
-    from acutance.evaluation.ablation import Outcome
-    from acutance.exporting.export import export_onnx
-    from acutance.training.config import load_config
-    from acutance.training.device import open_fabric
-    from acutance.training.loop import CONFIG_FILE, GENERATOR_FILE, Tick, train
-
-    def train_entry(entry: Entry, run: Path) -> Outcome | None:
-        if should_stop():
-            return None
-        config = load_config(entry.preset, [*overrides, *entry.settings])
-        fabric = open_fabric(device, precision=config.precision)
-        is_new = not (run / TRAINED_ON_FILE).exists()
-        with progress_bar(f"training {entry.run_name}") as bar:
-
-            def show(tick: Tick) -> None:
-                bar(tick.share)
-                for complaint in tick.complaints:
-                    say(f"{entry.run_name}, step {tick.progress.iteration}: {complaint}")
-
-            # A finished run takes no step here, and its settings are checked like those of any other.
-            progress = train(
-                config,
-                photos,
-                run,
-                fabric=fabric,
-                vgg19=vgg19,
-                resume=(run / CONFIG_FILE).exists(),
-                on_tick=show,
-                should_stop=should_stop,
-            )
-        if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
-            return None
-        if is_new:
-            _note_device(run)
-        say(f"{entry.run_name}: {progress.iteration} steps in {progress.elapsed_s:.0f} s{'' if is_new else ', kept'}")
-        report = export_onnx(run / GENERATOR_FILE, run / ONNX_FILE, overwrite=True)
-        return Outcome(
-            entry=entry,
-            weights=report.path,
-            spec=report.spec,
-            iterations=progress.iteration,
-            seconds=progress.elapsed_s,
-            device=(run / TRAINED_ON_FILE).read_text(encoding="utf-8"),
-        )
-
-    return train_entry
-
-
-def _note_device(run: Path) -> None:
-    """Write down what a run was trained on, once, since its `run.json` is renewed whenever it is opened."""
-    from acutance.media.atomic import write_atomically
-
-    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    words = f"{facts['device']} ({facts['threads']} CPU threads)"
-    write_atomically(run / TRAINED_ON_FILE, [words.encode()], overwrite=True)
 
 
 def _write(out: Path, ablation: Ablation, *, draw: Callable[[], Pixels], command: str) -> None:

@@ -12,23 +12,27 @@ from typing import TYPE_CHECKING
 
 import acutance
 from acutance.errors import CorruptWeights
+from acutance.inference.processor import processor_name
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import ChosenPrecision, Engine, EngineName
+    from acutance.inference.engine import ChosenPrecision, CpuEngine, Engine
 
 EXTRAS = {
     "train": ("torch", "lightning_fabric", "jaxtyping", "cattrs", "tomli_w", "tensorboard", "onnx"),
+    "gpu": ("onnxruntime_ep_webgpu",),
     "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
     "plots": ("matplotlib",),
     "heif": ("pillow_heif",),
+    "raw": ("rawpy",),
+    "jxl": ("pillow_jxl",),
     "large": ("pyvips",),
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
 }
 """Modules that each extra brings."""
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "safetensors", "openvino", "torch")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-ep-webgpu", "safetensors", "openvino", "torch")
 """Whose versions matter in a report."""
 
 SPEED_SIDE_PX = 512
@@ -37,15 +41,20 @@ SPEED_RUNS = 5
 
 def diagnose() -> dict[str, str | list[str]]:
     """Return findings by name, in the order in which they are worth reading."""
-    return {
+    from acutance.cli.processor_report import found_processors, hints
+
+    findings: dict[str, str | list[str]] = {
         "acutance": acutance.__version__,
         "python": f"{platform.python_version()} on {platform.platform()}",
-        "processor": f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical cores",
+        "processor": f"{processor_name()}, {os.cpu_count()} logical cores",
         "packages": [f"{name} {_version(name)}" for name in PACKAGES],
         "extras": [f"{extra} {_extra_state(modules)}" for extra, modules in EXTRAS.items()],
         "models": _model_states(),
+        "processors": found_processors(),
         "speed of the default": _speeds(),
     }
+    for_more = hints()
+    return findings | ({"for more": for_more} if for_more else {})
 
 
 def _version(package: str) -> str:
@@ -75,11 +84,13 @@ def _model_states() -> list[str]:
 
 def _speeds() -> list[str]:
     """Time the default model in every engine that is installed and may be the one that `auto` takes."""
+    from acutance.cli.processor_report import measured_processors
     from acutance.inference.engine import chosen_precision, fastest_engine, open_engine
+    from acutance.inference.guarded_engine import GuardedEngine
     from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
     model = find_model(DEFAULT_MODEL)
-    engines: list[EngineName] = ["onnxruntime", *(["openvino"] if find_spec("openvino") else [])]  # type: ignore[list-item]
+    engines: list[CpuEngine] = ["onnxruntime", *(["openvino"] if find_spec("openvino") else [])]  # type: ignore[list-item]
     lines = []
     for engine in engines:
         fastest = chosen_precision("auto", engine)
@@ -89,7 +100,11 @@ def _speeds() -> list[str]:
             lines.append(
                 f"{engine}, {precision}: {rate:.2f} megapixels/s (a 12-megapixel photo: about {12 / rate:.0f} s)"
             )
-    return [*lines, f"--engine auto takes {fastest_engine()}"]
+    lines += measured_processors(model)
+    taken = open_engine(model)
+    name = taken.title if isinstance(taken, GuardedEngine) else fastest_engine()
+    taken.close()
+    return [*lines, f"--engine auto takes {name}"]
 
 
 def _megapixels_per_s(engine: Engine) -> float:

@@ -6,6 +6,9 @@ import typer
 
 from acutance.cli.options import Json
 
+LONGEST_IN_ROW = 60
+"""Characters of what is listed in a row; anything longer gets a line of its own, and so do its neighbours."""
+
 
 def doctor(as_json: Json = False) -> None:
     """Check the installation: versions, extras, the shipped models, and the speed of the default one here."""
@@ -18,5 +21,7 @@ def doctor(as_json: Json = False) -> None:
         typer.echo(json.dumps(findings, ensure_ascii=False))
         return
     for name, value in findings.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
+        lines = [value] if isinstance(value, str) else value
+        are_sentences = any(len(line) > LONGEST_IN_ROW for line in lines)
+        shown = (f"\n{'':23}" if are_sentences else ", ").join(lines)
         typer.echo(f"{name:22} {shown}")

@@ -97,7 +97,7 @@ def evaluate(
             check_target(target, overwrite=overwrite)
     psfs = () if kernels is None else load_psfs(kernels)
     chosen = _chosen_rows(rows, psfs) if test else ()
-    perception = Perception(lpips=_open_lpips(lpips_backbone, lpips_linear), vgg=_open_vgg(vgg19))
+    perception = Perception(lpips=open_lpips(lpips_backbone, lpips_linear), vgg=_open_vgg(vgg19))
     with (
         open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
@@ -163,7 +163,7 @@ def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
     return made
 
 
-def _open_lpips(backbone: Path | None, linear: Path | None) -> PerceptualMeasure | None:
+def open_lpips(backbone: Path | None, linear: Path | None) -> PerceptualMeasure | None:
     """Read the weights of LPIPS, if they are given."""
     from acutance.cli.console import needs_extra
     from acutance.errors import ConfigError

@@ -10,6 +10,7 @@ import typer
 
 from acutance import __version__
 from acutance.cli.ablate import ablate
+from acutance.cli.bulk import bulk
 from acutance.cli.compare import compare
 from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.data import app as data
@@ -17,10 +18,13 @@ from acutance.cli.doctor import doctor
 from acutance.cli.evaluate import evaluate
 from acutance.cli.export import export
 from acutance.cli.inspect import inspect
+from acutance.cli.kernel import kernel
 from acutance.cli.models import models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
+from acutance.cli.still import still
 from acutance.cli.train import train
+from acutance.cli.verify import verify
 from acutance.errors import AcutanceError
 
 app = typer.Typer(
@@ -32,7 +36,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, inspect, compare, serve, evaluate, train, export, ablate, models, doctor):
+for verb in (
+    sharpen,
+    inspect,
+    verify,
+    still,
+    kernel,
+    bulk,
+    compare,
+    serve,
+    evaluate,
+    train,
+    export,
+    ablate,
+    models,
+    doctor,
+):
     app.command()(verb)
 app.add_typer(data, name="data")
 

@@ -32,9 +32,17 @@ class EngineChoice(StrEnum):
     """What can be given as --engine: the names in `acutance.inference.engine`; a test holds them together."""
 
     AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
     TORCH = "torch"
+    WEBGPU = "webgpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+    DIRECTML = "directml"
+    COREML = "coreml"
+    OPENVINO_EP = "openvino-ep"
 
     @property
     def engine(self) -> EngineName:
@@ -48,6 +56,7 @@ class PrecisionChoice(StrEnum):
     AUTO = "auto"
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
     @property
     def precision(self) -> Precision:
@@ -61,7 +70,9 @@ Model = Annotated[
         "--model", "-m", help="A model's name (see: acutance models), an .onnx file, or auto: what suits each."
     ),
 ]
-Engine = Annotated[EngineChoice, typer.Option(help="What runs the network; auto: the fastest that is installed.")]
+Engine = Annotated[
+    EngineChoice, typer.Option(help="What runs the network; auto: the fastest here, tried once and remembered.")
+]
 PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option("--precision", help="Arithmetic; auto: the fastest that the processor is made for."),

@@ -48,6 +48,13 @@ def serve(
     max_pixels: MaxPixels = None,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Refuse larger uploads.")] = 256.0,
     queue: Annotated[int, typer.Option(min=1, help="Pictures of all clients that may be in at once.")] = 256,
+    max_memory: Annotated[
+        int, typer.Option(min=500, help="Memory of one worker in MB; one that takes more is ended.")
+    ] = 3000,
+    drain: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds that work may go on when the server is asked to stop; then jobs go back."),
+    ] = 1.0,
     keep_hours: Annotated[float, typer.Option(min=0.01, help="How long results of jobs are kept.")] = 24.0,
     allow_host: Annotated[
         list[str] | None,
@@ -66,9 +73,11 @@ def serve(
 ) -> None:
     """Serve the web page and the HTTP API on this machine.
 
-    Jobs and their results lie in a folder and survive the process. After Ctrl-C, what is in work is finished first.
+    Jobs and their results lie in a folder and survive the process. After Ctrl-C, what takes longer than --drain is
+    left to the next server.
     """
     import logging
+    from dataclasses import replace
 
     from acutance.cli.console import needs_extra, say
     from acutance.errors import ConfigError
@@ -81,8 +90,14 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
-    limits = _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
-    models = OpenedModels(model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels)
+    limits = replace(
+        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours),
+        worker_bytes=max_memory * 10**6,
+        drain_s=drain,
+    )
+    models = OpenedModels(
+        model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels, max_memory_mb=max_memory
+    )
     folder = data or default_folder()
     with listen(host, port) as listener:
         try:

@@ -30,6 +30,8 @@ from acutance.cli.options import (
     given_name,
     given_path,
 )
+from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOption
+from acutance.cli.trust_options import MapOption, ReportOption, TrustWishes
 from acutance.cli.video_options import (
     Codec,
     ContainerName,
@@ -45,6 +47,7 @@ from acutance.cli.video_options import (
 
 
 def sharpen(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -69,6 +72,11 @@ def sharpen(
         typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."),
     ] = 1.0,
     fidelity: Fidelity = 1.0,
+    motion: Motion = None,
+    defocus: Defocus = None,
+    gaussian: Gaussian = None,
+    kernel: Kernel = None,
+    region: RegionOption = None,
     tile: Tile = None,
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,
@@ -93,6 +101,8 @@ def sharpen(
     container: ContainerName = None,
     stream: Stream = None,
     segment: Segment = None,
+    map_to: MapOption = None,
+    report: ReportOption = None,
 ) -> None:
     """Make blurred photos and videos sharp.
 
@@ -104,20 +114,22 @@ def sharpen(
     from acutance.cli.live import follow_camera
     from acutance.cli.pipes import is_piped, sharpen_pipe
     from acutance.cli.sharpen_run import Order, planned, sharpen_plan
+    from acutance.cli.told_options import region_of, told_by, told_model
     from acutance.inference.sharpener import Sharpener
     from acutance.media.pil import silence_libtiff
 
     silence_libtiff()
     sources = _sources(paths, stream)
     target = None if output is None else Path(output)
-    # Path("out/") forgets the slash that says what the user means.
-    is_folder = output is not None and output.endswith(("/", "\\"))
+    is_folder = output is not None and output.endswith(("/", "\\"))  # Path("out/") forgets the slash
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
+    told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
     order = Order(
         strength=strength,
         fidelity=fidelity,
         precision=precision.value,
+        told=", ".join(str(one) for one in (told, place and f"region {place}") if one),
         jobs=jobs,
         resume=resume,
         records=not no_record and (resume or len(sources) > 1 or any(path.is_dir() for path in sources)),
@@ -127,6 +139,7 @@ def sharpen(
         overwrite=overwrite,
         as_json=as_json,
         container=container,
+        trust=TrustWishes.of(context, is_pipe=is_pipe or stream is not None),
         video=VideoWishes(
             codec=codec, quality=quality, from_s=from_s, to_s=to_s, smoothing=smoothing, picture_only=picture_only
         ),
@@ -139,7 +152,7 @@ def sharpen(
     with (
         ended_as_by_ctrl_c(),
         Sharpener(
-            model,
+            told_model(told, model, context),
             fidelity=fidelity,
             engine=engine.engine,
             precision=precision.precision,
@@ -147,6 +160,8 @@ def sharpen(
             tile_px=tile,
             max_pixels=max_pixels,
             max_memory_mb=max_memory,
+            told=told,
+            region=place,
         ) as sharpener,
     ):
         if stream is not None:

@@ -17,9 +17,10 @@ from acutance.inference.files import counted, sharpen_files
 from acutance.inference.journal import Making
 from acutance.inference.known_results import KnownResults
 from acutance.inference.ledger import Ledger
-from acutance.media import plan_outputs
+from acutance.media import plan_outputs, raw_files_in
 
 if TYPE_CHECKING:
+    from acutance.cli.trust_options import TrustWishes
     from acutance.cli.video_options import VideoWishes
     from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
@@ -33,6 +34,8 @@ class Order:
     strength: float
     fidelity: float
     precision: str
+    told: str
+    """What blurred the files, and where they are sharpened, as it was told."""
     jobs: int
     resume: bool
     records: bool
@@ -49,6 +52,8 @@ class Order:
     """Ending of the kind of video on stdout or in a camera's folder, its dot left out; None: that of what is read."""
     video: VideoWishes
     """How videos are written."""
+    trust: TrustWishes
+    """Which maps and records are written beside the results."""
 
 
 def planned(
@@ -78,8 +83,13 @@ def planned(
     )
     if results.found:
         say(f"{counted(results.found, 'result')} of earlier runs passed over: the photos are in the folder, too")
+    if passed_over := raw_files_in(sources, include=include, exclude=exclude):
+        names = f"{counted(sum(passed_over.values()), 'raw file')} of cameras ({', '.join(passed_over)})"
+        say(f"{names} passed over: pip install 'acutance[raw]' makes acutance read them")
     if all(file.kind == "photo" for file in plan):
         order.video.refuse_any("there is none among the files")
+    if order.trust.has_any:
+        order.trust.check(plan, overwrite=order.overwrite)
     return plan
 
 
@@ -121,6 +131,11 @@ def _sharpen_photos(
     *,
     is_asked: Callable[[], bool],
 ) -> None:
+    questions = None
+    if order.trust.has_any:
+        from acutance.cli.trust_files import Questions
+
+        questions = Questions(sharpener, order, photos)
     with progress_bar("sharpening") as bar:
         results = sharpen_files(
             sharpener,
@@ -137,7 +152,7 @@ def _sharpen_photos(
         )
         with closing(results):
             for result in results:
-                report.tell(result)
+                report.tell(questions(result) if questions else result)
 
 
 def _video_run(sharpener: Sharpener, settings: VideoSettings, order: Order) -> VideoRun:
@@ -174,4 +189,5 @@ def _making(sharpener: Sharpener, order: Order) -> Making:
         strength=order.strength,
         fidelity=order.fidelity,
         precision=order.precision,
+        told=order.told,
     )

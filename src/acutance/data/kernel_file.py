@@ -1,7 +1,8 @@
-"""Measured blur kernels from a file of the user's: they are not ours to ship."""
+"""Measured blur kernels from files of the user's, which are not ours to ship; and kernels that were found, to files."""
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 import zlib
@@ -12,6 +13,50 @@ import numpy.typing as npt
 
 from acutance.data.blurs import Psf
 from acutance.errors import InputError
+from acutance.media import Photo, read_photo, write_atomically, write_photo
+
+BLACK_SHARE = 0.01
+"""Of the brightest, what is darker in a picture of a kernel counts as black: JPEG leaves specks."""
+
+
+def load_kernel(path: Path) -> Psf:
+    """Read one kernel: an .npz file of one array, or a picture whose brightness it is, on black.
+
+    Returns:
+        Float64 `kh kw` of unit sum, its origin at `(kh // 2, kw // 2)`.
+
+    Raises:
+        InputError: When the file cannot be read, holds several kernels, or is no kernel.
+    """
+    if path.suffix.lower() == ".npz":
+        psfs = load_psfs(path)
+        if len(psfs) > 1:
+            raise InputError(f"{path} holds {len(psfs)} kernels; give a file of the one that blurred the picture.")
+        return psfs[0]
+    pixels = read_photo(path, max_pixels=1_000_000, max_bits=16).upright().pixels.astype(np.float64).mean(axis=2)
+    pixels[pixels < BLACK_SHARE * pixels.max()] = 0
+    return _as_psf(pixels, str(path))
+
+
+def save_kernel(psf: Psf, path: Path, *, overwrite: bool = False) -> None:
+    """Write a kernel so that `load_kernel` reads it: exactly to .npz, else as a grey picture, the brightest part white.
+
+    Args:
+        psf: `kh kw`.
+        path: Its ending says the kind of file.
+        overwrite: Whether a file may be replaced.
+
+    Raises:
+        OutputError: When it cannot be written, or the ending says no kind of file.
+    """
+    if path.suffix.lower() == ".npz":
+        content = io.BytesIO()
+        np.savez(content, kernel=psf)
+        write_atomically(path, [content.getvalue()], overwrite=overwrite)
+        return
+    white = 65535 if path.suffix.lower() in {".png", ".tif", ".tiff", ".pgm"} else 255
+    values = np.rint(psf * (white / psf.max())).astype(np.uint16 if white > 255 else np.uint8)
+    write_photo(Photo(pixels=np.ascontiguousarray(values[..., np.newaxis])), path, overwrite=overwrite)
 
 
 def load_psfs(path: Path) -> tuple[Psf, ...]:

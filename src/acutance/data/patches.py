@@ -18,7 +18,7 @@ from acutance.data.photo_store import PhotoStore
 from acutance.errors import ConfigError, InputError
 
 CANDIDATES = 2
-"""Positions drawn per patch; the one with more gradient energy is taken: sky does not fill the batches."""
+"""Positions drawn per patch by default; the one with more gradient energy is taken: sky does not fill the batches."""
 
 SCORE_STRIDE_PX = 2
 """Candidates are scored on every second pixel of one channel: a ranking needs no more."""
@@ -27,8 +27,14 @@ REDUCTION = 2
 """By how much patches are reduced that are: means of 2×2 px, which a photo that is soft to the pixel is sharp in."""
 
 
+ROUNDING = 1e-6
+"""A share of a batch that is so near to a whole number of patches is that number."""
+
 RAMP_SPANS = (0.004, 0.8)
 """Range of what a ramp's brightness spans over a patch, in [0, 1] units: from one level of 255 on."""
+
+_STRAIGHT_RAMPS = 6
+"""One ramp of so many runs along the rows alone, and one along the columns."""
 
 
 class PatchSampler:
@@ -45,6 +51,8 @@ class PatchSampler:
         device: torch.device,
         reduced_share: float = 0.0,
         ramp_share: float = 0.0,
+        candidates: int = CANDIDATES,
+        quarter_turns: bool = True,
     ) -> None:
         """Prepare the sampler; the store's bytes are copied to a GPU device, and mapped on a CPU.
 
@@ -53,7 +61,11 @@ class PatchSampler:
             side_px: Side of the patches.
             device: Where they are wanted.
             reduced_share: Share of them that are patches of twice the side, reduced; as many of each batch, rounded.
-            ramp_share: Share of them that are no photos but `smooth_ramps`; as many of each batch, rounded.
+            ramp_share: Share of them that are no photos but `smooth_ramps`; of each batch as many as whole patches
+                are in it, and one more as often as the rest says.
+            candidates: Positions drawn per patch, of which the one with the most gradient energy is taken; 1 draws
+                evenly.
+            quarter_turns: Whether patches are turned as well as mirrored.
 
         Raises:
             ConfigError: When the shares are not some, or together more than all.
@@ -64,8 +76,12 @@ class PatchSampler:
         self.device = device
         self._reduced_share, self._ramp_share = reduced_share, ramp_share
         pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU, one for both on a GPU
-        self._as_they_are = _Places(store, pixels, side_px=side_px)
-        self._larger = _Places(store, pixels, side_px=REDUCTION * side_px) if reduced_share else None
+
+        def places(side_px: int) -> _Places:
+            return _Places(store, pixels, side_px=side_px, candidates=candidates, quarter_turns=quarter_turns)
+
+        self._as_they_are = places(side_px)
+        self._larger = places(REDUCTION * side_px) if reduced_share else None
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
         """Draw a batch of patches: RGB in [0, 1]. The same generator state gives the same batch."""
@@ -73,11 +89,25 @@ class PatchSampler:
         if self._larger is not None:
             reduced = round(self._reduced_share * count)
             parts.append(functional.avg_pool2d(self._larger.draw(reduced, generator), REDUCTION))
-        ramps = min(round(self._ramp_share * count), count - reduced)  # both may be rounded up
+        ramps = min(self._number_of_ramps(count, generator), count - reduced)  # both may be rounded up
         if ramps:
             parts.append(smooth_ramps(ramps, self.side_px, generator))
         as_they_are = self._as_they_are.draw(count - reduced - ramps, generator)
         return torch.cat([as_they_are, *parts]) if parts else as_they_are
+
+    def draw_pair(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n 3 side side"], Float[Tensor, "n 3 side side"]]:
+        """Draw a batch of patches from photos that come in pairs: blurred and sharp, of the same places."""
+        return self._as_they_are.draw_pair(count, generator)
+
+    def _number_of_ramps(self, count: int, generator: torch.Generator) -> int:
+        """Return how many patches of a batch are ramps: rounded by chance, or a small batch would never have one."""
+        whole, rest = divmod(self._ramp_share * count, 1.0)
+        if rest < ROUNDING or rest > 1.0 - ROUNDING:
+            return round(self._ramp_share * count)
+        chance = torch.rand((), generator=generator, device=generator.device)
+        return int(whole) + int(float(chance) < rest)
 
 
 def check_shares(reduced_share: float, ramp_share: float) -> None:
@@ -106,6 +136,9 @@ def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[
     low, high = (math.log(span) for span in RAMP_SPANS)
     span = torch.exp(low + (high - low) * torch.rand(count, 1, generator=generator, device=device))
     slopes = torch.randn(count, 4, generator=generator, device=device)
+    # What is drawn on a screen runs along one axis as a rule, and evenly: its steps are whole rows or columns.
+    straight = torch.randint(_STRAIGHT_RAMPS, (count,), generator=generator, device=device)
+    slopes = slopes * torch.eye(4, device=device)[straight.clamp(max=1)].where(straight.view(-1, 1) < 2, 1.0)
     slopes = span * slopes / slopes.norm(dim=1, keepdim=True)
     across, down, bend, own_bend = (slopes[:, number].view(-1, 1, 1) for number in range(4))
     x, y = axis.view(1, 1, -1), axis.view(1, -1, 1)
@@ -119,14 +152,26 @@ def smooth_ramps(count: int, side_px: int, generator: torch.Generator) -> Float[
 class _Places:
     """Where patches of one side can lie in a store's photos, and the way to them."""
 
-    def __init__(self, store: PhotoStore, pixels: UInt8[Tensor, " bytes"], *, side_px: int) -> None:
-        fitting = [photo for photo in store.photos if min(photo.height, photo.width) >= side_px]
+    def __init__(
+        self,
+        store: PhotoStore,
+        pixels: UInt8[Tensor, " bytes"],
+        *,
+        side_px: int,
+        candidates: int,
+        quarter_turns: bool,
+    ) -> None:
+        parts = 2 if store.is_paired else 1  # the blurred photo lies below the sharp one
+        fitting = [photo for photo in store.photos if min(photo.height // parts, photo.width) >= side_px]
         if not fitting:
             raise InputError(f"none of the {len(store.photos)} photos is at least {side_px} px on both sides.")
         self.side_px = side_px
+        self._candidates, self._quarter_turns = candidates, quarter_turns
         self._pixels = pixels
         table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=pixels.device)
         self._offset, self._height, self._width = table.unbind(dim=1)
+        self._height = self._height // parts
+        self._partner = self._height * self._width * 3 if store.is_paired else None
         positions = (self._height - side_px + 1) * (self._width - side_px + 1)
         self._weights = positions.to(torch.float64)
 
@@ -134,12 +179,29 @@ class _Places:
         """Draw patches as they are in the photos."""
         if not count:
             return torch.empty(0, 3, self.side_px, self.side_px, device=self._pixels.device)
-        photo, top, left = self._positions(count * CANDIDATES, generator)
-        score = self._gradient_energy(photo, top, left).view(count, CANDIDATES)
-        best = score.argmax(dim=1) + torch.arange(count, device=score.device) * CANDIDATES
-        turn = torch.randint(8, (count,), generator=generator, device=generator.device)
-        index = self._patch_index(photo[best], top[best], left[best], turn)
+        index, _ = self._chosen(count, generator)
         return self._pixels[index].to(torch.float32) / 255.0
+
+    def draw_pair(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n 3 side side"], Float[Tensor, "n 3 side side"]]:
+        """Draw patches of the blurred photos, and of the sharp ones in the same places."""
+        assert self._partner is not None
+        index, photo = self._chosen(count, generator)
+        blurred = index + self._partner[photo].view(-1, 1, 1, 1)
+        return self._pixels[blurred].to(torch.float32) / 255.0, self._pixels[index].to(torch.float32) / 255.0
+
+    def _chosen(self, count: int, generator: torch.Generator) -> tuple[Int[Tensor, "n 3 side side"], Int[Tensor, " n"]]:
+        """Draw places; return the index of every byte of the patches, and which photos they are of."""
+        photo, top, left = self._positions(count * self._candidates, generator)
+        if self._candidates > 1:
+            score = self._gradient_energy(photo, top, left).view(count, self._candidates)
+            best = score.argmax(dim=1) + torch.arange(count, device=score.device) * self._candidates
+            photo, top, left = photo[best], top[best], left[best]
+        turn = torch.randint(8, (count,), generator=generator, device=generator.device)
+        if not self._quarter_turns:
+            turn = turn & ~1  # the bit that swaps rows and columns; without it, mirrored both ways
+        return self._patch_index(photo, top, left, turn), photo
 
     def _positions(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw a photo and a corner for every candidate."""

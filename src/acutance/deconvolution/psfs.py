@@ -42,6 +42,16 @@ def at_centre_of_mass(psf: Psf) -> Psf:
     return _shifted(psf, half - round(float((psf * y).sum())), half - round(float((psf * x).sum())))
 
 
+def at_origin(psf: Psf, origin: tuple[float, float]) -> Psf:
+    """Return a psf whose origin `(y, x)`, in px from its middle, is moved to the middle of its array: to half a px.
+
+    No light is lost: the array grows.
+    """
+    dy, dx = (-round(shift) for shift in origin)
+    room = max(abs(dy), abs(dx))
+    return trimmed(_shifted(np.pad(psf, room), dy, dx)) if room else trimmed(psf)
+
+
 def path_midpoint(psf: Psf) -> tuple[float, float]:
     """Return where a camera was when half of its light had come in: `(y, x)`, in px from the psf's middle.
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -31,7 +32,7 @@ from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
 from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate
 from acutance.evaluation.restorers import BlindRestorer
-from acutance.evaluation.scores import Scores
+from acutance.evaluation.scores import NOTHING, Perception, Scores
 from acutance.evaluation.table1 import CHANGE, label_of
 from acutance.inference.sharpener import Sharpener
 from acutance.media.atomic import write_atomically
@@ -142,6 +143,22 @@ class Ablation:
             found[model] = (*found.get(model, ()), run)
         return found
 
+    @property
+    def photo_scores(self) -> Mapping[str, Mapping[int, Sequence[Scores]]]:
+        """The scores of all photos, in order, by model and seed."""
+        by_run: dict[str, list[Scores]] = {}
+        for one in self.evaluation.measurements:
+            by_run.setdefault(one.restorer, []).append(one.scores)
+        return {
+            model: {run.outcome.entry.seed: by_run[run.outcome.entry.run_name] for run in runs}
+            for model, runs in self.models.items()
+        }
+
+    @property
+    def untouched_scores(self) -> Sequence[Scores]:
+        """The scores of the input, photo by photo."""
+        return [one.scores for one in self.evaluation.measurements if one.restorer == BASELINES[0].name]
+
 
 def list_entries(models: Sequence[str], seeds: Sequence[int]) -> tuple[Entry, ...]:
     """Return all runs, seed by seed, so that a table of all models is there as early as possible.
@@ -192,15 +209,43 @@ def hold_terms(out: Path, terms: Terms) -> None:
         raise ConfigError(f"{out}: holds an ablation trained on other photos; use the same, or another folder.")
 
 
-def train_entries(entries: Sequence[Entry], trainer: Trainer, out: Path) -> tuple[Outcome, ...] | None:
-    """Train all entries, one after the other; None when stopped before the last was finished."""
-    outcomes = []
-    for entry in entries:
-        outcome = trainer(entry, out / "runs" / entry.run_name)
+def train_entries(
+    entries: Sequence[Entry], trainer: Trainer, out: Path, *, jobs: int = 1
+) -> tuple[Outcome, ...] | None:
+    """Train all entries, in their order; None when stopped before the last was finished.
+
+    Args:
+        entries: What to train.
+        trainer: With more than one job it is called from as many threads.
+        out: Folder of the ablation.
+        jobs: Runs side by side.
+
+    Raises:
+        AcutanceError: What the trainer raised first; runs that have not begun are then left out.
+    """
+
+    def train(entry: Entry) -> Outcome | None:
+        return trainer(entry, out / "runs" / entry.run_name)
+
+    if jobs == 1:
+        return _complete(map(train, entries))
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(train, entry) for entry in entries]
+        try:
+            return _complete(future.result() for future in futures)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _complete(outcomes: Iterable[Outcome | None]) -> tuple[Outcome, ...] | None:
+    """Return all outcomes; None at the first that is missing."""
+    found = []
+    for outcome in outcomes:
         if outcome is None:
             return None
-        outcomes.append(outcome)
-    return tuple(outcomes)
+        found.append(outcome)
+    return tuple(found)
 
 
 def measure(
@@ -208,9 +253,10 @@ def measure(
     test_set: TestSet,
     *,
     row: Row = PAPER_ROW,
+    perception: Perception = NOTHING,
     progress: Callable[[float], None] | None = None,
 ) -> Ablation:
-    """Measure what was trained, and the input beside it.
+    """Measure what was trained, and the input beside it; LPIPS too, where it is given.
 
     Raises:
         CorruptWeights: When a model cannot be read.
@@ -218,7 +264,7 @@ def measure(
     """
     untouched = BASELINES[0]
     with _opened(outcomes) as restorers:
-        evaluation = evaluate([test_set], [row], [untouched, *restorers], progress=progress)
+        evaluation = evaluate([test_set], [row], [untouched, *restorers], perception=perception, progress=progress)
     scores = {mean.restorer: mean.scores for mean in evaluation.means}
     # Each model once, in the order asked for, and below it its seeds: the order of the table.
     models = list(dict.fromkeys(outcome.entry.model for outcome in outcomes))

@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 
 from acutance import __version__
 from acutance.evaluation.ablation import Ablation, Measured
+from acutance.evaluation.bootstrap import paired_interval
 from acutance.evaluation.report import MISSING, ReportTable
 from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import (
@@ -18,12 +19,13 @@ from acutance.evaluation.table1 import (
     MEASURE_NAMES,
     STAND_IN,
     STAND_IN_LABEL,
-    Judgement,
+    Measure,
     PaperModel,
+    advantage,
     find_paper_model,
-    judge,
     label_of,
 )
+from acutance.evaluation.verdicts import changes, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ COLUMNS: tuple[Column, ...] = (
     _scored("ssim", "SSIM", 3, lambda scores: scores.ssim),
     _scored("ms_ssim", "MS-SSIM", 3, lambda scores: scores.ms_ssim),
     _scored("gmsd", "GMSD", 3, lambda scores: scores.gmsd),
+    _scored("lpips", "LPIPS", 3, lambda scores: scores.lpips),
     _scored("gradient_energy", "gradient energy", 2, lambda scores: scores.gradient_energy),
     _trained("parameters", "parameters", lambda run: run.outcome.spec.parameters),
     _trained("macs_per_pixel", "MACs per px", lambda run: run.outcome.spec.macs_per_pixel),
@@ -90,46 +93,75 @@ COLUMNS: tuple[Column, ...] = (
 )
 """All figures, in the order of the table."""
 
+GAIN_HEAD = "over the input (dB, 95 %)"
 PAPER_HEADS = ("paper: PSNR", "paper: SSIM")
-
-
-def judgements(ablation: Ablation) -> tuple[Judgement, ...]:
-    """Hold the findings of Table 1 against an ablation."""
-    return judge({
-        model: {run.outcome.entry.seed: run.scores for run in runs} for model, runs in ablation.models.items()
-    })  # fmt: skip
 
 
 def result_table(ablation: Ablation) -> ReportTable:
     """Lay the figures out: the input, then a line per model, with mean ± standard deviation over several seeds."""
-    lines = [("input", *map(_cell_of_input(ablation), COLUMNS), MISSING, MISSING)]
+    lines = [("input", *map(_cell_of_input(ablation), COLUMNS), MISSING, MISSING, MISSING)]
     for model, runs in ablation.models.items():
         spreads = ((Spread.of([column.of_run(run) for run in runs]), column.digits) for column in COLUMNS)
         cells = (MISSING if spread is None else spread.words(digits) for spread, digits in spreads)
-        lines.append((label_of(model), *cells, *_paper_cells(find_paper_model(model))))
+        lines.append((label_of(model), *cells, _gain(ablation, model), *_paper_cells(find_paper_model(model))))
     count = ablation.num_photos
     return ReportTable(
         title=f"{ablation.test_set}, {count} photo{'s' if count > 1 else ''}, row {ablation.row}",
-        header=("model", *(column.head for column in COLUMNS), *PAPER_HEADS),
+        header=("model", *(column.head for column in COLUMNS), GAIN_HEAD, *PAPER_HEADS),
         lines=tuple(lines),
     )
 
 
 def findings_table(ablation: Ablation) -> ReportTable:
-    """Lay the verdicts out: a line per finding, with the difference in the paper and here."""
+    """Lay the verdicts out: a line per finding, with the difference in the paper, here, and its interval."""
     lines = []
-    for judgement in judgements(ablation):
+    for judgement in judge(ablation.photo_scores, untouched=ablation.untouched_scores):
         finding = judgement.finding
-        digits = 2 if finding.measure == "psnr_db" else 3
+        digits = _digits(finding.measure)
         paper = MISSING if finding.paper_difference is None else f"{finding.paper_difference:+.{digits}f}"
-        here = MISSING if judgement.mean is None else f"{judgement.mean:+.{digits}f}"
-        here += "" if judgement.deviation is None else f" ± {judgement.deviation:.{digits}f}"
-        lines.append((judgement.words, paper, here, judgement.verdict))
+        here = MISSING if judgement.interval is None else judgement.interval.words(digits)
+        why = f" ({judgement.why})" if judgement.why else ""
+        lines.append((judgement.words, paper, here, judgement.verdict + why))
     return ReportTable(
-        title="Findings: by how much the first is ahead",
+        title="Findings: by how much the first is ahead (95 % interval)",
         header=("finding", "paper", "here", "verdict"),
         lines=tuple(lines),
     )
+
+
+def changes_table(ablation: Ablation) -> ReportTable | None:
+    """Lay out what each changed setting does to its model; None where no model was changed."""
+    lines = []
+    for change in changes(ablation.photo_scores):
+        figures = (interval.words(_digits(measure)) for measure, interval in change.intervals.items())
+        lines.append((label_of(change.changed), label_of(change.base), *figures, str(change.num_seeds)))
+    if not lines:
+        return None
+    return ReportTable(
+        title="Changes: by how much the first is ahead of the second (95 % interval)",
+        header=("changed", "compared with", "PSNR (dB)", "SSIM", "seeds"),
+        lines=tuple(lines),
+    )
+
+
+def _tables(ablation: Ablation) -> tuple[ReportTable, ...]:
+    """Return the tables that follow the figures."""
+    further = changes_table(ablation)
+    return (findings_table(ablation),) if further is None else (findings_table(ablation), further)
+
+
+def _digits(measure: Measure) -> int:
+    """Return how many digits a difference by a measure has behind the point."""
+    return 2 if measure == "psnr_db" else 3
+
+
+def _gain(ablation: Ablation, model: str) -> str:
+    """Write by how much a model is ahead of its input, with the interval."""
+    gains = [
+        [advantage("psnr_db", *pair) or 0.0 for pair in zip(photos, ablation.untouched_scores, strict=True)]
+        for photos in ablation.photo_scores[model].values()
+    ]
+    return paired_interval(gains).words(2)
 
 
 def notes(ablation: Ablation) -> tuple[str, ...]:
@@ -139,6 +171,7 @@ def notes(ablation: Ablation) -> tuple[str, ...]:
     said = [INCOMPARABLE]
     several = len(seeds) > 1
     spread = "mean ± standard deviation over the seeds" if several else "one seed, so differences may be chance"
+    spread += "; intervals: paired bootstrap over seeds and photos"
     said.append(
         f"Seed{'s' if several else ''} {', '.join(map(str, seeds))}: {spread}. Trained on {'; '.join(devices)}."
     )
@@ -155,8 +188,8 @@ def notes(ablation: Ablation) -> tuple[str, ...]:
 
 
 def to_markdown(ablation: Ablation, *, command: str) -> str:
-    """Write both tables in Markdown, with the notes and the command that made them."""
-    parts = [_markdown_table(result_table(ablation)), *notes(ablation), _markdown_table(findings_table(ablation))]
+    """Write all tables in Markdown, with the notes and the command that made them."""
+    parts = [_markdown_table(result_table(ablation)), *notes(ablation), *map(_markdown_table, _tables(ablation))]
     return "\n\n".join([*parts, f"Made by acutance {__version__}: `{command}`"]) + "\n"
 
 
@@ -179,9 +212,9 @@ def to_csv(ablation: Ablation) -> str:
 
 
 def to_latex(ablation: Ablation) -> str:
-    """Write both tables as LaTeX `tabular`s, which need no package, with the notes as comments above them."""
+    """Write all tables as LaTeX `tabular`s, which need no package, with the notes as comments above them."""
     comments = "\n".join(f"% {note}" for note in notes(ablation))
-    bodies = [_latex_table(table) for table in (result_table(ablation), findings_table(ablation))]
+    bodies = [_latex_table(table) for table in (result_table(ablation), *_tables(ablation))]
     return "\n\n".join([f"% Made by acutance {__version__}\n{comments}", *bodies]) + "\n"
 
 

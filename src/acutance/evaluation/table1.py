@@ -1,4 +1,4 @@
-"""Table 1 of the paper, and which of its findings measured scores reproduce.
+"""Table 1 of the paper, our rows beside it, and its findings as data; `verdicts.py` holds them against scores.
 
 Absolute values are never compared: the paper does not say how its blur was made. What is compared is the order of
 its four models, and the order is read off the table, so that no verdict is written by hand.
@@ -6,25 +6,28 @@ its four models, and the order is read off the table, so that no verdict is writ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, stdev
 from typing import Literal, get_args
 
 from acutance.evaluation.scores import Scores
 
-Measure = Literal["psnr_db", "ssim", "gmsd"]
+Measure = Literal["psnr_db", "ssim", "gmsd", "lpips"]
 """A field of `Scores` that a finding is about."""
 
-ExtraRows = Literal["activation", "content", "terms"]
+LOWER_IS_BETTER: tuple[Measure, ...] = ("gmsd", "lpips")
+"""Measures of a distance."""
+
+EQUAL_DB = 100.0
+"""PSNR at which two photos count as equal, so that differences stay finite."""
+
+ExtraRows = Literal["activation", "content", "terms", "skips", "start", "depth"]
 """Questions beside Table 1 that rows can be added for."""
 
 EXTRA_ROWS: tuple[ExtraRows, ...] = get_args(ExtraRows)
 """All of them."""
-
-Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
-"""`undecided`: the seeds disagree; `not measured`: one of the two models is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +46,30 @@ TABLE_1: tuple[PaperModel, ...] = (
     PaperModel(name="StackedG", preset="stacked-g", psnr_db=25.11, ssim=0.804),
     PaperModel(name="ResG", preset="res-g", psnr_db=25.82, ssim=0.890),
     PaperModel(name="NonBN-ResG", preset="nonbn-res-g", psnr_db=28.54, ssim=0.917),
-    PaperModel(name="NonBN-ResG-L", preset="paper", psnr_db=28.39, ssim=0.933),
+    PaperModel(name="NonBN-ResG-L", preset="nonbn-res-g-l", psnr_db=28.39, ssim=0.933),
 )
 """In the paper's order."""
 
 STAND_IN = "nonbn-res-g-l-pool2-pool3"
-"""Preset that stands in for `paper` where VGG-19's weights end before pool 5."""
+"""Preset that stands in for `nonbn-res-g-l` where VGG-19's weights end before pool 5."""
 
 STAND_IN_LABEL = "NonBN-ResG-L (stand-in: pool2+pool3)"
 """What it is called wherever it shows."""
 
 CHANGE = "@"
 """Stands between a model and a setting of it that is changed: `nonbn-res-g@generator.activation=relu`."""
+
+PLAIN_STACK = "plain-stack"
+"""Preset without skips and without normalisation: an extra row, two changes away from StackedG."""
+
+BRANCH_GAIN = "branch_gain"
+"""Setting of the start that all models of an ablation share."""
+
+OTHER_START = f"{BRANCH_GAIN}=1.0"
+"""The start that the presets do not have: He's, and γ as normalisation usually starts."""
+
+DEEP = "generator.num_blocks=16"
+"""So many blocks has the row where skips should earn their place."""
 
 PSNR_MARGIN_DB = 0.5
 """So far below NonBN-ResG may NonBN-ResG-L lie for the cost of its loss in PSNR to count as the paper's small one."""
@@ -65,7 +80,7 @@ INCOMPARABLE = (
 )
 """Stands under every table that shows the paper's figures beside ours."""
 
-MEASURE_NAMES: Mapping[Measure, str] = {"psnr_db": "PSNR", "ssim": "SSIM", "gmsd": "GMSD"}
+MEASURE_NAMES: Mapping[Measure, str] = {"psnr_db": "PSNR", "ssim": "SSIM", "gmsd": "GMSD", "lpips": "LPIPS"}
 """As tables write them."""
 
 
@@ -80,14 +95,22 @@ def extra_models(kind: ExtraRows, models: Sequence[str]) -> tuple[str, ...]:
 
     Args:
         kind: `activation`: NonBN-ResG with ReLU and with LeakyReLU, which "gave almost the same" in section 2.3;
-            `content`: NonBN-ResG with L1 in place of L2; `terms`: NonBN-ResG-L with each term of its loss left out.
+            `content`: NonBN-ResG with L1 in place of L2; `terms`: NonBN-ResG-L with each term of its loss left out;
+            `skips`: StackedG without the long skip, and a plain stack without normalisation; `start`: the models of the
+            paper with the other start; `depth`: the first three with 16 blocks.
         models: Those that are measured anyway; their last of the paper's family is what `terms` takes apart.
     """
-    plain, whole = TABLE_1[-2].preset, TABLE_1[-1].preset
+    stacked, classical, plain, whole = (row.preset for row in TABLE_1)
     if kind == "activation":
         return tuple(f"{plain}{CHANGE}generator.activation={name}" for name in ("relu", "leaky-relu"))
     if kind == "content":
         return (f"{plain}{CHANGE}objective.content_loss.kind=l1",)
+    if kind == "skips":
+        return (f"{stacked}{CHANGE}generator.long_skip=false", PLAIN_STACK)
+    if kind == "start":
+        return tuple(f"{model}{CHANGE}{OTHER_START}" for model in models if find_paper_model(model) is not None)
+    if kind == "depth":
+        return tuple(f"{model}{CHANGE}{DEEP}" for model in (stacked, classical, plain))
     base = STAND_IN if STAND_IN in models else whole
     return tuple(f"{base}{CHANGE}objective.{term}=0" for term in ("perceptual", "texture", "adversarial"))
 
@@ -102,8 +125,24 @@ def label_of(preset: str) -> str:
     """Return what a model is called in tables: its name in the paper, or else its preset's, and what is changed."""
     base, *changes = preset.split(CHANGE)
     row = find_paper_model(base)
-    name = STAND_IN_LABEL if base == STAND_IN else base if row is None else row.name
+    own = {STAND_IN: STAND_IN_LABEL, PLAIN_STACK: "plain stack (no BN, PReLU)"}
+    name = own.get(base, base if row is None else row.name)
     return f"{name} with {', '.join(changes)}" if changes else name
+
+
+def advantage(measure: Measure, winner: Scores, loser: Scores) -> float | None:
+    """Return by how much the first is ahead by a measure; None where that was not measured.
+
+    What is better when lower counts with the other sign; photos 100 dB alike count as equal.
+    """
+    of_winner, of_loser = (getattr(scores, measure) for scores in (winner, loser))
+    if of_winner is None or of_loser is None:
+        return None
+    if measure == "psnr_db":
+        of_winner, of_loser = min(of_winner, EQUAL_DB), min(of_loser, EQUAL_DB)
+    difference = float(of_winner - of_loser)
+    assert math.isfinite(difference)
+    return -difference if measure in LOWER_IS_BETTER else difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,15 +158,6 @@ class Finding:
     """By how much the winner may be behind and the statement still holds; 0 asks that it be ahead."""
     paper_difference: float | None = None
     """Winner minus loser in Table 1; None where the table has no such measure."""
-
-    def advantage(self, winner: Scores, loser: Scores) -> float:
-        """Return by how much the winner is ahead; what is better when lower counts with the other sign."""
-        difference: float = getattr(winner, self.measure) - getattr(loser, self.measure)
-        return -difference if self.measure == "gmsd" else difference
-
-    def holds(self, advantage: float) -> bool:
-        """Whether the statement is true of an advantage."""
-        return advantage >= -self.margin if self.margin else advantage > 0
 
     def words(self, winner: str, loser: str) -> str:
         """Say it, with the models called as given."""
@@ -162,68 +192,10 @@ def _own() -> list[Finding]:
             paper_difference=price,
         ),
         Finding(measure="gmsd", winner=whole.preset, loser=plain.preset),
+        Finding(measure="lpips", winner=whole.preset, loser=plain.preset),
     ]
 
 
 FINDINGS: tuple[Finding, ...] = (*_order("psnr_db"), *_order("ssim"), *_own())
-"""What is checked: Table 1's order by PSNR and by SSIM, how small the price in PSNR is, and a perceptual measure."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """A finding held against measured scores."""
-
-    finding: Finding
-    words: str
-    """The finding, with the models called as they were measured."""
-    advantages: tuple[float, ...]
-    """Of the winner, for each seed that both models have."""
-    verdict: Verdict
-
-    @property
-    def mean(self) -> float | None:
-        """Mean advantage; None where nothing was measured."""
-        return fmean(self.advantages) if self.advantages else None
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation (n − 1) of the advantage over the seeds; None below two."""
-        return stdev(self.advantages) if len(self.advantages) > 1 else None
-
-
-def judge(scores: Mapping[str, Mapping[int, Scores]]) -> tuple[Judgement, ...]:
-    """Hold every finding against scores.
-
-    Models are compared seed by seed: with the same seed they saw the same patches in the same order. A finding is
-    reproduced when it holds for every seed, not reproduced when it holds for none.
-
-    Args:
-        scores: By preset and seed. The stand-in takes the place of `paper` where that is missing, under its own name.
-    """
-    return tuple(_judged(finding, scores) for finding in FINDINGS)
-
-
-def _judged(finding: Finding, scores: Mapping[str, Mapping[int, Scores]]) -> Judgement:
-    winner, loser = (_measured_as(preset, scores) for preset in (finding.winner, finding.loser))
-    of_winner, of_loser = scores.get(winner, {}), scores.get(loser, {})
-    seeds = [seed for seed in of_winner if seed in of_loser]
-    advantages = tuple(finding.advantage(of_winner[seed], of_loser[seed]) for seed in seeds)
-    return Judgement(
-        finding=finding,
-        words=finding.words(label_of(winner), label_of(loser)),
-        advantages=advantages,
-        verdict=_verdict([finding.holds(advantage) for advantage in advantages]),
-    )
-
-
-def _measured_as(preset: str, scores: Mapping[str, Mapping[int, Scores]]) -> str:
-    is_replaced = preset == TABLE_1[-1].preset and preset not in scores and STAND_IN in scores
-    return STAND_IN if is_replaced else preset
-
-
-def _verdict(held: Sequence[bool]) -> Verdict:
-    if not held:
-        return "not measured"
-    if all(held):
-        return "reproduced"
-    return "undecided" if any(held) else "not reproduced"
+"""What is checked: Table 1's order by PSNR and by SSIM, how small the price in PSNR is, and perceptual measures.
+LPIPS counts where its weights are given."""

@@ -79,7 +79,7 @@ class _Graph:
     def block(self, name: str, block: nn.Module, source: str) -> str:
         if isinstance(block, NestedScale):
             return self.nested(name, block, source)
-        assert isinstance(block, StackedBlock | ImprovedBlock)  # a classical one is folded before
+        assert isinstance(block, StackedBlock | ImprovedBlock)  # those that normalise are folded before
         inner = self.conv(f"{name}.conv1", block.conv1, source)
         inner = self.activation(f"{name}.activation", block.activation, inner)
         inner = self.conv(f"{name}.conv2", block.conv2, inner)
@@ -129,7 +129,8 @@ def build_onnx(generator: Generator, spec: ModelSpec, *, half: bool = False) -> 
     for index, block in enumerate(generator.blocks):
         deep = graph.block(f"blocks.{index}", block, deep)
     deep = graph.conv("body_conv", generator.body_conv, deep)
-    deep = graph.add_node("Add", [deep, shallow], "long_skip")
+    if config.long_skip:
+        deep = graph.add_node("Add", [deep, shallow], "long_skip")
     last = graph.conv("tail", generator.tail, deep)
     factor = config.unshuffle * config.scale
     if factor > 1:

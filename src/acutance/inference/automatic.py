@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy.typing as npt
@@ -16,11 +18,14 @@ import numpy.typing as npt
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import Advice, Purpose, advice_on, purpose_without_motion
-from acutance.inference.engine import Engine
+from acutance.inference.engine import Engine, EngineName, Precision, open_engine
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.model_file import read_spec
-from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
+from acutance.inference.restoring import Found, Otherwise, PictureRestorer, Progress, ignore, restored_turned
+from acutance.inference.streaming import memory_of_whole
+from acutance.inference.told import Region
 from acutance.inference.unblurring import FoundBlur, FoundMotion
+from acutance.media.photo import Photo
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
 
@@ -29,6 +34,22 @@ SHORTEST_SHARE: Final = 0.55
 has learnt from, the two below this made the picture worse (a JPEG of quality 50, two layers)."""
 LOOKING: Final = "looking at the picture"
 """The phase in which it is decided."""
+
+
+def model_opener(
+    model: str | Path, *, fidelity: float, engine: EngineName, precision: Precision, threads: int | None
+) -> Callable[[str | Path], Engine]:
+    """Return what opens a model by its name, with the settings of `open_engine`.
+
+    For `auto`, a model without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
+    """
+
+    def opened(name: str | Path) -> Engine:
+        paths = find_model(name)
+        blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
+        return open_engine(paths, engine=engine, precision=precision, fidelity=blend, threads=threads)
+
+    return opened
 
 
 class AutomaticRestorer:
@@ -40,7 +61,8 @@ class AutomaticRestorer:
         *,
         tile_px: int,
         threads: int | None,
-        has_room: Callable[[Size, ModelSpec], bool],
+        max_memory_mb: int | None = None,
+        region: Region | None = None,
     ) -> None:
         """Open the model that most pictures need.
 
@@ -48,12 +70,14 @@ class AutomaticRestorer:
             open_model: Opens a shipped model by its name.
             tile_px: Longest side of the network's tiles.
             threads: For what is computed outside the engines; None is one per core.
-            has_room: Whether there is memory for a picture of some size in a model that looks at it as a whole.
+            max_memory_mb: About what the process may take; None does not look at it.
+            region: The part of the pictures that is looked at and restored; None is the whole.
         """
         self._open_model = open_model
         self._tile_px = tile_px
         self._threads = threads
-        self._has_room = has_room
+        self._max_memory_mb = max_memory_mb
+        self._region = region
         self._lock = threading.Lock()
         self._opened: dict[str, Engine] = {}
         self.spec = _spec_of_all(self.engine("soft").spec)
@@ -92,7 +116,8 @@ class AutomaticRestorer:
         """
         doing(LOOKING)
         tell = progress or ignore
-        look = look_at(pixels, threads=self._threads)
+        box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
+        look = look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
         tell(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice = advice_on(look)
         if advice.purpose is None:
@@ -102,29 +127,65 @@ class AutomaticRestorer:
 
         def by(purpose: Purpose, words: str) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
             found(words)
-            chosen(MODEL_FOR[purpose])
-            return self._restorer(purpose).restore(pixels, alpha, strength=strength, progress=progress, doing=doing)
+            return self._restorer(purpose).restore(
+                pixels, alpha, strength=strength, progress=progress, doing=doing, chosen=chosen
+            )
 
         otherwise = purpose_without_motion(look)
         if advice.purpose != "moved":
             return by(advice.purpose, advice.words)
-        if not self._has_room(look.size, self.engine("moved").spec):
+        if not self._has_room_for(pixels):
             return by(otherwise, f"{advice.seen}: not taken out in the memory allowed, sharpened only")
-        said: list[str] = []
-        undone = self._restorer("moved").undo(
+        return self._restorer("moved").restore(
             pixels,
             alpha,
             strength=strength,
             progress=progress,
-            found=said.append,
+            found=found,
             doing=doing,
-            is_believed=lambda blur: agrees(look, blur),
+            chosen=chosen,
+            otherwise=Otherwise(
+                restorer=self._restorer(otherwise),
+                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, sharpened only",
+                is_believed=lambda blur: agrees(look, blur),
+            ),
         )
-        if undone is None:
-            return by(otherwise, f"{advice.seen}, but not everywhere or not exactly: not taken out, sharpened only")
-        found(said[-1])
-        chosen(MODEL_FOR["moved"])
-        return undone
+
+    def restore_stored(
+        self,
+        photo: Photo,
+        alpha: npt.NDArray[PixelType] | None,
+        *,
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
+        chosen: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a photo whose pixels may be stored turned; see `PictureRestorer.restore_stored`."""
+
+        def upright(
+            pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None
+        ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+            return self.restore(
+                pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
+            )
+
+        return restored_turned(upright, photo, alpha, photo.metadata.orientation if self._region else 1)
+
+    def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
+        """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
+        size = Size(*pixels.shape[:2])
+        row_bytes = 4 * size.width * pixels.itemsize
+        spec = self.engine("moved").spec
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self._tile_px)
+        return self._max_memory_mb is None or needed <= 1e6 * self._max_memory_mb
+
+    def with_region(self, region: Region | None) -> AutomaticRestorer:
+        """Return the same models for another part of the pictures; it must not be closed."""
+        other = copy(self)
+        other._region = region
+        return other
 
     def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Engine, str]:
         """Choose one model for all frames of a video or an animation.
@@ -149,7 +210,7 @@ class AutomaticRestorer:
                 engine.close()
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
-        return PictureRestorer(self.engine(purpose), tile_px=self._tile_px, threads=self._threads)
+        return PictureRestorer(self.engine(purpose), tile_px=self._tile_px, threads=self._threads, region=self._region)
 
 
 def agrees(look: Look, blur: FoundBlur | FoundMotion) -> bool:

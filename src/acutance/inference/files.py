@@ -49,6 +49,8 @@ class FileResult:
     """The models that ran, by name; none where it was left as it is."""
     verdict: Verdict | None = None
     """What changed, and whether that was worth it; of several pictures in the first."""
+    trust: tuple[str, ...] = ()
+    """What was said of how far it can be trusted, in sentences, where that was asked for."""
     megapixels: float = 0.0
     seconds: float = 0.0
 
@@ -60,7 +62,8 @@ class FileResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a person should know, in sentences."""
-        return self.found if self.verdict is None else (*self.found, self.verdict.words)
+        verdict = () if self.verdict is None else (self.verdict.words,)
+        return (*self.found, *verdict, *self.trust)
 
 
 SHARP = "sharp already: nothing is written"

@@ -37,6 +37,8 @@ class Making:
     """As it was asked for: `auto` may be another arithmetic on another machine."""
     video: str = ""
     """How a video is written, and which part of it; nothing of a photo."""
+    told: str = ""
+    """What blurred the photo and which region is restored, where that was told."""
     acutance: str = __version__
     """Version."""
 

@@ -15,11 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import ConfigError, CorruptWeights
+from acutance.inference.protobuf import fields_of, varint_at
 from acutance.spec import METADATA_KEY, ModelSpec
-
-VARINT, BYTES = 0, 2
-FIXED_BYTES = {1: 8, 5: 4}
-"""Protobuf's wire types; of those of a fixed size, that size."""
 
 MODEL_GRAPH, MODEL_METADATA = 7, 14
 ENTRY_KEY, ENTRY_VALUE = 1, 2
@@ -57,7 +54,7 @@ def find_numbers(file: bytes) -> dict[str, Numbers]:
     """
     try:
         found: dict[str, Numbers] = {}
-        for field, start, end in _fields(file, 0, len(file)):
+        for field, start, end in fields_of(file, 0, len(file)):
             if field == MODEL_GRAPH:
                 found.update(_of_graph(file, start, end))
         for name, numbers in found.items():
@@ -74,15 +71,31 @@ def read_spec(file: bytes, *, name: str = "model") -> ModelSpec:
     Raises:
         CorruptWeights: When the file is damaged or has none.
     """
+    spec = _spec_in(file, name)
+    if spec is None:
+        raise CorruptWeights(f"{name}: has no acutance spec inside; give a file that `acutance export` wrote.")
+    return ModelSpec.from_json(spec)
+
+
+def has_spec(file: bytes, *, name: str = "model") -> bool:
+    """Say whether an ONNX file has a spec in its metadata: whether it is a model file of ours.
+
+    Raises:
+        CorruptWeights: When the file is damaged.
+    """
+    return _spec_in(file, name) is not None
+
+
+def _spec_in(file: bytes, name: str) -> str | None:
     try:
-        for field, start, end in _fields(file, 0, len(file)):
+        for field, start, end in fields_of(file, 0, len(file)):
             if field == MODEL_METADATA:
-                entry = {number: file[first:last].decode() for number, first, last in _fields(file, start, end)}
+                entry = {number: file[first:last].decode() for number, first, last in fields_of(file, start, end)}
                 if entry.get(ENTRY_KEY) == METADATA_KEY:
-                    return ModelSpec.from_json(entry.get(ENTRY_VALUE, ""))
+                    return entry.get(ENTRY_VALUE, "")
     except (IndexError, ValueError) as error:
         raise CorruptWeights(f"{name}: is damaged ({error}); get the file again.") from error
-    raise CorruptWeights(f"{name}: has no acutance spec inside; give a file that `acutance export` wrote.")
+    return None
 
 
 def blend_files(first: bytes, second: bytes, share: float) -> bytes:
@@ -129,7 +142,7 @@ def _blended(start: npt.NDArray[np.floating], goal: npt.NDArray[np.floating], sh
 
 
 def _of_graph(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
-    for field, begin, stop in _fields(file, start, end):
+    for field, begin, stop in fields_of(file, start, end):
         if field == GRAPH_INITIALIZER:
             yield from _of_tensor(file, begin, stop)
         elif field == GRAPH_NODE:
@@ -138,11 +151,11 @@ def _of_graph(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]
 
 def _of_tensor(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
     name, kind, raw = "", 0, None
-    for field, begin, stop in _fields(file, start, end):
+    for field, begin, stop in fields_of(file, start, end):
         if field == TENSOR_NAME:
             name = file[begin:stop].decode()
         elif field == TENSOR_TYPE:
-            kind = _varint(file, begin)[0]
+            kind = varint_at(file, begin)[0]
         elif field == TENSOR_RAW:
             raw = (begin, stop)
     if kind in TENSOR_TYPES and raw is not None and name.endswith((".weight", ".bias")):
@@ -150,47 +163,12 @@ def _of_tensor(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers
 
 
 def _of_node(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
-    fields = list(_fields(file, start, end))
+    fields = list(fields_of(file, start, end))
     names = [file[begin:stop].decode() for field, begin, stop in fields if field == NODE_NAME]
     for field, begin, stop in fields:
         if field != NODE_ATTRIBUTE or not names:
             continue
-        inner = {number: (first, last) for number, first, last in _fields(file, begin, stop)}
+        inner = {number: (first, last) for number, first, last in fields_of(file, begin, stop)}
         if ATTRIBUTE_FLOAT in inner and ATTRIBUTE_NAME in inner:
             first, last = inner[ATTRIBUTE_NAME]
             yield f"{names[0]}.{file[first:last].decode()}", Numbers(*inner[ATTRIBUTE_FLOAT], np.dtype("<f4"))
-
-
-def _fields(file: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Walk a protobuf message: the number of each field, and where its value begins and ends."""
-    position = start
-    while position < end:
-        key, position = _varint(file, position)
-        wire = key & 7
-        if wire == VARINT:
-            stop = _varint(file, position)[1]
-        elif wire == BYTES:
-            length, position = _varint(file, position)
-            stop = position + length
-        elif wire in FIXED_BYTES:
-            stop = position + FIXED_BYTES[wire]
-        else:
-            raise ValueError(f"wire type {wire}")
-        if stop > end:
-            raise ValueError("a field ends behind its message")
-        yield key >> 3, position, stop
-        position = stop
-
-
-def _varint(file: bytes, position: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte; return it and where it ends."""
-    value = shift = 0
-    while True:
-        byte = file[position]
-        value |= (byte & 0x7F) << shift
-        position += 1
-        if byte < 0x80:  # the eighth bit says that more follow
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")

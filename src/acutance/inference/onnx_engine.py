@@ -1,45 +1,69 @@
-"""ONNX Runtime on the CPU: the engine that every installation has."""
+"""ONNX Runtime: on the CPU the engine that every installation has, and the one engine for all of its devices."""
 
 from __future__ import annotations
+
+import re
+from contextlib import nullcontext
 
 import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import CorruptWeights, EngineError, OutOfMemory
+from acutance.inference.devices import SILENT, Device, Session
+from acutance.inference.model_file import read_spec
 from acutance.inference.silent_onnxruntime import onnxruntime
-from acutance.spec import METADATA_KEY, ModelSpec
+from acutance.spec import ModelSpec
 
 INPUT = "degraded"
 
 QUIET = 3
 """ONNX Runtime's log level: errors only."""
 
-_OUT_OF_MEMORY_WORDS = ("allocate memory", "bad_alloc", "out of memory", "bad allocation")
-"""What ONNX Runtime and the C++ library say; there is no error code of its own for it."""
+_OUT_OF_MEMORY_WORDS = (
+    "allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "bad allocation",
+    "outofmemory",
+    "max buffer size",
+    "maximum binding size",
+    "maxstoragebufferbindingsize",
+)
+"""What ONNX Runtime, the C++ library and WebGPU say; there is no error code of its own for it."""
 
 
 class OnnxRuntimeEngine:
     """A model in an ONNX Runtime session; see `acutance.inference.engine.Engine`."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, spec: ModelSpec) -> None:
-        self._session: onnxruntime.InferenceSession | None = session
+    def __init__(self, session: Session, spec: ModelSpec, device: Device | None = None) -> None:
+        self._session: Session | None = session
         self._spec = spec
+        self._device = device
 
     @classmethod
-    def from_bytes(cls, model: bytes, threads: int | None = None, *, name: str = "model") -> OnnxRuntimeEngine:
+    def from_bytes(
+        cls, model: bytes, threads: int | None = None, *, name: str = "model", device: Device | None = None
+    ) -> OnnxRuntimeEngine:
         """Open a serialised model.
+
+        Args:
+            model: ONNX file.
+            threads: See `acutance.inference.engine.open_engine`.
+            name: What errors call the model.
+            device: What runs it; None is the CPU.
 
         Raises:
             CorruptWeights: When it is damaged or has no spec.
+            EngineError: When the device cannot run it; like those of `run` on a device, it leaves the device's name to
+                whoever tells it.
         """
+        if device is not None:
+            return cls(_opened_on(device, model, threads), read_spec(model, name=name), device)
         try:
             session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
         except _ORT_ERRORS as error:
             raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
-        metadata = session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
-            raise CorruptWeights(f"{name}: has no acutance spec inside; give a file that `acutance export` wrote.")
-        return cls(session, ModelSpec.from_json(metadata[METADATA_KEY]))
+        return cls(session, read_spec(model, name=name))
 
     @property
     def spec(self) -> ModelSpec:
@@ -49,26 +73,45 @@ class OnnxRuntimeEngine:
     @property
     def is_apart(self) -> bool:
         """See `Engine.is_apart`."""
-        return False
+        return self._device is not None and self._device.kind != "CPU"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch; see `Engine.run`."""
         if self._session is None:
             raise EngineError("the engine is closed; open it again.")
         try:
-            (restored,) = self._session.run(None, {INPUT: batch})
+            with nullcontext() if self._device is None else self._device.turn:
+                (restored,) = self._session.run(None, {INPUT: batch})
         except MemoryError as error:
             raise _out_of_memory(batch) from error
         except _ORT_ERRORS as error:
             if any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS):
                 raise _out_of_memory(batch) from error
-            raise EngineError(f"ONNX Runtime failed: {error}") from error
+            if self._device is None:
+                raise EngineError(f"ONNX Runtime failed: {error}") from error
+            raise EngineError(f"failed ({_reason(error)}).") from error
         result: npt.NDArray[np.float32] = restored
         return result
 
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+def _opened_on(device: Device, model: bytes, threads: int | None) -> Session:
+    settings = _options(threads)
+    settings.log_severity_level = SILENT
+    try:
+        with device.turn:
+            return device.opened(model, settings)
+    except _DEVICE_ERRORS as error:
+        raise EngineError(f"cannot run this network ({_reason(error)}).") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what ONNX Runtime says, in one line, without its codes and the line of C++ that it comes from."""
+    first = str(error).strip().partition("\n")[0].rpartition(" was false. ")[2]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", first).rstrip(".") or type(error).__name__
 
 
 def _out_of_memory(batch: npt.NDArray[np.float32]) -> OutOfMemory:
@@ -80,6 +123,9 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     """Collect ONNX Runtime's own exception types; they share no public base class but RuntimeError for some."""
     state = onnxruntime.capi.onnxruntime_pybind11_state
     names = (
+        "DeviceReset",
+        "EngineError",
+        "EPFail",
         "Fail",
         "InvalidArgument",
         "InvalidGraph",
@@ -91,6 +137,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
 
 
 _ORT_ERRORS = _runtime_errors()
+_DEVICE_ERRORS: tuple[type[Exception], ...] = (*_ORT_ERRORS, ValueError)
+"""The latter for options that a version does not know."""
 
 
 def _options(threads: int | None) -> onnxruntime.SessionOptions:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acutance.errors import ImageTooLarge
+from acutance.errors import ImageTooLarge, InputError
 from acutance.inference.changes import Verdict, verdict_on
 from acutance.inference.restoring import Found, Progress, ignore
 from acutance.media import (
@@ -18,11 +19,16 @@ from acutance.media import (
     StripSource,
     can_be_streamed,
     check_holds,
+    check_target,
     encode_pictures,
     encode_strips,
+    format_of,
     has_thumbnail,
     lost_in,
     lost_in_timing,
+    parts_for_name,
+    plan_outputs,
+    write_atomically,
 )
 from acutance.zoo.catalogue import MODEL_FOR
 
@@ -120,7 +126,7 @@ class PictureWork:
         fits = self._sharpener.fits_as_whole(pictures.size, row_bytes=pictures.row_bytes)
         if fits and not pictures.is_too_large_as_whole:
             return None
-        is_possible = can_be_streamed(pictures.metadata, self._format) and not self._sharpener.spec.needs_whole
+        is_possible = can_be_streamed(pictures.metadata, self._format) and self._sharpener.takes_parts
         source = pictures.strips() if is_possible else None
         # Now it is known whether there is transparency.
         is_small = source is not None and self._sharpener.fits_as_whole(source.size, row_bytes=source.row_bytes)
@@ -131,6 +137,8 @@ class PictureWork:
             reason, way_out = f"as {pictures.format} to {self._format}", "TIFF or PNG"
             if spec.needs_whole:
                 reason, way_out = f"by model {spec.name}, which looks at the whole", "another --model"
+            elif not self._sharpener.takes_parts:
+                reason, way_out = "where a region is restored", "the whole picture"
             raise ImageTooLarge(
                 f"{pictures.name} has {pictures.size.width}×{pictures.size.height} px, more than fits into the memory "
                 f"allowed, and cannot be worked on in strips {reason}; raise --max-memory and --max-pixels, or choose "
@@ -183,3 +191,18 @@ class PictureWork:
         if tell is None:
             return None
         return lambda share: tell((number + share) / self._pictures.count)
+
+
+def sharpen_file(
+    sharpener: Sharpener, path: Path, output: str | Path | None, *, strength: float, overwrite: bool
+) -> Path:
+    """Sharpen a photo into a file; see `Sharpener.__call__`."""
+    (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
+    if planned.kind == "video":
+        raise InputError(f"{path} is a video: acutance.videos.sharpen_video sharpens it, and acutance sharpen does.")
+    check_target(planned.target, overwrite=overwrite)
+    with sharpener.opened(planned.source) as pictures:
+        work = PictureWork(sharpener, pictures, format_of(planned.target), strength=strength)
+        parts = parts_for_name(planned.target, work.parts())
+        write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
+    return planned.target

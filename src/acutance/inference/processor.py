@@ -14,6 +14,20 @@ BFLOAT16_FLAG = "amx_bf16"
 """Name in it of the instructions that multiply tiles of bfloat16."""
 
 
+NVIDIA_VERSION = Path("/sys/module/nvidia/version")
+"""Linux's file with the version of NVIDIA's driver."""
+
+DRIVER_FOLDERS = (
+    "/usr/share/vulkan/icd.d",
+    "/etc/vulkan/icd.d",
+    os.path.expandvars(r"%SystemRoot%\System32\DriverStore"),
+)
+"""Where Linux's Vulkan drivers and Windows' drivers are made known. On macOS they are the system's own."""
+
+DRIVER_VARIABLES = ("VK_ICD_FILENAMES", "VK_DRIVER_FILES", "CUDA_VISIBLE_DEVICES")
+"""What a user can choose drivers and devices by."""
+
+
 @cache
 def multiplies_bfloat16() -> bool:
     """Return whether the processor multiplies tiles of bfloat16 (AMX), several times as fast as floats.
@@ -27,6 +41,34 @@ def multiplies_bfloat16() -> bool:
 def is_intel() -> bool:
     """Return whether the processor is of Intel's make, as far as the system tells."""
     return _cpuinfo().get("vendor_id", "") == "GenuineIntel" or "intel" in platform.processor().lower()
+
+
+@cache
+def describe_machine() -> str:
+    """Return what measured speeds depend on beside the network: the CPU, its share for this process, system, drivers.
+
+    What drivers there are is told by when the places where they are installed have changed.
+    """
+    places = [NVIDIA_VERSION, *(Path(folder) for folder in DRIVER_FOLDERS)]
+    changed = [f"{place.name} {stamp}" for place in places if (stamp := _stamp(place))]
+    chosen = [f"{name}={os.environ[name]}" for name in DRIVER_VARIABLES if name in os.environ]
+    return ", ".join([processor_name(), f"{usable_cpus()} CPUs", platform.platform(), *changed, *chosen])
+
+
+def _stamp(place: Path) -> str:
+    """Return when a folder or a file in it was last changed, or what a short file says; empty where there is none."""
+    try:
+        if place.is_dir():
+            newest = max(entry.stat().st_mtime_ns for entry in (place, *place.iterdir()))
+            return f"{newest // 10**9}"
+        return place.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def processor_name() -> str:
+    """Return what the processor is called, as far as the system tells."""
+    return _cpuinfo().get("model name", "") or platform.processor() or platform.machine()
 
 
 def usable_cpus() -> int:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from acutance.errors import ConfigError
+from acutance.geometry import Box, with_halo
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.inference.engine import Engine
 from acutance.inference.tiling import restore_tiled
+from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
 from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
-from acutance.inference.undoing import without_blur
+from acutance.inference.undoing import KERNEL_REACH_PX, without_blur
+from acutance.media.photo import Photo, turned
 
 Progress = Callable[[float], None]
 """Takes the share of the work done, 0 … 1."""
@@ -29,20 +35,56 @@ def ignore(what: object) -> None:
     """Do nothing with what is told."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Otherwise:
+    """What is done where a model that looks for what blurred a picture cannot undo it."""
+
+    restorer: PictureRestorer
+    """Restores the picture then."""
+    words: str
+    """What is told then."""
+    is_believed: Callable[[FoundBlur | FoundMotion], bool]
+    """Asked whether what was found is to be undone."""
+
+    def believes(self, blur: FoundBlur | FoundMotion | None) -> bool:
+        """Say whether something was found, and is to be undone."""
+        return blur is not None and self.is_believed(blur)
+
+
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
-    def __init__(self, engine: Engine, *, tile_px: int, threads: int | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tile_px: int,
+        threads: int | None,
+        told: ToldBlur | None = None,
+        region: Region | None = None,
+    ) -> None:
         """Put an engine to work.
 
         Args:
             engine: The opened model.
             tile_px: Longest side of the network's tiles.
             threads: For what is computed outside the engine; None is one per core.
+            told: What blurred the pictures; None where nobody knows.
+            region: The part of them that is restored; None is the whole.
+
+        Raises:
+            ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
         """
+        spec = engine.spec
+        if told is not None and not spec.guides:
+            raise ConfigError(f"model {spec.name}: cannot be told what blurred a picture; take the model motion.")
+        if region is not None and spec.scale != 1:
+            raise ConfigError(f"model {spec.name}: enlarges pictures, of which no part can be; leave the region out.")
         self._engine = engine
         self._tile_px = tile_px
         self._threads = threads
+        self._told = told
+        self._region = region
 
     def restore(
         self,
@@ -54,6 +96,7 @@ class PictureRestorer:
         found: Found = ignore,
         doing: Found = ignore,
         chosen: Found = ignore,
+        otherwise: Otherwise | None = None,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Restore a picture.
 
@@ -64,67 +107,141 @@ class PictureRestorer:
             progress: Called with the share done, 0 … 1.
             found: Called with a sentence, by models that look for what blurred the picture.
             doing: Called with the name of each phase as it begins, by such models.
-            chosen: Called with the model's name.
+            chosen: Called with the name of the model that ran.
+            otherwise: What such models do where nothing can be undone; None leaves the picture as it is.
 
         Returns:
             Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
+
+        Raises:
+            ConfigError: When the region lies outside the picture.
         """
         tell = progress or ignore
-        chosen(self._engine.spec.name)
-        if self._engine.spec.needs_whole:
-            undone = self.undo(pixels, alpha, strength=strength, progress=progress, found=found, doing=doing)
-            if undone is not None:
-                return undone
-            tell(1.0)
-            colours = pixels if alpha is None else fill_transparent(pixels, alpha)
-            return colours.copy(), None if alpha is None else alpha.copy()
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
-        doing(SHARPENING)
-        restored = self._through_network(colours, strength, tell)
-        if alpha is None:
-            return restored, None
-        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore)[..., 0]
+        picture = Box(0, 0, *pixels.shape[:2])
+        saying = _Saying(found, doing, chosen)
+        if self._region is None:
+            return self._restored(
+                colours, alpha, picture, strength=strength, tell=tell, saying=saying, otherwise=otherwise
+            )
+        box = self._region.box_in(picture.size)
+        reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
+        around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
+        part, part_alpha = self._restored(
+            colours[around.slices],
+            None if alpha is None else alpha[around.slices],
+            box.shifted(around.top, around.left),
+            strength=strength,
+            tell=tell,
+            saying=saying,
+            otherwise=otherwise,
+        )
+        share = feathered(box, around)
+        if alpha is None or part_alpha is None:
+            return _faded_in(pixels, part, around, share[..., np.newaxis]), None
+        return (
+            _faded_in(pixels, part, around, share[..., np.newaxis]),
+            _faded_in(alpha, part_alpha, around, share),
+        )
 
-    def undo(
+    def restore_stored(
         self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None = None,
+        photo: Photo,
+        alpha: npt.NDArray[PixelType] | None,
         *,
         strength: float,
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
-        is_believed: Callable[[FoundBlur | FoundMotion], bool] = lambda blur: True,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None] | None:
-        """Look for what blurred a picture, and undo it; transparency was blurred by the same. See `restore`.
-
-        The engine must be that of a model that looks at a picture as a whole.
+        chosen: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a photo whose pixels may be stored turned; what is told, and where, holds for it as it is looked at.
 
         Args:
-            pixels: See `restore`; the others, too, but one.
-            alpha: See there.
-            strength: See there.
+            photo: The photo.
+            alpha: Its transparency, if that counts.
+            strength: This and all that follow: see `restore`.
             progress: See there.
             found: See there.
             doing: See there.
-            is_believed: Asked whether what was found is to be undone.
+            chosen: See there.
 
         Returns:
-            None where nothing can be undone.
+            As `restore`, as stored.
         """
-        tell = progress or ignore
-        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
-        looking = _phases(_part(tell, 0.0, 0.3), doing)
-        blur, words = blur_in(colours, threads=self._threads, progress=looking)
-        found(words)
-        if blur is None or not is_believed(blur):
-            return None
+        orientation = photo.metadata.orientation if self._told or self._region else 1
 
-        def undone(planes: npt.NDArray[PixelType], tell: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
-            restored = without_blur(planes, blur, self._engine, threads=self._threads, progress=tell)
+        def upright(
+            pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None
+        ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+            return self.restore(
+                pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
+            )
+
+        return restored_turned(upright, photo, alpha, orientation)
+
+    def _restored(
+        self,
+        colours: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None,
+        looked_at: Box,
+        *,
+        strength: float,
+        tell: Progress,
+        saying: _Saying,
+        otherwise: Otherwise | None,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
+        if self._engine.spec.needs_whole:
+            return self._unblurred(
+                colours, alpha, looked_at, strength=strength, tell=tell, saying=saying, otherwise=otherwise
+            )
+        saying.chosen(self._engine.spec.name)
+        saying.doing(SHARPENING)
+        restored = self._through_network(colours, strength, tell)
+        if alpha is None:
+            return restored, None
+        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore)[..., 0]
+
+    def _unblurred(
+        self,
+        pixels: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None,
+        looked_at: Box,
+        *,
+        strength: float,
+        tell: Progress,
+        saying: _Saying,
+        otherwise: Otherwise | None,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
+        looking = _phases(_part(tell, 0.0, 0.3), saying.doing)
+        blur: FoundBlur | FoundMotion | ToldBlur | None
+        if self._told is None:
+            blur, words = blur_in(pixels[looked_at.slices], threads=self._threads, progress=looking)
+            if isinstance(blur, FoundMotion):
+                blur = replace(blur, top=looked_at.top, left=looked_at.left)
+        else:
+            blur, words = self._told, f"{self._told.words}, as told: taken out"
+        if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
+            saying.found(otherwise.words)
+            return otherwise.restorer._restored(
+                pixels, alpha, looked_at, strength=strength, tell=tell, saying=saying, otherwise=None
+            )
+        saying.found(words)
+        saying.chosen(self._engine.spec.name)
+        if blur is None:
+            tell(1.0)
+            return pixels.copy(), None if alpha is None else alpha.copy()
+
+        picture = Box(0, 0, *pixels.shape[:2])
+        wanted = None if looked_at == picture else with_halo(looked_at, within=picture, halo_px=FEATHER_PX).source
+
+        def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
+            restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=phases)
             return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
 
-        restored = undone(colours, _phases(_part(tell, 0.3, 1.0), doing))
+        restored = undone(pixels, _phases(_part(tell, 0.3, 1.0), saying.doing))
         if alpha is None:
             return restored, None
         return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
@@ -137,6 +254,45 @@ class PictureRestorer:
         restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+
+class _Saying(NamedTuple):
+    """Who is told what; see `PictureRestorer.restore`."""
+
+    found: Found
+    doing: Found
+    chosen: Found
+
+
+def restored_turned(
+    restore: Callable[
+        [npt.NDArray[PixelType], npt.NDArray[PixelType] | None],
+        tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None],
+    ],
+    photo: Photo,
+    alpha: npt.NDArray[PixelType] | None,
+    orientation: int,
+) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+    """Restore a photo turned as an EXIF orientation says, and turn the result back."""
+    back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
+    pixels, alpha = restore(turned(photo.pixels, orientation), None if alpha is None else turned(alpha, orientation))
+    return (
+        np.ascontiguousarray(turned(pixels, back)),
+        None if alpha is None else np.ascontiguousarray(turned(alpha, back)),
+    )
+
+
+def _faded_in(
+    pixels: npt.NDArray[PixelType],
+    part: npt.NDArray[PixelType],
+    around: Box,
+    share: npt.NDArray[np.float32],
+) -> npt.NDArray[PixelType]:
+    """Return a picture into which a restored part of it fades by a share of each pixel; where that is 0 it stays."""
+    result = pixels.copy()
+    seen = to_float(pixels[around.slices])
+    result[around.slices] = to_type(seen + share * (to_float(part) - seen), pixels.dtype.type)
+    return result
 
 
 def _phases(progress: Progress, doing: Found) -> Callable[[float, str], None]:

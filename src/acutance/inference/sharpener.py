@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -11,34 +12,30 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.errors import ConfigError, InputError
+from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.arrays import array_of, as_picture
-from acutance.inference.automatic import AutomaticRestorer
-from acutance.inference.engine import Engine, EngineName, Precision, open_engine
-from acutance.inference.picture_files import PictureWork
+from acutance.inference.automatic import AutomaticRestorer, model_opener
+from acutance.inference.engine import Engine, EngineName, Precision
+from acutance.inference.picture_files import PictureWork, sharpen_file
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
 from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
+from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
     Photo,
     PictureFile,
     StripSource,
-    check_target,
-    format_of,
     from_pil,
     joined_parts,
     open_pictures,
-    parts_for_name,
-    plan_outputs,
     to_pil,
     with_new_thumbnail,
-    write_atomically,
 )
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import AUTO, find_model
+from acutance.zoo.catalogue import AUTO
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -71,6 +68,8 @@ class Sharpener:
         tile_px: int | None = None,
         max_pixels: int | None = None,
         max_memory_mb: int | None = None,
+        told: ToldBlur | None = None,
+        region: Region | None = None,
     ) -> None:
         """Open a model.
 
@@ -89,38 +88,37 @@ class Sharpener:
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
                 strips, from file to file; those of which that is not possible are refused. None: 2000, and these are
                 not refused.
+            told: What blurred the pictures, for the model `motion`, which then does not look for it.
+            region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
 
         Raises:
             UnknownModel: When there is no such model.
-            ConfigError: When a setting is out of range, or the model has no perceptual weights to give.
+            ConfigError: When a setting is out of range, or the model has no perceptual weights to give, cannot be told,
+                or enlarges while a region is asked for.
             EngineError: When the engine is not installed.
         """
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
             raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
         self._tile_px = tile_px or DEFAULT_TILE_PX
         self._threads = threads
+        self._region = region
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
         self._auto: AutomaticRestorer | None = None
         if isinstance(engine, str):
-
-            def opened(name: str | Path) -> Engine:
-                # What has no perceptual weights is taken as it is, where it was not named.
-                paths = find_model(name)
-                blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
-                return open_engine(paths, engine=engine, precision=precision, fidelity=blend, threads=threads)
-
-            if str(model) == AUTO:
+            name = model_for(told, model)
+            open_model = model_opener(name, fidelity=fidelity, engine=engine, precision=precision, threads=threads)
+            if str(name) == AUTO:
                 self._auto = AutomaticRestorer(
-                    opened, tile_px=self._tile_px, threads=threads, has_room=self._has_room_for
+                    open_model, tile_px=self._tile_px, threads=threads, max_memory_mb=max_memory_mb, region=region
                 )
-                self._engine = self._auto.engine("soft")
-            else:
-                self._engine = opened(model)
+            self._engine = open_model(name) if self._auto is None else self._auto.engine("soft")
         else:
             self._engine = engine
-        self._restorer = self._auto or PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads)
+        self._restorer = self._auto or PictureRestorer(
+            self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region
+        )
 
     @property
     def spec(self) -> ModelSpec:
@@ -135,20 +133,45 @@ class Sharpener:
     def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Sharpener, tuple[str, ...]]:
         """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
 
-        Args:
-            first: `h w c`.
-
         Returns:
-            It, and what was seen and decided; itself, and nothing to say, where the model was named. It holds no
-            engine of its own: closing this one frees it.
+            It, and what was seen and decided; itself, and nothing to say, where the model was named. It must not be
+            closed.
         """
         if self._auto is None:
             return self, ()
         engine, words = self._auto.for_frames(first)
-        settled = Sharpener(engine=engine, tile_px=self._tile_px, threads=self._threads)
-        settled._max_pixels, settled._max_streamed_pixels = self._max_pixels, self._max_streamed_pixels
-        settled._max_memory_mb = self._max_memory_mb
-        return settled, (words,)
+        return self._by(engine), (words,)
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether a picture may be worked on in strips: not where the whole is looked at, or a region is restored."""
+        return not self.spec.needs_whole and self._region is None
+
+    def told(self, blur: ToldBlur | None = None, *, region: Region | None = None) -> Sharpener:
+        """Return a sharpener for other pictures: the same opened model, and all of its settings but these two.
+
+        It must not be closed: the engine belongs to this one.
+
+        Raises:
+            ConfigError: See `Sharpener`.
+        """
+        if self._auto is None:
+            return self._by(self._engine, told=blur, region=region)
+        if blur is not None:
+            return self._by(self._auto.engine("moved"), told=blur, region=region)
+        other = copy(self)
+        other._region = region
+        other._auto = other._restorer = self._auto.with_region(region)
+        return other
+
+    def _by(self, engine: Engine, *, told: ToldBlur | None = None, region: Region | None = None) -> Sharpener:
+        """Return a sharpener with these settings but for what is given; the engine is not its own."""
+        other = copy(self)
+        other._auto, other._engine, other._region = None, engine, region
+        other._restorer = PictureRestorer(
+            engine, tile_px=self._tile_px, threads=self._threads, told=told, region=region
+        )
+        return other
 
     @property
     def is_apart(self) -> bool:
@@ -161,12 +184,7 @@ class Sharpener:
         return self._max_pixels
 
     def fits_as_whole(self, size: Size, *, row_bytes: int) -> bool:
-        """Say whether a picture may be held as a whole.
-
-        Args:
-            size: Of the picture.
-            row_bytes: What a row of it takes.
-        """
+        """Say whether a picture may be held as a whole, of which a row takes so many bytes."""
         needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self._tile_px)
         return needed <= self._memory_bytes
 
@@ -174,11 +192,6 @@ class Sharpener:
     def has_memory_limit(self) -> bool:
         """Whether it was said how much memory may be taken."""
         return self._max_memory_mb is not None
-
-    def _has_room_for(self, size: Size, spec: ModelSpec) -> bool:
-        """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
-        needed = memory_of_whole(size, row_bytes=8 * size.width, spec=spec, tile_px=self._tile_px)
-        return not self.has_memory_limit or needed <= self._memory_bytes
 
     @property
     def _memory_bytes(self) -> float:
@@ -225,7 +238,7 @@ class Sharpener:
             ConfigError: When the strength is out of range.
         """
         if isinstance(image, (str, Path)):
-            return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
+            return sharpen_file(self, Path(image), output, strength=strength, overwrite=overwrite)
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
         if isinstance(image, (bytes, bytearray, memoryview)):
@@ -253,8 +266,8 @@ class Sharpener:
         if self._keeps_all(strength):
             return photo
         alpha = None if photo.is_opaque else photo.alpha
-        pixels, alpha = self._restorer.restore(
-            photo.pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
+        pixels, alpha = self._restorer.restore_stored(
+            photo, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
         )
         return with_new_thumbnail(photo.with_pixels(pixels) if alpha is None else photo.with_pixels(pixels, alpha))
 
@@ -272,6 +285,8 @@ class Sharpener:
             return source
         if self.spec.needs_whole:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
+        if not self.takes_parts:
+            raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")
         tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
         return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
 
@@ -321,28 +336,12 @@ class Sharpener:
             source, max_pixels=self._max_pixels, max_bits=16, max_streamed_pixels=self._max_streamed_pixels
         )
 
-    def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
-        (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
-        if planned.kind == "video":
-            raise InputError(
-                f"{path} is a video: acutance.videos.sharpen_video sharpens it, and acutance sharpen does."
-            )
-        check_target(planned.target, overwrite=overwrite)
-        with self.opened(planned.source) as pictures:
-            work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
-            parts = parts_for_name(planned.target, work.parts())
-            write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
-        return planned.target
-
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
         picture = as_picture(image)
         if picture.shape[2] < 4 or self._keeps_all(strength):
             sharp = self.sharpen_pixels(picture, strength=strength)
         else:
-            sharp = self._sharpen_rgba(picture, strength)
+            colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)
+            sharp = colours if alpha is None else np.dstack([colours, alpha])
         return (sharp[..., 0] if image.ndim == 2 else sharp).astype(image.dtype, copy=False)
-
-    def _sharpen_rgba(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
-        colours, alpha = self._restorer.restore(image[..., :3], image[..., 3], strength=strength)
-        return colours if alpha is None else np.dstack([colours, alpha])

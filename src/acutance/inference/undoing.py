@@ -20,6 +20,7 @@ from acutance.inference.belief import grey_of, keep_what_is_believed
 from acutance.inference.engine import Engine
 from acutance.inference.processor import usable_cpus
 from acutance.inference.tiling import check_finite
+from acutance.inference.told import ToldBlur
 from acutance.inference.unblurring import PATCH_PX, FoundBlur, FoundMotion
 
 TILE_PX = 1024
@@ -30,24 +31,31 @@ KERNEL_REACH_PX = 64
 """So far beyond a tile its surroundings still count for the deconvolution in closed form."""
 PATH_REACH_PX = 96
 """The same for the one with sparse gradients: three widths of the largest kernel."""
+NEAR_PX = 24
+"""What the network sees around a part that is wanted alone; its guides come from farther away."""
 PATCH_HALO_PX = 48
 """What counts of the surroundings of a patch with a kernel of its own."""
 
 
 def without_blur(
     pixels: npt.NDArray[PixelType],
-    found: FoundBlur | FoundMotion,
+    found: FoundBlur | FoundMotion | ToldBlur,
     engine: Engine,
     *,
+    wanted: Box | None = None,
     threads: int | None = None,
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
     """Undo a picture's blur, but where something else than its kernel blurred the picture: there it stays.
 
+    What somebody told is undone everywhere: who tells it has looked.
+
     Args:
         pixels: `h w 3` RGB or `h w 1` grey.
         found: What blurred it.
         engine: Of a network that takes guides.
+        wanted: The part that counts; beyond it the picture is returned as it is. The network then sees no more than it
+            must, so that a small part of a picture takes a part of a second.
         threads: None is one per core.
         progress: Called with the share of pixels done and what comes next, in the calling thread.
 
@@ -60,19 +68,23 @@ def without_blur(
     if isinstance(found, FoundBlur) and not found.is_told:
         return without_path(pixels, found.kernel, threads=threads, progress=progress)
     size = Size(*pixels.shape[:2])
-    result = np.empty(pixels.shape, np.float32)
+    result = np.empty(pixels.shape, np.float32) if wanted is None else to_float(pixels)
     multiple = engine.spec.size_multiple
-    halo = ceil_to_multiple(engine.spec.halo_px + KERNEL_REACH_PX, multiple)
+    reach = max(KERNEL_REACH_PX, len(found.psf)) if isinstance(found, ToldBlur) else KERNEL_REACH_PX
+    halo = ceil_to_multiple(engine.spec.halo_px + reach, multiple)
     padded = Size(*(ceil_to_multiple(side, multiple) for side in size))
     tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(threads or usable_cpus()) as pool:
         for number, tile in enumerate(tiles, start=1):
-            target = tile.target.within(Box(0, 0, *size))
-            result[target.slices] = _undone_tile(pixels, tile, found, engine, pool)
+            target = tile.target.within(Box(0, 0, *size) if wanted is None else wanted)
+            if min(target.size) > 0:
+                part = Tile(source=tile.source, target=target)
+                result[target.slices] = _undone_tile(pixels, part, found, engine, pool, sees_all=wanted is None)
             progress(number / len(tiles), UNDOING)
-    if isinstance(found, FoundMotion) or found.moved:
-        keep_what_is_believed(pixels, result)
+    if isinstance(found, FoundMotion) or (isinstance(found, FoundBlur) and found.moved):
+        kept = (Box(0, 0, *size) if wanted is None else wanted).slices
+        keep_what_is_believed(pixels[kept], result[kept])
     return result
 
 
@@ -111,38 +123,51 @@ def without_path(
 def _undone_tile(
     pixels: npt.NDArray[PixelType],
     tile: Tile,
-    found: FoundBlur | FoundMotion,
+    found: FoundBlur | FoundMotion | ToldBlur,
     engine: Engine,
     pool: ThreadPoolExecutor,
+    *,
+    sees_all: bool,
 ) -> npt.NDArray[np.float32]:
-    """Return what the tile's target becomes, as far as it lies in the picture: `h w c`."""
+    """Return what the tile's target becomes, `h w c`; the network sees all of its source, or what lies near."""
     picture = Box(0, 0, *pixels.shape[:2])
     source = tile.source.within(picture)
     seen = to_float(pixels[source.slices])
     planes = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
     if isinstance(found, FoundBlur):
-        trusted = pool.submit(found.kernel.trust, grey_of(seen))
+        trusted = None if found.is_sure else pool.submit(found.kernel.trust, grey_of(seen))
         kernel = found.kernel
         guides = np.stack(list(pool.map(lambda one: wiener_guides(one, kernel.psf, origin=kernel.origin), planes)), 1)
-        trust = trusted.result()
+        trust = np.ones(planes.shape[1:], np.float32) if trusted is None else trusted.result()
+    elif isinstance(found, ToldBlur):
+        told = found.psf
+        guides = np.stack(list(pool.map(lambda one: wiener_guides(one, told), planes)), 1)
+        trust = np.ones(planes.shape[1:], np.float32)
     else:
         guides, trust = _guides_by_place(planes, source, found, pool)
     if len(planes) == 1:
         planes, guides = np.repeat(planes, 3, axis=0), np.repeat(guides, 3, axis=1)
     # One guide behind the other, each in its three colours: as in training.
     stacked = np.concatenate([planes, guides.reshape(-1, *planes.shape[1:])])
-    frame = with_margin(tile.source.size, engine.spec.size_multiple)
+    inside = tile.target.shifted(source.top, source.left)
+    multiple = engine.spec.size_multiple
+    frame = with_margin(tile.source.size, multiple) if sees_all else _near(inside, multiple)
     batch = np.ascontiguousarray(np.moveaxis(mirrored_part(np.moveaxis(stacked, 0, 2), frame), 2, 0))[np.newaxis]
     restored = engine.run(batch)[0]
-    target = tile.target.within(picture)
-    check_finite(restored, engine.spec, target)
-    inside = target.shifted(source.top, source.left)
+    check_finite(restored, engine.spec, tile.target)
     rows, columns = inside.shifted(frame.top, frame.left).slices
     sharp = np.clip(np.moveaxis(restored[:, rows, columns], 0, 2), 0, 1)
     if pixels.shape[2] == 1:
         sharp = sharp[..., 1:2]
     blurred = seen[inside.slices]
     return np.asarray(blurred + trust[inside.slices][..., np.newaxis] * (sharp - blurred))
+
+
+def _near(box: Box, multiple: int) -> Box:
+    """Return a box grown by what the network must see around it, from multiples to multiples."""
+    low = [(side - NEAR_PX) // multiple * multiple for side in (box.top, box.left)]
+    high = [ceil_to_multiple(side + NEAR_PX, multiple) for side in (box.bottom, box.right)]
+    return Box(*low, *high)
 
 
 def _guides_by_place(

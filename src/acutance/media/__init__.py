@@ -2,14 +2,15 @@
 
 from acutance.media.atomic import Patch, check_target, joined_parts, write_atomically
 from acutance.media.fingerprint import Fingerprint, fingerprint_of
-from acutance.media.formats import ImageFormat, format_of
+from acutance.media.format import Format
+from acutance.media.formats import FORMATS, format_of
 from acutance.media.losses import lost_in
 from acutance.media.names import find_clashes
 from acutance.media.part_file import remove_leftovers
-from acutance.media.paths import PlannedFile, find_photos, plan_outputs
-from acutance.media.photo import Metadata, Photo
+from acutance.media.paths import PlannedFile, find_photos, plan_outputs, raw_files_in
+from acutance.media.photo import ImageFormat, Metadata, Photo
 from acutance.media.pictures import PictureFile, check_holds, encode_pictures, lost_in_timing, open_pictures
-from acutance.media.pil import from_pil, to_pil
+from acutance.media.pillow_images import from_pil, to_pil
 from acutance.media.pnm import parts_for_name
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
 from acutance.media.streaming import can_be_streamed, encode_strips
@@ -20,8 +21,10 @@ from acutance.media.writing import encode_photo, own_format, write_photo
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "FORMATS",
     "FileKind",
     "Fingerprint",
+    "Format",
     "ImageFormat",
     "Metadata",
     "Patch",
@@ -51,6 +54,7 @@ __all__ = [
     "own_format",
     "parts_for_name",
     "plan_outputs",
+    "raw_files_in",
     "read_photo",
     "remove_leftovers",
     "to_pil",

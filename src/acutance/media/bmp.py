@@ -7,12 +7,13 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
 
 from acutance.geometry import Size
 from acutance.media.container import Container, depth_notes
-from acutance.media.photo import Metadata
-from acutance.media.pil import decoding, dpi_of, open_plugin
-from acutance.media.webp import is_grey_profile
+from acutance.media.format import Format, begins
+from acutance.media.photo import Metadata, Photo
+from acutance.media.pil import decode_with, decoding, dpi_of, open_plugin, picture_of
 
 _FILE_HEADER, _V5_HEADER, _INFO_HEADER = 14, 124, 40
 _EMBEDDED, _SRGB = b"DEBM", b"BGRs"
@@ -29,7 +30,7 @@ def inspect_bmp(file: BinaryIO, name: str) -> Container:
         UnsupportedImage: When it is damaged.
     """
     with decoding(name):
-        image = open_plugin(file, "BMP")
+        image = open_plugin(file, BmpImageFile)
     metadata = Metadata(
         source_format="BMP",
         dpi=dpi_of(image),
@@ -39,20 +40,15 @@ def inspect_bmp(file: BinaryIO, name: str) -> Container:
     return Container(Size(image.height, image.width), metadata)
 
 
-def encode_bmp(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
-    """Encode a picture.
-
-    Args:
-        image: Mode L (written with a palette of 256 greys), RGB, or LA and RGBA (written as 32 bits).
-        metadata: Of the photo; what a BMP can hold is written.
+def encode_bmp(photo: Photo) -> tuple[bytes, ...]:
+    """Encode a photo: grey with a palette of 256 greys, with transparency as 32 bits.
 
     Returns:
         The file in parts.
     """
+    image, metadata = picture_of(photo), photo.metadata
     is_grey, has_alpha = image.mode == "L", image.mode in ("LA", "RGBA")
     icc = metadata.icc_profile
-    if icc is not None and is_grey_profile(icc):  # it describes grey, but here the palette has colours
-        icc = None
     palette = b"".join(bytes((level, level, level, 0)) for level in range(256)) if is_grey else b""
     rows = _rows(image)
     header = _V5_HEADER if has_alpha or icc is not None else _INFO_HEADER
@@ -91,3 +87,23 @@ def _profile(file: BinaryIO) -> bytes | None:
     file.seek(_FILE_HEADER + place)
     profile = file.read(length)
     return profile if length and len(profile) == length else None
+
+
+BMP = Format(
+    name="BMP",
+    label="BMP",
+    query="bmp",
+    media_type="image/bmp",
+    suffixes=(".bmp",),
+    other_suffixes=(".dib",),
+    sniff=begins(b"BM"),
+    inspect=inspect_bmp,
+    decode=decode_with(BmpImageFile),
+    encode=encode_bmp,
+    holds=frozenset(("icc", "dpi")),
+    grey_profiles="not held",
+    orientation="not held",
+    max_bytes=2**31 - 2**24,
+    pixels="8 bit grey, RGB, with transparency",
+    coding="uncompressed",
+)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.photo import Metadata
+
+Decoded = tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
+"""Pixels and alpha, as in `Photo`."""
 
 MAX_INFLATED_BYTES = 64 * 2**20
 """Largest compressed profile or text that is unpacked; more is a decompression bomb."""
@@ -34,6 +39,10 @@ class Container(NamedTuple):
     def num_pictures(self) -> int:
         """How many pictures the file holds."""
         return len(self.pages) or (1 if self.animation is None else self.animation.count)
+
+
+class OtherFormat(Exception):
+    """A file turns out to be of the format of that name, though it begins like one of another."""
 
 
 def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:

@@ -1,120 +1,66 @@
-"""Formats that are read and written: recognised by content when reading, chosen by name when writing."""
+"""The table of the formats, and what follows from it: recognition by content, names of files to write.
+
+A new format is a module with a `Format`, and a row here (docs/how-to/formats.md). Nothing else lists them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from acutance.errors import WrongName
+from acutance.media.avif import AVIF
+from acutance.media.bmp import BMP
+from acutance.media.format import Format
+from acutance.media.gif import GIF
+from acutance.media.heif import HEIF
+from acutance.media.jpeg import JPEG
+from acutance.media.jpeg2000 import JPEG2000
+from acutance.media.jxl import JXL
+from acutance.media.photo import ImageFormat
+from acutance.media.png import PNG
+from acutance.media.pnm import PPM
+from acutance.media.raw import RAW
+from acutance.media.tiff import TIFF
+from acutance.media.webp import WEBP
 
-ImageFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000", "BMP", "GIF", "PPM"]
-"""Formats that are read and written, by Pillow's names. PPM stands for PBM, PGM and PPM."""
+_TABLE = (
+    JPEG,
+    PNG,
+    WEBP,
+    TIFF,
+    AVIF,
+    HEIF,
+    JPEG2000,
+    BMP,
+    GIF,
+    PPM,
+)
 
-SourceFormat = ImageFormat
-"""What a file that is read can be."""
+_READ_ONLY = (RAW, JXL)
 
-READ_FORMATS = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, JPEG 2000, BMP, GIF, PBM, PGM and PPM"
+FORMATS: Mapping[ImageFormat, Format] = {format_.name: format_ for format_ in _TABLE}
+"""Formats that are read and written."""
 
-FORMATS_16: frozenset[ImageFormat] = frozenset(("PNG", "TIFF", "HEIF", "PPM"))
-"""Those that are read and written with more than 8 bits per channel: 16, but for HEIC, which has 10 or 12."""
+READABLE: Mapping[ImageFormat, Format] = {format_.name: format_ for format_ in (*_READ_ONLY, *_TABLE)}
+"""All that are read. Those that are read only come first: some begin like a TIFF."""
 
-_SUFFIXES: Mapping[str, ImageFormat] = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-    ".jp2": "JPEG2000",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".ppm": "PPM",
-    ".pgm": "PPM",
-    ".pnm": "PPM",
-}
-"""Suffixes that name a format to write; the first of each format is the one given to new files."""
+READ_FORMATS = " and ".join(", ".join(format_.label for format_ in (*_TABLE, *_READ_ONLY)).rsplit(", ", 1))
+"""Their names, for a sentence."""
 
-PHOTO_SUFFIXES = frozenset(_SUFFIXES) | {
-    ".dib",
-    ".hif",
-    ".j2k",
-    ".j2c",
-    ".jpc",
-    ".jpf",
-    ".jpx",
-    ".jxl",
-    ".pbm",
-}
+_SUFFIXES: Mapping[str, ImageFormat] = {suffix: format_.name for format_ in _TABLE for suffix in format_.suffixes}
+
+PHOTO_SUFFIXES = frozenset(_SUFFIXES).union(*(format_.other_suffixes for format_ in READABLE.values()))
 """Suffixes by which a file in a folder counts as a photo. Some of these are not read yet: such a file is
 reported with a clear sentence instead of being passed over in silence. Others are read but not written."""
 
-_SIGNATURES: tuple[tuple[bytes, SourceFormat], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),  # BigTIFF
-    (b"MM\0+", "TIFF"),
-    (b"\xff\x4f\xff\x51", "JPEG2000"),  # a bare codestream
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    *((b"P%d" % kind + space, "PPM") for kind in range(1, 7) for space in (b" ", b"\n", b"\r", b"\t", b"#")),
-)
-
-_NOT_READ: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftyp", "a video or a picture of a rare kind"),
-    (0, b"\xff\x0a", "a JPEG XL picture"),
-    (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
-    (0, b"P7", "a PAM picture"),
-    (0, b"PF", "a picture of floating-point numbers"),
-    (0, b"Pf", "a picture of floating-point numbers"),
-    (0, b"8BPS", "a Photoshop document"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"<svg", "an SVG drawing"),
-    (0, b"FUJIFILMCCD-RAW", "a camera's raw file"),
-    (0, b"IIU\0", "a camera's raw file"),
-    (0, b"IIRO", "a camera's raw file"),
-)
-"""Offset, bytes there, and what such a file is."""
-
-_AVIF_BRANDS = (b"avif", b"avis")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
-
-HEAD_BYTES = 64
+HEAD_BYTES = 160
 """How much of a file's beginning `sniff_format` wants to see."""
 
 
-def sniff_format(head: bytes) -> SourceFormat | None:
+def sniff_format(head: bytes) -> ImageFormat | None:
     """Return the format of a file from its first `HEAD_BYTES` bytes; None for one that is not read."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head[4:8] == b"ftyp" and any(brand in _AVIF_BRANDS for brand in _brands(head)):
-        return "AVIF"
-    if head[4:8] == b"ftyp" and any(brand in _HEIF_BRANDS for brand in _brands(head)):
-        return "HEIF"
-    return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
-
-
-def _brands(head: bytes) -> list[bytes]:
-    """Return what a file of the MP4 family says that it is: its own brand, and those that it is compatible with."""
-    end = min(int.from_bytes(head[:4], "big"), len(head))
-    return [head[8:12], *(head[start : start + 4] for start in range(16, end - 3, 4))]
-
-
-def describe_unread(head: bytes) -> str:
-    """Return what a file is that `sniff_format` gave None for, for use in a sentence."""
-    for offset, signature, name in _NOT_READ:
-        if head[offset:].startswith(signature):
-            return name
-    return "not an image"
+    return next((format_.name for format_ in READABLE.values() if format_.sniff(head)), None)
 
 
 def format_of(path: Path) -> ImageFormat:
@@ -130,12 +76,24 @@ def format_of(path: Path) -> ImageFormat:
         raise WrongName(f"{path}: the name must end in one of {allowed}, which says the format.") from None
 
 
+def format_named(name: ImageFormat) -> Format:
+    """Return the format of a name.
+
+    Raises:
+        WrongName: When there is none.
+    """
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise WrongName(f"format {name!r}: there are {', '.join(FORMATS)}.") from None
+
+
 def is_writable_suffix(suffix: str) -> bool:
     """Say whether a name that ends in `suffix` (with its dot, any case) can be written."""
     return suffix.lower() in _SUFFIXES
 
 
-def suffix_for(source: SourceFormat, suffix: str) -> str:
+def suffix_for(source: ImageFormat, suffix: str) -> str:
     """Return the suffix of the result of a photo: its own, where that is true and can be written.
 
     Args:
@@ -143,6 +101,5 @@ def suffix_for(source: SourceFormat, suffix: str) -> str:
         suffix: What the photo's name ends in. A PNG picture named `.jpg` gets `.png`, or it would silently
             become a lossy one.
     """
-    if _SUFFIXES.get(suffix.lower()) == source:
-        return suffix
-    return next((known for known, name in _SUFFIXES.items() if name == source), ".png")
+    wanted = READABLE[source].written_as or source
+    return suffix if _SUFFIXES.get(suffix.lower()) == wanted else FORMATS[wanted].suffixes[0]

@@ -226,6 +226,12 @@ def integer_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
     return Entry(tag, 4, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
 
 
+def short_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
+    """Make an entry of 16-bit whole numbers."""
+    numbers = tuple(values)
+    return Entry(tag, 3, len(numbers), struct.pack(f"{order}{len(numbers)}H", *numbers))
+
+
 def long_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
     """Make an entry of 64-bit whole numbers, for a BigTIFF."""
     numbers = tuple(values)

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from PIL import Image
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from acutance.geometry import Size
 from acutance.media.boxes import box_of, boxes_of
 from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import without_prefix
-from acutance.media.photo import Jpeg2000Coding, Metadata
+from acutance.media.format import Format, begins
+from acutance.media.photo import Jpeg2000Coding, Metadata, Photo
+from acutance.media.pil import decode_with, picture_of
 
 LOSSY_PSNR_DB = 45.0
 """How near a lossy picture is written to what it shall be; the files do not say how near they were."""
@@ -90,16 +92,13 @@ def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
     return Container(found.size, metadata)
 
 
-def encode_jpeg2000(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
-    """Encode a picture as JP2: without loss, unless it comes from a lossy JPEG 2000 file.
-
-    Args:
-        image: Mode L, LA, RGB or RGBA.
-        metadata: Of the photo; what a JP2 can hold is written.
+def encode_jpeg2000(photo: Photo) -> tuple[bytes, ...]:
+    """Encode a photo as JP2: without loss, unless it comes from a lossy JPEG 2000 file.
 
     Returns:
         The file in parts.
     """
+    image, metadata = picture_of(photo), photo.metadata
     is_lossy = isinstance(metadata.coding, Jpeg2000Coding) and not metadata.coding.is_lossless
     options = {"irreversible": True, "quality_mode": "dB", "quality_layers": [LOSSY_PSNR_DB]} if is_lossy else {}
     buffer = io.BytesIO()
@@ -212,3 +211,21 @@ def _take_codestream(found: _Found, file: BinaryIO, start: int) -> None:
             found.is_lossless = segment[9:10] == b"\1"
         elif marker == 0xFF90:  # the first tile
             return
+
+
+JPEG2000 = Format(
+    name="JPEG2000",
+    label="JPEG 2000",
+    query="jp2",
+    media_type="image/jp2",
+    suffixes=(".jp2",),
+    other_suffixes=(".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    sniff=begins(_CODESTREAM, b"\0\0\0\x0cjP  \r\n\x87\n"),
+    inspect=inspect_jpeg2000,
+    decode=decode_with(Jpeg2KImageFile),
+    encode=encode_jpeg2000,
+    holds=frozenset(("exif", "xmp", "icc", "dpi", "photoshop", "boxes")),
+    orientation="passed over",
+    pixels="8 bit grey, RGB, with transparency",
+    coding="lossless stays lossless, lossy is written at 45 dB; a bare codestream becomes `.jp2`",
+)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-
-import numpy as np
+from collections.abc import Iterator
 
 from acutance.media.exif import X_RESOLUTION, first_directory
-from acutance.media.formats import FORMATS_16, ImageFormat
-from acutance.media.gif import COLOURS, has_too_many_colours
-from acutance.media.jpeg import MAX_ICC_BYTES, MAX_XMP_BYTES
-from acutance.media.photo import HeifCoding, Metadata, Photo
-from acutance.media.png import COLOUR_CHUNKS, TEXT_CHUNKS, text_keyword
-from acutance.media.webp import is_grey_profile
+from acutance.media.format import Format, lost_colours
+from acutance.media.formats import format_named
+from acutance.media.photo import ImageFormat, Metadata, Photo, is_grey_profile
+from acutance.media.png.chunks import COLOUR_CHUNKS, TEXT_CHUNKS, text_keyword
 from acutance.media.xmp import announced
 
 # The colours of sRGB, written out: gamma 1/2.2 and its primaries. Where they are lost, nothing changes.
@@ -28,29 +24,64 @@ _SRGB_CHUNKS = frozenset(
 
 
 def lost_in(photo: Photo, format: ImageFormat) -> tuple[str, ...]:
-    """Return what of a photo is lost when it is written in a format, in words; empty if nothing is."""
-    losses = [*photo.metadata.left_out, *_LOSSES[format](photo)]
-    losses += _lost_colours(photo.metadata, format)
-    losses += _lost_beside(photo.metadata, format)
-    if photo.metadata.jp2_boxes and format != "JPEG2000":
-        losses.append("further boxes of the JPEG 2000 file")
-    is_rounded = photo.bits > 8 and format not in FORMATS_16
-    return (*losses, "tones finer than 8 bits per channel") if is_rounded else tuple(losses)
+    """Return what of a photo is lost when it is written in a format, in words; empty if nothing is.
+
+    Raises:
+        WrongName: When there is no such format.
+    """
+    target = format_named(format)
+    losses = [*photo.metadata.left_out, *_lost_pixels(photo, target), *target.also_lost(photo)]
+    losses += _lost_kinds(photo.metadata, target)
+    return tuple(losses)
 
 
-def _lost_colours(metadata: Metadata, format_: ImageFormat) -> tuple[str, ...]:
-    """Return what is lost of colours that the file says by numbers: HEIC is given all or none of its own."""
-    numbers = metadata.colour_numbers
-    is_held = format_ in ("AVIF", "PNG") or (format_ == "HEIF" and isinstance(metadata.coding, HeifCoding))
-    if numbers is None or is_held:
-        return ()
-    return (f"what the colours are (primaries {numbers[0]}, transfer {numbers[1]} of ITU-T H.273)",)
+def _lost_pixels(photo: Photo, target: Format) -> Iterator[str]:
+    if not target.has_alpha and not photo.is_opaque:
+        yield "transparency (laid on white)"
+    if has_unfit_profile(photo, target) and "icc" in target.holds:
+        yield "the colour profile (it is for grey pictures)"
+    if photo.bits > target.max_bits:
+        yield "tones finer than 8 bits per channel"
 
 
-def _lost_beside(metadata: Metadata, format_: ImageFormat) -> tuple[str, ...]:
+def has_unfit_profile(photo: Photo, target: Format) -> bool:
+    """Say whether a photo's colour profile is one for grey, and the format will have no use for it."""
+    is_held = target.grey_profiles == "held" or (target.grey_profiles == "of opaque pictures" and photo.alpha is None)
+    return not is_held and photo.pixels.shape[2] == 1 and is_grey_profile(photo.metadata.icc_profile or b"")
+
+
+def _lost_kinds(metadata: Metadata, target: Format) -> Iterator[str]:
+    """Yield the kinds of metadata that are there and are not held."""
+    main = None if metadata.exif is None or "exif" not in target.holds else first_directory(metadata.exif)
+    is_in_exif = main is not None and main.find(X_RESOLUTION) is not None
+    for kind, is_there, words in (
+        ("icc", metadata.icc_profile is not None, "the colour profile"),
+        ("exif", metadata.exif is not None, "EXIF"),
+        ("xmp", metadata.xmp is not None, "XMP"),
+        ("dpi", metadata.dpi is not None and not is_in_exif, "the resolution (dpi)"),
+        (
+            "photoshop",
+            metadata.photoshop is not None,
+            "Photoshop's resources (captions and keywords in IPTC form)",
+        ),
+        ("comments", metadata.comments, "comments"),
+        ("segments", metadata.jpeg_segments, "application data of the JPEG file"),
+        ("boxes", metadata.jp2_boxes, "further boxes of the JPEG 2000 file"),
+    ):
+        if is_there and kind not in target.holds:
+            yield words
+    if not target.holds_damaged_exif and is_damaged(metadata.exif):
+        yield "EXIF (it is damaged)"
+    if "chunks" not in target.holds:
+        yield from _lost_chunks(metadata)
+    if "colours" not in target.holds:
+        yield from lost_colours(metadata)
+    if "trailer" not in target.holds or metadata.jpeg_trailer is None:
+        yield from _lost_beside(metadata)
+
+
+def _lost_beside(metadata: Metadata) -> tuple[str, ...]:
     """Return what belongs to a photo, besides its picture, and is not written with it."""
-    if format_ == "JPEG" and metadata.jpeg_trailer is not None:
-        return ()
     what = () if metadata.xmp is None else announced(metadata.xmp)
     return what or (() if metadata.jpeg_trailer is None else ("what lies behind the picture in the JPEG file",))
 
@@ -58,149 +89,6 @@ def _lost_beside(metadata: Metadata, format_: ImageFormat) -> tuple[str, ...]:
 def is_damaged(exif: bytes | None) -> bool:
     """Say whether an EXIF block cannot be taken apart."""
     return exif is not None and first_directory(exif) is None
-
-
-def _lost_in_jpeg(photo: Photo) -> Iterator[str]:
-    yield from _lost_transparency(photo)
-    if len(photo.metadata.xmp or b"") > MAX_XMP_BYTES:
-        yield f"XMP (longer than {MAX_XMP_BYTES} bytes)"
-    if len(photo.metadata.icc_profile or b"") > MAX_ICC_BYTES:
-        yield f"the colour profile (longer than {MAX_ICC_BYTES} bytes)"
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_png(photo: Photo) -> Iterator[str]:
-    yield from _lost_resources(photo.metadata)
-    yield from _lost_segments(photo.metadata)
-
-
-def _lost_in_webp(photo: Photo) -> Iterator[str]:
-    yield from _lost_grey_profile(photo)
-    yield from _lost_resolution(photo.metadata)
-    yield from _lost_resources(photo.metadata)
-    yield from _lost_segments(photo.metadata)
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_tiff(photo: Photo) -> Iterator[str]:
-    if is_damaged(photo.metadata.exif):
-        yield "EXIF (it is damaged)"
-    yield from _lost_segments(photo.metadata)
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_avif(photo: Photo) -> Iterator[str]:
-    if photo.alpha is not None:  # grey with transparency is written as RGB
-        yield from _lost_grey_profile(photo)
-    yield from _lost_resolution(photo.metadata)
-    yield from _lost_resources(photo.metadata)
-    yield from _lost_segments(photo.metadata)
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_heif(photo: Photo) -> Iterator[str]:
-    if photo.bits > 8 and not isinstance(photo.metadata.coding, HeifCoding):
-        yield "tones finer than 12 bits per channel"
-    yield from _lost_grey_profile(photo)
-    yield from _lost_resolution(photo.metadata)
-    yield from _lost_resources(photo.metadata)
-    yield from _lost_segments(photo.metadata)
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_jpeg2000(photo: Photo) -> Iterator[str]:
-    yield from _lost_segments(photo.metadata)
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_bmp(photo: Photo) -> Iterator[str]:
-    yield from _lost_grey_profile(photo)
-    yield from _lost_description(photo.metadata)
-    yield from _lost_resources(photo.metadata)
-    yield from _lost_segments(photo.metadata)
-    yield from _lost_chunks(photo.metadata)
-
-
-def _lost_in_gif(photo: Photo) -> Iterator[str]:
-    metadata = photo.metadata
-    eight = photo.in_8_bits()
-    if eight.alpha is not None and not np.isin(eight.alpha, (0, 255)).all():
-        yield "half transparency (all or nothing is written)"
-    if has_too_many_colours(eight):
-        yield f"colours beyond {COLOURS}"
-    yield from _lost_grey_profile(photo)
-    if metadata.exif is not None:
-        yield "EXIF"
-    if metadata.dpi is not None:
-        yield "the resolution (dpi)"
-    yield from _lost_resources(metadata)
-    if metadata.jpeg_segments:
-        yield "application data of the JPEG file"
-    yield from _lost_chunks(metadata)
-
-
-def _lost_in_ppm(photo: Photo) -> Iterator[str]:
-    yield from _lost_transparency(photo)
-    metadata = photo.metadata
-    if metadata.icc_profile is not None:
-        yield "the colour profile"
-    if metadata.dpi is not None:
-        yield "the resolution (dpi)"
-    yield from _lost_description(metadata)
-    yield from _lost_resources(metadata)
-    if metadata.jpeg_segments:
-        yield "application data of the JPEG file"
-    yield from _lost_chunks(metadata)
-
-
-_LOSSES: Mapping[ImageFormat, Callable[[Photo], Iterator[str]]] = {
-    "JPEG": _lost_in_jpeg,
-    "PNG": _lost_in_png,
-    "WEBP": _lost_in_webp,
-    "TIFF": _lost_in_tiff,
-    "AVIF": _lost_in_avif,
-    "HEIF": _lost_in_heif,
-    "JPEG2000": _lost_in_jpeg2000,
-    "BMP": _lost_in_bmp,
-    "GIF": _lost_in_gif,
-    "PPM": _lost_in_ppm,
-}
-
-
-def _lost_transparency(photo: Photo) -> Iterator[str]:
-    if not photo.is_opaque:
-        yield "transparency (laid on white)"
-
-
-def _lost_grey_profile(photo: Photo) -> Iterator[str]:
-    if photo.pixels.shape[2] == 1 and is_grey_profile(photo.metadata.icc_profile or b""):
-        yield "the colour profile (it is for grey pictures)"
-
-
-def _lost_resolution(metadata: Metadata) -> Iterator[str]:
-    """Say that a resolution is lost where only EXIF could hold it, and does not."""
-    main = None if metadata.exif is None else first_directory(metadata.exif)
-    if metadata.dpi is not None and (main is None or main.find(X_RESOLUTION) is None):
-        yield "the resolution (dpi)"
-
-
-def _lost_description(metadata: Metadata) -> Iterator[str]:
-    if metadata.exif is not None:
-        yield "EXIF"
-    if metadata.xmp is not None:
-        yield "XMP"
-
-
-def _lost_resources(metadata: Metadata) -> Iterator[str]:
-    if metadata.photoshop is not None:
-        yield "Photoshop's resources (captions and keywords in IPTC form)"
-
-
-def _lost_segments(metadata: Metadata) -> Iterator[str]:
-    if metadata.comments:
-        yield "comments"
-    if metadata.jpeg_segments:
-        yield "application data of the JPEG file"
 
 
 def _lost_chunks(metadata: Metadata) -> Iterator[str]:

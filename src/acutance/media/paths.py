@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from acutance.errors import InputError, OutputError, WrongName
+from acutance.media import raw
 from acutance.media.atomic import OVERWRITE
 from acutance.media.formats import (
     HEAD_BYTES,
     PHOTO_SUFFIXES,
-    SourceFormat,
     format_of,
     is_writable_suffix,
     sniff_format,
     suffix_for,
 )
 from acutance.media.patterns import PathFilter
+from acutance.media.photo import ImageFormat
 from acutance.media.video_formats import (
     SOURCE_CODE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -141,6 +142,34 @@ def find_photos(
     return photos
 
 
+def raw_files_in(
+    sources: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> dict[str, int]:
+    """Count raw files in folders that `plan_outputs` passes over, because the extra that reads them is missing.
+
+    Args:
+        sources: As there; only folders are searched.
+        include: As there.
+        exclude: As there.
+
+    Returns:
+        How many there are by their suffix, in small letters and sorted; nothing where the extra is installed.
+
+    Raises:
+        InputError: When a folder cannot be searched.
+    """
+    if raw.is_installed():
+        return {}
+    wanted = PathFilter.of(include, exclude)
+    folders = [source for source in sources if source.is_dir()]
+    suffixes = [path.suffix.lower() for folder in folders for path in _files(folder, None, wanted, is_one=_is_raw)]
+    return {suffix: suffixes.count(suffix) for suffix in sorted(set(suffixes))}
+
+
+def _is_raw(path: Path) -> bool:
+    return path.suffix.lower() in raw.SUFFIXES
+
+
 def _check_sources(sources: Sequence[Path]) -> None:
     if not sources:
         raise InputError("no file is named; name files or folders.")
@@ -155,6 +184,11 @@ def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
         return InputError(
             f"no photo or video in {names} is left by {wanted.words}; patterns are held against names, or with a slash "
             "against the path below the folder, as in 'day1/*.jpg'."
+        )
+    if passed_over := raw_files_in(sources):
+        return InputError(
+            f"there are no photos or videos in {names}, but {sum(passed_over.values())} raw files of cameras "
+            f"({', '.join(passed_over)}); {raw.INSTALL} makes acutance read them."
         )
     return InputError(f"there are no photos or videos in {names}; their names end in one of {_endings()}.")
 
@@ -225,6 +259,11 @@ def _check_name(output: Path, kind: FileKind) -> None:
 
 def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[Path]:
     """Yield the photos and videos below a folder that are wanted, sorted, without those below the output folder."""
+    return _files(folder, output, wanted, is_one=_looks_like_one)
+
+
+def _files(folder: Path, output: Path | None, wanted: PathFilter, *, is_one: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield the files below a folder that are wanted and are such as `is_one` says; see `_photos`."""
     left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         within = PurePath(parent).relative_to(folder)
@@ -235,7 +274,7 @@ def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[P
         )
         for name in sorted(names):
             path = Path(parent) / name
-            is_photo = not name.startswith(".") and not path.stem.endswith(MARK) and _looks_like_one(path)
+            is_photo = not name.startswith(".") and not path.stem.endswith(MARK) and is_one(path)
             if is_photo and wanted.keeps(within / name):
                 yield path
 
@@ -265,7 +304,7 @@ def _looks_like_one(path: Path) -> bool:
     return _sniffed(path) is not None or kind_of(path) == "video"
 
 
-def _sniffed(path: Path) -> SourceFormat | None:
+def _sniffed(path: Path) -> ImageFormat | None:
     """Return the format of a file by content; None for one that cannot be read (reading it will say why)."""
     return sniff_format(_head_of(path))
 

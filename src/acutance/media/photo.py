@@ -17,8 +17,10 @@ from acutance.errors import InputError
 from acutance.geometry import Size
 from acutance.imaging.convert import Scalar, to_8_bits
 from acutance.media.exif import orientation_of, with_orientation
-from acutance.media.formats import SourceFormat
 from acutance.media.xmp import upright_packet
+
+ImageFormat = str
+"""A format's name: that of a row of `acutance.media.formats.FORMATS`, such as "JPEG" or "PNG"."""
 
 Subsampling = Literal[0, 1, 2]
 """Chroma subsampling by Pillow's numbers: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
@@ -129,7 +131,7 @@ _LIKE_SRGB = ((1, 2), (1, 2, 6, 13))
 class Metadata:
     """What travels with the pixels. Everything is kept as the bytes that the file held."""
 
-    source_format: SourceFormat | None = None
+    source_format: ImageFormat | None = None
     """What was read; None when the pixels do not come from a file."""
     exif: bytes | None = field(default=None, repr=False)
     """EXIF block, beginning with its TIFF header (`II*\\0` or `MM\\0*`)."""
@@ -266,3 +268,8 @@ def turned(array: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
     return array[rows, columns]
+
+
+def is_grey_profile(icc: bytes) -> bool:
+    """Say whether a colour profile is one for grey pictures."""
+    return icc[16:20] == b"GRAY"

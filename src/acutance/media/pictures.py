@@ -5,7 +5,7 @@ A file of one photo is the common case of them: what sharpens files need not kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,48 +14,25 @@ from typing import BinaryIO, Literal
 from acutance.errors import OutputError
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.apng import decode_apng, encode_apng
 from acutance.media.container import Container, too_deep
-from acutance.media.formats import ImageFormat, SourceFormat
-from acutance.media.gif import decode_gif_frames, encode_gif_frames
-from acutance.media.heif import check_installed
-from acutance.media.photo import Metadata, Photo
-from acutance.media.pil import decoding
-from acutance.media.png16 import decode_png16
-from acutance.media.reading import (
-    DEFAULT_MAX_PIXELS,
-    Decoded,
-    check_size,
-    decoded,
-    inspected,
-    name_of,
-    only_photo,
-    opened,
-)
+from acutance.media.format import Format
+from acutance.media.formats import FORMATS, format_named
+from acutance.media.photo import ImageFormat, Metadata, Photo
+from acutance.media.reading import DEFAULT_MAX_PIXELS, check_size, decoded_photo, inspected, name_of, opened
 from acutance.media.streaming import open_strips
 from acutance.media.strips import StripSource
-from acutance.media.tiff import inspect_page
-from acutance.media.tiff16 import decode_tiff16
-from acutance.media.tiff_pages import chain_of, encode_tiff_pages
-from acutance.media.webp import decode_webp_frames, encode_webp_frames
 from acutance.media.writing import encoded_parts, encoding, prepared
-
-_ANIMATED: Mapping[ImageFormat, Callable[[Iterable[Photo], Animation], Iterable[bytes]]] = {
-    "GIF": encode_gif_frames,
-    "PNG": encode_apng,
-    "WEBP": encode_webp_frames,
-}
 
 
 class PictureFile:
     """A file of one or several pictures, open for reading; made by `open_pictures`."""
 
     def __init__(
-        self, file: BinaryIO, name: str, *, format_: SourceFormat, container: Container, max_pixels: int, max_bits: int
+        self, file: BinaryIO, name: str, *, format_: Format, container: Container, max_pixels: int, max_bits: int
     ) -> None:
         self._file = file
         self._name = name
-        self._format: SourceFormat = format_
+        self._format = format_
         self._container = container
         self._max_pixels = max_pixels
         self._max_bits = max_bits
@@ -66,9 +43,9 @@ class PictureFile:
         return self._name
 
     @property
-    def format(self) -> SourceFormat:
-        """What the file is."""
-        return self._format
+    def format(self) -> ImageFormat:
+        """What the file is, or what becomes of one that is read only."""
+        return self._format.written_as or self._format.name
 
     @property
     def size(self) -> Size:
@@ -120,58 +97,28 @@ class PictureFile:
             UnsupportedImage: When one is damaged, or of more bits than are wanted.
             ImageTooLarge: When one has more pixels than are allowed.
         """
-        check_size(self.size, self._max_pixels, self._name)
-        if self.count == 1:
-            yield only_photo(
-                self._file,
-                self._format,
-                self._container,
-                self._name,
-                max_pixels=self._max_pixels,
-                max_bits=self._max_bits,
-            )
-        elif self.animation is None:
-            yield from self._pages()
-        else:
+        if self.animation is not None:
+            check_size(self.size, self._max_pixels, self._name)
             if self._container.bits > self._max_bits:
                 raise too_deep(self._name, self._container.bits)
-            for photo in self._frames():
+            frames = self._format.frames
+            for photo in frames.decode(self._file, self._container, self._name) if frames else ():
                 yield replace(photo, metadata=self.metadata)
+        elif self.count > 1 and self._format.pages is not None:
+            for page in self._format.pages.inspect(self._file, self._container, self._name):
+                yield self._decoded(page)
+        else:
+            yield self._decoded(self._container)
 
-    def _pages(self) -> Iterator[Photo]:
-        numbers = chain_of(self._file, self._container.pages)
-        for offset in self._container.pages:
-            page = inspect_page(self._file, offset, self._name)
-            check_size(page.size, self._max_pixels, self._name)
-            if page.bits > self._max_bits:
-                raise too_deep(self._name, page.bits)
-            if page.needs_own_decoder:
-                with decoding(self._name):
-                    pixels, alpha = decode_tiff16(self._file, self._name, offset)
-            else:
-                pixels, alpha = decoded(
-                    self._file,
-                    "TIFF",
-                    self._name,
-                    max_pixels=self._max_pixels,
-                    number=numbers[offset],
-                    cmyk_profile=page.cmyk_profile,
-                )
-            is_first = offset == self._container.pages[0]
-            yield Photo(pixels=pixels, alpha=alpha, metadata=self.metadata if is_first else page.metadata)
-
-    def _frames(self) -> Iterator[Photo]:
-        if self._format == "GIF":
-            return decode_gif_frames(self._file, self._name)
-        if self._format == "WEBP":
-            return decode_webp_frames(self._file, self._name)
-        return decode_apng(self._file, self._name, self._decoded_png)
-
-    def _decoded_png(self, file: BinaryIO, name: str) -> Decoded:
-        if self._container.bits > 8:
-            with decoding(name):
-                return decode_png16(file, name)
-        return decoded(file, "PNG", name, max_pixels=self._max_pixels)
+    def _decoded(self, container: Container) -> Photo:
+        return decoded_photo(
+            self._file,
+            self._format,
+            container,
+            self._name,
+            max_pixels=self._max_pixels,
+            max_bits=self._max_bits,
+        )
 
 
 @contextmanager
@@ -214,26 +161,30 @@ def check_holds(pictures: PictureFile, format_: ImageFormat) -> None:
     Raises:
         OutputError: When it is so.
     """
-    name = pictures.name
-    if format_ == "HEIF":
-        check_installed()
+    name, target = pictures.name, format_named(format_)
+    target.check_writable()
     if pictures.count == 1:
         return
-    if pictures.animation is None and format_ != "TIFF":
-        raise OutputError(f"{name} has {pictures.count} pages, and {format_} holds one; choose TIFF (.tif).")
-    if pictures.animation is not None and format_ not in _ANIMATED:
+    known = tuple(FORMATS.values())
+    if pictures.animation is None and target.pages is None:
+        choice = " or ".join(f"{other.label} ({other.suffixes[0]})" for other in known if other.pages)
+        raise OutputError(f"{name} has {pictures.count} pages, and {format_} holds one; choose {choice}.")
+    if pictures.animation is not None and target.frames is None:
+        *others, last = [other.label for other in reversed(known) if other.frames]
         raise OutputError(
-            f"{name} is an animation of {pictures.count} pictures, and {format_} holds one; choose GIF, WebP or PNG."
+            f"{name} is an animation of {pictures.count} pictures, and {format_} holds one; choose {', '.join(others)} "
+            f"or {last}."
         )
 
 
 def lost_in_timing(animation: Animation, format_: ImageFormat) -> tuple[str, ...]:
     """Return what of an animation's timing a format cannot hold, in words."""
+    frames = FORMATS[format_].frames
     losses = []
-    per_second = {"GIF": 100, "WEBP": 1000}.get(format_)
+    per_second = None if frames is None else frames.per_second
     if per_second and any((duration * per_second).denominator != 1 for duration in animation.durations_s):
         losses.append(f"durations finer than 1/{per_second} s")
-    if animation.has_still and format_ != "PNG":
+    if animation.has_still and not (frames and frames.holds_still):
         losses.append("the still picture for programs that know no animations")
     return tuple(losses)
 
@@ -259,12 +210,16 @@ def encode_pictures(
         for photo in photos:
             yield from encoded_parts(photo, format_)
         return
-    if animation is not None and animation.has_still and format_ != "PNG":
+    target = FORMATS[format_]
+    if animation is not None and animation.has_still and not (target.frames and target.frames.holds_still):
         photos = _without_first(photos)
         animation = replace(animation, has_still=False)
     ready = (prepared(photo, format_) for photo in photos)
     with encoding(format_):
-        yield from encode_tiff_pages(ready) if animation is None else _ANIMATED[format_](ready, animation)
+        if animation is not None and target.frames is not None:
+            yield from target.frames.encode(ready, animation)
+        elif target.pages is not None:
+            yield from target.pages.encode(ready)
 
 
 def _without_first(photos: Iterable[Photo]) -> Iterator[Photo]:

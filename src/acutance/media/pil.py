@@ -13,32 +13,18 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast, get_args
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-    _imaging,
-)
+from PIL import Image, ImageFile, TiffImagePlugin, _imaging
 
-from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
-from acutance.media.container import damaged, refused
-from acutance.media.exif import without_prefix
-from acutance.media.formats import SourceFormat
-from acutance.media.photo import Metadata, Photo
+from acutance.errors import ImageTooLarge, UnsupportedImage
+from acutance.media.cmyk import to_rgb
+from acutance.media.container import Container, Decoded, damaged, refused
+from acutance.media.photo import Photo
 
 _DECODER_ERRORS = (
     OSError,
@@ -56,23 +42,16 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 """What Pillow raises for damaged files, as fuzzing shows; nothing narrower covers it."""
+_SAYING = (OSError, SyntaxError, EOFError)
+"""Those with which it means the file. The others say where in the code it failed."""
 
-_PLUGINS: Mapping[SourceFormat, Callable[[BinaryIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "PPM": PpmImagePlugin.PpmImageFile,
-}
+Plugin = Callable[[BinaryIO], ImageFile.ImageFile]
+"""Pillow's way to open a format."""
 
 _STRIP_PIXELS = 2**20
 _TIFF_WEBP = 50001
 
-# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, LAB, …) is not read.
+# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, …) is not read.
 _COPIED_MODES = {
     "1": "L",
     "L": "L",
@@ -84,50 +63,6 @@ _COPIED_MODES = {
     "RGBA": "RGBA",
     "RGBa": "RGBA",
 }
-
-_GREY_16_MODES = ("I;16", "I;16L", "I;16B")
-
-
-def from_pil(image: Image.Image) -> Photo:
-    """Make a photo of a Pillow image; of an animation, the frame at which it stands.
-
-    Args:
-        image: Any 8-bit mode: 1, L, LA, P, RGB, RGBA, …, or 16-bit grey (I;16). EXIF, ICC profile, XMP and
-            resolution are taken from its `info`, and the pixels as they are: nothing is rotated.
-
-    Raises:
-        UnsupportedImage: For other modes (CMYK, F, …), or when the file behind the image is damaged.
-    """
-    with decoding("the image"):
-        image.load()
-        if image.mode in _GREY_16_MODES:
-            values = np.asarray(image).astype(np.uint16)
-            return Photo(pixels=values[:, :, np.newaxis], metadata=_metadata(image))
-        pixels, alpha = arrays_of(image, "the image")
-    return Photo(pixels=pixels, alpha=alpha, metadata=_metadata(image))
-
-
-def to_pil(photo: Photo) -> Image.Image:
-    """Make a Pillow image of a photo: mode L, LA, RGB, RGBA or I;16, with the metadata that Pillow knows in `info`.
-
-    Pillow writes them only when told to: `image.save(path, exif=image.info["exif"])`, and so on.
-
-    Raises:
-        InputError: When the photo has 16 bits per channel and is not plain grey.
-    """
-    if photo.bits > 8 and (photo.pixels.shape[2] > 1 or photo.alpha is not None):
-        raise InputError("a photo of 16 bits per channel in colour: Pillow has no such pictures; use its pixels.")
-    image = picture_of(photo)
-    metadata = photo.metadata
-    if metadata.exif is not None:
-        image.info["exif"] = b"Exif\0\0" + metadata.exif
-    if metadata.icc_profile is not None:
-        image.info["icc_profile"] = metadata.icc_profile
-    if metadata.xmp is not None:
-        image.info["xmp"] = metadata.xmp
-    if metadata.dpi is not None:
-        image.info["dpi"] = metadata.dpi
-    return image
 
 
 def picture_of(photo: Photo) -> Image.Image:
@@ -187,26 +122,48 @@ def _copied_mode(image: Image.Image, name: str) -> str:
     return mode + "A" if is_transparent else mode
 
 
-def _metadata(image: Image.Image) -> Metadata:
-    info = image.info
-    exif, xmp = info.get("exif"), info.get("xmp")
-    known = image.format in get_args(SourceFormat)
-    return Metadata(
-        source_format=cast(SourceFormat, image.format) if known else None,
-        exif=without_prefix(exif) if isinstance(exif, bytes) and exif else None,
-        icc_profile=info.get("icc_profile") or None,
-        xmp=(xmp.encode() if isinstance(xmp, str) else xmp) or None,
-        dpi=dpi_of(image),
-    )
-
-
 def dpi_of(image: Image.Image) -> tuple[float, float] | None:
     """Return the resolution that Pillow found, in px per inch, or None."""
     dpi = image.info.get("dpi")
     return (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
 
 
-def open_plugin(file: BinaryIO, format_: SourceFormat) -> ImageFile.ImageFile:
+def decode_with(plugin: Plugin) -> Callable[[BinaryIO, Container, str], Decoded]:
+    """Return a decoder of 8 bits by a plugin of Pillow; see `decoded`."""
+    return lambda file, container, name: decoded(open_plugin(file, plugin), container, name)
+
+
+def decoded(image: ImageFile.ImageFile, container: Container, name: str) -> Decoded:
+    """Decode an image that Pillow has opened; CMYK becomes RGB.
+
+    Raises:
+        UnsupportedImage: When the file is damaged.
+    """
+    if image.width * image.height > container.size.pixels:  # what was checked is what the header says
+        raise damaged(name, "it says two sizes")
+    image.load()
+    if container.cmyk_profile is not None:
+        return arrays_of(to_rgb(image, container.cmyk_profile, name), name)
+    return arrays_of(image.convert("RGB") if image.mode == "YCbCr" else image, name)
+
+
+def frames_of(image: ImageFile.ImageFile, count: int, name: str) -> Iterator[Photo]:
+    """Decode so many pictures of an image that Pillow has opened, each as it is seen.
+
+    Raises:
+        UnsupportedImage: When there are others than that.
+    """
+    if getattr(image, "n_frames", 1) != count:
+        raise damaged(name, "its pictures cannot be told apart")
+    for number in range(count):
+        with decoding(name):
+            image.seek(number)
+            image.load()
+            pixels, alpha = arrays_of(image, name)
+        yield Photo(pixels=pixels, alpha=alpha)
+
+
+def open_plugin(file: BinaryIO, plugin: Plugin) -> ImageFile.ImageFile:
     """Open a file with Pillow's plugin for its format; its header is read, its pixels are not.
 
     Not with `Image.open`: that warns or refuses by the global `Image.MAX_IMAGE_PIXELS`, which belongs to the
@@ -214,7 +171,7 @@ def open_plugin(file: BinaryIO, format_: SourceFormat) -> ImageFile.ImageFile:
     themselves refuse.)
     """
     file.seek(0)
-    return _PLUGINS[format_](file)
+    return plugin(file)
 
 
 @contextmanager
@@ -248,9 +205,9 @@ def _is_of_unknown_kind(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says, if that says anything to a person."""
+    """Return what an error says, if that says anything to a person: of the file, not of the inside of a library."""
     words = " ".join(str(error).split()).rstrip(".")
-    is_internal = isinstance(error, (KeyError, struct.error)) or words.startswith("decoder error")
+    is_internal = not isinstance(error, _SAYING) or isinstance(error, struct.error) or words.startswith("decoder error")
     return "its pixels cannot be decoded" if is_internal or not words else words
 
 

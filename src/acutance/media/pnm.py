@@ -13,15 +13,17 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from PIL.PpmImagePlugin import PpmImageFile
 
 from acutance.errors import WrongName
 from acutance.geometry import Size
 from acutance.media.atomic import Patch
-from acutance.media.container import Container, damaged, depth_notes
+from acutance.media.container import Container, Decoded, damaged, depth_notes
+from acutance.media.format import Format, Strips, begins
 from acutance.media.photo import Metadata, Photo, PnmCoding
-from acutance.media.strips import Strip, StripSource
+from acutance.media.pil import decoded, open_plugin
+from acutance.media.strips import Strip, StripSource, strips_of_photo
 
-Values = npt.NDArray[np.uint16]
 Part = TypeVar("Part", bound=bytes | memoryview | Patch)
 
 _HEAD_BYTES = 2**16
@@ -67,12 +69,14 @@ def inspect_pnm(file: BinaryIO, name: str) -> Container:
     return Container(header.size, metadata, bits=16 if is_deep else 8)
 
 
-def decode_pnm16(file: BinaryIO, name: str) -> tuple[Values, None]:
-    """Decode the pixels of a file of more than 256 levels; white becomes 65535, whatever it is there.
+def decode_pnm(file: BinaryIO, container: Container, name: str) -> Decoded:
+    """Decode a file that has passed `inspect_pnm`; of more than 256 levels, white becomes 65535, whatever it is there.
 
     Raises:
         UnsupportedImage: When it is damaged.
     """
+    if container.bits == 8:
+        return decoded(open_plugin(file, PpmImageFile), container, name)
     header = _header(file, name)
     shape = (*header.size, header.channels)
     count = header.size.pixels * header.channels
@@ -94,15 +98,13 @@ def decode_pnm16(file: BinaryIO, name: str) -> tuple[Values, None]:
     return spread.astype(np.uint16).reshape(shape), None
 
 
-def encode_pnm(photo: Photo) -> tuple[bytes, ...]:
+def encode_pnm(photo: Photo) -> Iterator[bytes]:
     """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with.
 
     Returns:
         The file in parts.
     """
-    white = _white_of(photo.metadata, photo.bits)
-    head = _head(photo.size, photo.pixels.shape[2], white, photo.metadata)
-    return head, _levels(photo.pixels, white).tobytes()
+    return encode_pnm_strips(strips_of_photo(photo), photo.metadata)
 
 
 def parts_for_name(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
@@ -125,7 +127,7 @@ def encode_pnm_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes
         yield _levels(strip.pixels, white).tobytes()
 
 
-def open_pnm_strips(file: BinaryIO, name: str) -> StripSource | None:
+def open_pnm_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
     """Return a file that has passed `inspect_pnm`, to be read in strips; None for bitmaps, text and few levels."""
     header = _header(file, name)
     if header.kind not in (5, 6) or header.white not in (255, 65535):
@@ -178,3 +180,24 @@ def _header(file: BinaryIO, name: str) -> _Header:
         raise damaged(name, f"it says that white is {white}")
     comments = tuple(line.strip() for line in re.findall(rb"#([^\r\n]*)[\r\n]", found.group()))
     return _Header(int(head[1:2]), Size(height, width), white, found.end(), comments)
+
+
+PPM = Format(
+    name="PPM",
+    label="PBM, PGM, PPM",
+    query="ppm",
+    media_type="image/x-portable-anymap",
+    suffixes=(".ppm", ".pgm", ".pnm"),
+    other_suffixes=(".pbm",),
+    sniff=begins(*(b"P%d" % kind + space for kind in range(1, 7) for space in (b" ", b"\n", b"\r", b"\t", b"#"))),
+    inspect=inspect_pnm,
+    decode=decode_pnm,
+    encode=encode_pnm,
+    strips=Strips(open=open_pnm_strips, encode=encode_pnm_strips),
+    max_bits=16,
+    holds=frozenset(("comments",)),
+    has_alpha=False,
+    orientation="not held",
+    pixels="8 or 16 bit grey, RGB",
+    coding="uncompressed, as many levels as before",
+)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.geometry import Size
+from acutance.media.photo import Photo
 
 
 class Strip(NamedTuple):
@@ -38,6 +39,17 @@ class StripSource:
     def row_bytes(self) -> int:
         """What a row takes in memory."""
         return self.size.width * (self.colours + self.has_alpha) * self.bits // 8
+
+
+def strips_of_photo(photo: Photo) -> StripSource:
+    """Return a photo as one strip."""
+    return StripSource(
+        size=photo.size,
+        bits=photo.bits,
+        colours=photo.pixels.shape[2],
+        has_alpha=photo.alpha is not None,
+        read=lambda: iter((Strip(photo.pixels, photo.alpha),)),
+    )
 
 
 def regrouped(strips: Iterator[Strip], rows: int) -> Iterator[Strip]:

@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.errors import InputError
 from acutance.media.exif import thumbnail_of, with_thumbnail
@@ -34,7 +35,7 @@ def with_new_thumbnail(photo: Photo) -> Photo:
         return photo
     try:
         with decoding("the thumbnail"):
-            box = open_plugin(io.BytesIO(old), "JPEG").size
+            box = open_plugin(io.BytesIO(old), JpegImageFile).size
     except InputError:
         return photo
     small = _small(photo, box)

@@ -94,8 +94,8 @@ _SIGNATURES: tuple[tuple[int, bytes, VideoFormat], ...] = (
 )
 """Offset, bytes there, and what such a file is."""
 
-_PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
-"""Main brands of MP4-like files that are pictures."""
+_PICTURE_BRANDS = (b"mif1", b"msf1")
+"""Main brands of MP4-like files that are pictures, whatever else they say."""
 
 _TS_PACKETS = ((0, 188), (4, 192))
 """Where MPEG-TS's first packet begins, and how far it is to the next; the second on camcorders and Blu-ray discs."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import BinaryIO
 
-from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation, bounding_box, cropped, differing
 from acutance.media.container import Container, damaged
 from acutance.media.exif import without_prefix
+from acutance.media.format import Format, Frames
 from acutance.media.photo import Metadata, Photo, WebpCoding
-from acutance.media.pil import arrays_of, decoding, open_plugin, picture_of
+from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
 
 QUALITY = 95
 """Quality of a lossy WebP. The files do not say at what quality they were written."""
@@ -70,49 +72,34 @@ def _animation(chunks: dict[bytes, bytes], frames: list[bytes]) -> Animation | N
     return Animation(durations_s=durations, plays=int.from_bytes(chunks.get(b"ANIM", b"")[4:6], "little"))
 
 
-def decode_webp_frames(file: BinaryIO, name: str) -> Iterator[Photo]:
+def decode_webp_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
     """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
 
     Raises:
         UnsupportedImage: When it is damaged.
     """
     with decoding(name):
-        image = open_plugin(file, "WEBP")
-    frames = sum(kind == b"ANMF" for kind, _ in _chunks(file))
-    if getattr(image, "n_frames", 1) != frames:
-        raise damaged(name, "its pictures cannot be told apart")
-    for number in range(frames):
-        with decoding(name):
-            image.seek(number)
-            image.load()
-            pixels, alpha = arrays_of(image, name)
-        yield Photo(pixels=pixels, alpha=alpha)
+        image = open_plugin(file, WebPImageFile)
+    yield from frames_of(image, sum(kind == b"ANMF" for kind, _ in _chunks(file)), name)
 
 
-def encode_webp(image: Image.Image, metadata: Metadata) -> tuple[bytes, ...]:
-    """Encode a picture: lossless if its source is a lossless WebP, otherwise at quality 95.
-
-    Args:
-        image: Mode L, LA, RGB or RGBA; grey is written as RGB, since WebP knows nothing else.
-        metadata: Of the photo; what a WebP can hold is written.
+def encode_webp(photo: Photo) -> tuple[bytes, ...]:
+    """Encode a photo: lossless if its source is a lossless WebP, otherwise at quality 95; grey is written as RGB.
 
     Returns:
         The file in parts.
     """
-    coding = metadata.coding
-    is_lossless = isinstance(coding, WebpCoding) and coding.is_lossless
-    icc = metadata.icc_profile
-    if icc is not None and is_grey_profile(icc) and image.mode in ("L", "LA"):
-        icc = None
+    metadata = photo.metadata
+    is_lossless = isinstance(metadata.coding, WebpCoding) and metadata.coding.is_lossless
     buffer = io.BytesIO()
-    image.save(
+    picture_of(photo).save(
         buffer,
         "WEBP",
         lossless=is_lossless,
         exact=is_lossless,  # keep the colour of transparent pixels, too
         quality=75 if is_lossless else QUALITY,  # for lossless this is effort, and 75 is libwebp's choice
         exif=metadata.exif or b"",
-        icc_profile=icc or b"",
+        icc_profile=metadata.icc_profile or b"",
         xmp=metadata.xmp or b"",
     )
     return (buffer.getvalue(),)
@@ -136,8 +123,7 @@ def encode_webp_frames(photos: Iterable[Photo], animation: Animation) -> tuple[b
     if before is None:
         raise ValueError("no picture")
     metadata = before.metadata
-    icc = None if before.pixels.shape[2] == 1 and is_grey_profile(metadata.icc_profile or b"") else metadata.icc_profile
-    kinds = ((b"ICCP", _ICC, icc), (b"EXIF", _EXIF, metadata.exif), (b"XMP ", _XMP, metadata.xmp))
+    kinds = ((b"ICCP", _ICC, metadata.icc_profile), (b"EXIF", _EXIF, metadata.exif), (b"XMP ", _XMP, metadata.xmp))
     flags = _ANIMATION | sum(flag for _, flag, data in kinds if data) | (_ALPHA if before.alpha is not None else 0)
     sides = b"".join((side - 1).to_bytes(3, "little") for side in reversed(before.size))
     described = [_chunk(kind, data) if data else b"" for kind, _, data in kinds]
@@ -158,8 +144,7 @@ def _frame(photo: Photo, before: Photo | None, duration_ms: int) -> bytes:
         box = bounding_box(differing(before, photo))
         top, left = box.top // 2 * 2, box.left // 2 * 2  # the format halves them
         photo = cropped(photo, box._replace(top=top, left=left))
-    coding = Metadata(coding=photo.metadata.coding)
-    (encoded,) = encode_webp(picture_of(photo), coding)
+    (encoded,) = encode_webp(replace(photo, metadata=Metadata(coding=photo.metadata.coding)))
     pixels = b"".join(
         _chunk(kind, data) for kind, data in _whole_chunks(encoded) if kind in (b"ALPH", b"VP8 ", b"VP8L")
     )
@@ -177,11 +162,6 @@ def _whole_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack("<4sI", kind, len(data)) + data + b"\0" * (len(data) % 2)
-
-
-def is_grey_profile(icc: bytes) -> bool:
-    """Say whether a colour profile is one for grey pictures."""
-    return icc[16:20] == b"GRAY"
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -221,3 +201,22 @@ def _size(chunks: dict[bytes, bytes]) -> Size | None:
         width, height = struct.unpack_from("<HH", head, 6)
         return Size(height & 0x3FFF, width & 0x3FFF)
     return None
+
+
+WEBP = Format(
+    name="WEBP",
+    label="WebP",
+    query="webp",
+    media_type="image/webp",
+    suffixes=(".webp",),
+    sniff=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    inspect=inspect_webp,
+    decode=decode_with(WebPImageFile),
+    encode=encode_webp,
+    frames=Frames(decode=decode_webp_frames, encode=encode_webp_frames, per_second=1000),
+    holds=frozenset(("exif", "xmp", "icc")),
+    grey_profiles="not held",
+    max_side_px=16_383,
+    pixels="8 bit RGB, with transparency",
+    coding="lossless stays lossless, lossy is written at quality 95",
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,69 +11,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from acutance.errors import OutputError
 from acutance.geometry import Size
 from acutance.media.atomic import check_target, write_atomically
-from acutance.media.avif import encode_avif
-from acutance.media.bmp import encode_bmp
 from acutance.media.fingerprint import Fingerprint
-from acutance.media.formats import FORMATS_16, ImageFormat, format_of
-from acutance.media.gif import encode_gif
-from acutance.media.heif import encode_heif
-from acutance.media.jpeg2000 import encode_jpeg2000
-from acutance.media.jpeg_writing import encode_jpeg
-from acutance.media.losses import is_damaged
-from acutance.media.photo import Metadata, Photo
-from acutance.media.pil import picture_of
-from acutance.media.png import encode_png
-from acutance.media.png16 import encode_png16
-from acutance.media.pnm import encode_pnm, parts_for_name
+from acutance.media.formats import FORMATS, format_named, format_of
+from acutance.media.losses import has_unfit_profile, is_damaged
+from acutance.media.photo import ImageFormat, Metadata, Photo
+from acutance.media.pnm import parts_for_name
 from acutance.media.thumbnail import with_new_thumbnail
-from acutance.media.tiff import encode_tiff
-from acutance.media.webp import encode_webp
 from acutance.media.xmp import without_announcements
-
-Parts = tuple[bytes | memoryview, ...]
-
-_ENCODERS: Mapping[ImageFormat, Callable[[Image.Image, Metadata], Parts]] = {
-    "JPEG": encode_jpeg,
-    "PNG": encode_png,
-    "WEBP": encode_webp,
-    "AVIF": encode_avif,
-    "JPEG2000": encode_jpeg2000,
-    "BMP": encode_bmp,
-    "GIF": encode_gif,
-}
-"""Of 8 bits per channel, but for those that need not tell 8 from 16."""
-
-_DEEP_ENCODERS: Mapping[ImageFormat, Callable[[Photo], Parts]] = {
-    "PNG": encode_png16,
-    "TIFF": encode_tiff,
-    "HEIF": encode_heif,
-    "PPM": encode_pnm,
-}
-
-_MAX_SIDE_PX: Mapping[ImageFormat, int] = {
-    "JPEG": 65_500,
-    "PNG": 2**31 - 1,
-    "WEBP": 16_383,
-    "TIFF": 2**31 - 1,
-    "AVIF": 32_768,
-    "HEIF": 16_384,
-    "JPEG2000": 2**31 - 1,
-    "BMP": 2**31 - 1,
-    "GIF": 65_535,
-    "PPM": 2**31 - 1,
-}
-_MAX_BYTES: Mapping[ImageFormat, int] = {"TIFF": 2**32 - 2**24, "BMP": 2**31 - 2**24}
-"""Offsets in these files have 32 bits; the rest is for headers."""
-
-_NO_TRANSPARENCY: frozenset[ImageFormat] = frozenset(("JPEG", "PPM"))
-_SHOWN_AS_STORED: frozenset[ImageFormat] = frozenset(("AVIF", "BMP", "GIF", "HEIF", "PPM"))
-"""Where an orientation in EXIF does not bind, or cannot be written."""
-_OFTEN_SHOWN_AS_STORED: frozenset[ImageFormat] = frozenset(("PNG", "JPEG2000"))
 
 
 def encode_photo(photo: Photo, *, format: ImageFormat) -> bytes:
@@ -124,13 +72,10 @@ def own_format(photo: Photo) -> ImageFormat:
     return photo.metadata.source_format or "PNG"
 
 
-def encoded_parts(photo: Photo, format_: ImageFormat) -> Parts:
+def encoded_parts(photo: Photo, format_: ImageFormat) -> tuple[bytes | memoryview, ...]:
     """Encode a photo; `encode_photo` in parts, which need not be copied together to be written."""
     with encoding(format_):
-        photo = prepared(photo, format_)
-        if photo.bits > 8 or format_ not in _ENCODERS:
-            return _DEEP_ENCODERS[format_](photo)
-        return _ENCODERS[format_](picture_of(photo), photo.metadata)
+        return tuple(format_named(format_).encode(prepared(photo, format_)))
 
 
 @contextmanager
@@ -158,16 +103,19 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
     photo = replace(photo, metadata=true_metadata(photo.metadata, format_))
     if must_be_turned(photo.metadata, format_):
         photo = with_new_thumbnail(photo.upright())
-    if format_ not in FORMATS_16:
+    target = FORMATS[format_]
+    if photo.bits > target.max_bits:
         photo = photo.in_8_bits()
-    if format_ in _NO_TRANSPARENCY and photo.alpha is not None:
+    if has_unfit_profile(photo, target):
+        photo = replace(photo, metadata=replace(photo.metadata, icc_profile=None))
+    if not target.has_alpha and photo.alpha is not None:
         photo = replace(photo, pixels=_on_white(photo.pixels, photo.alpha), alpha=None)
     return photo
 
 
 def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
     """Return metadata that say nothing of data besides the picture which are not written with it."""
-    if format_ == "JPEG" and metadata.jpeg_trailer is not None:
+    if "trailer" in FORMATS[format_].holds and metadata.jpeg_trailer is not None:
         return metadata
     xmp = None if metadata.xmp is None else without_announcements(metadata.xmp)
     return replace(metadata, xmp=xmp, jpeg_trailer=None)
@@ -176,8 +124,8 @@ def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
 def _check_fits(photo: Photo, format_: ImageFormat) -> None:
     height, width = photo.size
     check_sides(photo.size, format_)
-    alpha_bytes = 0 if photo.alpha is None else photo.alpha.nbytes
-    if photo.pixels.nbytes + alpha_bytes > _MAX_BYTES.get(format_, photo.pixels.nbytes + alpha_bytes):
+    bytes_ = photo.pixels.nbytes + (0 if photo.alpha is None else photo.alpha.nbytes)
+    if bytes_ > (FORMATS[format_].max_bytes or bytes_):
         raise OutputError(f"the photo has {width}×{height} px, more than a {format_} file holds; choose PNG.")
 
 
@@ -187,10 +135,10 @@ def check_sides(size: Size, format_: ImageFormat) -> None:
     Raises:
         OutputError: When it is.
     """
-    if max(size) > _MAX_SIDE_PX[format_]:
+    limit = FORMATS[format_].max_side_px
+    if max(size) > limit:
         raise OutputError(
-            f"the photo has {size.width}×{size.height} px, {format_} holds {_MAX_SIDE_PX[format_]} px a side; choose "
-            "PNG or TIFF."
+            f"the photo has {size.width}×{size.height} px, {format_} holds {limit} px a side; choose PNG or TIFF."
         )
 
 
@@ -199,8 +147,9 @@ def must_be_turned(metadata: Metadata, format_: ImageFormat) -> bool:
 
     Many programs pass over the orientation in a PNG. One that came as a PNG stays as it came.
     """
-    is_ignored = format_ in _OFTEN_SHOWN_AS_STORED and metadata.source_format != format_
-    is_lost = format_ in _SHOWN_AS_STORED or (format_ == "TIFF" and is_damaged(metadata.exif))
+    target = FORMATS[format_]
+    is_ignored = target.orientation == "passed over" and metadata.source_format != format_
+    is_lost = target.orientation == "not held" or (not target.holds_damaged_exif and is_damaged(metadata.exif))
     return (is_ignored or is_lost) and metadata.orientation != 1
 
 

@@ -2,10 +2,10 @@
 
     head → activation → blocks → conv → + (long skip from the head) → tail [→ + input]
 
-The kind of block is what tells the paper's generators apart: `stacked` is StackedG, `classical` ResG, `improved`
+The kind of block is what tells the paper's generators apart: `stacked-bn` is StackedG, `classical` ResG, `improved`
 NonBN-ResG (and NonBN-ResG-L, which differs by its loss). The paper says of StackedG only that it has no residual
-blocks; we read that as: no skip around a block, all else the same, the long skip included. So Table 1 compares
-blocks and nothing else.
+blocks; we read that as: no skip around a block, all else as in ResG, normalisation and long skip included. So each
+model of Table 1 differs from the one before in one thing. Without the long skip (`long_skip`) is a second reading.
 
 With `unshuffle = 1` this is the paper's family, at full resolution. With `unshuffle = 2` the same body
 works behind a pixel-unshuffle ×2 and before a pixel-shuffle ×2: a quarter of the operations per pixel and
@@ -48,6 +48,9 @@ from acutance.networks.blocks import (
 CHANNELS = 3
 """RGB in, RGB out."""
 
+NORMALISED: tuple[BlockKind, ...] = ("stacked-bn", "classical")
+"""Kinds of block with batch normalisation."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoarserScale:
@@ -79,7 +82,7 @@ class GeneratorConfig:
     num_blocks: int = 5
     """Blocks, of two layers each; the paper has 5."""
     block: BlockKind = "improved"
-    """Kind of block: `stacked` (StackedG), `classical` (ResG), `improved` (NonBN-ResG)."""
+    """Kind of block: `stacked-bn` (StackedG), `classical` (ResG), `improved` (NonBN-ResG), `stacked` (plain)."""
     activation: ActivationKind = "prelu"
     """Activation after the head and in the blocks; the paper has PReLU, the others gave it almost the same."""
     head_kernel: int = 3
@@ -90,6 +93,8 @@ class GeneratorConfig:
     """Pixel-unshuffle factor: 1 is the paper's family, 2 the fast one."""
     coarser: tuple[CoarserScale, ...] = ()
     """Scales nested in the middle of the body, from fine to coarse, each at half the resolution of the one before."""
+    long_skip: bool = True
+    """Add the head's features to the body's output."""
     global_residual: bool = True
     """Add the input image to the output; off in the paper preset."""
     scale: Literal[1, 2] = 1
@@ -121,8 +126,10 @@ class GeneratorConfig:
             raise ConfigError(f"generator.unshuffle = {self.unshuffle}: must be 1, 2 or 4.")
         if self.scale not in (1, 2):
             raise ConfigError(f"generator.scale = {self.scale}: must be 1 or 2.")
-        if not self.biases and self.block == "classical":
-            raise ConfigError("generator.biases = false: a classical block normalises, which adds one; leave it true.")
+        if not self.biases and self.block in NORMALISED:
+            raise ConfigError(
+                f"generator.biases = false: a {self.block} block normalises, which adds one; leave it true."
+            )
         if self.guides < 0 or (self.guides and self.scale > 1):
             raise ConfigError(f"generator.guides = {self.guides}: must be at least 0, and 0 where scale is 2.")
 
@@ -261,7 +268,9 @@ class Generator(nn.Module):
         config = self.config
         cells = functional.pixel_unshuffle(degraded, config.unshuffle) if config.unshuffle > 1 else degraded
         shallow = self.head_activation(self.head(cells))
-        deep = self.body_conv(self.blocks(shallow)) + shallow  # the long skip carries image detail to the top
+        deep: Tensor = self.body_conv(self.blocks(shallow))
+        if config.long_skip:
+            deep = deep + shallow  # carries image detail to the top
         output: Tensor = self.tail(deep)
         if config.unshuffle * config.scale > 1:
             output = functional.pixel_shuffle(output, config.unshuffle * config.scale)

@@ -21,7 +21,9 @@ def can_grow(known: GeneratorConfig, config: GeneratorConfig) -> bool:
         replace(known, num_blocks=config.num_blocks, coarser=config.coarser) == config
         and len(new) >= len(old)
         and all(before.width == after.width and before.num_blocks <= after.num_blocks for before, after in pairs)
-        and not (has_new_blocks and config.block == "stacked")  # without skips around them, new blocks change something
+        and not (
+            has_new_blocks and config.block in ("stacked", "stacked-bn")
+        )  # without skips around them, new blocks change something
     )
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from acutance.downloads import fetch
 from acutance.errors import ConfigError, InputError
+from acutance.folders import cache_folder
 from acutance.networks.vgg_weights import METADATA_KEY, VGG_GROUP, InputConvention, VggLayout, VggWeights, read_vgg
 
 __all__ = [  # with what whoever writes a file of these weights needs to state their input
@@ -76,24 +75,6 @@ def find_vgg19(
         raise ConfigError(f"a loss on VGG-19 features needs its trained weights, and none are given; {WAYS}.")
     digits = re.search(r"-([0-9a-f]{8,64})\.", name)
     return fetch(url, target, sha256_prefix=digits[1] if digits else None, progress=progress)
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for what can be downloaded again.
-
-    Raises:
-        ConfigError: When this user has no home folder.
-    """
-    try:
-        if sys.platform == "win32":
-            parent = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        elif sys.platform == "darwin":
-            parent = Path.home() / "Library" / "Caches"
-        else:
-            parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError as error:
-        raise ConfigError("this user has no home folder to keep downloads in; give the file with --vgg19.") from error
-    return parent / "acutance"
 
 
 def read_vgg19(path: Path, *, convention: InputConvention | None = None) -> VggWeights:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from acutance.media.atomic import write_atomically
 from acutance.media.formats import HEAD_BYTES
 from acutance.media.part_file import remove_leftovers
 from acutance.server.jobs import JOB_ID, is_job_id, new_job_id
@@ -66,37 +65,19 @@ class Files:
         Raises:
             Refused: When the disk does not take it.
         """
-        try:
-            with open(passing, "rb+") as file:
-                os.fsync(file.fileno())
-            passing.replace(self.upload(job_id))
-            _sync_folder(self._uploads)
-        except OSError as error:
-            raise storage_refusal(error) from error
+        _keep(passing, self.upload(job_id))
 
-    def write_result(self, job_id: str, content: bytes) -> None:
-        """Write a job's result, whole and on the disk before this returns.
-
-        Raises:
-            OutputError: When it cannot be written; nothing is left behind then.
-        """
-        write_atomically(self.result(job_id), [content], overwrite=True)
-
-    def video(self, job_id: str, suffix: str) -> Path:
-        """Return where a job's video is made, parts of it beside it."""
-        return self._videos / f"{job_id}{suffix}"
-
-    def keep_video(self, made: Path, job_id: str) -> None:
-        """Make a finished video a job's result, on the disk before this returns.
+    def keep_result(self, made: Path, job_id: str) -> None:
+        """Make a finished file a job's result, on the disk before this returns.
 
         Raises:
             Refused: When the disk does not take it.
         """
-        try:
-            made.replace(self.result(job_id))  # its content is on the disk: that is how it was written
-            _sync_folder(self._results)
-        except OSError as error:
-            raise storage_refusal(error) from error
+        _keep(made, self.result(job_id))
+
+    def video(self, job_id: str, suffix: str) -> Path:
+        """Return where a job's video is made, parts of it beside it."""
+        return self._videos / f"{job_id}{suffix}"
 
     def remove_video(self, job_id: str) -> None:
         """Remove what is left of the making of a job's video."""
@@ -146,6 +127,21 @@ def head_of(path: Path) -> bytes:
     """Return the first bytes of a file, by which its format is recognised."""
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)
+
+
+def _keep(made: Path, name: Path) -> None:
+    """Give a file its name, whole and on the disk before this returns.
+
+    Raises:
+        Refused: When the disk does not take it.
+    """
+    try:
+        with open(made, "rb+") as file:
+            os.fsync(file.fileno())
+        made.replace(name)
+        _sync_folder(name.parent)
+    except OSError as error:
+        raise storage_refusal(error) from error
 
 
 def _sync_folder(folder: Path) -> None:

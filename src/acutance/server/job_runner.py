@@ -25,17 +25,21 @@ from acutance.server.jobs import Job, JobResult, NewJob
 from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
-from acutance.server.models import Models
 from acutance.server.options import MEDIA_TYPES
 from acutance.server.pool import Pool
 from acutance.server.refusals import INTERNAL, ErrorCode, Refused, Stopped, answer_to
 from acutance.server.stopping import StopSignal
-from acutance.server.video_work import head_for_videos, is_video, sharpen_video_upload, video_type_of
-from acutance.server.work import Sharpened, sharpen_upload
+from acutance.server.tasks import PictureTask, VideoTask
+from acutance.server.video_work import head_for_videos, is_video, video_type_of
+from acutance.server.work import Sharpened
+from acutance.server.worker_handle import WorkerDied
+from acutance.server.workers import Workers
 
 _LOG = logging.getLogger("acutance.server")
 
 TAKEN_DOWN = "the server went down each time that it worked on this picture; it is not tried again."
+
+WORKER_DOWN = "the server's worker went down while it worked on this picture; it tries again by itself."
 
 _TRIED_AGAIN: dict[ErrorCode, str] = {
     "out_of_memory": "the server had not enough memory for this picture; it tries again by itself.",
@@ -58,7 +62,8 @@ class JobRunner:
         *,
         store: JobStore,
         files: Files,
-        models: Models,
+        picture_workers: Workers,
+        video_workers: Workers,
         pool: Pool,
         videos: Pool,
         admission: Admission,
@@ -68,7 +73,8 @@ class JobRunner:
     ) -> None:
         self._store = store
         self._files = files
-        self._models = models
+        self._picture_workers = picture_workers
+        self._video_workers = video_workers
         self._pool = pool
         self._videos = videos
         self._admission = admission
@@ -245,31 +251,25 @@ class JobRunner:
         return True
 
     def _made_picture(self, job: Job, stop: StopSignal) -> JobResult:
-        content, sharpened = sharpen_upload(
-            self._files.upload(job.id),
-            job.options,
-            models=self._models,
-            max_pixels=self._limits.max_pixels,
-            stop=stop,
-            progress=partial(self._live.progress, job.id),
+        made = self._files.new_passing()
+        task = PictureTask(
+            upload=self._files.upload(job.id), target=made, options=job.options, max_pixels=self._limits.max_pixels
         )
-        self._files.write_result(job.id, content)
+        try:
+            sharpened = self._picture_workers.run(task, stop, partial(self._live.progress, job.id))
+            size_bytes = made.stat().st_size
+            self._files.keep_result(made, job.id)
+        finally:
+            self._files.remove(made)
         self._admission.took(sharpened.seconds)
-        return _facts(sharpened, len(content))
+        return _facts(sharpened, size_bytes)
 
     def _made_video(self, job: Job, stop: StopSignal) -> JobResult:
         upload = self._files.upload(job.id)
         target = self._files.video(job.id, video_suffix_of(head_for_videos(upload), ""))
-        facts = sharpen_video_upload(
-            upload,
-            target,
-            job.options,
-            models=self._models,
-            max_pixels=self._limits.max_pixels,
-            stop=stop,
-            progress=partial(self._live.progress, job.id),
-        )
-        self._files.keep_video(target, job.id)
+        task = VideoTask(upload=upload, target=target, options=job.options, max_pixels=self._limits.max_pixels)
+        facts = self._video_workers.run(task, stop, partial(self._live.progress, job.id))
+        self._files.keep_result(target, job.id)
         return facts
 
     def _failed(self, job: Job, error: Exception) -> bool:
@@ -279,6 +279,8 @@ class JobRunner:
         if isinstance(error, Stopped) and error.reason == "stopping":
             self._store.put_back(job.id, counts=False)
             return False
+        if isinstance(error, WorkerDied):
+            return self._died(job, error)
         answer = answer_to(error)
         if answer.status >= 500:
             _LOG.warning("job %s: %s", job.id, error, exc_info=error)
@@ -288,6 +290,18 @@ class JobRunner:
             self._store.put_back(job.id, error=answer.error, detail=words, counts=is_counted)
             return False
         if self._store.fail(job.id, error=answer.error, detail=answer.detail):
+            self._metrics.jobs.add("failed")
+        self._files.remove(self._files.upload(job.id))
+        self._files.remove_video(job.id)
+        return True
+
+    def _died(self, job: Job, error: WorkerDied) -> bool:
+        """Note that a job's worker went down; whether that is final."""
+        _LOG.warning("job %s: %s", job.id, error)
+        if job.attempts < self._limits.max_attempts:
+            self._store.put_back(job.id, error="worker_died", detail=WORKER_DOWN, counts=True)
+            return False
+        if self._store.fail(job.id, error="gave_up", detail=TAKEN_DOWN):
             self._metrics.jobs.add("failed")
         self._files.remove(self._files.upload(job.id))
         self._files.remove_video(job.id)

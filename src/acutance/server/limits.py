@@ -31,9 +31,11 @@ class Limits:
     runs: int = 1
     """Pictures worked on at once. One run of the engine already uses every core: more cost memory."""
     run_s: float = 600.0
-    """Time for one picture, from its decoding on; looked at between tiles."""
+    """Time for one picture, from its decoding on; its worker is ended then."""
     video_s: float = 24 * HOUR_S
-    """Time for one video; looked at between frames."""
+    """Time for one video."""
+    worker_bytes: int = 3 * GIB
+    """Memory of one worker; it is ended when it takes more."""
     max_attempts: int = 3
     """How often a job is begun before it counts as failed: one that takes the server down must not do so for ever."""
     retry_s: float = 10.0
@@ -52,8 +54,9 @@ class Limits:
     """Time in which a client must take some of what is sent to it."""
     linger_s: float = 10.0
     """Time for the rest of an upload that was refused: a client that is cut off while sending sees no answer."""
-    drain_s: float = 30.0
-    """Time for what is being worked on when the server is asked to stop."""
+    drain_s: float = 1.0
+    """Time for what is being worked on when the server is asked to stop. After it, jobs go back into the list, and who
+    waits is told to come again."""
     heartbeat_s: float = 15.0
     """Longest silence of an event stream."""
     max_watchers: int = 256

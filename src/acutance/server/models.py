@@ -24,6 +24,28 @@ KEPT_OPEN = 3
 """Networks that stay open: a model at one fidelity and precision each."""
 
 
+WHOLE_MB = 1400
+"""About what a picture may take that is worked on as a whole; larger ones are worked on in strips, or refused. Models
+that must see the whole have all that a worker may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """All that it takes to open the models once more, in another process."""
+
+    names: tuple[str, ...]
+    """Of shipped models, or paths of ONNX files, which are offered by their stems; the first is the default. Empty: all
+    that are shipped."""
+    engine: EngineName = "auto"
+    """What runs them."""
+    threads: int | None = None
+    """For one run; None is one per physical core."""
+    max_pixels: int
+    """Larger pictures are refused."""
+    max_memory_mb: int | None = None
+    """About what the process may take; None does not look at it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedModel:
     """A model that clients may ask for."""
@@ -53,6 +75,10 @@ class Models(Protocol):
             ModelError: When the model's file is damaged.
             EngineError: When it cannot be run here.
         """
+
+    @property
+    def settings(self) -> ModelSettings | None:
+        """How another process opens the same models; None where only this one has them."""
 
     def close(self) -> None:
         """Free everything."""
@@ -97,6 +123,7 @@ class OpenedModels:
         engine: EngineName = "auto",
         threads: int | None = None,
         max_pixels: int,
+        max_memory_mb: int | None = None,
         kept_open: int = KEPT_OPEN,
     ) -> None:
         """Look the models up.
@@ -107,6 +134,7 @@ class OpenedModels:
             engine: What runs them.
             threads: Threads for one run; None is one per physical core.
             max_pixels: Larger pictures are refused.
+            max_memory_mb: About what the process may take; None does not look at it.
             kept_open: How many networks stay open when nobody uses them.
 
         Raises:
@@ -121,6 +149,7 @@ class OpenedModels:
         self._engine = engine
         self._threads = threads
         self._max_pixels = max_pixels
+        self._max_memory_mb = max_memory_mb
         self._kept_open = kept_open
         self._open: OrderedDict[ModelChoice, _Open] = OrderedDict()
         self._lock = threading.Lock()
@@ -129,6 +158,28 @@ class OpenedModels:
     def offered(self) -> Sequence[OfferedModel]:
         """What clients may ask for; the first is the default."""
         return self._offered
+
+    @property
+    def settings(self) -> ModelSettings:
+        """How another process opens the same models."""
+        return ModelSettings(
+            names=tuple(self._given.values()),
+            engine=self._engine,
+            threads=self._threads,
+            max_pixels=self._max_pixels,
+            max_memory_mb=self._max_memory_mb,
+        )
+
+    @classmethod
+    def of(cls, settings: ModelSettings) -> OpenedModels:
+        """Look the models up that some settings name; raises as the class does."""
+        return cls(
+            settings.names,
+            engine=settings.engine,
+            threads=settings.threads,
+            max_pixels=settings.max_pixels,
+            max_memory_mb=settings.max_memory_mb,
+        )
 
     @contextmanager
     def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:
@@ -164,7 +215,14 @@ class OpenedModels:
             engine=self._engine,
             threads=self._threads,
             max_pixels=self._max_pixels,
+            max_memory_mb=self._memory_for(choice.name),
         )
+
+    def _memory_for(self, name: str) -> int | None:
+        if self._max_memory_mb is None:
+            return None
+        needs_whole = any(model.spec.needs_whole for model in self._offered if model.name == name)
+        return self._max_memory_mb if needs_whole else min(WHOLE_MB, self._max_memory_mb)
 
     def _close_some(self, kept: int) -> None:
         """Close the networks that nobody uses, longest unused first, until so many are left."""
@@ -205,6 +263,11 @@ class OneEngine:
                 name=spec.name, summary="one engine", spec=spec, has_fidelity=False, precisions=("float32",), psnr_db={}
             ),
         )
+
+    @property
+    def settings(self) -> None:
+        """None: an engine that is open cannot be handed to another process."""
+        return None
 
     @contextmanager
     def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:

@@ -4,53 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from acutance.inference.engine import Precision
+from acutance.media import FORMATS as TABLE
 from acutance.media import ImageFormat
 from acutance.server.refusals import Refused
 
-FormatName = Literal["jpeg", "png", "webp", "tiff", "avif", "heic", "jp2", "bmp", "gif", "ppm"]
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(format_.query for format_ in TABLE.values())]
 """What `format` takes in a query."""
 
-FORMATS: Mapping[FormatName, ImageFormat] = {
-    "jpeg": "JPEG",
-    "png": "PNG",
-    "webp": "WEBP",
-    "tiff": "TIFF",
-    "avif": "AVIF",
-    "heic": "HEIF",
-    "jp2": "JPEG2000",
-    "bmp": "BMP",
-    "gif": "GIF",
-    "ppm": "PPM",
-}
-
-MEDIA_TYPES: Mapping[ImageFormat, str] = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "TIFF": "image/tiff",
-    "AVIF": "image/avif",
-    "HEIF": "image/heic",
-    "JPEG2000": "image/jp2",
-    "BMP": "image/bmp",
-    "GIF": "image/gif",
-    "PPM": "image/x-portable-anymap",
-}
-
-SUFFIXES: Mapping[ImageFormat, str] = {
-    "JPEG": ".jpg",
-    "PNG": ".png",
-    "WEBP": ".webp",
-    "TIFF": ".tif",
-    "AVIF": ".avif",
-    "HEIF": ".heic",
-    "JPEG2000": ".jp2",
-    "BMP": ".bmp",
-    "GIF": ".gif",
-    "PPM": ".ppm",
-}
+FORMATS: Mapping[FormatName, ImageFormat] = {format_.query: name for name, format_ in TABLE.items()}
+MEDIA_TYPES: Mapping[ImageFormat, str] = {name: format_.media_type for name, format_ in TABLE.items()}
+SUFFIXES: Mapping[ImageFormat, str] = {name: format_.suffixes[0] for name, format_ in TABLE.items()}
 
 NAME_CHARACTERS = 100
 """Longest stem of a result's name."""

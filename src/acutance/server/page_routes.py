@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +14,9 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from acutance.media import FORMATS
+from acutance.media.formats import PHOTO_SUFFIXES
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,7 +79,20 @@ def _sent(request: Request, name: str) -> Response:
 @cache
 def parts() -> Mapping[str, _Part]:
     """Return all files of the page by their names, read once: no name that is asked for becomes a path."""
-    return {name: _part(name, file.read_bytes()) for name, file in _files(files("acutance.server") / "page", "")}
+    found = {name: file.read_bytes() for name, file in _files(files("acutance.server") / "page", "")}
+    for place, words in _formats().items():
+        found[START] = found[START].replace(b"{{" + place.encode() + b"}}", html.escape(words).encode())
+    return {name: _part(name, content) for name, content in found.items()}
+
+
+def _formats() -> Mapping[str, str]:
+    """Return what the page says of formats: which files may be chosen, and how people call them."""
+    labels: dict[str, str] = {}
+    for format_ in FORMATS.values():
+        if len(format_.label.split(", ")) == 1:  # the others are called by their suffixes
+            endings = (format_.query, *(suffix[1:] for suffix in (*format_.suffixes, *format_.other_suffixes)))
+            labels.update(dict.fromkeys(endings, format_.label))
+    return {"suffixes": ",".join(sorted(PHOTO_SUFFIXES)), "formats": json.dumps(labels)}
 
 
 def _files(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:

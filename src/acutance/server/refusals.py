@@ -51,7 +51,9 @@ ErrorCode = Literal[
     "storage_full",
     "took_too_long",
     "too_many_requests",
+    "too_much_memory",
     "unsupported_image",
+    "worker_died",
     "wrong_host",
     "wrong_token",
 ]
@@ -115,6 +117,13 @@ _OURS: tuple[tuple[type[Exception], int, ErrorCode, str], ...] = (
 )
 """Errors whose sentence is meant for who runs the server, and what is said instead."""
 
+_STOPPED: dict[str, tuple[int, float | None]] = {
+    "cancelled": (409, None),
+    "stopping": (503, 60.0),
+    "took_too_long": (413, None),
+}
+"""Status, and when it is worth trying again, by why a run was stopped."""
+
 INTERNAL = Answer(
     status=500, error="internal", detail="an unexpected error, which is a bug; the server's log has the details."
 )
@@ -140,7 +149,8 @@ def _own_answer(error: BaseException) -> Answer | None:
     if isinstance(error, Refused):
         return error.answer
     if isinstance(error, Stopped):
-        return Answer(status=413 if error.reason == "took_too_long" else 409, error=error.reason, detail=str(error))
+        status, retry_after_s = _STOPPED[error.reason]
+        return Answer(status=status, error=error.reason, detail=str(error), retry_after_s=retry_after_s)
     cause = error.__cause__ if isinstance(error, OutputError) else error
     if isinstance(cause, OSError) and (cause is error or cause.errno):
         return storage_refusal(cause).answer
@@ -149,7 +159,7 @@ def _own_answer(error: BaseException) -> Answer | None:
 
 def _for_clients(error: BaseException) -> str:
     """Return an error's sentence without the advice that only who runs the server can follow."""
-    words, advice, _ = str(error).partition("; raise the limit of pixels")
+    words, advice, _ = str(error).partition("; raise ")
     return f"{words}; send a smaller picture." if advice else words
 
 

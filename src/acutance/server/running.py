@@ -23,6 +23,9 @@ from acutance.server.service import Service
 
 BACKLOG = 256
 
+ENDING_S = 2
+"""Time for the last answers, once all work has ended."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
@@ -83,7 +86,7 @@ def make_server(
         forwarded_allow_ips=list(proxies),
         limit_concurrency=limits.max_connections,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=math.ceil(limits.drain_s),
+        timeout_graceful_shutdown=math.ceil(limits.drain_s) + ENDING_S,
         ssl_certfile=certificate.chain if certificate else None,
         ssl_keyfile=certificate.key if certificate else None,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,10 +27,14 @@ from acutance.server.metrics import Metrics
 from acutance.server.models import Models, check_choice
 from acutance.server.options import Options, result_stem
 from acutance.server.pool import Pool
-from acutance.server.refusals import Refused, storage_refusal
+from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
+from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.uploads import Upload
-from acutance.server.work import Sharpened, inspect_upload, sharpen_upload
+from acutance.server.work import Sharpened
+from acutance.server.worker_handle import WorkerLimits
+from acutance.server.worker_process import WorkerSettings
+from acutance.server.workers import WorkerProcesses, Workers, WorkersHere, twice
 
 T = TypeVar("T")
 
@@ -65,12 +70,14 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
+        self.picture_workers, self.video_workers = _workers(models, limits)
         self.live = LiveJobs(limits.max_watchers)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
             store=store,
             files=files,
-            models=models,
+            picture_workers=self.picture_workers,
+            video_workers=self.video_workers,
             pool=self.pool,
             videos=self.videos,
             admission=self.admission,
@@ -79,6 +86,8 @@ class Service:
             limits=limits,
         )
         self._stopping_since: float | None = None
+        self._direct: set[StopSignal] = set()
+        """Of the requests that somebody waits for."""
 
     @property
     def is_stopping(self) -> bool:
@@ -92,6 +101,7 @@ class Service:
         self.live.bind(loop)
         sweeper = None
         try:
+            await asyncio.to_thread(self.picture_workers.start)
             await asyncio.to_thread(self.jobs.recover, loop)
             self.pool.start()
             self.videos.start()
@@ -107,6 +117,9 @@ class Service:
         """Begin to stop: let nobody in, begin no more jobs, end the event streams. From any thread; does not block."""
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
+            ending = threading.Timer(self.limits.drain_s, self._end_direct)
+            ending.daemon = True
+            ending.start()
         self.admission.close()
         self.jobs.stop_taking()
         self.live.wake_all()
@@ -125,7 +138,8 @@ class Service:
         """
         stop = StopSignal(self.limits.run_s)
         path = self.files.new_passing()
-        future = self.pool.submit(client, partial(self._sharpen_to, path, upload.path, options, stop), is_job=False)
+        task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self.limits.max_pixels)
+        future = self.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
         try:
             return await self._awaited(future, stop, gone)
         except BaseException:
@@ -146,8 +160,8 @@ class Service:
             AcutanceError: When it cannot be read.
         """
         stop = StopSignal(self.limits.run_s)
-        work = partial(inspect_upload, upload.path, max_pixels=self.limits.max_pixels, stop=stop)
-        future = self.pool.submit(client, work, is_job=False)
+        task = InspectTask(upload=upload.path, max_pixels=self.limits.max_pixels)
+        future = self.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
         try:
             return await self._awaited(future, stop, gone)
         finally:
@@ -159,6 +173,7 @@ class Service:
         Raises:
             Refused: When nobody does any more; the work is given up then.
         """
+        self._direct.add(stop)
         watch = asyncio.create_task(gone.wait())
         result = asyncio.wrap_future(future)
         try:
@@ -173,6 +188,7 @@ class Service:
             raise
         finally:
             watch.cancel()
+            self._direct.discard(stop)
 
     async def submit(self, upload: Upload, options: Options, *, client: str, key: str | None) -> Job:
         """Take a picture in as a job; its place in the queue is the job's from now on.
@@ -223,18 +239,22 @@ class Service:
             raise Refused(404, "not_found", "there is no job of that name; it may have been forgotten long ago.")
         return job
 
-    def _sharpen_to(self, path: Path, upload: Path, options: Options, stop: StopSignal) -> Passing:
+    def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> Passing:
         """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
-        content, sharpened = sharpen_upload(
-            upload, options, models=self.models, max_pixels=self.limits.max_pixels, stop=stop
-        )
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise storage_refusal(error) from error
+        stop.check()
+        sharpened = twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
         self.admission.took(sharpened.seconds)
         self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
-        return Passing(path=path, bytes=len(content), sharpened=sharpened)
+        return Passing(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
+
+    def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
+        stop.check()
+        return twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
+
+    def _end_direct(self) -> None:
+        """End what somebody waits for; who asks again finds the next server."""
+        for stop in list(self._direct):
+            stop.set("stopping")
 
     async def _sweep(self) -> None:
         while True:
@@ -250,6 +270,20 @@ class Service:
         is_over = self.pool.close(LAST_TILE_S)
         if not self.videos.close(LAST_TILE_S) or not is_over:
             _LOG.warning("a run did not end in time; its job is done anew by the next server")
+        self.picture_workers.close()
+        self.video_workers.close()
         with contextlib.suppress(Exception):
             self.store.close()
         self.models.close()
+
+
+def _workers(models: Models, limits: Limits) -> tuple[Workers, Workers]:
+    """Return who works on pictures, and who on videos: processes, where others can open the models."""
+    if models.settings is None:
+        return WorkersHere(models), WorkersHere(models)
+    settings = WorkerSettings(models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True)
+    takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
+    for_videos = replace(takes, run_s=limits.video_s)
+    # Videos are rare and take long: between two of them nothing is kept.
+    videos = WorkerProcesses(1, replace(settings, opens_first=False), for_videos, are_kept=False)
+    return WorkerProcesses(limits.runs, settings, takes), videos

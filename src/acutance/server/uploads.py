@@ -11,7 +11,9 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 
-from acutance.media.formats import READ_FORMATS, ImageFormat, describe_unread, sniff_format
+from acutance.media import ImageFormat
+from acutance.media.formats import READ_FORMATS, sniff_format
+from acutance.media.unread import describe_unread
 from acutance.server.files import Files, head_of
 from acutance.server.form import OVERHEAD_BYTES, FormReader
 from acutance.server.limits import Limits

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from acutance.errors import AcutanceError
 from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_video, video_suffix_of
+from acutance.server.bounds import check_frame
 from acutance.server.jobs import JobResult
 from acutance.server.models import Models
 from acutance.server.options import Options
@@ -139,6 +140,7 @@ def _check_size(upload: Path, max_pixels: int) -> None:
     with open_video(upload) as opened:
         for stream in video_streams(opened):
             width, height = stream.codec_context.width, stream.codec_context.height
+            check_frame(width, height, "the video")
             if width * height > max_pixels:
                 raise Refused(
                     413,

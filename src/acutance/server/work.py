@@ -11,6 +11,7 @@ from acutance.inference.inspecting import look_at
 from acutance.inference.inspection import Inspection, first_photo, inspection_of
 from acutance.inference.picture_files import PictureWork
 from acutance.media import ImageFormat, joined_parts, open_pictures
+from acutance.server.bounds import check_bounds
 from acutance.server.models import Models
 from acutance.server.options import Options
 from acutance.server.stopping import StopSignal
@@ -48,7 +49,10 @@ def inspect_upload(path: Path, *, max_pixels: int, stop: StopSignal) -> Inspecti
     stop.start()
     stop.check()
     # By its bytes: the sentences of errors would name the path.
-    photo = first_photo(path.read_bytes(), max_pixels=max_pixels)
+    content = path.read_bytes()
+    with open_pictures(content, max_pixels=max_pixels, max_bits=16) as pictures:
+        check_bounds(pictures, content)
+    photo = first_photo(content, max_pixels=max_pixels)
     stop.check()
     return inspection_of(look_at(photo.pixels, photo.metadata))
 
@@ -90,7 +94,9 @@ def sharpen_upload(
 
     stop.check()
     # By its bytes: the sentences of errors would name the path.
-    with open_pictures(path.read_bytes(), max_pixels=max_pixels, max_bits=16) as pictures:
+    content = path.read_bytes()
+    with open_pictures(content, max_pixels=max_pixels, max_bits=16) as pictures:
+        check_bounds(pictures, content)
         format_ = options.format or pictures.format
         with models.borrow(options.model) as sharpener:
             work = PictureWork(sharpener, pictures, format_, strength=options.strength, progress=tell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from lightning_fabric import Fabric
 
 from acutance.data.patches import PatchSampler
 from acutance.degradations.pipeline import degrade_by_known
@@ -37,7 +38,18 @@ def draw_batch(config: TrainConfig, sampler: PatchSampler, iteration: int, *, co
         count: Patches; None is the config's batch.
     """
     source = batch_generator(config, iteration, sampler.device)
-    made = degrade_by_known(config.degradation, sampler.draw(count or config.batch, source), source)
+    batch = _drawn(config, sampler, source, count or config.batch)
+    if not (config.adversary.own_batches and config.objective.adversarial):
+        return batch
+    others = tuple(_drawn(config, sampler, source, count or config.batch) for _ in range(config.adversary.updates))
+    return batch._replace(of_discriminator=others)
+
+
+def _drawn(config: TrainConfig, sampler: PatchSampler, source: torch.Generator, count: int) -> Batch:
+    """Draw one batch of patches, and degrade it where it is not taken blurred."""
+    if config.paired:
+        return Batch(sampler.draw_pair(count, source))
+    made = degrade_by_known(config.degradation, sampler.draw(count, source), source)
     known = None
     if config.objective.needs_blur:
         assert made.kernels is not None  # `TrainConfig` has checked it
@@ -46,6 +58,24 @@ def draw_batch(config: TrainConfig, sampler: PatchSampler, iteration: int, *, co
         return Batch((made.degraded, made.reference), known)
     assert made.kernels is not None  # `TrainConfig` has checked it
     return Batch((with_guides(made.degraded, made.kernels, config.guide, source), made.reference), known)
+
+
+def chosen(batch: Batch, patches: slice) -> Batch:
+    """Return some patches of a batch, and of those that are D's own."""
+    (degraded, reference), known, others = batch
+    return Batch(
+        (degraded[patches], reference[patches]),
+        None if known is None else Known(known.kernels[patches], known.noise[patches]),
+        tuple(chosen(other, patches) for other in others),
+    )
+
+
+def own_part(fabric: Fabric, batch: Batch) -> Batch:
+    """Return this process's part of a batch that all of them drew: together they see what one would have seen."""
+    if fabric.world_size == 1:
+        return batch
+    count = batch.pair[0].shape[0] // fabric.world_size
+    return chosen(batch, slice(fabric.global_rank * count, (fabric.global_rank + 1) * count))
 
 
 AHEAD = 8
@@ -89,11 +119,7 @@ class PairSource:
                 # While the device is at the steps of these, the next are drawn, in a stream of their own.
                 self._following = self._draw_beside(first + self._ahead, self._stream)
         # Every `ahead`-th patch: those that were reduced come last, and each batch is to have its share of them.
-        (degraded, reference), known = self._drawn
-        own = slice(place, None, self._ahead)
-        return Batch(
-            (degraded[own], reference[own]), None if known is None else Known(known.kernels[own], known.noise[own])
-        )
+        return chosen(self._drawn, slice(place, None, self._ahead))
 
     def _draw(self, first: int) -> Batch:
         return draw_batch(self._config, self._sampler, first, count=self._config.batch * self._ahead)
@@ -102,7 +128,8 @@ class PairSource:
         main = torch.cuda.current_stream()
         with torch.cuda.stream(stream):
             batch = self._draw(first)
-        for values in (*batch.pair, *(batch.known or ())):
-            values.record_stream(main)  # its memory is not used again before the steps that read it are done
+        for part in (batch, *batch.of_discriminator):
+            for values in (*part.pair, *(part.known or ())):
+                values.record_stream(main)  # its memory is not used again before the steps that read it are done
         stream.synchronize()
         return batch

@@ -10,7 +10,7 @@ from typing import Literal
 from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
 from acutance.data.blurs import MeasuredBlur
-from acutance.data.patches import check_shares
+from acutance.data.patches import CANDIDATES, check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
 from acutance.degradations.blur import SMOOTHING_RADIUS_PX
@@ -18,6 +18,7 @@ from acutance.degradations.pipeline import DegradationConfig
 from acutance.degradations.stages import Blur, Grain, Unsharp
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.blocks import RESIDUAL_INIT_GAIN
 from acutance.networks.discriminator import DiscriminatorConfig
 from acutance.networks.generators import GeneratorConfig
 from acutance.training.device import Precision
@@ -78,6 +79,9 @@ class AdversaryConfig:
     """How its weights are moved."""
     updates: int = 2
     """Of D for each update of G; the paper has 2."""
+    own_batches: bool = False
+    """Whether D learns from a batch of its own at every update, as is usual; else from the one that G learns from, for
+    which G's output is there already."""
     warmup_iterations: int = 0
     """Steps on the content loss alone before the game begins; the paper has none."""
 
@@ -151,13 +155,24 @@ class TrainConfig:
     head_start: Literal["random", "whitening"] = "random"
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     start_from: Path | None = None
-    """Weights (generator.safetensors of a run) to begin with; None begins at random. A network that enlarges may begin
+    """Weights to begin with: generator.safetensors of a run, an exported ONNX file, or the name of a model that ships,
+    such as fast; None begins at random. A network that enlarges may begin
     with one that does not, one of more blocks or scales with one of fewer, one without biases with one that has them
     (they are dropped); all else must be the same."""
+    branch_gain: float = RESIDUAL_INIT_GAIN
+    """What the last layer of every block's branch starts with: a factor on its weights, or γ where it is normalised. A
+    plain stack, which has neither branch nor normalisation, starts without."""
     batch: int = 16
     """Patches per step."""
     patch_px: int = 64
     """Side of a degraded patch; the paper has 24."""
+    paired: bool = False
+    """Whether the photos come in pairs, taken blurred and sharp: nothing is degraded then, and `degradation` and
+    `watch.rows` are not looked at."""
+    crop_candidates: int = CANDIDATES
+    """Positions drawn per patch, of which the one with the most gradient energy is taken; 1 draws evenly."""
+    quarter_turns: bool = True
+    """Whether patches are turned by quarters as well as mirrored."""
     reduced_share: float = 0.0
     """Share of the patches that are reduced by 2 before they are degraded. Many photos are not sharp to the pixel: a
     network that learns from them alone takes a sharp one, blurred, for less blurred than it is."""
@@ -183,6 +198,7 @@ class TrainConfig:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
         self._check_sizes()
         self._check_guides()
+        self._check_pairs()
         self._check_blur()
         if self.objective.adversarial:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
@@ -191,6 +207,10 @@ class TrainConfig:
         if self.adversary.warmup_iterations and not self.objective.content:
             raise ConfigError("adversary.warmup_iterations: a warm-up needs objective.content above 0.")
         check_shares(self.reduced_share, self.ramp_share)
+        if self.crop_candidates < 1:
+            raise ConfigError(f"crop_candidates = {self.crop_candidates}: must be at least 1.")
+        if not 0 <= self.branch_gain < math.inf:
+            raise ConfigError(f"branch_gain = {self.branch_gain}: must be a number from 0 on.")
         if not self.ema_half_life_kimg > 0:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:
@@ -260,9 +280,27 @@ class TrainConfig:
                 f"({side} px); raise patch_px ({self.patch_px}) or lower radius_px."
             )
 
+    def _check_pairs(self) -> None:
+        """Check that nothing is asked that pairs do not tell."""
+        if not self.paired:
+            return
+        wanted = {
+            "generator.scale": self.generator.scale != 1,
+            "generator.guides": self.generator.guides > 0,
+            "objective.consistency, objective.evidence.counts": self.objective.needs_blur,
+            "reduced_share, ramp_share": self.reduced_share > 0 or self.ramp_share > 0,
+        }
+        for names in (names for names, is_asked in wanted.items() if is_asked):
+            raise ConfigError(
+                f"paired = true: photos that were taken blurred have no known blur, nor another size; leave {names} "
+                "out."
+            )
+
     @property
     def source_px(self) -> int:
         """Side of the patches drawn from the photos: what the network is to give, and the margin that blur consumes."""
+        if self.paired:
+            return self.patch_px
         return self.patch_px * self.generator.scale + 2 * self.degradation.margin_px
 
 

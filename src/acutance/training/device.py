@@ -83,6 +83,12 @@ def open_fabric(device: Device = "auto", *, precision: Precision = "32-true", de
     return fabric
 
 
+def leave_other_cores(device: Device) -> None:
+    """Compute with one thread in this process, where cores are what is computed on: the others are other runs'."""
+    if device == "cpu" or not torch.cuda.is_available():
+        torch.set_num_threads(1)
+
+
 def _strategy() -> DDPStrategy:
     # Buffers are batch normalisation's statistics: synchronised, they are the same everywhere without being sent.
     if "forward_sync_buffers" in signature(DistributedDataParallel).parameters:

@@ -16,9 +16,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float
 from lightning_fabric import Fabric
-from torch import Tensor, distributed
+from torch import distributed
 
 from acutance.errors import AcutanceError, ConfigError, JobError
 from acutance.training.config import TrainConfig
@@ -43,20 +42,6 @@ def check_processes(config: TrainConfig, count: int) -> None:
             f"objective.game.kind = 'relativistic': compares patches of the whole batch, of which each of {count} "
             "processes has a part; use another kind, or one process."
         )
-
-
-def own_share(
-    fabric: Fabric, pair: tuple[Float[Tensor, "*pictures"], Float[Tensor, "*truths"]]
-) -> tuple[Float[Tensor, "*own_pictures"], Float[Tensor, "*own_truths"]]:
-    """Return this process's part of the batch that all of them drew: together they see what one would have seen.
-
-    Takes the pictures of a batch, or what is known of them.
-    """
-    if fabric.world_size == 1:
-        return pair
-    count = pair[0].shape[0] // fabric.world_size
-    share = slice(fabric.global_rank * count, (fabric.global_rank + 1) * count)
-    return pair[0][share], pair[1][share]
 
 
 def agree(fabric: Fabric, elapsed_s: float, *, is_stopped: bool) -> tuple[float, bool]:

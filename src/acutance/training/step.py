@@ -22,6 +22,7 @@ from acutance.losses.evidence import evidence, pulling
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
+from acutance.training.moving_statistics import put_back, statistics_of
 
 Images = Float[Tensor, "n 3 h w"]
 Pair = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 3 hs ws"]]
@@ -43,6 +44,8 @@ class Batch(NamedTuple):
     pair: Pair
     known: Known | None = None
     """None where no term of the objective asks for it."""
+    of_discriminator: tuple[Batch, ...] = ()
+    """A batch for each update of D, where it has batches of its own."""
 
 
 FeatureExtractor = Callable[[Tensor], Mapping[str, Tensor]]
@@ -104,11 +107,14 @@ def content_step(
     a weight.
     """
     degraded, reference = pair
+    statistics = statistics_of(generator.network)
     restored: Tensor = generator.network(degraded)
     again = _blurred_again(objective, restored, reference, known)
     loss = generator_loss(objective, restored, reference, blurred_again=again)
     pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
+    if not is_finite:
+        put_back(generator.network, statistics)
     return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference), pulls=pulls)
 
 
@@ -116,33 +122,32 @@ def game_step(
     fabric: Fabric,
     generator: Player,
     discriminator: Player | None,
-    pair: Pair,
+    batch: Batch,
     *,
     objective: ObjectiveConfig,
     features: FeatureExtractor | None,
     discriminator_updates: int,
     is_conditional: bool = False,
-    known: Known | None = None,
     weighs_terms: bool = False,
 ) -> StepRecord:
     """Play one round, eq. (1) and (2): update D so many times (the paper: twice), then G once.
 
-    The generator's output is computed once and serves all of the round: G does not change while D is updated, and
-    nobody says that D must see fresh patches for each update. The truth's features are computed once, too.
+    Without batches of D's own, the generator's output is computed once and serves all of the round: G does not change
+    while D is updated. The truth's features are computed once, too.
 
     Args:
         fabric: Where and in what precision.
         generator: G.
         discriminator: D; None when the objective has no adversarial term.
-        pair: Degraded and reference.
+        batch: Degraded and reference, and for D, where it has batches of its own, as many of these as it has updates.
         objective: Of both.
         features: Needed when the objective has a perceptual or texture term.
         discriminator_updates: Of D per update of G.
         is_conditional: Whether D sees the degraded input beside each picture.
-        known: How the patches were degraded; needed when `objective.needs_blur`.
         weighs_terms: Measure the gradient of each term at G's output; a backward pass for each.
     """
-    degraded, reference = pair
+    (degraded, reference), known, of_discriminator = batch
+    statistics = statistics_of(generator.network)
     restored: Tensor = generator.network(degraded)
     fake = restored.detach()
     seen = degraded if is_conditional else None
@@ -150,11 +155,13 @@ def game_step(
     shown = restored if share is None else pulling(restored, share)
     record, are_finite, logits_fake, logits_real = None, True, None, None
     if discriminator is not None:
-        for _ in range(discriminator_updates):
-            record, is_finite = _update_discriminator(
-                fabric, discriminator, reference, fake, objective, seen=seen, share=share
-            )
+        for number in range(discriminator_updates):
+            shown_to_it = Shown(reference, fake, seen, share)
+            if of_discriminator:
+                shown_to_it = _shown(generator, of_discriminator[number], objective, is_conditional=is_conditional)
+            record, is_finite = _update_discriminator(fabric, discriminator, shown_to_it, objective)
             are_finite = are_finite and is_finite
+        statistics_of_it = statistics_of(discriminator.network)
         discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
         logits_fake = discriminator.network(_beside(shown, seen))
         if objective.needs_logits_real:
@@ -171,27 +178,46 @@ def game_step(
     )
     pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
+    if not is_finite:
+        put_back(generator.network, statistics)
     if discriminator is not None:
         discriminator.network.requires_grad_(True)
+        if not is_finite:
+            put_back(discriminator.network, statistics_of_it)
     return _record(
         fabric, loss.terms, norm, are_finite and is_finite, energies=energies(fake, reference), game=record, pulls=pulls
     )
 
 
+class Shown(NamedTuple):
+    """What D is shown for an update."""
+
+    reference: Images
+    fake: Images
+    """G's output, without its gradient."""
+    seen: Images | None
+    """The input, for a D that sees it."""
+    share: Float[Tensor, " n"] | None
+    """How much each patch counts; None: all alike."""
+
+
+@torch.no_grad()
+def _shown(generator: Player, batch: Batch, objective: ObjectiveConfig, *, is_conditional: bool) -> Shown:
+    """Restore a batch of D's own. G is in training mode: it normalises by the batch, as where it learns itself."""
+    degraded, reference = batch.pair
+    fake: Tensor = generator.network(degraded)
+    return Shown(reference, fake, degraded if is_conditional else None, _evidence(objective, batch.known))
+
+
 def _update_discriminator(
-    fabric: Fabric,
-    discriminator: Player,
-    reference: Images,
-    fake: Images,
-    objective: ObjectiveConfig,
-    *,
-    seen: Images | None,
-    share: Float[Tensor, " n"] | None,
+    fabric: Fabric, discriminator: Player, shown: Shown, objective: ObjectiveConfig
 ) -> tuple[GameRecord, bool]:
     """Update D once, eq. (7); return how it did before the update, and whether the update was applied.
 
     Patches without evidence teach D nothing, as G does not listen to what it would say of them.
     """
+    reference, fake, seen, share = shown
+    statistics = statistics_of(discriminator.network)
     both = torch.cat([_beside(reference, seen), _beside(fake, seen)])
     logits_real, logits_fake = discriminator.network(both, batches=2).chunk(2)
     if share is not None:
@@ -201,6 +227,8 @@ def _update_discriminator(
     )
     loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
     norm, is_finite = descend(fabric, discriminator, loss.total)
+    if not is_finite:
+        put_back(discriminator.network, statistics)
     record = GameRecord(
         loss=loss.terms["discriminator"].detach(),
         accuracy_real=_share_of(logits_real.detach() > 0, share),

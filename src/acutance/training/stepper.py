@@ -95,11 +95,10 @@ def take_step(
         fabric,
         cast.generator,
         cast.discriminator,
-        batch.pair,
+        batch,
         objective=objective,
         features=cast.features,
         discriminator_updates=config.adversary.updates,
         is_conditional=config.adversary.discriminator.conditional,
-        known=batch.known,
         weighs_terms=weighs_terms,
     )

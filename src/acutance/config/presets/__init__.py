@@ -9,6 +9,9 @@ from acutance.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 
+RENAMED = {"paper": "nonbn-res-g-l"}
+"""Names that presets had: `paper` is now the name of a model alone, which other presets train."""
+
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of all presets."""
@@ -25,6 +28,11 @@ def preset_path(name: str) -> Path:
         return Path(name)
     if name in preset_names():
         return FOLDER / f"{name}.toml"
+    if name in RENAMED:
+        raise ConfigError(
+            f"preset {name!r}: is called {RENAMED[name]} now; the model of that name is trained by paper-blind and "
+            "paper-perceptual."
+        )
     near = difflib.get_close_matches(name, preset_names(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(preset_names())}"
     raise ConfigError(f"preset {name!r}: unknown; {hint} (or give the path of a .toml file)")

@@ -1,5 +1,6 @@
 /** What the page says of errors, models and formats, in its language. */
 import { Refusal } from "./api.js";
+import { byId } from "./dom.js";
 import { hasText, text } from "./language.js";
 
 /** Say an error in one sentence: the server's own, where it is in the reader's language. */
@@ -17,7 +18,7 @@ export function modelWords(model) {
 export function formatName(file) {
   const ending = /\.([a-z0-9]{2,5})$/i.exec(file.name)?.[1];
   const name = ending ?? file.type.split("/")[1] ?? "";
-  const known = { jpg: "JPEG", jpeg: "JPEG", jpe: "JPEG", tif: "TIFF", tiff: "TIFF", webp: "WebP", jp2: "JPEG 2000" };
+  const known = JSON.parse(byId("files").dataset.formats);
   return known[name.toLowerCase()] ?? name.toUpperCase();
 }
 

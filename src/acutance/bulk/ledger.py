@@ -1,0 +1,204 @@
+"""The ledger of a target: what was made of which input, by which settings; small Parquet files that anybody can read.
+
+Each bundle that is done becomes a part of its own, written before anybody hears that it is done; parts are never
+changed. Now and then those that there are become one. So there is nothing to lock, and a killed process loses the rows
+of at most one bundle, whose pictures are then made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from acutance.bulk.items import FOLDER, Item
+from acutance.bulk.stores import Store, Vanished
+from acutance.errors import OutputError
+
+LEDGER: Final = f"{FOLDER}/ledger"
+COMPACT_FROM: Final = 256
+"""Parts from which on they become one."""
+_READ_ROWS: Final = 65536
+
+Status = Literal["done", "refused", "failed"]
+"""Refused: the input cannot be sharpened, and never will be. Failed: it was not its fault, or nobody knows."""
+
+SCHEMA: Final = pa.schema(
+    [
+        ("key", pa.string()),
+        ("path", pa.string()),
+        ("version", pa.string()),
+        ("settings", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("target", pa.string()),
+        ("megapixels", pa.float64()),
+        ("seconds", pa.float64()),
+        ("cpu_seconds", pa.float64()),
+        ("pictures", pa.int64()),
+        ("time", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What happened to one input."""
+
+    key: str
+    """Its name below the source, or in the manifest."""
+    path: str
+    version: str
+    """The store's etag, or size and time, when it was listed."""
+    settings: str
+    """What else the result depends on, as a short hash."""
+    status: Status
+    reason: str = ""
+    """Why it was not made: one sentence. Of a result that is there: what could not be kept."""
+    target: str = ""
+    """Name of the result below the target."""
+    megapixels: float = 0.0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    pictures: int = 1
+    """In a tar file: those that it holds."""
+    time: str = ""
+    """When, in UTC."""
+
+
+class Done:
+    """Which inputs need no more work; 16 bytes for each."""
+
+    def __init__(self, digests: Iterable[npt.NDArray[np.uint64]] = ()) -> None:
+        """Take digests, `n 2` each."""
+        together = np.concatenate([np.zeros((0, 2), np.uint64), *digests])
+        together = together[np.argsort(together[:, 0], kind="stable")]
+        self._first, self._second = together[:, 0].copy(), together[:, 1].copy()
+
+    def __len__(self) -> int:
+        """Return how many."""
+        return len(self._first)
+
+    def has(self, item: Item, settings: str) -> bool:
+        """Say whether an input, in the state that was listed, needs no more work."""
+        first, second = _digest(item.key, item.version, settings, item.strength)
+        at = int(np.searchsorted(self._first, np.uint64(first)))  # a plain int would have the array copied as floats
+        while at < len(self._first) and self._first[at] == first:
+            if self._second[at] == second:
+                return True
+            at += 1
+        return False
+
+
+class Ledger:
+    """The rows of a target."""
+
+    def __init__(self, store: Store) -> None:
+        """Take the target; nothing is read yet."""
+        self._store = store
+
+    def parts(self) -> list[str]:
+        """Return the paths of all parts, oldest first."""
+        try:
+            return sorted(entry.path for entry in self._store.listed(LEDGER) if entry.path.endswith(".parquet"))
+        except Vanished:
+            return []
+
+    def append(self, entries: Sequence[Entry], strengths: Sequence[float]) -> None:
+        """Write a part; it is in the store when this returns.
+
+        Args:
+            entries: Its rows.
+            strengths: Of each: a part of what the result depends on.
+
+        Raises:
+            OutputError: When it cannot be written.
+        """
+        digests = [_digest(e.key, e.version, e.settings, s) for e, s in zip(entries, strengths, strict=True)]
+        table = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=SCHEMA)
+        self._write(table.append_column("digest", pa.array([_bytes_of(d) for d in digests], pa.binary(16))))
+
+    def done(self, settings: str) -> Done:
+        """Read which inputs need no more work under these settings: those done, and those that were refused."""
+        return Done(
+            _digests(batch.filter(pa.compute.field("settings") == settings))
+            for batch in self._batches(["settings", "status", "digest"])
+        )
+
+    def rows(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Yield all rows, piece by piece."""
+        return self._batches(columns)
+
+    def compact(self, *, at_least: int = COMPACT_FROM) -> None:
+        """Make one part of all, if there are many; safe beside workers that add some, and when it is broken off.
+
+        Raises:
+            OutputError: When it cannot be written.
+        """
+        parts = self.parts()
+        if len(parts) < at_least:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            whole = Path(folder) / "whole.parquet"
+            writer: pq.ParquetWriter | None = None
+            for table in self._read(parts, None):
+                writer = writer or pq.ParquetWriter(whole, table.schema, compression="zstd")
+                writer.write_table(table)
+            if writer is None:
+                return
+            writer.close()
+            self._store.put(whole, f"{LEDGER}/{_name()}")
+        self._store.remove(parts)  # rows that are there twice say the same
+
+    def _batches(self, columns: list[str] | None) -> Iterator[pa.Table]:
+        return self._read(self.parts(), columns)
+
+    def _read(self, parts: Sequence[str], columns: list[str] | None) -> Iterator[pa.Table]:
+        for part in parts:
+            try:
+                file = pq.ParquetFile(io.BytesIO(self._store.read(part)))
+                for batch in file.iter_batches(_READ_ROWS, columns=columns):
+                    yield pa.Table.from_batches([batch])
+            except Vanished:
+                continue  # another run has made one part of many: its rows are in that
+            except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
+                raise OutputError(
+                    f"{part}: no part of a ledger ({error}); move it away, and what it told is done again."
+                ) from error
+
+    def _write(self, table: pa.Table) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / "part.parquet"
+            pq.write_table(table, part, compression="zstd")
+            self._store.put(part, f"{LEDGER}/{_name()}")
+
+
+def _name() -> str:
+    """Return a name that nobody else has, and that sorts by time."""
+    return f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
+
+
+def _digest(key: str, version: str, settings: str, strength: float) -> tuple[int, int]:
+    text = f"{key}\0{version}\0{settings}\0{strength!r}".encode("utf-8", errors="surrogatepass")
+    found = hashlib.blake2b(text, digest_size=16).digest()
+    return int.from_bytes(found[:8], "big"), int.from_bytes(found[8:], "big")
+
+
+def _bytes_of(digest: tuple[int, int]) -> bytes:
+    return b"".join(part.to_bytes(8, "big") for part in digest)
+
+
+def _digests(table: pa.Table) -> npt.NDArray[np.uint64]:
+    kept = table.filter(pa.compute.field("status") != "failed")["digest"].to_pylist()
+    return np.frombuffer(b"".join(kept), ">u8").astype(np.uint64).reshape(-1, 2)

@@ -1,0 +1,289 @@
+"""Where pictures come from and go to: a folder, or an address that fsspec knows (`s3://bucket/photos`)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar, cast
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.utils import stringify_path
+
+from acutance.errors import AcutanceError, InputError, OutputError
+from acutance.media import write_atomically
+
+PAGE: Final = 1000
+"""Names in one answer of an object store."""
+TRIES: Final = 6
+_FIRST_WAIT_S: Final = 0.5
+_COPY_BYTES: Final = 1 << 20
+
+_HOPELESS = {
+    errno.ENOSPC: "there is no room left; make room and go on with --resume",
+    errno.EDQUOT: "the quota is used up; raise it and go on with --resume",
+    errno.EROFS: "it is read-only; choose another place",
+    errno.ENOENT: "there is no such place; check the address",
+    errno.EACCES: "access is not allowed; check the credentials of the store",
+    errno.EPERM: "access is not allowed; check the credentials of the store",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+}
+"""What trying again does not mend."""
+_NO_CREDENTIALS = ("NoCredentialsError", "NoAuthError", "DefaultCredentialsError", "ClientAuthenticationError")
+"""Names of the errors of the stores' own libraries, which are not imported here."""
+
+_Answer = TypeVar("_Answer")
+
+
+class Unreachable(InputError):
+    """A file cannot be had from its store; whether it is sound nobody knows."""
+
+
+class Vanished(Unreachable):
+    """A file that was listed, or named, is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of a store."""
+
+    path: str
+    """As the store's file system knows it."""
+    size_bytes: int
+    version: str
+    """Changes when the content does: the store's etag, else size and time."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place for files, by address; may be sent to other processes, which open it anew.
+
+    Credentials, and the address of an own S3 server, are the store's own matter (environment, profile, role): nothing
+    of them is in here.
+    """
+
+    address: str
+    system: AbstractFileSystem = field(init=False, repr=False, compare=False)
+    root: str = field(init=False)
+    """Of all paths: the address without its protocol."""
+
+    def __post_init__(self) -> None:
+        """Open the file system.
+
+        Raises:
+            InputError: When no installed library knows the address.
+        """
+        protocol = fsspec.core.split_protocol(self.address)[0] or "file"
+        settings: dict[str, Any] = {"use_listings_cache": False}
+        if protocol in ("s3", "s3a"):
+            # Many clients at once are told to slow down now and then: the client library waits and tries again.
+            settings["config_kwargs"] = {"retries": {"max_attempts": 10, "mode": "adaptive"}}
+        try:
+            system = fsspec.filesystem(protocol, **({"auto_mkdir": False} if protocol == "file" else settings))
+        except ImportError as error:
+            raise InputError(
+                f"{self.address}: no library for {protocol}:// is installed; install the one that fsspec names for it "
+                f"({error.msg})."
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{self.address}: {protocol}:// is no kind of address that fsspec knows.") from error
+        root = str(system._strip_protocol(stringify_path(self.address)))
+        object.__setattr__(self, "system", system)
+        object.__setattr__(self, "root", root.rstrip("/"))
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        """Send the address only."""
+        return Store, (self.address,)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, or of a disk that all machines share."""
+        return self.system.protocol in ("file", "local", ("file", "local"))
+
+    def path_of(self, key: str) -> str:
+        """Return the path of a file by its name below the root."""
+        return f"{self.root}/{key}"
+
+    def key_of(self, path: str) -> str:
+        """Return the name below the root of a path that was listed."""
+        return path.removeprefix(self.root).lstrip("/")
+
+    def listed(self, below: str = "") -> Iterator[Listed]:
+        """Yield all files, a page at a time, in no order that could be relied on.
+
+        Raises:
+            Unreachable: When it cannot be listed.
+        """
+        root = f"{self.root}/{below}".rstrip("/")
+        with _told(self.address, Unreachable):
+            yield from self._listed_s3(root) if hasattr(self.system, "call_s3") else self._listed(root)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a small file."""
+        return _persistently(path, Unreachable, lambda: cast(bytes, self.system.cat_file(path)))
+
+    def get(self, path: str, target: Path) -> None:
+        """Copy a file here.
+
+        Raises:
+            Vanished: When it is no longer there.
+            Unreachable: When it cannot be had.
+        """
+        if self.is_local:
+            with _told(path, Unreachable):
+                target.symlink_to(os.path.abspath(path))
+                target.stat()
+            return
+        _persistently(path, Unreachable, lambda: self.system.get_file(path, str(target)))
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a file to be read from its beginning to its end."""
+        with _told(path, Unreachable), self.system.open(path, "rb", cache_type="readahead") as file:
+            yield file
+
+    def put(self, source: Path, key: str) -> None:
+        """Put a file in place, whole or not at all: who looks sees the old one or the new one.
+
+        Object stores show an object when all of it has arrived; elsewhere it gets its name in one step at the end.
+
+        Raises:
+            OutputError: When that is not possible.
+        """
+        path = self.path_of(key)
+        if self.is_local:
+            with source.open("rb") as file:
+                write_atomically(Path(path), iter(lambda: file.read(_COPY_BYTES), b""), overwrite=True)
+            return
+        _persistently(path, OutputError, lambda: self._put(source, path))
+
+    def remove(self, paths: list[str]) -> None:
+        """Remove files; those that are gone already are no failure."""
+        for path in paths:
+            with _told(path, OutputError), suppress(FileNotFoundError):
+                self.system.rm_file(path)
+
+    def check_writable(self, key: str) -> None:
+        """Write a small file and remove it again.
+
+        Raises:
+            OutputError: When nothing can be written here.
+        """
+        path = self.path_of(key)
+        if self.is_local:
+            write_atomically(Path(path), [b"acutance"], overwrite=True)
+        else:
+            with _told(self.address, OutputError):
+                self.system.pipe_file(path, b"acutance")
+        self.remove([path])
+
+    def _put(self, source: Path, path: str) -> None:
+        if hasattr(self.system, "call_s3") or self.system.protocol in ("gs", ("gs", "gcs"), ("abfs", "az", "abfss")):
+            self.system.put_file(str(source), path)
+            return
+        temporary = f"{path}.{os.getpid()}-{random.getrandbits(32):08x}.part"
+        self.system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        try:
+            self.system.put_file(str(source), temporary)
+            self.system.mv(temporary, path)
+        except BaseException:
+            with suppress(Exception):
+                self.system.rm_file(temporary)
+            raise
+
+    def _listed_s3(self, root: str) -> Iterator[Listed]:
+        """List by pages: the file system's own `find` would hold a million names at once."""
+        bucket, _, prefix = root.partition("/")
+        request: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else "", "MaxKeys": PAGE}
+        while True:
+            answer = self.system.call_s3("list_objects_v2", **request)
+            for entry in answer.get("Contents", ()):
+                if not entry["Key"].endswith("/"):
+                    yield Listed(f"{bucket}/{entry['Key']}", entry["Size"], entry["ETag"].strip('"'))
+            if not answer.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def _listed(self, root: str) -> Iterator[Listed]:
+        if self.is_local:
+            yield from _walked(root)
+            return
+        for _, _, files in self.system.walk(root, detail=True):
+            for entry in files.values():
+                version = entry.get("ETag") or entry.get("etag") or entry.get("md5Hash")
+                changed = entry.get("mtime") or entry.get("LastModified") or entry.get("created")
+                yield Listed(entry["name"], entry["size"], str(version or f"{entry['size']}-{changed}"))
+
+
+def copy_out(file: IO[bytes], target: Path) -> None:
+    """Write all that is left of an open file to a path."""
+    with target.open("wb") as out:
+        shutil.copyfileobj(file, out, _COPY_BYTES)
+
+
+def _walked(root: str) -> Iterator[Listed]:
+    """List a folder's files without holding more than one folder's names; links to folders are not followed."""
+    folders = [root]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    state = entry.stat()
+                    yield Listed(entry.path, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
+
+
+def _persistently(place: str, kind: type[Unreachable] | type[OutputError], ask: Callable[[], _Answer]) -> _Answer:
+    """Ask a store, and again when it is busy or does not answer, with longer and longer pauses."""
+    for number in range(TRIES):
+        try:
+            return ask()
+        except Exception as error:
+            if number + 1 == TRIES or not _may_pass(error):
+                raise _sentence(place, kind, error) from error
+        time.sleep(_FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
+    raise AssertionError
+
+
+@contextmanager
+def _told(place: str, kind: type[Unreachable] | type[OutputError]) -> Iterator[None]:
+    """Let what a store's library raises become one sentence."""
+    try:
+        yield
+    except AcutanceError:
+        raise
+    except Exception as error:
+        raise _sentence(place, kind, error) from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Say whether trying again may help."""
+    if type(error).__name__ in _NO_CREDENTIALS or isinstance(
+        error, (FileNotFoundError, PermissionError, AcutanceError)
+    ):
+        return False
+    return not (isinstance(error, OSError) and error.errno in _HOPELESS)
+
+
+def _sentence(place: str, kind: type[Unreachable] | type[OutputError], error: Exception) -> AcutanceError:
+    if type(error).__name__ in _NO_CREDENTIALS:
+        return kind(
+            f"{place}: the store was given no credentials; set them as its own tools want it (for S3: AWS_PROFILE, or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."
+        )
+    if isinstance(error, FileNotFoundError) and kind is Unreachable:
+        return Vanished(f"{place}: there is nothing of that name; check the address.")
+    if isinstance(error, PermissionError):
+        return kind(f"{place}: access is not allowed; check the credentials of the store.")
+    if isinstance(error, OSError) and error.errno in _HOPELESS:
+        return kind(f"{place}: {_HOPELESS[error.errno]}.")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return kind(f"{place}: the store does not answer as it should ({reason}); go on with --resume later.")

@@ -1,0 +1,280 @@
+"""TIFF files around their pixels: tags are read from the directory, and metadata become tags.
+
+They are carried by `ifd`, so that nothing of what a scanner, a geographer or a camera wrote is lost or reinterpreted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import BinaryIO
+
+from acutance.errors import UnsupportedImage
+from acutance.geometry import Size
+from acutance.media.cmyk import converted, srgb_profile
+from acutance.media.container import Container, OtherFormat, damaged, depth_notes, refused
+from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
+from acutance.media.ifd import (
+    ByteOrder,
+    Directory,
+    DirectoryError,
+    Entry,
+    Header,
+    Tree,
+    block_of,
+    read_directory,
+    read_header,
+    read_tree,
+)
+from acutance.media.photo import Metadata
+from acutance.media.tiff.compression import check_can_be_unpacked, coding_of
+from acutance.media.tiff.layout import LAB, Layout, layout_of
+from acutance.media.xmp import upright_packet
+
+_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
+_STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
+_SUB_IFDS, _SAMPLE_FORMAT, _XMP, _PHOTOSHOP, _ICC, _LAYERS, _DNG = 330, 339, 700, 34377, 34675, 37724, 50706
+_PHOTOMETRIC, _PALETTE, _CMYK = 262, 3, 5
+_RATIONAL, _UNDEFINED, _BYTE, _SHORT = 5, 7, 1, 3
+
+# fmt: off
+PIXEL_TAGS = frozenset((
+    254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289,
+    290, 291, 292, 293, 317, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 338, 339, 340, 341,
+    342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532,
+))
+# fmt: on
+"""Tags that describe how the pixels are stored; they are written anew."""
+_APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS))
+"""Tags that are not part of the EXIF block. The orientation is one: Pillow turns the pixels of a TIFF."""
+UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+"""Tags whose values are long, and not carried."""
+
+_MAX_PAGES = 10_000
+_MAX_SUB_IFDS = 16
+_FLOAT = 3
+_RAW_DATA = (32803, 34892)
+"""Photometric interpretations of raw files: values behind a filter of colours, and linear ones."""
+
+
+def inspect_tiff(file: BinaryIO, name: str) -> Container:
+    """Read size and metadata of a TIFF file: those of its first page, and where the pages are.
+
+    Raises:
+        UnsupportedImage: When it is damaged, or of more than 16 bits.
+        OtherFormat: When it is a camera's raw file.
+    """
+    file.seek(8)
+    if file.read(2) == b"CR":  # Canon's signature behind the header
+        raise OtherFormat("RAW")
+    try:
+        header = read_header(file)
+        pages, has_previews = _pages(file, header)
+    except (DirectoryError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    if header.is_big and header.order == ">":  # Pillow takes its directory for a small one
+        raise refused(name, "a BigTIFF in Motorola byte order", "save it as an ordinary TIFF first")
+    first = inspect_page(file, header.first_offset, name)
+    if has_previews:
+        note = "the smaller previews in the file"
+        left_out = tuple(dict.fromkeys((*first.metadata.left_out, note)))
+        first = first._replace(metadata=replace(first.metadata, left_out=left_out))
+    return first._replace(pages=pages)
+
+
+def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
+    """Read size and metadata of the page whose directory stands at an offset.
+
+    Raises:
+        UnsupportedImage: When it is damaged, or of more than 16 bits.
+        OtherFormat: When it is a camera's raw file.
+    """
+    try:
+        header = read_header(file)
+        directory = read_directory(file, offset, header, without=UNWANTED_VALUES)
+        tree = read_tree(file, offset, header, without=UNWANTED_VALUES)
+    except (DirectoryError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    order = header.order
+    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG) or _has_raw_data(file, directory, header):
+        raise OtherFormat("RAW")  # whose first picture is only a thumbnail
+    compression = directory.integer(_COMPRESSION, order, 1)
+    check_can_be_unpacked(compression, name)
+    is_cmyk = directory.integer(_PHOTOMETRIC, order, 1) == _CMYK
+    bits = _bits(directory, order, name)
+    if is_cmyk and bits > 8:
+        raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
+    photometric = directory.integer(_PHOTOMETRIC, order, 1)
+    layout = _layout(directory, order, name, bits=bits)
+    left_out = [*_depth_notes(directory, order)]
+    if photometric in LAB:
+        left_out.append("Lab (converted to sRGB)")
+    if layout is not None and layout.unused > 0:
+        left_out.append("channels that are neither colour nor transparency")
+    if directory.find(_SUB_IFDS):
+        left_out.append("the smaller previews in the file")
+    if directory.find(_LAYERS):
+        left_out.append("Photoshop's layers")
+    metadata = Metadata(
+        source_format="TIFF",
+        exif=_exif(tree, order),
+        icc_profile=srgb_profile() if photometric in LAB else _data(directory, _ICC),
+        xmp=_upright(_data(directory, _XMP)),
+        photoshop=_data(directory, _PHOTOSHOP),
+        dpi=_dpi(directory, order),
+        coding=coding_of(compression, has_predictor=directory.integer(_PREDICTOR, order, 1) == 2),
+        left_out=tuple(left_out),
+    )
+    size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
+    is_inverted = photometric == 0 and len(directory.integers(_BITS, order)) > 1
+    needs_own = bits > 8 or is_inverted or photometric in LAB or (layout is not None and _confuses_pillow(layout))
+    container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own, pages=(offset,))
+    return converted(container, name) if is_cmyk else container
+
+
+def block_at_start(metadata: Metadata) -> tuple[bytes, ByteOrder, dict[int, Entry]]:
+    """Return what a file begins with, its byte order, and the tags that its first directory takes over."""
+    main = None if metadata.exif is None else first_directory(metadata.exif)
+    if main is None or metadata.exif is None:
+        return b"II*\0\0\0\0\0", "<", {}
+    order: ByteOrder = "<" if metadata.exif[:2] == b"II" else ">"
+    entries = {entry.tag: entry for entry in main.entries if entry.tag not in PIXEL_TAGS}
+    return metadata.exif + b"\0" * (len(metadata.exif) % 2), order, entries
+
+
+def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
+    """Yield the tags that hold what is carried beside the EXIF block."""
+    for tag, type_, data in (
+        (_ICC, _UNDEFINED, metadata.icc_profile),
+        (_XMP, _BYTE, metadata.xmp),
+        (_PHOTOSHOP, _UNDEFINED, metadata.photoshop),
+    ):
+        if data is not None:
+            yield Entry(tag, type_, len(data), data)
+    if metadata.dpi is not None:
+        for tag, value in zip((X_RESOLUTION, _Y_RESOLUTION), metadata.dpi, strict=True):
+            fraction = Fraction(min(value, 4e5)).limit_denominator(10_000)
+            numbers = (fraction.numerator, fraction.denominator)
+            yield Entry(tag, _RATIONAL, 1, struct.pack(order + "II", *numbers))
+        yield Entry(_RESOLUTION_UNIT, _SHORT, 1, struct.pack(order + "H", 2))
+
+
+def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
+    """Say whether a directory, or one that it points to as a version of it, holds what a camera's sensor saw."""
+    found = [directory]
+    for offset in directory.integers(_SUB_IFDS, header.order)[:_MAX_SUB_IFDS]:
+        with contextlib.suppress(DirectoryError, struct.error):
+            found.append(read_directory(file, offset, header, without=UNWANTED_VALUES))
+    return any(one.integer(_PHOTOMETRIC, header.order, 1) in _RAW_DATA for one in found)
+
+
+def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
+    """Return how many bits per channel are decoded, 8 or 16."""
+    bits = max(directory.integers(_BITS, order), default=1)
+    kind = directory.integer(_SAMPLE_FORMAT, order, 1)
+    if kind not in (1, _FLOAT, 4):
+        raise refused(name, "a picture of signed or complex numbers", "convert it to 8 or 16 bits first")
+    return 8 if bits <= 8 and kind != _FLOAT else 16
+
+
+def _depth_notes(directory: Directory, order: ByteOrder) -> Iterator[str]:
+    """Yield what is said of numbers that come back as others."""
+    bits = max(directory.integers(_BITS, order), default=1)
+    yield from depth_notes(bits, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)
+    if directory.integer(_SAMPLE_FORMAT, order, 1) == _FLOAT:
+        yield f"floating-point numbers of {bits} bits (written as whole ones of 16)"
+    elif bits > 16:
+        yield f"the depth of {bits} bits (written as 16)"
+
+
+def _layout(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> Layout | None:
+    """Return how the pixels of a page are laid out; None where only Pillow can read them.
+
+    Raises:
+        UnsupportedImage: When the page has more than 8 bits and is not read.
+    """
+    try:
+        return layout_of(directory, order, name)
+    except UnsupportedImage:
+        if bits > 8:
+            raise
+        return None
+
+
+def _confuses_pillow(layout: Layout) -> bool:
+    """Say whether Pillow does not find the channels beside the colours, be they transparency or not.
+
+    Those of a file in planes it loses or gives as 0; of several it knows one order.
+    """
+    extra = layout.samples - layout.colours
+    return extra > 1 or (extra > 0 and layout.is_planar)
+
+
+def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
+    """Return where the directories of the pages are, and whether there are smaller versions of them in between."""
+    pages, offset, has_previews = [header.first_offset], header.first_offset, False
+    seen: set[int] = set()
+    while offset and offset not in seen and len(seen) < _MAX_PAGES:
+        page = read_directory(file, offset, header, without=UNWANTED_VALUES)
+        if seen and page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
+            has_previews = True
+        elif seen:
+            pages.append(offset)
+        seen.add(offset)
+        offset = page.next_offset
+    return tuple(pages), has_previews
+
+
+def _exif(tree: Tree, order: ByteOrder) -> bytes | None:
+    """Make an EXIF block of a TIFF file's tags. A camera's notes move, as they have to."""
+    entries = tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS | _APART)
+    if not entries and not tree.children:
+        return None
+    return block_of(Tree(entries, tree.children), order)
+
+
+def _dpi(directory: Directory, order: ByteOrder) -> tuple[float, float] | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(directory.integer(_RESOLUTION_UNIT, order, 2))
+    values: list[float] = []
+    for tag in (X_RESOLUTION, _Y_RESOLUTION):
+        entry = directory.find(tag)
+        if per_inch is None or entry is None or entry.type != _RATIONAL or len(entry.data) < 8:
+            return None
+        numerator, denominator = struct.unpack_from(order + "II", entry.data)
+        if not numerator or not denominator:
+            return None
+        values.append(numerator / denominator * per_inch)
+    return values[0], values[1]
+
+
+def _upright(xmp: bytes | None) -> bytes | None:
+    return None if xmp is None else upright_packet(xmp)
+
+
+def _data(directory: Directory, tag: int) -> bytes | None:
+    entry = directory.find(tag)
+    return entry.data if entry and entry.data else None
+
+
+def described_by(metadata: Metadata, order: ByteOrder) -> Tree:
+    """Return what a directory takes over from an EXIF block that is written anew, in the byte order of the file."""
+    if metadata.exif is None:
+        return Tree((), {})
+    block = io.BytesIO(metadata.exif)
+    try:
+        header = read_header(block)
+        tree = read_tree(block, header.first_offset, header, without=frozenset())
+    except DirectoryError:
+        return Tree((), {})
+    if header.order != order:
+        tree = _reordered(tree, header.order, order)
+    return Tree(tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS), tree.children)
+
+
+def _reordered(tree: Tree, order: ByteOrder, wanted: ByteOrder) -> Tree:
+    entries = tuple(entry.reordered(order, wanted) for entry in tree.entries)
+    return Tree(entries, {tag: _reordered(child, order, wanted) for tag, child in tree.children.items()})

@@ -1,0 +1,71 @@
+"""Straight motion told by the bands of a spectrum: of letters, of a photo, and of what did not move."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from acutance.estimation.spectrum import BandedSpectrum, SpectralMotion, apart_px, spectral_motions
+from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
+
+PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
+MOTIONS = [(8.0, 20.0), (11.0, 178.0), (13.0, 95.0), (16.0, 135.0)]
+
+
+def lettering() -> np.ndarray:
+    image = Image.new("L", (190, 84), 190)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((20, 18, 170, 64), fill=240, outline=20)
+    draw.text((28, 26), "KX52 RTM", font=ImageFont.load_default(30), fill=25)
+    ground = np.random.default_rng(0).normal(0, 6, (84, 190))
+    return np.asarray(image, np.float64) + convolve_mirror(ground[..., None], gaussian_psf(1.0))[..., 0] * 3
+
+
+def photo() -> np.ndarray:
+    return np.asarray(Image.open(PHOTO).convert("L"), np.float64)[40:240, 120:320]
+
+
+def seen(picture: np.ndarray, psf: np.ndarray, *, noise: float = 2.0) -> np.ndarray:
+    blurred = convolve_mirror(picture[..., None], psf)[..., 0]
+    blurred += np.random.default_rng(1).normal(0, noise, blurred.shape)
+    return (np.clip(np.rint(blurred), 0, 255) / 255).astype(np.float32)
+
+
+def true(length_px: float, degrees: float) -> SpectralMotion:
+    return SpectralMotion(length_px=length_px, angle=math.radians(degrees), score=1.0)
+
+
+@pytest.mark.parametrize(("length_px", "degrees"), MOTIONS)
+@pytest.mark.parametrize("picture", [lettering, photo])
+def test_motion_is_told_to_a_part_of_a_pixel(picture, length_px, degrees):
+    (first, *_) = spectral_motions(seen(picture(), line_psf(length_px, math.radians(degrees))))
+    assert apart_px(first, true(length_px, degrees)) < 0.6
+    assert first.score > 0.4
+
+
+@pytest.mark.parametrize("psf", [np.ones((1, 1)), gaussian_psf(2.0), disk_psf(3.0)])
+def test_a_photo_that_did_not_move_has_no_clear_bands(psf):
+    assert spectral_motions(seen(photo(), psf), most=1)[0].score < 0.4
+
+
+def test_candidates_are_apart_and_in_order():
+    found = spectral_motions(seen(lettering(), line_psf(11.0, 0.3)), most=4)
+    assert len(found) == 4
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+
+
+def test_a_motion_and_its_opposite_are_one():
+    assert apart_px(true(10, 1), true(10, 181)) == pytest.approx(0)
+    assert apart_px(true(10, 0), true(12, 0)) == pytest.approx(1)
+    assert apart_px(true(10, 179), true(10, 1)) == pytest.approx(10 * math.sin(math.radians(1)))
+
+
+def test_what_is_too_small_or_flat_tells_nothing():
+    assert spectral_motions(np.zeros((20, 200), np.float32)) == ()
+    flat = spectral_motions(np.full((60, 60), 0.5, np.float32))
+    assert all(abs(one.score) < 0.4 for one in flat)
+    assert math.isfinite(BandedSpectrum(np.full((30, 30), 0.5, np.float32)).score(9.0, 0.0))

@@ -1,0 +1,249 @@
+"""A blur that is told, and a region: values, words, and what becomes of a picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import acutance
+from acutance.errors import ConfigError
+from acutance.geometry import Box, Size
+from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
+from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import FEATHER_PX, LARGEST_KERNEL_PX, Region, ToldBlur, feathered, model_for
+from acutance.metrics.psnr import psnr
+
+PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
+SPEC = replace(FAKE_SPEC, name="motion", task="remove-motion", guides=3, size_multiple=4, halo_px=8)
+REGION = Region(x=60, y=40, width=70, height=50)
+
+
+def middle_guide(batch: np.ndarray) -> np.ndarray:
+    return batch[:, 6:9]
+
+
+def sharpener(**told: object) -> Sharpener:
+    return Sharpener(engine=FakeEngine(middle_guide, SPEC), **told)
+
+
+@pytest.fixture(scope="module")
+def truth() -> np.ndarray:
+    return np.asarray(Image.open(PHOTO).convert("RGB"))[40:200, 60:260]
+
+
+def blurred(truth: np.ndarray, psf: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(convolve_mirror(truth.astype(np.float64), psf)), 0, 255).astype(np.uint8)
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("motion", "12px@30deg", ToldBlur.motion(12, degrees=30)),
+        ("motion", " 12.5 @ 30° ", ToldBlur.motion(12.5, degrees=30)),
+        ("motion", "12@-30", ToldBlur.motion(12, degrees=150)),
+        ("motion", "12px@210", ToldBlur.motion(12, degrees=30)),
+        ("defocus", "3px", ToldBlur.defocus(3)),
+        ("gaussian", "2.5", ToldBlur.gaussian(2.5)),
+    ],
+)
+def test_a_blur_is_read_as_people_write_it(kind, text, expected):
+    assert ToldBlur.of_text(kind, text) == expected
+    assert ToldBlur.of_text(*str(expected).split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("motion", "12", "12px@30deg"),
+        ("motion", "far@0", "length and direction"),
+        ("motion", "0@0", "at most 100"),
+        ("motion", "101px@0deg", "at most 100"),
+        ("defocus", "31", "at most 30"),
+        ("gaussian", "-1", "at most 15"),
+        ("gaussian", "wide", "number of px"),
+        ("gaussian", "١٢", "number of px"),
+        ("kernel", "3", "number of px"),
+    ],
+)
+def test_what_is_no_blur_is_one_sentence(kind, text, said):
+    with pytest.raises(ConfigError, match=said):
+        ToldBlur.of_text(kind, text)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_from_python_are_checked_too(number):
+    for make in (ToldBlur.defocus, ToldBlur.gaussian, lambda value: ToldBlur.motion(value, degrees=0)):
+        with pytest.raises(ConfigError):
+            make(number)
+    with pytest.raises(ConfigError, match="degrees"):
+        ToldBlur.motion(3, degrees=number)
+
+
+def test_kernels_are_those_of_the_house():
+    np.testing.assert_array_equal(ToldBlur.motion(9, degrees=30).psf, line_psf(9.0, math.radians(30)))
+    np.testing.assert_array_equal(ToldBlur.defocus(3).psf, disk_psf(3.0))
+    np.testing.assert_array_equal(ToldBlur.gaussian(2).psf, gaussian_psf(2.0))
+
+
+def test_a_measured_kernel_keeps_its_origin_and_loses_its_frame():
+    kernel = np.zeros((40, 31))
+    kernel[20, 15:18] = 2.0  # begins at the origin, goes to the right
+    psf = ToldBlur.measured(kernel).psf
+    assert psf.shape == (5, 5)
+    np.testing.assert_allclose(psf[2], [0, 0, 1 / 3, 1 / 3, 1 / 3])
+    assert str(ToldBlur.measured(kernel)) != str(ToldBlur.measured(kernel.T))
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        np.zeros((3, 3)),
+        np.array([[1.0, -1.0]]),
+        np.full((2, 2), np.nan),
+        np.ones(3),
+        np.ones((1, 200)),
+        np.array([["a"]]),
+    ],
+)
+def test_what_is_no_kernel_is_refused(kernel):
+    with pytest.raises(ConfigError):
+        ToldBlur.measured(kernel)
+    assert LARGEST_KERNEL_PX % 2
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "-1,0,20,20", "0,0,7,20", "0,0,20,0", "1.5,0,20,20", ""])
+def test_what_is_no_region_is_one_sentence(text):
+    with pytest.raises(ConfigError, match="region"):
+        Region.of_text(text)
+
+
+def test_a_region_is_cut_at_the_border():
+    region = Region.of_text(" 60, 40,70,50")
+    assert region == REGION
+    assert Region.of_text(str(region)) == region
+    assert region.box_in(Size(80, 100)) == Box(40, 60, 80, 100)
+    with pytest.raises(ConfigError, match="100×45 px"):
+        region.box_in(Size(45, 100))
+
+
+def test_the_default_model_gives_way_to_the_one_that_can_be_told():
+    blur = ToldBlur.defocus(2)
+    assert [model_for(blur, "auto"), model_for(blur, "mine.onnx"), model_for(None, "auto")] == [
+        "motion",
+        "mine.onnx",
+        "auto",
+    ]
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told", [ToldBlur.motion(9, degrees=120), ToldBlur.defocus(3), ToldBlur.gaussian(1.6), ToldBlur.measured(np.eye(7))]
+)
+def test_what_is_told_is_undone(truth, told):
+    seen = blurred(truth, told.psf)
+    assert psnr(sharpener(told=told)(seen), truth) > psnr(seen, truth) + 3
+
+
+def test_what_is_told_is_undone_where_nothing_could_be_found(truth):
+    """A picture of 40 px tells too little by itself."""
+    told = ToldBlur.motion(6, degrees=0)
+    cut = np.s_[20:60, 30:70]
+    seen, sharp = blurred(truth, told.psf)[cut], truth[cut]
+    assert np.array_equal(sharpener()(seen), seen)
+    assert psnr(sharpener(told=told)(seen), sharp) > psnr(seen, sharp) + 1
+
+
+def test_a_region_is_the_result_of_the_whole_and_the_rest_stays_bit_for_bit(truth):
+    told = ToldBlur.motion(9, degrees=30)
+    seen = blurred(truth, told.psf)
+    whole, part = sharpener(told=told)(seen), sharpener(told=told, region=REGION)(seen)
+    box = REGION.box_in(Size(*seen.shape[:2]))
+    assert np.abs(whole.astype(int) - part)[box.slices].max() <= 8
+    assert not np.array_equal(part[box.slices], seen[box.slices])
+    beyond = np.ones(seen.shape[:2], bool)
+    beyond[box.top - FEATHER_PX : box.bottom + FEATHER_PX, box.left - FEATHER_PX : box.right + FEATHER_PX] = False
+    np.testing.assert_array_equal(part[beyond], seen[beyond])
+
+
+def test_the_edge_of_a_region_is_feathered():
+    share = feathered(Box(20, 20, 40, 50), Box(0, 0, 60, 70))
+    assert share[20:40, 20:50].min() == 1.0
+    edge = share[30, 50 - 1 : 50 + FEATHER_PX + 1]
+    assert np.all(np.diff(edge) < 0)
+    assert edge[-1] == 0.0
+
+
+def test_a_region_works_with_networks_that_are_told_nothing(truth):
+    darker = Sharpener(engine=FakeEngine(lambda batch: batch * 0.5), region=REGION)
+    result = darker(truth)
+    np.testing.assert_array_equal(result[:20], truth[:20])
+    assert result[60, 90].astype(int) == pytest.approx(truth[60, 90] / 2, abs=1)
+
+
+def test_transparency_is_undone_with_the_colours(truth):
+    told = ToldBlur.motion(9, degrees=0)
+    alpha = np.zeros(truth.shape[:2], np.uint8)
+    alpha[30:130, 50:150] = 255
+    seen = blurred(np.dstack([truth, alpha]), told.psf)
+    region = Region(x=30, y=20, width=100, height=100)
+    result, box = sharpener(told=told, region=region)(seen), np.s_[20:120, 30:130]
+    before, after = (np.abs(one[..., 3][box].astype(float) - alpha[box]).mean() for one in (seen, result))
+    assert after < 0.6 * before
+    np.testing.assert_array_equal(result[:, 145:], seen[:, 145:])
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 7, 8])
+def test_what_is_told_holds_for_the_photo_as_it_is_looked_at(truth, tmp_path, orientation):
+    told, region = ToldBlur.motion(9, degrees=20), Region(x=40, y=30, width=60, height=40)
+    seen = blurred(truth, told.psf)
+    upright = sharpener(told=told, region=region)(seen)
+    stored = {3: 180, 6: 90, 8: 270}
+    image = Image.fromarray(seen)
+    if orientation in stored:
+        image = image.rotate(stored[orientation], expand=True)
+    else:
+        image = image.transpose(Image.Transpose.TRANSPOSE if orientation == 5 else Image.Transpose.TRANSVERSE)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "turned.tif", exif=exif)
+    result = sharpener(told=told, region=region)(tmp_path / "turned.tif")
+    pixels = acutance.inference.sharpener.open_pictures  # the reader of the house turns as viewers do
+    with pixels(result, max_pixels=10**6, max_bits=16) as pictures:
+        (photo,) = pictures.photos()
+    np.testing.assert_array_equal(photo.upright().pixels, upright)
+
+
+def test_a_picture_that_a_region_lies_outside_of_is_refused(truth):
+    with pytest.raises(ConfigError, match="200×160 px"):
+        sharpener(told=ToldBlur.defocus(2), region=Region(x=500, y=0, width=20, height=20))(truth)
+
+
+def test_models_that_cannot_be_told_are_refused():
+    with pytest.raises(ConfigError, match="take the model motion"):
+        Sharpener(engine=FakeEngine(), told=ToldBlur.defocus(2))
+    with pytest.raises(ConfigError, match="enlarges"):
+        Sharpener(engine=FakeEngine(spec=replace(FAKE_SPEC, scale=2)), region=REGION)
+
+
+def test_one_opened_model_is_told_of_many_pictures(truth):
+    plain = sharpener()
+    for told in (ToldBlur.motion(9, degrees=0), ToldBlur.defocus(3)):
+        seen = blurred(truth, told.psf)
+        np.testing.assert_array_equal(plain.told(told, region=REGION)(seen), sharpener(told=told, region=REGION)(seen))
+
+
+def test_the_public_verb_is_told_too(truth):
+    told = ToldBlur.motion(8, degrees=0)
+    seen = blurred(truth, told.psf)[:96, :112]
+    assert psnr(acutance.sharpen(seen, told=told), truth[:96, :112]) > psnr(seen, truth[:96, :112]) + 3

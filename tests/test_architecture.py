@@ -85,6 +85,7 @@ ONLY_IN = {
     "python_multipart": {"acutance.server.form"},
     "av": {"acutance.videos"},
     "pillow_heif": {"acutance.media.heif"},
+    "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
     "torchvision": set(),

@@ -26,7 +26,10 @@ def test_public_names_are_these():
         "Sharpener",
         "ToldBlur",
         "__version__",
+        "consistency",
+        "map_of_guesses",
         "sharpen",
+        "verify",
     ]
     assert dir(acutance) == sorted(acutance.__all__)
 

@@ -15,16 +15,33 @@ if TYPE_CHECKING:
     from acutance.inference.once import sharpen
     from acutance.inference.sharpener import Sharpener
     from acutance.inference.told import Region, ToldBlur
+    from acutance.trust.consistency import consistency
+    from acutance.trust.guesses import map_of_guesses
+    from acutance.trust.verification import verify
 
 __version__ = "0.1.0"
 
-__all__ = ["AcutanceError", "ModelSpec", "Region", "Sharpener", "ToldBlur", "__version__", "sharpen"]
+__all__ = [
+    "AcutanceError",
+    "ModelSpec",
+    "Region",
+    "Sharpener",
+    "ToldBlur",
+    "__version__",
+    "consistency",
+    "map_of_guesses",
+    "sharpen",
+    "verify",
+]
 
 _LAZY = {
     "Region": "acutance.inference.told",
     "Sharpener": "acutance.inference.sharpener",
     "ToldBlur": "acutance.inference.told",
+    "consistency": "acutance.trust.consistency",
+    "map_of_guesses": "acutance.trust.guesses",
     "sharpen": "acutance.inference.once",
+    "verify": "acutance.trust.verification",
 }
 
 

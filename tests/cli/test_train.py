@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import typer
-from PIL import Image
+from PIL import Image, ImageFilter
 from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
+from acutance.cli.ablate import ablate
 from acutance.cli.train import train
 from acutance.errors import ConfigError, InputError
 from acutance.networks.checkpoint_file import load_generator
+from acutance.training.config import load_config
 
 SMALL = [
     "generator.width=8",
@@ -114,7 +117,7 @@ def test_a_folder_without_photos_is_an_error_of_ours(run_train, tmp_path):
 def test_wrong_usage_ends_with_2(run_train, photo_folder, tmp_path):
     common = ("smoke", "--data", photo_folder, "--out", tmp_path / "run")
     assert run_train(*common, "--device", "tpu", check=False).exit_code == 2
-    assert run_train("smoke", "--out", tmp_path / "run", check=False).exit_code == 2
+    assert run_train("smoke", "--data", photo_folder, check=False).exit_code == 2
 
 
 def test_help_names_the_extra(run_train):
@@ -140,3 +143,81 @@ def test_two_devices_share_the_work_and_one_speaks(photo_folder, tmp_path):
     assert result.stderr.count("PSNR (dB)") == 1
     assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
     assert load_generator(tmp_path / "run" / "generator.safetensors")[1].name == "smoke"
+
+
+def test_the_example_in_the_help_is_a_setting():
+    """It once named a setting that does not exist."""
+    texts = [parameter.help or "" for command in (train, ablate) for parameter in options_of(command)]
+    examples = [match for text in texts for match in re.findall(r"key=value, e\.g\. ([\w.]+=[\w-]+)", text)]
+    assert len(examples) == 2
+    for example in examples:
+        load_config("smoke", [example])
+
+
+def options_of(command):
+    app = typer.Typer()
+    app.command()(command)
+    return typer.main.get_command(app).params
+
+
+@pytest.fixture(scope="module")
+def gopro(photo, tmp_path_factory):
+    """Twenty pairs in GoPro's layout."""
+    folder = tmp_path_factory.mktemp("gopro")
+    for number in range(20):
+        sharp = Image.fromarray(photo(48, 56, seed=number))
+        for kind, picture in (("sharp", sharp), ("blur", sharp.filter(ImageFilter.GaussianBlur(1.5)))):
+            path = folder / f"GOPR{number // 5}" / kind / f"{number:06d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    return folder
+
+
+def test_pairs_train_validate_and_resume(run_train, gopro, tmp_path):
+    common = (
+        "fast",
+        "--paired",
+        gopro,
+        gopro,
+        "--set",
+        "watch.log_every=1",
+        "--device",
+        "cpu",
+        "--set",
+        "generator.coarser=[]",
+    )
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    result = run_train(*common, "--out", straight, "--iterations", 4)
+    assert "step 4  PSNR (dB) paired " in result.stderr
+    run_train(*common, "--out", resumed, "--iterations", 4, "--set", "watch.save_every=2")
+    (resumed / "checkpoint.safetensors").rename(tmp_path / "whole")
+    run_train(*common, "--out", tmp_path / "half", "--iterations", 2)
+    run_train(*common, "--out", tmp_path / "half", "--iterations", 4, "--resume")
+    validations = [line["paired"] for line in lines_of(straight) if line["kind"] == "validation"]
+    assert len(validations) == 1
+    assert 5 < validations[0] < 60
+    assert lines_of(tmp_path / "half")[-1]["iteration"] == 4
+    assert load_generator(straight / "generator.safetensors")[1] == load_generator(resumed / "generator.safetensors")[1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("generator.scale=2", "paired = true|scale"),
+        ("reduced_share=0.5", "paired = true: .* leave reduced_share, ramp_share out"),
+        ("objective.consistency=1.0", "paired = true: .* leave objective.consistency"),
+        ("paired=false", "paired = false: the photos given are pairs"),
+    ],
+)
+def test_what_pairs_do_not_tell_is_refused(run_train, gopro, tmp_path, setting, words):
+    with pytest.raises(ConfigError, match=words):
+        run_train("smoke", "--paired", gopro, gopro, "--out", tmp_path / "run", "--set", setting, "--iterations", 1)
+
+
+def test_photos_come_from_one_kind_of_folder(run_train, gopro, tmp_path):
+    with pytest.raises(ConfigError, match="neither is given"):
+        run_train("smoke", "--out", tmp_path / "run")
+    with pytest.raises(ConfigError, match="both are given"):
+        run_train("smoke", "--out", tmp_path / "run", "--data", gopro, "--paired", gopro, gopro)
+    with pytest.raises(ConfigError, match="pictures of the run would be trained on"):
+        run_train("smoke", "--out", gopro / "run", "--paired", gopro, gopro)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -41,8 +44,10 @@ def assert_holds(store, expected):
 
 
 def spoil(path):
-    """Replace a file by as many other bytes: whoever decodes it from now on fails."""
-    path.write_bytes(b"x" * path.stat().st_size)
+    """Replace a file by as many other bytes, unnoticed: whoever decodes it from now on fails."""
+    before = path.stat()
+    path.write_bytes(b"x" * before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @pytest.fixture
@@ -81,6 +86,23 @@ def test_other_kinds_of_pictures_become_rgb(tmp_path, place):
     np.testing.assert_array_equal(pictures["grey.png"], np.repeat(grey[:, :, None], 3, axis=2))
     np.testing.assert_array_equal(pictures["alpha.png"], rgba[:, :, :3])
     assert pictures["photo.JPG"].shape == (16, 16, 3)
+
+
+def test_sixteen_bits_become_eight_and_not_white(tmp_path, place):
+    """Pillow alone clips 16-bit grey at 255 of 65535: the photo would be white."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    levels = np.random.default_rng(0).integers(0, 65536, (9, 8), dtype=np.uint16)
+    Image.fromarray(levels).save(photos / "grey.png")
+    Image.fromarray(levels).save(photos / "grey.tif")
+    (photos / "colour.ppm").write_bytes(b"P6 8 3 65535\n" + levels.astype(">u2").tobytes())
+    store = open_store(photos, place)
+    assert store.skipped == ()
+    expected = np.rint(levels / 257).astype(np.uint8)
+    pictures = {photo.name: store.photo(index) for index, photo in enumerate(store.photos)}
+    for name in ("grey.png", "grey.tif"):
+        np.testing.assert_array_equal(pictures[name], np.repeat(expected[:, :, None], 3, axis=2))
+    np.testing.assert_array_equal(pictures["colour.ppm"], expected.reshape(3, 8, 3))
 
 
 def test_other_files_are_not_looked_at(folder, place):
@@ -134,6 +156,69 @@ def test_a_changed_photo_is_decoded_again(folder, place):
     save(folder / "b.png", noise(30, 31, seed=7))
     assert_holds(open_store(folder, place), decoded(folder))
     assert_holds(open_store(folder, place), decoded(folder))
+
+
+def test_a_changed_photo_of_the_same_size_in_bytes_is_decoded_again(folder, place):
+    (folder / "f.bmp").unlink(missing_ok=True)
+    save(folder / "f.bmp", noise(10, 12, seed=1))  # without compression, all photos of a size have as many bytes
+    open_store(folder, place)
+    before = (folder / "f.bmp").stat()
+    save(folder / "f.bmp", noise(10, 12, seed=2))
+    os.utime(folder / "f.bmp", ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+    assert (folder / "f.bmp").stat().st_size == before.st_size
+    assert_holds(open_store(folder, place), decoded(folder))
+
+
+def test_a_photo_that_was_only_touched_is_not_decoded_again(folder, place):
+    open_store(folder, place)
+    stamp = (place / PIXELS_FILE).stat()
+    os.utime(folder / "b.png", ns=(1, 1))
+    assert_holds(open_store(folder, place), decoded(folder))
+    after = (place / PIXELS_FILE).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (stamp.st_ino, stamp.st_mtime_ns)
+
+
+READS_ON = """
+import sys
+from pathlib import Path
+import numpy as np
+from acutance.data.photo_store import open_store
+folder, place = map(Path, sys.argv[1:])
+store = open_store(folder, place)
+print("open", flush=True)
+sys.stdin.readline()
+print(int(np.asarray(store.pixels, dtype=np.int64).sum()), flush=True)
+"""
+
+
+def test_who_has_the_store_open_reads_on_when_photos_are_removed(tmp_path, place):
+    """Cutting the file that a training has mapped kills it with SIGBUS as soon as it reads there."""
+    photos = tmp_path / "photos"
+    for index in range(3):
+        save(photos / f"{index}.png", noise(120, 150, seed=index))
+    expected = sum(int(pixels.sum(dtype=np.int64)) for pixels in decoded(photos).values())
+    arguments = [sys.executable, "-c", READS_ON, str(photos), str(place)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout.readline() == "open\n"
+        (photos / "0.png").unlink()
+        (photos / "2.png").unlink()
+        assert_holds(open_store(photos, place), decoded(photos))
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == f"{expected}\n"
+    assert reader.returncode == 0
+
+
+def test_what_is_kept_of_a_store_is_copied_and_not_decoded(folder, place):
+    expected = decoded(folder)
+    open_store(folder, place)
+    for path in list_photos(folder):
+        spoil(path)
+    (folder / "b.png").unlink()
+    del expected["b.png"]
+    assert_holds(open_store(folder, place), expected)
+    assert not list(place.glob("*.new")), "nothing is left of the copying"
+    assert not (place / "lock").exists()
 
 
 def test_a_photo_that_is_gone_leaves(folder, place):

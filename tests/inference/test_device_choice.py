@@ -73,7 +73,7 @@ def slow(batch: Batch) -> Batch:
 
 
 def refuse(model: bytes, settings: object) -> FakeSession:
-    raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : no adapter\nand more lines")
+    raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : /src/context.cc:65 f() status was false. no adapter\nand more")
 
 
 @pytest.fixture
@@ -171,6 +171,22 @@ def test_a_damaged_model_is_not_the_devices_fault(memory: TrialMemory, caplog: p
             MODEL[:5000], [FakeDevice().device], name="cut", precision="auto", threads=1, cpu=None, memory=memory
         )
     assert not caplog.records
+
+
+def test_a_network_of_one_size_cannot_be_checked_and_runs_on_the_cpu(
+    memory: TrialMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="changes a model's file")
+    model = onnx.load_from_string(MODEL)
+    for side in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        side.dim_value = 64
+    fixed = model.SerializeToString()
+    fake = FakeDevice()
+    for cpu, words in ((("onnxruntime float32", on_cpu), 0), (None, 1)):
+        opened = open_on_device(fixed, [fake.device], name="fixed", precision="auto", threads=1, cpu=cpu, memory=memory)
+        assert opened is None
+        assert len(caplog.records) == words
+    assert fake.sessions == 0
 
 
 # --- by the names of engines ------------------------------------------------------------------------------

@@ -114,3 +114,32 @@ def test_cpus_are_those_that_the_process_is_bound_to() -> None:
         assert usable_cpus() == 1
     finally:
         os.sched_setaffinity(0, bound)
+
+
+def test_a_machine_is_told_by_what_speeds_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that is installed anew changes its folder, or a file in it; so does one that is chosen by a variable."""
+    drivers, version = tmp_path / "icd.d", tmp_path / "version"
+    drivers.mkdir()
+    for variable in processor.DRIVER_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(processor, "DRIVER_FOLDERS", (str(drivers), str(tmp_path / "none")))
+    monkeypatch.setattr(processor, "NVIDIA_VERSION", version)
+
+    def told() -> str:
+        processor.describe_machine.cache_clear()
+        return processor.describe_machine()
+
+    seen = {told()}
+    assert told() in seen
+    (drivers / "radeon.json").touch()
+    os.utime(drivers / "radeon.json", (2e9, 2e9))
+    seen.add(told())
+    version.write_text("580.12\n")
+    seen.add(told())
+    assert "version 580.12" in told()
+    monkeypatch.setenv("VK_ICD_FILENAMES", "other.json")
+    seen.add(told())
+    monkeypatch.setattr(processor, "usable_cpus", lambda: 99)
+    seen.add(told())
+    assert len(seen) == 5
+    processor.describe_machine.cache_clear()

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from PIL import AvifImagePlugin, Image
 
 from acutance.errors import OutputError, UnsupportedImage
-from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
+from acutance.media import Metadata, Photo, encode_photo, encode_pictures, lost_in, open_pictures, read_photo
+from acutance.media.animation import Animation
 from acutance.media.photo import AvifCoding
 
 pytestmark = pytest.mark.skipif(not AvifImagePlugin.SUPPORTED, reason="this Pillow was built without AVIF")
@@ -133,3 +135,43 @@ def test_a_profile_is_believed_more_than_numbers(save, pixels):
     assert photo.metadata.icc_profile == profile
     assert read_photo(encode_photo(photo, format="AVIF")).metadata.icc_profile == profile
     assert not any("H.273" in words for words in lost_in(photo, "PNG"))
+
+
+MOVING = [np.full((24, 32, 3), (level, 255 - level, 90), np.uint8) for level in (10, 120, 240)]
+
+
+def moving(**options):
+    images = [Image.fromarray(one) for one in MOVING]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "AVIF", save_all=True, append_images=images[1:], duration=[40, 250, 100], **options)
+    return buffer.getvalue()
+
+
+def test_an_animation_is_read_picture_by_picture():
+    with open_pictures(moving()) as pictures:
+        assert pictures.count == 3
+        assert pictures.animation.durations_s == (Fraction(40, 1000), Fraction(250, 1000), Fraction(100, 1000))
+        for photo, wanted in zip(pictures.photos(), MOVING, strict=True):
+            assert np.abs(photo.pixels.astype(int) - wanted).max() <= 6
+
+
+def test_an_animation_is_written_with_its_times_and_metadata(make_exif):
+    durations = (Fraction(40, 1000), Fraction(1, 4), Fraction(1, 10))
+    metadata = Metadata(exif=make_exif(), xmp=b"<x:xmpmeta/>")
+    photos = (Photo(pixels=one, metadata=metadata) for one in MOVING)
+    animation = Animation(durations_s=durations, plays=0)
+
+    data = b"".join(encode_pictures(photos, "AVIF", count=3, animation=animation))
+
+    with open_pictures(data) as pictures:
+        assert pictures.animation == animation
+        assert pictures.metadata.xmp == metadata.xmp
+        assert pictures.metadata.exif is not None
+        again = list(pictures.photos())
+    assert all(np.abs(photo.pixels.astype(int) - one).max() <= 6 for photo, one in zip(again, MOVING, strict=True))
+
+
+def test_an_animation_without_its_times_is_damaged_in_a_sentence():
+    data = moving().replace(b"stts", b"sttx")
+    with pytest.raises(UnsupportedImage, match=r"^the image is cut off or damaged .*\.$"), open_pictures(data):
+        pass

@@ -158,3 +158,16 @@ def test_exiftool_finds_all_that_it_wrote(tmp_path, pixels):
     for row in (before, after):
         row.pop("SourceFile")
     assert after == before
+
+
+def test_the_encoder_does_not_spend_time_on_what_is_not_seen(monkeypatch, pixels):
+    asked = {}
+    encode = pillow_heif.encode
+    monkeypatch.setattr(
+        pillow_heif, "encode", lambda *args, **options: asked.update(options) or encode(*args, **options)
+    )
+
+    photo = read_photo(encode_photo(Photo(pixels=pixels), format="HEIF"))
+
+    assert asked["enc_params"]["preset"] == "fast"
+    assert np.abs(photo.pixels.astype(int) - pixels).mean() < 2

@@ -8,7 +8,7 @@ from PIL import Image
 
 from acutance.errors import InputError, UnsupportedImage
 from acutance.media import Photo, from_pil, to_pil
-from acutance.media.pil import arrays_of
+from acutance.media.pil import arrays_of, decoding
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
@@ -97,3 +97,20 @@ def test_the_photo_does_not_share_memory_with_the_image(pixels):
     image.paste((0, 0, 0), (0, 0, 31, 20))
     np.testing.assert_array_equal(photo.pixels, pixels)
     photo.pixels[0, 0] = 1  # and may be written to
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("broken data stream when reading image file"), "broken data stream"),
+        (SyntaxError("cannot read this header"), "cannot read this header"),
+        (ValueError("operands could not be broadcast together with shapes (3,) (4,)"), "its pixels cannot be decoded"),
+        (AttributeError("'NoneType' object has no attribute 'tile'"), "its pixels cannot be decoded"),
+        (IndexError("list index out of range"), "its pixels cannot be decoded"),
+    ],
+)
+def test_what_fails_inside_of_a_library_is_not_told_to_people(error, said):
+    with pytest.raises(UnsupportedImage, match=said) as told, decoding("a.tif"):
+        raise error
+    assert "damaged" in str(told.value)
+    assert not any(word in str(told.value) for word in ("NoneType", "operands", "index"))

@@ -246,10 +246,10 @@ def test_who_takes_8_bits_is_not_given_16(values16):
     [
         (262, 3, "a palette"),
         (262, 5, "CMYK"),
-        (262, 8, "a rare kind"),
+        (262, 10, "a rare kind"),
         (259, 7, "rare compression"),
-        (258, 12, "12 bits"),
-        (258, 32, "32 bits"),
+        (258, 20, "20 bits"),
+        (258, 48, "48 bits"),
         (278, 0, "no possible order"),
         (277, 65, "no possible order"),
     ],

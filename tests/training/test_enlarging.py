@@ -26,7 +26,7 @@ from acutance.training.batches import draw_pair
 from acutance.training.config import load_config
 from acutance.training.loop import CHECKPOINT_FILE, GENERATOR_FILE, train
 from acutance.training.players import new_generator
-from acutance.training.validation import split_store, validate
+from acutance.training.validation import HeldOut, split_store, validate
 
 CPU = torch.device("cpu")
 X2 = (
@@ -108,7 +108,7 @@ def identity():
 def test_validation_compares_with_whole_cells_of_the_photo(photo, size):
     """What is left over of an odd photo is cut; the sheet shows the input as large as the rest."""
     crops = [photo(*size, seed=seed) for seed in range(2)]
-    result = validate(identity(), crops, ("x2-gauss-1.0",), device=CPU)
+    result = validate(identity(), [HeldOut(crop) for crop in crops], ("x2-gauss-1.0",), device=CPU)
     values = []
     for index, crop in enumerate(crops):
         small = degrade(crop, find_row("x2-gauss-1.0"), index=index)
@@ -129,7 +129,7 @@ def test_samples_of_a_run_are_sheets_of_one_size(tmp_path, tiny, store, fabric):
     with Image.open(tmp_path / "run" / "samples" / "0000001.png") as sheet:
         assert sheet.size == (3 * 30, 30)
     _, (crop,) = split_store(store, config.watch)
-    assert crop.shape == (31, 31, 3)
+    assert crop.sharp.shape == (31, 31, 3)
 
 
 # --- weights to begin with --------------------------------------------------------------------------------

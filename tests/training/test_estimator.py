@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ import torch
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
 from acutance.degradations import psf as psfs
+from acutance.errors import CorruptWeights, InputError, OutputError
 from acutance.estimation import classes as bins
 from acutance.estimation.verdict import verdict_of
 from acutance.networks.estimator import WINDOW_PX, Answers, BlurEstimator
@@ -178,3 +182,28 @@ def test_a_few_steps_run_and_write_weights(sampler, tmp_path, monkeypatch):
     torch.manual_seed(config.seed)
     begun = BlurEstimator(classes=bins.CLASSES, kernel_px=KERNEL_PX)
     assert not torch.equal(begun.hidden.weight, loaded.hidden.weight)
+
+
+def test_the_script_trains_exports_and_goes_on(photo, tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    script = Path(__file__).parents[2] / "scripts" / "train_estimator.py"
+    spec = importlib.util.spec_from_file_location("train_estimator", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(photo(SOURCE_PX + 4, SOURCE_PX + 4)).save(tmp_path / "photos" / "a.png")
+    clock = itertools.count()
+    monkeypatch.setattr(training.time, "perf_counter", lambda: float(next(clock)))
+    common = ["--data", str(tmp_path / "photos"), "--minutes", "0.05", "--batch", "2", "--device", "cpu"]
+    module.main([*common, "-o", str(tmp_path / "a.onnx")])
+    assert "wrote" in capsys.readouterr().out
+    module.main([*common, "-o", str(tmp_path / "b.onnx"), "--start", str(tmp_path / "a.safetensors")])
+    assert (tmp_path / "b.onnx").read_bytes() != (tmp_path / "a.onnx").read_bytes()
+    with pytest.raises(InputError, match="no such file"):
+        module.main([*common, "-o", str(tmp_path / "c.onnx"), "--start", str(tmp_path / "none.safetensors")])
+    (tmp_path / "bad.safetensors").write_bytes(b"not weights")
+    with pytest.raises(CorruptWeights, match="not an estimator's weights"):
+        module.main([*common, "-o", str(tmp_path / "c.onnx"), "--start", str(tmp_path / "bad.safetensors")])
+    with pytest.raises(OutputError):
+        module.main([*common, "-o", str(tmp_path / "a.onnx")])

@@ -228,3 +228,30 @@ def test_bfloat16_leaves_what_goes_in_and_comes_out_as_it_is():
 def test_compiled_networks_have_no_second_derivative(tiny):
     with pytest.raises(ConfigError, match="second derivative"):
         tiny(*GAME, "objective.r1=0.1", "compiles=true")
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_refused_round_leaves_no_trace_in_anybodys_statistics(fabric, own):
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=4, num_blocks=1, block="classical"))
+    _, discriminator = build()
+    play(fabric, generator, discriminator)
+    before = [buffer.clone() for network in (generator, discriminator) for buffer in network.buffers()]
+    bad = torch.full((2, 4, 3, 16, 16), float("nan")).unbind(0)
+    players = [Player(*setup_of(fabric, network)) for network in (generator, discriminator)]
+    record = game_step(
+        fabric,
+        *players,
+        Batch(bad, of_discriminator=(Batch(bad),) * 2 if own else ()),
+        objective=OBJECTIVE,
+        features=None,
+        discriminator_updates=2,
+    )
+    assert not record.was_applied
+    after = [buffer for network in (generator, discriminator) for buffer in network.buffers()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def setup_of(fabric, network):
+    placed, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=0.1))
+    return placed, [optimizer]

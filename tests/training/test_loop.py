@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -298,6 +299,39 @@ def test_length_and_watching_may_change_on_resumption(tmp_path, tiny, override):
     prepare_folder(tmp_path / "run", tiny(), resume=False)
     prepare_folder(tmp_path / "run", tiny(override), resume=True)
     assert from_values(TrainConfig, read_toml(tmp_path / "run" / CONFIG_FILE), source="config") == tiny(override)
+
+
+def test_a_complaint_is_not_repeated_after_a_resume(tmp_path, tiny, store, fabric):
+    """A discriminator that knows nothing is complained of once, not at every resumption."""
+    config = tiny(
+        "objective.adversarial=0.001",
+        "adversary.discriminator.width=2",
+        "adversary.discriminator.hidden=4",
+        "adversary.optimizer.learning_rate=1e-9",
+        "watch.log_every=1",
+        "schedule.iterations=6",
+    )
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    train(config, store, straight, fabric=fabric)
+    train(config, store, resumed, fabric=fabric, **stop_after(3))
+    train(config, store, resumed, fabric=fabric, resume=True)
+    assert lines_of(straight, "health") == lines_of(resumed, "health") != []
+    assert lines_of(resumed, "train")[-1]["iteration"] == 6
+
+
+def test_weights_are_on_the_disk_before_they_have_their_name(tmp_path, tiny, store, fabric, monkeypatch):
+    """A power cut between the two would leave an empty file under the name of the weights of before."""
+    flushed = []
+
+    def fsync(descriptor, flush=os.fsync):
+        flushed.append((os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    train(tiny("schedule.iterations=1"), store, tmp_path / "run", fabric=fabric)
+    for name in (GENERATOR_FILE, CHECKPOINT_FILE):
+        facts = (tmp_path / "run" / name).stat()
+        assert (facts.st_ino, facts.st_size) in flushed, name
 
 
 def test_a_run_that_cannot_begin_leaves_no_run_behind(tmp_path, tiny, store, fabric):

@@ -80,6 +80,24 @@ def test_a_gradient_that_is_not_finite_is_not_applied(fabric, value):
     assert torch.equal(weights_of(generator).nan_to_num(7.0), before.nan_to_num(7.0))
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_refused_step_leaves_no_trace_in_moving_statistics(fabric, value):
+    """One patch that is not finite would stay in them for ever, and in every photo that the model restores."""
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=4, num_blocks=1, block="classical"))
+    optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
+    assert step(fabric, generator, optimizer, batch()).was_applied
+    before = {name: buffer.clone() for name, buffer in generator.named_buffers()}
+    degraded, reference = batch(seed=2)
+    degraded[0, 0, 0, 0] = value
+    assert not step(fabric, generator, optimizer, (degraded, reference)).was_applied
+    after = dict(generator.named_buffers())
+    assert before.keys() == after.keys() != set()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert step(fabric, generator, optimizer, batch(seed=3)).was_applied
+    assert not all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_gradients_do_not_add_up_over_steps(fabric):
     generator, optimizer = build(learning_rate=0.0)
     norms = [float(step(fabric, generator, optimizer, batch()).gradient_norm) for _ in range(2)]

@@ -16,7 +16,7 @@ from acutance.data.protocol import degrade, find_row
 from acutance.metrics.psnr import psnr
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.config import WatchConfig
-from acutance.training.validation import split_store, validate
+from acutance.training.validation import HeldOut, split_store, validate
 
 CPU = torch.device("cpu")
 
@@ -25,6 +25,10 @@ def numbered(count, height=20, width=24):
     """Make a store whose photo i is filled with i."""
     photos = tuple(StoredPhoto(f"{i}", 0, height, width, i * height * width * 3) for i in range(count))
     return PhotoStore(photos, np.repeat(np.arange(count, dtype=np.uint8), height * width * 3))
+
+
+def held(crops):
+    return [HeldOut(crop) for crop in crops]
 
 
 def identity():
@@ -39,7 +43,7 @@ def identity():
 def test_held_out_photos_are_not_trained_on(count, held_out):
     store = numbered(count)
     rest, crops = split_store(store, WatchConfig(held_out=held_out, crop_px=16))
-    held = {int(crop[0, 0, 0]) for crop in crops}
+    held = {int(crop.sharp[0, 0, 0]) for crop in crops}
     trained = {int(rest.photo(index)[0, 0, 0]) for index in range(len(rest.photos))}
     assert len(held) == len(crops) == min(held_out, count - 1)  # at least one is left to train on
     assert held | trained == set(range(count))
@@ -48,24 +52,24 @@ def test_held_out_photos_are_not_trained_on(count, held_out):
 
 def test_held_out_photos_are_spread_over_the_store():
     _, crops = split_store(numbered(100), WatchConfig(held_out=4, crop_px=16))
-    assert [int(crop[0, 0, 0]) for crop in crops] == [12, 38, 62, 88]
+    assert [int(crop.sharp[0, 0, 0]) for crop in crops] == [12, 38, 62, 88]
 
 
 def test_crops_are_centred_copies(photo):
     picture = photo(40, 60)
     store = PhotoStore((StoredPhoto("a", 0, 40, 60, 0),) * 2, picture.ravel().copy())
     _, (crop,) = split_store(store, WatchConfig(held_out=1, crop_px=20))
-    np.testing.assert_array_equal(crop, picture[10:30, 20:40])
+    np.testing.assert_array_equal(crop.sharp, picture[10:30, 20:40])
     store.pixels[:] = 0
-    assert crop.any()
+    assert crop.sharp.any()
     _, (whole,) = split_store(PhotoStore(store.photos, picture.ravel()), WatchConfig(held_out=1, crop_px=512))
-    np.testing.assert_array_equal(whole, picture)  # smaller than the crop: all of it
+    np.testing.assert_array_equal(whole.sharp, picture)  # smaller than the crop: all of it
 
 
 def test_scores_of_the_identity_are_those_of_the_input(photo):
     crops = [photo(32, 41, seed=seed) for seed in range(3)]
     rows = ("gauss-1.6", "gauss-1.6-n2", "jpeg-50")
-    result = validate(identity(), crops, rows, device=CPU)
+    result = validate(identity(), held(crops), rows, device=CPU)
     assert list(result.psnr_db) == list(rows)
     for name in rows:
         row = find_row(name)
@@ -75,7 +79,7 @@ def test_scores_of_the_identity_are_those_of_the_input(photo):
 
 def test_the_sheet_shows_input_output_and_truth_of_another_photo_per_row(photo):
     crops = [photo(30, 44, seed=0), photo(36, 40, seed=1)]
-    sheet = validate(identity(), crops, ("gauss-2.0", "none", "gauss-4.0"), device=CPU).sheet
+    sheet = validate(identity(), held(crops), ("gauss-2.0", "none", "gauss-4.0"), device=CPU).sheet
     assert sheet.shape == (30 + 36 + 30, 3 * 40, 3)
     second = sheet[30:66]
     np.testing.assert_array_equal(second, np.hstack([crops[1]] * 3))
@@ -84,5 +88,12 @@ def test_the_sheet_shows_input_output_and_truth_of_another_photo_per_row(photo):
 
 def test_validation_leaves_no_gradients(photo):
     generator = identity()
-    validate(generator, [photo(20, 20)], ("none",), device=CPU)
+    validate(generator, held([photo(20, 20)]), ("none",), device=CPU)
     assert all(parameter.grad is None for parameter in generator.parameters())
+
+
+def test_photos_taken_blurred_are_restored_as_they_are(photo):
+    crops = [HeldOut(photo(30, 44, seed=seed), photo(30, 44, seed=seed + 5)) for seed in range(2)]
+    result = validate(identity(), crops, ("gauss-2.0",), device=CPU)
+    assert result.psnr_db == {"paired": pytest.approx(np.mean([psnr(crop.blurred, crop.sharp) for crop in crops]))}
+    np.testing.assert_array_equal(result.sheet, np.hstack([crops[0].blurred, crops[0].blurred, crops[0].sharp]))

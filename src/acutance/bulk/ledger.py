@@ -93,7 +93,7 @@ class Done:
     def has(self, item: Item, settings: str) -> bool:
         """Say whether an input, in the state that was listed, needs no more work."""
         first, second = _digest(item.key, item.version, settings, item.strength)
-        at = int(np.searchsorted(self._first, first))
+        at = int(np.searchsorted(self._first, np.uint64(first)))  # a plain int would have the array copied as floats
         while at < len(self._first) and self._first[at] == first:
             if self._second[at] == second:
                 return True

@@ -25,6 +25,7 @@ EXTRAS = {
     "plots": ("matplotlib",),
     "heif": ("pillow_heif",),
     "raw": ("rawpy",),
+    "jxl": ("pillow_jxl",),
     "large": ("pyvips",),
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),

@@ -23,6 +23,7 @@ from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
 from acutance.cli.still import still
 from acutance.cli.train import train
+from acutance.cli.verify import verify
 from acutance.errors import AcutanceError
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, models, doctor):
+for verb in (sharpen, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, models, doctor):
     app.command()(verb)
 app.add_typer(data, name="data")
 

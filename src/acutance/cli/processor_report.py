@@ -57,7 +57,7 @@ def hints() -> list[str]:
         lines.append("pip install onnxruntime-ep-openvino: runs networks on the Intel graphics chip by OpenVINO")
     if is_intel() and find_spec("openvino") is None:
         how = "about five times as fast, in bfloat16" if multiplies_bfloat16() else "faster"
-        lines.append(f"pip install 'acutance[openvino]': {how} on this Intel processor")
+        lines.append(f"pip install 'acutance[openvino]': on this Intel processor {how}")
     return lines
 
 

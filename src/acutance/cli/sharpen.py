@@ -30,6 +30,7 @@ from acutance.cli.options import (
     given_path,
 )
 from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOption
+from acutance.cli.trust_options import MapOption, ReportOption, TrustWishes
 from acutance.cli.video_options import (
     Codec,
     ContainerName,
@@ -98,6 +99,8 @@ def sharpen(
     container: ContainerName = None,
     stream: Stream = None,
     segment: Segment = None,
+    map_to: MapOption = None,
+    report: ReportOption = None,
 ) -> None:
     """Make blurred photos and videos sharp.
 
@@ -133,6 +136,7 @@ def sharpen(
         overwrite=overwrite,
         as_json=as_json,
         container=container,
+        trust=TrustWishes.of(context, is_pipe=is_pipe or stream is not None),
         video=VideoWishes(
             codec=codec, quality=quality, from_s=from_s, to_s=to_s, smoothing=smoothing, picture_only=picture_only
         ),

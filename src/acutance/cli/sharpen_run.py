@@ -20,6 +20,7 @@ from acutance.inference.ledger import Ledger
 from acutance.media import plan_outputs, raw_files_in
 
 if TYPE_CHECKING:
+    from acutance.cli.trust_options import TrustWishes
     from acutance.cli.video_options import VideoWishes
     from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
@@ -49,6 +50,8 @@ class Order:
     """Ending of the kind of video on stdout or in a camera's folder, its dot left out; None: that of what is read."""
     video: VideoWishes
     """How videos are written."""
+    trust: TrustWishes
+    """Which maps and records are written beside the results."""
 
 
 def planned(
@@ -83,6 +86,8 @@ def planned(
         say(f"{names} passed over: pip install 'acutance[raw]' makes acutance read them")
     if all(file.kind == "photo" for file in plan):
         order.video.refuse_any("there is none among the files")
+    if order.trust.has_any:
+        order.trust.check(plan, overwrite=order.overwrite)
     return plan
 
 
@@ -124,6 +129,11 @@ def _sharpen_photos(
     *,
     is_asked: Callable[[], bool],
 ) -> None:
+    questions = None
+    if order.trust.has_any:
+        from acutance.cli.trust_files import Questions
+
+        questions = Questions(sharpener, order, photos)
     with progress_bar("sharpening") as bar:
         results = sharpen_files(
             sharpener,
@@ -139,7 +149,7 @@ def _sharpen_photos(
         )
         with closing(results):
             for result in results:
-                report.tell(result)
+                report.tell(questions(result) if questions else result)
 
 
 def _video_run(sharpener: Sharpener, settings: VideoSettings, order: Order) -> VideoRun:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from acutance.data.photo_store import PhotoStore
 
 
 def train(
     preset: Annotated[str, typer.Argument(help="A preset's name (e.g. fast) or a TOML file of your own.")],
     *,
-    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: made new, or resumed.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of sharp photos, blurred while training.")] = None,
+    paired: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="BLURRED SHARP", help="Instead: folders of photos taken blurred and sharp (GoPro's layout)."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change a setting: key=value, e.g. schedule.learning_rate=4e-4."),
+        typer.Option("--set", help="Change a setting: key=value, e.g. optimizer.learning_rate=4e-4."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps in the whole run.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time for the whole run; the rate decays along it.")] = None,
@@ -35,7 +45,6 @@ def train(
     from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 
     with needs_extra("train", "training"):
-        from acutance.data.photo_store import open_store
         from acutance.networks.vgg19_weights import find_vgg19
         from acutance.training.config import load_config
         from acutance.training.device import open_fabric
@@ -43,11 +52,15 @@ def train(
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
-    overrides = list(settings or [])
+    folders = _folders(data, paired)
+    # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
+    overrides = ["paired=true", "reduced_share=0.0", "ramp_share=0.0"] if paired else []
+    overrides += settings or []
     overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
     overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
     config = load_config(preset, overrides)
-    check_folder(out, config, resume=resume, data=data)  # before minutes go into decoding
+    for folder in folders:
+        check_folder(out, config, resume=resume, data=folder)  # before minutes go into decoding
     check_processes(config, devices or 1)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
     fabric = open_fabric(device, precision=config.precision, devices=devices)
@@ -56,7 +69,7 @@ def train(
         with progress_bar("VGG-19") as bar:
             vgg19 = in_turn(fabric, lambda: find_vgg19(vgg19, download=download_vgg19, progress=bar))
     with progress_bar("decoding photos") as bar:
-        photos = in_turn(fabric, lambda: open_store(data, store or out / "store", progress=bar))
+        photos = in_turn(fabric, lambda: _open_photos(folders, store or out / "store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar:
@@ -80,3 +93,24 @@ def train(
             say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
         say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}")
     leave_together(fabric)
+
+
+def _folders(data: Path | None, paired: tuple[Path, Path] | None) -> tuple[Path, ...]:
+    """Return the folders of photos: one of sharp ones, or one of blurred and one of sharp ones."""
+    from acutance.errors import ConfigError
+
+    if (data is None) == (paired is None):
+        given = "neither is given" if data is None else "both are given"
+        raise ConfigError(f"train takes the photos of --data FOLDER or of --paired BLURRED SHARP; {given}.")
+    return paired if data is None and paired is not None else tuple(filter(None, [data]))
+
+
+def _open_photos(folders: tuple[Path, ...], store: Path, *, progress: Callable[[float], None]) -> PhotoStore:
+    """Decode the photos of one folder, or the pairs of two."""
+    from acutance.data.pairs import open_paired_store
+    from acutance.data.photo_store import open_store
+
+    if len(folders) == 1:
+        return open_store(folders[0], store, progress=progress)
+    blurred, sharp = folders
+    return open_paired_store(blurred, sharp, store, progress=progress)

@@ -95,6 +95,12 @@ class PatchSampler:
         as_they_are = self._as_they_are.draw(count - reduced - ramps, generator)
         return torch.cat([as_they_are, *parts]) if parts else as_they_are
 
+    def draw_pair(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n 3 side side"], Float[Tensor, "n 3 side side"]]:
+        """Draw a batch of patches from photos that come in pairs: blurred and sharp, of the same places."""
+        return self._as_they_are.draw_pair(count, generator)
+
     def _number_of_ramps(self, count: int, generator: torch.Generator) -> int:
         """Return how many patches of a batch are ramps: rounded by chance, or a small batch would never have one."""
         whole, rest = divmod(self._ramp_share * count, 1.0)
@@ -155,7 +161,8 @@ class _Places:
         candidates: int,
         quarter_turns: bool,
     ) -> None:
-        fitting = [photo for photo in store.photos if min(photo.height, photo.width) >= side_px]
+        parts = 2 if store.is_paired else 1  # the blurred photo lies below the sharp one
+        fitting = [photo for photo in store.photos if min(photo.height // parts, photo.width) >= side_px]
         if not fitting:
             raise InputError(f"none of the {len(store.photos)} photos is at least {side_px} px on both sides.")
         self.side_px = side_px
@@ -163,6 +170,8 @@ class _Places:
         self._pixels = pixels
         table = torch.tensor([(photo.offset, photo.height, photo.width) for photo in fitting], device=pixels.device)
         self._offset, self._height, self._width = table.unbind(dim=1)
+        self._height = self._height // parts
+        self._partner = self._height * self._width * 3 if store.is_paired else None
         positions = (self._height - side_px + 1) * (self._width - side_px + 1)
         self._weights = positions.to(torch.float64)
 
@@ -170,6 +179,20 @@ class _Places:
         """Draw patches as they are in the photos."""
         if not count:
             return torch.empty(0, 3, self.side_px, self.side_px, device=self._pixels.device)
+        index, _ = self._chosen(count, generator)
+        return self._pixels[index].to(torch.float32) / 255.0
+
+    def draw_pair(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n 3 side side"], Float[Tensor, "n 3 side side"]]:
+        """Draw patches of the blurred photos, and of the sharp ones in the same places."""
+        assert self._partner is not None
+        index, photo = self._chosen(count, generator)
+        blurred = index + self._partner[photo].view(-1, 1, 1, 1)
+        return self._pixels[blurred].to(torch.float32) / 255.0, self._pixels[index].to(torch.float32) / 255.0
+
+    def _chosen(self, count: int, generator: torch.Generator) -> tuple[Int[Tensor, "n 3 side side"], Int[Tensor, " n"]]:
+        """Draw places; return the index of every byte of the patches, and which photos they are of."""
         photo, top, left = self._positions(count * self._candidates, generator)
         if self._candidates > 1:
             score = self._gradient_energy(photo, top, left).view(count, self._candidates)
@@ -178,8 +201,7 @@ class _Places:
         turn = torch.randint(8, (count,), generator=generator, device=generator.device)
         if not self._quarter_turns:
             turn = turn & ~1  # the bit that swaps rows and columns; without it, mirrored both ways
-        index = self._patch_index(photo, top, left, turn)
-        return self._pixels[index].to(torch.float32) / 255.0
+        return self._patch_index(photo, top, left, turn), photo
 
     def _positions(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw a photo and a corner for every candidate."""

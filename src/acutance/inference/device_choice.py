@@ -51,6 +51,8 @@ def open_on_device(
     trials = _trials(model, name=name, threads=threads, cpu=cpu, memory=memory)
     rounded = None if precision == "float32" else in_float16(model)
     candidates = candidates_of(devices, precision, has_float16=rounded is not None)
+    if not _can_be_checked(trials.reference):
+        candidates = []
     chosen: Candidate | None = candidates[0] if candidates else None
     if cpu is not None or len(candidates) > 1:
         chosen = trials.fastest(candidates)
@@ -112,6 +114,15 @@ def candidates_of(devices: Iterable[Device], precision: Precision, *, has_float1
         if is_rounded and precision != "float32":
             found.append(Candidate(device, "float16"))
     return found
+
+
+def _can_be_checked(reference: Engine) -> bool:
+    """Say whether the CPU runs the picture that devices are checked with; a network of one size refuses it."""
+    try:
+        reference.run(picture_of_noise(reference.spec))
+    except EngineError:
+        return False
+    return True
 
 
 def _guarded(candidate: Candidate, trials: Trials) -> Engine | None:

@@ -169,6 +169,18 @@ def _on_cpu(engine: EngineName, precision: Precision) -> CpuEngine:
     return named.get(engine) or ("openvino" if precision == "bfloat16" else fastest_engine())
 
 
+def resolved(engine: EngineName, precision: Precision) -> tuple[EngineName, Precision]:
+    """Return the engine on the CPU and the arithmetic that names stand for here; of a device, the names themselves.
+
+    Raises:
+        EngineUnavailable: See `open_engine`; ConfigError, too.
+    """
+    if _devices(engine, precision):
+        return engine, precision
+    chosen = _on_cpu(engine, precision)
+    return chosen, chosen_precision(precision, chosen)
+
+
 def fastest_engine() -> CpuEngine:
     """Return the engine that `cpu` stands for: OpenVINO on an Intel processor if it is installed, else ONNX Runtime.
 

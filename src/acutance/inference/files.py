@@ -42,6 +42,8 @@ class FileResult:
     """What the target's format could not hold, in words."""
     found: tuple[str, ...] = ()
     """What was found in it, in sentences: what blurred it, by models that look for that."""
+    trust: tuple[str, ...] = ()
+    """What was said of how far it can be trusted, in sentences, where that was asked for."""
     megapixels: float = 0.0
     seconds: float = 0.0
 
@@ -53,7 +55,7 @@ class FileResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a person should know, in sentences."""
-        return self.found
+        return (*self.found, *self.trust)
 
 
 def counted(number: int, noun: str) -> str:

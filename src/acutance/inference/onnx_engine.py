@@ -109,8 +109,8 @@ def _opened_on(device: Device, model: bytes, threads: int | None) -> Session:
 
 
 def _reason(error: Exception) -> str:
-    """Return what ONNX Runtime says, in one line, without its codes."""
-    first = str(error).strip().partition("\n")[0]
+    """Return what ONNX Runtime says, in one line, without its codes and the line of C++ that it comes from."""
+    first = str(error).strip().partition("\n")[0].rpartition(" was false. ")[2]
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", first).rstrip(".") or type(error).__name__
 
 

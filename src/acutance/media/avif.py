@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import BinaryIO, Literal
 
 from PIL import AvifImagePlugin, Image
 
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.boxes import has_brand, item_of, properties_of
-from acutance.media.container import Container, damaged, refused, too_deep
+from acutance.media.animation import Animation
+from acutance.media.boxes import box_at, has_brand, item_of, properties_of
+from acutance.media.container import Container, damaged, too_deep
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
-from acutance.media.format import Format
+from acutance.media.format import Format, Frames
 from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
-from acutance.media.pil import decode_with, decoding, open_plugin, picture_of
+from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
 
 QUALITY = 95
 """Quality (Pillow's scale). The files do not say at what quality they were written."""
 
 _REMEDY = "the installed Pillow was built without it, so install one of Pillow's own packages"
 _MAX_META_BYTES = 64 * 2**20
+_MAX_FRAMES = 2**16
 _SRGB = (1, 13)
 """Primaries and transfer of sRGB, by the numbers of ITU-T H.273."""
 _STREAM_START = b"\x12\x00\x0a"
@@ -38,17 +42,21 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of an AVIF file.
 
     Raises:
-        UnsupportedImage: When it is damaged, of more than 8 bits, animated, or Pillow was built without AVIF.
+        UnsupportedImage: When it is damaged, of more than 8 bits, or Pillow was built without AVIF.
     """
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedImage(f"{name} is an AVIF picture; {_REMEDY}.")
-    bits, coding = _pixel_format(_metadata_box(file, name), name)
+    moving = box_at(file, b"moov")
+    bits, coding = _pixel_format(_metadata_box(file, name) + _content(file, moving), name)
     if bits > 8:  # of which Pillow would make 8
         raise too_deep(name, bits)
     with decoding(name):
         image = open_plugin(file, AvifImagePlugin.AvifImageFile)
+    animation = None
     if getattr(image, "is_animated", False):
-        raise refused(name, "an animation in AVIF", "save it as animated WebP, PNG or GIF first")
+        animation = _animation(file)
+        if animation is None or animation.count != getattr(image, "n_frames", 1):
+            raise damaged(name, "it does not say when its pictures are shown")
     icc = image.info.get("icc_profile") or None
     # Pillow 12 opens grey as RGB, with which a grey profile must not go.
     is_unfit = icc is not None and is_grey_profile(icc) and image.mode != "L"
@@ -60,7 +68,68 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
         coding=replace(coding, colours=_colours(file)),
         left_out=("the colour profile (it is for grey pictures)",) if is_unfit else (),
     )
-    return Container(Size(image.height, image.width), metadata)
+    return Container(Size(image.height, image.width), metadata, animation=animation)
+
+
+def _animation(file: BinaryIO) -> Animation | None:
+    """Return when the pictures of the first track are shown; None where it does not say that."""
+    track = box_at(file, b"moov", b"trak")
+    clock = _content(file, box_at(file, b"mdia", b"mdhd", within=track))
+    times = _content(file, box_at(file, b"mdia", b"minf", b"stbl", b"stts", within=track))
+    edits = _content(file, box_at(file, b"edts", b"elst", within=track))
+    try:
+        (per_second,) = struct.unpack_from(">I", clock, 20 if clock[0] else 12)
+        (count,) = struct.unpack_from(">I", times, 4)
+        runs = [struct.unpack_from(">II", times, 8 + 8 * run) for run in range(min(count, len(times) // 8))]
+        if not per_second or sum(pictures for pictures, _ in runs) > _MAX_FRAMES:
+            return None
+    except (struct.error, IndexError):
+        return None
+    durations = tuple(Fraction(ticks, per_second) for pictures, ticks in runs for _ in range(pictures))
+    is_played_once = len(edits) > 3 and not edits[3] & 1
+    return Animation(durations_s=durations, plays=1 if is_played_once else 0)
+
+
+def _content(file: BinaryIO, place: tuple[int, int] | None) -> bytes:
+    """Return the content of a box; nothing where there is none."""
+    if place is None:
+        return b""
+    file.seek(place[0])
+    return file.read(min(place[1], _MAX_META_BYTES))
+
+
+def decode_avif_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
+    """Decode the pictures of an animation.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    with decoding(name):
+        image = open_plugin(file, AvifImagePlugin.AvifImageFile)
+    yield from frames_of(image, container.num_pictures, name)
+
+
+def encode_avif_frames(photos: Iterable[Photo], animation: Animation) -> tuple[bytes, ...]:
+    """Encode an animation, each picture like `encode_avif`. The library wants all pictures at once.
+
+    Args:
+        photos: Whole pictures of one size and 8 bits, all with transparency or none.
+        animation: When they are shown; thousandths of a second are written.
+
+    Returns:
+        The file in parts.
+
+    Raises:
+        OutputError: When Pillow was built without AVIF.
+    """
+    check_avif()
+    metadata = Metadata()
+    images = []
+    for photo in photos:
+        metadata = photo.metadata
+        images.append(picture_of(photo))
+    durations = [round(duration * 1000) for duration in animation.durations_s]
+    return _saved(images[0], metadata, save_all=True, append_images=images[1:], duration=durations)
 
 
 def _exif(file: BinaryIO, image: Image.Image) -> bytes | None:
@@ -87,9 +156,21 @@ def encode_avif(photo: Photo) -> tuple[bytes, ...]:
     Raises:
         OutputError: When Pillow was built without AVIF.
     """
+    check_avif()
+    return _saved(picture_of(photo), photo.metadata)
+
+
+def check_avif() -> None:
+    """Refuse to write where Pillow cannot.
+
+    Raises:
+        OutputError: When it was built without AVIF.
+    """
     if not AvifImagePlugin.SUPPORTED:
         raise OutputError(f"AVIF cannot be written; {_REMEDY}, or choose another format.")
-    image, metadata = picture_of(photo), photo.metadata
+
+
+def _saved(image: Image.Image, metadata: Metadata, **more: object) -> tuple[bytes, ...]:
     subsampling = metadata.coding.subsampling if isinstance(metadata.coding, AvifCoding) else "4:4:4"
     buffer = io.BytesIO()
     image.save(
@@ -100,6 +181,7 @@ def encode_avif(photo: Photo) -> tuple[bytes, ...]:
         exif=_Verbatim(metadata.exif) if metadata.exif is not None else None,
         icc_profile=metadata.icc_profile or b"",
         xmp=metadata.xmp or b"",
+        **more,
     )
     colours = metadata.colour_numbers
     known = metadata.coding.colours if isinstance(metadata.coding, AvifCoding) else colours
@@ -199,10 +281,13 @@ AVIF = Format(
     query="avif",
     media_type="image/avif",
     suffixes=(".avif",),
+    other_suffixes=(".avifs",),
     sniff=lambda head: has_brand(head, b"avif", b"avis"),
     inspect=inspect_avif,
     decode=decode_with(AvifImagePlugin.AvifImageFile),
     encode=encode_avif,
+    check_writable=check_avif,
+    frames=Frames(decode=decode_avif_frames, encode=encode_avif_frames, per_second=1000),
     holds=frozenset(("exif", "xmp", "icc", "colours")),
     grey_profiles="of opaque pictures",
     orientation="not held",

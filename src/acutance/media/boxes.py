@@ -30,6 +30,27 @@ def boxes_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int,
         start += length
 
 
+def box_at(file: BinaryIO, *path: bytes, within: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """Find a box in boxes by their kinds, the first one of each.
+
+    Args:
+        file: Made of boxes.
+        path: From the outermost kind to that of the box that is wanted.
+        within: Start and length of the content of a box; None: of the file.
+
+    Returns:
+        Start and length of its content; None where there is none, or the boxes make no sense.
+    """
+    start, length = within or (0, file.seek(0, io.SEEK_END))
+    for kind in path:
+        try:
+            places = ((at, size) for name, at, size in boxes_of(file, start, start + length) if name == kind)
+            start, length = next(places)
+        except (StopIteration, EOFError, struct.error):
+            return None
+    return start, length
+
+
 def box_of(kind: bytes, content: bytes) -> bytes:
     """Return a whole box."""
     return struct.pack(">I4s", len(content) + 8, kind) + content

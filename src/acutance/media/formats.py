@@ -16,6 +16,7 @@ from acutance.media.gif import GIF
 from acutance.media.heif import HEIF
 from acutance.media.jpeg import JPEG
 from acutance.media.jpeg2000 import JPEG2000
+from acutance.media.jxl import JXL
 from acutance.media.photo import ImageFormat
 from acutance.media.png import PNG
 from acutance.media.pnm import PPM
@@ -36,7 +37,7 @@ _TABLE = (
     PPM,
 )
 
-_READ_ONLY = (RAW,)
+_READ_ONLY = (RAW, JXL)
 
 FORMATS: Mapping[ImageFormat, Format] = {format_.name: format_ for format_ in _TABLE}
 """Formats that are read and written."""
@@ -49,7 +50,7 @@ READ_FORMATS = " and ".join(", ".join(format_.label for format_ in (*_TABLE, *_R
 
 _SUFFIXES: Mapping[str, ImageFormat] = {suffix: format_.name for format_ in _TABLE for suffix in format_.suffixes}
 
-PHOTO_SUFFIXES = frozenset(_SUFFIXES).union((".jxl",), *(format_.other_suffixes for format_ in READABLE.values()))
+PHOTO_SUFFIXES = frozenset(_SUFFIXES).union(*(format_.other_suffixes for format_ in READABLE.values()))
 """Suffixes by which a file in a folder counts as a photo. Some of these are not read yet: such a file is
 reported with a clear sentence instead of being passed over in silence. Others are read but not written."""
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 QUALITY = 92
 """Quality (x265's scale, as pillow-heif has it). The files do not say at what quality they were written."""
+_X265 = {"preset": "fast", "x265:frame-threads": "1"}
+"""At the same quality, "fast" takes 0.4 of the CPU time of the library's "slow" for files 4 % larger; and there is one
+frame only."""
 INSTALL = "pip install 'acutance[heif]'"
 
 _depth_lock = threading.Lock()
@@ -146,6 +149,7 @@ def encode_heif(photo: Photo) -> tuple[bytes, ...]:
             buffer,
             quality=QUALITY,
             subsampling=coding.subsampling,
+            enc_params=dict(_X265),
             exif=photo.metadata.exif,
             xmp=None if photo.metadata.xmp is None else upright_packet(photo.metadata.xmp),  # or it turns the picture
             icc_profile=photo.metadata.icc_profile,

@@ -42,6 +42,8 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 """What Pillow raises for damaged files, as fuzzing shows; nothing narrower covers it."""
+_SAYING = (OSError, SyntaxError, EOFError)
+"""Those with which it means the file. The others say where in the code it failed."""
 
 Plugin = Callable[[BinaryIO], ImageFile.ImageFile]
 """Pillow's way to open a format."""
@@ -49,7 +51,7 @@ Plugin = Callable[[BinaryIO], ImageFile.ImageFile]
 _STRIP_PIXELS = 2**20
 _TIFF_WEBP = 50001
 
-# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, LAB, …) is not read.
+# Mode → mode that is copied into the array. What is missing (16 bits, CMYK, …) is not read.
 _COPIED_MODES = {
     "1": "L",
     "L": "L",
@@ -140,8 +142,25 @@ def decoded(image: ImageFile.ImageFile, container: Container, name: str) -> Deco
     if image.width * image.height > container.size.pixels:  # what was checked is what the header says
         raise damaged(name, "it says two sizes")
     image.load()
-    profile = container.cmyk_profile
-    return arrays_of(image if profile is None else to_rgb(image, profile, name), name)
+    if container.cmyk_profile is not None:
+        return arrays_of(to_rgb(image, container.cmyk_profile, name), name)
+    return arrays_of(image.convert("RGB") if image.mode == "YCbCr" else image, name)
+
+
+def frames_of(image: ImageFile.ImageFile, count: int, name: str) -> Iterator[Photo]:
+    """Decode so many pictures of an image that Pillow has opened, each as it is seen.
+
+    Raises:
+        UnsupportedImage: When there are others than that.
+    """
+    if getattr(image, "n_frames", 1) != count:
+        raise damaged(name, "its pictures cannot be told apart")
+    for number in range(count):
+        with decoding(name):
+            image.seek(number)
+            image.load()
+            pixels, alpha = arrays_of(image, name)
+        yield Photo(pixels=pixels, alpha=alpha)
 
 
 def open_plugin(file: BinaryIO, plugin: Plugin) -> ImageFile.ImageFile:
@@ -186,9 +205,9 @@ def _is_of_unknown_kind(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says, if that says anything to a person."""
+    """Return what an error says, if that says anything to a person: of the file, not of the inside of a library."""
     words = " ".join(str(error).split()).rstrip(".")
-    is_internal = isinstance(error, (KeyError, struct.error)) or words.startswith("decoder error")
+    is_internal = not isinstance(error, _SAYING) or isinstance(error, struct.error) or words.startswith("decoder error")
     return "its pixels cannot be decoded" if is_internal or not words else words
 
 

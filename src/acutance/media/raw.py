@@ -54,7 +54,7 @@ def inspect_raw(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a raw file.
 
     Raises:
-        UnsupportedImage: When it is damaged, of a camera that LibRaw does not know, or the extra is missing.
+        UnsupportedImage: When it is damaged, of a camera that is not known, or the extra is missing.
     """
     with _opened(file, name) as raw:
         sizes = raw.sizes
@@ -114,7 +114,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[rawpy.RawPy]:
             yield raw
     except rawpy.LibRawFileUnsupportedError as error:
         remedy = "develop it to a JPEG or TIFF with the camera's own program first"
-        raise refused(name, "a raw file of a camera that LibRaw does not know", remedy) from error
+        raise refused(name, "a raw file of a camera that is not known", remedy) from error
     except rawpy.LibRawError as error:
         raise damaged(name, "its raw data cannot be read") from error
 

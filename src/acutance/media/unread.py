@@ -11,8 +11,6 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     ),
     (4, b"ftypcrx ", _RAW),
     (4, b"ftyp", "a video or a picture of a rare kind"),
-    (0, b"\xff\x0a", "a JPEG XL picture"),
-    (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
     (0, b"II\xbc", "a JPEG XR picture"),
     (0, b"BPG\xfb", "a BPG picture"),
     (0, b"FLIF", "a FLIF picture"),

@@ -21,7 +21,7 @@ from acutance.media.container import Container, damaged
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import Metadata, Photo, WebpCoding
-from acutance.media.pil import arrays_of, decode_with, decoding, open_plugin, picture_of
+from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
 
 QUALITY = 95
 """Quality of a lossy WebP. The files do not say at what quality they were written."""
@@ -80,15 +80,7 @@ def decode_webp_frames(file: BinaryIO, container: Container, name: str) -> Itera
     """
     with decoding(name):
         image = open_plugin(file, WebPImageFile)
-    frames = sum(kind == b"ANMF" for kind, _ in _chunks(file))
-    if getattr(image, "n_frames", 1) != frames:
-        raise damaged(name, "its pictures cannot be told apart")
-    for number in range(frames):
-        with decoding(name):
-            image.seek(number)
-            image.load()
-            pixels, alpha = arrays_of(image, name)
-        yield Photo(pixels=pixels, alpha=alpha)
+    yield from frames_of(image, sum(kind == b"ANMF" for kind, _ in _chunks(file)), name)
 
 
 def encode_webp(photo: Photo) -> tuple[bytes, ...]:

@@ -46,7 +46,9 @@ def draw_batch(config: TrainConfig, sampler: PatchSampler, iteration: int, *, co
 
 
 def _drawn(config: TrainConfig, sampler: PatchSampler, source: torch.Generator, count: int) -> Batch:
-    """Draw one batch of patches, and degrade it."""
+    """Draw one batch of patches, and degrade it where it is not taken blurred."""
+    if config.paired:
+        return Batch(sampler.draw_pair(count, source))
     made = degrade_by_known(config.degradation, sampler.draw(count, source), source)
     known = None
     if config.objective.needs_blur:

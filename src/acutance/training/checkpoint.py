@@ -35,6 +35,8 @@ class Progress:
     """Patches trained on."""
     rate_factor: float = 1.0
     """What the learning rates are multiplied by: halved at every rollback."""
+    ailing: tuple[str, ...] = ()
+    """Names of what went badly at the last look, so that it is not said again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def load_checkpoint(path: Path, trained: Trained) -> Progress:
             network.load_state_dict(_below(tensors, f"{name}."))
         for number, optimizer in enumerate(trained.optimizers):
             _load_moments(optimizer, _below(tensors, f"optimizer.{number}."))
-        return Progress(**json.loads(metadata["progress"]))
+        values = json.loads(metadata["progress"])
+        return Progress(**{**values, "ailing": tuple(values.get("ailing", ()))})
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptWeights(f"{path}: not a checkpoint of this run ({error}).") from error
 

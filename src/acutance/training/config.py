@@ -155,7 +155,8 @@ class TrainConfig:
     head_start: Literal["random", "whitening"] = "random"
     """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
     start_from: Path | None = None
-    """Weights (generator.safetensors of a run) to begin with; None begins at random. A network that enlarges may begin
+    """Weights to begin with: generator.safetensors of a run, an exported ONNX file, or the name of a model that ships,
+    such as fast; None begins at random. A network that enlarges may begin
     with one that does not, one of more blocks or scales with one of fewer, one without biases with one that has them
     (they are dropped); all else must be the same."""
     branch_gain: float = RESIDUAL_INIT_GAIN
@@ -165,6 +166,9 @@ class TrainConfig:
     """Patches per step."""
     patch_px: int = 64
     """Side of a degraded patch; the paper has 24."""
+    paired: bool = False
+    """Whether the photos come in pairs, taken blurred and sharp: nothing is degraded then, and `degradation` and
+    `watch.rows` are not looked at."""
     crop_candidates: int = CANDIDATES
     """Positions drawn per patch, of which the one with the most gradient energy is taken; 1 draws evenly."""
     quarter_turns: bool = True
@@ -194,6 +198,7 @@ class TrainConfig:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
         self._check_sizes()
         self._check_guides()
+        self._check_pairs()
         self._check_blur()
         if self.objective.adversarial:
             replace(self.adversary.discriminator, patch_px=self.patch_px * self.generator.scale)  # checks that it fits
@@ -275,9 +280,27 @@ class TrainConfig:
                 f"({side} px); raise patch_px ({self.patch_px}) or lower radius_px."
             )
 
+    def _check_pairs(self) -> None:
+        """Check that nothing is asked that pairs do not tell."""
+        if not self.paired:
+            return
+        wanted = {
+            "generator.scale": self.generator.scale != 1,
+            "generator.guides": self.generator.guides > 0,
+            "objective.consistency, objective.evidence.counts": self.objective.needs_blur,
+            "reduced_share, ramp_share": self.reduced_share > 0 or self.ramp_share > 0,
+        }
+        for names in (names for names, is_asked in wanted.items() if is_asked):
+            raise ConfigError(
+                f"paired = true: photos that were taken blurred have no known blur, nor another size; leave {names} "
+                "out."
+            )
+
     @property
     def source_px(self) -> int:
         """Side of the patches drawn from the photos: what the network is to give, and the margin that blur consumes."""
+        if self.paired:
+            return self.patch_px
         return self.patch_px * self.generator.scale + 2 * self.degradation.margin_px
 
 

@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,6 +29,7 @@ from acutance.degradations.draws import happens, uniform
 from acutance.degradations.jpeg import jpeg
 from acutance.degradations.light import to_gamma, to_linear
 from acutance.degradations.noise import add_grain, add_noise
+from acutance.errors import CorruptWeights
 from acutance.estimation import classes as bins
 from acutance.networks.estimator import WINDOW_PX, Answers, BlurEstimator
 from acutance.training.ema import WeightAverage
@@ -265,16 +268,19 @@ def train_estimator(
 
 def save_estimator(network: BlurEstimator, path: Path) -> None:
     """Write an estimator's weights as safetensors."""
-    from safetensors.torch import save_file
-
     plain = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()}
     save_file(plain, path)
 
 
 def load_estimator(path: Path) -> BlurEstimator:
-    """Read what `save_estimator` wrote."""
-    from safetensors.torch import load_file
+    """Read what `save_estimator` wrote.
 
+    Raises:
+        CorruptWeights: When the file is damaged or of another network.
+    """
     network = BlurEstimator(classes=bins.CLASSES, kernel_px=KERNEL_PX)
-    network.load_state_dict(load_file(path))
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise CorruptWeights(f"{path}: not an estimator's weights ({error}).") from error
     return network.eval()

@@ -12,7 +12,6 @@ A run lives in one folder:
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import PhotoStore
 from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
+from acutance.media.atomic import write_atomically
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
 from acutance.training.batches import PairSource, own_part
@@ -91,6 +91,19 @@ def check_folder(run: Path, config: TrainConfig, *, resume: bool, data: Path | N
         )
 
 
+def check_photos(config: TrainConfig, store: PhotoStore) -> None:
+    """Check that photos are pairs where the settings say so, and only there.
+
+    Raises:
+        ConfigError: When they are not.
+    """
+    if config.paired != store.is_paired:
+        what = "pairs" if store.is_paired else "no pairs"
+        raise ConfigError(
+            f"paired = {str(config.paired).lower()}: the photos given are {what}; set it to what they are."
+        )
+
+
 def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
     """Make the run's folder, or check that it is this run's, and write the settings; see `check_folder`."""
     check_folder(run, config, resume=resume)
@@ -134,6 +147,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     """
     # --- prepare ------------------------------------------------------------------------------------------
     check_processes(config, fabric.world_size)
+    check_photos(config, store)
     training_photos, held_out = split_store(store, config.watch)
     sampler = PatchSampler(
         training_photos,
@@ -159,7 +173,6 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     # --- steps --------------------------------------------------------------------------------------------
     records: list[StepRecord] = []
     loss_before: float | None = None
-    ailing: dict[str, str] = {}
     rollbacks = 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
     with one_fate(fabric), RunLog(run, progress.iteration) if is_first else SilentLog() as log:
@@ -202,10 +215,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 loss = sum(config.objective.weights[name] * value for name, value in signs.terms.items())
                 log.write("train", progress.iteration, _figures(signs, loss, rate_share, progress))
                 found = complaints(signs, loss=loss, loss_before=loss_before)
-                new_words = tuple(found[name] for name in found.keys() - ailing.keys())  # each is said once
+                new_words = tuple(found[name] for name in found.keys() - progress.ailing)  # each is said once
                 for words in new_words:
                     log.say(progress.iteration, words)
-                records, loss_before, ailing = [], loss, found
+                records, loss_before, progress = [], loss, replace(progress, ailing=tuple(found))
             if is_first and held_out and (is_last or progress.iteration % watch.validate_every == 0):
                 checked = validate(cast.average.model, held_out, watch.rows, device=fabric.device)
                 scores = checked.psnr_db
@@ -239,11 +252,9 @@ def roll_back(run: Path, cast: Cast, progress: Progress, *, is_last_chance: bool
 
 
 def save_generator(path: Path, generator: Generator, config: TrainConfig) -> None:
-    """Write the self-describing weights of a run, in one step."""
+    """Write the self-describing weights of a run: in one step, and on the disk before they have their name."""
     spec = describe(generator, name=config.name, training_data=config.training_data, licence=config.licence)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(generator_bytes(generator, spec))
-    os.replace(temporary, path)
+    write_atomically(path, [generator_bytes(generator, spec)], overwrite=True)
 
 
 def _figures(signs: Vitals, loss: float, rate_share: float, progress: Progress) -> dict[str, float]:

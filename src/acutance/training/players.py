@@ -15,7 +15,7 @@ from acutance.errors import ConfigError
 from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
-from acutance.networks.generators import Generator, enlarging
+from acutance.networks.generators import Generator, GeneratorConfig, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
@@ -26,6 +26,7 @@ from acutance.training.checkpoint import Trained
 from acutance.training.config import TrainConfig
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import OptimizerConfig, build_optimizers
+from acutance.training.shipped_start import read_exported, shipped_file
 from acutance.training.step import FeatureExtractor, Player
 
 WHITENING_PATCHES = 256
@@ -83,7 +84,7 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     model = Generator(config.generator)
     start_branches(model, config.branch_gain)
     if config.start_from is not None:
-        earlier, _ = load_generator(config.start_from)
+        earlier = _earlier(config.start_from, config.generator)
         shape = earlier.config
         if shape.scale < config.generator.scale:
             earlier = enlarging(earlier)
@@ -98,6 +99,12 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     if config.head_start == "whitening" and config.start_from is None:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
     return model
+
+
+def _earlier(start_from: Path, wanted: GeneratorConfig) -> Generator:
+    """Read the weights to begin with: of a checkpoint, of an exported file, or of a model that ships."""
+    exported = shipped_file(start_from)
+    return load_generator(start_from)[0] if exported is None else read_exported(exported, wanted)
 
 
 def new_discriminator(config: TrainConfig, device: torch.device) -> Discriminator:

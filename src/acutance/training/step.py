@@ -22,6 +22,7 @@ from acutance.losses.evidence import evidence, pulling
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
+from acutance.training.moving_statistics import put_back, statistics_of
 
 Images = Float[Tensor, "n 3 h w"]
 Pair = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 3 hs ws"]]
@@ -106,11 +107,14 @@ def content_step(
     a weight.
     """
     degraded, reference = pair
+    statistics = statistics_of(generator.network)
     restored: Tensor = generator.network(degraded)
     again = _blurred_again(objective, restored, reference, known)
     loss = generator_loss(objective, restored, reference, blurred_again=again)
     pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
+    if not is_finite:
+        put_back(generator.network, statistics)
     return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference), pulls=pulls)
 
 
@@ -143,6 +147,7 @@ def game_step(
         weighs_terms: Measure the gradient of each term at G's output; a backward pass for each.
     """
     (degraded, reference), known, of_discriminator = batch
+    statistics = statistics_of(generator.network)
     restored: Tensor = generator.network(degraded)
     fake = restored.detach()
     seen = degraded if is_conditional else None
@@ -156,6 +161,7 @@ def game_step(
                 shown_to_it = _shown(generator, of_discriminator[number], objective, is_conditional=is_conditional)
             record, is_finite = _update_discriminator(fabric, discriminator, shown_to_it, objective)
             are_finite = are_finite and is_finite
+        statistics_of_it = statistics_of(discriminator.network)
         discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
         logits_fake = discriminator.network(_beside(shown, seen))
         if objective.needs_logits_real:
@@ -172,8 +178,12 @@ def game_step(
     )
     pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
     norm, is_finite = descend(fabric, generator, loss.total)
+    if not is_finite:
+        put_back(generator.network, statistics)
     if discriminator is not None:
         discriminator.network.requires_grad_(True)
+        if not is_finite:
+            put_back(discriminator.network, statistics_of_it)
     return _record(
         fabric, loss.terms, norm, are_finite and is_finite, energies=energies(fake, reference), game=record, pulls=pulls
     )
@@ -207,6 +217,7 @@ def _update_discriminator(
     Patches without evidence teach D nothing, as G does not listen to what it would say of them.
     """
     reference, fake, seen, share = shown
+    statistics = statistics_of(discriminator.network)
     both = torch.cat([_beside(reference, seen), _beside(fake, seen)])
     logits_real, logits_fake = discriminator.network(both, batches=2).chunk(2)
     if share is not None:
@@ -216,6 +227,8 @@ def _update_discriminator(
     )
     loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
     norm, is_finite = descend(fabric, discriminator, loss.total)
+    if not is_finite:
+        put_back(discriminator.network, statistics)
     record = GameRecord(
         loss=loss.terms["discriminator"].detach(),
         accuracy_real=_share_of(logits_real.detach() > 0, share),

@@ -71,7 +71,7 @@ class ModelPaths:
     fidelity: Path
     """ONNX file of the network itself."""
     perceptual: Path | None = None
-    """ONNX file of the same architecture, trained with the paper's full loss."""
+    """ONNX file of the same architecture, trained with perceptual, texture and adversarial terms as well."""
 
 
 @cache

@@ -29,6 +29,7 @@ _BLOCK_ROWS = 16
 """Of a row of blocks, at most."""
 _STRIP_BYTES = 2**23
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_SPOILT = "its pixels cannot be decoded, or end too early"
 _FRAME, _SCAN = (0xC0, 0xC1), 0xDA
 
 
@@ -65,20 +66,16 @@ def open_jpeg_strips(file: BinaryIO, container: Container, name: str) -> StripSo
                 values = np.frombuffer(region.fetch(0, top, size.width, height), np.uint8)
                 yield Strip(values.reshape(height, size.width, bands), None)
         except pyvips.Error as error:
-            raise damaged(name, _words(error)) from error
+            raise damaged(name, _SPOILT) from error
 
     try:
         image = opened()
     except pyvips.Error as error:
-        raise damaged(name, _words(error)) from error
+        raise damaged(name, _SPOILT) from error
     bands = int(image.bands)
     if Size(image.height, image.width) != size or bands not in (1, 3) or image.format != "uchar":
         return None
     return StripSource(size=size, bits=8, colours=bands, has_alpha=False, read=read)
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def encode_jpeg_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes | Patch]:

@@ -1,4 +1,4 @@
-"""The pixels of TIFF files of 16 bits, and of those of 8 bits that are read in strips.
+"""The pixels of TIFF files of more than 8 bits, and of those of 8 bits that are read in strips.
 
 Pillow opens a coloured one of 16 bits as 8 bits without a word. So the strips and tiles are found here, and what they
 mean (byte order, predictor, planes, transparency) is undone here. Only the compression is left to Pillow's libtiff,
@@ -10,15 +10,14 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL.TiffImagePlugin import TiffImageFile
 
 from acutance.geometry import Size
-from acutance.media.container import damaged, refused
-from acutance.media.exif import ORIENTATION
+from acutance.media.container import damaged
 from acutance.media.ifd import (
     ByteOrder,
     Directory,
@@ -30,122 +29,15 @@ from acutance.media.ifd import (
 )
 from acutance.media.photo import turned
 from acutance.media.pil import open_plugin
+from acutance.media.tiff.layout import LAB, PREMULTIPLIED, RAW, Layout, layout_of
+from acutance.media.tiff.values import levels_of, srgb_of_lab
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
-_STRIP_OFFSETS, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANES, _PREDICTOR = 273, 277, 278, 279, 284, 317
-_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _EXTRA_SAMPLES = 322, 323, 324, 325, 338
-_SHORT = 3
-
-RAW, PREMULTIPLIED, STRAIGHT = 1, 1, 2
-_UNPACKED = frozenset((RAW, 5, 8, 32773, 32946, 34925, 50000))
-"""Compressions by number: none, LZW, deflate, PackBits, deflate again, LZMA, Zstandard."""
-_COLOURS = {0: 1, 1: 1, 2: 3}
-"""Grey (0: inverted) and RGB, by their photometric interpretation."""
-_KINDS = {3: "a palette of 16 bits", 5: "a CMYK picture", 6: "a YCbCr picture of 16 bits", 32803: "a camera's raw file"}
-
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIP_OFFSETS, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES = 273, 277, 278, 279
+_TILE_OFFSETS, _TILE_BYTES = 324, 325
 _GROUP_BYTES = 2**23
-_MAX_SAMPLES = 64
-_MAX_PADDED_PX = 2**20
-"""Of a tile that is larger than its picture."""
-
 Values = npt.NDArray[Any]
 """uint8 or uint16."""
-
-
-class Layout(NamedTuple):
-    """How the pixels of a file are laid out."""
-
-    size: Size
-    bits: int
-    """Per sample: 8 or 16."""
-    photometric: int
-    samples: int
-    alpha: tuple[int, int] | None
-    """Which sample is the transparency, and whether it is premultiplied into the colours (1) or not (2)."""
-    is_planar: bool
-    compression: int
-    has_predictor: bool
-    block: Size
-    """Of a strip or a tile."""
-    is_tiled: bool
-    orientation: int
-
-    @property
-    def colours(self) -> int:
-        """Number of colour channels."""
-        return _COLOURS[self.photometric]
-
-    @property
-    def row_bytes(self) -> int:
-        """Of a strip or tile."""
-        return self.bits // 8 * self.samples_per_block * self.block.width
-
-    @property
-    def samples_per_block(self) -> int:
-        """Number of samples per pixel that lie together in a strip or tile."""
-        return 1 if self.is_planar else self.samples
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """How many strips or tiles lie below and beside each other."""
-        return -(-self.size.height // self.block.height), -(-self.size.width // self.block.width)
-
-    @property
-    def unused(self) -> int:
-        """How many channels are neither colour nor transparency."""
-        return self.samples - self.colours - (self.alpha is not None)
-
-
-def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
-    """Return how the pixels of a page of 8 or 16 bits are laid out.
-
-    Raises:
-        UnsupportedImage: When that makes no sense, or is not read.
-    """
-
-    def number(tag: int, default: int) -> int:
-        return directory.integer(tag, order, default)
-
-    size = Size(number(_HEIGHT, 0), number(_WIDTH, 0))
-    samples, photometric = number(_SAMPLES, 1), number(_PHOTOMETRIC, 1)
-    if photometric not in _COLOURS:
-        kind = _KINDS.get(photometric, f"a 16-bit picture of a rare kind (photometric interpretation {photometric})")
-        raise refused(name, kind, "convert it to RGB, with its colour profile, first")
-    bits = set(directory.integers(_BITS, order))
-    if bits not in ({8}, {16}) or number(_FILL_ORDER, 1) != 1:
-        raise refused(name, "a 16-bit picture with bits in an odd order", "save it anew with another program first")
-    if number(_COMPRESSION, RAW) not in _UNPACKED:
-        raise refused(name, "a 16-bit picture of a rare compression", "save it with LZW, deflate or none first")
-    if number(_PREDICTOR, 1) not in (1, 2):
-        raise refused(name, "a 16-bit picture of a rare predictor", "save it without one first")
-    is_tiled = directory.find(_TILE_WIDTH) is not None
-    block = Size(min(number(_STRIP_ROWS, size.height), size.height), size.width)
-    if is_tiled:
-        block = Size(number(_TILE_HEIGHT, 0), number(_TILE_WIDTH, 0))
-    is_huge = is_tiled and block.pixels > max(4 * size.pixels, _MAX_PADDED_PX)
-    if is_huge or not _COLOURS[photometric] <= samples <= _MAX_SAMPLES or min(block) < 1:
-        raise damaged(name, "its pixels are in no possible order")
-    return Layout(
-        size=size,
-        bits=bits.pop(),
-        photometric=photometric,
-        samples=samples,
-        alpha=_alpha_of(directory, order, colours=_COLOURS[photometric], samples=samples),
-        is_planar=number(_PLANES, 1) == 2 and samples > 1,
-        compression=number(_COMPRESSION, RAW),
-        has_predictor=number(_PREDICTOR, 1) == 2 and number(_COMPRESSION, RAW) != RAW,
-        block=block,
-        is_tiled=is_tiled,
-        orientation=number(ORIENTATION, 1),
-    )
-
-
-def _alpha_of(directory: Directory, order: ByteOrder, *, colours: int, samples: int) -> tuple[int, int] | None:
-    kinds = directory.integers(_EXTRA_SAMPLES, order)
-    if not kinds and (colours, samples) == (3, 4):
-        return 3, STRAIGHT  # what old programs mean by a fourth channel
-    known = [(index, kind) for index, kind in enumerate(kinds, start=colours) if kind in (PREMULTIPLIED, STRAIGHT)]
-    return known[0] if known and known[0][0] < samples else None
 
 
 def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple[Values, Values | None]:
@@ -166,7 +58,7 @@ def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple
     header = read_header(file)
     directory = read_directory(file, header.first_offset if offset is None else offset, header)
     layout = layout_of(directory, header.order, name)
-    kind = np.uint16 if layout.bits == 16 else np.uint8
+    kind = np.uint16 if layout.depth == 16 else np.uint8
     pixels = np.empty((*layout.size, layout.colours), kind)
     alpha = None if layout.alpha is None else np.empty(layout.size, kind)
     alpha_index = -1 if layout.alpha is None else layout.alpha[0]
@@ -179,7 +71,10 @@ def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple
             elif alpha is not None and sample == alpha_index:
                 alpha[rows, columns] = values
     if layout.photometric == 0:
-        np.subtract(2**layout.bits - 1, pixels, out=pixels)
+        np.subtract(2**layout.depth - 1, pixels, out=pixels)
+    if layout.photometric in LAB:
+        for row in pixels:
+            row[:] = srgb_of_lab(row, layout.photometric)
     if alpha is not None and layout.alpha is not None and layout.alpha[1] == PREMULTIPLIED:
         _straighten(pixels, alpha)
     if 1 < layout.orientation <= 8:  # as Pillow does with 8 bits
@@ -212,7 +107,6 @@ def blocks_of(
     down, across = layout.grid
     height, width = layout.block
     row_bytes = layout.row_bytes
-    kind = np.dtype(f"u{layout.bits // 8}")
     at_once = max(_GROUP_BYTES // (row_bytes * height), 1) * across
     for plane in range(len(places) // (down * across)):
         of_plane = places[plane * down * across : (plane + 1) * down * across]
@@ -223,9 +117,7 @@ def blocks_of(
                 rows = min(rows, layout.size.height - start * height)
             packed = _read(file, together, layout, name)
             data = _unpacked(packed, layout, Size(rows, row_bytes), name)
-            values = np.frombuffer(data, kind.newbyteorder(order)).astype(kind).reshape(rows, width, -1)
-            if layout.has_predictor:
-                values = np.cumsum(values, axis=1, dtype=kind)
+            values = levels_of(data, layout, (rows, width, layout.samples_per_block), order, name)
             for index in range(len(together)):
                 top, left = (start + index) // across * height, (start + index) % across * width
                 block = values[index * height : (index + 1) * height]

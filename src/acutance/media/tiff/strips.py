@@ -20,7 +20,8 @@ from acutance.media.ifd import (
 )
 from acutance.media.pil import decoding
 from acutance.media.strips import Strip, StripSource
-from acutance.media.tiff.pixels import RAW, STRAIGHT, Layout, blocks_of, layout_of, places_of
+from acutance.media.tiff.layout import LAB, RAW, STRAIGHT, Layout, layout_of
+from acutance.media.tiff.pixels import blocks_of, places_of
 
 MAX_BLOCK_BYTES = 64 * 2**20
 """A compressed strip or tile is unpacked as a whole: larger ones cannot be read in strips."""
@@ -46,6 +47,8 @@ def open_tiff_strips(file: BinaryIO, container: Container, name: str) -> StripSo
         raise damaged(name, str(error)) from error
     except UnsupportedImage:
         return None  # reading it as a whole will say what is wrong, if anything
+    if layout.photometric in LAB:
+        return None
     is_plain = layout.unused == 0 and (layout.alpha is None or layout.alpha == (layout.colours, STRAIGHT))
     if layout.is_planar or layout.orientation != 1 or not is_plain:
         return None
@@ -58,7 +61,7 @@ def open_tiff_strips(file: BinaryIO, container: Container, name: str) -> StripSo
             yield from _rows_of_blocks(file, layout, places, header.order, name)
 
     return StripSource(
-        size=layout.size, bits=layout.bits, colours=layout.colours, has_alpha=layout.alpha is not None, read=read
+        size=layout.size, bits=layout.depth, colours=layout.colours, has_alpha=layout.alpha is not None, read=read
     )
 
 
@@ -77,7 +80,7 @@ def _in_small_strips(layout: Layout, places: list[tuple[int, int]]) -> tuple[Lay
 def _rows_of_blocks(
     file: BinaryIO, layout: Layout, places: list[tuple[int, int]], order: ByteOrder, name: str
 ) -> Iterator[Strip]:
-    kind = np.uint16 if layout.bits == 16 else np.uint8
+    kind = np.uint16 if layout.depth == 16 else np.uint8
     width, channels = layout.size.width, layout.samples
     across = layout.grid[1]
     rows = np.empty((0, width, channels), kind)
@@ -88,4 +91,4 @@ def _rows_of_blocks(
         rows[:, columns] = block[:height, : max(width - columns.start, 0)]
         if number % across == across - 1:
             pixels, alpha = rows[..., : layout.colours], rows[..., -1] if layout.alpha is not None else None
-            yield Strip(2**layout.bits - 1 - pixels if layout.photometric == 0 else pixels, alpha)
+            yield Strip(2**layout.depth - 1 - pixels if layout.photometric == 0 else pixels, alpha)

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
-from acutance.media.cmyk import converted
-from acutance.media.container import Container, OtherFormat, damaged, depth_notes, refused, too_deep
+from acutance.media.cmyk import converted, srgb_profile
+from acutance.media.container import Container, OtherFormat, damaged, depth_notes, refused
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -32,7 +32,7 @@ from acutance.media.ifd import (
 )
 from acutance.media.photo import Metadata
 from acutance.media.tiff.compression import check_can_be_unpacked, coding_of
-from acutance.media.tiff.pixels import Layout, layout_of
+from acutance.media.tiff.layout import LAB, Layout, layout_of
 from acutance.media.xmp import upright_packet
 
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
@@ -56,6 +56,7 @@ UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
 
 _MAX_PAGES = 10_000
 _MAX_SUB_IFDS = 16
+_FLOAT = 3
 _RAW_DATA = (32803, 34892)
 """Photometric interpretations of raw files: values behind a filter of colours, and linear ones."""
 
@@ -107,9 +108,11 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     bits = _bits(directory, order, name)
     if is_cmyk and bits > 8:
         raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
-    depth = max(directory.integers(_BITS, order), default=1)
-    left_out = [*depth_notes(depth, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)]
+    photometric = directory.integer(_PHOTOMETRIC, order, 1)
     layout = _layout(directory, order, name, bits=bits)
+    left_out = [*_depth_notes(directory, order)]
+    if photometric in LAB:
+        left_out.append("Lab (converted to sRGB)")
     if layout is not None and layout.unused > 0:
         left_out.append("channels that are neither colour nor transparency")
     if directory.find(_SUB_IFDS):
@@ -119,7 +122,7 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     metadata = Metadata(
         source_format="TIFF",
         exif=_exif(tree, order),
-        icc_profile=_data(directory, _ICC),
+        icc_profile=srgb_profile() if photometric in LAB else _data(directory, _ICC),
         xmp=_upright(_data(directory, _XMP)),
         photoshop=_data(directory, _PHOTOSHOP),
         dpi=_dpi(directory, order),
@@ -127,8 +130,8 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         left_out=tuple(left_out),
     )
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
-    is_inverted = directory.integer(_PHOTOMETRIC, order, 1) == 0 and len(directory.integers(_BITS, order)) > 1
-    needs_own = bits > 8 or is_inverted or (layout is not None and _confuses_pillow(layout))
+    is_inverted = photometric == 0 and len(directory.integers(_BITS, order)) > 1
+    needs_own = bits > 8 or is_inverted or photometric in LAB or (layout is not None and _confuses_pillow(layout))
     container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own, pages=(offset,))
     return converted(container, name) if is_cmyk else container
 
@@ -172,11 +175,20 @@ def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
 def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     """Return how many bits per channel are decoded, 8 or 16."""
     bits = max(directory.integers(_BITS, order), default=1)
-    if bits > 8 and bits != 16:
-        raise too_deep(name, bits)
-    if directory.integer(_SAMPLE_FORMAT, order, 1) not in (1, 4):
-        raise refused(name, "a picture of signed or floating-point numbers", "convert it to 8 or 16 bits first")
-    return max(bits, 8)
+    kind = directory.integer(_SAMPLE_FORMAT, order, 1)
+    if kind not in (1, _FLOAT, 4):
+        raise refused(name, "a picture of signed or complex numbers", "convert it to 8 or 16 bits first")
+    return 8 if bits <= 8 and kind != _FLOAT else 16
+
+
+def _depth_notes(directory: Directory, order: ByteOrder) -> Iterator[str]:
+    """Yield what is said of numbers that come back as others."""
+    bits = max(directory.integers(_BITS, order), default=1)
+    yield from depth_notes(bits, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)
+    if directory.integer(_SAMPLE_FORMAT, order, 1) == _FLOAT:
+        yield f"floating-point numbers of {bits} bits (written as whole ones of 16)"
+    elif bits > 16:
+        yield f"the depth of {bits} bits (written as 16)"
 
 
 def _layout(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> Layout | None:

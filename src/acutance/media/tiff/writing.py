@@ -31,7 +31,7 @@ from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
 from acutance.media.strips import Strip, StripSource, regrouped, strips_of_photo
 from acutance.media.tiff.compression import DEFAULT_CODING, PREDICTED
-from acutance.media.tiff.pixels import STRAIGHT
+from acutance.media.tiff.layout import STRAIGHT
 from acutance.media.tiff.tags import block_at_start, described_by, tags_of
 
 JPEG_QUALITY = 95
@@ -173,12 +173,12 @@ def _layout_entries(source: StripSource, coding: TiffCoding, rows: int, order: B
     colours = _GREY if source.colours == 1 else _YCBCR if coding.compression == "jpeg" else _RGB
     yield integer_entry(256, (source.size.width,), order)
     yield integer_entry(257, (source.size.height,), order)
-    yield integer_entry(278, (rows,), order)
+    yield integer_entry(278, (min(rows, source.size.height),), order)
     shorts = {
         258: (source.bits,) * samples,
         259: (_COMPRESSIONS[coding.compression],),
         262: (colours,),
-        277: (samples,),
+        **({277: (samples,)} if samples > 1 or source.bits > 8 else {}),  # one is what is meant without it
         284: (1,),
         **({317: (2,)} if coding.has_predictor else {}),
         **({338: (STRAIGHT,)} if source.has_alpha else {}),

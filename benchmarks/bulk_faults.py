@@ -1,0 +1,154 @@
+"""A bulk run that is shot at: `python benchmarks/bulk_faults.py [PICTURES [KILLS [DRIVER_KILLS]]]`.
+
+Three raylets on this machine, a real S3 server over HTTP on loopback (moto, from its own package: `pip install
+'moto[server]'`), small pictures, and `acutance bulk` as users start it. While it runs, a raylet and a worker are killed
+(SIGKILL) so often each, and the driver, which goes on with `--resume`. In the end every result must be there once and
+be that of an undisturbed worker, every input must have its row in the ledger, no half object may be left.
+Exit code 1 when it is not so.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+os.environ.update(
+    AWS_ACCESS_KEY_ID="bench",
+    AWS_SECRET_ACCESS_KEY="bench",
+    AWS_DEFAULT_REGION="us-east-1",
+    RAY_USAGE_STATS_ENABLED="0",
+)
+PORT = 5123
+os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{PORT}"
+
+from PIL import Image  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from acutance.bulk.ledger import LEDGER, Ledger  # noqa: E402
+from acutance.bulk.stores import Store  # noqa: E402
+
+PICTURES, KILLS, DRIVER_KILLS = 20_000, 5, 2
+SOURCE, TARGET = "s3://photos/in", "s3://photos/out"
+PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk", SOURCE, TARGET, "--cpus", "1"]
+
+
+@contextmanager
+def s3_server() -> Iterator[Store]:
+    """Run an S3 server with one bucket."""
+    server = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(PORT)]
+    with subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            store = Store(SOURCE)
+            for _ in range(100):
+                try:
+                    store.system.mkdir("photos")
+                    break
+                except OSError:  # not up yet
+                    time.sleep(0.2)
+            yield store
+        finally:
+            process.kill()
+
+
+def fill(store: Store, count: int) -> bytes:
+    """Put so many pictures into the bucket, all alike but for their names; return the content."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    paths = {store.path_of(f"{number % 100:02d}/{number:06d}.png"): content.getvalue() for number in range(count)}
+    store.system.pipe(paths)
+    return content.getvalue()
+
+
+def expected(content: bytes) -> bytes:
+    """Return what `acutance sharpen` makes of a picture on one thread."""
+    from acutance import Sharpener
+
+    with Sharpener("fast", threads=1) as sharpener:
+        return sharpener(content)
+
+
+def workers() -> list[int]:
+    """Return the processes of Ray's actors that have the model."""
+    found = subprocess.run(["pgrep", "-f", "ray::MapWorker"], capture_output=True, text=True, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+def shoot(cluster: Cluster, cores: int, kills: int, driver_kills: int, log: Path) -> tuple[int, Counter[str]]:
+    """Run until all is done, killing meanwhile; return the last exit code and what was killed."""
+    chance, done = random.Random(0), Counter[str]()
+    nodes = [cluster.add_node(num_cpus=cores) for _ in range(2)]
+    wanted = ["raylet", "worker"] * kills + ["driver"] * driver_kills
+    chance.shuffle(wanted)
+    address, code, resume = cluster.address, -1, []
+    while True:
+        with (
+            log.open("ab") as file,
+            subprocess.Popen([*PROGRAM, "--address", address, *resume], stdout=file, stderr=file) as driver,
+        ):
+            resume = ["--resume"]
+            while driver.poll() is None:
+                time.sleep(chance.uniform(4.0, 9.0))
+                if not wanted or not workers() or driver.poll() is not None:
+                    continue
+                what = wanted.pop()
+                done[what] += 1
+                print(f"killed: {what}", flush=True)
+                if what == "driver":
+                    driver.kill()
+                elif what == "worker":
+                    os.kill(chance.choice(workers()), signal.SIGKILL)
+                else:
+                    cluster.remove_node(nodes.pop(0), allow_graceful=False)
+                    nodes.append(cluster.add_node(num_cpus=cores))
+            code = driver.returncode
+        if code != -signal.SIGKILL:
+            return code, done
+
+
+def main() -> int:
+    """Run, and look at what came out."""
+    pictures, kills, driver_kills = [*map(int, sys.argv[1:]), *(PICTURES, KILLS, DRIVER_KILLS)[len(sys.argv) - 1 :]]
+    with s3_server() as store, tempfile.TemporaryDirectory() as folder:
+        content = fill(store, pictures)
+        log = Path(folder) / "log"
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        begun = time.monotonic()
+        try:
+            code, killed = shoot(cluster, max(1, (os.cpu_count() or 1) // 2), kills, driver_kills, log)
+        finally:
+            cluster.shutdown()
+        seconds = time.monotonic() - begun
+        target = Store(TARGET)
+        keys = Counter(target.key_of(entry.path) for entry in target.listed())
+        results = {key: count for key, count in keys.items() if not key.startswith(LEDGER)}
+        wanted = {f"{number % 100:02d}/{number:06d}.png" for number in range(pictures)}
+        right = expected(content)
+        wrong = [key for key in results if target.read(target.path_of(key)) != right] if pictures <= 2000 else []
+        rows = Counter(row["key"] for table in Ledger(target).rows(["key"]) for row in table.to_pylist())
+        statuses = Counter(row["status"] for table in Ledger(target).rows(["status"]) for row in table.to_pylist())
+        print(log.read_text(errors="replace")[-2000:])
+    repeated = sum(rows.values()) - len(rows)
+    print(
+        f"{pictures} pictures, killed {dict(killed)}, {seconds:.0f} s, exit code {code}: {len(results)} results, "
+        f"{len(wanted - results.keys())} missing, {len(results.keys() - wanted)} that nobody asked for, {len(wrong)} "
+        f"wrong, {len(rows)} rows, {len(wanted - rows.keys())} without a row, {repeated} made twice, {dict(statuses)}"
+    )
+    is_right = results.keys() == wanted == rows.keys() and not wrong and code == 0 and set(statuses) == {"done"}
+    return 0 if is_right else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""What `acutance sharpen --map --report` does after each photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from acutance.errors import AcutanceError
+from acutance.inference.engine import resolved
+from acutance.trust.record import Settings
+from acutance.trust.recording import Run, write_trust
+
+if TYPE_CHECKING:
+    from acutance.cli.sharpen_run import Order
+    from acutance.inference.files import FileResult
+    from acutance.inference.sharpener import Sharpener
+    from acutance.media import PlannedFile
+
+
+class Questions:
+    """Questions each result, and writes its map and record."""
+
+    def __init__(self, sharpener: Sharpener, order: Order, plan: Sequence[PlannedFile]) -> None:
+        """Gather what all records say.
+
+        Args:
+            sharpener: The opened model.
+            order: What the user wants.
+            plan: All photos.
+        """
+        wishes = order.trust
+        engine, precision = resolved(wishes.engine.engine, wishes.precision.precision)
+        self._wishes = wishes
+        self._overwrite = order.overwrite
+        self._targets = [file.target for file in plan]
+        self._run = Run(
+            model=wishes.model,
+            spec=sharpener.spec,
+            settings=Settings(
+                strength=order.strength,
+                fidelity=order.fidelity,
+                engine=engine,
+                precision=precision,
+                tile_px=wishes.tile_px,
+                threads=wishes.threads,
+            ),
+            max_pixels=sharpener.max_pixels,
+        )
+
+    def __call__(self, result: FileResult) -> FileResult:
+        """Return what happened to a file, with what can be trusted of it; an error in that is told as the file's."""
+        if result.status != "done":
+            return result
+        try:
+            written = write_trust(
+                result.source,
+                result.target,
+                self._run,
+                map_to=self._wishes.map_of(result.target, self._targets),
+                record_to=self._wishes.report_of(result.target, self._targets),
+                found=result.found,
+                lost=result.lost,
+                seconds={"sharpening": result.seconds},
+                overwrite=self._overwrite,
+            )
+        except AcutanceError as error:
+            words = f"{result.target} is written, but not its map or record: {error}"
+            return replace(result, status="failed", error=words)
+        return replace(result, trust=written.sentences)

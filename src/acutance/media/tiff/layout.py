@@ -1,0 +1,138 @@
+"""How the pixels of a TIFF page are laid out: what of it is read here, and what is refused, by its name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from acutance.geometry import Size
+from acutance.media.container import damaged, refused
+from acutance.media.exif import ORIENTATION
+from acutance.media.ifd import ByteOrder, Directory
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
+_SAMPLES, _STRIP_ROWS, _PLANES, _PREDICTOR = 277, 278, 284, 317
+_TILE_WIDTH, _TILE_HEIGHT, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 323, 338, 339
+RAW, PREMULTIPLIED, STRAIGHT = 1, 1, 2
+_UNPACKED = frozenset((RAW, 5, 8, 32773, 32946, 34925, 50000))
+"""Compressions by number: none, LZW, deflate, PackBits, deflate again, LZMA, Zstandard."""
+_COLOURS = {0: 1, 1: 1, 2: 3, 8: 3, 9: 3}
+"""Grey (0: inverted), RGB, and two ways to write Lab, by their photometric interpretation."""
+LAB = (8, 9)
+_KINDS = {3: "a palette of 16 bits", 5: "a CMYK picture", 6: "a YCbCr picture of 16 bits"}
+_WHOLE = frozenset((*range(8, 17), 24, 32, 64))
+_FLOATS = frozenset((16, 32, 64))
+"""Bits of the numbers that are read: whole ones, and floating-point ones."""
+_FLOAT = 3
+
+
+_MAX_SAMPLES = 64
+_MAX_PADDED_PX = 2**20
+"""Of a tile that is larger than its picture."""
+
+
+class Layout(NamedTuple):
+    """How the pixels of a file are laid out."""
+
+    size: Size
+    bits: int
+    """Per sample."""
+    is_float: bool
+    photometric: int
+    samples: int
+    alpha: tuple[int, int] | None
+    """Which sample is the transparency, and whether it is premultiplied into the colours (1) or not (2)."""
+    is_planar: bool
+    compression: int
+    predictor: int
+    """1: none; 2: differences of neighbours; 3: of the bytes of floating-point numbers."""
+    block: Size
+    """Of a strip or a tile."""
+    is_tiled: bool
+    orientation: int
+
+    @property
+    def colours(self) -> int:
+        """Number of colour channels."""
+        return _COLOURS[self.photometric]
+
+    @property
+    def depth(self) -> int:
+        """Bits per channel of what is decoded: 8, or 16 for all that has more."""
+        return 8 if self.bits == 8 else 16
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a strip or tile."""
+        return -(-self.bits * self.samples_per_block * self.block.width // 8)
+
+    @property
+    def samples_per_block(self) -> int:
+        """Number of samples per pixel that lie together in a strip or tile."""
+        return 1 if self.is_planar else self.samples
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """How many strips or tiles lie below and beside each other."""
+        return -(-self.size.height // self.block.height), -(-self.size.width // self.block.width)
+
+    @property
+    def unused(self) -> int:
+        """How many channels are neither colour nor transparency."""
+        return self.samples - self.colours - (self.alpha is not None)
+
+
+def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
+    """Return how the pixels of a page of 8 bits or more are laid out.
+
+    Raises:
+        UnsupportedImage: When that makes no sense, or is not read.
+    """
+
+    def number(tag: int, default: int) -> int:
+        return directory.integer(tag, order, default)
+
+    size = Size(number(_HEIGHT, 0), number(_WIDTH, 0))
+    samples, photometric = number(_SAMPLES, 1), number(_PHOTOMETRIC, 1)
+    if photometric not in _COLOURS:
+        kind = _KINDS.get(photometric, f"a 16-bit picture of a rare kind (photometric interpretation {photometric})")
+        raise refused(name, kind, "convert it to RGB, with its colour profile, first")
+    bits = set(directory.integers(_BITS, order))
+    is_float = number(_SAMPLE_FORMAT, 1) == _FLOAT
+    if len(bits) == 1 and not bits <= (_FLOATS if is_float else _WHOLE):
+        raise refused(name, f"a picture of {max(bits)} bits per channel", "convert it to 16 bits first")
+    if len(bits) != 1 or number(_FILL_ORDER, 1) != 1:
+        raise refused(name, "a 16-bit picture with bits in an odd order", "save it anew with another program first")
+    if number(_COMPRESSION, RAW) not in _UNPACKED:
+        raise refused(name, "a 16-bit picture of a rare compression", "save it with LZW, deflate or none first")
+    predictor = 1 if number(_COMPRESSION, RAW) == RAW else number(_PREDICTOR, 1)
+    if predictor not in ((1, _FLOAT) if is_float else (1, 2)) or (predictor == 2 and not bits <= {8, 16, 32, 64}):
+        raise refused(name, "a 16-bit picture of a rare predictor", "save it without one first")
+    is_tiled = directory.find(_TILE_WIDTH) is not None
+    block = Size(min(number(_STRIP_ROWS, size.height), size.height), size.width)
+    if is_tiled:
+        block = Size(number(_TILE_HEIGHT, 0), number(_TILE_WIDTH, 0))
+    is_huge = is_tiled and block.pixels > max(4 * size.pixels, _MAX_PADDED_PX)
+    if is_huge or not _COLOURS[photometric] <= samples <= _MAX_SAMPLES or min(block) < 1:
+        raise damaged(name, "its pixels are in no possible order")
+    return Layout(
+        size=size,
+        bits=bits.pop(),
+        is_float=is_float,
+        photometric=photometric,
+        samples=samples,
+        alpha=_alpha_of(directory, order, colours=_COLOURS[photometric], samples=samples),
+        is_planar=number(_PLANES, 1) == 2 and samples > 1,
+        compression=number(_COMPRESSION, RAW),
+        predictor=predictor,
+        block=block,
+        is_tiled=is_tiled,
+        orientation=number(ORIENTATION, 1),
+    )
+
+
+def _alpha_of(directory: Directory, order: ByteOrder, *, colours: int, samples: int) -> tuple[int, int] | None:
+    kinds = directory.integers(_EXTRA_SAMPLES, order)
+    if not kinds and (colours, samples) == (3, 4):
+        return 3, STRAIGHT  # what old programs mean by a fourth channel
+    known = [(index, kind) for index, kind in enumerate(kinds, start=colours) if kind in (PREMULTIPLIED, STRAIGHT)]
+    return known[0] if known and known[0][0] < samples else None

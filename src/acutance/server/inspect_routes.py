@@ -26,5 +26,5 @@ router = APIRouter()
 )
 async def inspect(request: Request, service: TheService, client: TheClient) -> Inspection:
     """Look at a picture while its client waits."""
-    async with admitted(request, service, client, "send a picture of it.") as (upload, gone):
+    async with admitted(request, service, client, "send a picture of it.") as (upload, _, gone):
         return await service.inspect(upload, client, gone)

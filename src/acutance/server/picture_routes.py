@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from acutance import __version__
+from acutance.media import ImageFormat
 from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.options import MEDIA_TYPES, SUFFIXES, negotiate, result_stem
 from acutance.server.refusals import Refused
@@ -61,9 +62,9 @@ async def sharpen(
     """Sharpen a picture while its client waits."""
     options = query.options(service.models.offered[0].name)
     service.check(options)
-    async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, gone):
+    async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, kind, gone):
         if options.format is None:
-            options = replace(options, format=negotiate(request.headers.get("accept", ""), upload.format))
+            options = replace(options, format=negotiate(request.headers.get("accept", ""), kind))
         passing = await service.sharpen(upload, options, client, gone)
     sharpened = passing.sharpened
     headers = {
@@ -95,7 +96,7 @@ async def models(service: TheService) -> ModelsView:
 @asynccontextmanager
 async def admitted(
     request: Request, service: Service, client: str, instead: str
-) -> AsyncIterator[tuple[Upload, asyncio.Event]]:
+) -> AsyncIterator[tuple[Upload, ImageFormat, asyncio.Event]]:
     """Take in a picture, and give it a place in the queue once it is here; the place is free again in the end.
 
     Args:
@@ -105,7 +106,7 @@ async def admitted(
         instead: What to do with a video.
 
     Returns:
-        The picture, and an event that is set when its client goes away.
+        The picture, its format, and an event that is set when its client goes away.
 
     Raises:
         Refused: When it is a video, or there is no place.
@@ -119,7 +120,7 @@ async def admitted(
         service.admission.enter(client)
         try:
             async with _goodbye(request) as gone:
-                yield upload, gone
+                yield upload, upload.format, gone
         finally:
             service.admission.leave(client)
     except BaseException:

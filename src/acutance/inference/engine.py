@@ -10,9 +10,10 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
+from acutance.errors import ConfigError, EngineUnavailable
 from acutance.inference.device_choice import open_on_device
 from acutance.inference.devices import Device, DeviceEngine, devices_for, find_devices
+from acutance.inference.foreign import read_model
 from acutance.inference.model_file import blend_files
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.inference.processor import is_intel, multiplies_bfloat16, usable_cpus
@@ -229,7 +230,7 @@ def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
     """Return the model's file with the weights that the fidelity asks for."""
     if not 0.0 <= fidelity <= 1.0:
         raise ConfigError(f"fidelity = {fidelity}: must lie within 0 … 1.")
-    graph = _read(paths.fidelity)
+    graph = read_model(paths.fidelity)
     if fidelity == 1.0:
         return graph
     if paths.perceptual is None:
@@ -237,11 +238,4 @@ def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
             f"fidelity = {fidelity:g}: {paths.fidelity.name} has no perceptual weights to blend with; leave it at 1, "
             "or take a model that has (see: acutance models)."
         )
-    return blend_files(graph, _read(paths.perceptual), 1.0 - fidelity)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
+    return blend_files(graph, read_model(paths.perceptual), 1.0 - fidelity)

@@ -88,6 +88,7 @@ ONLY_IN = {
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
+    "spandrel": {"acutance.exporting.foreign_weights"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

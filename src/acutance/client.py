@@ -56,6 +56,8 @@ class SharpPicture:
     """What the work took."""
     lost: tuple[str, ...] = ()
     """What the format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class RemoteJob:
     """The same in one sentence."""
     lost: tuple[str, ...]
     """What the result's format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
 
     @property
     def is_final(self) -> bool:
@@ -106,6 +110,18 @@ class Client:
         self._timeout_s = timeout_s
         self._patience_s = patience_s
 
+    def inspect(self, image: str | Path | bytes) -> dict[str, Any]:
+        """Ask what is wrong with a picture, and whether sharpening helps: the fields of `acutance.Inspection`.
+
+        Args:
+            image: A path, or the content of a file.
+
+        Raises:
+            ServerRefused: When the server does not do it, or is not there.
+            OSError: When the file cannot be read.
+        """
+        return self._json("POST", "/v1/inspect", image)
+
     def sharpen(
         self,
         image: str | Path | bytes,
@@ -138,6 +154,7 @@ class Client:
             model=unquote(headers.get("acutance-model", "")) or None,
             seconds=float(headers["acutance-seconds"]) if "acutance-seconds" in headers else None,
             lost=tuple(unquote(words) for words in headers.get("acutance-lost", "").split(",") if words),
+            found=tuple(unquote(words) for words in headers.get("acutance-found", "").split(",") if words),
         )
 
     def submit(
@@ -305,6 +322,7 @@ def _job(values: Mapping[str, Any]) -> RemoteJob:
         error=values["error"],
         detail=values["detail"],
         lost=tuple((values["result"] or {}).get("lost", ())),
+        found=tuple((values["result"] or {}).get("found", ())),
     )
 
 

@@ -8,7 +8,9 @@ from acutance.server.job_store import JobStore
 from acutance.server.jobs import JobResult, NewJob, new_job_id
 from acutance.server.options import ModelChoice, Options
 
-RESULT = JobResult(media_type="image/png", bytes=70, seconds=0.5, megapixels=0.1, lost=("EXIF", "a, b"))
+RESULT = JobResult(
+    media_type="image/png", bytes=70, seconds=0.5, megapixels=0.1, lost=("EXIF", "a, b"), found=("sharp, already",)
+)
 
 
 def new(*, key: str | None = None, client: str = "a") -> NewJob:

@@ -28,6 +28,7 @@ def test_every_route_is_described(document) -> None:
     assert document["openapi"].startswith("3.")
     assert {(method, path) for path, method, _ in operations(document)} == {
         ("post", "/v1/sharpen"),
+        ("post", "/v1/inspect"),
         ("get", "/v1/models"),
         ("post", "/v1/jobs"),
         ("get", "/v1/jobs"),

@@ -120,3 +120,19 @@ def test_probes_and_metrics(shared, picture) -> None:
     assert 'acutance_requests_total{method="POST",route="/v1/sharpen",status="200"}' in text
     assert 'acutance_run_seconds_count{kind="direct"}' in text
     assert "acutance_pictures_inside 0" in text
+
+
+def test_what_was_seen_and_changed_is_said(shared, picture) -> None:
+    reply = shared.post(picture())
+    (words,) = (unquote(words) for words in reply.headers["acutance-found"].split(","))
+    assert "of it changed" in words
+
+
+def test_a_picture_is_inspected(shared, picture) -> None:
+    reply = shared.post(picture(), "/v1/inspect")
+    assert reply.status == 200
+    assert {"kind", "kind_confidence", "noise_levels", "worth", "model", "words"} <= set(reply.json)
+    assert reply.json["words"] == "nothing in it that blur could be told by: leave it as it is"
+    refused = shared.post(b"nothing", "/v1/inspect")
+    assert (refused.status, refused.json["error"]) == (415, "unsupported_image")
+    assert not list((shared.folder / "passing").iterdir())

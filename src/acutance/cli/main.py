@@ -17,6 +17,7 @@ from acutance.cli.data import app as data
 from acutance.cli.doctor import doctor
 from acutance.cli.evaluate import evaluate
 from acutance.cli.export import export
+from acutance.cli.inspect import inspect
 from acutance.cli.kernel import kernel
 from acutance.cli.models import app as models
 from acutance.cli.serve import serve
@@ -35,7 +36,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, doctor):
+for verb in (
+    sharpen,
+    inspect,
+    verify,
+    still,
+    kernel,
+    bulk,
+    compare,
+    serve,
+    evaluate,
+    train,
+    export,
+    ablate,
+    doctor,
+):
     app.command()(verb)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")

@@ -27,8 +27,8 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from acutance.inference.engine import open_engine
     from acutance.inference.model_file import read_spec
+    from acutance.inference.opening import open_engine
     from acutance.zoo.catalogue import check_files, list_models
     from acutance.zoo.own_models import check_own_model, list_own_models
 

@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 
 from acutance import __version__
 from acutance.errors import AcutanceError
-from acutance.server import job_routes, page_routes, picture_routes, probe_routes
+from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes
 from acutance.server.access import Access
 from acutance.server.files import Files
 from acutance.server.gate import Gate, answer_response
@@ -27,7 +27,7 @@ from acutance.server.refusals import Answer, ErrorCode, answer_to
 from acutance.server.schemas import SharpenQuery
 from acutance.server.service import Service
 
-_ROUTERS = (picture_routes.router, job_routes.router, probe_routes.router, page_routes.router)
+_ROUTERS = (picture_routes.router, inspect_routes.router, job_routes.router, probe_routes.router, page_routes.router)
 
 _HTTP_ANSWERS: dict[int, tuple[ErrorCode, str]] = {
     404: ("not_found", "there is nothing of that name here; see /openapi.json."),

@@ -335,4 +335,5 @@ def _facts(sharpened: Sharpened, size_bytes: int) -> JobResult:
         seconds=sharpened.seconds,
         megapixels=sharpened.megapixels,
         lost=sharpened.lost,
+        found=sharpened.found,
     )

@@ -154,10 +154,10 @@ class JobStore:
         with self._change() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, result_bytes = ?, media_type = ?, seconds = ?,"
-                " megapixels = ?, lost = ?, upload_bytes = 0 WHERE id = ? AND state = 'running'",
+                " megapixels = ?, lost = ?, found = ?, upload_bytes = 0 WHERE id = ? AND state = 'running'",
                 (
                     *(self._now(), result.bytes, result.media_type, result.seconds, result.megapixels),
-                    *(json.dumps(result.lost), job_id),
+                    *(json.dumps(result.lost), json.dumps(result.found), job_id),
                 ),
             )
             return done.rowcount == 1
@@ -272,6 +272,7 @@ def _job(row: Row) -> Job:
         seconds=row["seconds"],
         megapixels=row["megapixels"],
         lost=tuple(json.loads(row["lost"])),
+        found=tuple(json.loads(row["found"])),
     )
     return Job(
         id=row["id"],

@@ -31,6 +31,8 @@ class JobResult:
     """Of the result; None as above."""
     lost: tuple[str, ...]
     """What the format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

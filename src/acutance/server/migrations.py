@@ -46,6 +46,9 @@ STEPS: tuple[str, ...] = (
     CREATE UNIQUE INDEX jobs_by_key ON jobs (owner, key) WHERE key IS NOT NULL;
     CREATE INDEX jobs_by_owner ON jobs (owner, created_at, id);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN found TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 
 

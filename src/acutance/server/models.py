@@ -6,21 +6,23 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from acutance.errors import ConfigError, UnknownModel
-from acutance.inference.engine import ChosenPrecision, Engine, EngineName, offered_precisions
+from acutance.inference.engine import ChosenPrecision, Engine, EngineName
 from acutance.inference.foreign import read_model
 from acutance.inference.model_file import read_spec
+from acutance.inference.opening import offered_precisions
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import DEFAULT_MODEL, find_model, list_models
+from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
 from acutance.zoo.own_models import list_own_models
 
+AUTO_SUMMARY = "looks at each picture, and takes the model that suits it, or leaves it as it is"
 KEPT_OPEN = 3
 """Networks that stay open: a model at one fidelity and precision each."""
 
@@ -143,7 +145,7 @@ class OpenedModels:
             ConfigError: When two would have one name.
         """
         shipped = sorted((row.name for row in list_models()), key=lambda name: name != DEFAULT_MODEL)
-        given = names or (*shipped, *(own.name for own in list_own_models()))
+        given = names or (AUTO, *shipped, *(own.name for own in list_own_models()))
         self._given = {Path(model).stem: model for model in given}
         if len(self._given) < len(given):
             raise ConfigError(f"models {', '.join(given)}: two would be offered by one name; rename a file.")
@@ -235,6 +237,9 @@ class OpenedModels:
 
 
 def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
+    if model == AUTO:
+        soft = _offered(DEFAULT_MODEL, DEFAULT_MODEL, engine)
+        return replace(soft, name=AUTO, summary=AUTO_SUMMARY, psnr_db={}, spec=replace(soft.spec, name=AUTO))
     paths = find_model(model)
     row = next((row for row in list_models() if row.name == model), None)
     own = next((own for own in list_own_models() if own.name == model), None)

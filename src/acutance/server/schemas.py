@@ -100,6 +100,10 @@ class ResultView(BaseModel):
     seconds: Annotated[float | None, Field(description="What the work took.")]
     megapixels: float | None
     lost: Annotated[list[str], Field(description="What the format could not hold of the picture, in words.")]
+    found: Annotated[
+        list[str],
+        Field(description="What was seen in the picture, what was done about it, and what that changed, in words."),
+    ]
 
 
 class JobView(BaseModel):
@@ -118,7 +122,7 @@ class JobView(BaseModel):
                     "finished_at": None,
                     "expires_at": None,
                     "options": {
-                        "model": "fast",
+                        "model": "auto",
                         "strength": 1.0,
                         "fidelity": 1.0,
                         "precision": "auto",
@@ -182,6 +186,7 @@ class JobView(BaseModel):
                     "seconds": result.seconds,
                     "megapixels": result.megapixels,
                     "lost": list(result.lost),
+                    "found": list(result.found),
                 },
                 "error": job.error if trouble is None else trouble.error,
                 "detail": job.detail if trouble is None else trouble.detail,

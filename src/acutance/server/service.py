@@ -8,11 +8,14 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
@@ -26,12 +29,14 @@ from acutance.server.options import Options, fingerprint_of, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import PictureTask
+from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.uploads import Upload
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerLimits
 from acutance.server.worker_process import WorkerSettings
 from acutance.server.workers import WorkerProcesses, Workers, WorkersHere, twice
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -140,6 +145,39 @@ class Service:
         path = self.files.new_passing()
         task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self.limits.max_pixels)
         future = self.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
+        try:
+            return await self._awaited(future, stop, gone)
+        except BaseException:
+            future.add_done_callback(lambda _: self.files.remove(path))
+            raise
+        finally:
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
+        """Look at a picture for somebody who waits.
+
+        Args:
+            upload: The picture; its file is removed.
+            client: Who waits.
+            gone: Set when nobody waits any more: the work is given up.
+
+        Raises:
+            AcutanceError: When it cannot be read.
+        """
+        stop = StopSignal(self.limits.run_s)
+        task = InspectTask(upload=upload.path, max_pixels=self.limits.max_pixels)
+        future = self.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
+        try:
+            return await self._awaited(future, stop, gone)
+        finally:
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def _awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
+        """Wait for work of the pool as long as somebody wants it.
+
+        Raises:
+            Refused: When nobody does any more; the work is given up then.
+        """
         self._direct.add(stop)
         watch = asyncio.create_task(gone.wait())
         result = asyncio.wrap_future(future)
@@ -152,12 +190,10 @@ class Service:
             stop.set("cancelled")
             result.cancel()
             self.pool.withdraw(future)
-            future.add_done_callback(lambda _: self.files.remove(path))
             raise
         finally:
             watch.cancel()
             self._direct.discard(stop)
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
 
     async def submit(
         self, upload: Upload, options: Options, *, client: str, owner: str, key: str | None
@@ -236,6 +272,10 @@ class Service:
         self.admission.took(sharpened.seconds)
         self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
         return Passing(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
+
+    def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
+        stop.check()
+        return twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
 
     def _end_direct(self) -> None:
         """End what somebody waits for; who asks again finds the next server."""

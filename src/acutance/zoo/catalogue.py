@@ -21,6 +21,11 @@ from acutance.zoo.own_models import WEIGHT_ENDINGS, list_own_models
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.toml"
 DEFAULT_MODEL = "fast"
+"""The model that takes any picture without looking at it."""
+AUTO = "auto"
+"""Stands for the model that a look at the picture chooses, or for none: the default where pictures are sharpened."""
+MODEL_FOR: Mapping[str, str] = {"soft": DEFAULT_MODEL, "noisy": "night", "moved": "motion"}
+"""Which model takes what, by the purposes of `acutance.inference.choosing`."""
 FORMER_NAMES = {"shake": "motion"}
 """Models that are no more, and which one does their work now."""
 
@@ -100,6 +105,8 @@ def find_model(name: str | Path) -> ModelPaths:
     own = {model.name: model.path for model in list_own_models()}
     if str(name) in own:
         return ModelPaths(fidelity=own[str(name)])
+    if str(name) == AUTO:
+        raise UnknownModel(f"model {AUTO!r}: is chosen for each picture; name one model here: {', '.join(rows)}.")
     path = Path(name)
     if path.suffix == ".onnx" and path.is_file():
         return ModelPaths(fidelity=path)
@@ -111,7 +118,7 @@ def find_model(name: str | Path) -> ModelPaths:
         )
     if str(name) in FORMER_NAMES:
         raise UnknownModel(f"model {str(name)!r}: is no more; {FORMER_NAMES[str(name)]!r} does this now, take that.")
-    names = [*rows, *own]
+    names = (AUTO, *rows, *own)
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
     raise UnknownModel(f"model {str(name)!r}: unknown; {hint} (or give the path of an .onnx file)")

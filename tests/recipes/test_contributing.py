@@ -108,7 +108,7 @@ def test_the_tests_of_the_recipes_pass(house: Path) -> None:
         for argument in (command[4:] if command[1:3] == ["-m", "pytest"] else [])
     ]
     assert len(tests) >= len(titles) // 2
-    run([sys.executable, "-m", "pytest", "-q", *tests], house)
+    run([sys.executable, "-m", "pytest", "-q", "-n", "0", *tests], house)  # one process: torch is imported once
 
 
 @pytest.mark.parametrize("title", RECIPES)

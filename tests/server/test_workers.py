@@ -270,7 +270,10 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path, picture, until) -> N
     assert server.stderr is not None
     port = int(server.stderr.readline().partition(" (")[0].rpartition(":")[2])
     try:
-        Client(f"http://127.0.0.1:{port}").sharpen(picture())
+        client = Client(f"http://127.0.0.1:{port}")
+        client.sharpen(picture())
+        client.wait(client.submit(picture()).id)
+        assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "data").rglob("*")), "the owner's only"
         children = [
             int(child)
             for path in Path(f"/proc/{server.pid}/task").glob("*/children")

@@ -17,8 +17,9 @@ from acutance.cli.data import app as data
 from acutance.cli.doctor import doctor
 from acutance.cli.evaluate import evaluate
 from acutance.cli.export import export
+from acutance.cli.inspect import inspect
 from acutance.cli.kernel import kernel
-from acutance.cli.models import models
+from acutance.cli.models import app as models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
 from acutance.cli.still import still
@@ -35,9 +36,24 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sharpen, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, models, doctor):
+for verb in (
+    sharpen,
+    inspect,
+    verify,
+    still,
+    kernel,
+    bulk,
+    compare,
+    serve,
+    evaluate,
+    train,
+    export,
+    ablate,
+    doctor,
+):
     app.command()(verb)
 app.add_typer(data, name="data")
+app.add_typer(models, name="models")
 
 
 def _print_version(is_asked: bool) -> None:

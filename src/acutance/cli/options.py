@@ -64,7 +64,12 @@ class PrecisionChoice(StrEnum):
         return self.value
 
 
-Model = Annotated[str, typer.Option("--model", "-m", help="A model's name (see: acutance models) or an .onnx file.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="A model's name (see: acutance models), an .onnx file, or auto: what suits each."
+    ),
+]
 Engine = Annotated[
     EngineChoice, typer.Option(help="What runs the network; auto: the fastest here, tried once and remembered.")
 ]
@@ -129,6 +134,9 @@ MaxMemory = Annotated[
         min=200,
         help="About how much may be taken, in MB. A picture that needs more is worked on in strips, or refused.",
     ),
+]
+OnlyIfBlurred = Annotated[
+    bool, typer.Option("--only-if-blurred", help="Write no result for photos that are sharp already.")
 ]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]

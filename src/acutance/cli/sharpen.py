@@ -20,6 +20,7 @@ from acutance.cli.options import (
     MaxPixels,
     Model,
     NoRecord,
+    OnlyIfBlurred,
     Overwrite,
     PrecisionChoice,
     PrecisionOption,
@@ -65,7 +66,7 @@ def sharpen(
             help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it.",
         ),
     ] = None,
-    model: Model = "fast",
+    model: Model = "auto",
     strength: Annotated[
         float,
         typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."),
@@ -87,6 +88,7 @@ def sharpen(
     jobs: Jobs = 1,
     resume: Resume = False,
     no_record: NoRecord = False,
+    only_if_blurred: OnlyIfBlurred = False,
     keep_time: KeepTime = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -104,6 +106,7 @@ def sharpen(
 ) -> None:
     """Make blurred photos and videos sharp.
 
+    Each photo is looked at, and gets the model that suits it, or stays as it is; --model names one for all.
     The result keeps the size, format, metadata and colours; a video's times, sounds and subtitles, too. Nothing is
     replaced without --overwrite, but for a result of its own that --resume finds outdated.
     """
@@ -118,8 +121,7 @@ def sharpen(
     silence_libtiff()
     sources = _sources(paths, stream)
     target = None if output is None else Path(output)
-    # Path("out/") forgets the slash that says what the user means.
-    is_folder = output is not None and output.endswith(("/", "\\"))
+    is_folder = output is not None and output.endswith(("/", "\\"))  # Path("out/") forgets the slash
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
@@ -133,6 +135,7 @@ def sharpen(
         records=not no_record and (resume or len(sources) > 1 or any(path.is_dir() for path in sources)),
         keeps_parts=not no_record,
         keeps_times=keep_time,
+        only_if_blurred=only_if_blurred,
         overwrite=overwrite,
         as_json=as_json,
         container=container,

@@ -44,6 +44,8 @@ class Order:
     """Whether what is finished of a video is kept when it is stopped."""
     keeps_times: bool
     """Whether results get the times of their photos."""
+    only_if_blurred: bool
+    """Whether nothing is written for photos that are sharp already."""
     overwrite: bool
     as_json: bool
     container: str | None
@@ -143,6 +145,7 @@ def _sharpen_photos(
             jobs=order.jobs,
             ledger=Ledger(_making(sharpener, order), resume=order.resume, record=order.records),
             keep_times=order.keeps_times,
+            only_if_blurred=order.only_if_blurred,
             progress=bar,
             doing=bar.name,
             should_stop=is_asked,

@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import { onLost, serverBack } from "./connection.js";
 import { byId, make, oncePerFrame } from "./dom.js";
 import { History } from "./history.js";
+import { Known } from "./known.js";
 import { addIntake } from "./intake.js";
 import { addIntro } from "./intro.js";
 import { bytesText, fillTexts, onLanguage, switchLanguage, text } from "./language.js";
@@ -29,6 +30,7 @@ const viewer = new Viewer(album, {
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
 let panel = null;
+let known = null;
 let offer = null;
 
 const render = oncePerFrame(() => {
@@ -41,6 +43,7 @@ const render = oncePerFrame(() => {
   viewer.render();
   strip.render(album);
   panel?.render(album);
+  known?.render(album);
   history.render(album);
 });
 
@@ -78,6 +81,7 @@ function told(version) {
 function setStrength(strength) {
   album.current.settings.strength = album.settings.strength = strength;
   viewer.setStrength(strength);
+  known?.refresh();
   album.changed();
 }
 
@@ -88,9 +92,17 @@ function run(settings) {
   album.changed();
 }
 
+/** Run a picture with what is known of it, which is of no other. */
+function runKnown(settings) {
+  Object.assign(album.current.settings, settings);
+  queue.ensure(album.current);
+  album.changed();
+}
+
 function useForAll() {
+  const { told, region, ...settings } = album.current.settings;
   for (const picture of album.pictures) {
-    Object.assign(picture.settings, album.current.settings);
+    Object.assign(picture.settings, settings);
     queue.ensure(picture);
   }
   notify(text("usedForAll"));
@@ -103,7 +115,7 @@ function showNeighbour(by) {
 }
 
 function showVersion(version) {
-  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale });
+  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale, told: version.told, region: version.region });
   album.show(version.picture);
 }
 
@@ -204,6 +216,7 @@ async function begin() {
     onSave: (format) => save(album.current.version, format),
     onSaveAll: saveAll,
   });
+  known = new Known(album, viewer.stage, offer, { onApply: runKnown });
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });
   document.documentElement.dataset.ready = "yes";

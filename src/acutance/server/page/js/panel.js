@@ -77,7 +77,7 @@ export class Panel {
 
   #chooseScale(scale) {
     const model = this.#offer.models.find((other) => other.scale === scale);
-    this.#acts.onRun({ scale, model: model.name, fidelity: 1 });
+    this.#acts.onRun({ scale, model: model.name, fidelity: 1, told: null, region: null });
   }
 
   #chooseModel(model) {

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { serverBack } from "./connection.js";
 import { make } from "./dom.js";
+import { knownOptions } from "./pictures.js";
 import { downloadZip } from "../vendor/client-zip.js";
 
 const REVOKE_MS = 60_000;
@@ -15,7 +16,7 @@ const BUSY_WAIT_S = 3;
 export async function fileOf(version, { strength, format }) {
   const hasIt = strength === 1 && !format && !version.isPreview;
   if (hasIt) return { blob: version.blob, name: version.name, lost: version.lost };
-  const options = { model: version.model, strength, format: format || null };
+  const options = { model: version.told ? null : version.model, ...knownOptions(version), strength, format: format || null };
   if (version.fidelity !== 1) options.fidelity = version.fidelity;
   for (;;) {
     try {

@@ -54,6 +54,11 @@ export class Viewer {
     layer.close();
   }
 
+  /** Where marks are drawn. */
+  get stage() {
+    return this.#stage;
+  }
+
   setStrength(strength) {
     this.#stage.setStrength(strength);
   }

@@ -1,7 +1,8 @@
 /** The panel: what the picture is, the settings, the download. */
 import { byId, make } from "./dom.js";
 import { bytesText, number, percent, text } from "./language.js";
-import { formatName, modelWords, sentence } from "./words.js";
+import { findingWords } from "./findings.js";
+import { formatName, modelWords } from "./words.js";
 
 const FIDELITY_WAIT_MS = 500;
 
@@ -94,7 +95,7 @@ export class Panel {
     if (version?.seconds != null) facts.push(text("facts.seconds", { seconds: number(version.seconds, 1) }));
     byId("picture-facts").textContent = facts.join(" · ");
     byId("picture-found").hidden = !version?.found.length;
-    byId("picture-found").textContent = (version?.found ?? []).map(sentence).join(" ");
+    byId("picture-found").textContent = (version?.found ?? []).map(findingWords).join(" ");
     byId("picture-note").hidden = !(picture.needsPreview && picture.preview);
     byId("picture-note").textContent = text("note.preview", { format: formatName(file) });
   }

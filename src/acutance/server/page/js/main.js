@@ -64,16 +64,17 @@ async function take(files) {
   say(pictures.length === 1 ? text("said.addedOne", { name: pictures[0].name }) : text("said.added", { count: pictures.length }));
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
+    if (picture.needsPreview) {
+      await Viewer.preview(picture);
+      album.changed();
+    }
     if (album.pictures.includes(picture)) queue.ensure(picture);
   }
 }
 
 function told(version) {
   const { name } = version.picture;
-  if (version.state === "done") {
-    Viewer.prepareFrom(version).then(() => album.changed(), () => {});
-    return say(text("said.done", { name }));
-  }
+  if (version.state === "done") return say(text("said.done", { name }));
   const words = text("said.failed", { name, words: errorWords(version.error) });
   return version.picture === album.current ? say(words) : notify(words, { isProblem: true });
 }
@@ -127,7 +128,7 @@ function clearHistory() {
 
 async function save(version, format) {
   await whileSaving("one", async () => {
-    const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format });
+    const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) });
     saveAs(blob, name);
     notify(lost.length ? text("save.lost", { lost: lost.join(", ") }) : text("saved", { name }));
   });
@@ -142,7 +143,7 @@ async function saveAll(format) {
   const count = versions.length;
   album.packed = { done: 0, count };
   await whileSaving("all", async () => {
-    const makers = versions.map((version) => () => fileOf(version, { strength: version.picture.settings.strength, format }));
+    const makers = versions.map((version) => () => fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) }));
     const zip = await zipOf(makers, (done) => {
       album.packed = { done, count };
       album.changed();

@@ -1,4 +1,4 @@
-"""A part of a photo, and a blur that is known: drawn on the photo, seen at once, kept by a run."""
+"""A part of a photo, and a blur that is known: drawn on the photo, seen at once, kept by a run; shipped models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def real(start, tmp_path_factory):
     served = start(
         tmp_path_factory.mktemp("real") / "data",
         limits=Limits(min_free_bytes=0),
-        models=OpenedModels(["auto", "fast", "motion"], threads=2, max_pixels=4_000_000),
+        models=OpenedModels(["fast", "auto", "motion", "paper"], threads=2, max_pixels=4_000_000),
     )
     yield served
     served.stop()
@@ -121,3 +121,19 @@ def test_motion_is_drawn_and_undone(real, visit) -> None:
     seen.page.wait_for_function("() => document.querySelector('#picture-found').textContent.includes('as told')")
     _, saved = seen.download("#save")
     assert saved == real.form(buffer.getvalue(), "/v1/sharpen?motion=12px@37deg&region=10,40,300,150").body
+
+
+def test_models_are_chosen_by_what_is_wrong(real, visit, photo) -> None:
+    seen = visit(real)
+    seen.give(("a.png", photo(GREY)))
+    seen.wait_until_sharp()
+    assert seen.page.inner_text("#model-field legend") == "What is wrong with it"
+    titles = seen.page.locator("#models > label strong").all_inner_texts()
+    assert titles == ["Look and decide", "Soft", "Motion"], "the paper's is for research"
+    assert seen.page.locator("#models input:checked").get_attribute("value") == "fast", "the server's default"
+    assert not seen.page.locator("#models input[value=paper]").is_visible()
+    seen.page.click("#models .research summary")
+    seen.page.locator("#models input[value=paper]").check(force=True)
+    seen.page.wait_for_function("() => document.querySelector('#history-count').textContent === '2'")
+    seen.page.click("#history-open")
+    assert "The paper's network" in seen.page.inner_text("#history-list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
@@ -20,8 +20,9 @@ _STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print one line for a person, on stderr."""
-    _STDERR.print(text, markup=False, emoji=False)
+    """Print one line for a person, on stderr; where that is full or gone, nobody reads it, and the work goes on."""
+    with suppress(OSError):
+        _STDERR.print(text, markup=False, emoji=False)
 
 
 def is_terminal() -> bool:

@@ -21,6 +21,7 @@ from acutance.cli.kernel import kernel
 from acutance.cli.models import models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
+from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.cli.still import still
 from acutance.cli.train import train
 from acutance.cli.verify import verify
@@ -57,16 +58,21 @@ def main(
 
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
+    prepare_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            flush_stdout()  # here, where a full disk can still be told; not when the process ends
     except AcutanceError as error:
         say(f"acutance: {error}")
+        abandon_stdout()
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         say("acutance: interrupted; files that were finished are kept, none is half written.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout went away, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         sys.exit(1)
     except Exception as error:
         if os.environ.get("ACUTANCE_TRACEBACK"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from acutance.cli.console import say
 from acutance.cli.file_report import FileReport, readable
+from acutance.cli.standard_streams import stdin_bytes, stdout_bytes
 from acutance.cli.video_files import check_codec, shown_progress
 from acutance.errors import ConfigError, InputError
 from acutance.inference.files import FileResult
@@ -74,12 +74,14 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
         if is_picture(head) or not sniff_video(head):
             order.video.refuse_any("this is none")
             if is_stdout:
-                sys.stdout.buffer.write(sharpener(source.read(), strength=order.strength))
+                out = stdout_bytes()
+                out.write(sharpener(source.read(), strength=order.strength))
+                out.flush()
             else:
                 _tell(_photo_to_file(sharpener, source.read(), output, order), order)
         elif is_stdout:
             target = Path(f"stdout{_suffix(head, path, order.container)}")
-            for note in _sharpened_video(sharpener, source, sys.stdout.buffer, path, target, order).warnings:
+            for note in _sharpened_video(sharpener, source, stdout_bytes(), path, target, order).warnings:
                 say(readable(note))
         else:
             _tell(_video_to_file(sharpener, source, path, output, order), order)
@@ -157,7 +159,7 @@ def _suffix(head: bytes, path: Path, container: str | None) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     if str(path) == PIPE:
-        yield sys.stdin.buffer
+        yield stdin_bytes()
         return
     try:
         file = path.open("rb")

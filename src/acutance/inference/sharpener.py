@@ -17,9 +17,10 @@ from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.arrays import array_of
 from acutance.inference.engine import Engine, EngineName, Precision, open_engine
+from acutance.inference.memory import default_memory_mb
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
-from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
+from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
 from acutance.inference.told import Region, ToldBlur
 from acutance.media import (
@@ -89,8 +90,8 @@ class Sharpener:
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, and these are
-                not refused.
+                strips, from file to file; those of which that is not possible are refused. None: 2000, or three quarters
+                of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
 
@@ -167,7 +168,7 @@ class Sharpener:
 
     @property
     def _memory_bytes(self) -> float:
-        return 1e6 * (DEFAULT_MEMORY_MB if self._max_memory_mb is None else self._max_memory_mb)
+        return 1e6 * (default_memory_mb() if self._max_memory_mb is None else self._max_memory_mb)
 
     @overload
     def __call__(

@@ -90,8 +90,8 @@ class Sharpener:
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, or three quarters
-                of what the machine or the container has, and these are not refused.
+                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
+                quarters of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
 

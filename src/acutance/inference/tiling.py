@@ -20,6 +20,7 @@ from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, qua
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
+from acutance.imaging.resize import resize_bicubic
 from acutance.inference.engine import Engine
 from acutance.spec import ModelSpec
 
@@ -28,6 +29,9 @@ DEFAULT_TILE_PX = 1344
 
 SMALLEST_TILE_PX = 32
 """When memory is short, tiles are quartered down to this side before giving up."""
+
+_BICUBIC_PX = 3
+"""A bicubic filter that enlarges sees no further; no halo is narrower."""
 
 
 def restore_tiled(
@@ -43,8 +47,8 @@ def restore_tiled(
     Args:
         engine: The network.
         pixels: RGB `h w 3`: uint8, uint16, or float32 in [0, 1].
-        strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Ignored by models that
-            enlarge, whose output has no input of its size.
+        strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Where the model enlarges,
+            the input is enlarged by a bicubic filter for it.
         tile_px: Longest side of the tiles; changes speed and memory, never the result. A picture that has, with its
             margin, no more pixels than `most_uncut` is not cut.
         progress: Called with the share of pixels done.
@@ -126,9 +130,24 @@ def restore_tile(
     scale = engine.spec.scale
     rows, columns = inside.shifted(tile.target.top, tile.target.left).scaled(scale).slices
     restored = restored[:, rows, columns]
-    if scale == 1 and strength != 1.0:
-        restored = blend(to_batch(pixels[inside.slices])[0], restored, strength)
+    if strength != 1.0:
+        shown = (
+            to_batch(pixels[inside.slices])[0] if scale == 1 else _enlarged(pixels, inside, scale, within=tile.source)
+        )
+        restored = blend(shown, restored, strength)
     write_planes(restored, result[inside.scaled(scale).slices])
+
+
+def _enlarged(pixels: npt.NDArray[PixelType], box: Box, scale: int, *, within: Box) -> npt.NDArray[np.float32]:
+    """Return a part of a picture enlarged by a bicubic filter, `3 h w`; beyond the picture is its mirror image.
+
+    What the filter sees of its surroundings is inside the halo, so tiles leave no seams.
+    """
+    seen = with_halo(box, within=within, halo_px=_BICUBIC_PX).source
+    picture = np.moveaxis(to_batch(mirrored_part(pixels, seen))[0], 0, 2).astype(np.float64)
+    enlarged = resize_bicubic(picture, Size(seen.size.height * scale, seen.size.width * scale))
+    rows, columns = box.shifted(seen.top, seen.left).scaled(scale).slices
+    return np.ascontiguousarray(np.moveaxis(enlarged[rows, columns], 2, 0), np.float32)
 
 
 def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDArray[np.float32]:

@@ -64,7 +64,22 @@ class PrecisionChoice(StrEnum):
         return self.value
 
 
-Model = Annotated[str, typer.Option("--model", "-m", help="A model's name (see: acutance models) or an .onnx file.")]
+def model_names(begun: str) -> list[str]:
+    """Return the names of models that begin so, for the completion of the shell."""
+    from acutance.zoo.catalogue import list_models
+
+    return [row.name for row in list_models() if row.name.startswith(begun)]
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model's name (see: acutance models) or an .onnx file.",
+        autocompletion=model_names,
+    ),
+]
 Engine = Annotated[
     EngineChoice, typer.Option(help="What runs the network; auto: the fastest here, tried once and remembered.")
 ]
@@ -132,4 +147,9 @@ MaxMemory = Annotated[
 ]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed; no progress, no sum.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be made of which files, and what would fail; write nothing."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

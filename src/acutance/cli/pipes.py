@@ -81,7 +81,8 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
                 _tell(_photo_to_file(sharpener, source.read(), output, order), order)
         elif is_stdout:
             target = Path(f"stdout{_suffix(head, path, order.container)}")
-            for note in _sharpened_video(sharpener, source, stdout_bytes(), path, target, order).warnings:
+            video = _sharpened_video(sharpener, source, stdout_bytes(), path, target, order)
+            for note in () if order.quiet else video.warnings:
                 say(readable(note))
         else:
             _tell(_video_to_file(sharpener, source, path, output, order), order)
@@ -127,7 +128,7 @@ def _sharpened_video(
     from acutance.videos.containers import container_of
 
     check_codec(settings, [name])
-    with shown_progress() as report:
+    with shown_progress(is_quiet=order.quiet) as report:
         return sharpen_stream(
             sharpener,
             source,
@@ -141,7 +142,7 @@ def _sharpened_video(
 
 
 def _tell(result: FileResult, order: Order) -> None:
-    FileReport(1, as_json=order.as_json, can_resume=False).tell(result)
+    FileReport(1, as_json=order.as_json, can_resume=False, is_quiet=order.quiet).tell(result)
 
 
 def _suffix(head: bytes, path: Path, container: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from acutance.cli.options import (
+    DryRun,
     Engine,
     EngineChoice,
     Exclude,
@@ -23,6 +24,7 @@ from acutance.cli.options import (
     Overwrite,
     PrecisionChoice,
     PrecisionOption,
+    Quiet,
     Resume,
     Threads,
     Tile,
@@ -90,6 +92,8 @@ def sharpen(
     keep_time: KeepTime = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
     from_s: From = 0.0,
     to_s: To = None,
     codec: Codec = "auto",
@@ -110,7 +114,7 @@ def sharpen(
     from acutance.cli.console import ended_as_by_ctrl_c
     from acutance.cli.live import follow_camera
     from acutance.cli.pipes import is_piped, sharpen_pipe
-    from acutance.cli.sharpen_run import Order, planned, sharpen_plan
+    from acutance.cli.sharpen_run import Order, planned, preview_plan, sharpen_plan
     from acutance.cli.told_options import region_of, told_by, told_model
     from acutance.inference.sharpener import Sharpener
     from acutance.media.pil import silence_libtiff
@@ -121,6 +125,10 @@ def sharpen(
     # Path("out/") forgets the slash that says what the user means.
     is_folder = output is not None and output.endswith(("/", "\\"))
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
+    if dry_run and (is_pipe or stream is not None):
+        from acutance.errors import ConfigError
+
+        raise ConfigError("--dry-run: is for files and folders, not for pipes and cameras; leave it out.")
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
     order = Order(
@@ -135,6 +143,7 @@ def sharpen(
         keeps_times=keep_time,
         overwrite=overwrite,
         as_json=as_json,
+        quiet=quiet,
         container=container,
         trust=TrustWishes.of(context, is_pipe=is_pipe or stream is not None),
         video=VideoWishes(
@@ -165,6 +174,8 @@ def sharpen(
             follow_camera(sharpener, stream, target, order, is_folder=is_folder, segment_min=segment)
         elif is_pipe and target is not None:
             sharpen_pipe(sharpener, sources[0], target, order)
+        elif dry_run:
+            preview_plan(sharpener, plan, order)
         else:
             sharpen_plan(sharpener, plan, order)
 

@@ -29,19 +29,22 @@ STREAMABLE = (".y4m", ".mkv", ".webm", ".nut", ".ts", ".m2ts", ".mts", ".flv")
 """Kinds of videos that can be written from front to end."""
 
 
-def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False) -> bool:
+def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False, is_dry: bool = False) -> bool:
     """Say whether standard input or output takes part.
 
     Args:
         paths: What is read.
         output: Where the result goes.
         is_folder: Whether that is meant as a folder.
+        is_dry: Whether it is only to be told what would be done.
 
     Raises:
         ConfigError: When it cannot in this way.
     """
     if PIPE not in {str(output), *map(str, paths)}:
         return False
+    if is_dry:
+        raise ConfigError("--dry-run: is for files and folders, not for pipes; leave it out.")
     if len(paths) != 1 or output is None:
         raise ConfigError(
             "- is stdin or stdout, for one photo or video, and what comes from stdin needs a place: acutance sharpen "

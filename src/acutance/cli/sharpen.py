@@ -120,15 +120,10 @@ def sharpen(
     from acutance.media.pil import silence_libtiff
 
     silence_libtiff()
-    sources = _sources(paths, stream)
+    sources = _sources(paths, stream, is_dry=dry_run)
     target = None if output is None else Path(output)
-    # Path("out/") forgets the slash that says what the user means.
-    is_folder = output is not None and output.endswith(("/", "\\"))
-    is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
-    if dry_run and (is_pipe or stream is not None):
-        from acutance.errors import ConfigError
-
-        raise ConfigError("--dry-run: is for files and folders, not for pipes and cameras; leave it out.")
+    is_folder = output is not None and output.endswith(("/", "\\"))  # which Path("out/") forgets
+    is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder, is_dry=dry_run)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
     order = Order(
@@ -174,20 +169,20 @@ def sharpen(
             follow_camera(sharpener, stream, target, order, is_folder=is_folder, segment_min=segment)
         elif is_pipe and target is not None:
             sharpen_pipe(sharpener, sources[0], target, order)
-        elif dry_run:
-            preview_plan(sharpener, plan, order)
         else:
-            sharpen_plan(sharpener, plan, order)
+            (preview_plan if dry_run else sharpen_plan)(sharpener, plan, order)
 
 
-def _sources(paths: list[Path] | None, stream: str | None) -> list[Path]:
+def _sources(paths: list[Path] | None, stream: str | None, *, is_dry: bool) -> list[Path]:
     """Return the files that are named, if no camera is.
 
     Raises:
-        ConfigError: When there are both, or neither.
+        ConfigError: When there are both, or neither, or a camera where it is only to be told what would be done.
     """
     from acutance.errors import ConfigError
 
+    if is_dry and stream is not None:
+        raise ConfigError("--dry-run: is for files and folders, not for cameras; leave it out.")
     if bool(paths) == (stream is not None):
         raise ConfigError("name photos, videos or folders, or one camera (--stream); acutance sharpen -h says more.")
     return paths or []

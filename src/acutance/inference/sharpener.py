@@ -15,8 +15,9 @@ from PIL import Image
 from acutance.errors import ConfigError, InputError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.arrays import array_of
-from acutance.inference.engine import Engine, EngineName, Precision, open_engine
+from acutance.inference.arrays import Layout, array_of, check_picture, in_kind_of, pictures_in, with_layout
+from acutance.inference.engine import Engine, EngineName, Precision
+from acutance.inference.forked import engine_of_processes
 from acutance.inference.memory import default_memory_mb
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
@@ -40,7 +41,7 @@ from acutance.media import (
     write_atomically,
 )
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
+from acutance.zoo.catalogue import DEFAULT_MODEL
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -53,6 +54,8 @@ Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
 
 class Sharpener:
     """A model opened once, for any number of pictures. Immutable, and safe to use from several threads.
+
+    It can be pickled for a worker, and used in a forked process (`EngineError` with torch): both open the model anew.
 
     Example:
         >>> import numpy as np
@@ -104,7 +107,7 @@ class Sharpener:
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
             raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
         self._engine = (
-            open_engine(find_model(model), engine=engine, precision=precision, fidelity=fidelity, threads=threads)
+            engine_of_processes(model, engine=engine, precision=precision, fidelity=fidelity, threads=threads)
             if isinstance(engine, str)
             else engine
         )
@@ -181,7 +184,7 @@ class Sharpener:
     ) -> Path: ...
 
     @overload
-    def __call__(self, image: Kind, *, strength: float = 1.0) -> Kind: ...
+    def __call__(self, image: Kind, *, strength: float = 1.0, layout: Layout = "hwc") -> Kind: ...
 
     def __call__(
         self,
@@ -190,6 +193,7 @@ class Sharpener:
         strength: float = 1.0,
         output: str | Path | None = None,
         overwrite: bool = False,
+        layout: Layout = "hwc",
     ) -> Path | bytes | npt.NDArray[Any] | Image.Image:
         """Sharpen a picture; what comes back is of the kind that was given.
 
@@ -200,10 +204,12 @@ class Sharpener:
                 - bytes of a picture file: bytes of a file of the same format;
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
                   float in [0, 1]: an array of the same shape and type;
+                  What gives an array (`__array__`, DLPack) is taken as one; of torch's tensors, tensors come back;
                 - a PIL image: a PIL image of the same mode.
             strength: 0 changes nothing, 1 is the network's answer, up to 2 exaggerates.
             output: For a path only.
             overwrite: For a path only: replace an existing file.
+            layout: Of an array: `chw` has the channels first, as torch has them; `nhwc` and `nchw` are batches.
 
         Raises:
             InputError: When the picture cannot be read or is of a kind that is not supported.
@@ -218,7 +224,9 @@ class Sharpener:
             return self._sharpen_bytes(bytes(image), strength=strength)
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
-        return self._sharpen_array(array_of(image), strength)
+        pictures = [self._sharpen_array(picture, strength) for picture in pictures_in(array_of(image), layout)]
+        sharp: npt.NDArray[Any] = in_kind_of(image, with_layout(pictures, layout))
+        return sharp
 
     def sharpen_photo(
         self,
@@ -326,13 +334,7 @@ class Sharpener:
             return self._sharpen_array(image.astype(np.float32), strength).astype(image.dtype)
         if image.ndim == 2:
             return self._sharpen_array(image[..., None], strength)[..., 0]
-        if image.dtype not in (np.uint8, np.uint16, np.float32) or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
-            raise InputError(
-                f"an array of shape {image.shape} and type {image.dtype}: must be h w, h w 1, h w 3 or h w 4 of uint8, "
-                "uint16 or float; bring channels last, e.g. array.transpose(1, 2, 0)."
-            )
-        if 0 in image.shape:
-            raise InputError(f"an array of shape {image.shape}: holds no pixels.")
+        check_picture(image)
         if image.shape[2] < 4 or self._keeps_all(strength):
             return self.sharpen_pixels(image, strength=strength)
         return self._sharpen_rgba(image, strength)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,14 +38,25 @@ NOISES = (-0.8, 0.6, 2.2)
 """Edges by log₂ of the noise in levels, and a quarter: .3, 1.3 and 4.3 levels."""
 SHAPE = (KINDS, len(WIDTHS) + 1, len(NOISES) + 1)
 TURNS = 3
-CAUTION_PHOTOS = 5
+CAUTION_PHOTOS = 6
 """A bin's own correction counts as much as that of all bins together when it has so many photos."""
 
 
-def gathered(photos: list[Path], sharpener: Sharpener, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Degrade, sharpen and sample each photo once, and some pages: `pictures pixels inputs` and `pictures pixels`."""
+class Samples(NamedTuple):
+    """What was gathered of all pictures."""
+
+    seen: np.ndarray
+    """`pictures pixels inputs`."""
+    off: np.ndarray
+    """`pictures pixels`."""
+    is_page: np.ndarray
+    """`pictures`. Pages teach the network, but say nothing of how often it is right about photos."""
+
+
+def gathered(photos: list[Path], sharpener: Sharpener, seed: int) -> Samples:
+    """Degrade, sharpen and sample each photo once, and some pages."""
     random = np.random.default_rng(seed)
-    samples = []
+    samples, is_page = [], []
     for index, path in enumerate(photos):
         pictures = [crop_of(path, CROP_PX, random)]
         if index % PHOTOS_PER_PAGE == 0:
@@ -52,7 +64,8 @@ def gathered(photos: list[Path], sharpener: Sharpener, seed: int) -> tuple[np.nd
         samples += [
             sample_of(sharpener, picture, drawn_row(random), FIRST_DRAW + index, random) for picture in pictures
         ]
-    return np.stack([one.seen for one in samples]), np.stack([one.off for one in samples])
+        is_page += [False, True][: len(pictures)]
+    return Samples(np.stack([one.seen for one in samples]), np.stack([one.off for one in samples]), np.array(is_page))
 
 
 def fitted(seen: np.ndarray, off: np.ndarray) -> dict[str, object]:
@@ -116,20 +129,21 @@ def main() -> None:
         weights = sharpener.spec.weights_sha256
         if arguments.samples and arguments.samples.exists():
             kept = np.load(arguments.samples)
-            seen, off = kept["seen"], kept["off"]
+            seen, off, is_page = kept["seen"], kept["off"], kept["is_page"]
         else:
             paths = list_photos(arguments.photos_folder)
             chosen = np.linspace(0, len(paths) - 1, arguments.photos).astype(int)
-            seen, off = gathered([paths[number] for number in chosen], sharpener, arguments.seed)
+            seen, off, is_page = gathered([paths[number] for number in chosen], sharpener, arguments.seed)
             if arguments.samples:
-                np.savez(arguments.samples, seen=seen, off=off)
+                np.savez(arguments.samples, seen=seen, off=off, is_page=is_page)
     inputs = seen.shape[2]
     logs = np.empty(off.shape)
     for turn in range(TURNS):
         is_judged = np.arange(len(seen)) % TURNS == turn
         table = fitted(seen[~is_judged].reshape(-1, inputs), off[~is_judged].ravel())
         logs[is_judged] = predicted(table, seen[is_judged])
-    factors = corrections(logs.ravel(), seen.reshape(-1, inputs), off.ravel())
+    photos = ~is_page
+    factors = corrections(logs[photos].ravel(), seen[photos].reshape(-1, inputs), off[photos].ravel())
     table = fitted(seen.reshape(-1, inputs), off.ravel())
     row = {
         "model": arguments.model,
@@ -145,7 +159,7 @@ def main() -> None:
     rows.sort(key=lambda one: (one["model"], one["fidelity"]))
     lines = ",\n".join(json.dumps(one) for one in rows)
     TABLES.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    print(f"{arguments.model} at fidelity {arguments.fidelity:g}: {len(seen)} photos; corrections (log₂):")
+    print(f"{arguments.model} at fidelity {arguments.fidelity:g}: {len(seen)} pictures; corrections (log₂):")
     print(np.round(factors, 2))
 
 

@@ -1,16 +1,18 @@
 """Whether the map of guesses lights up where characters come out wrong.
 
-python benchmarks/guess_text.py --sigma 3
+python benchmarks/guess_text.py
 
 Random characters are drawn, blurred and sharpened. Each is read by the likeliest of all characters drawn at its place
-(correlation with the result); its guess is the mean of the map over its box. Printed is the share read wrong, the
-correlation of guess and error over characters, and how often a character that is read wrong has the higher guess of two
-(AUC: a half is chance).
+(correlation with the result); its guess is the mean of the map over its ink. Printed is the share read wrong, how often
+the truth lies inside where there is ink, and the means of guesses; then, over the characters of all pages, the
+correlation of guess and error, and how often a character that is read wrong has the higher guess of two (AUC: a half is
+chance).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -43,14 +45,15 @@ def read(cell: npt.NDArray[np.float64], drawings: npt.NDArray[np.float64]) -> in
 def main() -> None:
     """Print a row per size of the letters."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sigma", type=float, default=3.0)
+    parser.add_argument("--sigmas", type=float, nargs="+", default=[1.0, 2.0, 3.0])
     parser.add_argument("--model", default="fast")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 12, 14, 18, 24])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 14, 18])
     arguments = parser.parse_args()
-    print("| letters | read wrong | correlation of guess and error | AUC | guess: wrong, right, paper |")
-    print("|---|---|---|---|---|")
+    print("| σ | letters | read wrong | inside, of the ink | guess: wrong | right | paper | AUC |")
+    print("|---|---|---|---|---|---|---|---|")
+    guesses, errors, wrongs = [], [], []
     with Sharpener(arguments.model) as sharpener:
-        for size in arguments.sizes:
+        for sigma, size in itertools.product(arguments.sigmas, arguments.sizes):
             random = np.random.default_rng(size)
             cell_px = 2 * size
             font = ImageFont.load_default(size)
@@ -59,7 +62,7 @@ def main() -> None:
             page = drawings[chosen].transpose(0, 2, 1, 3).reshape(ROWS * cell_px, COLUMNS * cell_px)
             sharp = np.repeat(page[..., None], 3, axis=2)
             noise = NOISE_LEVELS * random.standard_normal(sharp.shape)
-            blurred = convolve_mirror(sharp, gaussian_psf(arguments.sigma)) + noise
+            blurred = convolve_mirror(sharp, gaussian_psf(sigma)) + noise
             degraded = np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
             result = sharpener.sharpen_pixels(degraded)
             told = map_of_guesses(degraded, result, model=sharpener.spec).distance
@@ -76,16 +79,25 @@ def main() -> None:
             inked = np.maximum(is_ink.sum(axis=(2, 3)), 1)
             guess = (cells(told) * is_ink).sum(axis=(2, 3)) / inked
             error = (cells(off) * is_ink).sum(axis=(2, 3)) / inked
-            related = np.corrcoef(guess.ravel(), error.ravel())[0, 1]
+            inside = (cells((off <= told).astype(np.float64)) * is_ink).sum() / is_ink.sum()
             wrong, right = guess[is_wrong], guess[~is_wrong]
-            auc = (wrong[:, None] > right[None, :]).mean() if len(wrong) and len(right) else float("nan")
-            paper = cells(told)[:, :, : size // 4, :].mean()
             means = [f"{part.mean():.0f}" if len(part) else "–" for part in (wrong, right)]
+            paper = cells(told)[:, :, : size // 4, :].mean()
             print(
-                f"| {size} px | {100 * is_wrong.mean():.0f} % | {related:.2f} | {auc:.2f} | "
-                f"{means[0]}, {means[1]}, {paper:.0f} |",
+                f"| {sigma:g} | {size} px | {100 * is_wrong.mean():.0f} % | {100 * inside:.0f} % | {means[0]} | "
+                f"{means[1]} | {paper:.0f} | {_auc(wrong, right):.2f} |",
                 flush=True,
             )
+            guesses.append(guess.ravel())
+            errors.append(error.ravel())
+            wrongs.append(is_wrong.ravel())
+    guess, error, is_wrong = (np.concatenate(parts) for parts in (guesses, errors, wrongs))
+    related = np.corrcoef(guess, error)[0, 1]
+    print(f"all pages: correlation {related:.2f}, AUC {_auc(guess[is_wrong], guess[~is_wrong]):.2f}")
+
+
+def _auc(wrong: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> float:
+    return float((wrong[:, None] > right[None, :]).mean()) if len(wrong) and len(right) else float("nan")
 
 
 if __name__ == "__main__":

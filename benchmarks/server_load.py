@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -29,7 +30,7 @@ import numpy as np
 from large_photos import write_photo
 from timing import acutance
 
-from acutance.inference.engine import open_engine
+from acutance.inference.opening import open_engine
 from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
 HEIGHT, WIDTH = 864, 1152
@@ -56,7 +57,25 @@ class Seen:
     held_s: float = 0.0
     """For how long the server was held meanwhile."""
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
-    """Time and resident memory of the server."""
+    """Time and resident memory of the server and its workers."""
+
+
+def family(process: int) -> list[int]:
+    """Return a process and all that it has started."""
+    found = [process]
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [other for child in path.read_text().split() for other in family(int(child))]
+    return found
+
+
+def resident_mb(process: int) -> float:
+    """Return the memory of a process and all that it has started."""
+    pages = 0
+    for one in family(process):
+        with contextlib.suppress(OSError, IndexError):
+            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 @asynccontextmanager
@@ -106,14 +125,17 @@ async def compare(pid: int, seen: Seen, is_held: asyncio.Lock) -> None:
         await asyncio.sleep(BARE_EVERY_S)
         async with is_held:
             start = time.monotonic()
-            os.kill(pid, signal.SIGSTOP)
+            processes = family(pid)
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
             try:
                 await asyncio.to_thread(engine.run, batch)  # after a rest the first run takes longer
                 warm = time.monotonic()
                 await asyncio.to_thread(engine.run, batch)
                 seen.bare_s.append(time.monotonic() - warm)
             finally:
-                os.kill(pid, signal.SIGCONT)
+                for process in processes:
+                    os.kill(process, signal.SIGCONT)
             seen.held_s += time.monotonic() - start
 
 
@@ -125,8 +147,7 @@ async def watch(port: int, pid: int, seen: Seen, is_held: asyncio.Lock) -> None:
             async with connection(port, 10_000) as (reader, writer):
                 await ask(reader, writer, "GET /healthz")
                 seen.health_s.append(time.monotonic() - start)
-        resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        seen.memory_mb.append((start, int(resident[1]) / 1e3 if resident else 0.0))
+        seen.memory_mb.append((start, resident_mb(pid)))
         await asyncio.sleep(HEALTH_EVERY_S)
 
 

@@ -76,7 +76,11 @@ def test_a_job(client: Client) -> None:
     assert client.models() == ("fake",)
     shares: list[float] = []
     job = client.submit(picture(), format="bmp", key="one")
-    assert client.submit(picture(), key="one").id == job.id
+    assert client.submit(picture(), format="bmp", key="one").id == job.id
+    with pytest.raises(ServerRefused, match="another picture or other options") as refused:
+        client.submit(picture(), key="one")
+    assert refused.value.error == "key_reused"
+    assert refused.value.request_id
     done = client.wait(job.id, progress=shares.append, every_s=0.01)
     assert (done.state, done.is_final, shares[-1]) == ("done", True, 1.0)
     assert [seen.state for seen in client.watch(job.id)] == ["done"]

@@ -47,7 +47,7 @@ def commands_of(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_command_has_a_verb_and_options_that_exist(page: Path) -> None:
     for words in commands_of(page):
-        verb = [words[0]] + (words[1:2] if words[0] == "data" else [])
+        verb = [words[0]] + (words[1:2] if words[0] in ("data", "models") else [])
         shown = CliRunner().invoke(app, [*verb, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
         assert shown.exit_code == 0, words
         for option in (word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)):

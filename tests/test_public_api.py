@@ -21,12 +21,14 @@ def loaded_by(statement: str, modules: tuple[str, ...]) -> list[str]:
 def test_public_names_are_these():
     assert acutance.__all__ == [
         "AcutanceError",
+        "Inspection",
         "ModelSpec",
         "Region",
         "Sharpener",
         "ToldBlur",
         "__version__",
         "consistency",
+        "inspect",
         "map_of_guesses",
         "sharpen",
         "verify",

@@ -12,6 +12,7 @@ from acutance.errors import AcutanceError
 from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from acutance.inference.inspection import Inspection, inspect
     from acutance.inference.once import sharpen
     from acutance.inference.sharpener import Sharpener
     from acutance.inference.told import Region, ToldBlur
@@ -23,22 +24,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AcutanceError",
+    "Inspection",
     "ModelSpec",
     "Region",
     "Sharpener",
     "ToldBlur",
     "__version__",
     "consistency",
+    "inspect",
     "map_of_guesses",
     "sharpen",
     "verify",
 ]
 
 _LAZY = {
+    "Inspection": "acutance.inference.inspection",
     "Region": "acutance.inference.told",
     "Sharpener": "acutance.inference.sharpener",
     "ToldBlur": "acutance.inference.told",
     "consistency": "acutance.trust.consistency",
+    "inspect": "acutance.inference.inspection",
     "map_of_guesses": "acutance.trust.guesses",
     "sharpen": "acutance.inference.once",
     "verify": "acutance.trust.verification",

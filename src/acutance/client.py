@@ -32,12 +32,14 @@ FINAL = frozenset(("done", "failed", "cancelled", "expired"))
 class ServerRefused(AcutanceError):
     """The server did not do what was asked for; its sentence is the message."""
 
-    def __init__(self, status: int, error: str, detail: str) -> None:
+    def __init__(self, status: int, error: str, detail: str, *, request_id: str | None = None) -> None:
         super().__init__(detail)
         self.status = status
         """Of HTTP; 0 when the server cannot be reached."""
         self.error = error
         """The server's code, for telling refusals apart."""
+        self.request_id = request_id
+        """By which the request is found in the server's log; None where it did not get that far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class SharpPicture:
     """What the work took."""
     lost: tuple[str, ...] = ()
     """What the format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class RemoteJob:
     """The same in one sentence."""
     lost: tuple[str, ...]
     """What the result's format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
 
     @property
     def is_final(self) -> bool:
@@ -104,6 +110,18 @@ class Client:
         self._timeout_s = timeout_s
         self._patience_s = patience_s
 
+    def inspect(self, image: str | Path | bytes) -> dict[str, Any]:
+        """Ask what is wrong with a picture, and whether sharpening helps: the fields of `acutance.Inspection`.
+
+        Args:
+            image: A path, or the content of a file.
+
+        Raises:
+            ServerRefused: When the server does not do it, or is not there.
+            OSError: When the file cannot be read.
+        """
+        return self._json("POST", "/v1/inspect", image)
+
     def sharpen(
         self,
         image: str | Path | bytes,
@@ -136,6 +154,7 @@ class Client:
             model=unquote(headers.get("acutance-model", "")) or None,
             seconds=float(headers["acutance-seconds"]) if "acutance-seconds" in headers else None,
             lost=tuple(unquote(words) for words in headers.get("acutance-lost", "").split(",") if words),
+            found=tuple(unquote(words) for words in headers.get("acutance-found", "").split(",") if words),
         )
 
     def submit(
@@ -158,7 +177,8 @@ class Client:
             fidelity: See there.
             precision: See there.
             format: See there.
-            key: A name of your own: submitting again with it gives the first job, so that nothing is done twice.
+            key: A name of your own: submitting the same picture and options again with it gives the first job, so that
+                nothing is done twice; another picture or option is refused.
         """
         query = _query(model, strength, fidelity, precision, format)
         headers = {} if key is None else {"Idempotency-Key": key}
@@ -203,6 +223,22 @@ class Client:
         """Return a finished job's picture."""
         headers, content = self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}/result")
         return SharpPicture(content=content, media_type=headers.get("content-type", ""))
+
+    def jobs(self, *, page: int = 100) -> Iterator[RemoteJob]:
+        """Yield the jobs that were posted with this client's token, newest first.
+
+        Args:
+            page: How many are asked for at a time, 1 … 100.
+
+        Raises:
+            ServerRefused: Also where the server asks for no token: nobody's jobs are listed then.
+        """
+        cursor: str | None = ""
+        while cursor is not None:
+            query = urlencode({"limit": page, **({"cursor": cursor} if cursor else {})})
+            found = self._json("GET", f"/v1/jobs?{query}")
+            yield from map(_job, found["jobs"])
+            cursor = found["next"]
 
     def cancel(self, job_id: str) -> RemoteJob:
         """Cancel a job that is not done; remove the result of one that is."""
@@ -286,13 +322,14 @@ def _job(values: Mapping[str, Any]) -> RemoteJob:
         error=values["error"],
         detail=values["detail"],
         lost=tuple((values["result"] or {}).get("lost", ())),
+        found=tuple((values["result"] or {}).get("found", ())),
     )
 
 
 def _refusal(status: int, content: bytes) -> ServerRefused:
     try:
         values = json.loads(content)
-        return ServerRefused(status, str(values["error"]), str(values["detail"]))
+        return ServerRefused(status, str(values["error"]), str(values["detail"]), request_id=values.get("request_id"))
     except (ValueError, KeyError, TypeError):
         return ServerRefused(
             status, "unknown", f"the server answered {status} {http.client.responses.get(status, '')}."

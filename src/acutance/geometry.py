@@ -132,6 +132,24 @@ def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[tuple
     return [((start, start + source), cut) for start, cut in zip(starts, pairwise(cuts), strict=True)]
 
 
+def overlapping_starts(length: int, *, tile: int, overlap: int, multiple: int = 1) -> list[int]:
+    """Return where parts of one size begin that cover a side, each overlapping the next by `overlap` or more.
+
+    Args:
+        length: Of the side, not below `tile`.
+        tile: Size of a part.
+        overlap: Below `tile`.
+        multiple: Of which all starts are multiples; `length` and `tile` have to be, too.
+
+    Example:
+        >>> overlapping_starts(100, tile=40, overlap=10)
+        [0, 30, 60]
+    """
+    count = max(-(-(length - overlap) // (tile - overlap)), 1)
+    last = length - tile
+    return [last * index // max(count - 1, 1) // multiple * multiple for index in range(count)]
+
+
 def quarter(target: Box, *, multiple: int = 1) -> list[Box]:
     """Cut a box in four, or in two where it is long; the cuts lie at multiples of `multiple` from its corner."""
     side = ceil_to_multiple(-(-max(target.size) // 2), multiple)

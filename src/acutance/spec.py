@@ -7,7 +7,7 @@ metadata. No caller looks at a model's name to decide what to do with it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from acutance.errors import CorruptWeights
@@ -54,6 +54,14 @@ class ModelSpec:
     """Licence of the weights, SPDX."""
     guides: int = 0
     """Deconvolved pictures that the network is given beside the degraded one, as further channels, three each."""
+    fixed_height_px: int = 0
+    fixed_width_px: int = 0
+    """The one size that the network takes, or 0 and 0: any size."""
+    feather_px: int = 0
+    """0: tiles are exact. Else the network looks at more than a halo, or takes one size alone; its tiles overlap by so
+    much, in input px, and are blended there."""
+    tile_px: int = 0
+    """Side of the tiles unless another is asked for; 0 is acutance's own."""
     weights_sha256: str = ""
     """Hash of the trained numbers (names, shapes and float32 bytes, whole numbers as they are, in sorted order): the
     same for a checkpoint and for every file exported from it."""
@@ -62,6 +70,18 @@ class ModelSpec:
     def needs_whole(self) -> bool:
         """Whether it looks at a picture as a whole: it takes photos, but no videos, and nothing in strips."""
         return self.task == "remove-motion"
+
+    @property
+    def takes_strips(self) -> bool:
+        """Whether a picture can be given to it in strips."""
+        return self.feather_px == 0 and not self.needs_whole
+
+    @property
+    def tiles_in_words(self) -> str:
+        """How its tiles fit together: "its tiles are …"."""
+        if self.feather_px:
+            return f"overlapping by {self.feather_px} px, and blended there"
+        return f"exact, with {self.halo_px} px of context"
 
     def to_json(self) -> str:
         """Write the spec as one line of JSON."""
@@ -83,9 +103,10 @@ class ModelSpec:
             raise CorruptWeights(
                 f"the model's spec has format {version}, this acutance reads {SPEC_FORMAT}; upgrade acutance."
             )
-        known = {field.name for field in fields(cls)}
-        if set(values) - known or known - set(values) - {"weights_sha256", "guides"}:
-            different = ", ".join(sorted(set(values) ^ known))
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown or needed - set(values):
+            different = ", ".join(sorted(unknown | needed - set(values)))
             raise CorruptWeights(f"the model's spec has missing or unknown entries ({different}).")
         if values["task"] not in get_args(Task):
             raise CorruptWeights(

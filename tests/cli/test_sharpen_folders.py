@@ -170,14 +170,16 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, jobs: str) -> None:
 def test_a_second_ctrl_c_within_one_tile_is_not_lost(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "in" / "b.png", size=(2000, 3000))  # a tile of it takes a second
-    with started(tmp_path / "in", "-o", tmp_path / "out", until=tmp_path / "out" / "a.png") as process:
+    with started(
+        tmp_path / "in", "-o", tmp_path / "out", "--model", "fast", until=tmp_path / "out" / "a.png"
+    ) as process:
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said.decode()
-    assert said.decode().splitlines()[1:] == [
+    assert said.decode().splitlines()[-2:] == [
         "stopping after the files in work; once more to stop at once",
         "acutance: interrupted; files that were finished are kept, none is half written.",
     ]

@@ -137,10 +137,10 @@ def test_a_region_is_cut_at_the_border():
 
 def test_the_default_model_gives_way_to_the_one_that_can_be_told():
     blur = ToldBlur.defocus(2)
-    assert [model_for(blur, "fast"), model_for(blur, "mine.onnx"), model_for(None, "fast")] == [
+    assert [model_for(blur, "auto"), model_for(blur, "mine.onnx"), model_for(None, "auto")] == [
         "motion",
         "mine.onnx",
-        "fast",
+        "auto",
     ]
 
 

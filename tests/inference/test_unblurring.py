@@ -156,7 +156,8 @@ def test_a_blurred_photo_becomes_sharp(photo, request, remover, tmp_path):
     assert (result.status, result.error) == ("done", "")
     (sentence,) = result.found
     assert sentence.endswith(" px: taken out" if photo == "shaken" else "°: taken out")
-    assert result.notes == result.found
+    assert result.verdict is not None
+    assert result.notes == (*result.found, result.verdict.words)
     assert energy(np.asarray(Image.open(result.target))) > 1.5 * energy(pixels)
     assert shares == sorted(shares)
     assert shares[-1] == 1

@@ -306,8 +306,8 @@ def test_a_client_that_goes_while_it_sends(serve, until) -> None:
     served = serve()
     with socket.create_connection(("127.0.0.1", served.port)) as line:
         line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nhalf")
-        until(lambda: served.service.admission.inside == 1)
-    served.wait_until_empty()
+        until(lambda: served.service.admission.uploads == 1)
+    until(lambda: served.service.admission.uploads == 0)
     assert not list((served.folder / "passing").iterdir())
     assert served.service.store.counts() == {}
 

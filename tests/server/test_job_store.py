@@ -8,13 +8,24 @@ from acutance.server.job_store import JobStore
 from acutance.server.jobs import JobResult, NewJob, new_job_id
 from acutance.server.options import ModelChoice, Options
 
-RESULT = JobResult(media_type="image/png", bytes=70, seconds=0.5, megapixels=0.1, lost=("EXIF", "a, b"))
+RESULT = JobResult(
+    media_type="image/png", bytes=70, seconds=0.5, megapixels=0.1, lost=("EXIF", "a, b"), found=("sharp, already",)
+)
 
 
 def new(*, key: str | None = None, client: str = "a") -> NewJob:
     choice = ModelChoice(name="fast", fidelity=0.25, precision="bfloat16")
     options = Options(model=choice, strength=0.5, format="WEBP")
-    return NewJob(id=new_job_id(), client=client, key=key, stem="猫.sharp", options=options, upload_bytes=100)
+    return NewJob(
+        id=new_job_id(),
+        client=client,
+        owner=client,
+        key=key,
+        fingerprint=None,
+        stem="猫.sharp",
+        options=options,
+        upload_bytes=100,
+    )
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from PIL import Image
 
 from acutance.imaging.pad import MARGIN_PX
 from acutance.inference.tiling import DEFAULT_TILE_PX
+from acutance.server.access import Access
 from acutance.server.limits import Limits
 
 
@@ -79,6 +80,34 @@ def test_a_post_that_is_repeated_is_done_once(serve, picture) -> None:
     anew = served.post(picture(), "/v1/jobs", Idempotency_Key="holiday-1")
     assert anew.status == 202, "of what is gone, it is another job"
     assert anew.json["id"] != first.json["id"]
+
+
+def test_a_key_is_for_one_picture_and_its_options(serve, picture, form_of) -> None:
+    served = serve()
+    first = served.post(picture(), "/v1/jobs", Idempotency_Key="k").json["id"]
+    assert served.form(picture(), "/v1/jobs").status == 202
+    for body, path in ((picture(seed=1), "/v1/jobs"), (picture(), "/v1/jobs?strength=0.5")):
+        reply = served.post(body, path, Idempotency_Key="k")
+        assert (reply.status, reply.json["error"]) == (422, "key_reused")
+        assert first not in reply.body.decode()
+    content, content_type = form_of(picture())
+    again = served.ask("POST", "/v1/jobs", content, {"Content-Type": content_type, "Idempotency-Key": "k"})
+    assert (again.status, again.json["id"]) == (200, first), "as a form it is the same picture"
+    served.wait_until_empty()
+    assert not list((served.folder / "passing").iterdir())
+
+
+def test_keys_are_each_token_s_own(serve, picture) -> None:
+    tokens = ("a" * 20, "b" * 20)
+    served = serve(access=Access.with_tokens(tokens))
+    ids = {
+        served.post(picture(), "/v1/jobs", Idempotency_Key="k", Authorization=f"Bearer {token}").json["id"]
+        for token in tokens * 2
+    }
+    assert len(ids) == 2
+    elsewhere = served.post(picture(seed=1), "/v1/jobs", Idempotency_Key="k2", Authorization=f"Bearer {tokens[0]}")
+    other = served.post(picture(seed=2), "/v1/jobs", Idempotency_Key="k2", Authorization=f"Bearer {tokens[1]}")
+    assert (elsewhere.status, other.status) == (202, 202)
 
 
 def test_twins_that_come_at_once_are_one(serve, picture, gate) -> None:
@@ -222,3 +251,48 @@ def test_progress_is_told(serve, until) -> None:
         until(lambda share=share: served.job(job_id)["progress"] == pytest.approx(share))
     let_through.release()
     assert served.wait(job_id)["progress"] == 1.0
+
+
+def test_parts_of_a_result(serve, picture) -> None:
+    served = serve()
+    job_id = served.post(picture(40, 40), "/v1/jobs").json["id"]
+    served.wait(job_id)
+    path = f"/v1/jobs/{job_id}/result"
+    whole = served.ask("GET", path)
+    size = len(whole.body)
+    head = served.ask("HEAD", path)
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(size))
+    assert head.headers["accept-ranges"] == "bytes"
+    for asked, span in (
+        ("bytes=0-9", (0, 10)),
+        ("bytes=10-", (10, size)),
+        ("bytes=-7", (size - 7, size)),
+        (f"bytes=5-{size + 100}", (5, size)),
+    ):
+        part = served.ask("GET", path, headers={"Range": asked, "If-Range": whole.headers["etag"]})
+        assert (part.status, part.body) == (206, whole.body[slice(*span)]), asked
+        assert part.headers["content-range"] == f"bytes {span[0]}-{span[1] - 1}/{size}"
+    for ignored in ("bytes=0-1,4-5", "lines=1-2", "bytes=-", "bytes=9-3", "bytes=x-"):
+        assert served.ask("GET", path, headers={"Range": ignored}).body == whole.body
+    assert served.ask("GET", path, headers={"Range": "bytes=0-1", "If-Range": '"other"'}).status == 200
+    beyond = served.ask("GET", path, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status, beyond.json["error"]) == (416, "range_not_satisfiable")
+
+
+def test_a_token_s_own_jobs_are_listed_page_by_page(serve, picture) -> None:
+    tokens = ("a" * 20, "b" * 20)
+    served = serve(access=Access.with_tokens(tokens))
+    client, other = (served.client(token=token) for token in tokens)
+    ids = [client.submit(picture(seed=seed)).id for seed in range(5)]
+    other.submit(picture())
+    assert [job.id for job in client.jobs(page=2)] == ids[::-1]
+    headers = {"Authorization": f"Bearer {tokens[0]}"}
+    first = served.ask("GET", "/v1/jobs?limit=5", headers=headers).json
+    assert (len(first["jobs"]), first["next"]) == (5, None)
+    wrong = served.ask("GET", "/v1/jobs?cursor=%22x", headers=headers)
+    assert (wrong.status, wrong.json["error"]) == (422, "invalid_option")
+
+
+def test_without_tokens_nobody_s_jobs_are_listed(shared) -> None:
+    reply = shared.ask("GET", "/v1/jobs")
+    assert (reply.status, reply.json["error"]) == (403, "not_listed")

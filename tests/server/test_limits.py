@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import numpy as np
 import pytest
 
 from acutance.errors import ConfigError
+from acutance.server.access import networks_of
 from acutance.server.admission import Admission
+from acutance.server.file_limit import with_files
 from acutance.server.limits import Limits
 from acutance.server.rates import Rates
 from acutance.server.refusals import Refused
@@ -89,7 +93,7 @@ def test_an_answer_that_nobody_takes_is_given_up(serve, picture) -> None:
         line.settimeout(10)
         line.connect(("127.0.0.1", served.port))
         line.sendall(HEAD + f"Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        _wait(lambda: served.service.metrics.text({}).count("acutance_run_seconds_sum") == 1)
+        _wait(lambda: b"acutance_run_seconds_sum" in served.service.metrics.text({}, pools={}, listed={}))
         _wait(lambda: not served.server.server_state.connections)
         found = 0
         with suppress(ConnectionResetError):
@@ -194,11 +198,88 @@ def test_connections_are_limited(serve) -> None:
     served = serve(limits=limits(max_connections=3))
     lines = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(3)]
     _wait(lambda: len(served.server.server_state.connections) == 3)
-    assert served.ask("GET", "/healthz").status == 503
+    refused = served.ask("GET", "/healthz")
+    assert (refused.status, refused.json["error"]) == (503, "too_many_connections")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json["request_id"] == refused.headers["x-request-id"]
     for line in lines:
         line.close()
     _wait(lambda: len(served.server.server_state.connections) == 0)
     assert served.ask("GET", "/healthz").status == 200
+
+
+def test_idle_connections_of_one_leave_room_for_others(serve, picture) -> None:
+    served = serve(limits=limits(max_connections=40, max_connections_per_client=20))
+    with _lines(served.port, *["127.0.0.2"] * 60) as idle:
+        assert _answer(idle[-1], b"}").startswith(b"HTTP/1.1 503")
+        assert len(served.server.server_state.connections) == 20
+        assert served.post(picture()).status == 200
+
+
+def test_trickling_uploads_of_some_leave_room_for_others(serve, picture) -> None:
+    served = serve(limits=limits(max_uploads=8, max_uploads_per_client=3, max_queue=2, max_queue_per_client=1))
+    with _lines(served.port, *["127.0.0.2"] * 12, *["127.0.0.3"] * 12) as trickling:
+        for line in trickling:
+            line.sendall(HEAD + b"Content-Length: 1000\r\n\r\nx")
+        _wait(lambda: served.service.admission.uploads == 6)
+        assert served.service.admission.inside == 0, "who sends has no place in the queue yet"
+        assert served.post(picture()).status == 200
+        assert served.ask("GET", "/healthz").status == 200
+        _wait(lambda: b'status="429"' in served.service.metrics.text({}, pools={}, listed={}))
+    _wait(lambda: served.service.admission.uploads == 0)
+
+
+def test_a_trusted_proxy_brings_the_connections_of_many(serve) -> None:
+    served = serve(limits=limits(max_connections_per_client=2), proxies=("127.0.0.0/8",))
+    with _lines(served.port, *["127.0.0.2"] * 6):
+        _wait(lambda: len(served.server.server_state.connections) == 6)
+        assert served.ask("GET", "/healthz").status == 200
+    with pytest.raises(ConfigError, match="proxy nginx: must be an address or a network"):
+        networks_of(("nginx",))
+
+
+def test_event_streams_of_one_client_are_limited(serve, picture, gate) -> None:
+    served = serve(function=gate, limits=limits(max_watchers=4, max_watchers_per_client=2))
+    job_id = served.post(picture(), "/v1/jobs").json["id"]
+    head = f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with _lines(served.port, *["127.0.0.2"] * 3, "127.0.0.3") as (first, second, third, other):
+        for line in (first, second, other):
+            line.sendall(head)
+            assert _answer(line, b"data:").startswith(b"HTTP/1.1 200")
+        third.sendall(head)
+        refused = _answer(third, b"}")
+        assert refused.startswith(b"HTTP/1.1 429")
+        assert b"2 event streams of yours" in refused
+    gate.is_open.set()
+    served.wait(job_id)
+    _wait(lambda: served.service.live.watchers == 0)
+
+
+@contextmanager
+def _lines(port: int, *addresses: str) -> Iterator[list[socket.socket]]:
+    """Give a connection from each address."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0)))
+            for address in addresses
+        ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets are no files there")
+def test_connections_never_exceed_what_files_allow(monkeypatch) -> None:
+    import resource
+
+    allowed = [(256, 500)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: allowed[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, values: allowed.append(values))
+    assert with_files(Limits(max_connections=1024)).max_connections == (500 - 128) // 2
+    assert allowed[-1] == (500, 500)
+    allowed.append((256, resource.RLIM_INFINITY))
+    assert with_files(Limits(max_connections=1024)).max_connections == 1024
+    assert allowed[-1][0] == 2 * 1024 + 128
+    allowed.append((100, 100))
+    with pytest.raises(ConfigError, match="open files: the system allows 100"):
+        with_files(Limits())
 
 
 def test_buckets() -> None:
@@ -247,8 +328,8 @@ def test_a_longer_queue_says_to_come_later() -> None:
 def _answer(line: socket.socket, end: bytes) -> bytes:
     """Read until some bytes have come."""
     found = b""
-    while end not in found:
-        found += line.recv(65536)
+    while end not in found and (more := line.recv(65536)):
+        found += more
     return found
 
 

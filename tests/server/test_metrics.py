@@ -1,42 +1,54 @@
-"""The text format of Prometheus."""
+"""What is counted, as Prometheus itself reads it."""
 
 from __future__ import annotations
 
-import re
+from prometheus_client.parser import text_string_to_metric_families
 
-from acutance.server.metrics import Counter, Histogram
-
-LINE = re.compile(r'[a-z_]+(\{[a-z_]+="(?:[^"\\\n]|\\.)*"(,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? [-+.0-9e]+(nan|inf)?')
+from acutance.server.metrics import Metrics, PoolState
 
 
-def test_counters() -> None:
-    counter = Counter("x_total", "Things.", ("kind",))
-    counter.add("a")
-    counter.add("a", amount=2.5)
-    counter.add('b"\\\n')
-    lines = list(counter.lines())
-    assert lines[:3] == ["# HELP x_total Things.", "# TYPE x_total counter", 'x_total{kind="a"} 3.5']
-    assert all(LINE.fullmatch(line) for line in lines[2:])
+def read(text: bytes) -> dict[tuple[str, str], float]:
+    """Return each number by its name and its labels' values, in the order of their names."""
+    return {
+        (sample.name, " ".join(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
 
 
-def test_histograms_are_cumulative() -> None:
-    histogram = Histogram("s", "Time.", ends=(0.1, 1.0))
-    for seconds in (0.05, 0.1, 0.5, 7):
-        histogram.observe(seconds)
-    assert list(histogram.lines())[2:] == [
-        's_bucket{le="0.1"} 2',
-        's_bucket{le="1"} 3',
-        's_bucket{le="+Inf"} 4',
-        "s_sum 7.65",
-        "s_count 4",
-    ]
+def test_what_is_counted() -> None:
+    metrics = Metrics()
+    metrics.answered("/v1/jobs", "POST", 202, 0.3)
+    metrics.uploaded(100)
+    metrics.done(1.5, 2.0, "job")
+    metrics.done(0.5, 0.2, "direct")
+    metrics.ended("failed")
+    pool = PoolState(waiting=3, busy=1, restarts=2)
+    for _ in range(2):  # asked twice, it is not counted twice
+        found = read(metrics.text({"acutance_x": ("Things.", 7.0)}, pools={"videos": pool}, listed={"queued": 4}))
+    assert found["acutance_requests_total", "POST /v1/jobs 202"] == 1
+    assert found["acutance_request_seconds_bucket", "0.25 /v1/jobs"] == 0
+    assert found["acutance_request_seconds_bucket", "0.5 /v1/jobs"] == 1
+    assert found["acutance_uploaded_bytes_total", ""] == 100
+    assert found["acutance_megapixels_total", "job"] == 1.5
+    assert found["acutance_run_seconds_sum", "direct"] == 0.2
+    assert (found["acutance_jobs_total", "done"], found["acutance_jobs_total", "failed"]) == (1, 1)
+    assert (found["acutance_pool_waiting", "videos"], found["acutance_pool_busy", "videos"]) == (3, 1)
+    assert (found["acutance_pool_restarts", "videos"], found["acutance_listed_jobs", "queued"]) == (2, 4)
+    assert found["acutance_x", ""] == 7
+    assert not [name for name, _ in found if name.endswith("_created")]
+
+
+def test_servers_of_one_process_count_for_themselves() -> None:
+    Metrics().uploaded(5)
+    assert read(Metrics().text({}, pools={}, listed={}))["acutance_uploaded_bytes_total", ""] == 0
 
 
 def test_all_that_is_served_is_well_formed(shared, picture) -> None:
     shared.post(picture())
     shared.ask("BREW", '/coffee"\\')
-    lines = shared.ask("GET", "/metrics").body.decode().splitlines()
-    assert [line for line in lines if not line.startswith("# ") and not LINE.fullmatch(line)] == []
-    assert any(line.startswith('acutance_requests_total{route="none",method="other"') for line in lines)
-    kinds = [line.split()[2] for line in lines if line.startswith("# TYPE")]
-    assert len(kinds) == len(set(kinds))
+    reply = shared.ask("GET", "/metrics")
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found = read(reply.body)
+    assert any(name == "acutance_requests_total" and labels.startswith("other none") for name, labels in found)
+    assert {labels for name, labels in found if name == "acutance_pool_busy"} == {"pictures", "videos"}

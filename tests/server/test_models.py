@@ -11,7 +11,7 @@ from acutance.errors import ConfigError, UnknownModel
 from acutance.server.models import OpenedModels, check_choice
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused
-from acutance.zoo.catalogue import DEFAULT_MODEL, find_model, list_models
+from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def own_file(tmp_path):
 
 def test_what_is_shipped_is_offered_with_the_default_first() -> None:
     models = OpenedModels(threads=1, max_pixels=10_000)
-    assert models.offered[0].name == DEFAULT_MODEL
-    assert {model.name for model in models.offered} == {row.name for row in list_models()}
+    assert models.offered[0].name == AUTO
+    assert {model.name for model in models.offered} == {AUTO, *(row.name for row in list_models())}
     assert models.offered[0].spec.scale == 1
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import get_args
 
 import pytest
 
+from acutance.media.heif import is_installed
+from acutance.server.access import Access
+from acutance.server.problem_documents import TITLES
 from acutance.server.refusals import ErrorCode
 from acutance.server.schemas import JobView, Problem
+from acutance.server.video_work import takes_videos
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +28,10 @@ def test_every_route_is_described(document) -> None:
     assert document["openapi"].startswith("3.")
     assert {(method, path) for path, method, _ in operations(document)} == {
         ("post", "/v1/sharpen"),
+        ("post", "/v1/inspect"),
         ("get", "/v1/models"),
         ("post", "/v1/jobs"),
+        ("get", "/v1/jobs"),
         ("get", "/v1/jobs/{job_id}"),
         ("delete", "/v1/jobs/{job_id}"),
         ("get", "/v1/jobs/{job_id}/result"),
@@ -42,7 +49,7 @@ def test_every_refusal_is_a_problem(document) -> None:
     for path, method, found in operations(document):
         for status, response in found["responses"].items():
             if int(status) >= 400:
-                schema = response["content"]["application/json"]["schema"]
+                schema = response["content"]["application/problem+json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/Problem"}, (path, method, status)
     assert document["components"]["schemas"]["Problem"]["properties"]["error"]["enum"] == list(get_args(ErrorCode))
 
@@ -80,3 +87,44 @@ def test_what_comes_is_as_described(shared, picture, document) -> None:
         for reply in replies:
             described = document["paths"][path][method]["responses"][str(reply.status)]
             assert reply.headers["content-type"].partition(";")[0] in described["content"]
+
+
+def test_operations_have_tidy_names_of_their_own(document) -> None:
+    names = [found["operationId"] for _, _, found in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", name) for name in names), names
+
+
+def test_tokens_are_described_as_they_are_asked_for(document, serve) -> None:
+    assert document["security"] == [{}]
+    assert document["servers"][0]["url"] == "/"
+    guarded = serve(access=Access.with_tokens(("a" * 20,)))
+    described = guarded.ask("GET", "/openapi.json", headers={"Authorization": "Bearer " + "a" * 20}).json
+    assert described["security"] == [{"bearer": []}, {"basic": []}]
+    assert set(described["components"]["securitySchemes"]) == {"bearer", "basic"}
+    assert described["paths"]["/healthz"]["get"]["security"] == []
+
+
+def test_the_page_of_the_api_names_everything_and_loads_nothing_from_elsewhere(shared, document) -> None:
+    page = shared.ask("GET", "/docs")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    text = page.body.decode()
+    for _, _, found in operations(document):
+        assert f'id="{found["operationId"]}"' in text
+    for code in get_args(ErrorCode):
+        assert f'<dt id="{code}">' in text, "a problem's type leads here"
+    assert not re.search(r"<script|(src|href)=.(https?:)?//", text)
+    style = re.search(r'href="(/page/[^"]+)"', text)
+    assert style is not None
+    assert shared.ask("GET", style[1]).status == 200
+
+
+def test_every_code_has_a_title() -> None:
+    assert set(TITLES) == set(get_args(ErrorCode))
+
+
+def test_what_is_accepted_is_said(shared) -> None:
+    said = shared.ask("GET", "/v1/models").json
+    assert said["accepts"]["videos"] is takes_videos()
+    assert "JPEG" in said["accepts"]["pictures"]
+    assert ("HEIC" in said["accepts"]["pictures"]) is ("heic" in said["formats"]) is is_installed()

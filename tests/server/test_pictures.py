@@ -106,7 +106,7 @@ def test_nothing_is_known_of_other_paths_and_methods(shared) -> None:
     assert shared.ask("GET", "/v1/sharpen").json["error"] == "method_not_allowed"
     assert shared.ask("GET", "/v1/sharpen").headers["allow"] == "POST"
     assert shared.ask("PUT", "/v1/jobs/0").headers["allow"] == "DELETE, GET"
-    assert shared.ask("GET", "/docs").json["error"] == "not_found"
+    assert shared.ask("GET", "/redoc").json["error"] == "not_found"
     assert shared.ask("GET", "/page/nothing.js").json["error"] == "not_found"
 
 
@@ -117,6 +117,22 @@ def test_probes_and_metrics(shared, picture) -> None:
     reply = shared.ask("GET", "/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = reply.body.decode()
-    assert 'acutance_requests_total{route="/v1/sharpen",method="POST",status="200"}' in text
+    assert 'acutance_requests_total{method="POST",route="/v1/sharpen",status="200"}' in text
     assert 'acutance_run_seconds_count{kind="direct"}' in text
     assert "acutance_pictures_inside 0" in text
+
+
+def test_what_was_seen_and_changed_is_said(shared, picture) -> None:
+    reply = shared.post(picture())
+    (words,) = (unquote(words) for words in reply.headers["acutance-found"].split(","))
+    assert "of it changed" in words
+
+
+def test_a_picture_is_inspected(shared, picture) -> None:
+    reply = shared.post(picture(), "/v1/inspect")
+    assert reply.status == 200
+    assert {"kind", "kind_confidence", "noise_levels", "worth", "model", "words"} <= set(reply.json)
+    assert reply.json["words"] == "nothing in it that blur could be told by: leave it as it is"
+    refused = shared.post(b"nothing", "/v1/inspect")
+    assert (refused.status, refused.json["error"]) == (415, "unsupported_image")
+    assert not list((shared.folder / "passing").iterdir())

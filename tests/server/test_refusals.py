@@ -30,8 +30,10 @@ from acutance.server.refusals import Refused, answer_to
 def check_refusal(reply, folder) -> None:
     """Hold a refusal to its form: JSON of two texts, one sentence, nothing of the server's inside."""
     assert 400 <= reply.status < 500, reply.body
-    assert reply.headers["content-type"] == "application/json"
-    assert set(reply.json) == {"error", "detail"}
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert set(reply.json) == {"type", "title", "status", "detail", "error", "request_id"}
+    assert reply.json["status"] == reply.status
+    assert reply.json["request_id"] == reply.headers["x-request-id"]
     detail = reply.json["detail"]
     assert detail.endswith("."), detail
     assert "\n" not in detail

@@ -62,6 +62,7 @@ class FileReport:
         self._is_quiet = is_quiet
         self._alike: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
+        self._sharp = 0
         self._failures: list[str] = []
 
     @property
@@ -77,6 +78,7 @@ class FileReport:
     def tell(self, result: FileResult) -> None:
         """Report one file: a line of JSON on stdout, or a sentence on stderr."""
         self._counts[result.status] += 1
+        self._sharp += result.status == "skipped" and bool(result.found)
         if self._as_json:
             row = {**asdict(result), "source": str(result.source), "target": str(result.target)}
             # A name that is not UTF-8 has lone surrogates in it; what this writes for them is JSON's escape.
@@ -87,7 +89,7 @@ class FileReport:
                 say(f"acutance: {self._failures[-1]}")
         elif not (self._as_json or self._is_quiet) and (result.status == "done" or self._is_new(_SKIPPED)):
             say(readable(_sentence(result)))
-            for note in result.notes:
+            for note in result.notes if result.status == "done" else ():
                 say(f"  {readable(note)}")
 
     def _is_new(self, kind: str) -> bool:
@@ -104,7 +106,8 @@ class FileReport:
             return
         done, skipped = self._counts["done"], self._counts["skipped"]
         words = [f"{done} of {self._planned} {self._noun} sharpened"]
-        words += [f"{skipped} finished earlier"] if skipped else []
+        words += [f"{skipped - self._sharp} finished earlier"] if skipped > self._sharp else []
+        words += [f"{self._sharp} sharp already"] if self._sharp else []
         words += [f"{self.failed} failed"] if self.failed else []
         words += [f"{self.left} not begun"] if self.left else []
         advice = "; go on with --resume" if self.left and self._can_resume else ""
@@ -119,7 +122,9 @@ class FileReport:
         table.add_column("status")
         table.add_column(self._noun, justify="right")
         table.add_column("why", overflow="fold")
-        reasons = {"skipped": "finished earlier", "not begun": "stopped"}
+        skipped = [f"{self._sharp} sharp already"] if self._sharp else []
+        skipped += ["finished earlier"] if self._counts["skipped"] > self._sharp else []
+        reasons = {"skipped": ", ".join(skipped), "not begun": "stopped"}
         for status, count in (*((name, self._counts[name]) for name in ("done", "skipped")), ("not begun", self.left)):
             if count:
                 table.add_row(status, str(count), reasons.get(status, ""))
@@ -144,6 +149,6 @@ def _without_names(result: FileResult) -> str:
 
 def _sentence(result: FileResult) -> str:
     if result.status == "skipped":
-        return f"{result.target}  (finished earlier)"
+        return f"{result.source}  ({result.found[0]})" if result.found else f"{result.target}  (finished earlier)"
     lost = f"; not kept: {', '.join(result.lost)}" if result.lost else ""
     return f"{result.target}  ({result.facts}, {result.seconds:.1f} s{lost})"

@@ -18,8 +18,9 @@ from acutance.cli.data import app as data
 from acutance.cli.doctor import doctor
 from acutance.cli.evaluate import evaluate
 from acutance.cli.export import export
+from acutance.cli.inspect import inspect
 from acutance.cli.kernel import kernel
-from acutance.cli.models import models
+from acutance.cli.models import app as models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
@@ -37,10 +38,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = (sharpen, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, models, doctor)
+VERBS = (sharpen, inspect, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, doctor)
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(data, name="data")
+app.add_typer(models, name="models")
 
 
 def _print_version(is_asked: bool) -> None:
@@ -64,7 +66,11 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
     Raises:
         ConfigError: When it is so.
     """
-    if not arguments or arguments[0].startswith("-") or arguments[0] in {"data", *(verb.__name__ for verb in VERBS)}:
+    if (
+        not arguments
+        or arguments[0].startswith("-")
+        or arguments[0] in {"data", "models", *(verb.__name__ for verb in VERBS)}
+    ):
         return
     if os.path.lexists(arguments[0]) or "." in arguments[0] or "/" in arguments[0]:
         line = shlex.join(["acutance", "sharpen", *arguments])

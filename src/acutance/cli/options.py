@@ -66,9 +66,9 @@ class PrecisionChoice(StrEnum):
 
 def model_names(begun: str) -> list[str]:
     """Return the names of models that begin so, for the completion of the shell."""
-    from acutance.zoo.catalogue import list_models
+    from acutance.zoo.catalogue import AUTO, list_models
 
-    return [row.name for row in list_models() if row.name.startswith(begun)]
+    return [name for name in (*(row.name for row in list_models()), AUTO) if name.startswith(begun)]
 
 
 Model = Annotated[
@@ -76,7 +76,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A model's name (see: acutance models) or an .onnx file.",
+        help="A model's name (see: acutance models), an .onnx file, or auto: what suits each.",
         autocompletion=model_names,
     ),
 ]
@@ -144,6 +144,9 @@ MaxMemory = Annotated[
         min=200,
         help="About how much may be taken, in MB. A picture that needs more is worked on in strips, or refused.",
     ),
+]
+OnlyIfBlurred = Annotated[
+    bool, typer.Option("--only-if-blurred", help="Write no result for photos that are sharp already.")
 ]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]

@@ -15,7 +15,8 @@ from acutance.cli.video_files import check_codec, shown_progress
 from acutance.errors import ConfigError, InputError
 from acutance.inference.files import FileResult
 from acutance.inference.picture_files import PictureWork
-from acutance.media import check_target, format_of, parts_for_name, write_atomically
+from acutance.media import check_target, format_of, joined_parts, parts_for_name, write_atomically
+from acutance.media.pil import silence_libtiff
 from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_video, video_suffix_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
         OutputError: When the file cannot be written.
         ConfigError: When that kind of video cannot be written to a pipe.
     """
+    silence_libtiff()
     is_stdout = str(output) == PIPE
     if not is_stdout:
         check_target(output, overwrite=order.overwrite)
@@ -78,17 +80,27 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
             order.video.refuse_any("this is none")
             if is_stdout:
                 out = stdout_bytes()
-                out.write(sharpener(source.read(), strength=order.strength))
+                out.write(_sharpened_photo(sharpener, source.read(), order))
                 out.flush()
             else:
                 _tell(_photo_to_file(sharpener, source.read(), output, order), order)
         elif is_stdout:
             target = Path(f"stdout{_suffix(head, path, order.container)}")
-            video = _sharpened_video(sharpener, source, stdout_bytes(), path, target, order)
-            for note in () if order.quiet else video.warnings:
+            made = _sharpened_video(sharpener, source, stdout_bytes(), path, target, order)
+            for note in () if order.quiet else (*made.found, *made.warnings):
                 say(readable(note))
         else:
             _tell(_video_to_file(sharpener, source, path, output, order), order)
+
+
+def _sharpened_photo(sharpener: Sharpener, content: bytes, order: Order) -> bytes:
+    """Sharpen a photo to standard output; what is said of it goes to stderr."""
+    with sharpener.opened(content) as pictures:
+        work = PictureWork(sharpener, pictures, pictures.format, strength=order.strength)
+        result = joined_parts(work.parts())
+    for note in () if order.quiet else (*work.found, *([work.verdict.words] if work.verdict else [])):
+        say(readable(note))
+    return result
 
 
 def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, order: Order) -> FileResult:
@@ -102,6 +114,8 @@ def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, order: Or
         status="done",
         lost=work.lost,
         found=work.found,
+        models=work.models,
+        verdict=work.verdict,
         megapixels=work.megapixels,
         seconds=time.perf_counter() - start,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from acutance.server.access import Access
     from acutance.server.limits import Limits
     from acutance.server.running import Certificate
+
+
+class AccessLog(StrEnum):
+    """How requests are logged."""
+
+    NONE = "none"
+    TEXT = "text"
+    JSON = "json"
+
 
 LOOPBACK = "127.0.0.1"
 PORT = 8090
@@ -64,8 +74,13 @@ def serve(
     ] = None,
     proxy: Annotated[
         list[str] | None,
-        typer.Option("--proxy", help="Address of a reverse proxy whose word is taken for who asks; repeatable."),
+        typer.Option(
+            "--proxy", help="Address or network of a reverse proxy that is believed about who asks; repeatable."
+        ),
     ] = None,
+    access_log: Annotated[
+        AccessLog, typer.Option(help="A line for each request on the standard error: for people, as JSON, or none.")
+    ] = AccessLog.NONE,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="PEM file of a certificate, to speak TLS.")
     ] = None,
@@ -76,25 +91,26 @@ def serve(
     Jobs and their results lie in a folder and survive the process. After Ctrl-C, what takes longer than --drain is
     left to the next server.
     """
-    import logging
     from dataclasses import replace
 
     from acutance.cli.console import needs_extra, say
     from acutance.errors import ConfigError
 
     with needs_extra("serve", "acutance serve"):
+        from acutance.server.access_log import log_to_stderr
         from acutance.server.app import create_app
+        from acutance.server.file_limit import with_files
         from acutance.server.models import OpenedModels
         from acutance.server.running import listen, make_server
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    os.umask(0o077)  # pictures and the list of jobs are nobody else's business
+    log_to_stderr(access_log.value)
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
-    limits = replace(
-        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours),
-        worker_bytes=max_memory * 10**6,
-        drain_s=drain,
+    limits = with_files(
+        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
     )
+    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain)
     models = OpenedModels(
         model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels, max_memory_mb=max_memory
     )

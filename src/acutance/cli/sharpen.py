@@ -21,6 +21,7 @@ from acutance.cli.options import (
     MaxPixels,
     Model,
     NoRecord,
+    OnlyIfBlurred,
     Overwrite,
     PrecisionChoice,
     PrecisionOption,
@@ -67,7 +68,7 @@ def sharpen(
             help="File or folder; - writes to stdout. Default: photo.sharp.jpg beside it.",
         ),
     ] = None,
-    model: Model = "fast",
+    model: Model = "auto",
     strength: Annotated[
         float,
         typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."),
@@ -89,6 +90,7 @@ def sharpen(
     jobs: Jobs = 1,
     resume: Resume = False,
     no_record: NoRecord = False,
+    only_if_blurred: OnlyIfBlurred = False,
     keep_time: KeepTime = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -108,6 +110,7 @@ def sharpen(
 ) -> None:
     """Make blurred photos and videos sharp.
 
+    Each photo is looked at, and gets the model that suits it, or stays as it is; --model names one for all.
     The result keeps the size, format, metadata and colours; a video's times, sounds and subtitles, too. Nothing is
     replaced without --overwrite, but for a result of its own that --resume finds outdated.
     """
@@ -117,9 +120,7 @@ def sharpen(
     from acutance.cli.sharpen_run import Order, planned, preview_plan, sharpen_plan
     from acutance.cli.told_options import region_of, told_by, told_model
     from acutance.inference.sharpener import Sharpener
-    from acutance.media.pil import silence_libtiff
 
-    silence_libtiff()
     sources = _sources(paths, stream, is_dry=dry_run)
     target = None if output is None else Path(output)
     is_folder = output is not None and output.endswith(("/", "\\"))  # which Path("out/") forgets
@@ -136,6 +137,7 @@ def sharpen(
         records=not no_record and (resume or len(sources) > 1 or any(path.is_dir() for path in sources)),
         keeps_parts=not no_record,
         keeps_times=keep_time,
+        only_if_blurred=only_if_blurred,
         overwrite=overwrite,
         as_json=as_json,
         quiet=quiet,

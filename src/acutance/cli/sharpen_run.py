@@ -20,6 +20,7 @@ from acutance.inference.journal import Making
 from acutance.inference.known_results import KnownResults
 from acutance.inference.ledger import Ledger
 from acutance.media import plan_outputs, raw_files_in
+from acutance.media.pil import silence_libtiff
 
 if TYPE_CHECKING:
     from acutance.cli.trust_options import TrustWishes
@@ -46,6 +47,8 @@ class Order:
     """Whether what is finished of a video is kept when it is stopped."""
     keeps_times: bool
     """Whether results get the times of their photos."""
+    only_if_blurred: bool
+    """Whether nothing is written for photos that are sharp already."""
     overwrite: bool
     as_json: bool
     quiet: bool
@@ -73,6 +76,7 @@ def planned(
         InputError: See `plan_outputs`; OutputError, too.
         ConfigError: When there are options of videos, and no video.
     """
+    silence_libtiff()
     results = KnownResults()
     plan = plan_outputs(
         sources,
@@ -148,6 +152,7 @@ def _sharpen_photos(
             jobs=order.jobs,
             ledger=Ledger(_making(sharpener, order), resume=order.resume, record=order.records),
             keep_times=order.keeps_times,
+            only_if_blurred=order.only_if_blurred,
             progress=bar,
             doing=bar.name,
             should_stop=is_asked,

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from acutance.errors import AcutanceError
-from acutance.inference.engine import resolved
+from acutance.inference.model_file import read_spec
+from acutance.inference.opening import resolved
 from acutance.trust.record import Settings
 from acutance.trust.recording import Run, write_trust
+from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
     from acutance.cli.sharpen_run import Order
@@ -56,7 +58,7 @@ class Questions:
             written = write_trust(
                 result.source,
                 result.target,
-                self._run,
+                self._run_of(result),
                 map_to=self._wishes.map_of(result.target, self._targets),
                 record_to=self._wishes.report_of(result.target, self._targets),
                 found=result.found,
@@ -68,3 +70,14 @@ class Questions:
             words = f"{result.target} is written, but not its map or record: {error}"
             return replace(result, status="failed", error=words)
         return replace(result, trust=written.sentences)
+
+    def _run_of(self, result: FileResult) -> Run:
+        """Return what the record says of the model: of `auto` the one that was chosen.
+
+        Where a picture was left as it is, no model ran: that is what the usual one gives at strength 0.
+        """
+        if self._wishes.model != AUTO:
+            return self._run
+        name = result.models[0] if result.models else DEFAULT_MODEL
+        run = replace(self._run, model=name, spec=read_spec(find_model(name).fidelity.read_bytes(), name=name))
+        return run if result.models else replace(run, settings=replace(run.settings, strength=0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -42,12 +43,13 @@ _NEAR_PX: Final = 1.5 * LINE_STEP_PX
 LEAST_NOISE: Final = 0.25
 """Levels of 255 that the network adds before it takes the logarithm."""
 
-_SPANS: Final[dict[Kind, slice]] = {
+SPANS: Final[dict[Kind, slice]] = {
     "gaussian": slice(0, FIRST_RADIUS),
     "defocus": slice(FIRST_RADIUS, FIRST_LINE),
     "line": slice(FIRST_LINE, FIRST_PATH),
     "path": slice(FIRST_PATH, CLASSES),
 }
+"""Where the classes of each kind lie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +116,22 @@ class BlurField:
         log_sum = top + np.log(np.exp(wide - top).sum(axis=0))
         return cls(wide - log_sum, np.maximum(2.0 ** noise.astype(np.float64) - LEAST_NOISE, 0.0))
 
+    @classmethod
+    def joined(cls, fields: Sequence[BlurField]) -> BlurField:
+        """Return the windows of several places as one row: what is near what is not known any more."""
+        shares = np.concatenate([field.log_shares.reshape(CLASSES, 1, -1) for field in fields], axis=2)
+        return cls(shares, np.concatenate([field.noise_levels.reshape(1, -1) for field in fields], axis=1))
+
+    @property
+    def gathered(self) -> npt.NDArray[np.float64]:
+        """The windows' logarithms taken together, up to a constant: `classes`."""
+        flat = self.log_shares.reshape(CLASSES, -1)
+        return np.asarray(flat.mean(axis=1) * min(_INDEPENDENT, flat.shape[1]))
+
     @property
     def whole(self) -> BlurVerdict:
         """What blurred the picture, if one thing did."""
-        flat = self.log_shares.reshape(CLASSES, -1)
-        return verdict_of(flat.mean(axis=1) * min(_INDEPENDENT, flat.shape[1]))
+        return verdict_of(self.gathered)
 
     def near(self, y: float, x: float) -> BlurVerdict:
         """What blurred the surroundings of a place, given in px of the picture: the windows around it, by distance."""
@@ -154,17 +167,18 @@ class BlurField:
         return float(np.median(self.noise_levels))
 
 
-def verdict_of(log_shares: npt.NDArray[np.float64]) -> BlurVerdict:
+def verdict_of(log_shares: npt.NDArray[np.float64], known: Kind | None = None) -> BlurVerdict:
     """Decide: the likeliest kind, and the mean strength around its likeliest class.
 
     Args:
         log_shares: `classes`, up to a constant.
+        known: The kind, where it is known; None: the likeliest.
     """
     shares = np.exp(log_shares - log_shares.max())
     shares /= shares.sum()
-    by_kind = {kind: float(shares[span].sum()) for kind, span in _SPANS.items()}
-    kind = max(by_kind, key=lambda one: by_kind[one])
-    own = shares[_SPANS[kind]]
+    by_kind = {kind: float(shares[span].sum()) for kind, span in SPANS.items()}
+    kind = max(by_kind, key=lambda one: by_kind[one]) if known is None else known
+    own = shares[SPANS[kind]]
     peak = int(own.argmax())
     if kind == "line":
         x, y = _mean_vector(own, peak)

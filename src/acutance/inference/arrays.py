@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -58,19 +58,17 @@ def pictures_in(array: npt.NDArray[Any], layout: Layout) -> list[npt.NDArray[Any
     return [picture.transpose(1, 2, 0) for picture in pictures] if layout.endswith("chw") else pictures
 
 
-def check_picture(array: npt.NDArray[Any]) -> None:
-    """Refuse an array that is no picture.
+def sharpened_array(
+    image: object, layout: Layout, sharpen: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Sharpen each picture of an array; what comes back is like it, and for a tensor of torch's a tensor.
 
     Raises:
-        InputError: When its shape or type is none of a picture's.
+        InputError: See `array_of` and `pictures_in`; ConfigError, too.
     """
-    if array.dtype not in (np.uint8, np.uint16, np.float32) or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise InputError(
-            f"an array of shape {array.shape} and type {array.dtype}: must be h w, h w 1, h w 3 or h w 4 of uint8, "
-            'uint16 or float; bring channels last, or say where they are, e.g. layout="chw".'
-        )
-    if 0 in array.shape:
-        raise InputError(f"an array of shape {array.shape}: holds no pixels.")
+    pictures = [sharpen(picture) for picture in pictures_in(array_of(image), layout)]
+    like: npt.NDArray[Any] = in_kind_of(image, with_layout(pictures, layout))
+    return like
 
 
 def with_layout(pictures: Sequence[npt.NDArray[Any]], layout: Layout) -> npt.NDArray[Any]:
@@ -99,3 +97,26 @@ def _given_by(image: object) -> npt.NDArray[Any]:
             "e.g. tensor.detach().float().cpu()."
         ) from error
     raise InputError(f"a picture of type {kind}: give a path, bytes, a NumPy array or a PIL image.")
+
+
+def as_picture(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array as it is worked on: `h w c`, c = 1, 3 or 4; uint8, uint16 or float32.
+
+    Args:
+        array: `h w` or `h w c`; other floats become float32.
+
+    Raises:
+        InputError: When it is of another shape or type, or holds no pixels.
+    """
+    if array.dtype in (np.float64, np.float16):
+        array = array.astype(np.float32)
+    picture = array[..., None] if array.ndim == 2 else array
+    is_known = picture.dtype in (np.uint8, np.uint16, np.float32)
+    if not is_known or picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):
+        raise InputError(
+            f"an array of shape {array.shape} and type {array.dtype}: must be h w, h w 1, h w 3 or h w 4 of uint8, "
+            'uint16 or float; bring channels last, or say where they are, e.g. layout="chw".'
+        )
+    if 0 in array.shape:
+        raise InputError(f"an array of shape {array.shape}: holds no pixels.")
+    return picture

@@ -28,6 +28,8 @@ CORNER_PX = 32
 def picture_of_noise(spec: ModelSpec, sides_px: tuple[int, int] = SIDES_PX) -> npt.NDArray[np.float32]:
     """Return a batch of one picture of noise for a model, `1 c h w` in [0, 1], the same every time."""
     height, width = (ceil_to_multiple(side, spec.size_multiple) for side in sides_px)
+    if spec.fixed_height_px:
+        height, width = spec.fixed_height_px, spec.fixed_width_px
     return np.random.default_rng(0).random((1, 3 * (1 + spec.guides), height, width), dtype=np.float32)
 
 
@@ -44,7 +46,8 @@ def corner_difference(restored: npt.NDArray[np.float32], reference: Engine, batc
     """Return how far what came of a batch is from what the reference gives for the last corner of its last picture.
 
     A device may fail at large tiles alone, and silently: a buffer too large, an index that overflows. The far corner
-    is where that shows. The reference runs on the corner and its context only, a few per cent of the batch's work.
+    is where that shows. The reference runs on the corner and its context only, a few per cent of the batch's work; on
+    the whole picture where the network looks at all of it (`ModelSpec.feather_px`).
 
     Raises:
         EngineError: When the reference fails.
@@ -52,7 +55,8 @@ def corner_difference(restored: npt.NDArray[np.float32], reference: Engine, batc
     spec = reference.spec
     side = ceil_to_multiple(CORNER_PX, spec.size_multiple)
     taken = side + ceil_to_multiple(spec.halo_px, spec.size_multiple)
-    expected = reference.run(np.ascontiguousarray(batch[-1:, :, -taken:, -taken:]))
+    start = 0 if spec.feather_px else -taken
+    expected = reference.run(np.ascontiguousarray(batch[-1:, :, start:, start:]))
     corner = side * spec.scale
     return difference(restored[-1:, :, -corner:, -corner:], expected[:, :, -corner:, -corner:])
 

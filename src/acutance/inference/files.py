@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from acutance.errors import AcutanceError, ConfigError, OutputError
+from acutance.inference.changes import Verdict
+from acutance.inference.inspecting import look_at
+from acutance.inference.inspection import first_photo
 from acutance.inference.ledger import Ledger, Standing
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, ignore
@@ -35,13 +38,17 @@ class FileResult:
     source: Path
     target: Path
     status: Literal["done", "skipped", "failed"]
-    """Skipped: an earlier run has finished it."""
+    """Skipped: an earlier run has finished it or, where `found` says so, it is sharp already."""
     error: str = ""
     """Why it failed: one sentence."""
     lost: tuple[str, ...] = ()
     """What the target's format could not hold, in words."""
     found: tuple[str, ...] = ()
     """What was found in it, in sentences: what blurred it, by models that look for that."""
+    models: tuple[str, ...] = ()
+    """The models that ran, by name; none where it was left as it is."""
+    verdict: Verdict | None = None
+    """What changed, and whether that was worth it; of several pictures in the first."""
     trust: tuple[str, ...] = ()
     """What was said of how far it can be trusted, in sentences, where that was asked for."""
     megapixels: float = 0.0
@@ -55,7 +62,20 @@ class FileResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a person should know, in sentences."""
-        return (*self.found, *self.trust)
+        verdict = () if self.verdict is None else (self.verdict.words,)
+        return (*self.found, *verdict, *self.trust)
+
+
+SHARP = "sharp already: nothing is written"
+
+
+def _is_sharp(source: Path, sharpener: Sharpener) -> bool:
+    """Look whether the first picture of a file is sharp; what is too large to be held is not looked at."""
+    with sharpener.opened(source) as pictures:
+        if pictures.is_too_large_as_whole:
+            return False
+    softness = look_at(first_photo(source, max_pixels=sharpener.max_pixels).pixels).softness
+    return softness is not None and softness.kind == "sharp"
 
 
 def counted(number: int, noun: str) -> str:
@@ -95,6 +115,7 @@ def sharpen_files(
     jobs: int = 1,
     ledger: Ledger | None = None,
     keep_times: bool = False,
+    only_if_blurred: bool = False,
     progress: Callable[[float], None] | None = None,
     doing: Found = ignore,
     should_stop: Callable[[], bool] = lambda: False,
@@ -115,6 +136,8 @@ def sharpen_files(
             tile; results do not depend on their number.
         ledger: What earlier runs have finished, and where this one is recorded; None for neither.
         keep_times: Give each result the time of its photo.
+        only_if_blurred: Write nothing for photos that are sharp already, whatever the model; of animations and pages
+            the first picture counts.
         progress: Called with the share of all files done, 0 … 1, from any thread.
         doing: Called with the name of each phase of a file as it begins, from any thread, by models that look for
             what blurred the picture.
@@ -126,6 +149,8 @@ def sharpen_files(
 
     def make(task: Task) -> FileResult:
         times_ns = task.source_times_ns if keep_times else None
+        if only_if_blurred and _is_sharp(task.file.source, sharpener):
+            return FileResult(source=task.file.source, target=task.file.target, status="skipped", found=(SHARP,))
         with sharpener.opened(task.file.source) as pictures:
 
             def enter(target: Fingerprint) -> None:
@@ -144,6 +169,8 @@ def sharpen_files(
             status="done",
             lost=work.lost,
             found=work.found,
+            models=work.models,
+            verdict=work.verdict,
             megapixels=work.megapixels,
         )
 

@@ -14,18 +14,25 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import EngineError
-from acutance.inference.engine import Engine, EngineName, Precision, open_engine
+from acutance.inference.engine import Engine, EngineName, Precision
+from acutance.inference.opening import open_engine
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import find_model
+from acutance.zoo.catalogue import AUTO, find_model
 
 
-def engine_of_processes(
-    model: str | Path, *, engine: EngineName, precision: Precision, fidelity: float, threads: int | None
+def open_for_processes(
+    name: str | Path,
+    *,
+    model: str | Path,
+    fidelity: float,
+    engine: EngineName,
+    precision: Precision,
+    threads: int | None,
 ) -> ForkedEngine:
-    """Open a model in an engine that survives a fork, and can be pickled; see `open_engine`."""
-    opened = partial(
-        open_engine, find_model(model), engine=engine, precision=precision, fidelity=fidelity, threads=threads
-    )
+    """Open a model in an engine that survives a fork, and can be pickled; see `model_opener` and `open_engine`."""
+    paths = find_model(name)
+    blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
+    opened = partial(open_engine, paths, engine=engine, precision=precision, fidelity=blend, threads=threads)
     return ForkedEngine(opened, reopens=engine != "torch")
 
 

@@ -28,6 +28,11 @@ def default_memory_mb() -> int:
     return int(max(SMALLEST_MB, min(DEFAULT_MEMORY_MB, share)))
 
 
+def allowed_bytes(max_memory_mb: int | None) -> float:
+    """Return what may be taken, in bytes: what was said, or `default_memory_mb`."""
+    return 1e6 * (default_memory_mb() if max_memory_mb is None else max_memory_mb)
+
+
 def group_bytes() -> int | None:
     """Return the tightest limit of the process's control group and those above it; None where there is none."""
     try:

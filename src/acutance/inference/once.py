@@ -10,14 +10,14 @@ from PIL import Image
 
 from acutance.inference.sharpener import Kind, Sharpener
 from acutance.inference.told import Region, ToldBlur, model_for
-from acutance.zoo.catalogue import DEFAULT_MODEL
+from acutance.zoo.catalogue import AUTO
 
 
 @overload
 def sharpen(
     image: str | Path,
     *,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = AUTO,
     strength: float = 1.0,
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
@@ -31,7 +31,7 @@ def sharpen(
 def sharpen(
     image: Kind,
     *,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = AUTO,
     strength: float = 1.0,
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
@@ -42,7 +42,7 @@ def sharpen(
 def sharpen(
     image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
     *,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = AUTO,
     strength: float = 1.0,
     fidelity: float = 1.0,
     told: ToldBlur | None = None,

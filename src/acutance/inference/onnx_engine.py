@@ -48,7 +48,7 @@ class OnnxRuntimeEngine:
 
         Args:
             model: ONNX file.
-            threads: See `acutance.inference.engine.open_engine`.
+            threads: See `acutance.inference.opening.open_engine`.
             name: What errors call the model.
             device: What runs it; None is the CPU.
 
@@ -61,7 +61,7 @@ class OnnxRuntimeEngine:
             return cls(_opened_on(device, model, threads), read_spec(model, name=name), device)
         try:
             session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
         return cls(session, read_spec(model, name=name))
 
@@ -84,7 +84,7 @@ class OnnxRuntimeEngine:
                 (restored,) = self._session.run(None, {INPUT: batch})
         except MemoryError as error:
             raise _out_of_memory(batch) from error
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             if any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS):
                 raise _out_of_memory(batch) from error
             if self._device is None:
@@ -136,8 +136,9 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (RuntimeError, *(getattr(state, name) for name in names if hasattr(state, name)))
 
 
-_ORT_ERRORS = _runtime_errors()
-_DEVICE_ERRORS: tuple[type[Exception], ...] = (*_ORT_ERRORS, ValueError)
+ORT_ERRORS = _runtime_errors()
+"""What ONNX Runtime raises."""
+_DEVICE_ERRORS: tuple[type[Exception], ...] = (*ORT_ERRORS, ValueError)
 """The latter for options that a version does not know."""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acutance.errors import ImageTooLarge
+from acutance.errors import ImageTooLarge, InputError
+from acutance.inference.changes import Verdict, verdict_on
 from acutance.inference.restoring import Found, Progress, ignore
 from acutance.media import (
     ImageFormat,
@@ -17,12 +19,18 @@ from acutance.media import (
     StripSource,
     can_be_streamed,
     check_holds,
+    check_target,
     encode_pictures,
     encode_strips,
+    format_of,
     has_thumbnail,
     lost_in,
     lost_in_timing,
+    parts_for_name,
+    plan_outputs,
+    write_atomically,
 )
+from acutance.zoo.catalogue import MODEL_FOR
 
 if TYPE_CHECKING:
     from acutance.inference.sharpener import Sharpener
@@ -63,6 +71,8 @@ class PictureWork:
         self._doing = doing
         self._losses: dict[str, None] = {}
         self._found: dict[str, None] = {}
+        self._chosen: dict[str, None] = {}
+        self._verdict: Verdict | None = None
         self._pixels = 0
 
     @property
@@ -74,6 +84,16 @@ class PictureWork:
     def found(self) -> tuple[str, ...]:
         """What was found in the pictures, in sentences; complete when all parts are written."""
         return tuple(self._found)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that ran, by name; complete when all parts are written."""
+        return tuple(self._chosen)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What changed in the first picture, and whether that was worth it; None where it was not measured."""
+        return self._verdict
 
     @property
     def megapixels(self) -> float:
@@ -115,7 +135,7 @@ class PictureWork:
         if source is None and (self._sharpener.has_memory_limit or pictures.is_too_large_as_whole):
             spec = self._sharpener.spec
             reason, way_out = f"as {pictures.format} to {self._format}", "TIFF or PNG"
-            if spec.needs_whole:
+            if not spec.takes_strips:
                 reason, way_out = f"by model {spec.name}, which looks at the whole", "another --model"
             elif not self._sharpener.takes_parts:
                 reason, way_out = "where a region is restored", "the whole picture"
@@ -131,6 +151,9 @@ class PictureWork:
         alpha = np.zeros((1, 1), np.uint8) if source.has_alpha else None
         sample = Photo(pixels=np.zeros((1, 1, source.colours), np.uint8), alpha=alpha, metadata=metadata)
         self._losses.update(dict.fromkeys(lost_in(sample, self._format)))
+        if self._sharpener.is_automatic:
+            self._tell("worked on in strips, which are not looked at: sharpened as a soft picture is")
+        self._chosen[MODEL_FOR["soft"] if self._sharpener.is_automatic else self._sharpener.spec.name] = None
         result = self._sharpener.sharpen_strips(source, strength=self._strength, progress=self._progress)
         if result is not source and has_thumbnail(metadata):
             self._losses["a thumbnail of the result (that of the photo stays)"] = None
@@ -138,14 +161,27 @@ class PictureWork:
         return encode_strips(result, metadata, self._format)
 
     def _sharpened(self) -> Iterator[Photo]:
+        sharpener = self._sharpener
         for number, photo in enumerate(self._pictures.photos()):
-            # Rebound, so that the input's pixels are freed.
-            photo = self._sharpener.sharpen_photo(  # noqa: PLW2901
-                photo, strength=self._strength, progress=self._share(number), found=self._tell, doing=self._doing
+            if number == 0 and self._pictures.animation is not None:
+                sharpener, words = sharpener.for_frames(photo.pixels)
+                self._found.update(dict.fromkeys(words))
+            result = sharpener.sharpen_photo(
+                photo,
+                strength=self._strength,
+                progress=self._share(number),
+                found=self._tell,
+                doing=self._doing,
+                chosen=lambda name: self._chosen.update({name: None}),
             )
-            self._losses.update(dict.fromkeys(lost_in(photo, self._format)))
-            self._pixels += photo.size.pixels
-            yield photo
+            if number == 0 and self._strength > 0:
+                self._verdict = verdict_on(photo.pixels, result.pixels, found=self.found)
+            (self._share(number) or ignore)(1.0)  # what was stopped meanwhile is not coded
+            del photo  # so that the input's pixels are freed
+            self._losses.update(dict.fromkeys(lost_in(result, self._format)))
+            self._pixels += result.size.pixels
+            yield result
+            del result
 
     def _tell(self, sentence: str) -> None:
         self._found[sentence] = None
@@ -155,3 +191,18 @@ class PictureWork:
         if tell is None:
             return None
         return lambda share: tell((number + share) / self._pictures.count)
+
+
+def sharpen_file(
+    sharpener: Sharpener, path: Path, output: str | Path | None, *, strength: float, overwrite: bool
+) -> Path:
+    """Sharpen a photo into a file; see `Sharpener.__call__`."""
+    (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
+    if planned.kind == "video":
+        raise InputError(f"{path} is a video: acutance.videos.sharpen_video sharpens it, and acutance sharpen does.")
+    check_target(planned.target, overwrite=overwrite)
+    with sharpener.opened(planned.source) as pictures:
+        work = PictureWork(sharpener, pictures, format_of(planned.target), strength=strength)
+        parts = parts_for_name(planned.target, work.parts())
+        write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
+    return planned.target

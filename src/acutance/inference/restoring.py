@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,22 @@ SHARPENING = "sharpening"
 
 def ignore(what: object) -> None:
     """Do nothing with what is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Otherwise:
+    """What is done where a model that looks for what blurred a picture cannot undo it."""
+
+    restorer: PictureRestorer
+    """Restores the picture then."""
+    words: str
+    """What is told then."""
+    is_believed: Callable[[FoundBlur | FoundMotion], bool]
+    """Asked whether what was found is to be undone."""
+
+    def believes(self, blur: FoundBlur | FoundMotion | None) -> bool:
+        """Say whether something was found, and is to be undone."""
+        return blur is not None and self.is_believed(blur)
 
 
 class PictureRestorer:
@@ -78,6 +95,8 @@ class PictureRestorer:
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
+        chosen: Found = ignore,
+        otherwise: Otherwise | None = None,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Restore a picture.
 
@@ -88,6 +107,8 @@ class PictureRestorer:
             progress: Called with the share done, 0 … 1.
             found: Called with a sentence, by models that look for what blurred the picture.
             doing: Called with the name of each phase as it begins, by such models.
+            chosen: Called with the name of the model that ran.
+            otherwise: What such models do where nothing can be undone; None leaves the picture as it is.
 
         Returns:
             Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
@@ -98,8 +119,11 @@ class PictureRestorer:
         tell = progress or ignore
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
         picture = Box(0, 0, *pixels.shape[:2])
+        saying = _Saying(found, doing, chosen)
         if self._region is None:
-            return self._restored(colours, alpha, picture, strength, tell, found=found, doing=doing)
+            return self._restored(
+                colours, alpha, picture, strength=strength, tell=tell, saying=saying, otherwise=otherwise
+            )
         box = self._region.box_in(picture.size)
         reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
         around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
@@ -107,10 +131,10 @@ class PictureRestorer:
             colours[around.slices],
             None if alpha is None else alpha[around.slices],
             box.shifted(around.top, around.left),
-            strength,
-            tell,
-            found=found,
-            doing=doing,
+            strength=strength,
+            tell=tell,
+            saying=saying,
+            otherwise=otherwise,
         )
         share = feathered(box, around)
         if alpha is None or part_alpha is None:
@@ -129,6 +153,7 @@ class PictureRestorer:
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
+        chosen: Found = ignore,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Restore a photo whose pixels may be stored turned; what is told, and where, holds for it as it is looked at.
 
@@ -139,40 +164,42 @@ class PictureRestorer:
             progress: See there.
             found: See there.
             doing: See there.
+            chosen: See there.
 
         Returns:
             As `restore`, as stored.
         """
         orientation = photo.metadata.orientation if self._told or self._region else 1
-        back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
-        pixels, alpha = self.restore(
-            turned(photo.pixels, orientation),
-            None if alpha is None else turned(alpha, orientation),
-            strength=strength,
-            progress=progress,
-            found=found,
-            doing=doing,
-        )
-        return (
-            np.ascontiguousarray(turned(pixels, back)),
-            None if alpha is None else np.ascontiguousarray(turned(alpha, back)),
-        )
+
+        def upright(
+            pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None
+        ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+            return self.restore(
+                pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
+            )
+
+        return restored_turned(upright, photo, alpha, orientation)
 
     def _restored(
         self,
         colours: npt.NDArray[PixelType],
         alpha: npt.NDArray[PixelType] | None,
         looked_at: Box,
+        *,
         strength: float,
         tell: Progress,
-        *,
-        found: Found,
-        doing: Found,
+        saying: _Saying,
+        otherwise: Otherwise | None,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
         if self._engine.spec.needs_whole:
-            return self._unblurred(colours, alpha, looked_at, strength, tell, found=found, doing=doing)
-        doing(SHARPENING)
+            return self._unblurred(
+                colours, alpha, looked_at, strength=strength, tell=tell, saying=saying, otherwise=otherwise
+            )
+        saying.chosen(self._engine.spec.name)
+        if self._engine.spec.feather_px:
+            saying.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
+        saying.doing(SHARPENING)
         restored = self._through_network(colours, strength, tell)
         if alpha is None:
             return restored, None
@@ -183,14 +210,14 @@ class PictureRestorer:
         pixels: npt.NDArray[PixelType],
         alpha: npt.NDArray[PixelType] | None,
         looked_at: Box,
-        strength: float,
-        progress: Progress,
         *,
-        found: Found,
-        doing: Found,
+        strength: float,
+        tell: Progress,
+        saying: _Saying,
+        otherwise: Otherwise | None,
     ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
-        looking = _phases(_part(progress, 0.0, 0.3), doing)
+        looking = _phases(_part(tell, 0.0, 0.3), saying.doing)
         blur: FoundBlur | FoundMotion | ToldBlur | None
         if self._told is None:
             blur, words = blur_in(pixels[looked_at.slices], threads=self._threads, progress=looking)
@@ -198,19 +225,25 @@ class PictureRestorer:
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:
             blur, words = self._told, f"{self._told.words}, as told: taken out"
-        found(words)
+        if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
+            saying.found(otherwise.words)
+            return otherwise.restorer._restored(
+                pixels, alpha, looked_at, strength=strength, tell=tell, saying=saying, otherwise=None
+            )
+        saying.found(words)
+        saying.chosen(self._engine.spec.name)
         if blur is None:
-            progress(1.0)
+            tell(1.0)
             return pixels.copy(), None if alpha is None else alpha.copy()
 
         picture = Box(0, 0, *pixels.shape[:2])
         wanted = None if looked_at == picture else with_halo(looked_at, within=picture, halo_px=FEATHER_PX).source
 
-        def undone(planes: npt.NDArray[PixelType], tell: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
-            restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=tell)
+        def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
+            restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=phases)
             return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
 
-        restored = undone(pixels, _phases(_part(progress, 0.3, 1.0), doing))
+        restored = undone(pixels, _phases(_part(tell, 0.3, 1.0), saying.doing))
         if alpha is None:
             return restored, None
         return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
@@ -223,6 +256,32 @@ class PictureRestorer:
         restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+
+class _Saying(NamedTuple):
+    """Who is told what; see `PictureRestorer.restore`."""
+
+    found: Found
+    doing: Found
+    chosen: Found
+
+
+def restored_turned(
+    restore: Callable[
+        [npt.NDArray[PixelType], npt.NDArray[PixelType] | None],
+        tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None],
+    ],
+    photo: Photo,
+    alpha: npt.NDArray[PixelType] | None,
+    orientation: int,
+) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+    """Restore a photo turned as an EXIF orientation says, and turn the result back."""
+    back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
+    pixels, alpha = restore(turned(photo.pixels, orientation), None if alpha is None else turned(alpha, orientation))
+    return (
+        np.ascontiguousarray(turned(pixels, back)),
+        None if alpha is None else np.ascontiguousarray(turned(alpha, back)),
+    )
 
 
 def _faded_in(

@@ -12,36 +12,31 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.errors import ConfigError, InputError
+from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.arrays import Layout, array_of, check_picture, in_kind_of, pictures_in, with_layout
+from acutance.inference.arrays import Layout, as_picture, sharpened_array
+from acutance.inference.automatic import AutomaticRestorer, model_opener
 from acutance.inference.engine import Engine, EngineName, Precision
-from acutance.inference.forked import engine_of_processes
-from acutance.inference.memory import default_memory_mb
-from acutance.inference.picture_files import PictureWork
+from acutance.inference.memory import allowed_bytes
+from acutance.inference.picture_files import PictureWork, sharpen_file
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
-from acutance.inference.told import Region, ToldBlur
+from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
     Photo,
     PictureFile,
     StripSource,
-    check_target,
-    format_of,
     from_pil,
     joined_parts,
     open_pictures,
-    parts_for_name,
-    plan_outputs,
     to_pil,
     with_new_thumbnail,
-    write_atomically,
 )
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import DEFAULT_MODEL
+from acutance.zoo.catalogue import AUTO
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -67,7 +62,7 @@ class Sharpener:
 
     def __init__(
         self,
-        model: str | Path = DEFAULT_MODEL,
+        model: str | Path = AUTO,
         *,
         fidelity: float = 1.0,
         engine: EngineName | Engine = "auto",
@@ -82,7 +77,8 @@ class Sharpener:
         """Open a model.
 
         Args:
-            model: Name of a shipped model, or path of an ONNX file that acutance exported.
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`);
+                `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
             engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
@@ -106,28 +102,55 @@ class Sharpener:
         """
         if tile_px is not None and tile_px < SMALLEST_TILE_PX:
             raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
-        self._engine = (
-            engine_of_processes(model, engine=engine, precision=precision, fidelity=fidelity, threads=threads)
-            if isinstance(engine, str)
-            else engine
-        )
         self._tile_px = tile_px or DEFAULT_TILE_PX
         self._threads = threads
         self._region = region
-        self._restorer = PictureRestorer(self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region)
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
+        self._auto: AutomaticRestorer | None = None
+        if isinstance(engine, str):
+            name = model_for(told, model)
+            open_model = model_opener(name, fidelity=fidelity, engine=engine, precision=precision, threads=threads)
+            if str(name) == AUTO:
+                self._auto = AutomaticRestorer(
+                    open_model, tile_px=self._tile_px, threads=threads, max_memory_mb=max_memory_mb, region=region
+                )
+            self._engine = open_model(name) if self._auto is None else self._auto.engine("soft")
+        else:
+            self._engine = engine
+        if self._auto is None:
+            self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
+        self._restorer = self._auto or PictureRestorer(
+            self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region
+        )
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is."""
-        return self._engine.spec
+        """What the model is; of `auto`, what the one for soft pictures is."""
+        return self._engine.spec if self._auto is None else self._auto.spec
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether each picture is looked at, and gets the model that suits it."""
+        return self._auto is not None
+
+    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Sharpener, tuple[str, ...]]:
+        """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
+
+        Returns:
+            It, and what was seen and decided; itself, and nothing to say, where the model was named. It must not be
+            closed.
+        """
+        if self._auto is None:
+            return self, ()
+        engine, words = self._auto.for_frames(first)
+        return self._by(engine), (words,)
 
     @property
     def takes_parts(self) -> bool:
         """Whether a picture may be worked on in strips: not where the whole is looked at, or a region is restored."""
-        return not self.spec.needs_whole and self._region is None
+        return self.spec.takes_strips and self._region is None
 
     def told(self, blur: ToldBlur | None = None, *, region: Region | None = None) -> Sharpener:
         """Return a sharpener for other pictures: the same opened model, and all of its settings but these two.
@@ -137,10 +160,21 @@ class Sharpener:
         Raises:
             ConfigError: See `Sharpener`.
         """
+        if self._auto is None:
+            return self._by(self._engine, told=blur, region=region)
+        if blur is not None:
+            return self._by(self._auto.engine("moved"), told=blur, region=region)
         other = copy(self)
         other._region = region
+        other._auto = other._restorer = self._auto.with_region(region)
+        return other
+
+    def _by(self, engine: Engine, *, told: ToldBlur | None = None, region: Region | None = None) -> Sharpener:
+        """Return a sharpener with these settings but for what is given; the engine is not its own."""
+        other = copy(self)
+        other._auto, other._engine, other._region = None, engine, region
         other._restorer = PictureRestorer(
-            self._engine, tile_px=self._tile_px, threads=self._threads, told=blur, region=region
+            engine, tile_px=self._tile_px, threads=self._threads, told=told, region=region
         )
         return other
 
@@ -155,23 +189,14 @@ class Sharpener:
         return self._max_pixels
 
     def fits_as_whole(self, size: Size, *, row_bytes: int) -> bool:
-        """Say whether a picture may be held as a whole.
-
-        Args:
-            size: Of the picture.
-            row_bytes: What a row of it takes.
-        """
+        """Say whether a picture may be held as a whole, of which a row takes so many bytes."""
         needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self._tile_px)
-        return needed <= self._memory_bytes
+        return needed <= allowed_bytes(self._max_memory_mb)
 
     @property
     def has_memory_limit(self) -> bool:
         """Whether it was said how much memory may be taken."""
         return self._max_memory_mb is not None
-
-    @property
-    def _memory_bytes(self) -> float:
-        return 1e6 * (default_memory_mb() if self._max_memory_mb is None else self._max_memory_mb)
 
     @overload
     def __call__(
@@ -203,8 +228,7 @@ class Sharpener:
                   all its metadata, and its path returned;
                 - bytes of a picture file: bytes of a file of the same format;
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
-                  float in [0, 1]: an array of the same shape and type;
-                  What gives an array (`__array__`, DLPack) is taken as one; of torch's tensors, tensors come back;
+                  float in [0, 1], or a tensor: one of the same shape and type;
                 - a PIL image: a PIL image of the same mode.
             strength: 0 changes nothing, 1 is the network's answer, up to 2 exaggerates.
             output: For a path only.
@@ -217,16 +241,14 @@ class Sharpener:
             ConfigError: When the strength is out of range.
         """
         if isinstance(image, (str, Path)):
-            return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
+            return sharpen_file(self, Path(image), output, strength=strength, overwrite=overwrite)
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
         if isinstance(image, (bytes, bytearray, memoryview)):
             return self._sharpen_bytes(bytes(image), strength=strength)
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
-        pictures = [self._sharpen_array(picture, strength) for picture in pictures_in(array_of(image), layout)]
-        sharp: npt.NDArray[Any] = in_kind_of(image, with_layout(pictures, layout))
-        return sharp
+        return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def sharpen_photo(
         self,
@@ -236,17 +258,19 @@ class Sharpener:
         progress: Progress | None = None,
         found: Found = ignore,
         doing: Found = ignore,
+        chosen: Found = ignore,
     ) -> Photo:
         """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
 
         Grey photos stay grey. Colour under full transparency does not bleed into what is visible. Models that look for
-        what blurred the photo call `found` with a sentence, and `doing` with the name of each phase.
+        what blurred the photo, and `auto`, call `found` with a sentence, and `doing` with the name of each phase.
+        `chosen` is called with the name of the model that ran, if one did.
         """
         if self._keeps_all(strength):
             return photo
         alpha = None if photo.is_opaque else photo.alpha
         pixels, alpha = self._restorer.restore_stored(
-            photo, alpha, strength=strength, progress=progress, found=found, doing=doing
+            photo, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
         )
         return with_new_thumbnail(photo.with_pixels(pixels) if alpha is None else photo.with_pixels(pixels, alpha))
 
@@ -262,11 +286,11 @@ class Sharpener:
         """
         if self._keeps_all(strength):
             return source
-        if self.spec.needs_whole:
+        if not self.spec.takes_strips:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
         if not self.takes_parts:
             raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")
-        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
+        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=allowed_bytes(self._max_memory_mb))
         return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
 
     def sharpen_pixels(
@@ -288,7 +312,7 @@ class Sharpener:
 
     def close(self) -> None:
         """Free the engine."""
-        self._engine.close()
+        (self._auto or self._engine).close()
 
     def __enter__(self) -> Sharpener:
         return self
@@ -315,30 +339,12 @@ class Sharpener:
             source, max_pixels=self._max_pixels, max_bits=16, max_streamed_pixels=self._max_streamed_pixels
         )
 
-    def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
-        (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
-        if planned.kind == "video":
-            raise InputError(
-                f"{path} is a video: acutance.videos.sharpen_video sharpens it, and acutance sharpen does."
-            )
-        check_target(planned.target, overwrite=overwrite)
-        with self.opened(planned.source) as pictures:
-            work = PictureWork(self, pictures, format_of(planned.target), strength=strength)
-            parts = parts_for_name(planned.target, work.parts())
-            write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
-        return planned.target
-
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
-        if image.dtype in (np.float64, np.float16):
-            return self._sharpen_array(image.astype(np.float32), strength).astype(image.dtype)
-        if image.ndim == 2:
-            return self._sharpen_array(image[..., None], strength)[..., 0]
-        check_picture(image)
-        if image.shape[2] < 4 or self._keeps_all(strength):
-            return self.sharpen_pixels(image, strength=strength)
-        return self._sharpen_rgba(image, strength)
-
-    def _sharpen_rgba(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
-        colours, alpha = self._restorer.restore(image[..., :3], image[..., 3], strength=strength)
-        return colours if alpha is None else np.dstack([colours, alpha])
+        picture = as_picture(image)
+        if picture.shape[2] < 4 or self._keeps_all(strength):
+            sharp = self.sharpen_pixels(picture, strength=strength)
+        else:
+            colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)
+            sharp = colours if alpha is None else np.dstack([colours, alpha])
+        return (sharp[..., 0] if image.ndim == 2 else sharp).astype(image.dtype, copy=False)

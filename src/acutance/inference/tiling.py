@@ -9,19 +9,20 @@ Around the picture lies a margin, its mirror image, which is thrown away again; 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.errors import NonFiniteOutput, OutOfMemory
+from acutance.errors import OutOfMemory
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, quarter, with_halo
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
-from acutance.imaging.resize import resize_bicubic
 from acutance.inference.engine import Engine
+from acutance.inference.enlarging import enlarged_part
+from acutance.inference.feathering import restore_feathered
+from acutance.inference.finite import check_finite
 from acutance.spec import ModelSpec
 
 DEFAULT_TILE_PX = 1344
@@ -29,9 +30,6 @@ DEFAULT_TILE_PX = 1344
 
 SMALLEST_TILE_PX = 32
 """When memory is short, tiles are quartered down to this side before giving up."""
-
-_BICUBIC_PX = 3
-"""A bicubic filter that enlarges sees no further; no halo is narrower."""
 
 
 def restore_tiled(
@@ -49,8 +47,9 @@ def restore_tiled(
         pixels: RGB `h w 3`: uint8, uint16, or float32 in [0, 1].
         strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Where the model enlarges,
             the input is enlarged by a bicubic filter for it.
-        tile_px: Longest side of the tiles; changes speed and memory, never the result. A picture that has, with its
-            margin, no more pixels than `most_uncut` is not cut.
+        tile_px: Longest side of the tiles; changes speed and memory, never the result (but with a model whose tiles
+            are feathered, see `ModelSpec.feather_px`). A picture that has, with its margin, no more pixels than
+            `most_uncut` is not cut.
         progress: Called with the share of pixels done.
 
     Returns:
@@ -63,10 +62,12 @@ def restore_tiled(
     spec = engine.spec
     size = Size(*pixels.shape[:2])
     picture = Box(0, 0, *size)
-    result = np.empty((size.height * spec.scale, size.width * spec.scale, 3), pixels.dtype)
     padded = with_margin(size, spec.size_multiple).size
     if padded.pixels <= most_uncut(spec, tile_px=tile_px):
         tile_px = max(padded)  # a frame of full HD, say: cut in two, it would cost 5 % more, and as much memory
+    if spec.feather_px:
+        return restore_feathered(engine, pixels, strength=strength, tile_px=tile_px, progress=progress)
+    result = np.empty((size.height * spec.scale, size.width * spec.scale, 3), pixels.dtype)
     done = 0
     for tile in tiles_of(size, spec, tile_px=tile_px):
         restore_tile(engine, pixels, result, tile=tile, strength=strength)
@@ -132,22 +133,12 @@ def restore_tile(
     restored = restored[:, rows, columns]
     if strength != 1.0:
         shown = (
-            to_batch(pixels[inside.slices])[0] if scale == 1 else _enlarged(pixels, inside, scale, within=tile.source)
+            to_batch(pixels[inside.slices])[0]
+            if scale == 1
+            else enlarged_part(pixels, inside, scale, within=tile.source)
         )
         restored = blend(shown, restored, strength)
     write_planes(restored, result[inside.scaled(scale).slices])
-
-
-def _enlarged(pixels: npt.NDArray[PixelType], box: Box, scale: int, *, within: Box) -> npt.NDArray[np.float32]:
-    """Return a part of a picture enlarged by a bicubic filter, `3 h w`; beyond the picture is its mirror image.
-
-    What the filter sees of its surroundings is inside the halo, so tiles leave no seams.
-    """
-    seen = with_halo(box, within=within, halo_px=_BICUBIC_PX).source
-    picture = np.moveaxis(to_batch(mirrored_part(pixels, seen))[0], 0, 2).astype(np.float64)
-    enlarged = resize_bicubic(picture, Size(seen.size.height * scale, seen.size.width * scale))
-    rows, columns = box.shifted(seen.top, seen.left).scaled(scale).slices
-    return np.ascontiguousarray(np.moveaxis(enlarged[rows, columns], 2, 0), np.float32)
 
 
 def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDArray[np.float32]:
@@ -157,17 +148,3 @@ def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDAr
     target = tile.target.shifted(tile.source.top, tile.source.left).scaled(engine.spec.scale)
     rows, columns = target.slices
     return restored[0, :, rows, columns]
-
-
-def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, place: Box) -> None:
-    """Refuse what a network gave for a tile when not all of it is a number.
-
-    Raises:
-        NonFiniteOutput: Naming the model and the place.
-    """
-    # One NaN or infinity makes the sum so, too; a finite sum in float32 cannot overflow for values near [0, 1].
-    if not math.isfinite(float(restored.sum())):
-        raise NonFiniteOutput(
-            f"model {spec.name}: gave NaN or infinity at rows {place.top}–{place.bottom}, columns "
-            f"{place.left}–{place.right}; nothing was written. Try another engine and report it."
-        )

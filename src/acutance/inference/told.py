@@ -21,7 +21,7 @@ from acutance.deconvolution.planes import Psf
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import disk_psf, gaussian_psf, line_psf
-from acutance.zoo.catalogue import DEFAULT_MODEL
+from acutance.zoo.catalogue import AUTO
 
 TOLD_MODEL: Final = "motion"
 """The shipped model whose network is told."""
@@ -257,7 +257,7 @@ class Region:
 
 def model_for(told: ToldBlur | None, model: str | Path) -> str | Path:
     """Return the model for a picture: where its blur is told and the default model is asked for, `motion`."""
-    return TOLD_MODEL if told is not None and model == DEFAULT_MODEL else model
+    return TOLD_MODEL if told is not None and model == AUTO else model
 
 
 def feathered(box: Box, within: Box) -> npt.NDArray[np.float32]:

@@ -18,8 +18,8 @@ from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.inference.belief import grey_of, keep_what_is_believed
 from acutance.inference.engine import Engine
+from acutance.inference.finite import check_finite
 from acutance.inference.processor import usable_cpus
-from acutance.inference.tiling import check_finite
 from acutance.inference.told import ToldBlur
 from acutance.inference.unblurring import PATCH_PX, FoundBlur, FoundMotion
 

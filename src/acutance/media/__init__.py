@@ -7,7 +7,7 @@ from acutance.media.formats import FORMATS, format_of
 from acutance.media.losses import lost_in
 from acutance.media.names import find_clashes
 from acutance.media.part_file import remove_leftovers
-from acutance.media.paths import PlannedFile, plan_outputs, raw_files_in
+from acutance.media.paths import PlannedFile, find_photos, plan_outputs, raw_files_in
 from acutance.media.photo import ImageFormat, Metadata, Photo
 from acutance.media.pictures import PictureFile, check_holds, encode_pictures, lost_in_timing, open_pictures
 from acutance.media.pillow_images import from_pil, to_pil
@@ -40,6 +40,7 @@ __all__ = [
     "encode_pictures",
     "encode_strips",
     "find_clashes",
+    "find_photos",
     "fingerprint_of",
     "format_of",
     "from_pil",

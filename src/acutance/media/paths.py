@@ -121,6 +121,28 @@ def plan_outputs(
     return plan
 
 
+def find_photos(
+    sources: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    """Return the photos that are named or lie in folders, each once: those that `plan_outputs` would take, no videos.
+
+    Raises:
+        InputError: When a source does not exist, a folder cannot be searched, or nothing is left.
+    """
+    _check_sources(sources)
+    wanted = PathFilter.of(include, exclude)
+    once: dict[Path, Path] = {}
+    for source in sources:
+        found = _photos(source, None, wanted) if source.is_dir() else (source,)
+        for path in found:
+            if source.is_dir() or wanted.keeps(PurePath(path.name)):
+                once.setdefault(_real(path), path)
+    photos = tuple(path for path in once.values() if kind_of(path) != "video")
+    if not photos:
+        raise _nothing_to_do(sources, wanted)
+    return photos
+
+
 def raw_files_in(
     sources: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> dict[str, int]:

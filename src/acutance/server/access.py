@@ -18,6 +18,9 @@ from acutance.server.refusals import Refused
 SHORTEST_TOKEN = 16
 """Characters; a shorter one could be guessed."""
 
+TOKEN_NAME_DIGITS = 16
+"""Of a token's SHA-256, by which it is called in the list of jobs and in the log."""
+
 MOST_TOKEN_BYTES = 2**20
 
 OPEN_PATHS = frozenset(("/healthz", "/readyz"))
@@ -54,13 +57,16 @@ class Access:
         names = frozenset(name.lower() for name in host_names)
         return cls(token_digests=tuple(digests), host_names=names)
 
-    def check(self, *, method: str, path: str, headers: dict[str, str]) -> None:
+    def check(self, *, method: str, path: str, headers: dict[str, str]) -> str | None:
         """Let a request in, or not.
 
         Args:
             method: Of the request.
             path: Of the request.
             headers: By their names in lower case.
+
+        Returns:
+            What the token that it brings is called here, which does not tell the token; None where none is asked for.
 
         Raises:
             Refused: When it is not let in.
@@ -73,18 +79,22 @@ class Access:
             )
         if method not in SAFE_METHODS:
             _check_site(host, headers)
-        if path not in OPEN_PATHS and self.token_digests and not self._has_token(headers.get("authorization", "")):
+        if path in OPEN_PATHS or not self.token_digests:
+            return None
+        name = self._token_name(headers.get("authorization", ""))
+        if name is None:
             raise Refused(401, "wrong_token", "a token is needed: send the header Authorization: Bearer <token>.")
+        return name
 
     def _is_ours(self, host: str) -> bool:
         name = _name_of(host)
         return name == "localhost" or name in self.host_names or _is_address(name)
 
-    def _has_token(self, authorization: str) -> bool:
+    def _token_name(self, authorization: str) -> str | None:
         digest = hashlib.sha256(_token_in(authorization).encode("utf-8", "surrogateescape")).digest()
         # All of them, always: neither the time nor the order tells anything.
         matches = [hmac.compare_digest(digest, known) for known in self.token_digests]
-        return any(matches)
+        return digest.hex()[:TOKEN_NAME_DIGITS] if any(matches) else None
 
 
 def read_token_file(path: Path) -> tuple[str, ...]:
@@ -103,6 +113,38 @@ def read_token_file(path: Path) -> tuple[str, ...]:
     if not tokens:
         raise ConfigError(f"{path}: holds no token; write one into it, a line each.")
     return tokens
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks_of(proxies: Iterable[str]) -> tuple[Network, ...]:
+    """Return the networks that proxies are in.
+
+    Args:
+        proxies: Addresses, or networks such as `10.0.0.0/8`.
+
+    Raises:
+        ConfigError: When one is neither.
+    """
+    found = []
+    for proxy in proxies:
+        try:
+            found.append(ipaddress.ip_network(proxy))
+        except ValueError:
+            raise ConfigError(
+                f"proxy {proxy}: must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8."
+            ) from None
+    return tuple(found)
+
+
+def is_within(address: str, networks: Iterable[Network]) -> bool:
+    """Say whether an address is in one of some networks."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,7 +1,8 @@
 """Who is let in: the length of the queue, each client's share and rate, room on the disk.
 
-A picture takes a place when its upload begins and gives it back when its work has ended, so that what is on the disk
-and in memory is bounded by the number of places.
+An upload holds a slot while its body comes in, and a picture holds a place from the end of its upload to that of its
+work: who sends slowly keeps others neither from sending nor from being worked on. What is on the disk is bounded by the
+number of both.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from acutance.server.limits import Limits
 from acutance.server.rates import Rates
@@ -37,6 +39,7 @@ class Admission:
         self._stored_bytes = stored_bytes
         self._rates = Rates(per_minute=limits.posts_per_minute, at_once=limits.posts_at_once)
         self._inside: Counter[str] = Counter()
+        self._uploads: Counter[str] = Counter()
         self._mean_s = FIRST_GUESS_S
         self._is_closed = False
         self._lock = threading.Lock()
@@ -47,11 +50,22 @@ class Admission:
         with self._lock:
             return self._inside.total()
 
-    def enter(self, client: str) -> None:
-        """Take a place for a picture of a client.
+    @property
+    def uploads(self) -> int:
+        """Uploads that are coming in."""
+        with self._lock:
+            return self._uploads.total()
+
+    @contextmanager
+    def uploading(self, client: str, *, is_known: bool = False) -> Iterator[None]:
+        """Give a slot for an upload for the time of a block.
+
+        Args:
+            client: Whose it is.
+            is_known: Whether it may be one that was taken in before, for which no place is needed.
 
         Raises:
-            Refused: When there is none.
+            Refused: When there is none, or would be no place for the picture.
         """
         wait_s = self._rates.take(client)
         if wait_s > 0:
@@ -61,16 +75,37 @@ class Admission:
                 f"more than {self._limits.posts_per_minute:g} pictures a minute; wait a little.",
                 retry_after_s=wait_s,
             )
+        if not is_known:
+            self._check_room()
+        with self._lock:
+            self._check_open()
+            if not is_known:
+                self._check_places(client)
+            limits = self._limits
+            is_full = self._uploads.total() >= limits.max_uploads
+            if is_full or self._uploads[client] >= limits.max_uploads_per_client:
+                words = "the server takes in" if is_full else "one client may send"
+                most = limits.max_uploads if is_full else limits.max_uploads_per_client
+                raise Refused(
+                    429, "too_many_requests", f"{words} {most} uploads at once; wait a little.", retry_after_s=1
+                )
+            self._uploads[client] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                _give_back(self._uploads, client)
+
+    def enter(self, client: str) -> None:
+        """Take a place for a picture of a client, whose upload is complete.
+
+        Raises:
+            Refused: When there is none.
+        """
         self._check_room()
         with self._lock:
-            if self._is_closed:
-                raise Refused(503, "stopping", "the server is stopping; try again in a minute.", retry_after_s=60)
-            is_full = self._inside.total() >= self._limits.max_queue
-            if is_full or self._inside[client] >= self._limits.max_queue_per_client:
-                whose = "the server's queue is" if is_full else "your share of the server's queue is"
-                raise Refused(
-                    429, "queue_full", f"{whose} full; wait a little.", retry_after_s=self._wait_s(self._inside[client])
-                )
+            self._check_open()
+            self._check_places(client)
             self._inside[client] += 1
 
     def enter_again(self, client: str) -> None:
@@ -81,9 +116,7 @@ class Admission:
     def leave(self, client: str) -> None:
         """Give a place back."""
         with self._lock:
-            self._inside[client] -= 1
-            if self._inside[client] <= 0:
-                del self._inside[client]
+            _give_back(self._inside, client)
 
     def took(self, seconds: float) -> None:
         """Hear how long a picture took; for telling others when to come back."""
@@ -99,6 +132,18 @@ class Admission:
         """Return the time until a tenth of the pictures ahead is done, which is when a place is likely to be free."""
         return min(LONGEST_RETRY_S, max(1.0, math.ceil(0.1 * ahead) * self._mean_s / self._limits.runs))
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Refused(503, "stopping", "the server is stopping; try again in a minute.", retry_after_s=60)
+
+    def _check_places(self, client: str) -> None:
+        is_full = self._inside.total() >= self._limits.max_queue
+        if is_full or self._inside[client] >= self._limits.max_queue_per_client:
+            whose = "the server's queue is" if is_full else "your share of the server's queue is"
+            raise Refused(
+                429, "queue_full", f"{whose} full; wait a little.", retry_after_s=self._wait_s(self._inside[client])
+            )
+
     def _check_room(self) -> None:
         if self._free_bytes() < self._limits.min_free_bytes:
             raise Refused(507, "storage_full", DISK_FULL, retry_after_s=60)
@@ -109,3 +154,9 @@ class Admission:
                 "the server keeps as much as it may; fetch and delete results, or wait until they expire.",
                 retry_after_s=LONGEST_RETRY_S,
             )
+
+
+def _give_back(taken: Counter[str], client: str) -> None:
+    taken[client] -= 1
+    if taken[client] <= 0:
+        del taken[client]

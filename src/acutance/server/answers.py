@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -16,22 +17,25 @@ from starlette.types import Receive, Scope, Send
 from acutance.server.access import client_of
 from acutance.server.gate import answer_response
 from acutance.server.options import MEDIA_TYPES
-from acutance.server.refusals import Answer
+from acutance.server.refusals import Answer, Refused
 from acutance.server.schemas import Problem
 from acutance.server.service import Service
-from acutance.server.video_work import VIDEO_TYPES
+from acutance.server.video_work import VIDEO_TYPES, takes_videos
 
 CHUNK_BYTES = 64 * 1024
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 _REASONS: Mapping[int, str] = {
     400: "The body is empty, malformed or cut off.",
     401: "A token is needed.",
-    403: "The request comes from a page of another site.",
+    403: "The request comes from a page of another site, or what is asked for is not given without a token.",
     404: "There is no such job.",
     406: "No format that can be written is acceptable.",
     408: "The upload came too slowly.",
     409: "The job is not done.",
     410: "The result has expired.",
+    416: "The result has no such bytes.",
     413: "Too many bytes, too many pixels, or too much work.",
     415: "Not a picture, or one that is damaged or of a kind that is not read.",
     421: "The server is not known by that name.",
@@ -73,14 +77,17 @@ BODY: dict[str, Any] = {
 }
 
 
+_VIDEO_TYPES = tuple(VIDEO_TYPES.values()) if takes_videos() else ()
+"""Empty without the extra by which videos are read."""
+
 _BINARY = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 
 JOB_BODY: dict[str, Any] = {
     "requestBody": {
         **BODY["requestBody"],
-        "description": "A picture or, where the server has the extra for it, a video: as the field `file` of a form, "
-        "or as the body itself. What it is, is read from its content, whatever the Content-Type says.",
-        "content": {**BODY["requestBody"]["content"], **{name: _BINARY for name in VIDEO_TYPES.values()}},
+        "description": f"A picture{' or a video' if takes_videos() else ''}: as the field `file` of a form, or as the "
+        "body itself. What it is, is read from its content, whatever the Content-Type says.",
+        "content": {**BODY["requestBody"]["content"], **{name: _BINARY for name in _VIDEO_TYPES}},
     }
 }
 
@@ -88,7 +95,7 @@ PICTURE_OR_VIDEO: dict[str, Any] = {
     "description": "The picture or video, with all its metadata.",
     "content": {
         name: {"schema": {"type": "string", "format": "binary"}}
-        for name in (*MEDIA_TYPES.values(), *VIDEO_TYPES.values(), "application/octet-stream")
+        for name in (*MEDIA_TYPES.values(), *_VIDEO_TYPES, "application/octet-stream")
     },
 }
 
@@ -111,8 +118,21 @@ def client_of_request(request: Request) -> str:
     return client_of(request.client.host if request.client else None)
 
 
+def owner_of_request(request: Request) -> str:
+    """Return whose the jobs of a request are: its token's, or, where none is asked for, its client's."""
+    token = token_of_request(request)
+    return client_of_request(request) if token is None else f"token {token}"
+
+
+def token_of_request(request: Request) -> str | None:
+    """Return what the token of a request is called; None where none is asked for."""
+    return cast("str | None", getattr(request.state, "token", None))
+
+
 TheService = Annotated[Service, Depends(service_of)]
 TheClient = Annotated[str, Depends(client_of_request)]
+TheOwner = Annotated[str, Depends(owner_of_request)]
+TheToken = Annotated[str | None, Depends(token_of_request)]
 
 
 def disposition(name: str) -> str:
@@ -123,10 +143,46 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-class FileAnswer(Response):
-    """A file as the body, read piece by piece."""
+def wanted_bytes(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> range | None:
+    """Return the bytes that a request's Range asks for (RFC 9110, 14); None for all of them.
 
-    def __init__(self, path: Path, *, size_bytes: int, headers: Mapping[str, str], is_passing: bool) -> None:
+    Args:
+        headers: Of the request. Several ranges, and units that are unknown, count as none, as the standard allows.
+        size_bytes: Of the whole.
+        tag: Its ETag: a range of something else (If-Range) is not given.
+
+    Raises:
+        Refused: When there are no such bytes.
+    """
+    found = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
+    if found is None or headers.get("if-range", tag) != tag:
+        return None
+    first, last = found[1], found[2]
+    if not first and not last:
+        return None
+    if first:
+        start, stop = int(first), min(int(last) + 1 if last else size_bytes, size_bytes)
+    else:
+        start, stop = max(0, size_bytes - int(last)), size_bytes
+    if first and last and int(last) < int(first):
+        return None
+    if start >= stop:
+        raise Refused(416, "range_not_satisfiable", f"Range: the result has {size_bytes} bytes; ask for some of them.")
+    return range(start, stop)
+
+
+class FileAnswer(Response):
+    """A file, or a part of it, as the body, read piece by piece."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size_bytes: int,
+        headers: Mapping[str, str],
+        is_passing: bool,
+        span: range | None = None,
+    ) -> None:
         """Prepare the answer.
 
         Args:
@@ -134,8 +190,14 @@ class FileAnswer(Response):
             size_bytes: Of the file.
             headers: Content-Type included.
             is_passing: Whether the file is removed afterwards, sent or not.
+            span: Which bytes are sent; None is all.
         """
-        super().__init__(None, 200, {**headers, "Content-Length": str(size_bytes)})
+        whole = range(size_bytes)
+        self._span = whole if span is None else span
+        sizes = {"Content-Length": str(len(self._span))}
+        if span is not None:
+            sizes["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size_bytes}"
+        super().__init__(None, 200 if span is None else 206, {**headers, **sizes})
         self._path = path
         self._is_passing = is_passing
 
@@ -145,14 +207,20 @@ class FileAnswer(Response):
             file = await asyncio.to_thread(self._path.open, "rb")
         except FileNotFoundError:  # it expired a moment ago
             gone = Answer(status=410, error="gone", detail="the result has expired.")
-            await answer_response(gone)(scope, receive, send)
+            await answer_response(gone, scope)(scope, receive, send)
             return
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            piece = await asyncio.to_thread(file.read, CHUNK_BYTES)
-            while following := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = following
+            piece = b""
+            if scope["method"] != "HEAD":
+                left = len(self._span)
+                await asyncio.to_thread(file.seek, self._span.start)
+                piece = await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
+                left -= len(piece)
+                while following := await asyncio.to_thread(file.read, min(left, CHUNK_BYTES)):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    piece = following
+                    left -= len(piece)
         finally:
             file.close()
             if self._is_passing:

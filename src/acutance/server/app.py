@@ -15,18 +15,19 @@ from starlette.routing import Match, Route
 
 from acutance import __version__
 from acutance.errors import AcutanceError
-from acutance.server import job_routes, page_routes, picture_routes, probe_routes
+from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes
 from acutance.server.access import Access
 from acutance.server.files import Files
 from acutance.server.gate import Gate, answer_response
 from acutance.server.job_store import JobStore
 from acutance.server.limits import Limits
 from acutance.server.models import Models
+from acutance.server.openapi import finish
 from acutance.server.refusals import Answer, ErrorCode, answer_to
 from acutance.server.schemas import SharpenQuery
 from acutance.server.service import Service
 
-_ROUTERS = (picture_routes.router, job_routes.router, probe_routes.router, page_routes.router)
+_ROUTERS = (picture_routes.router, inspect_routes.router, job_routes.router, probe_routes.router, page_routes.router)
 
 _HTTP_ANSWERS: dict[int, tuple[ErrorCode, str]] = {
     404: ("not_found", "there is nothing of that name here; see /openapi.json."),
@@ -73,13 +74,14 @@ def create_app(
         version=__version__,
         summary="Makes blurred photos sharp.",
         description="Post a picture to `/v1/sharpen` and get it back sharp, or leave it as a job. Every refusal is "
-        "JSON: `error` for programs, `detail` for people.",
+        "a problem document (RFC 9457): `error` for programs, `detail` for people, `request_id` for who asks about it.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.has_tokens = bool(access is not None and access.token_digests)
     for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(AcutanceError, _on_error)
@@ -97,24 +99,19 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
-            document = super().openapi()
             names = [model.name for model in cast("Service", self.state.service).models.offered]
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    for parameter in operation.get("parameters", ()):
-                        if (parameter["in"], parameter["name"]) == ("query", "model"):
-                            parameter["schema"] = {"type": "string", "enum": names}
+            finish(super().openapi(), models=names, has_tokens=self.state.has_tokens)
         return self.openapi_schema or {}
 
 
-async def _on_error(_: Request, error: Exception) -> Response:
-    return answer_response(answer_to(error))
+async def _on_error(request: Request, error: Exception) -> Response:
+    return answer_response(answer_to(error), request.scope)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code, detail = _HTTP_ANSWERS.get(status, ("bad_request", "the request cannot be understood."))
-    response = answer_response(Answer(status=status, error=code, detail=detail))
+    response = answer_response(Answer(status=status, error=code, detail=detail), request.scope)
     if status == METHOD_NOT_ALLOWED:
         # Starlette's own names the methods of the first route of that path only.
         routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
@@ -123,17 +120,17 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _on_invalid(_: Request, error: Exception) -> Response:
+async def _on_invalid(request: Request, error: Exception) -> Response:
     """Say in one sentence what is wrong with the first option that is."""
     found = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
     name = str(found.get("loc", ("", "the request"))[-1])
     if found.get("type") == "extra_forbidden":
         allowed = ", ".join(SharpenQuery.model_fields)
         detail = f"{_shown(name)}: is no option; there are {allowed}."
-        return answer_response(Answer(status=422, error="invalid_option", detail=detail))
+        return answer_response(Answer(status=422, error="invalid_option", detail=detail), request.scope)
     words = str(found.get("msg", "cannot be understood"))
     detail = f"{name} = {_shown(found.get('input'))}: {words[:1].lower()}{words[1:]}."
-    return answer_response(Answer(status=422, error="invalid_option", detail=detail))
+    return answer_response(Answer(status=422, error="invalid_option", detail=detail), request.scope)
 
 
 def _shown(value: object) -> str:

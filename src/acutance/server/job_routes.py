@@ -10,11 +10,22 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
-from acutance.server.answers import JOB_BODY, PICTURE_OR_VIDEO, FileAnswer, TheClient, TheService, disposition, problems
+from acutance.server.answers import (
+    JOB_BODY,
+    PICTURE_OR_VIDEO,
+    FileAnswer,
+    TheClient,
+    TheOwner,
+    TheService,
+    TheToken,
+    disposition,
+    problems,
+    wanted_bytes,
+)
 from acutance.server.jobs import UNFINISHED, Job
 from acutance.server.options import FORMATS, MEDIA_TYPES, SUFFIXES
 from acutance.server.refusals import Refused
-from acutance.server.schemas import JobView, SharpenQuery
+from acutance.server.schemas import JobsView, JobView, SharpenQuery
 from acutance.server.service import Service
 from acutance.server.uploads import receive_upload
 from acutance.server.video_work import VIDEO_TYPES
@@ -38,13 +49,15 @@ Key = Annotated[
         alias="Idempotency-Key",
         max_length=128,
         pattern="^[ -~]*$",
-        description="A name of your own: a post that is repeated with it gives the first job again.",
+        description="A name of your own: a post that is repeated with it, the same picture and the same options, gives "
+        "the first job again; another picture or option is refused.",
     ),
 ]
 
 
 @router.post(
     "",
+    operation_id="create_job",
     summary="Leave a picture or a video to be sharpened",
     description="The file is on the server's disk when this answers: it is sharpened even if the server is killed.",
     status_code=202,
@@ -58,34 +71,63 @@ Key = Annotated[
 async def submit(
     request: Request,
     service: TheService,
+    *,
     client: TheClient,
+    owner: TheOwner,
     query: Annotated[SharpenQuery, Query()],
     key: Key = None,
 ) -> Response:
     """Take a picture in as a job."""
     options = query.options(service.models.offered[0].name)
     service.check(options)
-    if key:
-        known = await asyncio.to_thread(service.store.by_key, client, key)
-        if known is not None:
-            return _shown(service, known, 200)
-    service.admission.enter(client)
-    try:
+    is_known = bool(key) and await asyncio.to_thread(service.store.by_key, owner, key or "") is not None
+    with service.admission.uploading(client, is_known=is_known):
         upload = await receive_upload(request, service.files, service.limits)
-        service.metrics.uploaded.add(amount=upload.bytes)
-        try:
-            if upload.format is None and options.format is not None:
-                raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")
-            job = await service.submit(upload, options, client=client, key=key or None)
-        finally:
-            service.files.remove(upload.path)
-    except BaseException:
-        service.admission.leave(client)
-        raise
-    return _shown(service, job, 202)
+    service.metrics.uploaded(upload.bytes)
+    try:
+        if upload.format is None and options.format is not None:
+            raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")
+        job, is_new = await service.submit(upload, options, client=client, owner=owner, key=key or None)
+    finally:
+        service.files.remove(upload.path)
+    return _shown(service, job, 202 if is_new else 200)
 
 
-@router.get("/{job_id}", summary="How a job is", response_model=JobView, responses=problems(404, 422, 503))
+@router.get(
+    "",
+    operation_id="list_jobs",
+    summary="The jobs of your token",
+    description="Newest first. Where the server asks for no token, nobody's jobs are listed: whoever knows a job's id "
+    "may see it.",
+    response_model=JobsView,
+    responses=problems(403, 422, 503),
+)
+async def list_jobs(
+    service: TheService,
+    token: TheToken,
+    owner: TheOwner,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs in one answer.")] = 20,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="The `next` of the answer before; left out: the newest.")
+    ] = None,
+) -> JobsView:
+    """List a token's jobs."""
+    if token is None:
+        raise Refused(403, "not_listed", "jobs are listed for the token that posted them; this server asks for none.")
+    before = None if cursor is None else _place_in(cursor)
+    jobs = await asyncio.to_thread(service.store.of_owner, owner, count=limit + 1, before=before)
+    shown = jobs[:limit]
+    following = f"{shown[-1].created_at!r}_{shown[-1].id}" if len(jobs) > limit else None
+    return JobsView(jobs=[_view(service, job) for job in shown], next=following)
+
+
+@router.get(
+    "/{job_id}",
+    operation_id="get_job",
+    summary="How a job is",
+    response_model=JobView,
+    responses=problems(404, 422, 503),
+)
 async def look(job_id: str, service: TheService) -> Response:
     """Show a job."""
     return _shown(service, await service.job(job_id), 200)
@@ -93,6 +135,7 @@ async def look(job_id: str, service: TheService) -> Response:
 
 @router.delete(
     "/{job_id}",
+    operation_id="delete_job",
     summary="Cancel a job, or remove its result",
     response_model=JobView,
     responses=problems(404, 422, 503, 507),
@@ -106,12 +149,18 @@ async def cancel(job_id: str, service: TheService) -> Response:
 
 @router.get(
     "/{job_id}/result",
+    operation_id="get_job_result",
     summary="A job's picture",
     response_class=Response,
-    responses={**problems(404, 409, 410, 422, 503), 200: PICTURE_OR_VIDEO},
+    responses={
+        **problems(404, 409, 410, 416, 422, 503),
+        200: PICTURE_OR_VIDEO,
+        206: {**PICTURE_OR_VIDEO, "description": "The bytes that the header Range asks for."},
+    },
 )
-async def result(job_id: str, service: TheService) -> Response:
-    """Send a finished job's picture."""
+@router.head("/{job_id}/result", include_in_schema=False)
+async def result(request: Request, job_id: str, service: TheService) -> Response:
+    """Send a finished job's picture, or a part of it, or only its headers."""
     job = await service.job(job_id)
     if job.state == "expired":
         raise Refused(410, "gone", "the result has expired; post the picture again.")
@@ -120,13 +169,17 @@ async def result(job_id: str, service: TheService) -> Response:
     headers = {
         "Content-Type": job.result.media_type,
         "Content-Disposition": disposition(job.stem + _SUFFIX_OF.get(job.result.media_type, "")),
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{job.id}"',  # a job has one result, which never changes
     }
     path = service.files.result(job.id)
-    return FileAnswer(path, size_bytes=job.result.bytes, headers=headers, is_passing=False)
+    span = wanted_bytes(request.headers, job.result.bytes, tag=headers["ETag"])
+    return FileAnswer(path, size_bytes=job.result.bytes, headers=headers, is_passing=False, span=span)
 
 
 @router.get(
     "/{job_id}/events",
+    operation_id="watch_job",
     summary="A job, at every change",
     description="Server-sent events: `job`, with the job as JSON, at every change; the stream ends when the job does, "
     "or when the server stops. Comments keep the line alive.",
@@ -136,16 +189,15 @@ async def result(job_id: str, service: TheService) -> Response:
         200: {"description": "Events.", "content": {"text/event-stream": {"schema": _EVENT}}},
     },
 )
-async def events(job_id: str, service: TheService) -> Response:
+async def events(job_id: str, service: TheService, client: TheClient) -> Response:
     """Tell of a job's changes as they come."""
     job = await service.job(job_id)
-    if service.live.watchers >= service.limits.max_watchers:
-        raise Refused(429, "too_many_requests", "too many event streams are open; ask now and then instead.")
-    return StreamingResponse(_events(service, job), media_type="text/event-stream")
+    service.live.check(client)
+    return StreamingResponse(_events(service, job, client), media_type="text/event-stream")
 
 
-async def _events(service: Service, job: Job) -> AsyncIterator[str]:
-    with service.live.watch(job.id) as changed:
+async def _events(service: Service, job: Job, client: str) -> AsyncIterator[str]:
+    with service.live.watch(job.id, client) as changed:
         told = ""
         while True:
             changed.clear()
@@ -161,6 +213,16 @@ async def _events(service: Service, job: Job) -> AsyncIterator[str]:
                     await changed.wait()
             except TimeoutError:
                 yield ": still here\n\n"
+
+
+def _place_in(cursor: str) -> tuple[float, str]:
+    made_at, _, job_id = cursor.partition("_")
+    try:
+        return float(made_at), job_id
+    except ValueError:
+        raise Refused(
+            422, "invalid_option", "cursor: must be the `next` of the answer before; or leave it out."
+        ) from None
 
 
 def _view(service: Service, job: Job) -> JobView:

@@ -130,7 +130,7 @@ class JobRunner:
                 self._over(job_id)
             self._files.remove(self._files.upload(job_id), self._files.result(job_id))
             self._files.remove_video(job_id)
-            self._metrics.jobs.add("cancelled")
+            self._metrics.ended("cancelled")
         elif self._store.discard(job_id):
             self._files.remove(self._files.result(job_id))
         self._live.changed(job_id, is_over=True)
@@ -290,7 +290,7 @@ class JobRunner:
             self._store.put_back(job.id, error=answer.error, detail=words, counts=is_counted)
             return False
         if self._store.fail(job.id, error=answer.error, detail=answer.detail):
-            self._metrics.jobs.add("failed")
+            self._metrics.ended("failed")
         self._files.remove(self._files.upload(job.id))
         self._files.remove_video(job.id)
         return True
@@ -302,7 +302,7 @@ class JobRunner:
             self._store.put_back(job.id, error="worker_died", detail=WORKER_DOWN, counts=True)
             return False
         if self._store.fail(job.id, error="gave_up", detail=TAKEN_DOWN):
-            self._metrics.jobs.add("failed")
+            self._metrics.ended("failed")
         self._files.remove(self._files.upload(job.id))
         self._files.remove_video(job.id)
         return True
@@ -335,4 +335,5 @@ def _facts(sharpened: Sharpened, size_bytes: int) -> JobResult:
         seconds=sharpened.seconds,
         megapixels=sharpened.megapixels,
         lost=sharpened.lost,
+        found=sharpened.found,
     )

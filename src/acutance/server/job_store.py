@@ -77,17 +77,19 @@ class JobStore:
         return self._stored_bytes
 
     def add(self, job: NewJob) -> Job:
-        """Add a job, queued. Where its client has one of the same key, that one is returned instead."""
+        """Add a job, queued. Where its owner has one of the same key, that one is returned instead."""
         options, model = job.options, job.options.model
         with self._change() as connection:
-            known = _by_key(connection, job.client, job.key)
+            known = _by_key(connection, job.owner, job.key)
             if known is not None:
                 return known
             connection.execute(
-                "INSERT INTO jobs (id, client, key, stem, model, fidelity, precision, strength, format, state,"
-                " created_at, upload_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
+                " format, state, created_at, upload_bytes)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
                 (
-                    *(job.id, job.client, job.key, job.stem, model.name, model.fidelity, model.precision),
+                    *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
+                    *(model.name, model.fidelity, model.precision),
                     *(options.strength, options.format, self._now(), job.upload_bytes),
                 ),
             )
@@ -99,10 +101,27 @@ class JobStore:
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return None if row is None else _job(row)
 
-    def by_key(self, client: str, key: str) -> Job | None:
-        """Return the job that a client calls by a key, or None."""
+    def by_key(self, owner: str, key: str) -> Job | None:
+        """Return the job that an owner calls by a key, or None."""
         with self._look() as connection:
-            return _by_key(connection, client, key)
+            return _by_key(connection, owner, key)
+
+    def of_owner(self, owner: str, *, count: int, before: tuple[float, str] | None = None) -> list[Job]:
+        """Return an owner's jobs, newest first.
+
+        Args:
+            owner: Whose.
+            count: How many at most.
+            before: When the last one that is known already was made, and its id; None begins with the newest.
+        """
+        made_at, job_id = before or (float("inf"), "")
+        with self._look() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE owner = ? AND (created_at, id) < (?, ?)"
+                " ORDER BY created_at DESC, id DESC LIMIT ?",
+                (owner, made_at, job_id, count),
+            )
+            return [_job(row) for row in rows.fetchall()]
 
     def begin(self, job_id: str) -> Job | None:
         """Note that a job is begun; None when it is no longer to be done."""
@@ -135,10 +154,10 @@ class JobStore:
         with self._change() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, result_bytes = ?, media_type = ?, seconds = ?,"
-                " megapixels = ?, lost = ?, upload_bytes = 0 WHERE id = ? AND state = 'running'",
+                " megapixels = ?, lost = ?, found = ?, upload_bytes = 0 WHERE id = ? AND state = 'running'",
                 (
                     *(self._now(), result.bytes, result.media_type, result.seconds, result.megapixels),
-                    *(json.dumps(result.lost), job_id),
+                    *(json.dumps(result.lost), json.dumps(result.found), job_id),
                 ),
             )
             return done.rowcount == 1
@@ -237,10 +256,10 @@ class JobStore:
 _EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, key = NULL"
 
 
-def _by_key(connection: sqlite3.Connection, client: str, key: str | None) -> Job | None:
+def _by_key(connection: sqlite3.Connection, owner: str, key: str | None) -> Job | None:
     if key is None:
         return None
-    row = connection.execute("SELECT * FROM jobs WHERE client = ? AND key = ?", (client, key)).fetchone()
+    row = connection.execute("SELECT * FROM jobs WHERE owner = ? AND key = ?", (owner, key)).fetchone()
     return None if row is None else _job(row)
 
 
@@ -253,10 +272,13 @@ def _job(row: Row) -> Job:
         seconds=row["seconds"],
         megapixels=row["megapixels"],
         lost=tuple(json.loads(row["lost"])),
+        found=tuple(json.loads(row["found"])),
     )
     return Job(
         id=row["id"],
         client=row["client"],
+        owner=row["owner"],
+        fingerprint=row["fingerprint"],
         key=row["key"],
         stem=row["stem"],
         options=Options(

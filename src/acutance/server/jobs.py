@@ -31,6 +31,8 @@ class JobResult:
     """Of the result; None as above."""
     lost: tuple[str, ...]
     """What the format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +42,12 @@ class NewJob:
     id: str
     client: str
     """Whose it is, for fairness."""
+    owner: str
+    """Whose it is, for keys and lists: a token's name, or the client."""
     key: str | None
-    """What its client calls it, so that a post that is repeated is not done twice."""
+    """What its owner calls it, so that a post that is repeated is not done twice."""
+    fingerprint: str | None
+    """Of the upload and the options: a key that is used again must come with the same; None for jobs of before."""
     stem: str
     """Of the result's name."""
     options: Options

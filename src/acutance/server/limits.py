@@ -25,8 +25,12 @@ class Limits:
     max_pixels: int = 100_000_000
     """Of one picture; larger ones are refused before they are decoded."""
     max_queue: int = 256
-    """Pictures of all clients that are being uploaded, wait, or are worked on."""
+    """Pictures of all clients that wait or are worked on."""
     max_queue_per_client: int = 128
+    """The same, of one client."""
+    max_uploads: int = 64
+    """Uploads of all clients that come in at once."""
+    max_uploads_per_client: int = 16
     """The same, of one client."""
     runs: int = 1
     """Pictures worked on at once. One run of the engine already uses every core: more cost memory."""
@@ -61,8 +65,12 @@ class Limits:
     """Longest silence of an event stream."""
     max_watchers: int = 256
     """Event streams open at once."""
+    max_watchers_per_client: int = 32
+    """The same, of one client."""
     max_connections: int = 1024
     """Connections open at once."""
+    max_connections_per_client: int = 256
+    """The same, of one address or IPv6 network; trusted proxies have no such limit."""
     keep_s: float = 24 * HOUR_S
     """How long a finished job's result is kept."""
     remember_s: float = 7 * 24 * HOUR_S

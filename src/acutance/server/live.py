@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,8 +18,10 @@ LEAST_S = 0.1
 class LiveJobs:
     """Progress of the jobs that are worked on, and who watches which job."""
 
-    def __init__(self, max_watchers: int) -> None:
+    def __init__(self, max_watchers: int, max_per_client: int) -> None:
         self._max_watchers = max_watchers
+        self._max_per_client = max_per_client
+        self._watching: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shares: dict[str, float] = {}
         self._told: dict[str, float] = {}
@@ -73,24 +76,38 @@ class LiveJobs:
     def watchers(self) -> int:
         """Number of those who watch."""
         with self._lock:
-            return sum(map(len, self._watchers.values()))
+            return self._watching.total()
+
+    def check(self, client: str) -> None:
+        """Say whether one more may watch.
+
+        Raises:
+            Refused: When too many watch already, or too many of the client.
+        """
+        with self._lock:
+            is_full = self._watching.total() >= self._max_watchers
+            has_all = self._watching[client] >= self._max_per_client
+        if is_full or has_all:
+            whose = "too many event streams are" if is_full else f"{self._max_per_client} event streams of yours are"
+            raise Refused(429, "too_many_requests", f"{whose} open; ask now and then instead.", retry_after_s=5)
 
     @contextmanager
-    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+    def watch(self, job_id: str, client: str) -> Iterator[asyncio.Event]:
         """Give an event that is set at every change of a job.
 
         Raises:
-            Refused: When too many watch already.
+            Refused: See `check`.
         """
         event = asyncio.Event()
-        if self.watchers >= self._max_watchers:
-            raise Refused(429, "too_many_requests", "too many event streams are open; ask now and then instead.")
+        self.check(client)
         with self._lock:
+            self._watching[client] += 1
             self._watchers.setdefault(job_id, set()).add(event)
         try:
             yield event
         finally:
             with self._lock:
+                self._watching -= Counter((client,))  # what comes to nothing is dropped
                 self._watchers[job_id].discard(event)
                 if not self._watchers[job_id]:
                     del self._watchers[job_id]

@@ -1,113 +1,111 @@
-"""What the server counts, in the text format that Prometheus reads (version 0.0.4)."""
+"""What the server counts, for Prometheus."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper ends of the classes of a duration."""
 
 
-class Counter:
-    """A number that only grows, for each combination of labels. For any threads."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolState:
+    """A pool of workers as it stands."""
 
-    def __init__(self, name: str, help_: str, labels: Sequence[str] = ()) -> None:
-        self._name, self._help, self._labels = name, help_, tuple(labels)
-        self._values: dict[tuple[str, ...], float] = {}
-        self._lock = threading.Lock()
-
-    def add(self, *labels: str, amount: float = 1.0) -> None:
-        """Count."""
-        with self._lock:
-            self._values[labels] = self._values.get(labels, 0.0) + amount
-
-    def lines(self) -> Iterator[str]:
-        """Give the lines of the text format."""
-        yield from _head(self._name, self._help, "counter")
-        with self._lock:
-            values = sorted(self._values.items())
-        for labels, value in values:
-            yield f"{self._name}{_braced(zip(self._labels, labels, strict=True))} {value:.12g}"
-
-
-class Histogram:
-    """Durations by class, for each combination of labels. For any threads."""
-
-    def __init__(self, name: str, help_: str, labels: Sequence[str] = (), ends: Sequence[float] = SECONDS) -> None:
-        self._name, self._help, self._labels, self._ends = name, help_, tuple(labels), tuple(ends)
-        self._classes: dict[tuple[str, ...], list[int]] = {}
-        self._sums: dict[tuple[str, ...], float] = {}
-        self._lock = threading.Lock()
-
-    def observe(self, seconds: float, *labels: str) -> None:
-        """Count a duration."""
-        index = next((index for index, end in enumerate(self._ends) if seconds <= end), len(self._ends))
-        with self._lock:
-            self._classes.setdefault(labels, [0] * (len(self._ends) + 1))[index] += 1
-            self._sums[labels] = self._sums.get(labels, 0.0) + seconds
-
-    def lines(self) -> Iterator[str]:
-        """Give the lines of the text format."""
-        yield from _head(self._name, self._help, "histogram")
-        with self._lock:
-            classes = sorted((labels, list(counts), self._sums[labels]) for labels, counts in self._classes.items())
-        for labels, counts, total in classes:
-            pairs = list(zip(self._labels, labels, strict=True))
-            ends = [*(f"{end:g}" for end in self._ends), "+Inf"]
-            for index, end in enumerate(ends):
-                yield f"{self._name}_bucket{_braced([*pairs, ('le', end)])} {sum(counts[: index + 1])}"
-            yield f"{self._name}_sum{_braced(pairs)} {total:.12g}"
-            yield f"{self._name}_count{_braced(pairs)} {sum(counts)}"
+    waiting: int
+    """Pieces of work that have not begun."""
+    busy: int
+    """Pieces of work going on."""
+    restarts: int
+    """Worker processes that had to be replaced, since the server began."""
 
 
 class Metrics:
-    """All that is counted."""
+    """All that is counted, in a registry of its own: a process may have several servers."""
 
     def __init__(self) -> None:
-        self.requests = Counter(
-            "acutance_requests_total", "Requests answered, by route and status.", ("route", "method", "status")
+        # Else there is a second line for each number, of when its counting began.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "acutance_requests", "Requests answered.", ("route", "method", "status"), registry=registry
         )
-        self.request_seconds = Histogram("acutance_request_seconds", "Time of a request, upload included.", ("route",))
-        self.uploaded = Counter("acutance_uploaded_bytes_total", "Bytes of pictures taken in.")
-        self.megapixels = Counter("acutance_megapixels_total", "Megapixels of results.", ("kind",))
-        self.run_seconds = Histogram("acutance_run_seconds", "Time of the work on a picture.", ("kind",))
-        self.jobs = Counter("acutance_jobs_total", "Jobs that have ended, by how.", ("outcome",))
+        self._request_seconds = Histogram(
+            "acutance_request_seconds",
+            "Time of a request, upload included.",
+            ("route",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._uploaded = Counter("acutance_uploaded_bytes", "Bytes of pictures taken in.", registry=registry)
+        self._megapixels = Counter("acutance_megapixels", "Megapixels of results.", ("kind",), registry=registry)
+        self._run_seconds = Histogram(
+            "acutance_run_seconds", "Time of the work on a picture.", ("kind",), buckets=SECONDS, registry=registry
+        )
+        self._jobs = Counter("acutance_jobs", "Jobs that have ended, by how.", ("outcome",), registry=registry)
+        self._listed = Gauge("acutance_listed_jobs", "Jobs in the list, by state.", ("state",), registry=registry)
+        self._waiting = Gauge("acutance_pool_waiting", "Work that has not begun.", ("pool",), registry=registry)
+        self._busy = Gauge("acutance_pool_busy", "Work going on.", ("pool",), registry=registry)
+        self._restarts = Gauge(
+            "acutance_pool_restarts", "Worker processes that had to be replaced.", ("pool",), registry=registry
+        )
+        self._gauges: dict[str, Gauge] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def uploaded(self, size_bytes: int) -> None:
+        """Count what came in."""
+        self._uploaded.inc(size_bytes)
 
     def done(self, megapixels: float, seconds: float, kind: str) -> None:
         """Count what was sharpened, as a job's or for a direct request."""
-        self.megapixels.add(kind, amount=megapixels)
-        self.run_seconds.observe(seconds, kind)
+        self._megapixels.labels(kind).inc(megapixels)
+        self._run_seconds.labels(kind).observe(seconds)
         if kind == "job":
-            self.jobs.add("done")
+            self.ended("done")
 
-    def text(self, gauges: dict[str, tuple[str, float]]) -> str:
-        """Write everything.
+    def ended(self, outcome: str) -> None:
+        """Count a job that has ended."""
+        self._jobs.labels(outcome).inc()
+
+    def text(
+        self,
+        gauges: Mapping[str, tuple[str, float]],
+        *,
+        pools: Mapping[str, PoolState],
+        listed: Mapping[str, int],
+    ) -> bytes:
+        """Write everything in Prometheus's text format (0.0.4).
 
         Args:
             gauges: By name: what it is, and its value now.
+            pools: By name.
+            listed: Jobs in the list, by state.
         """
-        lines: list[str] = []
-        for family in (
-            *(self.requests, self.request_seconds, self.uploaded),
-            *(self.megapixels, self.run_seconds, self.jobs),
-        ):
-            lines += family.lines()
-        for name, (help_, value) in gauges.items():
-            lines += [*_head(name, help_, "gauge"), f"{name} {value:.12g}"]
-        return "\n".join(lines) + "\n"
-
-
-def _head(name: str, help_: str, kind: str) -> tuple[str, str]:
-    return f"# HELP {name} {help_}", f"# TYPE {name} {kind}"
-
-
-def _braced(pairs: Iterator[tuple[str, str]] | Sequence[tuple[str, str]] | zip[tuple[str, str]]) -> str:
-    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
-    return f"{{{inner}}}" if inner else ""
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+        for name, (words, value) in gauges.items():
+            if name not in self._gauges:
+                self._gauges[name] = Gauge(name, words, registry=self._registry)
+            self._gauges[name].set(value)
+        for name, pool in pools.items():
+            self._waiting.labels(name).set(pool.waiting)
+            self._busy.labels(name).set(pool.busy)
+            self._restarts.labels(name).set(pool.restarts)
+        for state, count in listed.items():
+            self._listed.labels(state).set(count)
+        return generate_latest(self._registry)

@@ -38,6 +38,17 @@ STEPS: tuple[str, ...] = (
     CREATE UNIQUE INDEX jobs_by_key ON jobs (client, key) WHERE key IS NOT NULL;
     CREATE INDEX jobs_by_state ON jobs (state, created_at);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN fingerprint TEXT;
+    UPDATE jobs SET owner = client;
+    DROP INDEX jobs_by_key;
+    CREATE UNIQUE INDEX jobs_by_key ON jobs (owner, key) WHERE key IS NOT NULL;
+    CREATE INDEX jobs_by_owner ON jobs (owner, created_at, id);
+    """,
+    """
+    ALTER TABLE jobs ADD COLUMN found TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 
 

@@ -6,19 +6,23 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from acutance.errors import ConfigError, UnknownModel
-from acutance.inference.engine import ChosenPrecision, Engine, EngineName, offered_precisions
+from acutance.inference.engine import ChosenPrecision, Engine, EngineName
+from acutance.inference.foreign import read_model
 from acutance.inference.model_file import read_spec
+from acutance.inference.opening import offered_precisions
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import DEFAULT_MODEL, find_model, list_models
+from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
+from acutance.zoo.own_models import list_own_models
 
+AUTO_SUMMARY = "looks at each picture, and takes the model that suits it, or leaves it as it is"
 KEPT_OPEN = 3
 """Networks that stay open: a model at one fidelity and precision each."""
 
@@ -128,8 +132,8 @@ class OpenedModels:
         """Look the models up.
 
         Args:
-            names: Of shipped models, or paths of ONNX files, which are offered by their stems; the first is the
-                default. Empty: all that are shipped.
+            names: Of models, or paths of ONNX files, which are offered by their stems; the first is the default. Empty:
+                all that are shipped, and all that the user has added.
             engine: What runs them.
             threads: Threads for one run; None is one per physical core.
             max_pixels: Larger pictures are refused.
@@ -140,7 +144,8 @@ class OpenedModels:
             ModelError: When there is no such model, or it is damaged.
             ConfigError: When two would have one name.
         """
-        given = names or sorted((row.name for row in list_models()), key=lambda name: name != DEFAULT_MODEL)
+        shipped = sorted((row.name for row in list_models()), key=lambda name: name != DEFAULT_MODEL)
+        given = names or (AUTO, *shipped, *(own.name for own in list_own_models()))
         self._given = {Path(model).stem: model for model in given}
         if len(self._given) < len(given):
             raise ConfigError(f"models {', '.join(given)}: two would be offered by one name; rename a file.")
@@ -232,12 +237,16 @@ class OpenedModels:
 
 
 def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
+    if model == AUTO:
+        soft = _offered(DEFAULT_MODEL, DEFAULT_MODEL, engine)
+        return replace(soft, name=AUTO, summary=AUTO_SUMMARY, psnr_db={}, spec=replace(soft.spec, name=AUTO))
     paths = find_model(model)
     row = next((row for row in list_models() if row.name == model), None)
+    own = next((own for own in list_own_models() if own.name == model), None)
     return OfferedModel(
         name=name,
-        summary=row.summary if row else "a model of this server's own",
-        spec=read_spec(paths.fidelity.read_bytes(), name=model),
+        summary=row.summary if row else own.summary if own else "a model of this server's own",
+        spec=read_spec(read_model(paths.fidelity), name=model),
         has_fidelity=paths.perceptual is not None,
         precisions=offered_precisions(engine),
         psnr_db=dict(row.psnr_db) if row else {},

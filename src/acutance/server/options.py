@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from acutance.inference.engine import Precision
 from acutance.media import FORMATS as TABLE
-from acutance.media import ImageFormat
+from acutance.media import ImageFormat, heif, raw
+from acutance.media.formats import READABLE
 from acutance.server.refusals import Refused
 
 if TYPE_CHECKING:
@@ -20,6 +22,18 @@ else:
 FORMATS: Mapping[FormatName, ImageFormat] = {format_.query: name for name, format_ in TABLE.items()}
 MEDIA_TYPES: Mapping[ImageFormat, str] = {name: format_.media_type for name, format_ in TABLE.items()}
 SUFFIXES: Mapping[ImageFormat, str] = {name: format_.suffixes[0] for name, format_ in TABLE.items()}
+
+
+def written() -> Mapping[FormatName, ImageFormat]:
+    """Return the formats that results can have here: HEIC needs an extra."""
+    return {name: format_ for name, format_ in FORMATS.items() if format_ != "HEIF" or heif.is_installed()}
+
+
+def read_here() -> list[str]:
+    """Return the formats of pictures that are read here, in words."""
+    has = {"HEIF": heif.is_installed(), "RAW": raw.is_installed()}
+    return [format_.label for name, format_ in READABLE.items() if has.get(name, True)]
+
 
 NAME_CHARACTERS = 100
 """Longest stem of a result's name."""
@@ -46,6 +60,18 @@ class Options:
     """0 changes nothing, up to 2."""
     format: ImageFormat | None = None
     """Of the result; None is that of the picture."""
+
+
+def fingerprint_of(options: Options, digest: str) -> str:
+    """Return what a post is recognised by that is repeated.
+
+    Args:
+        options: What is asked for.
+        digest: SHA-256 of the picture, in hexadecimal digits.
+    """
+    model = options.model
+    asked = (model.name, model.fidelity, model.precision, options.strength, options.format, digest)
+    return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 
 def parse_precision(text: str) -> Precision:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from acutance.media import FORMATS
 from acutance.media.formats import PHOTO_SUFFIXES
+from acutance.server.docs_page import page_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,6 +58,14 @@ class _Part:
 async def page(request: Request) -> Response:
     """Send the page."""
     return _sent(request, START)
+
+
+@router.get("/docs")
+@router.head("/docs")
+async def docs(request: Request) -> Response:
+    """Send the description of the HTTP API, as a page."""
+    content = page_of(request.app.openapi()).encode()
+    return Response(content, 200, dict(HEADERS), media_type=_TYPES["html"])
 
 
 @router.get("/page/{name:path}")

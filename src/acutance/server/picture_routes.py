@@ -13,19 +13,30 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from acutance import __version__
+from acutance.media import ImageFormat
 from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.options import MEDIA_TYPES, SUFFIXES, negotiate, result_stem
 from acutance.server.refusals import Refused
 from acutance.server.schemas import ModelsView, ModelView, SharpenQuery
-from acutance.server.uploads import receive_upload
+from acutance.server.service import Service
+from acutance.server.uploads import Upload, receive_upload
 
 router = APIRouter()
 
 _HEADERS = {
-    "Acutance-Model": {"description": "The model that ran.", "schema": {"type": "string"}},
+    "Acutance-Model": {
+        "description": "The model that ran; of `auto` the one that was chosen, `none` where the picture was left as "
+        "it is.",
+        "schema": {"type": "string"},
+    },
     "Acutance-Seconds": {"description": "What the work took.", "schema": {"type": "number"}},
     "Acutance-Lost": {
         "description": "What the format could not hold of the picture: words, percent-encoded, separated by commas.",
+        "schema": {"type": "string"},
+    },
+    "Acutance-Found": {
+        "description": "What was seen in the picture, what was done about it, and what that changed: sentences, "
+        "percent-encoded, separated by commas.",
         "schema": {"type": "string"},
     },
 }
@@ -33,6 +44,7 @@ _HEADERS = {
 
 @router.post(
     "/v1/sharpen",
+    operation_id="sharpen_picture",
     summary="Sharpen a picture",
     description="The answer is the picture, in the format that it came in, or the one that `format` or `Accept` asks "
     "for. For pictures that take long, and to come back later, post a job.",
@@ -50,38 +62,27 @@ async def sharpen(
     """Sharpen a picture while its client waits."""
     options = query.options(service.models.offered[0].name)
     service.check(options)
-    service.admission.enter(client)
-    try:
-        upload = await receive_upload(request, service.files, service.limits)
-        service.metrics.uploaded.add(amount=upload.bytes)
-        try:
-            if upload.format is None:
-                raise Refused(
-                    415, "unsupported_image", "what was sent is a video, which takes long: post it to /v1/jobs."
-                )
-            if options.format is None:
-                options = replace(options, format=negotiate(request.headers.get("accept", ""), upload.format))
-        except BaseException:
-            service.files.remove(upload.path)
-            raise
-        async with _goodbye(request) as gone:
-            passing = await service.sharpen(upload, options, client, gone)
-    finally:
-        service.admission.leave(client)
+    async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, kind, gone):
+        if options.format is None:
+            options = replace(options, format=negotiate(request.headers.get("accept", ""), kind))
+        passing = await service.sharpen(upload, options, client, gone)
     sharpened = passing.sharpened
     headers = {
         "Content-Type": MEDIA_TYPES[sharpened.format],
         "Content-Disposition": disposition(result_stem(upload.filename) + SUFFIXES[sharpened.format]),
-        "Acutance-Model": quote(options.model.name),
+        "Acutance-Model": quote(sharpened.model or "none"),
         "Acutance-Seconds": f"{sharpened.seconds:.3f}",
     }
     if sharpened.lost:
         headers["Acutance-Lost"] = ",".join(quote(words) for words in sharpened.lost)
+    if sharpened.found:
+        headers["Acutance-Found"] = ",".join(quote(words) for words in sharpened.found)
     return FileAnswer(passing.path, size_bytes=passing.bytes, headers=headers, is_passing=True)
 
 
 @router.get(
     "/v1/models",
+    operation_id="list_models",
     summary="What the server offers",
     tags=["pictures"],
     response_model=ModelsView,
@@ -90,6 +91,41 @@ async def sharpen(
 async def models(service: TheService) -> ModelsView:
     """List the models, the formats and the limits."""
     return ModelsView.of(__version__, [ModelView.of(model) for model in service.models.offered], service.limits)
+
+
+@asynccontextmanager
+async def admitted(
+    request: Request, service: Service, client: str, instead: str
+) -> AsyncIterator[tuple[Upload, ImageFormat, asyncio.Event]]:
+    """Take in a picture, and give it a place in the queue once it is here; the place is free again in the end.
+
+    Args:
+        request: Whose body is read.
+        service: What it is for.
+        client: Whose it is.
+        instead: What to do with a video.
+
+    Returns:
+        The picture, its format, and an event that is set when its client goes away.
+
+    Raises:
+        Refused: When it is a video, or there is no place.
+    """
+    with service.admission.uploading(client):
+        upload = await receive_upload(request, service.files, service.limits)
+    service.metrics.uploaded(upload.bytes)
+    try:
+        if upload.format is None:
+            raise Refused(415, "unsupported_image", f"what was sent is a video, which takes long: {instead}")
+        service.admission.enter(client)
+        try:
+            async with _goodbye(request) as gone:
+                yield upload, upload.format, gone
+        finally:
+            service.admission.leave(client)
+    except BaseException:
+        service.files.remove(upload.path)
+        raise
 
 
 @asynccontextmanager

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from typing import get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from acutance.server.answers import TheService, problems
-from acutance.server.metrics import MEDIA_TYPE
+from acutance.server.jobs import JobState
+from acutance.server.metrics import MEDIA_TYPE, PoolState
+from acutance.server.pool import Pool
 from acutance.server.refusals import DISK_FULL, Refused
 from acutance.server.schemas import HealthView
+from acutance.server.workers import Workers
 
 router = APIRouter(tags=["supervision"])
 
 
-@router.get("/healthz", summary="Whether the server lives", response_model=HealthView, responses=problems())
+@router.get(
+    "/healthz",
+    operation_id="get_health",
+    summary="Whether the server lives",
+    response_model=HealthView,
+    responses=problems(),
+)
 async def health() -> HealthView:
     """Answer, which is all that is asked."""
     return HealthView(status="ok")
 
 
 @router.get(
-    "/readyz", summary="Whether the server takes pictures", response_model=HealthView, responses=problems(503, 507)
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Whether the server takes pictures",
+    response_model=HealthView,
+    responses=problems(503, 507),
 )
 async def ready(service: TheService) -> HealthView:
     """Say whether a picture would be taken now."""
@@ -36,6 +50,7 @@ async def ready(service: TheService) -> HealthView:
 
 @router.get(
     "/metrics",
+    operation_id="get_metrics",
     summary="Figures for Prometheus",
     response_class=Response,
     responses={**problems(503), 200: {"description": "Text format 0.0.4.", "content": {"text/plain": {}}}},
@@ -44,16 +59,22 @@ async def metrics(service: TheService) -> Response:
     """Write down what is counted."""
     counts = await asyncio.to_thread(service.store.counts)
     gauges = {
-        "acutance_pictures_inside": ("Pictures that are uploaded, wait or are worked on.", service.admission.inside),
-        "acutance_pictures_waiting": ("Pictures that wait.", service.pool.waiting),
-        "acutance_pictures_running": ("Pictures that are worked on.", service.pool.busy),
+        "acutance_uploads": ("Uploads that are coming in.", service.admission.uploads),
+        "acutance_pictures_inside": ("Pictures that wait or are worked on.", service.admission.inside),
         "acutance_event_streams": ("Event streams that are open.", service.live.watchers),
         "acutance_stored_bytes": ("Bytes of all jobs' files.", service.store.stored_bytes),
         "acutance_free_bytes": ("Bytes free on the disk.", service.files.free_bytes),
-        **{
-            f"acutance_jobs_{state}": (f"Jobs in the list that are {state}.", counts.get(state, 0))
-            for state in ("queued", "running", "done", "failed", "cancelled", "expired")
-        },
     }
-    text = service.metrics.text({name: (words, float(value)) for name, (words, value) in gauges.items()})
+    text = service.metrics.text(
+        {name: (words, float(value)) for name, (words, value) in gauges.items()},
+        pools={
+            "pictures": _state(service.pool, service.picture_workers),
+            "videos": _state(service.videos, service.video_workers),
+        },
+        listed={state: counts.get(state, 0) for state in get_args(JobState)},
+    )
     return Response(text, headers={"Content-Type": MEDIA_TYPE})
+
+
+def _state(pool: Pool, workers: Workers) -> PoolState:
+    return PoolState(waiting=pool.waiting, busy=pool.busy, restarts=workers.restarts)

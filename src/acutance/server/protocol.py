@@ -7,24 +7,45 @@ body that was refused. Each of these costs a connection, of which there are only
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from http import HTTPStatus
 from typing import cast
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from acutance.server.access import Network, client_of, is_within
 from acutance.server.limits import Limits
+from acutance.server.problem_documents import MEDIA_TYPE, document_of, request_id_of
+from acutance.server.refusals import Answer
 
 
 class ServerConfig(uvicorn.Config):
     """uvicorn's settings, and our limits for the protocol to find."""
 
     limits: Limits
+    trusted: tuple[Network, ...] = ()
+    """Proxies: they bring the connections of many."""
+    open_by_client: Counter[str]
+    """Connections."""
+
+
+TOO_MANY = Answer(
+    status=503,
+    error="too_many_connections",
+    detail="too many connections are open, from you or from all; close some, or come again in a moment.",
+)
+NO_HTTP = Answer(
+    status=400, error="bad_request", detail="this is no request of HTTP/1.1, or its head is too long; see RFC 9112."
+)
 
 
 class PatientProtocol(H11Protocol):
     """One connection."""
 
+    _counted: str | None = None
+    """The client whose connection this is, if it is counted."""
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
     _linger_timer: asyncio.TimerHandle | None = None
@@ -33,9 +54,17 @@ class PatientProtocol(H11Protocol):
     def _limits(self) -> Limits:
         return cast("ServerConfig", self.config).limits
 
+    @property
+    def _open(self) -> Counter[str]:
+        return cast("ServerConfig", self.config).open_by_client
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the head of the first request."""
+        """Begin to wait for the head of the first request; or end it at once, where there are too many."""
         super().connection_made(transport)
+        if not self._is_let_in():
+            self.connections.discard(self)  # it takes nobody's place until it is closed
+            self._refuse(TOO_MANY)
+            return
         self._head_timer = self.loop.call_later(self._limits.head_s, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,7 +72,44 @@ class PatientProtocol(H11Protocol):
         for timer in (self._head_timer, self._stall_timer, self._linger_timer):
             if timer is not None:
                 timer.cancel()
+        if self._counted is not None:
+            self._open[self._counted] -= 1
+            if not self._open[self._counted]:
+                del self._open[self._counted]
+            self._counted = None
         super().connection_lost(exc)
+
+    def _is_let_in(self) -> bool:
+        if len(self.connections) > self._limits.max_connections:
+            return False
+        address = self.client[0] if self.client else ""
+        if is_within(address, cast("ServerConfig", self.config).trusted):
+            return True
+        client = client_of(address)
+        if self._open[client] >= self._limits.max_connections_per_client:
+            return False
+        self._counted = client
+        self._open[client] += 1
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP/1.1, as everything is refused: by a problem document."""
+        del msg
+        self._refuse(NO_HTTP)
+
+    def _refuse(self, answer: Answer) -> None:
+        """Say why, and close the connection; no request was understood, so that nothing else can say it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an answer is under way: nothing may be put into it
+            return
+        request_id = request_id_of("")
+        body = document_of(answer, request_id)
+        head = (
+            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; the time for a head counts from its first byte to its last."""

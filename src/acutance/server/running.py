@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,11 +19,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from acutance.errors import ConfigError
+from acutance.server.access import networks_of
 from acutance.server.limits import Limits
 from acutance.server.protocol import PatientProtocol, ServerConfig
 from acutance.server.service import Service
 
 BACKLOG = 256
+
+LOOK_S = 0.02
+"""Between two looks at whether all work has ended."""
 
 ENDING_S = 2
 """Time for the last answers, once all work has ended."""
@@ -40,9 +46,9 @@ class Certificate:
 class Server(uvicorn.Server):
     """uvicorn's server; its application hears at once when it is asked to stop."""
 
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._stop = stop
+        self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop in order at the first signal, at once at a second Ctrl-C."""
@@ -52,8 +58,14 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell the application, then wait for what is being answered."""
-        self._stop()
+        """Tell the application, then wait for what is being worked on, then for what is being answered.
+
+        While work goes on, who comes is still answered: a balancer asks whether the server is ready, and is told no.
+        """
+        self._service.stop()
+        end = time.monotonic() + self._service.limits.drain_s
+        while not (self._service.is_idle or self.force_exit or time.monotonic() > end):
+            await asyncio.sleep(LOOK_S)
         await super().shutdown(sockets)
 
 
@@ -66,13 +78,14 @@ def make_server(
         app: The application.
         limits: The times that connections have, and how many there may be.
         certificate: None speaks plain HTTP.
-        proxies: Addresses of reverse proxies that are believed when they say whose request they pass on.
+        proxies: Addresses or networks of reverse proxies that are believed when they say whose request they pass on.
 
     Raises:
-        ConfigError: When the certificate cannot be used.
+        ConfigError: When the certificate cannot be used, or a proxy is no address or network.
     """
     if certificate is not None:
         _check(certificate)
+    trusted = networks_of(proxies)
     config = ServerConfig(
         app,
         http=PatientProtocol,
@@ -84,14 +97,15 @@ def make_server(
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        limit_concurrency=limits.max_connections,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=math.ceil(limits.drain_s) + ENDING_S,
+        timeout_graceful_shutdown=max(ENDING_S, math.ceil(limits.drain_s)),
         ssl_certfile=certificate.chain if certificate else None,
         ssl_keyfile=certificate.key if certificate else None,
     )
     config.limits = limits
-    return Server(config, cast("Service", app.state.service).stop)
+    config.trusted = trusted
+    config.open_by_client = Counter()
+    return Server(config, cast("Service", app.state.service))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acutance.inference.engine import ChosenPrecision, Precision
 from acutance.inference.sharpener import STRENGTHS
+from acutance.server.bounds import MAX_ALL_PIXELS, MAX_FRAME_PIXELS
 from acutance.server.jobs import Job, JobState
 from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel
-from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, ModelChoice, Options
+from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, ModelChoice, Options, read_here, written
 from acutance.server.refusals import Answer, ErrorCode
+from acutance.server.video_work import takes_videos
 from acutance.spec import Task
 
 _NAMES = {format_: name for name, format_ in FORMATS.items()}
@@ -59,13 +61,24 @@ class Problem(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"error": "unsupported_image", "detail": "the image is damaged or cut off; get the file again."}
+                {
+                    "type": "/docs#unsupported_image",
+                    "title": "The picture cannot be read",
+                    "status": 415,
+                    "detail": "the image is damaged or cut off; get the file again.",
+                    "error": "unsupported_image",
+                    "request_id": "8f1c0a3e5b7d9246",
+                }
             ]
         }
     )
 
-    error: Annotated[ErrorCode, Field(description="For programs.")]
+    type: Annotated[str, Field(description="Where the code is explained, relative to the server.")]
+    title: Annotated[str, Field(description="The code in words, always the same.")]
+    status: Annotated[int, Field(description="Of HTTP.")]
     detail: Annotated[str, Field(description="For people: one sentence.")]
+    error: Annotated[ErrorCode, Field(description="For programs.")]
+    request_id: Annotated[str, Field(description="Of the request; it is in the server's log.")]
 
 
 class OptionsView(BaseModel):
@@ -87,6 +100,10 @@ class ResultView(BaseModel):
     seconds: Annotated[float | None, Field(description="What the work took.")]
     megapixels: float | None
     lost: Annotated[list[str], Field(description="What the format could not hold of the picture, in words.")]
+    found: Annotated[
+        list[str],
+        Field(description="What was seen in the picture, what was done about it, and what that changed, in words."),
+    ]
 
 
 class JobView(BaseModel):
@@ -105,7 +122,7 @@ class JobView(BaseModel):
                     "finished_at": None,
                     "expires_at": None,
                     "options": {
-                        "model": "fast",
+                        "model": "auto",
                         "strength": 1.0,
                         "fidelity": 1.0,
                         "precision": "auto",
@@ -169,11 +186,26 @@ class JobView(BaseModel):
                     "seconds": result.seconds,
                     "megapixels": result.megapixels,
                     "lost": list(result.lost),
+                    "found": list(result.found),
                 },
                 "error": job.error if trouble is None else trouble.error,
                 "detail": job.detail if trouble is None else trouble.detail,
             }
         )
+
+
+class JobsView(BaseModel):
+    """Some of a token's jobs, newest first."""
+
+    jobs: list[JobView]
+    next: Annotated[str | None, Field(description="Of what follows, as `cursor`; null at the end.")]
+
+
+class AcceptsView(BaseModel):
+    """What can be sent in."""
+
+    pictures: Annotated[list[str], Field(description="Formats of pictures that are read here.")]
+    videos: Annotated[bool, Field(description="Whether jobs may be videos.")]
 
 
 class ModelView(BaseModel):
@@ -215,6 +247,8 @@ class LimitsView(BaseModel):
 
     max_body_bytes: int
     max_pixels: int
+    max_frame_pixels: Annotated[int, Field(description="Of one frame of an animation or a video.")]
+    max_all_pixels: Annotated[int, Field(description="Of all frames or pages of a file together.")]
     run_s: float
     keep_s: float
 
@@ -226,6 +260,7 @@ class ModelsView(BaseModel):
     default: Annotated[str, Field(description="The model that is taken when none is named.")]
     models: list[ModelView]
     formats: Annotated[dict[FormatName, str], Field(description="Formats of results, and their media types.")]
+    accepts: AcceptsView
     limits: LimitsView
 
     @classmethod
@@ -235,10 +270,13 @@ class ModelsView(BaseModel):
             version=version,
             default=models[0].name,
             models=models,
-            formats={name: MEDIA_TYPES[format_] for name, format_ in FORMATS.items()},
+            formats={name: MEDIA_TYPES[format_] for name, format_ in written().items()},
+            accepts=AcceptsView(pictures=read_here(), videos=takes_videos()),
             limits=LimitsView(
                 max_body_bytes=limits.max_body_bytes,
                 max_pixels=limits.max_pixels,
+                max_frame_pixels=MAX_FRAME_PIXELS,
+                max_all_pixels=MAX_ALL_PIXELS,
                 run_s=limits.run_s,
                 keep_s=limits.keep_s,
             ),

@@ -8,11 +8,14 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
@@ -22,16 +25,18 @@ from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
 from acutance.server.models import Models, check_choice
-from acutance.server.options import Options, result_stem
+from acutance.server.options import Options, fingerprint_of, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import PictureTask
+from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.uploads import Upload
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerLimits
 from acutance.server.worker_process import WorkerSettings
 from acutance.server.workers import WorkerProcesses, Workers, WorkersHere, twice
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -66,7 +71,7 @@ class Service:
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
         self.picture_workers, self.video_workers = _workers(models, limits)
-        self.live = LiveJobs(limits.max_watchers)
+        self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
             store=store,
@@ -88,6 +93,11 @@ class Service:
     def is_stopping(self) -> bool:
         """Whether the server was asked to stop."""
         return self._stopping_since is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is worked on, and nobody waits for it."""
+        return not (self.pool.busy or self.pool.waiting or self.videos.busy or self.admission.uploads)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -135,6 +145,39 @@ class Service:
         path = self.files.new_passing()
         task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self.limits.max_pixels)
         future = self.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
+        try:
+            return await self._awaited(future, stop, gone)
+        except BaseException:
+            future.add_done_callback(lambda _: self.files.remove(path))
+            raise
+        finally:
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
+        """Look at a picture for somebody who waits.
+
+        Args:
+            upload: The picture; its file is removed.
+            client: Who waits.
+            gone: Set when nobody waits any more: the work is given up.
+
+        Raises:
+            AcutanceError: When it cannot be read.
+        """
+        stop = StopSignal(self.limits.run_s)
+        task = InspectTask(upload=upload.path, max_pixels=self.limits.max_pixels)
+        future = self.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
+        try:
+            return await self._awaited(future, stop, gone)
+        finally:
+            future.add_done_callback(lambda _: self.files.remove(upload.path))
+
+    async def _awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
+        """Wait for work of the pool as long as somebody wants it.
+
+        Raises:
+            Refused: When nobody does any more; the work is given up then.
+        """
         self._direct.add(stop)
         watch = asyncio.create_task(gone.wait())
         result = asyncio.wrap_future(future)
@@ -147,23 +190,33 @@ class Service:
             stop.set("cancelled")
             result.cancel()
             self.pool.withdraw(future)
-            future.add_done_callback(lambda _: self.files.remove(path))
             raise
         finally:
             watch.cancel()
             self._direct.discard(stop)
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
 
-    async def submit(self, upload: Upload, options: Options, *, client: str, key: str | None) -> Job:
-        """Take a picture in as a job; its place in the queue is the job's from now on.
+    async def submit(
+        self, upload: Upload, options: Options, *, client: str, owner: str, key: str | None
+    ) -> tuple[Job, bool]:
+        """Take a picture in as a job; it takes a place in the queue.
+
+        Returns:
+            The job, and whether it is new: else its owner has posted it before, by the same key.
 
         Raises:
-            Refused: When it cannot be stored; the place is then still the caller's.
+            Refused: When there is no place, when it cannot be stored, or when the key is that of another picture or of
+                other options.
         """
+        fingerprint = fingerprint_of(options, upload.digest)
+        known = None if key is None else await asyncio.to_thread(self.store.by_key, owner, key)
+        if known is not None:
+            return _same(known, fingerprint), False
         job = NewJob(
             id=new_job_id(),
             client=client,
+            owner=owner,
             key=key,
+            fingerprint=fingerprint,
             stem=result_stem(upload.filename),
             options=options,
             upload_bytes=upload.bytes,
@@ -177,12 +230,21 @@ class Service:
                 self.files.remove(self.files.upload(job.id))
                 raise
 
+        async def take() -> Job:
+            self.admission.enter(client)
+            try:
+                added = await asyncio.to_thread(keep)
+            except BaseException:
+                self.admission.leave(client)
+                raise
+            if added.id != job.id:  # a twin of the same key was quicker
+                self.files.remove(self.files.upload(job.id))
+                self.admission.leave(client)
+            return added
+
         # Shielded: who goes away now must not leave half a job behind.
-        added = await asyncio.shield(asyncio.create_task(asyncio.to_thread(keep)))
-        if added.id != job.id:  # a twin of the same key was quicker
-            self.files.remove(self.files.upload(job.id))
-            self.admission.leave(client)
-        return added
+        added = await asyncio.shield(asyncio.create_task(take()))
+        return _same(added, fingerprint), added.id == job.id
 
     def check(self, options: Options) -> None:
         """Refuse at once what no run could give.
@@ -211,6 +273,10 @@ class Service:
         self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
         return Passing(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
 
+    def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
+        stop.check()
+        return twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
+
     def _end_direct(self) -> None:
         """End what somebody waits for; who asks again finds the next server."""
         for stop in list(self._direct):
@@ -235,6 +301,21 @@ class Service:
         with contextlib.suppress(Exception):
             self.store.close()
         self.models.close()
+
+
+def _same(known: Job, fingerprint: str) -> Job:
+    """Return a job that was posted before by the same key, if it was the same post.
+
+    Raises:
+        Refused: When it was another.
+    """
+    if known.fingerprint not in (None, fingerprint):
+        raise Refused(
+            422,
+            "key_reused",
+            "Idempotency-Key: was used for another picture or other options; take a new key for a new post.",
+        )
+    return known
 
 
 def _workers(models: Models, limits: Limits) -> tuple[Workers, Workers]:

@@ -12,13 +12,14 @@ from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
+from acutance.inference.inspection import Inspection
 from acutance.server.jobs import JobResult
 from acutance.server.models import Models
 from acutance.server.options import Options
 from acutance.server.refusals import storage_refusal
 from acutance.server.stopping import StopSignal
 from acutance.server.video_work import sharpen_video_upload
-from acutance.server.work import Sharpened, sharpen_upload
+from acutance.server.work import Sharpened, inspect_upload, sharpen_upload
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -87,6 +88,19 @@ class VideoTask:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectTask:
+    """Look at a picture; of an animation or pages at the first."""
+
+    upload: Path
+    max_pixels: int
+
+    def run(self, models: Models, stop: StopSignal, progress: Progress) -> Inspection:
+        """Do it; see `inspect_upload`."""
+        del models, progress
+        return inspect_upload(self.upload, max_pixels=self.max_pixels, stop=stop)
+
+
 class Kind(Generic[T]):
     """A kind of task, and how it and what comes of it are written down."""
 
@@ -95,7 +109,8 @@ class Kind(Generic[T]):
         self.result: TypeAdapter[T] = TypeAdapter(result)
 
 
-KINDS: dict[str, Kind[Sharpened] | Kind[JobResult]] = {
+KINDS: dict[str, Kind[Sharpened] | Kind[JobResult] | Kind[Inspection]] = {
+    "InspectTask": Kind(InspectTask, Inspection),
     "PictureTask": Kind(PictureTask, Sharpened),
     "VideoTask": Kind(VideoTask, JobResult),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Upload:
     filename: str
     """As its client calls it: for people only, never a path."""
     bytes: int
+    digest: str
+    """SHA-256 of the picture, in hexadecimal digits."""
     format: ImageFormat | None
     """By its content; None for a video."""
 
@@ -52,7 +55,7 @@ async def receive_upload(request: Request, files: Files, limits: Limits) -> Uplo
     form = FormReader(content_type) if is_form else None
     path = files.new_passing()
     try:
-        count = await _store(request, path, form, limits)
+        count, digest = await _store(request, path, form, limits)
         if form is not None:
             form.finish()
         format_ = await asyncio.to_thread(_recognised, path)
@@ -62,7 +65,7 @@ async def receive_upload(request: Request, files: Files, limits: Limits) -> Uplo
     except BaseException:
         files.remove(path)
         raise
-    return Upload(path=path, filename="" if form is None else form.filename, bytes=count, format=format_)
+    return Upload(path=path, filename="" if form is None else form.filename, bytes=count, digest=digest, format=format_)
 
 
 def _check_head(request: Request, limits: Limits) -> None:
@@ -74,9 +77,10 @@ def _check_head(request: Request, limits: Limits) -> None:
         raise _too_large(limits)
 
 
-async def _store(request: Request, path: Path, form: FormReader | None, limits: Limits) -> int:
-    """Write the picture's bytes to a path; return their number."""
+async def _store(request: Request, path: Path, form: FormReader | None, limits: Limits) -> tuple[int, str]:
+    """Write the picture's bytes to a path; return their number and their SHA-256."""
     count = 0
+    digest = hashlib.sha256()
     gathered = bytearray()
     with await asyncio.to_thread(path.open, "xb") as file:
         async for data in _timed_body(request, limits):
@@ -86,14 +90,19 @@ async def _store(request: Request, path: Path, form: FormReader | None, limits: 
                 raise _too_large(limits)
             gathered += found
             if len(gathered) >= WRITE_BYTES:
-                await asyncio.to_thread(file.write, gathered)
+                await asyncio.to_thread(_write, file, gathered, digest)
                 gathered = bytearray()
-        await asyncio.to_thread(_write_last, file, gathered)
-    return count
+        await asyncio.to_thread(_write_last, file, gathered, digest)
+    return count, digest.hexdigest()
 
 
-def _write_last(file: BinaryIO, data: bytearray) -> None:
+def _write(file: BinaryIO, data: bytearray, digest: hashlib._Hash) -> None:
+    digest.update(data)
     file.write(data)
+
+
+def _write_last(file: BinaryIO, data: bytearray, digest: hashlib._Hash) -> None:
+    _write(file, data, digest)
     file.flush()
 
 

@@ -124,6 +124,7 @@ def _sharpened(
         seconds=made.seconds,
         megapixels=made.frames * made.size.pixels / 1e6,
         lost=made.warnings,
+        found=made.found,
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from acutance.inference.inspecting import look_at
+from acutance.inference.inspection import Inspection, first_photo, inspection_of
 from acutance.inference.picture_files import PictureWork
 from acutance.media import ImageFormat, joined_parts, open_pictures
 from acutance.server.bounds import check_bounds
@@ -26,6 +28,33 @@ class Sharpened:
     """Of the result."""
     lost: tuple[str, ...]
     """What the format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was seen in the picture, what was done, and what that changed, in words."""
+    model: str | None = None
+    """The model that ran; None where the picture was left as it is."""
+
+
+def inspect_upload(path: Path, *, max_pixels: int, stop: StopSignal) -> Inspection:
+    """Look at a picture; of an animation or of pages at the first.
+
+    Args:
+        path: Of the file.
+        max_pixels: Larger pictures are refused before they are decoded.
+        stop: Looked at before each step.
+
+    Raises:
+        InputError: When the file cannot be read.
+        Stopped: When it was asked for.
+    """
+    stop.start()
+    stop.check()
+    # By its bytes: the sentences of errors would name the path.
+    content = path.read_bytes()
+    with open_pictures(content, max_pixels=max_pixels, max_bits=16) as pictures:
+        check_bounds(pictures, content)
+    photo = first_photo(content, max_pixels=max_pixels)
+    stop.check()
+    return inspection_of(look_at(photo.pixels, photo.metadata))
 
 
 def sharpen_upload(
@@ -75,6 +104,8 @@ def sharpen_upload(
     stop.check()
     return content, Sharpened(
         lost=work.lost,
+        found=(*work.found, *([work.verdict.words] if work.verdict else [])),
+        model=next(iter(work.models), None),
         format=format_,
         seconds=time.perf_counter() - start,
         megapixels=work.megapixels,

@@ -162,9 +162,8 @@ def _confine() -> bool:
         return False
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # somebody's picture would be in it
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most), most))
+    _limit(resource.RLIMIT_CORE, 0)  # somebody's picture would be in it
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -180,12 +179,20 @@ def _limit_task(*, memory_bytes: int, cpu_s: float) -> None:
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + cpu_s) + 1, most))
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + cpu_s) + 1)
     if sys.platform == "linux":  # elsewhere the limit is not kept, or counts what all programs share
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory_bytes, most))
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
+
+
+def _limit(what: int, value: int) -> None:
+    """Set a soft limit, as far as the system lets us."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(what)
+        with contextlib.suppress(OSError, ValueError):  # a filter of system calls forbids it; the server looks, too
+            resource.setrlimit(what, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
 def _give_memory_back() -> None:

@@ -41,7 +41,7 @@ class VideoFileResult(FileResult):
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a person should know, in sentences."""
-        return () if self.video is None else self.video.warnings
+        return () if self.video is None else (*self.video.found, *self.video.warnings)
 
 
 def making_of(settings: VideoSettings) -> str:

@@ -128,6 +128,13 @@ def check_takes_frames(sharpener: Sharpener) -> None:
         raise ConfigError(f"model {sharpener.spec.name}: is for photos, not for videos; choose another model.")
 
 
+def settled_on(sharpener: Sharpener, first: VideoFrame) -> tuple[Sharpener, tuple[str, ...]]:
+    """Return the sharpener for all frames, by a look at the first where no model was named, and what it saw."""
+    if not sharpener.is_automatic:
+        return sharpener, ()
+    return sharpener.for_frames(cast(npt.NDArray[np.uint8], first.to_ndarray(format="rgb24")))
+
+
 def sharpen_shot(shot: Shot, sharpener: Sharpener, strength: float) -> None:
     """Run the network on a shot; the two fields of an interlaced frame are pictures of two moments, each by itself."""
     if shot.shown is None:

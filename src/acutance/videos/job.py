@@ -25,7 +25,7 @@ from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, chapters_between, file_metadata
 from acutance.videos.encoding import EncoderPlan, Picture
 from acutance.videos.flicker import mean_of
-from acutance.videos.frames import FrameFinisher, FramePreparer, check_takes_frames
+from acutance.videos.frames import FrameFinisher, FramePreparer, check_takes_frames, settled_on
 from acutance.videos.hdr import hdr_parameters, side_data_of
 from acutance.videos.opening import video_streams
 from acutance.videos.progress import Clock, Report
@@ -57,6 +57,8 @@ class VideoResult:
     """By how much more the result changes from frame to frame than the input where nothing moves, in levels of 255."""
     warnings: tuple[str, ...]
     """What a person should know, in sentences."""
+    found: tuple[str, ...] = ()
+    """What was seen in the first frame, and which model all frames got for that, where none was named."""
     seconds: float
     """That it took."""
 
@@ -95,7 +97,6 @@ class VideoJob:
         self.container = container
         """What is written."""
         self._start = time.perf_counter()
-        self._sharpener = sharpener
         self._strength = strength
         self._settings = settings
         self._source = source
@@ -122,6 +123,7 @@ class VideoJob:
             raise InputError(f"{name}: no frame could be decoded{part}.")
         self.side_data = side_data_of(frame)
         """Of the first frame."""
+        self._sharpener, self._found = settled_on(sharpener, frame)
         self._preparer = FramePreparer(frame, tags, scale=sharpener.spec.scale)
         self.tags = self._preparer.tags
         """Of its colours."""
@@ -263,6 +265,7 @@ class VideoJob:
                 *remarks_on_target(coding, self._copied, is_uneven=is_uneven),
                 *remarks_on_flicker(flicker, smoothing=self._settings.smoothing),
             ),
+            found=self._found,
             seconds=time.perf_counter() - self._start,
         )
 

@@ -30,7 +30,7 @@ from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.colour import tags_of
 from acutance.videos.containers import CONTAINERS, Container
 from acutance.videos.encoding import EncoderPlan, Picture
-from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, check_takes_frames, sharpen_shot
+from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, check_takes_frames, settled_on, sharpen_shot
 from acutance.videos.hdr import side_data_of
 from acutance.videos.mailbox import Mailbox
 from acutance.videos.reading import Piece
@@ -93,6 +93,7 @@ class _Scene:
     preparer: FramePreparer
     finisher: FrameFinisher
     plan: EncoderPlan
+    sharpener: Sharpener
 
 
 class _Counts:
@@ -186,7 +187,7 @@ def sharpen_live(
     check_takes_frames(sharpener)
     settings = settings or VideoSettings()
     camera = Camera(source, tell=tell)
-    run = _LiveRun(sharpener, camera, strength=strength, settings=settings, container=CONTAINERS[suffix])
+    run = _LiveRun(sharpener, camera, strength=strength, settings=settings, container=CONTAINERS[suffix], tell=tell)
     recorder = Recorder(target, suffix, segment_s=segment_s, overwrite=overwrite)
     run.work(recorder, report, should_stop)
     return LiveResult(status=run.status, files=tuple(recorder.files), size=run.size, codec=run.codec)
@@ -196,9 +197,17 @@ class _LiveRun:
     """The three threads, and what goes from one to the next."""
 
     def __init__(
-        self, sharpener: Sharpener, camera: Camera, *, strength: float, settings: VideoSettings, container: Container
+        self,
+        sharpener: Sharpener,
+        camera: Camera,
+        *,
+        strength: float,
+        settings: VideoSettings,
+        container: Container,
+        tell: Callable[[str], None],
     ) -> None:
         self._sharpener = sharpener
+        self._tell = tell
         self._camera = camera
         self._strength = strength
         self._settings = settings
@@ -249,7 +258,7 @@ class _LiveRun:
                 if self._settings.to_s is not None and arrival.time_s >= self._settings.to_s:
                     return
                 shot = scene.preparer.prepare(Piece([], time=0, frame=arrival.frame))
-                sharpen_shot(shot, self._sharpener, self._strength)
+                sharpen_shot(shot, scene.sharpener, self._strength)
                 self._sharpened.put((arrival, scene, shot))
             if report is not None:
                 report(self.status)
@@ -281,6 +290,9 @@ class _LiveRun:
     def _scene(self, arrival: Arrival) -> _Scene:
         """Look at the first frame of a connection."""
         frame, stream = arrival.frame, arrival.stream
+        sharpener, words = settled_on(self._sharpener, frame)
+        for sentence in words:
+            self._tell(sentence)
         size = Size(frame.height, frame.width)
         if size.pixels > self._sharpener.max_pixels:
             raise ImageTooLarge(
@@ -309,4 +321,4 @@ class _LiveRun:
         plan = EncoderPlan(stream, picture, container=self._container, coding=coding, options=options, is_live=True)
         self.codec = coding.encoder.label
         finisher = FrameFinisher(preparer.layout, preparer.colour, smoothing=self._settings.smoothing)
-        return _Scene(preparer, finisher, plan)
+        return _Scene(preparer, finisher, plan, sharpener)

@@ -16,10 +16,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from acutance.errors import CorruptWeights, UnknownModel
+from acutance.zoo.own_models import WEIGHT_ENDINGS, list_own_models
 
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.toml"
 DEFAULT_MODEL = "fast"
+"""The model that takes any picture without looking at it."""
+AUTO = "auto"
+"""Stands for the model that a look at the picture chooses, or for none: the default where pictures are sharpened."""
+MODEL_FOR: Mapping[str, str] = {"soft": DEFAULT_MODEL, "noisy": "night", "moved": "motion"}
+"""Which model takes what, by the purposes of `acutance.inference.choosing`."""
 FORMER_NAMES = {"shake": "motion"}
 """Models that are no more, and which one does their work now."""
 
@@ -88,7 +94,7 @@ def _row(values: dict[str, Any]) -> ModelRow:
 
 
 def find_model(name: str | Path) -> ModelPaths:
-    """Return the files of a model given by its name, or by the path of an ONNX file.
+    """Return the files of a model given by its name (shipped, or added by the user), or by the path of an ONNX file.
 
     Raises:
         UnknownModel: When there is neither; names the nearest, or the one that took its place.
@@ -96,15 +102,25 @@ def find_model(name: str | Path) -> ModelPaths:
     rows = {row.name: row for row in list_models()}
     if str(name) in rows:
         return ModelPaths(**{role: file.path for role, file in rows[str(name)].files.items()})
+    own = {model.name: model.path for model in list_own_models()}
+    if str(name) in own:
+        return ModelPaths(fidelity=own[str(name)])
+    if str(name) == AUTO:
+        raise UnknownModel(f"model {AUTO!r}: is chosen for each picture; name one model here: {', '.join(rows)}.")
     path = Path(name)
     if path.suffix == ".onnx" and path.is_file():
         return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
         raise UnknownModel(f"model {name}: no such file.")
+    if path.suffix.lower() in WEIGHT_ENDINGS and path.is_file():
+        raise UnknownModel(
+            f"model {name}: is a file of weights, which is converted once; run: acutance models add {name}"
+        )
     if str(name) in FORMER_NAMES:
         raise UnknownModel(f"model {str(name)!r}: is no more; {FORMER_NAMES[str(name)]!r} does this now, take that.")
-    near = difflib.get_close_matches(str(name), rows, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(rows)}"
+    names = (AUTO, *rows, *own)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
     raise UnknownModel(f"model {str(name)!r}: unknown; {hint} (or give the path of an .onnx file)")
 
 

@@ -159,6 +159,7 @@ class Several:
     """Models of several kinds, none of them a network: one that has fidelity, a plain one, one that enlarges."""
 
     runs: list[ModelChoice] = field(default_factory=list)
+    settings: None = None
 
     @property
     def offered(self) -> Sequence[OfferedModel]:

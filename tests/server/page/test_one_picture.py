@@ -242,7 +242,7 @@ def test_results_do_not_stay_on_the_server(serve, visit, photo, until) -> None:
 def test_with_the_real_network(serve, visit) -> None:
     from acutance.server.models import OpenedModels
 
-    served = serve(models=OpenedModels(("fast",), max_pixels=1_000_000))
+    served = serve(models=OpenedModels(("auto", "fast"), max_pixels=1_000_000))
     seen = visit(served)
     seen.page.click("#example")
     seen.wait_until_sharp()
@@ -253,4 +253,9 @@ def test_with_the_real_network(serve, visit) -> None:
     assert steps["after"] > 1.1 * steps["before"], "sharper"
     _, saved = seen.download("#save")
     assert pixels_of(saved).shape == (512, 512, 3)
+    assert seen.page.locator("input[name=model]").first.get_attribute("value") == "auto"
+    assert seen.page.is_checked("input[name=model][value=auto]")
+    found = seen.page.inner_text("#picture-found")
+    assert found.startswith("Soft by about σ = 1.8 px: sharpened. ")
+    assert "of it changed, all over; edges 1." in found
     assert seen.complaints == []

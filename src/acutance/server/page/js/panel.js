@@ -1,7 +1,7 @@
 /** The panel: what the picture is, the settings, the download. */
 import { byId, make } from "./dom.js";
 import { bytesText, number, percent, text } from "./language.js";
-import { formatName, modelWords } from "./words.js";
+import { formatName, modelWords, sentence } from "./words.js";
 
 const FIDELITY_WAIT_MS = 500;
 
@@ -93,6 +93,8 @@ export class Panel {
     facts.push(formatName(file), bytesText(file.size));
     if (version?.seconds != null) facts.push(text("facts.seconds", { seconds: number(version.seconds, 1) }));
     byId("picture-facts").textContent = facts.join(" · ");
+    byId("picture-found").hidden = !version?.found.length;
+    byId("picture-found").textContent = (version?.found ?? []).map(sentence).join(" ");
     byId("picture-note").hidden = !(picture.needsPreview && picture.preview);
     byId("picture-note").textContent = text("note.preview", { format: formatName(file) });
   }

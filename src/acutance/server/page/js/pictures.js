@@ -23,6 +23,8 @@ export class Version {
     this.isUnseen = false;
     this.seconds = null;
     this.lost = [];
+    /** What was seen in the picture, what was done, and what that changed: sentences of the server. */
+    this.found = [];
     this.error = null;
     this.finishedAt = null;
     this.abort = new AbortController();

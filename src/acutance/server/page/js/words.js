@@ -22,6 +22,8 @@ export function formatName(file) {
   return known[name.toLowerCase()] ?? name.toUpperCase();
 }
 
-function sentence(words) {
-  return words.charAt(0).toUpperCase() + words.slice(1);
+/** Begin what the server says with a capital, and end it. */
+export function sentence(words) {
+  const begun = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -1,0 +1,237 @@
+"""`--model auto`: each picture is looked at, and goes to the model that suits it, or to none.
+
+The models are opened when a picture needs them for the first time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy.typing as npt
+
+from acutance.geometry import Size
+from acutance.imaging.convert import PixelType
+from acutance.inference.choosing import Advice, Purpose, advice_on, purpose_without_motion
+from acutance.inference.engine import Engine, EngineName, Precision
+from acutance.inference.forked import open_for_processes
+from acutance.inference.inspecting import Look, look_at
+from acutance.inference.model_file import read_spec
+from acutance.inference.restoring import Found, Otherwise, PictureRestorer, Progress, ignore, restored_turned
+from acutance.inference.streaming import memory_of_whole
+from acutance.inference.told import Region
+from acutance.inference.unblurring import FoundBlur, FoundMotion
+from acutance.media.photo import Photo
+from acutance.spec import ModelSpec
+from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
+
+SHORTEST_SHARE: Final = 0.55
+"""Of the length that the look tells, a path that is found must have so much. Of eleven paths on photos that nothing
+has learnt from, the two below this made the picture worse (a JPEG of quality 50, two layers)."""
+LOOKING: Final = "looking at the picture"
+"""The phase in which it is decided."""
+
+
+def model_opener(
+    model: str | Path, *, fidelity: float, engine: EngineName, precision: Precision, threads: int | None
+) -> Callable[[str | Path], Engine]:
+    """Return what opens a model by its name, with the settings of `open_engine`.
+
+    For `auto`, a model without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
+    """
+    return partial(
+        open_for_processes, model=model, fidelity=fidelity, engine=engine, precision=precision, threads=threads
+    )
+
+
+class AutomaticRestorer:
+    """Restores whole pictures, each by the model that suits it. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        open_model: Callable[[str], Engine],
+        *,
+        tile_px: int,
+        threads: int | None,
+        max_memory_mb: int | None = None,
+        region: Region | None = None,
+    ) -> None:
+        """Open the model that most pictures need.
+
+        Args:
+            open_model: Opens a shipped model by its name.
+            tile_px: Longest side of the network's tiles.
+            threads: For what is computed outside the engines; None is one per core.
+            max_memory_mb: About what the process may take; None does not look at it.
+            region: The part of the pictures that is looked at and restored; None is the whole.
+        """
+        self._open_model = open_model
+        self._tile_px = tile_px
+        self._threads = threads
+        self._max_memory_mb = max_memory_mb
+        self._region = region
+        self._lock = threading.Lock()
+        self._opened: dict[str, Engine] = {}
+        self.spec = _spec_of_all(self.engine("soft").spec)
+        """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def engine(self, purpose: Purpose) -> Engine:
+        """Return the opened model for a purpose."""
+        name = MODEL_FOR[purpose]
+        # Opening, a part of a second, is done under the lock: two pictures must not open one network twice.
+        with self._lock:
+            if name not in self._opened:
+                self._opened[name] = self._open_model(name)
+            return self._opened[name]
+
+    def restore(
+        self,
+        pixels: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None = None,
+        *,
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
+        chosen: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Look at a picture and restore it; see `PictureRestorer.restore`.
+
+        Args:
+            pixels: See there.
+            alpha: See there.
+            strength: See there.
+            progress: See there.
+            found: Called with what was seen and done, in one clause.
+            doing: Called with the name of each phase as it begins.
+            chosen: Called with the name of the model that does it; not called where the picture is left as it is.
+        """
+        doing(LOOKING)
+        tell = progress or ignore
+        box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
+        look = look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
+        tell(0.0)  # whoever stopped the run meanwhile does not wait for the network
+        advice = advice_on(look)
+        if advice.purpose is None:
+            found(advice.words)
+            tell(1.0)
+            return pixels.copy(), None if alpha is None else alpha.copy()
+
+        def by(purpose: Purpose, words: str) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+            found(words)
+            return self._restorer(purpose).restore(
+                pixels, alpha, strength=strength, progress=progress, doing=doing, chosen=chosen
+            )
+
+        otherwise = purpose_without_motion(look)
+        if advice.purpose != "moved":
+            return by(advice.purpose, advice.words)
+        if not self._has_room_for(pixels):
+            return by(otherwise, f"{advice.seen}: not taken out in the memory allowed, sharpened only")
+        return self._restorer("moved").restore(
+            pixels,
+            alpha,
+            strength=strength,
+            progress=progress,
+            found=found,
+            doing=doing,
+            chosen=chosen,
+            otherwise=Otherwise(
+                restorer=self._restorer(otherwise),
+                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, sharpened only",
+                is_believed=lambda blur: agrees(look, blur),
+            ),
+        )
+
+    def restore_stored(
+        self,
+        photo: Photo,
+        alpha: npt.NDArray[PixelType] | None,
+        *,
+        strength: float,
+        progress: Progress | None = None,
+        found: Found = ignore,
+        doing: Found = ignore,
+        chosen: Found = ignore,
+    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        """Restore a photo whose pixels may be stored turned; see `PictureRestorer.restore_stored`."""
+
+        def upright(
+            pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None
+        ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+            return self.restore(
+                pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
+            )
+
+        return restored_turned(upright, photo, alpha, photo.metadata.orientation if self._region else 1)
+
+    def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
+        """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
+        size = Size(*pixels.shape[:2])
+        row_bytes = 4 * size.width * pixels.itemsize
+        spec = self.engine("moved").spec
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self._tile_px)
+        return self._max_memory_mb is None or needed <= 1e6 * self._max_memory_mb
+
+    def with_region(self, region: Region | None) -> AutomaticRestorer:
+        """Return the same models for another part of the pictures; it must not be closed."""
+        other = copy(self)
+        other._region = region
+        return other
+
+    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Engine, str]:
+        """Choose one model for all frames of a video or an animation.
+
+        Motion is not looked for: it takes seconds a frame, and differs from one to the next.
+
+        Args:
+            first: The first frame, `h w c`.
+
+        Returns:
+            The opened model, and what was seen and decided, in one clause.
+        """
+        look = look_at(first, threads=self._threads)
+        advice = advice_on(look)
+        purpose = purpose_without_motion(look)
+        return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
+
+    def close(self) -> None:
+        """Free all engines."""
+        with self._lock:
+            for engine in self._opened.values():
+                engine.close()
+
+    def _restorer(self, purpose: Purpose) -> PictureRestorer:
+        return PictureRestorer(self.engine(purpose), tile_px=self._tile_px, threads=self._threads, region=self._region)
+
+
+def agrees(look: Look, blur: FoundBlur | FoundMotion) -> bool:
+    """Say whether a curved path that was found is as long as the look told: else one of both is wrong."""
+    if isinstance(blur, FoundMotion) or blur.is_told or look.softness is None:
+        return True
+    return blur.kernel.length_px >= SHORTEST_SHARE * look.softness.verdict.strength_px
+
+
+def _frame_words(advice: Advice) -> str:
+    motion = ", which is not taken out of moving pictures" if advice.purpose == "moved" else ""
+    return f"first frame: {advice.seen}{motion}"
+
+
+def _spec_of_all(spec: ModelSpec) -> ModelSpec:
+    """Return the spec under which results of all models are recorded."""
+    paths = [find_model(name).fidelity for name in MODEL_FOR.values()]
+    hashes = "".join(read_spec(path.read_bytes(), name=path.name).weights_sha256 for path in paths)
+    return replace(spec, name=AUTO, weights_sha256=hashlib.sha256(hashes.encode()).hexdigest())

@@ -1,0 +1,165 @@
+"""What to do about what is seen in a picture: leave it, or which model takes it and what that brings, in one clause.
+
+The limits are measured: where one model beats another on rows of the protocol (`docs/explanation/looking.md`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from acutance.inference.inspecting import Look
+
+Purpose = Literal["soft", "moved", "noisy"]
+"""What a picture suffers from most, which says which model takes it: see `acutance.zoo.catalogue.MODEL_FOR`."""
+
+Worth = Literal["none", "little", "some", "much", "unknown"]
+"""What sharpening brings: nothing (sharp already), little (too noisy), and by PSNR up to 2 dB or more; unknown where
+nothing in the picture tells."""
+
+SURELY_SHARP: Final = 0.7
+"""From this probability on a picture that looks sharp is left as it is."""
+NOISY_LEVELS: Final = 3.0
+"""From this noise on the model for noise is the better one."""
+TOO_NOISY_LEVELS: Final = 10.0
+"""From this noise on what is won is less noise, hardly any sharpness."""
+DARK: Final = 0.4
+"""Pictures with no more than this brightness are dark: a network with biases does not take them for what they are."""
+TOLD_RADIUS_PX: Final = 2.5
+"""From this radius on a disk is undone better by the model that is told it."""
+LEAST_CHANCE: Final[dict[str, float]] = {"line": 0.6, "path": 0.85, "defocus": 0.6}
+"""Below this probability of the kind, the blur is not undone as that kind."""
+GRAIN_LEVELS: Final = 2.0
+"""Grain counts from less noise on than white noise."""
+
+MUCH_DB: Final = 2.0
+"""An expected gain from which on it is called much."""
+
+_SIGMA_PX: Final = (0.0, 0.55, 1.0, 1.6, 2.0, 3.0, 4.0)
+_SOFT_DB: Final = (0.0, 0.0, 6.6, 4.8, 3.9, 3.4, 2.9)
+"""What `fast` gains on Gaussians without noise, bsd100."""
+_LENGTH_PX: Final = (0.0, 4.0, 8.0, 12.0, 16.0, 26.0)
+_LINE_DB: Final = (0.0, 5.9, 8.8, 8.4, 7.9, 3.0)
+"""What `motion` gains on straight motion without noise."""
+_LINE_NOISY_DB: Final = (0.0, 3.9, 5.7, 5.7, 5.2, 2.0)
+"""The same with noise of 2 levels."""
+_PATH_DB: Final = 2.3
+_UNSURE_DB: Final = 0.2
+"""What `fast` gains on motion."""
+_NOISE: Final = (0.0, 2.0, 6.0, 12.0, 20.0)
+_NOISY_DB: Final = (4.8, 2.8, 2.3, 2.9, 3.9)
+"""What `night` gains at σ = 1.6 with noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to do about a picture."""
+
+    purpose: Purpose | None
+    """Which model takes it; None: leave it as it is."""
+    strength: float
+    """At which it is to be sharpened; 0 where it is to be left."""
+    gain_db: float | None
+    """What that brings in PSNR on photos of the protocol that look like it, in the mean: an expectation, no promise;
+    None where nothing tells."""
+    worth: Worth
+    seen: str
+    """What was seen, in one clause."""
+    done: str
+    """What is done about it, in a few words, where it is done without being asked."""
+    counsel: str
+    """The same as advice."""
+
+    @property
+    def words(self) -> str:
+        """What was seen and done, in one clause."""
+        return f"{self.seen}: {self.done}"
+
+
+_LEFT: Final = ("left as it is", "leave it as it is")
+_DONE: Final[dict[Purpose, tuple[str, str]]] = {
+    "soft": ("sharpened", "sharpen it"),
+    "noisy": ("sharpened without its noise", "sharpen it without its noise"),
+    "moved": ("taken out", "take that out"),
+}
+_UNSURE: Final = ("not sure enough to take it out, sharpened only", "not sure enough to take it out; little to gain")
+_LITTLE: Final = ("little to gain but less noise", "too noisy to gain much; what can be won is less noise")
+
+
+def advice_on(look: Look) -> Advice:
+    """Say what to do about a picture."""
+    seen, softness = seen_words(look), look.softness
+    if softness is None or (softness.kind == "sharp" and softness.confidence >= SURELY_SHARP):
+        worth: Worth = "unknown" if softness is None else "none"
+        gain = None if softness is None else 0.0
+        return Advice(purpose=None, strength=0.0, gain_db=gain, worth=worth, seen=seen, done=_LEFT[0], counsel=_LEFT[1])
+    purpose = _purpose(look)
+    gain = round(_gain(look), 1)
+    is_noisy = look.noise is not None and look.noise.levels >= TOO_NOISY_LEVELS
+    is_unsure = softness.kind in ("line", "path") and purpose != "moved"
+    done, counsel = _LITTLE if is_noisy else _UNSURE if is_unsure else _DONE[purpose]
+    return Advice(
+        purpose=purpose,
+        strength=1.0,
+        gain_db=gain,
+        worth="little" if is_noisy or is_unsure else "much" if gain >= MUCH_DB else "some",
+        seen=seen,
+        done=done,
+        counsel=counsel,
+    )
+
+
+def seen_words(look: Look) -> str:
+    """Say in one clause what is seen."""
+    softness, noise = look.softness, look.noise
+    if softness is None:
+        return "nothing in it that blur could be told by"
+    is_sure = softness.kind == "sharp" and softness.confidence >= SURELY_SHARP
+    is_nearly = softness.kind == "sharp" or (softness.kind == "gaussian" and softness.verdict.is_sharp)
+    words = "sharp already" if is_sure else "nearly sharp" if is_nearly else str(softness.verdict)
+    if look.is_mixed:
+        words = f"soft differently over the picture, mostly {words}"
+    if noise is not None and noise.levels >= NOISY_LEVELS:
+        kind = "grain" if noise.is_correlated else "noise"
+        words = f"{kind} of {noise.levels:.0f} levels" + ("" if noise.levels >= TOO_NOISY_LEVELS else f", {words}")
+    return words
+
+
+def _purpose(look: Look) -> Purpose:
+    softness = look.softness
+    assert softness is not None
+    enough = softness.confidence >= LEAST_CHANCE.get(softness.kind, 1.0)
+    is_disk = softness.kind == "defocus" and softness.verdict.strength_px >= TOLD_RADIUS_PX
+    is_path = softness.kind == "path" and not look.is_mixed
+    if enough and (softness.kind == "line" or is_disk or is_path):
+        return "moved"
+    return purpose_without_motion(look)
+
+
+def purpose_without_motion(look: Look) -> Literal["soft", "noisy"]:
+    """Say which model takes a picture if nothing is known of its kernel."""
+    noise = look.noise
+    if noise is not None and noise.levels >= (GRAIN_LEVELS if noise.is_correlated else NOISY_LEVELS):
+        return "noisy"
+    return "noisy" if look.brightness <= DARK else "soft"
+
+
+def _gain(look: Look) -> float:
+    """Return what the model is expected to bring, in dB."""
+    softness, noise = look.softness, look.noise
+    assert softness is not None
+    levels = 0.0 if noise is None else noise.levels
+    strength = softness.verdict.strength_px
+    if softness.kind in ("line", "path") and _purpose(look) != "moved":
+        return _UNSURE_DB
+    if softness.kind == "line":
+        quiet, noisy = (float(np.interp(strength, _LENGTH_PX, row)) for row in (_LINE_DB, _LINE_NOISY_DB))
+        return float(np.interp(levels, (0.0, 2.0, 8.0), (quiet, noisy, noisy / 2)))
+    if softness.kind == "path":
+        return float(np.interp(levels, (0.0, 6.0), (_PATH_DB, 0.0)))
+    gain = float(np.interp(softness.softness_px, _SIGMA_PX, _SOFT_DB))
+    if levels >= 1:
+        gain *= float(np.interp(levels, _NOISE, _NOISY_DB)) / _NOISY_DB[0]
+    return gain

@@ -1,0 +1,228 @@
+"""What is wrong with a picture, from a sample of it: which softness, how much noise, what JPEG did, and what to do.
+
+The estimator looks at nine places, or at all of a small picture; what has known physics (quantisation, enlargement,
+clipping, grain) is measured by arithmetic. What is called a confidence is a probability that was calibrated on pictures
+that nothing here has learnt from; `docs/explanation/looking.md` has the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.estimation.enlarged import Enlargement, enlargement
+from acutance.estimation.jpeg import doubling, doubling_chance, quality_of
+from acutance.estimation.kinds import SeenSoftness, softness_of
+from acutance.estimation.noise import LEAST_LEVELS, correlation_chance, flat_places, noise_levels
+from acutance.estimation.verdict import BlurField
+from acutance.estimation.windows import parts_of, places_of
+from acutance.geometry import Box, Size
+from acutance.imaging.convert import PixelType, to_float
+from acutance.inference.belief import grey_of
+from acutance.inference.looking import blur_field
+from acutance.media.photo import JpegCoding, Metadata
+
+SMALLEST_STEP: Final = 2.5 / 255
+"""Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have
+steps of one level, which the estimator takes for anything."""
+_SMALLEST_STEP_16: Final = 0.02
+"""The same in more bits, as a share of the picture's range."""
+_EVERY: Final = 8
+"""Clipping and brightness are measured on so many pixels apart."""
+_ALIKE: Final = 1.5
+"""Two places whose softness differs by less than this factor, or half a pixel, are softened alike."""
+_ALIKE_PX: Final = 0.5
+_DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place that was looked at."""
+
+    box: Box
+    seen: SeenSoftness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """The noise of a picture."""
+
+    levels: float
+    """Standard deviation in levels of 255."""
+    correlation_chance: float | None
+    """Probability that neighbours have it in common, as grain; None where there is too little to tell."""
+
+    @property
+    def is_correlated(self) -> bool:
+        """Whether that is likelier than not."""
+        return (self.correlation_chance or 0.0) > _CORRELATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JpegHistory:
+    """What JPEG did."""
+
+    quality: int
+    """1 … 100, read from the file's own tables."""
+    doubled_chance: float | None
+    """Probability that the picture had been saved before with a lower quality; None where it holds too little."""
+
+    @property
+    def is_doubled(self) -> bool:
+        """Whether that is likelier than not."""
+        return (self.doubled_chance or 0.0) > _DOUBLED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is seen in a picture."""
+
+    size: Size
+    softness: SeenSoftness | None
+    """Of the picture as a whole; None where nothing tells: it is too small, or has no edges."""
+    places: tuple[Place, ...]
+    """What was looked at, place by place; one kind of softness each."""
+    noise: Noise | None
+    jpeg: JpegHistory | None
+    """None for pictures that do not come from a JPEG file."""
+    enlargement: Enlargement | None
+    """The likeliest; None where the picture is too small."""
+    clipped_black: float
+    """Share of the pixels, 0 … 1, that are black in all channels."""
+    clipped_white: float
+    """The same of white in any channel."""
+    brightness: float
+    """What one pixel in two hundred is brighter than, 0 … 1."""
+
+    @property
+    def is_enlarged(self) -> bool:
+        """Whether it is likelier than not that the picture was enlarged."""
+        return self.enlargement is not None and self.enlargement.chance > _ENLARGED
+
+    @property
+    def agreement(self) -> float:
+        """Share of the places that are as soft as the whole, 0 … 1."""
+        if self.softness is None or not self.places:
+            return 0.0
+        whole = self.softness.softness_px
+        return sum(_are_alike(place.seen.softness_px, whole) for place in self.places) / len(self.places)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the picture is not softened alike all over."""
+        return self.agreement < 0.5
+
+    @property
+    def worst(self) -> Place | None:
+        """The softest place."""
+        return max(self.places, key=lambda place: place.seen.softness_px, default=None)
+
+
+def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *, threads: int | None = None) -> Look:
+    """Look at a picture.
+
+    Args:
+        pixels: `h w 3` RGB or `h w 1` grey; uint8, uint16, or float32 in [0, 1].
+        metadata: Of its file, for what JPEG did.
+        threads: For the estimator; None is one per core.
+
+    Determinism: the same for the same input on one build of ONNX Runtime and one processor.
+    """
+    size = Size(*pixels.shape[:2])
+    middle = pixels[..., pixels.shape[2] // 2]
+    sample = to_float(np.ascontiguousarray(np.moveaxis(pixels[::_EVERY, ::_EVERY], 2, 0)))
+    brightest = np.maximum.reduce(sample)
+    white = 1 - 0.5 / 65535
+    coding = None if metadata is None else metadata.coding
+    boxes = places_of(middle)
+    greys = [grey_of(to_float(pixels[box.slices])) for box in boxes]
+    softness: SeenSoftness | None = None
+    places: tuple[Place, ...] = ()
+    noise: Noise | None = None
+    if min(size) >= SMALLEST_PX and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8):
+        fields = [blur_field(grey, threads=threads) for grey in greys]
+        joined = BlurField.joined(fields)
+        softness = softness_of(joined.gathered)
+        places = _seen_places(boxes, fields)
+        noise = _noise(joined, [to_float(np.ascontiguousarray(middle[box.slices])) for box in boxes])
+    return Look(
+        size=size,
+        softness=softness,
+        places=places,
+        noise=noise,
+        jpeg=_jpeg(pixels, boxes, coding) if isinstance(coding, JpegCoding) and not coding.is_rgb else None,
+        enlargement=enlargement(middle),
+        clipped_black=float((brightest <= 0).mean()),
+        clipped_white=float((brightest >= white).mean()),
+        brightness=float(np.quantile(brightest, 0.995)),
+    )
+
+
+def has_no_edges(greys: list[npt.NDArray[np.float32]], *, is_fine: bool) -> bool:
+    """Whether parts of a picture are one colour or smooth ramps, which look alike, blurred and sharp.
+
+    Args:
+        greys: `h w` each, in [0, 1].
+        is_fine: Whether they have more than 8 bits: then small steps tell, too.
+    """
+    steps = [
+        max(float(np.quantile(np.abs(np.diff(grey, axis=axis)), 0.999)) for axis in (0, 1) if grey.shape[axis] > 1)
+        for grey in greys
+        if min(grey.shape) > 1
+    ]
+    step = max(steps, default=0.0)
+    if not is_fine:
+        return step < SMALLEST_STEP
+    span = max(float(grey.max()) for grey in greys) - min(float(grey.min()) for grey in greys)
+    return step < min(_SMALLEST_STEP_16 * span, SMALLEST_STEP) or step == 0
+
+
+def _seen_places(boxes: tuple[Box, ...], fields: list[BlurField]) -> tuple[Place, ...]:
+    """Say what each place looks like; a picture that was looked at as a whole is divided into parts."""
+    if len(boxes) > 1:
+        return tuple(Place(box=box, seen=softness_of(field.gathered)) for box, field in zip(boxes, fields, strict=True))
+    (box,), (field,) = boxes, fields
+    places = []
+    rows, columns = field.log_shares.shape[1:]
+    for down, across in parts_of(rows, columns):
+        part = BlurField(field.log_shares[:, down, across], field.noise_levels[down, across])
+        places.append(Place(box=_part_of(box, (down, rows), (across, columns)), seen=softness_of(part.gathered)))
+    return tuple(places)
+
+
+def _part_of(box: Box, down: tuple[slice, int], across: tuple[slice, int]) -> Box:
+    """Return the part of a box that some of its windows stand for."""
+    (rows, of_rows), (columns, of_columns) = down, across
+    height, width = box.size
+    return Box(
+        height * rows.start // of_rows,
+        width * columns.start // of_columns,
+        height * rows.stop // of_rows,
+        width * columns.stop // of_columns,
+    )
+
+
+def _noise(field: BlurField, planes: list[npt.NDArray[np.float32]]) -> Noise:
+    flat = flat_places(planes)
+    levels = noise_levels(field.noise, flat)
+    chance = None if flat is None or levels < LEAST_LEVELS else correlation_chance(flat.correlation)
+    return Noise(levels=levels, correlation_chance=chance)
+
+
+def _jpeg(pixels: npt.NDArray[PixelType], boxes: tuple[Box, ...], coding: JpegCoding) -> JpegHistory:
+    table = coding.tables[0]
+    aligned = [Box(-(-box.top // 8) * 8, -(-box.left // 8) * 8, box.bottom, box.right) for box in boxes]
+    planes = [255 * grey_of(to_float(pixels[box.slices])) for box in aligned if min(box.size) > 16]
+    measured = doubling(planes, table) if planes else None
+    return JpegHistory(
+        quality=quality_of(table), doubled_chance=None if measured is None else doubling_chance(measured)
+    )
+
+
+def _are_alike(one: float, other: float) -> bool:
+    small, large = sorted((one, other))
+    return large - small <= _ALIKE_PX or large <= _ALIKE * small

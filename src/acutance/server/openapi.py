@@ -1,0 +1,57 @@
+"""The OpenAPI document, finished by hand where FastAPI does not know what the server does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from acutance.server.access import OPEN_PATHS
+from acutance.server.problem_documents import MEDIA_TYPE
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of the server's file of tokens."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same token as the password, for browsers."},
+}
+
+_REQUEST_ID = {
+    "description": "The request's id: the one that it brought, or one of the server's; it is in the server's log.",
+    "schema": {"type": "string"},
+}
+_RETRY_AFTER = {"description": "Seconds after which it is worth trying again.", "schema": {"type": "integer"}}
+
+
+def finish(document: dict[str, Any], *, models: Sequence[str], has_tokens: bool) -> None:
+    """Add what FastAPI does not know.
+
+    Args:
+        document: Changed in place.
+        models: Names that the parameter `model` takes.
+        has_tokens: Whether a token is asked for.
+    """
+    document["servers"] = [{"url": "/", "description": "This server."}]
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    document["security"] = [{"bearer": []}, {"basic": []}] if has_tokens else [{}]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path in OPEN_PATHS:
+                operation["security"] = []
+            _name_models(operation, models)
+            for status, response in operation["responses"].items():
+                _describe(status, response)
+
+
+def _name_models(operation: dict[str, Any], models: Sequence[str]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if (parameter["in"], parameter["name"]) == ("query", "model"):
+            parameter["schema"] = {"type": "string", "enum": list(models)}
+
+
+def _describe(status: str, response: dict[str, Any]) -> None:
+    headers = response.setdefault("headers", {})
+    headers["X-Request-Id"] = _REQUEST_ID
+    if response.get("content", {}).get("application/json", {}).get("schema") == PROBLEM:
+        response["content"] = {MEDIA_TYPE: {"schema": PROBLEM}}
+        if status in ("429", "503", "507"):
+            headers["Retry-After"] = _RETRY_AFTER

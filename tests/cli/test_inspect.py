@@ -1,0 +1,76 @@
+"""`acutance inspect`: sentences for one photo, a table for several, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from acutance.cli.main import app
+from acutance.imaging.kernels import convolve_mirror, gaussian_psf
+
+PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    sharp = np.asarray(Image.open(PHOTO).convert("RGB"))[60:300, 80:340]
+    soft = np.clip(np.rint(convolve_mirror(sharp.astype(float), gaussian_psf(2.5))), 0, 255).astype(np.uint8)
+    Image.fromarray(sharp).save(folder / "a-sharp.png")
+    Image.fromarray(soft).save(folder / "b-soft.jpg", quality=90)
+    (folder / "c-bad.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    return folder
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["inspect", *map(str, arguments)], env={"COLUMNS": "200", "TERM": "dumb"})
+
+
+def test_one_photo_gets_sentences(folder: Path) -> None:
+    result = run(folder / "b-soft.jpg")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert "b-soft.jpg: soft by about σ = 2." in lines[0]
+    assert "sharpen it (model fast, about +" in lines[0]
+    assert lines[1].startswith("  softness: gaussian, ")
+    assert any(line.startswith("  JPEG: quality 90, not saved before") for line in lines)
+
+
+def test_a_folder_gets_a_table_the_softest_first_and_bad_files_are_told(folder: Path) -> None:
+    result = run(folder)
+    assert result.exit_code == 1
+    assert result.stdout.index("b-soft.jpg") < result.stdout.index("a-sharp.png")
+    assert "c-bad.png" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_json_has_a_line_for_each(folder: Path) -> None:
+    rows = [json.loads(line) for line in run(folder, "--json").stdout.splitlines()]
+    assert [Path(row["source"]).name for row in rows] == ["a-sharp.png", "b-soft.jpg", "c-bad.png"]
+    assert [row.get("kind") for row in rows] == ["sharp", "gaussian", None]
+    assert rows[1]["model"] == "fast"
+    assert rows[2]["error"]
+
+
+def test_csv_and_thumbnails(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "all.csv"
+    assert run(folder, "--csv", table, "--thumbnails", tmp_path / "worst", "--exclude", "c-*").exit_code == 0
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["source"]).name for row in rows] == ["b-soft.jpg", "a-sharp.png"]
+    assert float(rows[0]["softness_px"]) > 2
+    assert sorted(path.name for path in (tmp_path / "worst").iterdir()) == ["00001-a-sharp.png", "00002-b-soft.png"]
+    again = run(folder, "--csv", table, "--exclude", "c-*")
+    assert again.exit_code != 0
+    assert "exists already" in str(again.exception)
+
+
+def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    assert "does not exist" in str(run(tmp_path / "none.jpg").exception)
+    assert "there are no photos" in str(run(tmp_path).exception)

@@ -1,0 +1,154 @@
+"""What is seen in a picture, and what is advised."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import acutance
+from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.errors import InputError
+from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
+from acutance.inference.choosing import TOO_NOISY_LEVELS, advice_on
+from acutance.inference.inspected_files import inspect_files
+from acutance.inference.inspecting import Noise, look_at
+
+PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
+
+
+@pytest.fixture(scope="module")
+def sharp() -> np.ndarray:
+    return np.asarray(Image.open(PHOTO).convert("RGB"))[60:360, 80:420]
+
+
+def blurred(sharp: np.ndarray, psf: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(convolve_mirror(sharp.astype(np.float64), psf)), 0, 255).astype(np.uint8)
+
+
+def test_a_sharp_photo_is_left(sharp: np.ndarray) -> None:
+    seen = acutance.inspect(sharp)
+    assert (seen.kind, seen.worth, seen.model, seen.strength, seen.gain_db) == ("sharp", "none", None, 0.0, 0.0)
+    assert seen.words == "sharp already: leave it as it is"
+    assert seen.kind_confidence is not None
+    assert seen.kind_confidence > 0.5
+    assert (seen.width, seen.height) == (340, 300)
+
+
+def test_even_softness_is_sharpened(sharp: np.ndarray) -> None:
+    seen = acutance.inspect(blurred(sharp, gaussian_psf(1.8)))
+    assert (seen.kind, seen.model, seen.strength) == ("gaussian", "fast", 1.0)
+    assert seen.strength_px == pytest.approx(1.8, rel=0.15)
+    assert seen.softness_px == seen.strength_px
+    assert seen.gain_db is not None
+    assert 3 < seen.gain_db < 6
+
+
+def test_straight_motion_goes_to_its_model(sharp: np.ndarray) -> None:
+    seen = acutance.inspect(blurred(sharp, line_psf(11.0, 0.5)))
+    assert (seen.kind, seen.model) == ("line", "motion")
+    assert seen.strength_px == pytest.approx(11, rel=0.2)
+    assert seen.angle_degrees == pytest.approx(np.degrees(0.5), abs=8)
+
+
+def test_noise_goes_to_its_model_and_much_of_it_leaves_little_to_gain(sharp: np.ndarray) -> None:
+    soft = blurred(sharp, gaussian_psf(1.6)).astype(np.float64)
+    noise = np.random.default_rng(0).normal(size=sharp.shape)
+    some, much = (np.clip(np.rint(soft + levels * noise), 0, 255).astype(np.uint8) for levels in (5, 14))
+    seen = acutance.inspect(some)
+    assert seen.model == "night"
+    assert seen.noise_levels == pytest.approx(5, rel=0.2)
+    assert seen.noise_is_correlated is False
+    seen = acutance.inspect(much)
+    assert seen.worth == "little"
+    assert seen.noise_levels == pytest.approx(14, rel=0.25)
+    assert seen.words.startswith("noise of 1")
+    assert "too noisy to gain much" in seen.words
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.full((200, 200, 3), 90, np.uint8), np.zeros((SMALLEST_PX - 1, 300, 3), np.uint8)]
+)
+def test_where_nothing_tells_nothing_is_claimed(pixels: np.ndarray) -> None:
+    seen = acutance.inspect(pixels)
+    assert (seen.kind, seen.kind_confidence, seen.softness_px, seen.noise_levels) == (None,) * 4
+    assert (seen.worth, seen.model, seen.worst) == ("unknown", None, None)
+
+
+def test_a_ramp_in_8_bits_is_not_taken_for_blur_and_little_light_in_16_bits_is_seen(sharp: np.ndarray) -> None:
+    ramp = np.broadcast_to(np.linspace(20, 220, 300)[None, :, None], (200, 300, 3)).astype(np.uint8)
+    assert acutance.inspect(ramp).kind is None
+    dark = (blurred(sharp, gaussian_psf(1.6)).astype(np.uint16) * 257) // 16
+    seen = acutance.inspect(dark)
+    assert (seen.kind, seen.model) == ("gaussian", "night")
+    assert seen.brightness < 0.1
+
+
+def test_grey_float_alpha_pil_bytes_and_paths(sharp: np.ndarray, tmp_path: Path) -> None:
+    assert acutance.inspect(sharp[..., 1]).kind == "sharp"
+    assert acutance.inspect(sharp.astype(np.float64) / 255).kind == "sharp"
+    assert acutance.inspect(np.dstack([sharp, np.full(sharp.shape[:2], 255, np.uint8)])).kind == "sharp"
+    picture = Image.fromarray(sharp)
+    assert acutance.inspect(picture).kind == "sharp"
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=83)
+    seen = acutance.inspect(stream.getvalue())
+    assert (seen.jpeg_quality, seen.jpeg_is_doubled) == (83, False)
+    path = tmp_path / "a.png"
+    picture.save(path)
+    assert acutance.inspect(path).jpeg_quality is None
+    assert acutance.inspect(str(path)).kind == "sharp"
+
+
+def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        acutance.inspect(tmp_path / "none.jpg")
+    with pytest.raises(InputError, match="must be h w"):
+        acutance.inspect(np.zeros((4, 4, 7), np.uint8))
+
+
+def test_clipped_pixels_are_counted() -> None:
+    pixels = np.zeros((160, 160, 3), np.uint8)
+    pixels[:40] = 255
+    look = look_at(pixels)
+    assert (look.clipped_white, look.clipped_black) == (0.25, 0.75)
+
+
+def test_a_picture_that_is_soft_in_one_half_is_called_mixed(sharp: np.ndarray) -> None:
+    wide = np.tile(sharp, (1, 2, 1))
+    wide[:, 340:] = blurred(sharp, gaussian_psf(3.5))
+    look = look_at(wide)
+    assert 0 < look.agreement < 1
+    worst = look.worst
+    assert worst is not None
+    assert worst.box.left >= 300
+
+
+def test_the_noise_decides_from_a_limit_on(sharp: np.ndarray) -> None:
+    look = look_at(blurred(sharp, gaussian_psf(1.6)))
+    advised = [
+        advice_on(replace(look, noise=Noise(levels=levels, correlation_chance=chance)))
+        for levels, chance in ((1.0, None), (2.5, 0.1), (2.5, 0.9), (5.0, 0.1), (TOO_NOISY_LEVELS, 0.1))
+    ]
+    assert [advice.purpose for advice in advised] == ["soft", "soft", "noisy", "noisy", "noisy"]
+    assert advised[-1].worth == "little"
+    assert advised[-1].words == "noise of 10 levels: little to gain but less noise"
+
+
+def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.ndarray, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    Image.fromarray(sharp).save(good)
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    first, second = inspect_files([bad, good], thumbnails=tmp_path / "worst")
+    assert first.inspection is None
+    assert "bad.png" in first.error
+    assert second.inspection is not None
+    assert second.inspection.worst is not None
+    top, left, bottom, right = second.inspection.worst
+    assert second.thumbnail == tmp_path / "worst" / "00002-good.png"
+    with Image.open(second.thumbnail) as written:
+        assert written.size == (right - left, bottom - top)

@@ -61,7 +61,7 @@ def find_numbers(file: bytes) -> dict[str, Numbers]:
             if (numbers.end - numbers.start) % numbers.dtype.itemsize:
                 raise ValueError(f"{name} ends within a number")
     except (IndexError, ValueError) as error:
-        raise CorruptWeights(f"the model is no ONNX file, or is damaged; get the file again.") from error
+        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
     return found
 
 

@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("acutance sharpen cat.png -o - >&-", "stdout is closed"),
         ("acutance sharpen - -o new.png <&-", "stdin is closed"),
-        ("acutance sharpen cat.png -o - >/dev/full", "stdout: cannot be written (No space left on device)"),
+        ("acutance sharpen cat.png -q -o - >/dev/full", "stdout: cannot be written (No space left on device)"),
         ("acutance models --json >/dev/full", "stdout: cannot be written (No space left on device)"),
         ("acutance --version >/dev/full", "stdout: cannot be written (No space left on device)"),
     ],

@@ -22,7 +22,7 @@ FLOORS = {
     3: {"inference", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
-    0: {"errors", "folders", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
+    0: {"errors", "extras", "folders", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 

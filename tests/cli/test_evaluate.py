@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from acutance.cli.evaluate import evaluate
 from acutance.data.protocol import ROWS
 from acutance.errors import ConfigError, CorruptWeights, InputError, OutputError
+from acutance.extras import how_to_get
 
 FILTERS = ["input", "unsharp", "Wiener, true kernel", "polynomial, true kernel"]
 
@@ -282,8 +283,8 @@ run()
     ("arguments", "message"),
     [
         ([], ""),
-        (["--lpips-backbone", "a.pth", "--lpips-linear", "b.pth"], "pip install 'acutance[train]'"),
-        (["--plots", "plots"], "pip install 'acutance[plots]'"),
+        (["--lpips-backbone", "a.pth", "--lpips-linear", "b.pth"], how_to_get("train")),
+        (["--plots", "plots"], how_to_get("plots")),
     ],
     ids=["tables", "LPIPS", "plots"],
 )

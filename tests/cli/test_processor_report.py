@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from acutance.cli import processor_report
 from acutance.cli.main import app
 from acutance.cli.processor_report import found_processors, hints, measured_processors
+from acutance.extras import how_to_get
 from acutance.inference.devices import PROVIDERS, Device, Found
 from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.zoo.catalogue import find_model
@@ -73,7 +74,7 @@ def test_a_machine_without_a_chip_gets_no_hint_of_one(machine: Machine) -> None:
 def test_what_could_be_installed_for_the_chips_that_are_there(machine: Machine) -> None:
     machine.makers = ("Intel", "NVIDIA")
     webgpu, cuda, openvino = hints()
-    assert webgpu == "pip install 'acutance[gpu]': runs networks on the graphics chip (Intel, NVIDIA) by WebGPU"
+    assert webgpu == f"{how_to_get('gpu')}: runs networks on the graphics chip (Intel, NVIDIA) by WebGPU"
     assert cuda.startswith("pip install onnxruntime-gpu in place of onnxruntime: ")
     assert openvino.startswith("pip install onnxruntime-ep-openvino: ")
     machine.modules |= {"onnxruntime_ep_webgpu", "onnxruntime_ep_openvino"}
@@ -83,9 +84,7 @@ def test_what_could_be_installed_for_the_chips_that_are_there(machine: Machine) 
 
 def test_where_the_system_does_not_list_chips_the_hint_says_if(machine: Machine) -> None:
     machine.makers = None
-    assert hints() == [
-        "pip install 'acutance[gpu]': runs networks on a graphics chip, if this machine has one, by WebGPU"
-    ]
+    assert hints() == [f"{how_to_get('gpu')}: runs networks on a graphics chip, if this machine has one, by WebGPU"]
 
 
 def test_a_plug_in_without_vulkan(machine: Machine) -> None:
@@ -100,9 +99,7 @@ def test_a_plug_in_without_vulkan(machine: Machine) -> None:
 
 def test_a_processor_that_openvino_is_faster_on(machine: Machine) -> None:
     machine.modules.clear()
-    assert hints() == [
-        "pip install 'acutance[openvino]': on this Intel processor about five times as fast, in bfloat16"
-    ]
+    assert hints() == [f"{how_to_get('openvino')}: on this Intel processor about five times as fast, in bfloat16"]
     machine.is_intel = False
     assert hints() == []
 
@@ -130,4 +127,4 @@ def test_the_verb_shows_them_and_puts_long_lists_on_lines(machine: Machine, monk
     lines = CliRunner().invoke(app, ["doctor"]).output.splitlines()
     assert "processors             none beside the CPU" in lines
     assert [line.strip() for line in lines][-3:-1] == ["speed of the default   " + ("fast " * 13).strip(), "slow"]
-    assert lines[-1].startswith("for more               pip install 'acutance[gpu]': ")
+    assert lines[-1].startswith(f"for more               {how_to_get('gpu')}: ")

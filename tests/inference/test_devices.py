@@ -93,7 +93,9 @@ def test_a_plain_installation_has_none(runtime: Runtime) -> None:
     assert find_devices().devices == ()
     assert devices_for("auto") == ()
     assert runtime.registered == []
-    with pytest.raises(EngineUnavailable, match=r"engine gpu: is not installed; pip install 'acutance\[gpu\]'\.$"):
+    with pytest.raises(
+        EngineUnavailable, match=r"engine gpu: is not installed; pip install .*'onnxruntime-ep-webgpu>=[\d.]+'\.$"
+    ):
         devices_for("gpu")
     with pytest.raises(EngineUnavailable, match=r"engine cuda: .*pip install onnxruntime-gpu in place of onnxruntime"):
         devices_for("cuda")

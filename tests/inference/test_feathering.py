@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from acutance.errors import NonFiniteOutput, OutOfMemory
-from acutance.geometry import overlapping_starts
+from acutance.geometry import Size, overlapping_starts
+from acutance.imaging.resize import resize_bicubic
 from acutance.inference.device_check import corner_difference, picture_of_noise, worst_difference
 from acutance.inference.fake import FAKE_SPEC, Batch, FakeEngine
 from acutance.inference.tiling import restore_tiled
@@ -40,6 +41,15 @@ def test_strength_is_applied(photo) -> None:
     assert not restore_tiled(engine, pixels).any()
     half = restore_tiled(engine, pixels, strength=0.5)
     assert np.abs(half - pixels / 2).max() <= 0.51
+
+
+def test_strength_blends_with_the_enlarged_picture(photo) -> None:
+    pixels = photo(70, 90)
+    engine = FakeEngine(lambda batch: np.zeros_like(batch.repeat(2, 2).repeat(2, 3)), replace(FIXED, scale=2))
+    shown = resize_bicubic(pixels.astype(np.float64), Size(140, 180))
+    half = restore_tiled(engine, pixels, strength=0.5)
+    inside = slice(8, -8)  # at the border Pillow leaves out what a mirror image stands for here
+    assert float(np.abs(half - np.clip(shown / 2, 0, 255))[inside, inside].max()) < 0.51
 
 
 def test_tiles_that_disagree_leave_no_step() -> None:

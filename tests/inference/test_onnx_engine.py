@@ -74,7 +74,7 @@ def test_what_a_file_alone_cannot_give() -> None:
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_an_engine_that_is_not_installed(engine: EngineName, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("acutance.inference.opening.find_spec", lambda name: None)
-    with pytest.raises(EngineUnavailable, match=rf"engine {engine}: .*pip install 'acutance\[{engine}\]'"):
+    with pytest.raises(EngineUnavailable, match=rf"engine {engine}: .*pip install '{engine}>="):
         open_engine(find_model("fast"), engine=engine)
     assert fastest_engine() == "onnxruntime"
     assert isinstance(open_engine(find_model("fast")), OnnxRuntimeEngine)

@@ -10,6 +10,7 @@ from PIL import Image
 
 import acutance
 from acutance.errors import ConfigError, InputError, OutputError, UnknownModel
+from acutance.inference.arrays import Layout
 from acutance.inference.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo
@@ -61,6 +62,65 @@ def test_numbers_that_are_none(inverter: Sharpener, number: float, dtype: type) 
         image[3, 4, 1] = number
     with pytest.raises(InputError, match="NaN or infinity"):
         inverter(image)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0), (0.0, 1.01), (-0.5, 0.5)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_beyond_their_range(inverter: Sharpener, low: float, high: float, dtype: type) -> None:
+    image = np.linspace(low, high, 8 * 9 * 3).reshape(8, 9, 3).astype(dtype)
+    with pytest.raises(InputError, match=r"floats from .* must lie within 0 … 1; scale them, e.g. array / 255"):
+        inverter(image)
+
+
+def test_rounding_beyond_the_range_is_cut_off(inverter: Sharpener) -> None:
+    image = np.array([[[-1e-6, 0.5, 1 + 1e-6]]], np.float32)
+    np.testing.assert_allclose(inverter(image), [[[1, 0.5, 0]]], atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("layout", ["chw", "nhwc", "nchw"])
+def test_layouts(inverter: Sharpener, layout: Layout, channels: int) -> None:
+    batch = np.random.default_rng(1).random((2, 9, 7, channels), dtype=np.float32)
+    batch[..., 3:] = 0.5
+    given = batch.transpose(0, 3, 1, 2) if layout.endswith("chw") else batch
+    given = given if layout.startswith("n") else given[0]
+    result = inverter(given, layout=layout)
+    assert (result.shape, result.dtype) == (given.shape, given.dtype)
+    np.testing.assert_allclose(result, 1 - given, atol=1e-6)
+
+
+def test_layouts_that_do_not_fit(inverter: Sharpener) -> None:
+    with pytest.raises(InputError, match="layout nchw has 4 axes"):
+        inverter(picture((3, 9, 7)), layout="nchw")
+    with pytest.raises(InputError, match="holds no pictures"):
+        inverter(np.zeros((0, 3, 9, 7), np.uint8), layout="nchw")
+    with pytest.raises(ConfigError, match="layout 'nhw': unknown; there are hwc, chw, nhwc, nchw"):
+        inverter(picture((3, 9, 7)), layout="nhw")  # type: ignore[call-overload]
+
+
+def test_a_batch_of_tensors(inverter: Sharpener) -> None:
+    torch = pytest.importorskip("torch")
+    batch = torch.rand(2, 3, 9, 7)
+    result = inverter(batch, layout="nchw")
+    assert isinstance(result, torch.Tensor)
+    torch.testing.assert_close(result, 1 - batch)
+    with pytest.raises(InputError, match=r"a picture of type Tensor: gives no array; .*tensor.detach\(\)"):
+        inverter(batch.requires_grad_(), layout="nchw")
+
+
+def test_what_gives_itself_by_dlpack(inverter: Sharpener) -> None:
+    class Tensor:
+        def __init__(self) -> None:
+            self.array = np.full((3, 8, 9), 0.25, np.float32)
+
+        def __dlpack__(self, **settings: object) -> object:
+            return self.array.__dlpack__(**settings)
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return self.array.__dlpack_device__()
+
+    result = inverter(Tensor(), layout="chw")  # type: ignore[call-overload]
+    np.testing.assert_array_equal(result, np.full((3, 8, 9), 0.75, np.float32))
 
 
 @pytest.mark.parametrize("image", [None, 7, [[0, 1]], {"a": 1}, object()])

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acutance.errors import NonFiniteOutput, OutOfMemory
+from acutance.geometry import Size
+from acutance.imaging.resize import resize_bicubic
 from acutance.inference.fake import FAKE_SPEC, Batch, FakeEngine
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.inference.tiling import restore_tiled
@@ -69,6 +71,32 @@ def test_any_size_any_tile(height: int, width: int, tile_px: int, multiple: int,
     tiled = restore_tiled(engine, pixels, tile_px=tile_px, strength=strength)
     np.testing.assert_array_equal(tiled, whole)
     assert all(side % multiple == 0 for size in engine.sizes for side in size)
+
+
+def doubled(batch: Batch) -> Batch:
+    """A 'network' that enlarges by repeating pixels."""
+    return batch.repeat(2, axis=2).repeat(2, axis=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(8, 80), st.sampled_from([0.0, 0.3, 1.5]))
+def test_any_strength_where_the_network_enlarges(height: int, width: int, tile_px: int, strength: float) -> None:
+    engine = FakeEngine(doubled, spec(scale=2, halo_px=4, size_multiple=2))
+    pixels = picture(height, width)
+    whole = restore_tiled(engine, pixels, tile_px=4096, strength=strength)
+    np.testing.assert_array_equal(restore_tiled(engine, pixels, tile_px=tile_px, strength=strength), whole)
+
+
+def test_strength_blends_with_the_enlarged_picture() -> None:
+    engine = FakeEngine(lambda batch: np.zeros_like(doubled(batch)), spec(scale=2, halo_px=4, size_multiple=2))
+    pixels = picture(40, 50)
+    shown = resize_bicubic(pixels.astype(np.float64), Size(80, 100))
+    none = restore_tiled(engine, pixels, strength=0.0)
+    inside = slice(8, -8)  # at the border Pillow leaves out what a mirror image stands for here
+    assert float(np.abs(none - np.clip(shown, 0, 255))[inside, inside].max()) < 0.51
+    half = restore_tiled(engine, pixels, strength=0.5)
+    assert float(np.abs(half - np.clip(shown / 2, 0, 255))[inside, inside].max()) < 0.51
+    assert not restore_tiled(engine, pixels, strength=1.0).any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -19,6 +19,7 @@ from PIL import Image
 from acutance.cli import main
 from acutance.cli.pipes import STREAMABLE
 from acutance.errors import InputError
+from acutance.extras import how_to_get
 from acutance.videos.settings import CodecName
 
 PROGRAM = "from acutance.cli.main import run; run()"
@@ -182,11 +183,11 @@ def test_without_the_extra_a_video_is_one_sentence_and_photos_are_done(make, tmp
     alone = run(video, program=WITHOUT_EXTRA)
     assert (alone.returncode, alone.stderr) == (
         3,
-        "acutance: videos: PyAV is not installed; pip install 'acutance[video]'.\n",
+        f"acutance: videos: PyAV is not installed; {how_to_get('video')}.\n",
     )
     both = run(folder, "-o", tmp_path / "out", program=WITHOUT_EXTRA)
     assert both.returncode == 1
-    assert f"acutance: {video} is a video; videos: PyAV is not installed; pip install 'acutance[video]'." in both.stderr
+    assert f"acutance: {video} is a video; videos: PyAV is not installed; {how_to_get('video')}." in both.stderr
     assert (tmp_path / "out" / "photo.png").exists()
 
 

@@ -16,6 +16,7 @@ import pytest
 from av.codec.codec import Codec
 
 from acutance.errors import ConfigError, EngineError, ImageTooLarge, InputError, OutputError
+from acutance.extras import how_to_get
 from acutance.imaging.pad import MARGIN_PX
 from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
@@ -496,7 +497,7 @@ def test_without_pyav_the_way_to_get_it_is_said():
         "except AcutanceError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "videos: PyAV is not installed; pip install 'acutance[video]'.\n"
+    assert done.stdout == f"videos: PyAV is not installed; {how_to_get('video')}.\n"
 
 
 @pytest.mark.parametrize(("is_apart", "most"), [(False, 1), (True, 2)])

@@ -68,10 +68,10 @@ def ablate(
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on at most so many photos.")] = None,
     photo: Annotated[int, typer.Option(min=0, help="Number of the test photo in the figure, from 0.")] = 0,
 ) -> None:
-    r"""Train the paper's models alike, and measure them beside its Table 1.
+    """Train the paper's models alike, and measure them beside its Table 1.
 
-    Needs the extra: pip install 'acutance\[train]'. Asked again with the same options, an interrupted ablation goes
-    on, and what is finished is kept.
+    Needs the extra train; acutance doctor says how to get it. Asked again with the same options, an interrupted
+    ablation goes on, and what is finished is kept.
     """
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request

@@ -28,6 +28,7 @@ from acutance.cli.options import (
     given_name,
 )
 from acutance.errors import ConfigError, EngineUnavailable
+from acutance.extras import how_to_get
 
 if TYPE_CHECKING:
     from acutance.bulk.items import Item
@@ -90,7 +91,7 @@ def bulk(
         from acutance.bulk.stores import Store
     except ImportError as error:
         raise EngineUnavailable(
-            f"bulk needs the extra of that name ({error.name} is missing): pip install 'acutance[bulk]'."
+            f"bulk needs the extra of that name ({error.name} is missing): {how_to_get('bulk')}."
         ) from error
     settings = BulkSettings(
         model=model,

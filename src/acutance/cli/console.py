@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from acutance.errors import EngineUnavailable
+from acutance.extras import how_to_get
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect."""
@@ -20,8 +21,9 @@ _STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print one line for a person, on stderr."""
-    _STDERR.print(text, markup=False, emoji=False)
+    """Print one line for a person, on stderr; where that is full or gone, nobody reads it, and the work goes on."""
+    with suppress(OSError):
+        _STDERR.print(text, markup=False, emoji=False)
 
 
 def is_terminal() -> bool:
@@ -51,13 +53,14 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Bar]:
+def progress_bar(title: str, *, is_quiet: bool = False) -> Iterator[Bar]:
     """Show a bar with the time left on stderr; what is yielded is called with the share done, 0 … 1.
 
-    Where stderr is not a terminal nothing is drawn.
+    Where stderr is not a terminal, and when it is to be quiet, nothing is drawn.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal) as progress:
+    is_hidden = is_quiet or not _STDERR.is_terminal
+    with Progress(*columns, console=_STDERR, transient=True, disable=is_hidden) as progress:
         yield Bar(progress, title)
 
 
@@ -155,5 +158,5 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
-            f"{what} needs {error.name}, which is not installed; run: pip install 'acutance[{extra}]'"
+            f"{what} needs {error.name}, which is not installed; run: {how_to_get(extra)}"
         ) from error

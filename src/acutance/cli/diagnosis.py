@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import acutance
 from acutance.errors import CorruptWeights
+from acutance.extras import how_to_get
 from acutance.inference.processor import processor_name
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ EXTRAS = {
     "large": ("pyvips",),
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
+    "bulk": ("ray", "fsspec", "s3fs"),
 }
 """Modules that each extra brings."""
 
@@ -48,7 +50,7 @@ def diagnose() -> dict[str, str | list[str]]:
         "python": f"{platform.python_version()} on {platform.platform()}",
         "processor": f"{processor_name()}, {os.cpu_count()} logical cores",
         "packages": [f"{name} {_version(name)}" for name in PACKAGES],
-        "extras": [f"{extra} {_extra_state(modules)}" for extra, modules in EXTRAS.items()],
+        "extras": [f"{extra} {_extra_state(extra, modules)}" for extra, modules in EXTRAS.items()],
         "models": _model_states(),
         "processors": found_processors(),
         "speed of the default": _speeds(),
@@ -64,9 +66,9 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _extra_state(modules: tuple[str, ...]) -> str:
+def _extra_state(extra: str, modules: tuple[str, ...]) -> str:
     missing = [module for module in modules if find_spec(module) is None]
-    return "installed" if not missing else f"not installed (missing: {', '.join(missing)})"
+    return "installed" if not missing else f"not installed (missing: {', '.join(missing)}; {how_to_get(extra)})"
 
 
 def _model_states() -> list[str]:

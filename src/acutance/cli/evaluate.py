@@ -70,9 +70,9 @@ def evaluate(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    r"""Measure the classical filters, and any models, on sharp photos that are degraded and restored, or on pairs.
+    """Measure the classical filters, and any models, on sharp photos that are degraded and restored, or on pairs.
 
-    LPIPS and --vgg19 need the extra: pip install 'acutance\[train]'; --plots needs: pip install 'acutance\[plots]'.
+    LPIPS and --vgg19 need the extra train, --plots the extra plots; acutance doctor says how to get them.
 
     Without --json the tables are printed: drawn on a terminal, as Markdown into a pipe or a file.
     """

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LISTED_FAILURES = 30
 """More of them are not repeated in the table; each has had its line."""
 
+ALIKE = 10
+"""Of sentences that differ in nothing but names, so many are told; the others are counted at the end."""
+
 
 def readable(text: str) -> str:
     """Return text with names in it so that it can be printed.
@@ -40,7 +43,9 @@ def _readable_character(character: str) -> str:
 class FileReport:
     """Tells results as they come, and sums them up."""
 
-    def __init__(self, planned: int, *, as_json: bool, can_resume: bool, noun: str = "photos") -> None:
+    def __init__(
+        self, planned: int, *, as_json: bool, can_resume: bool, noun: str = "photos", is_quiet: bool = False
+    ) -> None:
         """Begin with nothing.
 
         Args:
@@ -48,11 +53,14 @@ class FileReport:
             noun: What they are.
             as_json: Tell each as a line of JSON on stdout; a person still reads failures and the sum.
             can_resume: Whether there is a record that `--resume` goes on by.
+            is_quiet: Tell a person nothing but failures, and that the run was stopped.
         """
         self._planned = planned
         self._noun = noun
         self._as_json = as_json
         self._can_resume = can_resume
+        self._is_quiet = is_quiet
+        self._alike: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._sharp = 0
         self._failures: list[str] = []
@@ -76,16 +84,25 @@ class FileReport:
             # A name that is not UTF-8 has lone surrogates in it; what this writes for them is JSON's escape.
             typer.echo(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         if result.status == "failed":
-            self._failures.append(readable(result.error))
-            say(f"acutance: {self._failures[-1]}")
-        elif not self._as_json:
+            if self._is_new(readable(_without_names(result))):
+                self._failures.append(readable(result.error))
+                say(f"acutance: {self._failures[-1]}")
+        elif not (self._as_json or self._is_quiet) and (result.status == "done" or self._is_new(_SKIPPED)):
             say(readable(_sentence(result)))
             for note in result.notes if result.status == "done" else ():
                 say(f"  {readable(note)}")
 
+    def _is_new(self, kind: str) -> bool:
+        """Count a sentence, its names left out; say whether it is among the first of its kind."""
+        self._alike[kind] += 1
+        return self._alike[kind] <= ALIKE
+
     def conclude(self) -> None:
         """Sum up, where there was more than one file: in a table on a terminal, else in a sentence."""
-        if self._planned < 2:
+        for kind, count in self._alike.items():
+            if count > ALIKE and kind != _SKIPPED:  # those are in the sum
+                say(f"acutance: and {count - ALIKE} more: {kind}")
+        if self._planned < 2 or (self._is_quiet and not self.left):
             return
         done, skipped = self._counts["done"], self._counts["skipped"]
         words = [f"{done} of {self._planned} {self._noun} sharpened"]
@@ -94,9 +111,10 @@ class FileReport:
         words += [f"{self.failed} failed"] if self.failed else []
         words += [f"{self.left} not begun"] if self.left else []
         advice = "; go on with --resume" if self.left and self._can_resume else ""
-        if is_terminal():
+        has_table = is_terminal() and not self._is_quiet
+        if has_table:
             show(self._table())
-        if advice or not is_terminal():
+        if advice or not has_table:
             say(f"{'stopped: ' if self.left else ''}{', '.join(words)}{advice}")
 
     def _table(self) -> Table:
@@ -111,10 +129,22 @@ class FileReport:
             if count:
                 table.add_row(status, str(count), reasons.get(status, ""))
         listed = self._failures[:LISTED_FAILURES]
-        more = len(self._failures) - len(listed)
+        more = self.failed - len(listed)
         for number, reason in enumerate([*listed, *([f"and {more} more, told above"] if more else [])]):
             table.add_row(*(("", "") if number else ("failed", str(self.failed))), Text(reason))
         return table
+
+
+_SKIPPED = "finished earlier"
+_NAME = "…"
+
+
+def _without_names(result: FileResult) -> str:
+    """Return why a file failed in words that are the same for all files that failed so."""
+    words = result.error
+    for path in (result.target, result.source):
+        words = words.replace(str(path), _NAME)
+    return words
 
 
 def _sentence(result: FileResult) -> str:

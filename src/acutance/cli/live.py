@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import typer
 
 from acutance.cli.console import is_terminal, say, status_line, stop_request
 from acutance.cli.file_report import readable
+from acutance.cli.standard_streams import stdout_bytes
 from acutance.cli.video_files import check_codec
 from acutance.errors import ConfigError
 
@@ -70,7 +70,7 @@ def follow_camera(
         result = sharpen_live(
             sharpener,
             source,
-            sys.stdout.buffer if is_pipe else output,
+            stdout_bytes() if is_pipe else output,
             suffix=suffix,
             strength=order.strength,
             settings=settings,

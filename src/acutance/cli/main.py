@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import Annotated
 
@@ -22,10 +23,11 @@ from acutance.cli.kernel import kernel
 from acutance.cli.models import app as models
 from acutance.cli.serve import serve
 from acutance.cli.sharpen import sharpen
+from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.cli.still import still
 from acutance.cli.train import train
 from acutance.cli.verify import verify
-from acutance.errors import AcutanceError
+from acutance.errors import AcutanceError, ConfigError
 
 app = typer.Typer(
     name="acutance",
@@ -36,21 +38,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
-    sharpen,
-    inspect,
-    verify,
-    still,
-    kernel,
-    bulk,
-    compare,
-    serve,
-    evaluate,
-    train,
-    export,
-    ablate,
-    doctor,
-):
+VERBS = (sharpen, inspect, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, doctor)
+for verb in VERBS:
     app.command()(verb)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
@@ -71,18 +60,41 @@ def main(
     """Makes blurred photos sharp with a small network that runs on any laptop."""
 
 
+def _refuse_file_for_verb(arguments: list[str]) -> None:
+    """Tell whoever names a file where the verb belongs what most people want.
+
+    Raises:
+        ConfigError: When it is so.
+    """
+    if (
+        not arguments
+        or arguments[0].startswith("-")
+        or arguments[0] in {"data", "models", *(verb.__name__ for verb in VERBS)}
+    ):
+        return
+    if os.path.lexists(arguments[0]) or "." in arguments[0] or "/" in arguments[0]:
+        line = shlex.join(["acutance", "sharpen", *arguments])
+        raise ConfigError(f"{arguments[0]}: a verb comes first; to sharpen it: {line}")
+
+
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
+    prepare_streams()
     try:
-        app()
+        try:
+            _refuse_file_for_verb(sys.argv[1:])
+            app()
+        finally:
+            flush_stdout()  # here, where a full disk can still be told; not when the process ends
     except AcutanceError as error:
         say(f"acutance: {error}")
+        abandon_stdout()
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         say("acutance: interrupted; files that were finished are kept, none is half written.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout went away, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         sys.exit(1)
     except Exception as error:
         if os.environ.get("ACUTANCE_TRACEBACK"):

@@ -64,10 +64,20 @@ class PrecisionChoice(StrEnum):
         return self.value
 
 
+def model_names(begun: str) -> list[str]:
+    """Return the names of models that begin so, for the completion of the shell."""
+    from acutance.zoo.catalogue import AUTO, list_models
+
+    return [name for name in (*(row.name for row in list_models()), AUTO) if name.startswith(begun)]
+
+
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="A model's name (see: acutance models), an .onnx file, or auto: what suits each."
+        "--model",
+        "-m",
+        help="A model's name (see: acutance models), an .onnx file, or auto: what suits each.",
+        autocompletion=model_names,
     ),
 ]
 Engine = Annotated[
@@ -140,4 +150,9 @@ OnlyIfBlurred = Annotated[
 ]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed; no progress, no sum.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be made of which files, and what would fail; write nothing."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

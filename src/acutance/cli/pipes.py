@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from acutance.cli.console import say
 from acutance.cli.file_report import FileReport, readable
+from acutance.cli.standard_streams import stdin_bytes, stdout_bytes
 from acutance.cli.video_files import check_codec, shown_progress
 from acutance.errors import ConfigError, InputError
 from acutance.inference.files import FileResult
 from acutance.inference.picture_files import PictureWork
 from acutance.media import check_target, format_of, joined_parts, parts_for_name, write_atomically
+from acutance.media.pil import silence_libtiff
 from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_video, video_suffix_of
 
 if TYPE_CHECKING:
@@ -29,19 +30,22 @@ STREAMABLE = (".y4m", ".mkv", ".webm", ".nut", ".ts", ".m2ts", ".mts", ".flv")
 """Kinds of videos that can be written from front to end."""
 
 
-def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False) -> bool:
+def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False, is_dry: bool = False) -> bool:
     """Say whether standard input or output takes part.
 
     Args:
         paths: What is read.
         output: Where the result goes.
         is_folder: Whether that is meant as a folder.
+        is_dry: Whether it is only to be told what would be done.
 
     Raises:
         ConfigError: When it cannot in this way.
     """
     if PIPE not in {str(output), *map(str, paths)}:
         return False
+    if is_dry:
+        raise ConfigError("--dry-run: is for files and folders, not for pipes; leave it out.")
     if len(paths) != 1 or output is None:
         raise ConfigError(
             "- is stdin or stdout, for one photo or video, and what comes from stdin needs a place: acutance sharpen "
@@ -66,6 +70,7 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
         OutputError: When the file cannot be written.
         ConfigError: When that kind of video cannot be written to a pipe.
     """
+    silence_libtiff()
     is_stdout = str(output) == PIPE
     if not is_stdout:
         check_target(output, overwrite=order.overwrite)
@@ -74,13 +79,15 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
         if is_picture(head) or not sniff_video(head):
             order.video.refuse_any("this is none")
             if is_stdout:
-                sys.stdout.buffer.write(_sharpened_photo(sharpener, source.read(), order))
+                out = stdout_bytes()
+                out.write(_sharpened_photo(sharpener, source.read(), order))
+                out.flush()
             else:
                 _tell(_photo_to_file(sharpener, source.read(), output, order), order)
         elif is_stdout:
             target = Path(f"stdout{_suffix(head, path, order.container)}")
-            made = _sharpened_video(sharpener, source, sys.stdout.buffer, path, target, order)
-            for note in (*made.found, *made.warnings):
+            made = _sharpened_video(sharpener, source, stdout_bytes(), path, target, order)
+            for note in () if order.quiet else (*made.found, *made.warnings):
                 say(readable(note))
         else:
             _tell(_video_to_file(sharpener, source, path, output, order), order)
@@ -91,7 +98,7 @@ def _sharpened_photo(sharpener: Sharpener, content: bytes, order: Order) -> byte
     with sharpener.opened(content) as pictures:
         work = PictureWork(sharpener, pictures, pictures.format, strength=order.strength)
         result = joined_parts(work.parts())
-    for note in (*work.found, *([work.verdict.words] if work.verdict else [])):
+    for note in () if order.quiet else (*work.found, *([work.verdict.words] if work.verdict else [])):
         say(readable(note))
     return result
 
@@ -138,7 +145,7 @@ def _sharpened_video(
     from acutance.videos.containers import container_of
 
     check_codec(settings, [name])
-    with shown_progress() as report:
+    with shown_progress(is_quiet=order.quiet) as report:
         return sharpen_stream(
             sharpener,
             source,
@@ -152,7 +159,7 @@ def _sharpened_video(
 
 
 def _tell(result: FileResult, order: Order) -> None:
-    FileReport(1, as_json=order.as_json, can_resume=False).tell(result)
+    FileReport(1, as_json=order.as_json, can_resume=False, is_quiet=order.quiet).tell(result)
 
 
 def _suffix(head: bytes, path: Path, container: str | None) -> str:
@@ -170,7 +177,7 @@ def _suffix(head: bytes, path: Path, container: str | None) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     if str(path) == PIPE:
-        yield sys.stdin.buffer
+        yield stdin_bytes()
         return
     try:
         file = path.open("rb")

@@ -8,6 +8,7 @@ from ctypes.util import find_library
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from acutance.extras import how_to_get
 from acutance.inference.devices import find_devices, graphics_makers
 from acutance.inference.processor import is_intel, multiplies_bfloat16
 
@@ -57,14 +58,14 @@ def hints() -> list[str]:
         lines.append("pip install onnxruntime-ep-openvino: runs networks on the Intel graphics chip by OpenVINO")
     if is_intel() and find_spec("openvino") is None:
         how = "about five times as fast, in bfloat16" if multiplies_bfloat16() else "faster"
-        lines.append(f"pip install 'acutance[openvino]': on this Intel processor {how}")
+        lines.append(f"{how_to_get('openvino')}: on this Intel processor {how}")
     return lines
 
 
 def _for_webgpu(makers: tuple[str, ...] | None) -> list[str]:
     chip = "a graphics chip, if this machine has one," if makers is None else f"the graphics chip ({', '.join(makers)})"
     if find_spec("onnxruntime_ep_webgpu") is None:
-        return [f"pip install 'acutance[gpu]': runs networks on {chip} by WebGPU"]
+        return [f"{how_to_get('gpu')}: runs networks on {chip} by WebGPU"]
     if sys.platform == "linux" and find_library("vulkan") is None:
         return [f"install Vulkan's loader (libvulkan1 or vulkan-loader): then WebGPU can reach {chip}"]
     return []

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from acutance.cli.options import (
+    DryRun,
     Engine,
     EngineChoice,
     Exclude,
@@ -24,6 +25,7 @@ from acutance.cli.options import (
     Overwrite,
     PrecisionChoice,
     PrecisionOption,
+    Quiet,
     Resume,
     Threads,
     Tile,
@@ -92,6 +94,8 @@ def sharpen(
     keep_time: KeepTime = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
     from_s: From = 0.0,
     to_s: To = None,
     codec: Codec = "auto",
@@ -113,16 +117,14 @@ def sharpen(
     from acutance.cli.console import ended_as_by_ctrl_c
     from acutance.cli.live import follow_camera
     from acutance.cli.pipes import is_piped, sharpen_pipe
-    from acutance.cli.sharpen_run import Order, planned, sharpen_plan
+    from acutance.cli.sharpen_run import Order, planned, preview_plan, sharpen_plan
     from acutance.cli.told_options import region_of, told_by, told_model
     from acutance.inference.sharpener import Sharpener
-    from acutance.media.pil import silence_libtiff
 
-    silence_libtiff()
-    sources = _sources(paths, stream)
+    sources = _sources(paths, stream, is_dry=dry_run)
     target = None if output is None else Path(output)
-    is_folder = output is not None and output.endswith(("/", "\\"))  # Path("out/") forgets the slash
-    is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder)
+    is_folder = output is not None and output.endswith(("/", "\\"))  # which Path("out/") forgets
+    is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder, is_dry=dry_run)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
     order = Order(
@@ -138,6 +140,7 @@ def sharpen(
         only_if_blurred=only_if_blurred,
         overwrite=overwrite,
         as_json=as_json,
+        quiet=quiet,
         container=container,
         trust=TrustWishes.of(context, is_pipe=is_pipe or stream is not None),
         video=VideoWishes(
@@ -169,17 +172,19 @@ def sharpen(
         elif is_pipe and target is not None:
             sharpen_pipe(sharpener, sources[0], target, order)
         else:
-            sharpen_plan(sharpener, plan, order)
+            (preview_plan if dry_run else sharpen_plan)(sharpener, plan, order)
 
 
-def _sources(paths: list[Path] | None, stream: str | None) -> list[Path]:
+def _sources(paths: list[Path] | None, stream: str | None, *, is_dry: bool) -> list[Path]:
     """Return the files that are named, if no camera is.
 
     Raises:
-        ConfigError: When there are both, or neither.
+        ConfigError: When there are both, or neither, or a camera where it is only to be told what would be done.
     """
     from acutance.errors import ConfigError
 
+    if is_dry and stream is not None:
+        raise ConfigError("--dry-run: is for files and folders, not for cameras; leave it out.")
     if bool(paths) == (stream is not None):
         raise ConfigError("name photos, videos or folders, or one camera (--stream); acutance sharpen -h says more.")
     return paths or []

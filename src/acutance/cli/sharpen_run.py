@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from acutance.cli.console import INTERRUPTED, progress_bar, say, stop_request
+from acutance.cli.dry_run import previews, tell_previews
 from acutance.cli.file_report import FileReport
 from acutance.cli.video_files import VideoRun, check_codec, settings_or_failures, work_through_videos
+from acutance.extras import how_to_get
 from acutance.inference.files import counted, sharpen_files
 from acutance.inference.journal import Making
 from acutance.inference.known_results import KnownResults
 from acutance.inference.ledger import Ledger
 from acutance.media import plan_outputs, raw_files_in
+from acutance.media.pil import silence_libtiff
 
 if TYPE_CHECKING:
     from acutance.cli.trust_options import TrustWishes
@@ -48,6 +51,8 @@ class Order:
     """Whether nothing is written for photos that are sharp already."""
     overwrite: bool
     as_json: bool
+    quiet: bool
+    """Whether nothing but failures is told."""
     container: str | None
     """Ending of the kind of video on stdout or in a camera's folder, its dot left out; None: that of what is read."""
     video: VideoWishes
@@ -71,6 +76,7 @@ def planned(
         InputError: See `plan_outputs`; OutputError, too.
         ConfigError: When there are options of videos, and no video.
     """
+    silence_libtiff()
     results = KnownResults()
     plan = plan_outputs(
         sources,
@@ -81,11 +87,11 @@ def planned(
         exclude=exclude,
         is_result=results.has,
     )
-    if results.found:
+    if results.found and not order.quiet:
         say(f"{counted(results.found, 'result')} of earlier runs passed over: the photos are in the folder, too")
-    if passed_over := raw_files_in(sources, include=include, exclude=exclude):
+    if not order.quiet and (passed_over := raw_files_in(sources, include=include, exclude=exclude)):
         names = f"{counted(sum(passed_over.values()), 'raw file')} of cameras ({', '.join(passed_over)})"
-        say(f"{names} passed over: pip install 'acutance[raw]' makes acutance read them")
+        say(f"{names} passed over: {how_to_get('raw')} makes acutance read them")
     if all(file.kind == "photo" for file in plan):
         order.video.refuse_any("there is none among the files")
     if order.trust.has_any:
@@ -104,7 +110,7 @@ def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order
     photos = [file for file in plan if file.kind == "photo"]
     videos = [file for file in plan if file.kind == "video"]
     noun = "files" if photos and videos else "videos" if videos else "photos"
-    report = FileReport(len(plan), as_json=order.as_json, can_resume=order.records, noun=noun)
+    report = FileReport(len(plan), as_json=order.as_json, can_resume=order.records, noun=noun, is_quiet=order.quiet)
     settings = settings_or_failures(order.video.settings, videos, report, are_all=not photos) if videos else None
     if settings is not None:
         check_codec(settings, [file.target for file in videos])
@@ -116,7 +122,8 @@ def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order
                 run = _video_run(sharpener, settings, order)
                 work_through_videos(run, videos, report, is_asked=is_asked)
     except KeyboardInterrupt:
-        say("acutance: interrupted; files that were finished are kept, none is half written.")
+        advice = " Go on with --resume." if order.records else ""
+        say(f"acutance: interrupted; files that were finished are kept, none is half written.{advice}")
         raise typer.Exit(INTERRUPTED) from None
     report.conclude()
     if report.left or report.failed:
@@ -136,7 +143,7 @@ def _sharpen_photos(
         from acutance.cli.trust_files import Questions
 
         questions = Questions(sharpener, order, photos)
-    with progress_bar("sharpening") as bar:
+    with progress_bar("sharpening", is_quiet=order.quiet) as bar:
         results = sharpen_files(
             sharpener,
             photos,
@@ -165,9 +172,35 @@ def _video_run(sharpener: Sharpener, settings: VideoSettings, order: Order) -> V
         settings=settings,
         overwrite=order.overwrite,
         ledger=Ledger(making, resume=order.resume, record=order.records),
-        resume_key=f"fidelity {order.fidelity:g}, precision {order.precision}" if order.keeps_parts else None,
+        resume_key=_resume_key(order) if order.keeps_parts else None,
         keeps_times=order.keeps_times,
+        is_quiet=order.quiet,
     )
+
+
+def _resume_key(order: Order) -> str:
+    """Return what the finished parts of a video depend on that neither the model nor its settings say."""
+    told = f", {order.told}" if order.told else ""
+    return f"fidelity {order.fidelity:g}, precision {order.precision}{told}"
+
+
+def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order) -> None:
+    """Say what `sharpen_plan` would do with each file, and do nothing.
+
+    Raises:
+        typer.Exit: With code 1 when some would fail.
+        JobError, ConfigError: See `sharpen_plan`.
+    """
+    ledgers = {"photo": Ledger(_making(sharpener, order), resume=order.resume, record=order.records)}
+    if videos := [file.target for file in plan if file.kind == "video"]:
+        settings = order.video.settings()
+        check_codec(settings, videos)
+        ledgers["video"] = _video_run(sharpener, settings, order).ledger
+    counts = tell_previews(
+        previews(plan, ledgers, overwrite=order.overwrite), as_json=order.as_json, is_quiet=order.quiet
+    )
+    if counts["would fail"]:
+        raise typer.Exit(1)
 
 
 def _stopping_in_order(

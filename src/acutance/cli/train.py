@@ -47,7 +47,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
-    r"""Train a network on your own photos; needs the extra: pip install 'acutance\[train]'."""
+    """Train a network on your own photos; needs the extra train, and acutance doctor says how to get it."""
     from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 
     with needs_extra("train", "training"):

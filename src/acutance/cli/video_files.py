@@ -35,6 +35,8 @@ class VideoRun:
     resume_key: str | None
     """See `acutance.videos.sharpen_video`."""
     keeps_times: bool
+    is_quiet: bool = False
+    """Show no progress."""
 
 
 def settings_or_failures(
@@ -97,7 +99,7 @@ def work_through_videos(
     """
     from acutance.videos.files import sharpen_videos
 
-    with shown_progress() as show:
+    with shown_progress(is_quiet=run.is_quiet) as show:
         results = sharpen_videos(
             run.sharpener,
             plan,
@@ -121,11 +123,14 @@ def work_through_videos(
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[[str, VideoProgress], None]]:
+def shown_progress(*, is_quiet: bool = False) -> Iterator[Callable[[str, VideoProgress], None]]:
     """Show the frames of the video in work: as a bar on a terminal, else as a line now and then.
 
-    The yielded function takes the video's name and how far it is.
+    The yielded function takes the video's name and how far it is. When it is to be quiet, nothing is shown.
     """
+    if is_quiet:
+        yield lambda name, done: None
+        return
     if is_terminal():
         with frames_bar() as show:
             yield lambda name, done: show(name, done.frames, done.total, done.seconds_left)

@@ -19,6 +19,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 from acutance.errors import EngineUnavailable
+from acutance.extras import how_to_get
 
 EXTRA_ARCHITECTURES = "spandrel_extra_arches"
 """Package of more architectures (Restormer, MPRNet, …), under licences that often forbid commercial use: it is used
@@ -40,7 +41,7 @@ def architectures() -> Any:  # noqa: ANN401  # spandrel has no types
             spandrel = import_module("spandrel")
         except ModuleNotFoundError as error:
             raise EngineUnavailable(
-                f"weights of torch need {error.name}, which is not installed; run: pip install 'acutance[foreign]'"
+                f"weights of torch need {error.name}, which is not installed; run: {how_to_get('foreign')}"
             ) from error
         registry = spandrel.ArchRegistry()
         registry.add(*spandrel.MAIN_REGISTRY)

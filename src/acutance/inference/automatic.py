@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,9 @@ from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import Advice, Purpose, advice_on, purpose_without_motion
 from acutance.inference.engine import Engine, EngineName, Precision
+from acutance.inference.forked import open_for_processes
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.model_file import read_spec
-from acutance.inference.opening import open_engine
 from acutance.inference.restoring import Found, Otherwise, PictureRestorer, Progress, ignore, restored_turned
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.told import Region
@@ -44,13 +45,9 @@ def model_opener(
 
     For `auto`, a model without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
     """
-
-    def opened(name: str | Path) -> Engine:
-        paths = find_model(name)
-        blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
-        return open_engine(paths, engine=engine, precision=precision, fidelity=blend, threads=threads)
-
-    return opened
+    return partial(
+        open_for_processes, model=model, fidelity=fidelity, engine=engine, precision=precision, threads=threads
+    )
 
 
 class AutomaticRestorer:
@@ -83,6 +80,13 @@ class AutomaticRestorer:
         self._opened: dict[str, Engine] = {}
         self.spec = _spec_of_all(self.engine("soft").spec)
         """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
     def engine(self, purpose: Purpose) -> Engine:
         """Return the opened model for a purpose."""

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import EngineUnavailable
+from acutance.extras import how_to_get
 from acutance.inference.silent_onnxruntime import onnxruntime
 
 Kind = Literal["CPU", "GPU", "NPU"]
@@ -200,7 +201,7 @@ def _why_none(engine: str, found: Found) -> str:
             f"engine {engine}: {row.package} is installed and finds no device; see that the graphics chip's driver is "
             "installed (on Linux with Vulkan), or take --engine cpu."
         )
-    get = "pip install 'acutance[gpu]'" if row is PROVIDERS[0] else f"pip install {row.package}"
+    get = how_to_get("gpu") if row is PROVIDERS[0] else f"pip install {row.package}"
     if row.module is None:
         get = f"{get} in place of onnxruntime" if row.package != "onnxruntime" else "only macOS has it"
     return f"engine {engine}: is not installed; {get}."

@@ -19,6 +19,7 @@ from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.inference.engine import Engine
+from acutance.inference.enlarging import enlarged_part
 from acutance.inference.finite import check_finite
 from acutance.spec import ModelSpec
 
@@ -107,8 +108,14 @@ def _restored(
         first, last = max(row - top, 0), min(row - top + band.shape[1], height * scale)
         if first < last:
             planes = band[:, first + top - row : last + top - row, left : left + width * scale]
-            if scale == 1 and strength != 1.0:
-                planes = blend(to_batch(pixels[first:last])[0], planes, strength)
+            if strength != 1.0:
+                rows = Box(first // scale, 0, last // scale, width)  # tiles begin and end at whole pixels
+                shown = (
+                    to_batch(pixels[rows.slices])[0]
+                    if scale == 1
+                    else enlarged_part(pixels, rows, scale, within=plan.frame)
+                )
+                planes = blend(shown, planes, strength)
             write_planes(planes, result[first:last])
         row += band.shape[1]
     return result

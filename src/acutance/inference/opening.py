@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from acutance.errors import ConfigError, EngineUnavailable
+from acutance.extras import how_to_get
 from acutance.inference.device_choice import open_on_device
 from acutance.inference.devices import Device, DeviceEngine, devices_for, find_devices
 from acutance.inference.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
@@ -27,7 +28,7 @@ def _onnxruntime(model: bytes, threads: int | None, name: str, precision: Chosen
 def _openvino(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
     """Open a model in OpenVINO, which is imported only now."""
     if find_spec("openvino") is None:
-        raise EngineUnavailable("engine openvino: is not installed; pip install 'acutance[openvino]'.")
+        raise EngineUnavailable(f"engine openvino: is not installed; {how_to_get('openvino')}.")
     from acutance.inference.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine.from_bytes(model, threads, name=name, precision=precision)
@@ -37,7 +38,7 @@ def _torch(model: bytes, threads: int | None, name: str, precision: ChosenPrecis
     """Open a model in torch, which is imported only now."""
     del precision  # float32, or what a GPU is made for
     if find_spec("torch") is None or find_spec("onnx") is None:
-        raise EngineUnavailable("engine torch: needs torch and onnx; pip install 'acutance[torch]'.")
+        raise EngineUnavailable(f"engine torch: needs torch and onnx; {how_to_get('torch')}.")
     from acutance.inference.torch_engine import TorchEngine
 
     return TorchEngine.from_bytes(model, threads, name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 from typing import TYPE_CHECKING
@@ -33,12 +34,23 @@ _OUT_OF_MEMORY_WORDS = (
 LEVELS = 255
 """Steps between black and white of an 8-bit picture."""
 
-_TURN = threading.Lock()
+_turn = threading.Lock()
 """Held while a model is compiled, and during the first run of the process. What OpenVINO's binding sets up then, it
 sets up with Python's own lock given away in between: two threads in their first run have been seen to wait for each
 other for ever (2026.4)."""
 
 _has_run = threading.Event()
+
+
+def _begin_anew() -> None:
+    """Forget, in a forked process, who was in turn in the one before: that thread does not exist here."""
+    global _turn  # noqa: PLW0603
+    _turn = threading.Lock()
+    _has_run.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 class OpenVinoEngine:
@@ -71,8 +83,8 @@ class OpenVinoEngine:
             properties.inference_num_threads: threads or 0,
         }
         try:
-            with _TURN:
-                core = _core()
+            with _turn:
+                core = _core(os.getpid())
                 graph = core.read_model(model)
                 if precision == "bfloat16":
                     graph = _seeing_levels(graph)
@@ -98,7 +110,7 @@ class OpenVinoEngine:
         try:
             if _has_run.is_set():
                 return _infer(self._compiled, batch)
-            with _TURN:
+            with _turn:
                 restored = _infer(self._compiled, batch)
                 _has_run.set()
                 return restored
@@ -117,8 +129,8 @@ class OpenVinoEngine:
 
 
 @cache
-def _core() -> openvino.Core:
-    """The process's one core, never freed.
+def _core(process: int) -> openvino.Core:
+    """The process's one core, never freed; a forked process has one of its own, since threads are not forked.
 
     A core gives the thread that makes it a signal stack, and takes that memory back in whichever thread frees it
     (2026.4): freed in another one, the next signal, Ctrl-C say, would end the process.

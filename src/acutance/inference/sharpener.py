@@ -15,12 +15,13 @@ from PIL import Image
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.arrays import array_of, as_picture
+from acutance.inference.arrays import Layout, as_picture, sharpened_array
 from acutance.inference.automatic import AutomaticRestorer, model_opener
 from acutance.inference.engine import Engine, EngineName, Precision
+from acutance.inference.memory import allowed_bytes
 from acutance.inference.picture_files import PictureWork, sharpen_file
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
-from acutance.inference.streaming import DEFAULT_MEMORY_MB, memory_of_whole, restored_strips, tile_within
+from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import (
@@ -48,6 +49,8 @@ Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
 
 class Sharpener:
     """A model opened once, for any number of pictures. Immutable, and safe to use from several threads.
+
+    It can be pickled for a worker, and used in a forked process (`EngineError` with torch): both open the model anew.
 
     Example:
         >>> import numpy as np
@@ -86,8 +89,8 @@ class Sharpener:
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, and these are
-                not refused.
+                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
+                quarters of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
 
@@ -188,16 +191,12 @@ class Sharpener:
     def fits_as_whole(self, size: Size, *, row_bytes: int) -> bool:
         """Say whether a picture may be held as a whole, of which a row takes so many bytes."""
         needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self._tile_px)
-        return needed <= self._memory_bytes
+        return needed <= allowed_bytes(self._max_memory_mb)
 
     @property
     def has_memory_limit(self) -> bool:
         """Whether it was said how much memory may be taken."""
         return self._max_memory_mb is not None
-
-    @property
-    def _memory_bytes(self) -> float:
-        return 1e6 * (DEFAULT_MEMORY_MB if self._max_memory_mb is None else self._max_memory_mb)
 
     @overload
     def __call__(
@@ -210,7 +209,7 @@ class Sharpener:
     ) -> Path: ...
 
     @overload
-    def __call__(self, image: Kind, *, strength: float = 1.0) -> Kind: ...
+    def __call__(self, image: Kind, *, strength: float = 1.0, layout: Layout = "hwc") -> Kind: ...
 
     def __call__(
         self,
@@ -219,6 +218,7 @@ class Sharpener:
         strength: float = 1.0,
         output: str | Path | None = None,
         overwrite: bool = False,
+        layout: Layout = "hwc",
     ) -> Path | bytes | npt.NDArray[Any] | Image.Image:
         """Sharpen a picture; what comes back is of the kind that was given.
 
@@ -228,11 +228,12 @@ class Sharpener:
                   all its metadata, and its path returned;
                 - bytes of a picture file: bytes of a file of the same format;
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
-                  float in [0, 1]: an array of the same shape and type;
+                  float in [0, 1], or a tensor: one of the same shape and type;
                 - a PIL image: a PIL image of the same mode.
             strength: 0 changes nothing, 1 is the network's answer, up to 2 exaggerates.
             output: For a path only.
             overwrite: For a path only: replace an existing file.
+            layout: Of an array: `chw` has the channels first, as torch has them; `nhwc` and `nchw` are batches.
 
         Raises:
             InputError: When the picture cannot be read or is of a kind that is not supported.
@@ -247,7 +248,7 @@ class Sharpener:
             return self._sharpen_bytes(bytes(image), strength=strength)
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
-        return self._sharpen_array(array_of(image), strength)
+        return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def sharpen_photo(
         self,
@@ -289,7 +290,7 @@ class Sharpener:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
         if not self.takes_parts:
             raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")
-        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=self._memory_bytes)
+        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=allowed_bytes(self._max_memory_mb))
         return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
 
     def sharpen_pixels(

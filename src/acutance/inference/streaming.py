@@ -25,9 +25,6 @@ from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
 from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
-DEFAULT_MEMORY_MB = 2000
-"""What a process may take, about; pictures that need more are worked on in strips."""
-
 _PROCESS_BYTES = 180e6
 _ENGINE_BYTES_PER_PX = 340
 """Of a tile, halos included; measured with `fast` in ONNX Runtime: 275 at 860 px, 342 at 1436 px."""

@@ -20,6 +20,7 @@ from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
 from acutance.inference.engine import Engine
+from acutance.inference.enlarging import enlarged_part
 from acutance.inference.feathering import restore_feathered
 from acutance.inference.finite import check_finite
 from acutance.spec import ModelSpec
@@ -44,8 +45,8 @@ def restore_tiled(
     Args:
         engine: The network.
         pixels: RGB `h w 3`: uint8, uint16, or float32 in [0, 1].
-        strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Ignored by models that
-            enlarge, whose output has no input of its size.
+        strength: 0 keeps the input, 1 takes the network's output; blended before rounding. Where the model enlarges,
+            the input is enlarged by a bicubic filter for it.
         tile_px: Longest side of the tiles; changes speed and memory, never the result (but with a model whose tiles
             are feathered, see `ModelSpec.feather_px`). A picture that has, with its margin, no more pixels than
             `most_uncut` is not cut.
@@ -130,8 +131,13 @@ def restore_tile(
     scale = engine.spec.scale
     rows, columns = inside.shifted(tile.target.top, tile.target.left).scaled(scale).slices
     restored = restored[:, rows, columns]
-    if scale == 1 and strength != 1.0:
-        restored = blend(to_batch(pixels[inside.slices])[0], restored, strength)
+    if strength != 1.0:
+        shown = (
+            to_batch(pixels[inside.slices])[0]
+            if scale == 1
+            else enlarged_part(pixels, inside, scale, within=tile.source)
+        )
+        restored = blend(shown, restored, strength)
     write_planes(restored, result[inside.scaled(scale).slices])
 
 

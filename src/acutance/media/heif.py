@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 import numpy as np
 
 from acutance.errors import OutputError, UnsupportedImage
+from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, item_of
 from acutance.media.container import Container, Decoded, damaged
@@ -33,7 +34,6 @@ QUALITY = 92
 _X265 = {"preset": "fast", "x265:frame-threads": "1"}
 """At the same quality, "fast" takes 0.4 of the CPU time of the library's "slow" for files 4 % larger; and there is one
 frame only."""
-INSTALL = "pip install 'acutance[heif]'"
 
 _depth_lock = threading.Lock()
 _WHITE_16 = 65535
@@ -165,12 +165,16 @@ def check_installed() -> None:
         OutputError: When it is.
     """
     if not is_installed():
-        raise OutputError(f"HEIC is written by an extra that is not installed: {INSTALL}, or choose another format.")
+        raise OutputError(
+            f"HEIC is written by an extra that is not installed: {how_to_get('heif')}, or choose another format."
+        )
 
 
 def _opened(file: BinaryIO, name: str) -> HeifFile:
     if not is_installed():
-        raise UnsupportedImage(f"{name} is a HEIC picture, which an extra reads that is not installed: {INSTALL}.")
+        raise UnsupportedImage(
+            f"{name} is a HEIC picture, which an extra reads that is not installed: {how_to_get('heif')}."
+        )
     import pillow_heif
 
     file.seek(0)

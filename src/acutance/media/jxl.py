@@ -14,6 +14,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from acutance.errors import OutputError, UnsupportedImage
+from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import boxes_of
 from acutance.media.container import Container, Decoded, damaged, refused
@@ -23,7 +24,6 @@ from acutance.media.jpeg.reading import decode_jpeg, inspect_jpeg
 from acutance.media.photo import Metadata, Photo
 from acutance.media.xmp import upright_packet
 
-INSTALL = "pip install 'acutance[jxl]'"
 NOTE = "JPEG XL (written as PNG)"
 MAX_PIXELS = 100_000_000
 """More are refused before decoding: the colour profile is known only behind that."""
@@ -68,7 +68,9 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
         UnsupportedImage: When it is damaged, animated, very large, or the extra is missing.
     """
     if not is_installed():
-        raise UnsupportedImage(f"{name} is a JPEG XL picture, which an extra reads that is not installed: {INSTALL}.")
+        raise UnsupportedImage(
+            f"{name} is a JPEG XL picture, which an extra reads that is not installed: {how_to_get('jxl')}."
+        )
     try:
         size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
         exif, xmp, is_packed = _described(file)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from acutance.errors import InputError, OutputError, WrongName
+from acutance.extras import how_to_get
 from acutance.media import raw
 from acutance.media.atomic import OVERWRITE
 from acutance.media.formats import (
@@ -188,7 +189,7 @@ def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
     if passed_over := raw_files_in(sources):
         return InputError(
             f"there are no photos or videos in {names}, but {sum(passed_over.values())} raw files of cameras "
-            f"({', '.join(passed_over)}); {raw.INSTALL} makes acutance read them."
+            f"({', '.join(passed_over)}); {how_to_get('raw')} makes acutance read them."
         )
     return InputError(f"there are no photos or videos in {names}; their names end in one of {_endings()}.")
 

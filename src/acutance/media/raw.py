@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 import numpy as np
 
 from acutance.errors import InputError, OutputError, UnsupportedImage
+from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand
 from acutance.media.cmyk import srgb_profile
@@ -29,7 +30,6 @@ from acutance.media.tiff.tags import PIXEL_TAGS, UNWANTED_VALUES
 if TYPE_CHECKING:
     import rawpy
 
-INSTALL = "pip install 'acutance[raw]'"
 DEVELOPED = "the raw data (developed with the camera's white balance, into 16 bits)"
 
 _SRGB_CURVE = (2.4, 12.92)
@@ -103,8 +103,8 @@ def decode_raw(file: BinaryIO, container: Container, name: str) -> Decoded:
 def _opened(file: BinaryIO, name: str) -> Iterator[rawpy.RawPy]:
     if not is_installed():
         raise UnsupportedImage(
-            f"{name} is a camera's raw file, which an extra reads that is not installed: {INSTALL}, or develop it to a "
-            "JPEG or TIFF first."
+            f"{name} is a camera's raw file, which an extra reads that is not installed: {how_to_get('raw')}, or "
+            "develop it to a JPEG or TIFF first."
         )
     import rawpy
 

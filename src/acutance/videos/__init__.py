@@ -8,9 +8,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from acutance.errors import JobError
+from acutance.extras import how_to_get
 
 if find_spec("av") is None:
-    raise JobError("videos: PyAV is not installed; pip install 'acutance[video]'.")
+    raise JobError(f"videos: PyAV is not installed; {how_to_get('video')}.")
 
 from acutance.videos.job import VideoResult
 from acutance.videos.opening import is_video, sharp_name

@@ -136,7 +136,7 @@ def test_the_noise_decides_from_a_limit_on(sharp: np.ndarray) -> None:
     ]
     assert [advice.purpose for advice in advised] == ["soft", "soft", "noisy", "noisy", "noisy"]
     assert advised[-1].worth == "little"
-    assert advised[-1].words == "noise of 10 levels: little to gain but less noise"
+    assert advised[-1].words == "noise of 10 levels: made less noisy, hardly sharper"
 
 
 def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.ndarray, tmp_path: Path) -> None:

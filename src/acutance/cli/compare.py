@@ -45,11 +45,13 @@ def compare(
 
     from acutance.cli.console import say
     from acutance.evaluation.comparison import SheetLayout, comparison_sheet, in_one_size
+    from acutance.media.atomic import check_target
     from acutance.media.photo import Photo
     from acutance.media.reading import read_photo
     from acutance.media.writing import write_photo
 
     paths = [path for path in (before, after, reference) if path is not None]
+    check_target(output, overwrite=overwrite, beside=paths)
     pictures = []
     for label, path in zip(("before", "after", "reference"), paths, strict=False):
         pixels = read_photo(path, max_bits=16).in_8_bits().upright().pixels

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from acutance.inference.engine import offered_precisions, open_engine
+from acutance.inference.opening import offered_precisions, open_engine
 from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.zoo.catalogue import find_model, list_models
 

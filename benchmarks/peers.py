@@ -26,7 +26,8 @@ from acutance.data.photo_store import list_photos
 from acutance.data.protocol import PAIRED_ROW, Row, degrade, find_row
 from acutance.geometry import Size
 from acutance.imaging.resize import enlarge_bicubic, resize_bicubic
-from acutance.inference.engine import Engine, open_engine
+from acutance.inference.engine import Engine
+from acutance.inference.opening import open_engine
 from acutance.inference.sharpener import Sharpener
 from acutance.media.reading import read_photo
 from acutance.metrics.psnr import psnr

@@ -23,8 +23,9 @@ from PIL import Image
 
 from acutance import Sharpener
 from acutance.geometry import ceil_to_multiple
-from acutance.inference.engine import Engine, open_engine
+from acutance.inference.engine import Engine
 from acutance.inference.fake import FakeEngine
+from acutance.inference.opening import open_engine
 from acutance.videos import VideoSettings, sharpen_video
 from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.containers import CONTAINERS

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from acutance.data.drawings import with_drawings
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
 from acutance.errors import AcutanceError, InputError
@@ -39,6 +40,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="Length; the learning rates fall to 0 along it.")
     parser.add_argument("--batch", type=int, default=32, help="Windows per step.")
     parser.add_argument("--seed", type=int, default=0, help="Of the weights and of all that is drawn.")
+    parser.add_argument("--drawings", type=int, default=0, help="Pages, plates and screens among the photos.")
+    parser.add_argument("--fonts", type=Path, nargs="*", default=(), help="TrueType files for their letters.")
     parser.add_argument("--store", type=Path, help="Where decoded photos are kept; default beside the output.")
     parser.add_argument("--start", type=Path, help="Weights (safetensors) to go on from.")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -54,6 +57,8 @@ def main(words: Sequence[str] | None = None) -> None:
     photos = open_store(arguments.data, arguments.store or arguments.output.with_suffix(".store"))
     for skip in photos.skipped:
         print(f"skipped {skip.name}: {skip.reason}", file=sys.stderr)
+    if arguments.drawings:
+        photos = with_drawings(photos, arguments.drawings, fonts=arguments.fonts)
     sampler = PatchSampler(photos, side_px=SOURCE_PX, device=open_fabric(arguments.device).device)
     config = EstimatorConfig(
         minutes=arguments.minutes, batch=arguments.batch, seed=arguments.seed, is_bfloat16=arguments.bfloat16

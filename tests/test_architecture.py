@@ -57,7 +57,7 @@ NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.bulk",
 }
 
-OPENS_ENGINES = "acutance.inference.engine"
+OPENS_ENGINES = "acutance.inference.opening"
 """The one module below the verbs that imports what needs an extra: the engine that was asked for, inside a function."""
 
 ONLY_IN = {
@@ -88,6 +88,7 @@ ONLY_IN = {
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
+    "spandrel": {"acutance.exporting.foreign_weights"},
     "torchvision": set(),
     "cv2": set(),
     "skimage": set(),

@@ -269,6 +269,8 @@ def test_other_terms_in_the_same_folder_are_refused(run_ablate, photo, photo_fol
     before = weights_of(tmp_path / "out")
     with pytest.raises(ConfigError, match="has other settings than asked for"):
         run_ablate(*common, "--iterations", 1, "--set", "generator.num_blocks=2")
+    with pytest.raises(ConfigError, match="has other settings than asked for"):
+        run_ablate(*common, "--iterations", 1, "--set", "optimizer.learning_rate=1e-3")
     with pytest.raises(ConfigError, match="holds an ablation with the budget"):
         run_ablate(*common, "--iterations", 2)
     others = tmp_path / "others"

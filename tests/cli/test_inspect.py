@@ -86,6 +86,13 @@ def test_the_table_never_takes_the_place_of_a_photo(folder: Path, tmp_path: Path
     assert photo.read_bytes() == (folder / "a-sharp.png").read_bytes()
 
 
+def test_of_no_photo_that_can_be_read_there_is_no_table(folder: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes((folder / "c-bad.png").read_bytes())
+    failed = run(tmp_path)
+    assert (failed.exit_code, failed.stdout) == (1, "")
+
+
 def test_the_table_goes_to_stdout(folder: Path) -> None:
     done = run(folder / "a-sharp.png", "--csv", "-")
     assert done.exit_code == 0, done.output

@@ -161,7 +161,7 @@ def test_serving(watch: Watch, photos: Path, tmp_path: Path) -> None:
     assert process.stderr is not None
     address = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
     assert address is not None
-    assert Client(address[0]).sharpen((photos / "0.png").read_bytes()).model == "fast"
+    assert Client(address[0]).sharpen((photos / "0.png").read_bytes(), model="fast").model == "fast"
     program = (
         process.pid if why_unwatched() else int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
     )

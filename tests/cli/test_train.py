@@ -221,3 +221,27 @@ def test_photos_come_from_one_kind_of_folder(run_train, gopro, tmp_path):
         run_train("smoke", "--out", tmp_path / "run", "--data", gopro, "--paired", gopro, gopro)
     with pytest.raises(ConfigError, match="pictures of the run would be trained on"):
         run_train("smoke", "--out", gopro / "run", "--paired", gopro, gopro)
+
+
+def test_several_folders_are_mixed_and_a_folder_of_its_own_validates(run_train, photo, photo_folder, tmp_path):
+    for name, seed in (("more", 20), ("held", 30)):
+        (tmp_path / name).mkdir()
+        for index in range(3):
+            Image.fromarray(photo(64, 64, seed=seed + index)).save(tmp_path / name / f"{index}.png")
+    common = ("smoke", "--data", photo_folder, "--data", tmp_path / "more", "--validation", tmp_path / "held")
+    common = (*common, "--device", "cpu", "--iterations", 1, "--set", "watch.held_out=2")
+    for name, weights in (("a", "[1.0, 0.0]"), ("b", "[0.0, 1.0]")):
+        run_train(*common, "--out", tmp_path / name, "--set", f"data_weights={weights}")
+        assert json.loads((tmp_path / name / "run.json").read_text())["photos"] == 9
+    first, second = (load_generator(tmp_path / name / "generator.safetensors")[1] for name in ("a", "b"))
+    assert first.weights_sha256 != second.weights_sha256
+    with Image.open(tmp_path / "a" / "samples" / "0000001.png") as sheet:
+        shown = sheet.crop((2 * 32, 0, 3 * 32, 32))
+    held = [Image.open(tmp_path / "held" / f"{index}.png").crop((16, 16, 48, 48)) for index in range(3)]
+    assert shown.tobytes() in [picture.tobytes() for picture in held]
+    with pytest.raises(ConfigError, match="come from 2 folders; give as many numbers"):
+        run_train(*common, "--out", tmp_path / "c", "--set", "data_weights=[1.0]")
+    with pytest.raises(ConfigError, match=r"data_weights = \[0\.0\]: must be numbers from 0 on, one above 0"):
+        run_train(*common, "--out", tmp_path / "c", "--set", "data_weights=[0.0]")
+    with pytest.raises(ConfigError, match="so it would be trained on"):
+        run_train("smoke", "--data", tmp_path, "--validation", tmp_path / "held", "--out", tmp_path / "c")

@@ -124,6 +124,32 @@ def test_without_quarter_turns_patches_are_mirrored_only(three):
     assert min(counts.values()) > 100 - 4 * 9  # four standard deviations of 400 draws of ¼
 
 
+def test_folders_are_mixed_by_weight_whatever_their_sizes(tmp_path):
+    """One small photo against four large ones, three to one."""
+    from PIL import Image
+
+    from acutance.data.photo_store import open_mixed_store
+
+    for name, level, count, side in (("few", 10, 1, 20), ("many", 200, 4, 60)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            Image.fromarray(np.full((side, side, 3), level, np.uint8)).save(tmp_path / name / f"{index}.png")
+    store = open_mixed_store([tmp_path / "few", tmp_path / "many"], tmp_path / "store")
+    assert [photo.folder for photo in store.photos] == [0, 1, 1, 1, 1]
+    again = open_mixed_store([tmp_path / "few", tmp_path / "many"], tmp_path / "store")
+    assert again.photos == store.photos
+
+    def share_of_few(**weights):
+        sampler = PatchSampler(store, side_px=8, device=CPU, **weights)
+        return float((draw(sampler, 4000)[:, 0, 0, 0] == 10).mean())
+
+    assert share_of_few(weights=(3.0, 1.0)) == pytest.approx(0.75, abs=0.03)
+    assert share_of_few(weights=(0.0, 1.0)) == 0.0
+    assert share_of_few() == pytest.approx(13**2 / (13**2 + 4 * 53**2), abs=0.01)
+    with pytest.raises(InputError, match="a folder holds no photo of at least 30 px"):
+        PatchSampler(store, side_px=30, device=CPU, weights=(1.0, 1.0))
+
+
 def test_a_seed_is_a_batch(three):
     sampler = PatchSampler(store_of(*three), side_px=8, device=CPU)
     np.testing.assert_array_equal(draw(sampler, 16, seed=4), draw(sampler, 16, seed=4))

@@ -139,7 +139,7 @@ def test_figures_are_float32s_and_the_truest_where_nothing_else_is_said():
     ],
 )
 def test_wrong_settings_are_one_clear_sentence(text, what):
-    allowed = r"fidelity=0 … 1 or precision=auto\|float32\|bfloat16"
+    allowed = r"fidelity=0 … 1 or precision=auto\|float32\|bfloat16\|float16"
     message = rf"model '{text}': {what} behind the @ must be {allowed}, each once\.$"
     with pytest.raises(ConfigError, match=message):
         ModelChoice.parse(text)

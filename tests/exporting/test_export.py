@@ -11,8 +11,8 @@ from acutance.errors import CorruptWeights, OutputError  # noqa: E402
 from acutance.exporting.export import PARITY_LIMIT, export_onnx, parity  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
 from acutance.geometry import Size, plan_tiles  # noqa: E402
-from acutance.inference.engine import open_engine  # noqa: E402
 from acutance.inference.onnx_engine import OnnxRuntimeEngine  # noqa: E402
+from acutance.inference.opening import open_engine  # noqa: E402
 from acutance.networks.blocks import BlockKind  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig  # noqa: E402

@@ -81,6 +81,7 @@ def test_a_model_comes_from_the_web(net: Path, tmp_path: Path) -> None:
         ({"sha256": "0" * 64}, CorruptWeights, "its sha256 is"),
         ({"name": "fast"}, ConfigError, "is the name of a shipped model"),
         ({"name": "shake"}, ConfigError, "is the name of a shipped model"),
+        ({"name": "auto"}, ConfigError, "is what chooses a model for each photo"),
         ({"name": "../out"}, ConfigError, "must be 1 to 64 letters"),
     ],
 )
@@ -136,6 +137,6 @@ def test_the_server_offers_it(net: Path) -> None:
     add_model(str(net), summary="blurs")
     models = OpenedModels(engine="onnxruntime", max_pixels=10**6)
     offered = {model.name: model for model in models.offered}
-    assert models.offered[0].name == "fast"
+    assert [model.name for model in models.offered[:2]] == ["auto", "fast"]
     assert offered["net"].summary == "blurs"
     models.close()

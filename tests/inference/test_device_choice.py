@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pytest
 
 from acutance.errors import ConfigError, CorruptWeights, EngineUnavailable
-from acutance.inference import engine as engine_module
+from acutance.inference import opening as engine_module
 from acutance.inference.device_choice import measure_anew, open_on_device
 from acutance.inference.devices import PROVIDERS, Device, Found
-from acutance.inference.engine import offered_precisions, open_engine
 from acutance.inference.guarded_engine import GuardedEngine
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.inference.opening import offered_precisions, open_engine
 from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.inference.trial_memory import FILE, TrialMemory
 from acutance.zoo.catalogue import ModelPaths, find_model

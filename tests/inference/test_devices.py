@@ -16,9 +16,9 @@ from acutance.errors import EngineUnavailable
 from acutance.inference import devices
 from acutance.inference.device_check import ALLOWED_DIFFERENCE
 from acutance.inference.devices import PROVIDERS, Device, DeviceEngine, devices_for, find_devices, graphics_makers
-from acutance.inference.engine import open_engine
 from acutance.inference.guarded_engine import GuardedEngine
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.inference.opening import open_engine
 from acutance.zoo.catalogue import find_model
 
 

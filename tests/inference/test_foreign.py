@@ -12,10 +12,10 @@ onnx = pytest.importorskip("onnx", reason="networks of others are built with the
 from tests.inference import alien_networks as alien  # noqa: E402
 
 from acutance.errors import ConfigError, CorruptWeights, EngineError  # noqa: E402
-from acutance.inference.engine import open_engine  # noqa: E402
 from acutance.inference.foreign import Adopted, adopt  # noqa: E402
 from acutance.inference.foreign_told import Told, read_told  # noqa: E402
 from acutance.inference.onnx_engine import OnnxRuntimeEngine  # noqa: E402
+from acutance.inference.opening import open_engine  # noqa: E402
 from acutance.inference.sharpener import Sharpener  # noqa: E402
 from acutance.inference.tiling import restore_tiled  # noqa: E402
 from acutance.zoo.catalogue import find_model  # noqa: E402

@@ -8,8 +8,9 @@ import pytest
 
 from acutance.cli.options import EngineChoice, PrecisionChoice
 from acutance.errors import ConfigError, CorruptWeights, EngineError, EngineUnavailable, UnknownModel
-from acutance.inference.engine import EngineName, Precision, fastest_engine, open_engine
+from acutance.inference.engine import EngineName, Precision
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.inference.opening import fastest_engine, open_engine
 from acutance.zoo.catalogue import find_model
 
 
@@ -72,7 +73,7 @@ def test_what_a_file_alone_cannot_give() -> None:
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_an_engine_that_is_not_installed(engine: EngineName, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acutance.inference.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("acutance.inference.opening.find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable, match=rf"engine {engine}: .*pip install 'acutance\[{engine}\]'"):
         open_engine(find_model("fast"), engine=engine)
     assert fastest_engine() == "onnxruntime"
@@ -83,8 +84,8 @@ def test_an_engine_that_is_not_installed(engine: EngineName, monkeypatch: pytest
 def test_the_fastest_engine_is_the_processors(
     intel: bool, fastest: EngineName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("acutance.inference.engine.is_intel", lambda: intel)
-    monkeypatch.setattr("acutance.inference.engine.find_spec", lambda name: name)
+    monkeypatch.setattr("acutance.inference.opening.is_intel", lambda: intel)
+    monkeypatch.setattr("acutance.inference.opening.find_spec", lambda name: name)
     assert fastest_engine() == fastest
 
 

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("openvino", reason="needs the extra 'openvino'")
 
 from acutance.errors import ConfigError, CorruptWeights, EngineError, OutOfMemory
-from acutance.inference.engine import chosen_precision, offered_precisions, open_engine
 from acutance.inference.fake import FAKE_SPEC, Batch
 from acutance.inference.onnx_engine import OnnxRuntimeEngine
+from acutance.inference.opening import chosen_precision, offered_precisions, open_engine
 from acutance.inference.openvino_engine import OpenVinoEngine
 from acutance.inference.processor import multiplies_bfloat16
 from acutance.inference.tiling import restore_tiled
@@ -145,7 +145,7 @@ def test_bfloat16_leaves_the_levels_of_a_smooth_sky_where_they_are(
 def test_bfloat16_is_chosen_for_processors_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = find_model("fast")
     for is_made_for_it, expected in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr("acutance.inference.engine.multiplies_bfloat16", lambda answer=is_made_for_it: answer)
+        monkeypatch.setattr("acutance.inference.opening.multiplies_bfloat16", lambda answer=is_made_for_it: answer)
         assert chosen_precision("auto", "openvino") == expected
         assert chosen_precision("auto", "onnxruntime") == "float32"
     assert chosen_precision("float32", "openvino") == "float32"

@@ -18,9 +18,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from acutance.errors import CorruptWeights, EngineError, OutOfMemory  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
-from acutance.inference.engine import open_engine  # noqa: E402
 from acutance.inference.fake import FAKE_SPEC, Batch  # noqa: E402
 from acutance.inference.onnx_engine import OnnxRuntimeEngine  # noqa: E402
+from acutance.inference.opening import open_engine  # noqa: E402
 from acutance.inference.tiling import restore_tiled  # noqa: E402
 from acutance.inference.torch_engine import TorchEngine  # noqa: E402
 from acutance.networks.checkpoint_file import describe  # noqa: E402

@@ -15,7 +15,8 @@ from acutance.config.presets import preset_names
 from acutance.config.settings import from_values, read_toml, to_toml
 from acutance.errors import ConfigError
 from acutance.networks.generators import CoarserScale
-from acutance.training.config import ScheduleConfig, TrainConfig, WatchConfig, load_config
+from acutance.training.config import ScheduleConfig, TrainConfig, load_config
+from acutance.training.watching import WatchConfig
 
 # --- presets ----------------------------------------------------------------------------------------------
 

@@ -286,7 +286,7 @@ def test_what_was_never_begun_is_not_resumed(tmp_path, tiny):
         prepare_folder(tmp_path / "run", tiny(), resume=True)
 
 
-@pytest.mark.parametrize("override", ["batch=5", "generator.width=9", "seed=1", "optimizer.learning_rate=1e-3"])
+@pytest.mark.parametrize("override", ["batch=5", "generator.width=9", "seed=1", "optimizer.kind=muon"])
 def test_other_settings_are_not_resumed(tmp_path, tiny, override):
     prepare_folder(tmp_path / "run", tiny(), resume=False)
     with pytest.raises(ConfigError, match="other settings"):
@@ -332,6 +332,55 @@ def test_weights_are_on_the_disk_before_they_have_their_name(tmp_path, tiny, sto
     for name in (GENERATOR_FILE, CHECKPOINT_FILE):
         facts = (tmp_path / "run" / name).stat()
         assert (facts.st_ino, facts.st_size) in flushed, name
+
+
+def test_numbered_weights_are_kept_and_the_best_by_a_measure(tmp_path, tiny, store, fabric):
+    config = tiny(
+        "schedule.iterations=6",
+        "watch.validate_every=1",
+        "watch.snapshots=3",
+        "watch.measures=['ssim', 'gradient_energy']",
+        "watch.best_by=gmsd",
+    )
+    run = tmp_path / "run"
+    train(config, store, run, fabric=fabric, **stop_after(3))
+    assert sorted(path.name for path in (run / "snapshots").iterdir()) == [f"000000{n}.safetensors" for n in (1, 2, 3)]
+    train(config, store, run, fabric=fabric, resume=True)
+    assert sorted(path.name for path in (run / "snapshots").iterdir()) == [f"000000{n}.safetensors" for n in (4, 5, 6)]
+    assert load_generator(run / "snapshots" / "0000006.safetensors")[1] == load_generator(run / GENERATOR_FILE)[1]
+    figures = {line["iteration"]: line for line in lines_of(run, "validation")}
+    assert set(figures[1]) >= {"gauss-1.6", "gauss-1.6 ssim", "gauss-1.6 gradient_energy", "gauss-1.6 gmsd"}
+    best = min(figures, key=lambda number: figures[number]["gauss-1.6 gmsd"])
+    assert (run / "best.safetensors").exists()
+    if best > 3:
+        name = f"{best:07d}.safetensors"
+        assert load_generator(run / "best.safetensors")[1] == load_generator(run / "snapshots" / name)[1]
+
+
+def test_the_best_weights_stay_the_best_after_a_resume(tmp_path, tiny, store, fabric):
+    """A run that gets worse, interrupted when it has: the weights of before are not replaced."""
+    rising = ("schedule.iterations=8", "schedule.warmup_iterations=20", "optimizer.learning_rate=0.3")
+    config = tiny(*rising, "watch.validate_every=1")
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    train(config, store, straight, fabric=fabric)
+    train(config, store, resumed, fabric=fabric, **stop_after(5))
+    train(config, store, resumed, fabric=fabric, resume=True)
+    values = [line["gauss-1.6"] for line in lines_of(straight, "validation")]
+    assert max(values) > values[-1] + 0.01, "the rate is too high on purpose"
+    best = [load_generator(run / "best.safetensors")[1].weights_sha256 for run in (straight, resumed)]
+    assert best[0] == best[1] != load_generator(straight / GENERATOR_FILE)[1].weights_sha256
+
+
+def test_a_run_goes_on_at_another_rate(tmp_path, tiny, store, fabric):
+    run = tmp_path / "run"
+    train(tiny(), store, run, fabric=fabric, **stop_after(2))
+    before = state_of(run)
+    still = tiny("optimizer.learning_rate=1e-12", "schedule.iterations=3")
+    progress = train(still, store, run, fabric=fabric, resume=True)
+    assert progress.iteration == 3
+    after = state_of(run)
+    weights = [name for name in before if name.startswith("generator.")]
+    assert all(torch.allclose(before[name], after[name], atol=1e-9) for name in weights)
 
 
 def test_a_run_that_cannot_begin_leaves_no_run_behind(tmp_path, tiny, store, fabric):

@@ -15,8 +15,8 @@ from acutance.data.photo_store import PhotoStore, StoredPhoto
 from acutance.data.protocol import degrade, find_row
 from acutance.metrics.psnr import psnr
 from acutance.networks.generators import Generator, GeneratorConfig
-from acutance.training.config import WatchConfig
 from acutance.training.validation import HeldOut, split_store, validate
+from acutance.training.watching import WatchConfig, goodness
 
 CPU = torch.device("cpu")
 
@@ -97,3 +97,10 @@ def test_photos_taken_blurred_are_restored_as_they_are(photo):
     result = validate(identity(), crops, ("gauss-2.0",), device=CPU)
     assert result.psnr_db == {"paired": pytest.approx(np.mean([psnr(crop.blurred, crop.sharp) for crop in crops]))}
     np.testing.assert_array_equal(result.sheet, np.hstack([crops[0].blurred, crops[0].blurred, crops[0].sharp]))
+
+
+def test_what_is_better_by_each_measure():
+    assert goodness("psnr_db", {"a": 30.0, "b": 20.0}) > goodness("psnr_db", {"a": 24.0, "b": 24.0})
+    assert goodness("gmsd", {"a": 0.01}) > goodness("gmsd", {"a": 0.02})
+    energies = [goodness("gradient_energy", {"a": value}) for value in (1.0, 0.9, 1.2, 0.5)]
+    assert energies == sorted(energies, reverse=True)

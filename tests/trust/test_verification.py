@@ -41,10 +41,10 @@ def made(tmp_path_factory, photo) -> Path:
     folder = tmp_path_factory.mktemp("made")
     Image.fromarray(photo(60, 80)).save(folder / "a.png")
     options = ["--engine", "onnxruntime", "--map", str(folder / "map.png"), "--report", f"{folder}/"]
-    first = RUNNER.invoke(app, ["sharpen", str(folder / "a.png"), *options])
+    first = RUNNER.invoke(app, ["sharpen", str(folder / "a.png"), "--model", "fast", *options])
     assert first.exit_code == 0, first.output
     page = ["-o", str(folder / "b.png"), "--engine", "onnxruntime", "--report", str(folder / "page.html")]
-    second = RUNNER.invoke(app, ["sharpen", str(folder / "a.png"), *page])
+    second = RUNNER.invoke(app, ["sharpen", str(folder / "a.png"), "--model", "fast", *page])
     assert second.exit_code == 0, second.output
     return folder
 
@@ -82,7 +82,9 @@ def test_the_same_engine_gives_the_same_file(made, name):
 def test_another_engine_stays_within_the_bound(made, tmp_path):
     assert verify(made / "a.sharp.png", engine="openvino").is_complete
     rounded = ["--engine", "openvino", "--precision", "bfloat16", "--report", str(tmp_path / "r.json")]
-    done = RUNNER.invoke(app, ["sharpen", str(made / "a.png"), "-o", str(tmp_path / "r.png"), *rounded])
+    done = RUNNER.invoke(
+        app, ["sharpen", str(made / "a.png"), "-o", str(tmp_path / "r.png"), "--model", "fast", *rounded]
+    )
     assert done.exit_code == 0, done.output
     found = verify(tmp_path / "r.png", source=made / "a.png", engine="onnxruntime")
     assert found.is_complete, str(found)
@@ -209,7 +211,7 @@ def test_wishes_that_cannot_be_kept_are_refused_before_any_work(tmp_path, photo)
         ([*one, "--report", str(tmp_path / "b.png")], "ends in .json"),
     ]
     for arguments, reason in cases:
-        done = RUNNER.invoke(app, ["sharpen", *arguments])
+        done = RUNNER.invoke(app, ["sharpen", *arguments, "--model", "fast"])
         assert reason in str(done.exception), arguments
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
@@ -219,7 +221,8 @@ def test_a_folder_gets_a_folder_of_records(tmp_path, photo):
         (tmp_path / place).parent.mkdir(exist_ok=True)
         Image.fromarray(photo(24, 24)).save(tmp_path / place)
     places = ["--map", f"{tmp_path}/maps/", "--report", f"{tmp_path}/records/"]
-    done = RUNNER.invoke(app, ["sharpen", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *places, "--json"])
+    options = ["--model", "fast", *places, "--json"]
+    done = RUNNER.invoke(app, ["sharpen", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *options])
     assert done.exit_code == 0, done.output
     for below in ("", "below/"):
         assert (tmp_path / f"maps/{below}a.png.map.png").is_file()

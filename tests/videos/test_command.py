@@ -121,7 +121,7 @@ def test_a_preview_in_another_codec(make, times_of):
 
 def test_interlaced_video_is_said(make):
     source = make("a.mkv", codec="libx264", is_interlaced=True)
-    done = run(source)
+    done = run(source, "--model", "fast")
     assert done.returncode == 0
     assert done.stderr.splitlines()[1].strip() == (
         "the video is interlaced: each of the two fields of a frame was sharpened by itself."
@@ -220,7 +220,7 @@ def piped(*arguments: str | Path, content: bytes = b"") -> subprocess.CompletedP
 
 def test_raw_video_goes_from_pipe_to_pipe(make, tmp_path, times_of, frames_of):
     source = make("a.y4m", codec="wrapped_avframe", time_base=Fraction(1, 25), times=tuple(range(6)))
-    done = piped("-", "-o", "-", content=source.read_bytes())
+    done = piped("-", "-o", "-", "--model", "fast", content=source.read_bytes())
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"YUV4MPEG2 W64 H48 F25:1")
     (tmp_path / "b.y4m").write_bytes(done.stdout)

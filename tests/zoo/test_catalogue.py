@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acutance.errors import CorruptWeights, UnknownModel
-from acutance.inference.engine import open_engine
+from acutance.inference.opening import open_engine
 from acutance.zoo.catalogue import (
     DEFAULT_MODEL,
     FORMER_NAMES,

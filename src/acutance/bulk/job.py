@@ -84,7 +84,15 @@ class BulkSettings:
     def key(self, sharpener: Sharpener) -> str:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
-        values = [spec.name, spec.weights_sha256, self.fidelity, self.precision, self.max_pixels, __version__]
+        values = [
+            self.model,
+            spec.name,
+            spec.weights_sha256,
+            self.fidelity,
+            self.precision,
+            self.max_pixels,
+            __version__,
+        ]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

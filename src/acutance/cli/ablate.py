@@ -205,7 +205,7 @@ def _check(
         if config.generator.scale != 1:
             raise ConfigError(f"{entry.model}: enlarges by {config.generator.scale}; an ablation needs one size.")
         run = out / "runs" / entry.run_name
-        check_folder(run, config, resume=(run / CONFIG_FILE).exists(), data=data)
+        check_folder(run, config, resume=(run / CONFIG_FILE).exists(), data=data, at_its_rates=True)
     wanted = dict.fromkeys(layer for config in configs.values() for layer in config.objective.feature_layers)
     if wanted:
         check_layers(read_vgg19(find_vgg19(vgg19, download=False)), tuple(wanted))

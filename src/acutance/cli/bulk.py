@@ -51,7 +51,7 @@ def bulk(
     target: Annotated[
         str, typer.Argument(parser=given_name, metavar="DST", help="Folder or address; the ledger goes there, too.")
     ],
-    model: Model = "fast",
+    model: Model = "auto",
     strength: Annotated[float, typer.Option("--strength", "-s", min=0.0, max=2.0, help="See sharpen.")] = 1.0,
     fidelity: Fidelity = 1.0,
     engine: Engine = EngineChoice.AUTO,

@@ -85,8 +85,8 @@ def _model_states() -> list[str]:
 def _speeds() -> list[str]:
     """Time the default model in every engine that is installed and may be the one that `auto` takes."""
     from acutance.cli.processor_report import measured_processors
-    from acutance.inference.engine import chosen_precision, fastest_engine, open_engine
     from acutance.inference.guarded_engine import GuardedEngine
+    from acutance.inference.opening import chosen_precision, fastest_engine, open_engine
     from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
     model = find_model(DEFAULT_MODEL)

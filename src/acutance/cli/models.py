@@ -27,8 +27,8 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from acutance.inference.engine import open_engine
     from acutance.inference.model_file import read_spec
+    from acutance.inference.opening import open_engine
     from acutance.zoo.catalogue import check_files, list_models
     from acutance.zoo.own_models import check_own_model, list_own_models
 
@@ -68,7 +68,13 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def add(
-    source: Annotated[str, typer.Argument(metavar="FILE|URL", help="An .onnx file, here or on the web.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|URL",
+            help="An .onnx file, or weights of torch (.pth, .safetensors: extra `foreign`), here or on the web.",
+        ),
+    ],
     sha256: Annotated[str | None, typer.Option(metavar="HEX", help="What the file's hash has to be.")] = None,
     name: Annotated[str | None, typer.Option(help="What the model is to be called; default the file's name.")] = None,
     summary: Annotated[str | None, typer.Option(help="What it is for, in one line.")] = None,
@@ -81,12 +87,21 @@ def add(
     """Look at a network of others, and keep it as a model that every verb, the page and the API have by its name."""
     import json
     from dataclasses import asdict
+    from pathlib import PurePosixPath
+    from urllib.parse import urlsplit
 
-    from acutance.cli.console import progress_bar, say
-    from acutance.inference.adding import add_model
+    from acutance.cli.console import needs_extra, progress_bar, say
+    from acutance.inference.adding import Converter, add_model
+    from acutance.zoo.own_models import WEIGHT_ENDINGS
 
+    convert: Converter | None = None
+    if PurePosixPath(urlsplit(source).path).suffix.lower() in WEIGHT_ENDINGS:
+        with needs_extra("foreign", f"converting {source}"):
+            from acutance.exporting.foreign_weights import as_onnx as convert
     with progress_bar("downloading") as show:
-        card = add_model(source, sha256=sha256, name=name, summary=summary, settings=settings, progress=show)
+        card = add_model(
+            source, sha256=sha256, name=name, summary=summary, settings=settings, convert=convert, progress=show
+        )
     if as_json:
         typer.echo(json.dumps({**asdict(card), "path": str(card.path)}, ensure_ascii=False))
         return

@@ -17,12 +17,18 @@ def train(
     preset: Annotated[str, typer.Argument(help="A preset's name (e.g. fast) or a TOML file of your own.")],
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: made new, or resumed.")],
-    data: Annotated[Path | None, typer.Option("--data", help="Folder of sharp photos, blurred while training.")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Folder of sharp photos, blurred while training; several are mixed."),
+    ] = None,
     paired: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
             metavar="BLURRED SHARP", help="Instead: folders of photos taken blurred and sharp (GoPro's layout)."
         ),
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Folder of sharp photos to validate on; default: some of DATA, held out.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -52,13 +58,8 @@ def train(
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
-    folders = _folders(data, paired)
-    # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
-    overrides = ["paired=true", "reduced_share=0.0", "ramp_share=0.0"] if paired else []
-    overrides += settings or []
-    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
-    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
-    config = load_config(preset, overrides)
+    folders = _folders(data, paired, validation)
+    config = load_config(preset, _overrides(settings, iterations, minutes, is_paired=paired is not None))
     for folder in folders:
         check_folder(out, config, resume=resume, data=folder)  # before minutes go into decoding
     check_processes(config, devices or 1)
@@ -69,7 +70,9 @@ def train(
         with progress_bar("VGG-19") as bar:
             vgg19 = in_turn(fabric, lambda: find_vgg19(vgg19, download=download_vgg19, progress=bar))
     with progress_bar("decoding photos") as bar:
-        photos = in_turn(fabric, lambda: _open_photos(folders, store or out / "store", progress=bar))
+        place = store or out / "store"
+        photos = in_turn(fabric, lambda: _open_photos(folders, place, is_paired=paired is not None, progress=bar))
+        others = in_turn(fabric, lambda: _open_validation(validation, out / "validation-store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar:
@@ -86,7 +89,15 @@ def train(
 
         with stop_request() as is_asked:
             progress = run_training(
-                config, photos, out, fabric=fabric, vgg19=vgg19, resume=resume, on_tick=show, should_stop=is_asked
+                config,
+                photos,
+                out,
+                fabric=fabric,
+                vgg19=vgg19,
+                validation=others,
+                resume=resume,
+                on_tick=show,
+                should_stop=is_asked,
             )
     if speaks:
         if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
@@ -95,22 +106,47 @@ def train(
     leave_together(fabric)
 
 
-def _folders(data: Path | None, paired: tuple[Path, Path] | None) -> tuple[Path, ...]:
-    """Return the folders of photos: one of sharp ones, or one of blurred and one of sharp ones."""
+def _overrides(
+    settings: list[str] | None, iterations: int | None, minutes: float | None, *, is_paired: bool
+) -> list[str]:
+    """Return what the options change of a preset."""
+    # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
+    overrides = ["paired=true", "reduced_share=0.0", "ramp_share=0.0"] if is_paired else []
+    overrides += settings or []
+    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
+    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
+    return overrides
+
+
+def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None, validation: Path | None) -> tuple[Path, ...]:
+    """Return the folders of photos: some of sharp ones, or one of blurred and one of sharp ones."""
     from acutance.errors import ConfigError
 
-    if (data is None) == (paired is None):
-        given = "neither is given" if data is None else "both are given"
+    if bool(data) == bool(paired):
+        given = "neither is given" if not data else "both are given"
         raise ConfigError(f"train takes the photos of --data FOLDER or of --paired BLURRED SHARP; {given}.")
-    return paired if data is None and paired is not None else tuple(filter(None, [data]))
+    if paired and validation is not None:
+        raise ConfigError("--validation: pairs are validated on pairs that are held out; leave it out with --paired.")
+    folders = paired or tuple(data or ())
+    for folder in folders:
+        if validation is not None and validation.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"{validation}: lies inside {folder}, so it would be trained on; choose another.")
+    return folders
 
 
-def _open_photos(folders: tuple[Path, ...], store: Path, *, progress: Callable[[float], None]) -> PhotoStore:
-    """Decode the photos of one folder, or the pairs of two."""
+def _open_photos(
+    folders: tuple[Path, ...], store: Path, *, progress: Callable[[float], None], is_paired: bool = False
+) -> PhotoStore:
+    """Decode the photos of some folders, or the pairs of two."""
     from acutance.data.pairs import open_paired_store
-    from acutance.data.photo_store import open_store
+    from acutance.data.photo_store import open_mixed_store
 
-    if len(folders) == 1:
-        return open_store(folders[0], store, progress=progress)
+    if not is_paired:
+        return open_mixed_store(folders, store, progress=progress)
     blurred, sharp = folders
     return open_paired_store(blurred, sharp, store, progress=progress)
+
+
+def _open_validation(folder: Path | None, store: Path, *, progress: Callable[[float], None]) -> PhotoStore | None:
+    """Decode the photos to validate on, where there is a folder of them."""
+    return None if folder is None else _open_photos((folder,), store, progress=progress)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from acutance.errors import AcutanceError
-from acutance.inference.engine import resolved
 from acutance.inference.model_file import read_spec
+from acutance.inference.opening import resolved
 from acutance.trust.record import Settings
 from acutance.trust.recording import Run, write_trust
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model

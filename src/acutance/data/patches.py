@@ -53,6 +53,7 @@ class PatchSampler:
         ramp_share: float = 0.0,
         candidates: int = CANDIDATES,
         quarter_turns: bool = True,
+        weights: tuple[float, ...] = (),
     ) -> None:
         """Prepare the sampler; the store's bytes are copied to a GPU device, and mapped on a CPU.
 
@@ -66,6 +67,7 @@ class PatchSampler:
             candidates: Positions drawn per patch, of which the one with the most gradient energy is taken; 1 draws
                 evenly.
             quarter_turns: Whether patches are turned as well as mirrored.
+            weights: How many of the patches come from each folder of the store, in proportion; none: by their sizes.
 
         Raises:
             ConfigError: When the shares are not some, or together more than all.
@@ -78,7 +80,9 @@ class PatchSampler:
         pixels = torch.from_numpy(np.asarray(store.pixels)).to(device)  # no copy on a CPU, one for both on a GPU
 
         def places(side_px: int) -> _Places:
-            return _Places(store, pixels, side_px=side_px, candidates=candidates, quarter_turns=quarter_turns)
+            return _Places(
+                store, pixels, side_px=side_px, candidates=candidates, quarter_turns=quarter_turns, weights=weights
+            )
 
         self._as_they_are = places(side_px)
         self._larger = places(REDUCTION * side_px) if reduced_share else None
@@ -160,6 +164,7 @@ class _Places:
         side_px: int,
         candidates: int,
         quarter_turns: bool,
+        weights: tuple[float, ...],
     ) -> None:
         parts = 2 if store.is_paired else 1  # the blurred photo lies below the sharp one
         fitting = [photo for photo in store.photos if min(photo.height // parts, photo.width) >= side_px]
@@ -174,6 +179,14 @@ class _Places:
         self._partner = self._height * self._width * 3 if store.is_paired else None
         positions = (self._height - side_px + 1) * (self._width - side_px + 1)
         self._weights = positions.to(torch.float64)
+        if weights:
+            folder = torch.tensor([photo.folder for photo in fitting], device=pixels.device)
+            of_folder = torch.zeros(len(weights), dtype=torch.float64, device=pixels.device)
+            of_folder.index_add_(0, folder, self._weights)
+            wanted = torch.tensor(weights, dtype=torch.float64, device=pixels.device)
+            if not bool((of_folder[wanted > 0] > 0).all()):
+                raise InputError(f"a folder holds no photo of at least {side_px} px on both sides; leave it out.")
+            self._weights = self._weights * (wanted / of_folder.clamp_min(1.0))[folder]
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n 3 side side"]:
         """Draw patches as they are in the photos."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -50,6 +50,8 @@ class StoredPhoto:
     """When the source file was changed last: where size and this are the same, so is the photo."""
     source_sha256: str = ""
     """Hash of the source file, for where only the time differs; empty where it is not known."""
+    folder: int = 0
+    """Which of several folders it came from, from 0."""
 
     @property
     def end(self) -> int:
@@ -99,6 +101,8 @@ class Source:
     name: str
     """Path below the folder."""
     paths: tuple[Path, ...]
+    folder: int = 0
+    """Which of several folders it lies in, from 0."""
 
     @property
     def size_bytes(self) -> int:
@@ -150,6 +154,28 @@ def open_store(folder: Path, store: Path, *, progress: Callable[[float], None] |
     """
     sources = [Source(path.relative_to(folder).as_posix(), (path,)) for path in list_photos(folder)]
     return open_sources(folder, sources, store, progress, is_paired=False)
+
+
+def open_mixed_store(
+    folders: Sequence[Path], store: Path, *, progress: Callable[[float], None] | None = None
+) -> PhotoStore:
+    """Bring one store up to date with several folders and open it, as `open_store` does.
+
+    Args:
+        folders: At least one; each photo knows which it is of, so that they can be weighed.
+        store: Folder of the store.
+        progress: Called with the share of files done, 0 … 1.
+
+    Raises:
+        InputError: When a folder is missing or empty, or none of the photos is usable.
+        OutputError: When the store cannot be written.
+    """
+    sources = [
+        Source(f"{f'{number}:' if number else ''}{path.relative_to(folder).as_posix()}", (path,), number)
+        for number, folder in enumerate(folders)
+        for path in list_photos(folder)
+    ]
+    return open_sources(folders[0], sources, store, progress, is_paired=False)
 
 
 def open_sources(
@@ -209,7 +235,9 @@ def _filled(
             else:
                 sink.write(picture.tobytes())
                 height, width, _ = picture.shape
-                entries.append(StoredPhoto(source.name, size_bytes, height, width, end, mtime_ns, source.sha256))
+                entries.append(
+                    StoredPhoto(source.name, size_bytes, height, width, end, mtime_ns, source.sha256, source.folder)
+                )
                 end = entries[-1].end
             if progress is not None:
                 progress((done + 1) / len(sources))

@@ -21,6 +21,7 @@ from acutance.degradations.draws import Spacing, check_range, check_share, happe
 from acutance.degradations.jpeg import jpeg
 from acutance.degradations.light import to_gamma, to_linear
 from acutance.degradations.noise import add_grain, add_noise
+from acutance.degradations.own import Own
 from acutance.degradations.reduce import reduce
 from acutance.degradations.rescale import rescale
 from acutance.errors import ConfigError
@@ -248,4 +249,4 @@ class Unsharp:
         return images.index_copy(0, chosen, picked + amount * (picked - smoothed(picked, sigma)))
 
 
-Stage = Blur | Reduce | Rescale | Noise | Grain | Unsharp | Jpeg
+Stage = Blur | Reduce | Rescale | Noise | Grain | Unsharp | Jpeg | Own

@@ -97,7 +97,7 @@ class ModelChoice:
     model: str
     """Name of a shipped model or path of an ONNX file."""
     fidelity: float = 1.0
-    """0 … 1; see `acutance.inference.engine.open_engine`."""
+    """0 … 1; see `acutance.inference.opening.open_engine`."""
     precision: Precision = "float32"
     """Of the arithmetic: figures are float32's where nothing else is said, whatever the processor."""
 

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
-from acutance.inference.engine import Engine, EngineName, Precision, open_engine
+from acutance.inference.engine import Engine, EngineName, Precision
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.model_file import read_spec
+from acutance.inference.opening import open_engine
 from acutance.inference.restoring import Found, Otherwise, PictureRestorer, Progress, ignore, restored_turned
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.told import Region

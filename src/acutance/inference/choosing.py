@@ -87,7 +87,7 @@ _DONE: Final[dict[Purpose, tuple[str, str]]] = {
 INSTEAD: Final[dict[Purpose, str]] = {"soft": "sharpened only", "noisy": "sharpened without its noise"}
 """What is done, in words, where motion is not undone."""
 _UNSURE: Final[dict[Purpose, str]] = {"soft": "little to gain", "noisy": "little to gain but less noise"}
-_LITTLE: Final = ("made less noisy, hardly sharper", "too noisy to become much sharper, but it can be made less noisy")
+_LITTLE: Final = ("made less noisy, hardly sharper", "too noisy to become much sharper; it can be made less noisy")
 
 
 def advice_on(look: Look) -> Advice:

@@ -40,7 +40,7 @@ _NUMBERS: dict[str, Number] = {"tensor(float)": "float32", "tensor(float16)": "f
 _FATAL = 4
 """ONNX Runtime's log level for nothing but its end: a size that does not fit is an answer here."""
 
-Source = Literal["told", "in the graph", "found by probing", "assumed"]
+Source = Literal["told", "in the graph", "found by probing", "assumed", "by its weights", "by its architecture"]
 """How something is known."""
 
 

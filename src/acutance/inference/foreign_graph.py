@@ -90,7 +90,7 @@ def _rewritten(file: bytes, spec: ModelSpec, graph: Callable[[int, int], bytes])
             elif not (number == _MODEL_METADATA and _first_text(file, start, end) == METADATA_KEY):
                 kept += file[begin:end]
     except (IndexError, ValueError) as error:
-        raise CorruptWeights(f"the model's file is damaged ({error}); get it again.") from error
+        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
     entry = bytes_field(_ENTRY_KEY, METADATA_KEY) + bytes_field(_ENTRY_VALUE, spec.to_json())
     return bytes(kept + bytes_field(_MODEL_METADATA, entry))
 
@@ -109,7 +109,7 @@ def count_numbers(file: bytes) -> int:
                     if inner == _GRAPH_INITIALIZER:
                         total += _size_of(file, first, last)
     except (IndexError, ValueError) as error:
-        raise CorruptWeights(f"the model's file is damaged ({error}); get it again.") from error
+        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
     return total
 
 

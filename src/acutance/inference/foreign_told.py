@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -34,6 +34,11 @@ class Told:
     """One line, for the card."""
     licence: str | None = None
     """SPDX, for the card."""
+
+    def completed_by(self, other: Told) -> Told:
+        """Return this with what another tells where this says nothing."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(other, **{name: value for name, value in known.items() if value is not None})
 
 
 def told_path(path: Path) -> Path:

@@ -61,7 +61,7 @@ def find_numbers(file: bytes) -> dict[str, Numbers]:
             if (numbers.end - numbers.start) % numbers.dtype.itemsize:
                 raise ValueError(f"{name} ends within a number")
     except (IndexError, ValueError) as error:
-        raise CorruptWeights(f"the model's file is damaged ({error}); get it again.") from error
+        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
     return found
 
 
@@ -94,7 +94,7 @@ def _spec_in(file: bytes, name: str) -> str | None:
                 if entry.get(ENTRY_KEY) == METADATA_KEY:
                     return entry.get(ENTRY_VALUE, "")
     except (IndexError, ValueError) as error:
-        raise CorruptWeights(f"{name}: is damaged ({error}); get the file again.") from error
+        raise CorruptWeights(f"{name}: is no ONNX file, or is damaged; get the file again.") from error
     return None
 
 

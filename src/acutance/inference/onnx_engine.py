@@ -48,7 +48,7 @@ class OnnxRuntimeEngine:
 
         Args:
             model: ONNX file.
-            threads: See `acutance.inference.engine.open_engine`.
+            threads: See `acutance.inference.opening.open_engine`.
             name: What errors call the model.
             device: What runs it; None is the CPU.
 

@@ -56,7 +56,7 @@ class OpenVinoEngine:
 
         Args:
             model: An ONNX file.
-            threads: See `acutance.inference.engine.open_engine`.
+            threads: See `acutance.inference.opening.open_engine`.
             name: For messages.
             precision: What the model computes in. In bfloat16 the 256 levels of an 8-bit picture arrive at the network
                 unrounded (finer ones do not), and OpenVINO leaves what follows the last convolution in float32: the

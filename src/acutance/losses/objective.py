@@ -22,6 +22,7 @@ from acutance.losses.content import ContentConfig, content_loss, l1
 from acutance.losses.evidence import EvidenceConfig
 from acutance.losses.features import FeaturePair
 from acutance.losses.lattice import LatticeConfig, lattice
+from acutance.losses.own import OwnTerm, own_term
 from acutance.losses.perceptual import PerceptualConfig, perceptual
 from acutance.losses.texture import TextureConfig, texture
 
@@ -29,6 +30,10 @@ Given = TypeVar("Given")
 
 BlurredPair = tuple[Float[Tensor, "n c _ _"], Float[Tensor, "n c _ _"]]
 """Restored images and the truth, both blurred with the kernels of their input, and smaller by these."""
+
+
+BUILT_IN = ("content", "perceptual", "texture", "adversarial", "lattice", "consistency", "discriminator", "r1")
+"""Names that terms of the user's own cannot have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,8 @@ class ObjectiveConfig:
     """Layers, patches and normalisation."""
     lattice_loss: LatticeConfig = field(default_factory=LatticeConfig)
     """Side of the cells, and of the neighbourhood."""
+    own: tuple[OwnTerm, ...] = ()
+    """Terms of the user's own: functions in a Python file; they count from the first step on."""
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     """Which patches the perceptual, texture and adversarial terms pull at."""
     game: GameConfig = field(default_factory=GameConfig)
@@ -71,6 +78,9 @@ class ObjectiveConfig:
         for name, weight in {**self.weights, "r1": self.r1}.items():
             if not 0 <= weight < math.inf:
                 raise ConfigError(f"objective.{name} = {weight}: a weight must be a number from 0 on.")
+        names = [*(term.name for term in self.own), *BUILT_IN]
+        for name in (term.name for term in self.own if names.count(term.name) > 1):
+            raise ConfigError(f"objective.own: {name} is the name of another term; give the function another name.")
         if not any(self.weights.values()):
             raise ConfigError("objective: all weights are 0, which leaves nothing to minimise; set content = 1, say.")
 
@@ -84,6 +94,7 @@ class ObjectiveConfig:
             "adversarial": self.adversarial,
             "lattice": self.lattice,
             "consistency": self.consistency,
+            **{term.name: term.weight for term in self.own},
         }
 
     @property
@@ -143,7 +154,7 @@ def generator_loss(
 
     Returns:
         Of `content`, `perceptual`, `texture`, `adversarial`, `lattice` and `consistency` those whose weight is above 0,
-        and the total.
+        those of the user's own, and the total.
 
     Raises:
         ConfigError: When a term lacks its input.
@@ -176,6 +187,8 @@ def generator_loss(
         terms["lattice"] = lattice(restored, reference, cell_px=cells.cell_px, window=cells.window)
     if config.consistency:
         terms["consistency"] = l1(*_needed(blurred_again, "consistency", "both images, blurred again"))
+    for own in config.own:
+        terms[own.name] = own_term(own, restored, reference)
     return GeneratorLoss(terms=terms, total=_weighted_sum(terms, config.weights))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from acutance.errors import ConfigError, UnknownModel
-from acutance.inference.engine import ChosenPrecision, Engine, EngineName, offered_precisions
+from acutance.inference.engine import ChosenPrecision, Engine, EngineName
 from acutance.inference.foreign import read_model
 from acutance.inference.model_file import read_spec
+from acutance.inference.opening import offered_precisions
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused

@@ -35,6 +35,8 @@ class Progress:
     """Patches trained on."""
     rate_factor: float = 1.0
     """What the learning rates are multiplied by: halved at every rollback."""
+    best: float | None = None
+    """How good the best weights so far are, by the measure that chooses them; None before the first validation."""
     ailing: tuple[str, ...] = ()
     """Names of what went badly at the last look, so that it is not said again."""
 

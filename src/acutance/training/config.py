@@ -9,7 +9,6 @@ from typing import Literal
 
 from acutance.config.presets import preset_path
 from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
-from acutance.data.blurs import MeasuredBlur
 from acutance.data.patches import CANDIDATES, check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
@@ -24,6 +23,7 @@ from acutance.networks.generators import GeneratorConfig
 from acutance.training.device import Precision
 from acutance.training.guides import GuideConfig
 from acutance.training.optimizers import OptimizerConfig
+from acutance.training.watching import WatchConfig
 
 MAX_SEED = 2**32
 """Far below where seed and step number together would leave the 64 bits of torch's generators."""
@@ -95,42 +95,6 @@ class AdversaryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchConfig:
-    """What is recorded, and how often (in steps)."""
-
-    log_every: int = 100
-    """Loss, rate and speed into `stats.jsonl` and TensorBoard."""
-    validate_every: int = 2_000
-    """PSNR on held-out photos under rows of the protocol, and sample pictures."""
-    save_every: int = 1_000
-    """Checkpoints to resume from."""
-    held_out: int = 8
-    """Photos (spread over the store) that are never trained on and serve for validation."""
-    rows: tuple[str, ...] = ("gauss-1.0", "gauss-1.6", "gauss-2.0", "gauss-3.0", "gauss-4.0", "none")
-    """Rows of the protocol to validate on."""
-    crop_px: int = 192
-    """Side of the centre crop that is validated on."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if min(self.log_every, self.validate_every, self.save_every) < 1:
-            raise ConfigError("watch.*_every: must be at least 1.")
-        if self.held_out < 0 or self.crop_px < 16:
-            raise ConfigError(f"watch.held_out = {self.held_out}, crop_px = {self.crop_px}: at least 0 and 16.")
-        if not self.rows:
-            raise ConfigError("watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing.")
-        for name in self.rows:
-            row = find_row(name)
-            if isinstance(row.blur, MeasuredBlur):
-                raise ConfigError(f"watch.rows: {name!r} needs measured kernels, which training does not have.")
-            if row.is_measured_specially:
-                raise ConfigError(
-                    f"watch.rows: {name!r} has a measure of its own, and training knows only the PSNR of 8-bit photos; "
-                    "measure it with acutance evaluate."
-                )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """One training run."""
 
@@ -169,6 +133,9 @@ class TrainConfig:
     paired: bool = False
     """Whether the photos come in pairs, taken blurred and sharp: nothing is degraded then, and `degradation` and
     `watch.rows` are not looked at."""
+    data_weights: tuple[float, ...] = ()
+    """Where there are several folders of photos: how many of the patches come from each, in proportion. Empty: every
+    place in every photo is as likely."""
     crop_candidates: int = CANDIDATES
     """Positions drawn per patch, of which the one with the most gradient energy is taken; 1 draws evenly."""
     quarter_turns: bool = True
@@ -209,6 +176,10 @@ class TrainConfig:
         check_shares(self.reduced_share, self.ramp_share)
         if self.crop_candidates < 1:
             raise ConfigError(f"crop_candidates = {self.crop_candidates}: must be at least 1.")
+        if not all(0 <= weight < math.inf for weight in self.data_weights) or (
+            self.data_weights and not any(self.data_weights)
+        ):
+            raise ConfigError(f"data_weights = {list(self.data_weights)}: must be numbers from 0 on, one above 0.")
         if not 0 <= self.branch_gain < math.inf:
             raise ConfigError(f"branch_gain = {self.branch_gain}: must be a number from 0 on.")
         if not self.ema_half_life_kimg > 0:

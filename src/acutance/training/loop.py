@@ -6,6 +6,8 @@ A run lives in one folder:
     run.json          versions, device, number of photos
     checkpoint.safetensors   to resume from
     generator.safetensors    the averaged weights, self-describing: what `acutance export` takes
+    best.safetensors         the same, as they were when `watch.best_by` was best
+    snapshots/               the same, numbered, where `watch.snapshots` says how many
     stats.jsonl, tensorboard/, samples/
 """
 
@@ -34,16 +36,19 @@ from acutance.training.batches import PairSource, own_part
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import Vitals, complaints, vitals
+from acutance.training.optimizers import OptimizerConfig
 from acutance.training.players import Cast, assemble
 from acutance.training.processes import agree, check_processes, on_first, one_fate
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step import StepRecord
 from acutance.training.stepper import Stepper
-from acutance.training.validation import split_store, validate
+from acutance.training.validation import HeldOut, all_held_out, split_store, validate
+from acutance.training.watching import forget_snapshots, goodness, snapshot_path
 
 CONFIG_FILE = "config.toml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 GENERATOR_FILE = "generator.safetensors"
+BEST_FILE = "best.safetensors"
 
 SKIPPED_LIMIT = 20
 """After so many steps in a row without a finite gradient the run goes back to its last checkpoint."""
@@ -67,13 +72,22 @@ class Tick:
     """What goes badly, in plain words."""
 
 
-def check_folder(run: Path, config: TrainConfig, *, resume: bool, data: Path | None = None) -> None:
+def check_folder(
+    run: Path, config: TrainConfig, *, resume: bool, data: Path | None = None, at_its_rates: bool = False
+) -> None:
     """Check that a run can begin, or go on, in a folder; nothing is written.
+
+    Args:
+        run: The folder.
+        config: What is asked for.
+        resume: Whether it is to go on.
+        data: Folder of the photos.
+        at_its_rates: Whether it may go on at its learning rates only.
 
     Raises:
         ConfigError: When the folder holds a run and `resume` was not asked for, or the other way round; when the
-            settings of the run differ in more than their schedule and what is watched; or when it lies inside the
-            folder of photos, where its samples would become training data.
+            settings of the run differ in more than schedule, learning rates and what is watched; or when it lies inside
+            the folder of photos, where its samples would become training data.
     """
     path = run / CONFIG_FILE
     if data is not None and run.resolve().is_relative_to(data.resolve()):
@@ -85,14 +99,34 @@ def check_folder(run: Path, config: TrainConfig, *, resume: bool, data: Path | N
     if not path.exists():
         raise ConfigError(f"{run}: holds no run to resume; leave --resume out to start one.")
     begun = from_values(TrainConfig, read_toml(path), source=str(path))
-    if replace(begun, schedule=config.schedule, watch=config.watch) != config:
+    expected = replace(begun, schedule=config.schedule, watch=config.watch)
+    if (expected if at_its_rates else _at_rates_of(expected, config)) != config:
         raise ConfigError(
             f"{run}: its {CONFIG_FILE} has other settings than asked for; use the same, or another folder."
         )
 
 
+def _at_rates_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
+    """Return settings with the learning rates of others."""
+
+    def changed(before: OptimizerConfig, now: OptimizerConfig) -> OptimizerConfig:
+        return replace(
+            before,
+            learning_rate=now.learning_rate,
+            muon_learning_rate=now.muon_learning_rate,
+            clip_norm=now.clip_norm,
+        )
+
+    of_judge = changed(begun.adversary.optimizer, config.adversary.optimizer)
+    return replace(
+        begun,
+        optimizer=changed(begun.optimizer, config.optimizer),
+        adversary=replace(begun.adversary, optimizer=of_judge),
+    )
+
+
 def check_photos(config: TrainConfig, store: PhotoStore) -> None:
-    """Check that photos are pairs where the settings say so, and only there.
+    """Check that photos are pairs where the settings say so, and only there, and from as many folders as are weighed.
 
     Raises:
         ConfigError: When they are not.
@@ -101,6 +135,12 @@ def check_photos(config: TrainConfig, store: PhotoStore) -> None:
         what = "pairs" if store.is_paired else "no pairs"
         raise ConfigError(
             f"paired = {str(config.paired).lower()}: the photos given are {what}; set it to what they are."
+        )
+    folders = 1 + max(photo.folder for photo in store.photos)
+    if config.data_weights and len(config.data_weights) != folders:
+        raise ConfigError(
+            f"data_weights = {list(config.data_weights)}: the photos come from {folders} "
+            f"folder{'s' if folders > 1 else ''}; give as many numbers."
         )
 
 
@@ -118,6 +158,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     *,
     fabric: Fabric,
     vgg19: Path | None = None,
+    validation: PhotoStore | None = None,
     resume: bool = False,
     on_tick: Callable[[Tick], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -134,6 +175,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         run: Folder of the run.
         fabric: Where and in what precision it runs; launched.
         vgg19: Weights of VGG-19, for an objective that looks at features.
+        validation: Photos to validate on; None holds some of the others out.
         resume: Go on from the folder's checkpoint.
         on_tick: Called after every step, in every process.
         should_stop: Asked after every step; when true in any process, the state is saved and the function returns
@@ -148,7 +190,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     # --- prepare ------------------------------------------------------------------------------------------
     check_processes(config, fabric.world_size)
     check_photos(config, store)
-    training_photos, held_out = split_store(store, config.watch)
+    watch = config.watch
+    training_photos, held_out = (
+        split_store(store, watch) if validation is None else (store, all_held_out(validation, watch))
+    )
     sampler = PatchSampler(
         training_photos,
         side_px=config.source_px,
@@ -157,6 +202,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         ramp_share=config.ramp_share,
         candidates=config.crop_candidates,
         quarter_turns=config.quarter_turns,
+        weights=config.data_weights,
     )
     source = PairSource(config, sampler)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
@@ -165,7 +211,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     progress = Progress()
     if resume and (run / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(run / CHECKPOINT_FILE, cast.trained)
-    schedule, watch = config.schedule, config.watch
+    schedule = config.schedule
     is_first = fabric.is_global_zero
     if is_first and schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
         _write_facts(run, store, fabric)
@@ -219,11 +265,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 for words in new_words:
                     log.say(progress.iteration, words)
                 records, loss_before, progress = [], loss, replace(progress, ailing=tuple(found))
-            if is_first and held_out and (is_last or progress.iteration % watch.validate_every == 0):
-                checked = validate(cast.average.model, held_out, watch.rows, device=fabric.device)
-                scores = checked.psnr_db
-                log.write("validation", progress.iteration, scores)
-                log.write_sample(progress.iteration, checked.sheet)
+            if is_first and (is_last or progress.iteration % watch.validate_every == 0):
+                scores, progress = _look(run, config, cast, held_out, progress, log=log)
             if is_first and (is_last or is_stopped or progress.iteration % watch.save_every == 0):
                 # In this order: whoever finds a checkpoint that says "finished" finds the finished weights beside it.
                 save_generator(run / GENERATOR_FILE, cast.average.model, config)
@@ -233,6 +276,27 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             if is_stopped:
                 break
     return progress
+
+
+def _look(
+    run: Path, config: TrainConfig, cast: Cast, held_out: list[HeldOut], progress: Progress, *, log: RunLog
+) -> tuple[dict[str, float] | None, Progress]:
+    """Validate, where photos are held out, and keep the weights that are to be kept; return PSNR by row."""
+    watch, model, scores = config.watch, cast.average.model, None
+    if held_out:
+        device = next(model.parameters()).device
+        checked = validate(model, held_out, watch.rows, device=device, measures=watch.all_measures)
+        scores = checked.psnr_db
+        log.write("validation", progress.iteration, checked.figures())
+        log.write_sample(progress.iteration, checked.sheet)
+        good = goodness(watch.best_by, checked.by_measure[watch.best_by])
+        if progress.best is None or good > progress.best:
+            progress = replace(progress, best=good)
+            save_generator(run / BEST_FILE, model, config)
+    if watch.snapshots:
+        save_generator(snapshot_path(run, progress.iteration), model, config)
+        forget_snapshots(run, keep=watch.snapshots)
+    return scores, progress
 
 
 def roll_back(run: Path, cast: Cast, progress: Progress, *, is_last_chance: bool) -> Progress:

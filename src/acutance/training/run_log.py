@@ -55,7 +55,8 @@ class RunLog:
         self._curves.add_text("health", words, iteration)
 
     def write_sample(self, iteration: int, sheet: npt.NDArray[np.uint8]) -> None:
-        """Save a sheet of sample pictures, `h w 3`."""
+        """Save a sheet of sample pictures, `h w 3`, and show it beside the curves."""
+        self._curves.add_image("samples", sheet, iteration, dataformats="HWC")
         Image.fromarray(sheet).save(self._folder / "samples" / f"{iteration:07d}.png")
 
     def __enter__(self) -> RunLog:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +13,46 @@ import torch
 from acutance.data.photo_store import PhotoStore
 from acutance.data.protocol import PAIRED_ROW, degrade, find_row, whole_cells
 from acutance.imaging.convert import to_batch, write_planes
+from acutance.metrics.gmsd import gmsd
 from acutance.metrics.psnr import psnr
+from acutance.metrics.sharpness import gradient_energy_ratio
+from acutance.metrics.ssim import ssim
 from acutance.networks.generators import Generator, restore
-from acutance.training.config import WatchConfig
+from acutance.training.watching import Measure, WatchConfig
 
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Figures by row (mean PSNR in dB) and a sheet of pictures: input, output, truth side by side.
+    """Figures by measure and row, means over the crops, and a sheet of pictures: input, output, truth side by side.
 
     An input that was made smaller is shown enlarged, by repeating pixels.
     """
 
-    psnr_db: dict[str, float]
+    by_measure: dict[Measure, dict[str, float]]
     sheet: Pixels
+
+    @property
+    def psnr_db(self) -> dict[str, float]:
+        """Mean PSNR in dB, by row."""
+        return self.by_measure["psnr_db"]
+
+    def figures(self) -> dict[str, float]:
+        """Return all figures for the record: PSNR under the row's name, the others under the row's and their own."""
+        others = {
+            f"{row} {measure}": value
+            for measure, rows in self.by_measure.items()
+            if measure != "psnr_db"
+            for row, value in rows.items()
+        }
+        return {**self.psnr_db, **others}
+
+
+MEASURES: Mapping[Measure, Callable[[Pixels, Pixels], float]] = MappingProxyType(
+    {"psnr_db": psnr, "ssim": ssim, "gmsd": gmsd, "gradient_energy": gradient_energy_ratio}
+)
+"""Of a restored crop and the truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +71,23 @@ def split_store(store: PhotoStore, watch: WatchConfig) -> tuple[PhotoStore, list
         {round((i + 0.5) * len(store.photos) / count) % len(store.photos) for i in range(count)} if count else set()
     )
     rest = tuple(photo for index, photo in enumerate(store.photos) if index not in chosen)
-    crops = [
+    return replace(store, photos=rest), _crops(store, chosen, watch)
+
+
+def all_held_out(store: PhotoStore, watch: WatchConfig) -> list[HeldOut]:
+    """Return centre crops of `held_out` photos of a store that is not trained on at all, spread evenly over it."""
+    count = min(watch.held_out, len(store.photos))
+    return _crops(store, {round((i + 0.5) * len(store.photos) / count - 0.5) for i in range(count)}, watch)
+
+
+def _crops(store: PhotoStore, chosen: set[int], watch: WatchConfig) -> list[HeldOut]:
+    return [
         HeldOut(
             _centre(store.photo(index), watch.crop_px),
             _centre(store.blurred(index), watch.crop_px) if store.is_paired else None,
         )
         for index in sorted(chosen)
     ]
-    return replace(store, photos=rest), crops
 
 
 def _centre(picture: Pixels, side_px: int) -> Pixels:
@@ -62,26 +97,35 @@ def _centre(picture: Pixels, side_px: int) -> Pixels:
 
 
 @torch.no_grad()
-def validate(generator: Generator, crops: list[HeldOut], rows: tuple[str, ...], *, device: torch.device) -> Validation:
+def validate(
+    generator: Generator,
+    crops: list[HeldOut],
+    rows: tuple[str, ...],
+    *,
+    device: torch.device,
+    measures: tuple[Measure, ...] = ("psnr_db",),
+) -> Validation:
     """Restore every crop, or whole cells of it, under every row; the rows reduce by the generator's scale.
 
     Crops that were taken blurred are restored as they are, under the one row `paired`.
     """
-    scores: dict[str, float] = {}
+    by_measure: dict[Measure, dict[str, float]] = {measure: {} for measure in measures}
     strips: list[Pixels] = []
     is_paired = crops[0].blurred is not None
-    for row in [PAIRED_ROW] if is_paired else map(find_row, rows):
-        values = []
+    for number, row in enumerate([PAIRED_ROW] if is_paired else map(find_row, rows)):
+        values: dict[Measure, list[float]] = {measure: [] for measure in measures}
         for index, crop in enumerate(crops):
             reference = whole_cells(crop.sharp, row)
             degraded = degrade(reference, row, index=index) if crop.blurred is None else crop.blurred
             batch = torch.from_numpy(to_batch(degraded)).to(device)
             restored = np.empty_like(reference)
             write_planes(restore(generator, batch)[0].float().cpu().numpy(), restored)
-            values.append(psnr(restored, reference))
-            if index == len(scores) % len(crops):  # another picture for every row
+            for measure in measures:
+                values[measure].append(MEASURES[measure](restored, reference))
+            if index == number % len(crops):  # another picture for every row
                 shown = degraded.repeat(row.reduction, axis=0).repeat(row.reduction, axis=1)
                 strips.append(np.hstack([shown, restored, reference]))
-        scores[row.name] = float(np.mean(values))
+        for measure in measures:
+            by_measure[measure][row.name] = float(np.mean(values[measure]))
     width = min(strip.shape[1] for strip in strips)
-    return Validation(scores, np.vstack([strip[:, :width] for strip in strips]))
+    return Validation(by_measure, np.vstack([strip[:, :width] for strip in strips]))

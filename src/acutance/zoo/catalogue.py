@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from acutance.errors import CorruptWeights, UnknownModel
-from acutance.zoo.own_models import list_own_models
+from acutance.zoo.own_models import WEIGHT_ENDINGS, list_own_models
 
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.toml"
@@ -112,6 +112,10 @@ def find_model(name: str | Path) -> ModelPaths:
         return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
         raise UnknownModel(f"model {name}: no such file.")
+    if path.suffix.lower() in WEIGHT_ENDINGS and path.is_file():
+        raise UnknownModel(
+            f"model {name}: is a file of weights, which is converted once; run: acutance models add {name}"
+        )
     if str(name) in FORMER_NAMES:
         raise UnknownModel(f"model {str(name)!r}: is no more; {FORMER_NAMES[str(name)]!r} does this now, take that.")
     names = (AUTO, *rows, *own)

@@ -21,6 +21,9 @@ from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownMod
 FOLDER_VARIABLE = "ACUTANCE_MODELS"
 """Environment variable that names another folder."""
 
+WEIGHT_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Of files of weights alone, which are converted when they are added."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 

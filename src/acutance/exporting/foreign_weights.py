@@ -1,0 +1,225 @@
+"""Weights that others trained in torch (.pth, .safetensors), as an ONNX network: converted once, then used as any.
+
+spandrel tells the architecture by the names and shapes of the weights. The network is traced with a picture of one
+size, and what comes out is compared with torch's answer at other sizes. Where it does not hold there (attention that
+counts its windows while it is traced), it is traced for one fixed size and tiled by that. No code from the file is run:
+torch reads it with `weights_only`.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import warnings
+import zipfile
+from pathlib import PurePath
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from acutance.errors import CorruptWeights
+from acutance.exporting.export import PARITY_LIMIT
+from acutance.exporting.onnx_graph import OPSET
+from acutance.exporting.silent_spandrel import EXTRA_ARCHITECTURES, architectures
+from acutance.geometry import ceil_to_multiple
+from acutance.inference.adding import Converted
+from acutance.inference.foreign import Fact
+from acutance.inference.foreign_told import Told
+from acutance.inference.onnx_engine import ORT_ERRORS
+from acutance.inference.silent_onnxruntime import onnxruntime
+from acutance.spec import METADATA_KEY
+
+TRACED_PX = 64
+"""Side of the picture that a network is traced with, unless it needs a larger one."""
+COMPARED_PX = ((72, 120), (136, 96))
+"""Sizes at which the graph must give what torch gives; rounded up to the network's multiple."""
+FIXED_PX = 256
+"""Side of the one size of a network that cannot be had for any."""
+
+_FAILURES: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError),
+    *(NotImplementedError, RuntimeError, TypeError, ValueError),
+)
+"""What code of others raises on weights, sizes or operations that it was not made for."""
+_DAMAGE: tuple[type[Exception], ...] = (SafetensorError, zipfile.BadZipFile, EOFError)
+"""What readers raise on damaged files, besides."""
+
+
+def as_onnx(content: bytes, name: str) -> Converted:
+    """Convert weights of torch to an ONNX network.
+
+    Args:
+        content: The file: a state dict as torch saves it, or safetensors.
+        name: Of the file; its ending says which.
+
+    Returns:
+        The network: `n 3 h w` → `n 3 h·scale w·scale`, float32 RGB in [0, 1], of any size or of one.
+
+    Raises:
+        CorruptWeights: When the file is damaged, holds more than weights, or is of no architecture that is known and
+            can be converted.
+        EngineUnavailable: When spandrel is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old code; the tracer's, of what may not hold elsewhere: that is compared
+        return convert_network(_recognised(_weights(content, name), name), name)
+
+
+def convert_network(found: Any, name: str) -> Converted:  # noqa: ANN401  # spandrel has no types
+    """Convert a network that spandrel has loaded (`spandrel.ImageModelDescriptor`); see `as_onnx`.
+
+    Raises:
+        CorruptWeights: When it takes no picture alone or cannot be converted.
+    """
+    title = _title(found)
+    if found.purpose not in ("Restoration", "SR"):
+        raise CorruptWeights(
+            f"{name}: {title} is for {found.purpose}; only networks that restore photos are converted."
+        )
+    if (found.input_channels, found.output_channels) != (3, 3):
+        raise CorruptWeights(
+            f"{name}: {title} takes {found.input_channels} and gives {found.output_channels} channels; only networks "
+            "of 3 are run."
+        )
+    found.model.float().eval()
+    network = _whole(found, name)
+    sizes = found.size_requirements
+    first = ceil_to_multiple(max(TRACED_PX, sizes.minimum), sizes.multiple_of)
+    others = [tuple(ceil_to_multiple(max(side, first), sizes.multiple_of) for side in size) for size in COMPARED_PX]
+    fixed = ceil_to_multiple(max(FIXED_PX, sizes.minimum), sizes.multiple_of)
+    graph, reason = None, ""
+    if not sizes.square:
+        graph, reason = _compared(network, first, others)
+    if graph is None:
+        graph, reason = _compared(network, fixed, [])
+    if graph is None:
+        raise CorruptWeights(f"{name}: {title} cannot be converted to ONNX ({reason}).")
+    told = Told(range="0..1", colours="rgb", multiple=sizes.multiple_of if sizes.multiple_of > 1 else None)
+    return Converted(graph, told, (Fact("architecture", title, "by its weights"),))
+
+
+def _weights(content: bytes, name: str) -> dict[str, Any]:
+    """Read a state dict; nothing in the file is run."""
+    try:
+        if PurePath(name).suffix.lower() == ".safetensors":
+            if METADATA_KEY.encode() in content[: 8 + int.from_bytes(content[:8], "little")]:
+                raise CorruptWeights(f"{name}: is a checkpoint of acutance; run: acutance export {name} -o net.onnx")
+            return dict(load_safetensors(content))
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CorruptWeights(f"{name}: is damaged or holds more than weights; only plain weights are read.") from error
+    except (*_DAMAGE, *_FAILURES) as error:
+        raise CorruptWeights(f"{name}: is no file of weights that torch can read; get it again.") from error
+    if not isinstance(weights, dict):
+        raise CorruptWeights(f"{name}: holds a {type(weights).__name__}, not named weights; save its state_dict().")
+    return weights
+
+
+def _recognised(weights: dict[str, Any], name: str) -> Any:  # noqa: ANN401  # a spandrel.ModelDescriptor; no types
+    """Return the network of the weights, and what spandrel knows about it."""
+    registry = architectures()
+    import spandrel
+
+    try:
+        return spandrel.ModelLoader(device="cpu", registry=registry).load_from_state_dict(
+            spandrel.canonicalize_state_dict(weights)
+        )
+    except spandrel.UnsupportedModelError as error:
+        raise CorruptWeights(
+            f"{name}: of no architecture that spandrel knows; the package {EXTRA_ARCHITECTURES} has more (Restormer, "
+            "MPRNet, …; see their licences), or export it to ONNX with the code that trained it."
+        ) from error
+    except _FAILURES as error:
+        raise CorruptWeights(
+            f"{name}: its weights fit no network of their architecture; get the file again."
+        ) from error
+
+
+def _title(found: Any) -> str:  # noqa: ANN401
+    return " ".join([found.architecture.name, *found.tags])
+
+
+def _whole(found: Any, name: str) -> nn.Module:  # noqa: ANN401
+    """Return what makes a picture of a picture: the network alone, or with what spandrel puts around it."""
+    sizes = found.size_requirements
+    picture = _noise((ceil_to_multiple(max(TRACED_PX, sizes.minimum), sizes.multiple_of),) * 2)
+    try:
+        expected = found(picture)
+    except _FAILURES as error:
+        raise CorruptWeights(f"{name}: {_title(found)} cannot be run ({_first_line(error)}).") from error
+    try:
+        alone = found.model(picture)
+        if isinstance(alone, Tensor) and torch.allclose(alone.clamp(0, 1), expected, atol=PARITY_LIMIT):
+            return cast(nn.Module, found.model)
+    except _FAILURES:
+        pass  # it takes or gives more than a picture
+    return _Surrounded(found)
+
+
+class _Surrounded(nn.Module):
+    """A network with a fixed strength, a chosen output or a range of its own, as spandrel calls it."""
+
+    def __init__(self, found: Any) -> None:  # noqa: ANN401
+        super().__init__()
+        self.model = found.model
+        self._call = found
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Restore n 3 h w; clipped to [0, 1]."""
+        return cast(Tensor, self._call(picture))
+
+
+@torch.no_grad()
+def _compared(network: nn.Module, side: int, others: list[tuple[int, ...]]) -> tuple[bytes | None, str]:
+    """Trace a network with a square picture; return the graph if it holds there and at the other sizes, or why not.
+
+    Without other sizes it is traced for that one alone.
+    """
+    axes = {2: "height", 3: "width"}
+    target = io.BytesIO()
+    try:
+        torch.onnx.export(
+            network,
+            (_noise((side, side)),),
+            cast(str, target),  # a file in memory will do for the tracer
+            input_names=["degraded"],
+            output_names=["restored"],
+            dynamic_axes={"degraded": axes, "restored": axes} if others else None,
+            opset_version=OPSET,
+            dynamo=False,  # the other exporter needs two packages more
+        )
+        session = onnxruntime.InferenceSession(target.getvalue(), _quiet(), providers=["CPUExecutionProvider"])
+        for size in [(side, side), *others]:
+            picture = _noise(size)
+            expected = network(picture).numpy()
+            (restored,) = session.run(["restored"], {"degraded": picture.numpy()})
+            if not _is_same(restored, expected):
+                return None, f"a picture of {size[0]}×{size[1]} px comes out otherwise"
+    except (*_FAILURES, *ORT_ERRORS) as error:
+        return None, _first_line(error)
+    return target.getvalue(), ""
+
+
+def _is_same(restored: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> bool:
+    if restored.shape != expected.shape or not np.isfinite(expected).all():
+        return False
+    return bool(np.abs(restored - expected).max() <= PARITY_LIMIT * max(1.0, np.abs(expected).max()))
+
+
+def _noise(size: tuple[int, ...]) -> Tensor:
+    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(0))
+
+
+def _quiet() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

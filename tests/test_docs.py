@@ -19,6 +19,8 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("benchmarks/*.md")]
 )
 FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+RECIPES = "## How to read the recipes"
+"""Of CONTRIBUTING.md: what stands below it makes verbs and presets of its own, and is run by `tests/recipes`."""
 
 
 def ids(page: Path) -> str:
@@ -35,7 +37,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def commands_of(page: Path) -> list[list[str]]:
     """Return the words of every `acutance …` command in the page's shell blocks."""
     found = []
-    for block in FENCE.findall(page.read_text(encoding="utf-8")):
+    for block in FENCE.findall(page.read_text(encoding="utf-8").partition(RECIPES)[0]):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|\|", line.split("#")[0]):
                 words = [word for word in shlex.split(part) if word not in ("<", ">")]

@@ -131,6 +131,10 @@ class Client:
         fidelity: float = 1.0,
         precision: str = "auto",
         format: str | None = None,
+        motion: str | None = None,
+        defocus: str | None = None,
+        gaussian: str | None = None,
+        region: str | None = None,
     ) -> SharpPicture:
         """Sharpen a picture and wait for it.
 
@@ -141,12 +145,16 @@ class Client:
             fidelity: 1 is true, 0 crisp.
             precision: `auto`, `float32` or `bfloat16`.
             format: Such as `png`; None for that of the picture.
+            motion: Straight motion that blurred it, which is undone: `12px@30deg`.
+            defocus: Or a lens out of focus: `3px`.
+            gaussian: Or a Gaussian: `2px`.
+            region: The part that is sharpened, `x,y,width,height`; None for all of it.
 
         Raises:
             ServerRefused: When the server does not do it, or is not there.
             OSError: When the file cannot be read.
         """
-        query = _query(model, strength, fidelity, precision, format)
+        query = _query(model, strength, fidelity, precision, format, motion, defocus, gaussian, region)
         headers, content = self._call("POST", f"/v1/sharpen?{query}", image)
         return SharpPicture(
             content=content,
@@ -166,23 +174,30 @@ class Client:
         fidelity: float = 1.0,
         precision: str = "auto",
         format: str | None = None,
+        motion: str | None = None,
+        defocus: str | None = None,
+        gaussian: str | None = None,
+        region: str | None = None,
         key: str | None = None,
     ) -> RemoteJob:
         """Leave a picture to be sharpened; see `sharpen`.
 
         Args:
             image: See `sharpen`, as the other options.
-            model: See there.
+            model: See there, as for all that follow.
             strength: See there.
             fidelity: See there.
             precision: See there.
             format: See there.
+            motion: See there.
+            defocus: See there.
+            gaussian: See there.
+            region: See there.
             key: A name of your own: submitting the same picture and options again with it gives the first job, so that
                 nothing is done twice; another picture or option is refused.
         """
-        query = _query(model, strength, fidelity, precision, format)
-        headers = {} if key is None else {"Idempotency-Key": key}
-        return _job(self._json("POST", f"/v1/jobs?{query}", image, headers))
+        query = _query(model, strength, fidelity, precision, format, motion, defocus, gaussian, region)
+        return _job(self._json("POST", f"/v1/jobs?{query}", image, {} if key is None else {"Idempotency-Key": key}))
 
     def job(self, job_id: str) -> RemoteJob:
         """Return a job as it stands."""
@@ -309,9 +324,9 @@ class Client:
             raise ServerRefused(0, "broken_off", f"{self._host}: gave no answer ({error}).") from error
 
 
-def _query(model: str | None, strength: float, fidelity: float, precision: str, format_: str | None) -> str:
-    named = {"model": model, "strength": strength, "fidelity": fidelity, "precision": precision, "format": format_}
-    return urlencode({name: value for name, value in named.items() if value is not None})
+def _query(*values: str | float | None) -> str:
+    names = ("model", "strength", "fidelity", "precision", "format", "motion", "defocus", "gaussian", "region")
+    return urlencode({name: value for name, value in zip(names, values, strict=True) if value is not None})
 
 
 def _job(values: Mapping[str, Any]) -> RemoteJob:
@@ -331,6 +346,5 @@ def _refusal(status: int, content: bytes) -> ServerRefused:
         values = json.loads(content)
         return ServerRefused(status, str(values["error"]), str(values["detail"]), request_id=values.get("request_id"))
     except (ValueError, KeyError, TypeError):
-        return ServerRefused(
-            status, "unknown", f"the server answered {status} {http.client.responses.get(status, '')}."
-        )
+        words = f"the server answered {status} {http.client.responses.get(status, '')}."
+        return ServerRefused(status, "unknown", words)

@@ -45,7 +45,7 @@ def test_a_whole_evening(tmp_path: Path) -> None:
     end = time.monotonic() + 30
     while True:
         try:
-            assert client.models()[:2] == ["auto", "fast"]
+            assert client.models()[:2] == ("auto", "fast")
             break
         except ServerRefused:
             assert time.monotonic() < end

@@ -134,7 +134,7 @@ def test_a_task_that_is_no_more_is_refused() -> None:
 
 
 def test_damage_is_reported_by_name() -> None:
-    with pytest.raises(CorruptWeights, match=r"mine\.onnx: is damaged \(.+\); get the file again"):
+    with pytest.raises(CorruptWeights, match=r"mine\.onnx: is no ONNX file, or is damaged; get the file again"):
         read_spec(exported(FLAT)[:-10], name="mine.onnx")
     with pytest.raises(CorruptWeights, match="has no acutance spec"):
         read_spec(b"", name="empty.onnx")
@@ -265,7 +265,7 @@ def test_tensors_that_end_within_a_number_are_refused() -> None:
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "tail.bias")
     tensor.raw_data = tensor.raw_data[:-1]
     for call in (find_numbers, lambda file: blend_files(file, exported(FLAT), 0.5)):
-        with pytest.raises(CorruptWeights, match=r"damaged \(tail\.bias ends within a number\)"):
+        with pytest.raises(CorruptWeights, match="no ONNX file, or is damaged"):
             call(model.SerializeToString())
 
 
@@ -284,7 +284,7 @@ def test_tensors_that_end_within_a_number_are_refused() -> None:
     ids=bytes.hex,
 )
 def test_bytes_that_are_no_message_are_refused(content: bytes) -> None:
-    with pytest.raises(CorruptWeights, match="the model's file is damaged"):
+    with pytest.raises(CorruptWeights, match="no ONNX file, or is damaged"):
         find_numbers(content)
 
 

@@ -32,6 +32,8 @@ def test_a_job_from_post_to_result(shared, picture) -> None:
         "strength": 0.5,
         "fidelity": 1.0,
         "precision": "auto",
+        "told": None,
+        "region": None,
         "format": "png",
     }
     done = shared.wait(posted["id"])

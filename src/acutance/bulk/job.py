@@ -84,15 +84,8 @@ class BulkSettings:
     def key(self, sharpener: Sharpener) -> str:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
-        values = [
-            self.model,
-            spec.name,
-            spec.weights_sha256,
-            self.fidelity,
-            self.precision,
-            self.max_pixels,
-            __version__,
-        ]
+        model = [self.model, spec.name, spec.weights_sha256]
+        values = [*model, self.fidelity, self.precision, self.max_pixels, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

@@ -20,6 +20,7 @@ from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
 from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
 from acutance.inference.undoing import KERNEL_REACH_PX, without_blur
 from acutance.media.photo import Photo, turned
+from acutance.spec import ModelSpec
 
 Progress = Callable[[float], None]
 """Takes the share of the work done, 0 … 1."""
@@ -51,6 +52,18 @@ class Otherwise:
         return blur is not None and self.is_believed(blur)
 
 
+def check_told(spec: ModelSpec, *, told: ToldBlur | None, region: Region | None) -> None:
+    """Refuse what a model cannot be told, or cannot do in a part of a picture.
+
+    Raises:
+        ConfigError: When it is not one that can be told, or enlarges what only a part of is wanted.
+    """
+    if told is not None and not spec.guides:
+        raise ConfigError(f"model {spec.name}: cannot be told what blurred a picture; take the model motion.")
+    if region is not None and spec.scale != 1:
+        raise ConfigError(f"model {spec.name}: enlarges pictures, of which no part can be; leave the region out.")
+
+
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
@@ -75,11 +88,7 @@ class PictureRestorer:
         Raises:
             ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
         """
-        spec = engine.spec
-        if told is not None and not spec.guides:
-            raise ConfigError(f"model {spec.name}: cannot be told what blurred a picture; take the model motion.")
-        if region is not None and spec.scale != 1:
-            raise ConfigError(f"model {spec.name}: enlarges pictures, of which no part can be; leave the region out.")
+        check_told(engine.spec, told=told, region=region)
         self._engine = engine
         self._tile_px = tile_px
         self._threads = threads

@@ -24,8 +24,8 @@ from acutance.server.limits import Limits
 from acutance.server.models import Models
 from acutance.server.openapi import finish
 from acutance.server.refusals import Answer, ErrorCode, answer_to
-from acutance.server.schemas import SharpenQuery
 from acutance.server.service import Service
+from acutance.server.sharpen_query import SharpenQuery
 
 _ROUTERS = (picture_routes.router, inspect_routes.router, job_routes.router, probe_routes.router, page_routes.router)
 

@@ -25,8 +25,9 @@ from acutance.server.answers import (
 from acutance.server.jobs import UNFINISHED, Job
 from acutance.server.options import FORMATS, MEDIA_TYPES, SUFFIXES
 from acutance.server.refusals import Refused
-from acutance.server.schemas import JobsView, JobView, SharpenQuery
+from acutance.server.schemas import JobsView, JobView
 from acutance.server.service import Service
+from acutance.server.sharpen_query import SharpenQuery
 from acutance.server.uploads import receive_upload
 from acutance.server.video_work import VIDEO_TYPES
 
@@ -78,7 +79,7 @@ async def submit(
     key: Key = None,
 ) -> Response:
     """Take a picture in as a job."""
-    options = query.options(service.models.offered[0].name)
+    options = query.options(service.models.offered)
     service.check(options)
     is_known = bool(key) and await asyncio.to_thread(service.store.by_key, owner, key or "") is not None
     with service.admission.uploading(client, is_known=is_known):
@@ -87,6 +88,12 @@ async def submit(
     try:
         if upload.format is None and options.format is not None:
             raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")
+        if upload.format is None and (options.told is not None or options.region is not None):
+            raise Refused(
+                422,
+                "invalid_option",
+                "motion, defocus, gaussian and region: only of pictures; leave them out for a video.",
+            )
         job, is_new = await service.submit(upload, options, client=client, owner=owner, key=key or None)
     finally:
         service.files.remove(upload.path)

@@ -14,8 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from acutance.errors import ConfigError
+from acutance.inference.told import Region, ToldBlur
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
 from acutance.server.options import MEDIA_TYPES, ModelChoice, Options, parse_precision
@@ -27,6 +31,11 @@ BUSY_S = 2.0
 """Seconds: a backup or a server that is just ending frees it soon."""
 
 Row = sqlite3.Row
+
+T = TypeVar("T")
+
+_TOLD = TypeAdapter(ToldBlur)
+_REGION = TypeAdapter(Region)
 
 
 class JobStore:
@@ -85,12 +94,13 @@ class JobStore:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
-                " format, state, created_at, upload_bytes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                " format, told, region, state, created_at, upload_bytes)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
-                    *(options.strength, options.format, self._now(), job.upload_bytes),
+                    *(options.strength, options.format, _known(_TOLD, options.told), _known(_REGION, options.region)),
+                    *(self._now(), job.upload_bytes),
                 ),
             )
             return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
@@ -256,6 +266,11 @@ class JobStore:
 _EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, key = NULL"
 
 
+def _known(kind: TypeAdapter[T], value: T | None) -> str | None:
+    """Write down what is known of a picture, exactly."""
+    return None if value is None else kind.dump_json(value).decode()
+
+
 def _by_key(connection: sqlite3.Connection, owner: str, key: str | None) -> Job | None:
     if key is None:
         return None
@@ -285,6 +300,8 @@ def _job(row: Row) -> Job:
             model=model,
             strength=row["strength"],
             format=next((name for name in MEDIA_TYPES if name == row["format"]), None),
+            told=None if row["told"] is None else _TOLD.validate_json(row["told"]),
+            region=None if row["region"] is None else _REGION.validate_json(row["region"]),
         ),
         upload_bytes=row["upload_bytes"],
         state=row["state"],

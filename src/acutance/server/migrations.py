@@ -49,6 +49,10 @@ STEPS: tuple[str, ...] = (
     """
     ALTER TABLE jobs ADD COLUMN found TEXT NOT NULL DEFAULT '[]';
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN told TEXT;
+    ALTER TABLE jobs ADD COLUMN region TEXT;
+    """,
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from acutance.inference.engine import Precision
+from acutance.inference.told import Region, ToldBlur
 from acutance.media import FORMATS as TABLE
 from acutance.media import ImageFormat, heif, raw
 from acutance.media.formats import READABLE
@@ -60,6 +61,10 @@ class Options:
     """0 changes nothing, up to 2."""
     format: ImageFormat | None = None
     """Of the result; None is that of the picture."""
+    told: ToldBlur | None = None
+    """What blurred the picture, where somebody knows."""
+    region: Region | None = None
+    """The part of the picture that is sharpened; None is the whole."""
 
 
 def fingerprint_of(options: Options, digest: str) -> str:
@@ -70,7 +75,10 @@ def fingerprint_of(options: Options, digest: str) -> str:
         digest: SHA-256 of the picture, in hexadecimal digits.
     """
     model = options.model
-    asked = (model.name, model.fidelity, model.precision, options.strength, options.format, digest)
+    asked: tuple[object, ...] = (
+        *(model.name, model.fidelity, model.precision, options.strength, options.format, digest),
+        *(part for part in (options.told, options.region) if part is not None),  # none: as before there were any
+    )
     return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 

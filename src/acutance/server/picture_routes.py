@@ -17,8 +17,9 @@ from acutance.media import ImageFormat
 from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.options import MEDIA_TYPES, SUFFIXES, negotiate, result_stem
 from acutance.server.refusals import Refused
-from acutance.server.schemas import ModelsView, ModelView, SharpenQuery
+from acutance.server.schemas import ModelsView, ModelView
 from acutance.server.service import Service
+from acutance.server.sharpen_query import SharpenQuery
 from acutance.server.uploads import Upload, receive_upload
 
 router = APIRouter()
@@ -60,7 +61,7 @@ async def sharpen(
     request: Request, service: TheService, client: TheClient, query: Annotated[SharpenQuery, Query()]
 ) -> Response:
     """Sharpen a picture while its client waits."""
-    options = query.options(service.models.offered[0].name)
+    options = query.options(service.models.offered)
     service.check(options)
     async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, kind, gone):
         if options.format is None:

@@ -1,4 +1,4 @@
-"""The JSON that the server speaks, and the queries that it takes, as OpenAPI describes them."""
+"""The JSON that the server speaks, as OpenAPI describes it."""
 
 from __future__ import annotations
 
@@ -8,51 +8,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from acutance.inference.engine import ChosenPrecision, Precision
-from acutance.inference.sharpener import STRENGTHS
 from acutance.server.bounds import MAX_ALL_PIXELS, MAX_FRAME_PIXELS
 from acutance.server.jobs import Job, JobState
 from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel
-from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, ModelChoice, Options, read_here, written
+from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, read_here, written
 from acutance.server.refusals import Answer, ErrorCode
 from acutance.server.video_work import takes_videos
 from acutance.spec import Task
 
 _NAMES = {format_: name for name, format_ in FORMATS.items()}
-
-
-class SharpenQuery(BaseModel):
-    """What can be asked for with a picture."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    model: Annotated[
-        str | None, Field(max_length=100, description="A model's name, see /v1/models; left out: the default.")
-    ] = None
-    strength: Annotated[
-        float,
-        Field(
-            ge=STRENGTHS[0], le=STRENGTHS[1], description="0 changes nothing, 1 is the network's answer, 2 exaggerates."
-        ),
-    ] = 1.0
-    fidelity: Annotated[
-        float,
-        Field(ge=0, le=1, description="1 adds no texture of its own, 0 is the crispest; only for models that have it."),
-    ] = 1.0
-    precision: Annotated[
-        Precision, Field(description="Arithmetic; auto: the fastest that the processor is made for.")
-    ] = "auto"
-    format: Annotated[
-        FormatName | None, Field(description="Of the result; left out: by Accept, else that of the picture.")
-    ] = None
-
-    def options(self, default_model: str) -> Options:
-        """Return what is asked for as the library takes it."""
-        return Options(
-            model=ModelChoice(name=self.model or default_model, fidelity=self.fidelity, precision=self.precision),
-            strength=self.strength,
-            format=None if self.format is None else FORMATS[self.format],
-        )
 
 
 class Problem(BaseModel):
@@ -89,6 +54,8 @@ class OptionsView(BaseModel):
     fidelity: float
     precision: Precision
     format: FormatName | None
+    told: Annotated[str | None, Field(description="What blurred the picture, where it was told.")]
+    region: Annotated[str | None, Field(description="x,y,width,height of the part that is sharpened; null: all of it.")]
 
 
 class ResultView(BaseModel):
@@ -127,6 +94,8 @@ class JobView(BaseModel):
                         "fidelity": 1.0,
                         "precision": "auto",
                         "format": None,
+                        "told": "motion 12px@30deg",
+                        "region": None,
                     },
                     "result": None,
                     "error": None,
@@ -176,6 +145,8 @@ class JobView(BaseModel):
                     "fidelity": model.fidelity,
                     "precision": model.precision,
                     "format": None if job.options.format is None else _NAMES[job.options.format],
+                    "told": None if job.options.told is None else str(job.options.told),
+                    "region": None if job.options.region is None else str(job.options.region),
                 },
                 "result": None
                 if result is None

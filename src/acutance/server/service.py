@@ -30,6 +30,7 @@ from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import InspectTask, PictureTask
+from acutance.server.telling import check_known
 from acutance.server.uploads import Upload
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerLimits
@@ -251,8 +252,10 @@ class Service:
 
         Raises:
             Refused: See `check_choice`.
+            ConfigError: See `check_known`.
         """
         check_choice(self.models.offered, options.model)
+        check_known(options, self.models.offered)
 
     async def job(self, job_id: str) -> Job:
         """Return a job.

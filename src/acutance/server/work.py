@@ -15,6 +15,7 @@ from acutance.server.bounds import check_bounds
 from acutance.server.models import Models
 from acutance.server.options import Options
 from acutance.server.stopping import StopSignal
+from acutance.server.telling import sharpener_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,8 @@ def sharpen_upload(
         check_bounds(pictures, content)
         format_ = options.format or pictures.format
         with models.borrow(options.model) as sharpener:
-            work = PictureWork(sharpener, pictures, format_, strength=options.strength, progress=tell)
+            wanted = sharpener_for(options, sharpener)
+            work = PictureWork(wanted, pictures, format_, strength=options.strength, progress=tell)
             content = joined_parts(work.parts())
     stop.check()
     return content, Sharpened(

@@ -1,6 +1,7 @@
 /** The history of this visit: every result, to see or save it again, or to forget it. */
 import { byId, iconButton, make } from "./dom.js";
 import { number, percent, text, timeText } from "./language.js";
+import { modelTitle } from "./words.js";
 
 export class History {
   #dialog = byId("history");
@@ -34,7 +35,7 @@ export class History {
   #item(version) {
     const { picture } = version;
     const { name } = picture;
-    const model = version.fidelity === 1 ? version.model : text("history.fidelity", { model: version.model, percent: percent(version.fidelity) });
+    const model = version.fidelity === 1 ? modelTitle(version.model) : text("history.fidelity", { model: modelTitle(version.model), percent: percent(version.fidelity) });
     const facts = text("history.facts", { model, time: timeText(version.finishedAt) });
     const show = () => {
       this.#dialog.close();

@@ -26,6 +26,11 @@ export function hasText(key) {
   return Boolean(TEXTS[key]?.[LANGUAGES.indexOf(language)]);
 }
 
+/** Say whether the page is in the server's language. */
+export function isEnglish() {
+  return language === "en";
+}
+
 /** Return a share as a percentage. */
 export function percent(share) {
   return `${Math.round(share * 100)} %`;

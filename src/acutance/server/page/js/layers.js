@@ -52,6 +52,13 @@ export class Layer {
     return canvas.convertToBlob({ type: "image/png" });
   }
 
+  /** Return a part of it as a file. */
+  part({ x, y, width, height }) {
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").drawImage(this.#levels[0], -x, -y);
+    return canvas.convertToBlob({ type: "image/png" });
+  }
+
   /** Free the memory; the layer cannot be drawn any more. */
   close() {
     for (const level of this.#levels) level.close?.();

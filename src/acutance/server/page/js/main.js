@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import { onLost, serverBack } from "./connection.js";
 import { byId, make, oncePerFrame } from "./dom.js";
 import { History } from "./history.js";
+import { Known } from "./known.js";
 import { addIntake } from "./intake.js";
 import { addIntro } from "./intro.js";
 import { bytesText, fillTexts, onLanguage, switchLanguage, text } from "./language.js";
@@ -29,6 +30,7 @@ const viewer = new Viewer(album, {
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
 let panel = null;
+let known = null;
 let offer = null;
 
 const render = oncePerFrame(() => {
@@ -41,6 +43,7 @@ const render = oncePerFrame(() => {
   viewer.render();
   strip.render(album);
   panel?.render(album);
+  known?.render(album);
   history.render(album);
 });
 
@@ -61,16 +64,17 @@ async function take(files) {
   say(pictures.length === 1 ? text("said.addedOne", { name: pictures[0].name }) : text("said.added", { count: pictures.length }));
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
+    if (picture.needsPreview) {
+      await Viewer.preview(picture);
+      album.changed();
+    }
     if (album.pictures.includes(picture)) queue.ensure(picture);
   }
 }
 
 function told(version) {
   const { name } = version.picture;
-  if (version.state === "done") {
-    Viewer.prepareFrom(version).then(() => album.changed(), () => {});
-    return say(text("said.done", { name }));
-  }
+  if (version.state === "done") return say(text("said.done", { name }));
   const words = text("said.failed", { name, words: errorWords(version.error) });
   return version.picture === album.current ? say(words) : notify(words, { isProblem: true });
 }
@@ -78,6 +82,7 @@ function told(version) {
 function setStrength(strength) {
   album.current.settings.strength = album.settings.strength = strength;
   viewer.setStrength(strength);
+  known?.refresh();
   album.changed();
 }
 
@@ -88,9 +93,17 @@ function run(settings) {
   album.changed();
 }
 
+/** Run a picture with what is known of it, which is of no other. */
+function runKnown(settings) {
+  Object.assign(album.current.settings, settings);
+  queue.ensure(album.current);
+  album.changed();
+}
+
 function useForAll() {
+  const { told, region, ...settings } = album.current.settings;
   for (const picture of album.pictures) {
-    Object.assign(picture.settings, album.current.settings);
+    Object.assign(picture.settings, settings);
     queue.ensure(picture);
   }
   notify(text("usedForAll"));
@@ -103,7 +116,7 @@ function showNeighbour(by) {
 }
 
 function showVersion(version) {
-  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale });
+  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale, told: version.told, region: version.region });
   album.show(version.picture);
 }
 
@@ -115,7 +128,7 @@ function clearHistory() {
 
 async function save(version, format) {
   await whileSaving("one", async () => {
-    const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format });
+    const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) });
     saveAs(blob, name);
     notify(lost.length ? text("save.lost", { lost: lost.join(", ") }) : text("saved", { name }));
   });
@@ -130,7 +143,7 @@ async function saveAll(format) {
   const count = versions.length;
   album.packed = { done: 0, count };
   await whileSaving("all", async () => {
-    const makers = versions.map((version) => () => fileOf(version, { strength: version.picture.settings.strength, format }));
+    const makers = versions.map((version) => () => fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) }));
     const zip = await zipOf(makers, (done) => {
       album.packed = { done, count };
       album.changed();
@@ -204,6 +217,7 @@ async function begin() {
     onSave: (format) => save(album.current.version, format),
     onSaveAll: saveAll,
   });
+  known = new Known(album, viewer.stage, offer, { onApply: runKnown });
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });
   document.documentElement.dataset.ready = "yes";

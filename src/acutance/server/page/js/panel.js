@@ -1,9 +1,14 @@
 /** The panel: what the picture is, the settings, the download. */
 import { byId, make } from "./dom.js";
 import { bytesText, number, percent, text } from "./language.js";
-import { formatName, modelWords, sentence } from "./words.js";
+import { findingWords } from "./findings.js";
+import { formatName, modelTitle, modelWords } from "./words.js";
 
 const FIDELITY_WAIT_MS = 500;
+
+/** Of the models that are shipped, by how many photos need them; and those that none needs. */
+const ORDER = ["auto", "fast", "motion", "night"];
+const RESEARCH = ["paper"];
 
 export class Panel {
   #offer;
@@ -56,9 +61,7 @@ export class Panel {
     );
     const models = this.#offer.models.filter((model) => model.scale === picture.settings.scale);
     byId("model-field").hidden = models.length < 2;
-    byId("models").replaceChildren(
-      ...models.map((model) => this.#radio("model", model.name, model.name, modelWords(model), () => this.#chooseModel(model))),
-    );
+    byId("models").replaceChildren(...this.#modelChoices(models, picture.settings.model));
     const format = byId("format");
     const kept = format.value;
     const others = Object.keys(this.#offer.formats).map((name) => [name, formatName({ name: `x.${name}`, type: "" })]);
@@ -66,6 +69,17 @@ export class Panel {
     format.replaceChildren(...offered.map(([value, shown]) => make("option", { value }, shown)));
     format.value = kept;
     if (format.selectedIndex < 0) format.value = "";
+  }
+
+  /** The models in the order of who needs them, those of research folded away. */
+  #modelChoices(models, chosen) {
+    const place = ({ name }) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+    const choice = (model) => this.#radio("model", model.name, modelTitle(model.name), modelWords(model), () => this.#chooseModel(model));
+    const usual = models.filter(({ name }) => !RESEARCH.includes(name)).sort((one, other) => place(one) - place(other));
+    const research = models.filter(({ name }) => RESEARCH.includes(name));
+    if (!usual.length || !research.length) return models.map(choice);
+    const folded = make("details", { class: "research", open: RESEARCH.includes(chosen) }, make("summary", {}, text("model.research")), ...research.map(choice));
+    return [...usual.map(choice), folded];
   }
 
   #radio(group, value, title, words, onchange) {
@@ -77,7 +91,7 @@ export class Panel {
 
   #chooseScale(scale) {
     const model = this.#offer.models.find((other) => other.scale === scale);
-    this.#acts.onRun({ scale, model: model.name, fidelity: 1 });
+    this.#acts.onRun({ scale, model: model.name, fidelity: 1, told: null, region: null });
   }
 
   #chooseModel(model) {
@@ -94,7 +108,7 @@ export class Panel {
     if (version?.seconds != null) facts.push(text("facts.seconds", { seconds: number(version.seconds, 1) }));
     byId("picture-facts").textContent = facts.join(" · ");
     byId("picture-found").hidden = !version?.found.length;
-    byId("picture-found").textContent = (version?.found ?? []).map(sentence).join(" ");
+    byId("picture-found").textContent = (version?.found ?? []).map(findingWords).join(" ");
     byId("picture-note").hidden = !(picture.needsPreview && picture.preview);
     byId("picture-note").textContent = text("note.preview", { format: formatName(file) });
   }

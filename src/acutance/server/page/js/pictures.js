@@ -4,11 +4,14 @@ const KEY_BYTES = 16;
 
 /** One way in which a picture is sharpened: a run of the network. Its strength is applied to what comes out. */
 export class Version {
-  constructor(picture, { model, fidelity, scale }) {
+  constructor(picture, { model, fidelity, scale, told, region }) {
     this.picture = picture;
     this.model = model;
     this.fidelity = fidelity;
     this.scale = scale;
+    /** What blurred the picture, `{kind, words}`, and `x,y,width,height` of the part that is sharpened; null: unknown, all. */
+    this.told = told;
+    this.region = region;
     /** waiting → uploading → queued → running → done, failed or cancelled; busy where the server says to come later. */
     this.state = "waiting";
     this.progress = 0;
@@ -79,7 +82,7 @@ export class Album extends EventTarget {
     this.history = [];
     this.current = null;
     /** What a new picture begins with. */
-    this.settings = { model: null, scale: 1, fidelity: 1, strength: 1 };
+    this.settings = { model: null, scale: 1, fidelity: 1, strength: 1, told: null, region: null };
   }
 
   add(file) {
@@ -119,8 +122,13 @@ export class Album extends EventTarget {
 }
 
 /** Name what makes a run: two settings of one key need one run only. */
-export function versionKey({ model, fidelity }) {
-  return `${model}@${fidelity}`;
+export function versionKey({ model, fidelity, told, region }) {
+  return [model, fidelity, told?.kind, told?.words, region].join("@");
+}
+
+/** Return what is known as options of the server. */
+export function knownOptions({ told, region }) {
+  return { ...(told ? { [told.kind]: told.words } : {}), region };
 }
 
 function randomName() {

@@ -1,7 +1,7 @@
 /** Runs versions on the server, a few at a time, through refusals that pass and a server that goes away and comes back. */
 import * as api from "./api.js";
 import { serverBack } from "./connection.js";
-import { Version, versionKey } from "./pictures.js";
+import { Version, knownOptions, versionKey } from "./pictures.js";
 
 /** One is uploaded while another is worked on; browsers allow six connections to a server, and others need some too. */
 const AT_ONCE = 2;
@@ -129,7 +129,8 @@ export class Queue {
 
 function optionsOf(version) {
   return {
-    model: version.model,
+    model: version.told ? null : version.model, // the server takes the one that can be told
+    ...knownOptions(version),
     fidelity: version.fidelity === 1 ? null : version.fidelity,
     format: version.picture.needsPreview && !version.isUnseen ? "png" : null,
   };

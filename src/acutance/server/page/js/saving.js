@@ -2,23 +2,33 @@
 import * as api from "./api.js";
 import { serverBack } from "./connection.js";
 import { make } from "./dom.js";
+import { knownOptions } from "./pictures.js";
 import { downloadZip } from "../vendor/client-zip.js";
 
 const REVOKE_MS = 60_000;
 const BUSY_WAIT_S = 3;
 
-/** Return a version's file: `{blob, name, lost}`.
+/** Media types of results from which nothing is lost when they are written in another format. */
+const LOSSLESS = ["image/png", "image/tiff"];
+
+/** What the server calls the format of results, by endings of photos that it does not go by itself. */
+const ENDINGS = { tif: "tiff", heif: "heic", hif: "heic", jpg: "jpeg", j2k: "jp2", jpf: "jp2", jxl: "png" };
+
+/** Return a version's file: `{blob, name, lost}`; `formats` names those that the server writes.
  *
- * At strength 1, in its own format, it is what the server gave already. Anything else the server makes anew, because
- * only it keeps metadata, depth and profile.
+ * At strength 1, in its own format, it is what the server gave already; where that lies here without a loss, the server
+ * only writes it in the other format. Anything else it makes anew: only it keeps metadata, depth and profile.
  */
-export async function fileOf(version, { strength, format }) {
+export async function fileOf(version, { strength, format, formats }) {
   const hasIt = strength === 1 && !format && !version.isPreview;
   if (hasIt) return { blob: version.blob, name: version.name, lost: version.lost };
-  const options = { model: version.model, strength, format: format || null };
+  const options = { model: version.told ? null : version.model, ...knownOptions(version), strength, format: format || null };
   if (version.fidelity !== 1) options.fidelity = version.fidelity;
+  const made = strength === 1 && !version.lost.length && LOSSLESS.includes(version.blob.type) && wantedFormat(version, format, formats);
   for (;;) {
     try {
+      // By the photo's name, after which the server calls what it makes.
+      if (made) return await api.sharpen(new File([version.blob], version.picture.name), { strength: 0, format: made });
       return await api.sharpen(version.picture.file, options);
     } catch (error) {
       if (error instanceof api.Unreachable) await serverBack();
@@ -26,6 +36,12 @@ export async function fileOf(version, { strength, format }) {
       else throw error;
     }
   }
+}
+
+/** Return the format that is wanted as the server calls it: the photo's own where none is chosen. */
+function wantedFormat(version, format, formats) {
+  const ending = /\.([a-z0-9]+)$/i.exec(version.picture.name)?.[1].toLowerCase() ?? "";
+  return format || formats.find((name) => name === (ENDINGS[ending] ?? ending)) || null;
 }
 
 /** Let the browser save a file. */

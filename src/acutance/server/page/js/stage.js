@@ -1,6 +1,7 @@
 /** The stage: before and after in one canvas, under one view, whatever is zoomed or moved. */
 import { byId, oncePerFrame } from "./dom.js";
 import { drawBlended } from "./blend.js";
+import { drawMarks, drawPatch } from "./overlays.js";
 import * as views from "./view.js";
 
 const GAP_PX = 2;
@@ -24,6 +25,8 @@ export class Stage extends EventTarget {
   #after = null;
   #isTransparent = false;
   #isFitted = true;
+  #marks = {};
+  #patch = null;
 
   constructor() {
     super();
@@ -134,6 +137,34 @@ export class Stage extends EventTarget {
     context.fillRect(half - this.ratio, 0, 2 * this.ratio, canvas.height);
   }
 
+  /** Return the point of the picture that is under a point of the page. */
+  pointAt(point) {
+    const at = this.#fromMiddle(point);
+    return { x: this.view.x + at.x / this.view.scale, y: this.view.y + at.y / this.view.scale };
+  }
+
+  /** Draw `{region, line}`, both in px of the picture, over both sides. */
+  setMarks(marks) {
+    this.#marks = marks;
+    this.redraw();
+  }
+
+  /** Lay the result of a region over what comes after: `{layer, part, region}`, of which `part` is what the layer shows. */
+  setPatch(patch) {
+    if (this.#patch && this.#patch !== patch) this.#patch.layer.close();
+    this.#patch = patch;
+    this.redraw();
+  }
+
+  get hasPatch() {
+    return Boolean(this.#patch);
+  }
+
+  /** Return a part of the picture before, as a file. */
+  partOf(box) {
+    return this.#before.part(box);
+  }
+
   #look(view) {
     this.view = views.snap(view, this.pane);
     this.#isFitted = false;
@@ -211,6 +242,8 @@ export class Stage extends EventTarget {
     } else {
       paint(context, isAfter ? this.#after : this.#before);
     }
+    if (this.#patch && (isAfter || (!this.hasBoth && !this.isHeld))) drawPatch(context, this.#patch, { left, top, scale: view.scale });
+    drawMarks(context, this.#marks, { left, top, scale: view.scale, ratio: this.ratio });
     context.restore();
   }
 

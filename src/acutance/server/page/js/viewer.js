@@ -37,21 +37,28 @@ export class Viewer {
   /** Decode a picture's file for its size and its thumbnail; where the browser cannot, the server has to. */
   static async prepare(picture) {
     try {
-      const layer = await Layer.decode(picture.file);
-      picture.size = { width: layer.width, height: layer.height };
-      picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
-      layer.close();
+      await learn(picture, picture.file);
     } catch {
       picture.needsPreview = true;
     }
   }
 
-  /** Make the thumbnail of a picture that the browser cannot show from what came out of it. */
-  static async prepareFrom(version) {
-    if (version.picture.thumb || version.isUnseen) return;
-    const layer = await Layer.decode(version.blob);
-    version.picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
-    layer.close();
+  /** Get a preview of a picture that the browser cannot show, before its work begins. */
+  static async preview(picture) {
+    try {
+      // Strength 0 changes nothing: the picture itself, in a format that browsers show and that is coded quickly.
+      const asked = (format) => api.sharpen(picture.file, { strength: 0, format });
+      const { blob } = await asked("jpeg").catch(() => asked("png"));
+      await learn(picture, blob);
+      picture.preview = blob;
+    } catch {
+      // Of pages there is none, and what cannot be read at all is refused when it is worked on.
+    }
+  }
+
+  /** Where marks are drawn. */
+  get stage() {
+    return this.#stage;
   }
 
   setStrength(strength) {
@@ -66,14 +73,15 @@ export class Viewer {
     }
     this.#fillWorking(picture.version);
     const version = picture.version?.state === "done" ? picture.version : null;
-    if (picture !== this.#shown.picture || version !== this.#shown.version) this.#change(picture, version);
+    const { preview } = picture;
+    if (picture !== this.#shown.picture || version !== this.#shown.version || preview !== this.#shown.preview) this.#change(picture, version);
     this.#fillLabels(picture);
     this.#stage.strength !== picture.settings.strength && this.#stage.setStrength(picture.settings.strength);
   }
 
   async #change(picture, version) {
     const keepsView = picture === this.#shown.picture;
-    this.#shown = { picture, version };
+    this.#shown = { picture, version, preview: picture.preview };
     this.#wanted += 1;
     const wanted = this.#wanted;
     try {
@@ -95,9 +103,7 @@ export class Viewer {
   async #decode(picture, version) {
     if (picture.needsPreview && !picture.preview) {
       if (!version || version.isUnseen) return [null, null];
-      // Strength 0 changes nothing: the picture itself, in a format that browsers show.
-      const { blob } = await api.sharpen(picture.file, { strength: 0, format: "png" });
-      picture.preview = blob;
+      await Viewer.preview(picture); // the server was not there when it was wanted first
     }
     const before = this.#layers.of === picture && this.#layers.before ? this.#layers.before : await Layer.decode(picture.preview ?? picture.file);
     if (!picture.size) {
@@ -154,4 +160,12 @@ export class Viewer {
     byId("zoom-level").textContent = this.#stage.size ? percent(this.#stage.view.scale) : "";
     byId("stage").classList.toggle("is-zoomed-in", this.#stage.isZoomedIn);
   }
+}
+
+/** Decode a picture from its file, or from a copy that the browser shows, for its size and its thumbnail. */
+async function learn(picture, blob) {
+  const layer = await Layer.decode(blob);
+  picture.size = { width: layer.width, height: layer.height };
+  picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
+  layer.close();
 }

@@ -9,6 +9,11 @@ export function errorWords(error) {
   return sentence(error?.message ?? String(error));
 }
 
+/** Name a model by what it is for, where it is one of ours. */
+export function modelTitle(name) {
+  return hasText(`model.title.${name}`) ? text(`model.title.${name}`) : name;
+}
+
 /** Describe a model: in the page's language where it is one of ours. */
 export function modelWords(model) {
   return hasText(`model.${model.name}`) ? text(`model.${model.name}`) : sentence(model.summary);

@@ -1,0 +1,100 @@
+"""The query that comes with a picture, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acutance.inference.engine import Precision
+from acutance.inference.sharpener import STRENGTHS
+from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, Region
+from acutance.server.models import OfferedModel
+from acutance.server.options import FORMATS, FormatName, ModelChoice, Options
+from acutance.server.telling import WORDS_OF_LENGTH, WORDS_OF_MOTION, WORDS_OF_REGION, model_name, told_by
+
+
+class SharpenQuery(BaseModel):
+    """What can be asked for with a picture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: Annotated[
+        str | None, Field(max_length=100, description="A model's name, see /v1/models; left out: the default.")
+    ] = None
+    strength: Annotated[
+        float,
+        Field(
+            ge=STRENGTHS[0], le=STRENGTHS[1], description="0 changes nothing, 1 is the network's answer, 2 exaggerates."
+        ),
+    ] = 1.0
+    fidelity: Annotated[
+        float,
+        Field(ge=0, le=1, description="1 adds no texture of its own, 0 is the crispest; only for models that have it."),
+    ] = 1.0
+    precision: Annotated[
+        Precision, Field(description="Arithmetic; auto: the fastest that the processor is made for.")
+    ] = "auto"
+    format: Annotated[
+        FormatName | None, Field(description="Of the result; left out: by Accept, else that of the picture.")
+    ] = None
+    motion: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="Straight motion that blurred the picture and is undone: its length, up to "
+            f"{LARGEST_PX['motion']:g} px, and its direction; 0 is to the right, 90 down.",
+            examples=["12px@30deg"],
+            json_schema_extra=WORDS_OF_MOTION,
+        ),
+    ] = None
+    defocus: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="A lens out of focus, which is undone: the radius of the disk, up to "
+            f"{LARGEST_PX['defocus']:g} px.",
+            examples=["3px"],
+            json_schema_extra=WORDS_OF_LENGTH,
+        ),
+    ] = None
+    gaussian: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="A Gaussian that blurred the picture and is undone: its standard deviation, up to "
+            f"{LARGEST_PX['gaussian']:g} px. One of motion, defocus and gaussian can be told.",
+            examples=["2px"],
+            json_schema_extra=WORDS_OF_LENGTH,
+        ),
+    ] = None
+    region: Annotated[
+        str | None,
+        Field(
+            max_length=60,
+            description="Sharpen this rectangle alone: x,y,width,height in px of the picture as it is looked at, "
+            f"{SMALLEST_REGION_PX} px wide and high at least. It fades into the rest. Not of videos.",
+            examples=["40,30,300,150"],
+            json_schema_extra=WORDS_OF_REGION,
+        ),
+    ] = None
+
+    def options(self, offered: Sequence[OfferedModel]) -> Options:
+        """Return what is asked for as the library takes it.
+
+        Args:
+            offered: What clients may ask for; the first is the default, unless a blur is told that it cannot be told.
+
+        Raises:
+            ConfigError: When what is told of the picture is not understood or out of range.
+        """
+        told = told_by(motion=self.motion, defocus=self.defocus, gaussian=self.gaussian)
+        name = self.model or model_name(told, offered)
+        return Options(
+            model=ModelChoice(name=name, fidelity=self.fidelity, precision=self.precision),
+            strength=self.strength,
+            format=None if self.format is None else FORMATS[self.format],
+            told=told,
+            region=None if self.region is None else Region.of_text(self.region),
+        )

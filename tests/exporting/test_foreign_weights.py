@@ -21,7 +21,7 @@ from acutance.cli.main import app  # noqa: E402
 from acutance.errors import ConfigError, CorruptWeights, UnknownModel  # noqa: E402
 from acutance.exporting.foreign_weights import as_onnx, convert_network  # noqa: E402
 from acutance.exporting.silent_spandrel import architectures  # noqa: E402
-from acutance.inference.adding import add_model  # noqa: E402
+from acutance.inference.adding import Converted, add_model  # noqa: E402
 from acutance.inference.sharpener import Sharpener  # noqa: E402
 from acutance.inference.silent_onnxruntime import onnxruntime  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
@@ -58,10 +58,12 @@ NETWORKS: dict[str, tuple[Callable[[], torch.nn.Module], int]] = {
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
-def network(request: pytest.FixtureRequest) -> tuple[str, torch.nn.Module, int]:
+def network(request: pytest.FixtureRequest) -> tuple[str, torch.nn.Module, int, Converted]:
+    """The name of an architecture, a network of it, its scale, and what it was converted to."""
     torch.manual_seed(3)
     make, scale = NETWORKS[request.param]
-    return request.param, make().eval(), scale
+    module = make().eval()
+    return request.param, module, scale, as_onnx(saved({"params": module.state_dict()}), "net.pth")
 
 
 def saved(content: object) -> bytes:
@@ -72,9 +74,10 @@ def saved(content: object) -> bytes:
 
 @torch.no_grad()
 @pytest.mark.parametrize("sides", [(64, 64), (40, 152)])
-def test_the_graph_gives_what_torch_gives(network: tuple[str, torch.nn.Module, int], sides: tuple[int, int]) -> None:
-    name, module, scale = network
-    converted = as_onnx(saved({"params": module.state_dict()}), "net.pth")
+def test_the_graph_gives_what_torch_gives(
+    network: tuple[str, torch.nn.Module, int, Converted], sides: tuple[int, int]
+) -> None:
+    name, module, scale, converted = network
     assert name in converted.facts[0].value
     assert (converted.told.range, converted.told.colours) == ("0..1", "rgb")
     session = onnxruntime.InferenceSession(converted.file, providers=["CPUExecutionProvider"])
@@ -84,10 +87,10 @@ def test_the_graph_gives_what_torch_gives(network: tuple[str, torch.nn.Module, i
     np.testing.assert_allclose(restored, module(picture).numpy(), atol=1e-5)
 
 
-def test_safetensors_gives_the_same_network(network: tuple[str, torch.nn.Module, int]) -> None:
+def test_safetensors_gives_the_same_network() -> None:
     from safetensors.torch import save
 
-    state = network[1].state_dict()
+    state = Compact(num_feat=8, num_conv=1, upscale=2).state_dict()
     assert as_onnx(save(state), "net.safetensors").file == as_onnx(saved(state), "net.pth").file
 
 
@@ -150,6 +153,17 @@ class WithStrength(torch.nn.Module):
         return picture * strength, self.gain
 
 
+class WithDefault(torch.nn.Module):
+    """A network with a setting that has a default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, picture: torch.Tensor, alpha: float = 0.5) -> torch.Tensor:
+        return picture * self.gain * alpha
+
+
 def loaded(module: torch.nn.Module, **settings: object) -> spandrel.ImageModelDescriptor:
     """What spandrel makes of weights."""
     known = {
@@ -177,7 +191,15 @@ def test_a_network_that_holds_at_one_size_is_had_for_that() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_what_spandrel_puts_around_a_network_is_converted_with_it() -> None:
-    found = loaded(WithStrength(), call_fn=lambda module, picture: module(picture, 0.5)[0])
+    half_of_it(loaded(WithStrength(), call_fn=lambda module, picture: module(picture, 0.5)[0]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_settings_of_a_network_stay_as_they_are() -> None:
+    half_of_it(loaded(WithDefault()))
+
+
+def half_of_it(found: spandrel.ImageModelDescriptor) -> None:
     session = onnxruntime.InferenceSession(convert_network(found, "net.pth").file, providers=["CPUExecutionProvider"])
     picture = np.random.default_rng(0).random((1, 3, 40, 60), np.float32)
     np.testing.assert_allclose(session.run(None, {"degraded": picture})[0], picture / 2, atol=1e-6)
@@ -196,6 +218,25 @@ def test_what_spandrel_puts_around_a_network_is_converted_with_it() -> None:
 def test_networks_that_cannot_be_run_are_refused(make: Callable[[], object], words: str) -> None:
     with pytest.raises(CorruptWeights, match=words):
         convert_network(make(), "net.pth")
+
+
+class PooledToSize(torch.nn.Module):
+    """A network whose pooling depends on the size of its picture, which ONNX cannot say: torch prints its graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        sides = picture.shape[2:]
+        pooled = torch.nn.functional.adaptive_max_pool2d(picture, (sides[0] // 2, sides[1] // 2))
+        return self.gain * torch.nn.functional.interpolate(pooled, size=sides)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_is_printed_when_torch_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    convert_network(loaded(PooledToSize()), "net.pth")
+    assert capfd.readouterr() == ("", "")
 
 
 def checkpoint_of_ours() -> bytes:
@@ -230,6 +271,14 @@ def test_weights_cut_short_are_refused() -> None:
     state["body.0.weight"] = torch.zeros(5, 3, 3, 3)
     with pytest.raises(CorruptWeights, match="fit no network of their architecture"):
         as_onnx(saved(state), "net.pth")
+
+
+@pytest.mark.filterwarnings("ignore")  # such programs are of the past
+def test_programs_are_named() -> None:
+    target = io.BytesIO()
+    torch.jit.save(torch.jit.trace(torch.nn.Conv2d(3, 3, 3), torch.zeros(1, 3, 8, 8)), target)
+    with pytest.raises(CorruptWeights, match="is a TorchScript program"):
+        as_onnx(target.getvalue(), "net.pt")
 
 
 def test_weights_are_named_where_only_onnx_will_do(tmp_path: Path) -> None:

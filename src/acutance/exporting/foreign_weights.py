@@ -9,9 +9,13 @@ torch reads it with `weights_only`.
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import sys
 import warnings
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -112,8 +116,10 @@ def _weights(content: bytes, name: str) -> dict[str, Any]:
             return dict(load_safetensors(content))
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CorruptWeights(f"{name}: is damaged or holds more than weights; only plain weights are read.") from error
+        raise CorruptWeights(f"{name}: is damaged or holds more than weights; save its state_dict() alone.") from error
     except (*_DAMAGE, *_FAILURES) as error:
+        if "TorchScript" in str(error):
+            raise CorruptWeights(f"{name}: is a TorchScript program, not weights; save its state_dict().") from error
         raise CorruptWeights(f"{name}: is no file of weights that torch can read; get it again.") from error
     if not isinstance(weights, dict):
         raise CorruptWeights(f"{name}: holds a {type(weights).__name__}, not named weights; save its state_dict().")
@@ -155,23 +161,26 @@ def _whole(found: Any, name: str) -> nn.Module:  # noqa: ANN401
     try:
         alone = found.model(picture)
         if isinstance(alone, Tensor) and torch.allclose(alone.clamp(0, 1), expected, atol=PARITY_LIMIT):
-            return cast(nn.Module, found.model)
+            return _OfOnePicture(found.model, None)
     except _FAILURES:
         pass  # it takes or gives more than a picture
-    return _Surrounded(found)
+    return _OfOnePicture(found.model, found)
 
 
-class _Surrounded(nn.Module):
-    """A network with a fixed strength, a chosen output or a range of its own, as spandrel calls it."""
+class _OfOnePicture(nn.Module):
+    """A network that takes nothing but a picture: alone, with its further settings as they are, or as it is called.
 
-    def __init__(self, found: Any) -> None:  # noqa: ANN401
+    The latter is spandrel's way to run one with a strength, several outputs or a range of its own.
+    """
+
+    def __init__(self, network: nn.Module, call: Callable[[Tensor], Tensor] | None) -> None:
         super().__init__()
-        self.model = found.model
-        self._call = found
+        self.network = network
+        self._call = call
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Restore n 3 h w; clipped to [0, 1]."""
-        return cast(Tensor, self._call(picture))
+        """Restore n 3 h w; called by spandrel, it is clipped to [0, 1]."""
+        return cast(Tensor, self.network(picture)) if self._call is None else self._call(picture)
 
 
 @torch.no_grad()
@@ -183,16 +192,17 @@ def _compared(network: nn.Module, side: int, others: list[tuple[int, ...]]) -> t
     axes = {2: "height", 3: "width"}
     target = io.BytesIO()
     try:
-        torch.onnx.export(
-            network,
-            (_noise((side, side)),),
-            cast(str, target),  # a file in memory will do for the tracer
-            input_names=["degraded"],
-            output_names=["restored"],
-            dynamic_axes={"degraded": axes, "restored": axes} if others else None,
-            opset_version=OPSET,
-            dynamo=False,  # the other exporter needs two packages more
-        )
+        with _nothing_printed():
+            torch.onnx.export(
+                network,
+                (_noise((side, side)),),
+                cast(str, target),  # a file in memory will do for the tracer
+                input_names=["degraded"],
+                output_names=["restored"],
+                dynamic_axes={"degraded": axes, "restored": axes} if others else None,
+                opset_version=OPSET,
+                dynamo=False,  # the other exporter needs two packages more
+            )
         session = onnxruntime.InferenceSession(target.getvalue(), _quiet(), providers=["CPUExecutionProvider"])
         for size in [(side, side), *others]:
             picture = _noise(size)
@@ -203,6 +213,20 @@ def _compared(network: nn.Module, side: int, others: list[tuple[int, ...]]) -> t
     except (*_FAILURES, *ORT_ERRORS) as error:
         return None, _first_line(error)
     return target.getvalue(), ""
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Close the process's stdout: when torch's tracer fails, its C++ code prints the graph there, whatever is set."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _is_same(restored: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> bool:

@@ -52,7 +52,10 @@ def test_import_is_light():
 
 def test_the_command_line_is_light():
     """Help, and every wrong command, must not wait for NumPy."""
-    assert loaded_by("import acutance.cli.main", ("numpy", "torch", "onnxruntime", "PIL")) == []
+    assert (
+        loaded_by("import acutance.cli.main", ("numpy", "torch", "onnxruntime", "PIL", "multiprocessing", "socket"))
+        == []
+    )
 
 
 def test_sharpening_needs_no_torch():

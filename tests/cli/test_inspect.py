@@ -74,3 +74,29 @@ def test_csv_and_thumbnails(folder: Path, tmp_path: Path) -> None:
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "does not exist" in str(run(tmp_path / "none.jpg").exception)
     assert "there are no photos" in str(run(tmp_path).exception)
+
+
+def test_the_table_never_takes_the_place_of_a_photo(folder: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes((folder / "a-sharp.png").read_bytes())
+    (tmp_path / "link.png").symlink_to(photo)
+    for name in ("a.png", "link.png"):
+        failed = run(photo, "--csv", tmp_path / name, "--overwrite")
+        assert "is itself one of the files" in str(failed.exception)
+    assert photo.read_bytes() == (folder / "a-sharp.png").read_bytes()
+
+
+def test_of_no_photo_that_can_be_read_there_is_no_table(folder: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes((folder / "c-bad.png").read_bytes())
+    failed = run(tmp_path)
+    assert (failed.exit_code, failed.stdout) == (1, "")
+
+
+def test_the_table_goes_to_stdout(folder: Path) -> None:
+    done = run(folder / "a-sharp.png", "--csv", "-")
+    assert done.exit_code == 0, done.output
+    (row,) = csv.DictReader(done.stdout.splitlines())
+    assert row["kind"] == "sharp"
+    assert not Path("-").exists()
+    assert "both want stdout" in str(run(folder / "a-sharp.png", "--csv", "-", "--json").exception)

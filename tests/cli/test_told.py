@@ -129,3 +129,30 @@ def test_a_picture_of_a_kernel_may_be_drawn_by_hand(moved: Path, tmp_path: Path)
     drawn.paste(Image.open(tmp_path / "k.png").convert("L").point(lambda value: value), (15, 15))
     drawn.save(tmp_path / "drawn.png")
     assert run("sharpen", moved, "-o", tmp_path / "out.png", "--kernel", tmp_path / "drawn.png").exit_code == 0
+
+
+def test_a_photo_is_no_kernel(moved: Path, tmp_path: Path) -> None:
+    failed = run("sharpen", moved, "-o", tmp_path / "out.png", "--kernel", PHOTO)
+    assert "bright up to its rim, as a photo is" in str(failed.exception)
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (40, 1), (9, 3)])
+def test_a_small_kernel_may_reach_its_rim(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("L", size, 255).save(tmp_path / "box.png")
+    assert load_kernel(tmp_path / "box.png").sum() == pytest.approx(1)
+
+
+def test_a_disk_that_is_cut_out_tightly_is_a_kernel(tmp_path: Path) -> None:
+    down, across = np.mgrid[-20:21, -20:21]
+    Image.fromarray(((down**2 + across**2 <= 420) * 255).astype(np.uint8)).save(tmp_path / "disk.png")
+    assert load_kernel(tmp_path / "disk.png").shape == (41, 41)
+
+
+def test_a_kernel_never_takes_the_place_of_its_photo(moved: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(moved.read_bytes())
+    for words in (("kernel", photo), ("compare", photo, moved), ("compare", moved, photo)):
+        failed = run(*words, "-o", photo, "--overwrite")
+        assert "is itself one of the files" in str(failed.exception), words
+    assert photo.read_bytes() == moved.read_bytes()

@@ -81,6 +81,7 @@ def test_a_model_comes_from_the_web(net: Path, tmp_path: Path) -> None:
         ({"sha256": "0" * 64}, CorruptWeights, "its sha256 is"),
         ({"name": "fast"}, ConfigError, "is the name of a shipped model"),
         ({"name": "shake"}, ConfigError, "is the name of a shipped model"),
+        ({"name": "auto"}, ConfigError, "is what chooses a model for each photo"),
         ({"name": "../out"}, ConfigError, "must be 1 to 64 letters"),
     ],
 )

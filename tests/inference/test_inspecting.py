@@ -67,7 +67,7 @@ def test_noise_goes_to_its_model_and_much_of_it_leaves_little_to_gain(sharp: np.
     assert seen.worth == "little"
     assert seen.noise_levels == pytest.approx(14, rel=0.25)
     assert seen.words.startswith("noise of 1")
-    assert "too noisy to gain much" in seen.words
+    assert seen.words.endswith("levels: too noisy to become much sharper; it can be made less noisy")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,19 @@ def test_the_noise_decides_from_a_limit_on(sharp: np.ndarray) -> None:
     ]
     assert [advice.purpose for advice in advised] == ["soft", "soft", "noisy", "noisy", "noisy"]
     assert advised[-1].worth == "little"
-    assert advised[-1].words == "noise of 10 levels: little to gain but less noise"
+    assert advised[-1].words == "noise of 10 levels: made less noisy, hardly sharper"
+
+
+def test_motion_that_is_too_uncertain_is_left_and_what_is_done_instead_is_said(sharp: np.ndarray) -> None:
+    look = look_at(blurred(sharp, gaussian_psf(1.6)))
+    assert look.softness is not None
+    unsure = replace(look, softness=replace(look.softness, kind="path", confidence=0.5))
+    quiet, noisy = (
+        advice_on(replace(unsure, noise=Noise(levels=levels, correlation_chance=0.1))) for levels in (0.5, 5.0)
+    )
+    assert quiet.words.endswith(": too uncertain to undo, sharpened only")
+    assert noisy.words.endswith(": too uncertain to undo, sharpened without its noise")
+    assert noisy.counsel == "too uncertain to undo; little to gain but less noise"
 
 
 def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.ndarray, tmp_path: Path) -> None:

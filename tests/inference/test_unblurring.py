@@ -183,7 +183,7 @@ def test_too_small_to_tell(remover, moved, size):
 
 def test_nothing_in_it():
     grey = np.full((80, 90, 1), 0.5, np.float32)
-    assert blur_in(grey, progress=ignore) == (None, "nothing in it that blur could be told by: left as it is")
+    assert blur_in(grey, progress=ignore) == (None, "nothing in it shows how blurred it is: left as it is")
 
 
 def test_a_smooth_ramp_is_left():

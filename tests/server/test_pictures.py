@@ -132,7 +132,7 @@ def test_a_picture_is_inspected(shared, picture) -> None:
     reply = shared.post(picture(), "/v1/inspect")
     assert reply.status == 200
     assert {"kind", "kind_confidence", "noise_levels", "worth", "model", "words"} <= set(reply.json)
-    assert reply.json["words"] == "nothing in it that blur could be told by: leave it as it is"
+    assert reply.json["words"] == "nothing in it shows how blurred it is: leave it as it is"
     refused = shared.post(b"nothing", "/v1/inspect")
     assert (refused.status, refused.json["error"]) == (415, "unsupported_image")
     assert not list((shared.folder / "passing").iterdir())

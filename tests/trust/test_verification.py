@@ -146,6 +146,7 @@ def test_without_its_input_a_result_is_verified_as_far_as_it_goes(folder):
     assert found.is_true
     assert not found.is_complete
     assert "--input" in str(found)
+    assert "made again: not checked: not tried without its input" in str(found)
     assert verify(folder / "a.sharp.png", source=folder / "elsewhere.png").is_complete
 
 
@@ -167,6 +168,10 @@ def test_a_file_without_a_record_is_refused_in_a_sentence(folder):
         verify(folder / "a.sharp.png", folder / "none.json")
     with pytest.raises(InputError, match="cannot be read"):
         verify(folder / "none.png", folder / "a.sharp.png.json")
+    with pytest.raises(InputError, match=r"none\.png: cannot be read \(there is no such file\)"):
+        verify(folder / "none.png")
+    with pytest.raises(InputError, match="it is a folder"):
+        verify(folder)
 
 
 def test_other_kinds_of_pictures_are_recorded(tmp_path, photo):
@@ -228,3 +233,13 @@ def test_a_folder_gets_a_folder_of_records(tmp_path, photo):
         ).is_complete
     (row, _) = [json.loads(line) for line in done.stdout.splitlines()]
     assert "of the pixels are guesses" in row["trust"][0]
+
+
+def test_a_picture_that_was_left_has_no_map_and_that_is_said(tmp_path):
+    Image.new("RGB", (40, 30), (90, 120, 60)).save(tmp_path / "flat.png")
+    places = ["--map", f"{tmp_path}/map.png", "--report", f"{tmp_path}/record.json"]
+    done = RUNNER.invoke(app, ["sharpen", str(tmp_path / "flat.png"), "-o", str(tmp_path / "o.png"), *places, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["trust"] == ["nothing was changed, so nothing in it is a guess: there is no map"]
+    assert not (tmp_path / "map.png").exists()
+    assert verify(tmp_path / "o.png", tmp_path / "record.json").is_complete

@@ -201,6 +201,20 @@ def test_the_verb_writes_picture_and_record(noisy: Path, tmp_path: Path) -> None
     assert isinstance(again.exception, AcutanceError)
 
 
+@pytest.mark.parametrize(("picture", "record"), [("clip", None), ("new.png", "clip"), ("new.png", "new.png")])
+def test_the_verb_spares_the_clip_and_keeps_picture_and_record_apart(
+    noisy: Path, tmp_path: Path, picture: str, record: str | None
+) -> None:
+    clip = tmp_path / f"clip{noisy.suffix}"
+    clip.write_bytes(noisy.read_bytes())
+    places = {"clip": str(clip), "new.png": str(tmp_path / "new.png")}
+    words = ["still", str(clip), "--at", "0.4", "-o", places[picture], "--overwrite"]
+    failed = CliRunner().invoke(app, [*words, *(["--record", places[record]] if record else [])])
+    assert "is itself one of the files" in str(failed.exception)
+    assert [path.name for path in tmp_path.iterdir()] == [clip.name]
+    assert clip.read_bytes() == noisy.read_bytes()
+
+
 def test_the_verb_may_be_told(noisy: Path, tmp_path: Path) -> None:
     target = tmp_path / "plate.png"
     words = ["still", noisy, "--at", "0.4", "--frames", "5", "--region", SIGN, "-o", target, "--gaussian", "0.9"]

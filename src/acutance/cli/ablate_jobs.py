@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.synchronize import Event
+
     from acutance.data.photo_store import PhotoStore
     from acutance.evaluation.ablation import Entry, Outcome, Trainer
     from acutance.training.loop import Tick
@@ -76,6 +76,8 @@ def trainer_here(task: Task, photos: PhotoStore, watched: Watched, should_stop: 
 
 def trainer_beside(task: Task, watched: Watched, should_stop: Callable[[], bool]) -> Trainer:
     """Put a process of its own for each run behind the port; it may be called from several threads."""
+    import multiprocessing  # every verb's start would pay for it
+
     context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA, nor torch's threads
 
     def train_entry(entry: Entry, run: Path) -> Outcome | None:

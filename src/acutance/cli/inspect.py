@@ -21,7 +21,11 @@ def inspect(
     as_json: Json = False,
     csv: Annotated[
         Path | None,
-        typer.Option(parser=given_path, metavar="PATH", help="Write a table of all figures, a row per photo."),
+        typer.Option(
+            parser=given_path,
+            metavar="PATH",
+            help="Write a table of all figures, a row per photo; - writes it to stdout.",
+        ),
     ] = None,
     thumbnails: Annotated[
         Path | None,
@@ -35,17 +39,23 @@ def inspect(
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Say of photos what blurred them, how noisy they are, and whether sharpening helps; the softest come first.
+    """Tell what blurred photos, how noisy they are, and whether sharpening helps; the softest come first.
 
     Confidences are probabilities, calibrated on photos that nothing here has learnt from.
     """
     from acutance.cli.console import progress_bar, say
     from acutance.cli.file_report import readable
     from acutance.cli.inspect_table import csv_of, json_line, shown
+    from acutance.errors import ConfigError
     from acutance.inference.inspected_files import inspect_files
-    from acutance.media import DEFAULT_MAX_PIXELS, find_photos, write_atomically
+    from acutance.media import DEFAULT_MAX_PIXELS, check_target, find_photos, write_atomically
 
+    is_piped = csv is not None and str(csv) == "-"
+    if is_piped and as_json:
+        raise ConfigError("--json and --csv -: both want stdout; give the table a name.")
     photos = find_photos(paths, include=include or (), exclude=exclude or ())
+    if csv is not None and not is_piped:
+        check_target(csv, overwrite=overwrite, beside=photos)
     found: list[InspectedFile] = []
     failed = 0
     with progress_bar("looking") as bar:
@@ -64,7 +74,9 @@ def inspect(
             if result.inspection is None:
                 failed += 1
                 say(f"acutance: {readable(result.error)}")
-    if csv is not None:
+    if is_piped:
+        typer.echo(csv_of(found), nl=False)
+    elif csv is not None:
         write_atomically(csv, [csv_of(found)], overwrite=overwrite)
         say(f"wrote {readable(str(csv))}")
     if not as_json and csv is None:

@@ -59,7 +59,9 @@ def csv_of(found: Sequence[InspectedFile]) -> bytes:
 def shown(found: Sequence[InspectedFile]) -> None:
     """Print the table for people on stdout: the softest first; a single photo as sentences."""
     photos = softest_first(found)
-    if len(found) == 1 and photos:
+    if not photos:
+        return
+    if len(found) == 1:
         for sentence in sentences(photos[0]):
             typer.echo(readable(sentence))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.options import Json, MaxPixels, Overwrite, Threads, given_path
-from acutance.cli.told_options import RegionOption
+from acutance.cli.told_options import RegionLookedAt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def kernel(
             help="Write the kernel: .npz exactly, .png as a picture; acutance sharpen --kernel reads both.",
         ),
     ] = None,
-    region: RegionOption = None,
+    region: RegionLookedAt = None,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
@@ -53,7 +53,7 @@ def kernel(
 
     place = region_of(region)
     if output is not None:
-        check_target(output, overwrite=overwrite)
+        check_target(output, overwrite=overwrite, beside=[photo])
     seen = read_photo(photo, max_pixels=max_pixels or DEFAULT_MAX_PIXELS, max_bits=16).upright()
     pixels = seen.pixels if place is None else seen.pixels[place.box_in(seen.size).slices]
     found, words = blur_in(pixels, threads=threads, progress=lambda share, phase: None)

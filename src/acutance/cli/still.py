@@ -19,7 +19,7 @@ from acutance.cli.options import (
     Threads,
     given_path,
 )
-from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOption
+from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOfClip
 from acutance.cli.video_options import moment
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def still(
         Path,
         typer.Option("--output", "-o", parser=given_path, metavar="FILE", help="The picture to write."),
     ],
-    frames: Annotated[int, typer.Option(min=1, max=250, help="So many frames around the moment are merged.")] = 25,
-    region: RegionOption = None,
+    frames: Annotated[int, typer.Option(min=1, max=250, help="How many frames around the moment are merged.")] = 25,
+    region: RegionOfClip = None,
     scale: Annotated[int, typer.Option(min=1, max=2, help="2 gives twice the pixels each way.")] = 1,
     fields: Annotated[
         bool | None,
@@ -52,7 +52,13 @@ def still(
     model: Model = "fast",
     strength: Annotated[
         float,
-        typer.Option("--strength", "-s", min=0.0, max=2.0, help="Of the model, afterwards; 0 is the merged picture."),
+        typer.Option(
+            "--strength",
+            "-s",
+            min=0.0,
+            max=2.0,
+            help="How strongly the merged picture is sharpened; 0 leaves it as it is.",
+        ),
     ] = 1.0,
     fidelity: Fidelity = 1.0,
     motion: Motion = None,
@@ -90,8 +96,9 @@ def still(
 
     place = region_of(region)
     told = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel)
-    for target in filter(None, (output, record)):
-        check_target(target, overwrite=overwrite)
+    check_target(output, overwrite=overwrite, beside=[clip])
+    if record is not None:
+        check_target(record, overwrite=overwrite, beside=[clip, output])
     with Sharpener(
         told_model(told, model, context),
         fidelity=fidelity,

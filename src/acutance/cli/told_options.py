@@ -48,6 +48,18 @@ RegionOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+RegionLookedAt = Annotated[
+    str | None,
+    typer.Option("--region", metavar="X,Y,W,H", help="Look at this rectangle alone, in px of the upright picture."),
+]
+RegionOfClip = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="X,Y,W,H",
+        help="What is wanted, in px of the upright frame: it is followed, and written alone. Default: the whole frame.",
+    ),
+]
 
 
 def told_by(*, motion: str | None, defocus: str | None, gaussian: str | None, kernel: Path | None) -> ToldBlur | None:

@@ -31,9 +31,11 @@ def verify(
     ] = None,
     engine: Annotated[
         EngineChoice | None,
-        typer.Option(help="What makes it again. Default: the recorded engine, if it is installed."),
+        typer.Option(help="The engine that makes it again. Default: the recorded engine, if it is installed."),
     ] = None,
-    hashes_only: Annotated[bool, typer.Option("--hashes-only", help="Do not make it again.")] = False,
+    hashes_only: Annotated[
+        bool, typer.Option("--hashes-only", help="Compare hashes only; do not make it again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a sharpened photo against the record that --report wrote.

@@ -17,6 +17,11 @@ from acutance.media import Photo, read_photo, write_atomically, write_photo
 
 BLACK_SHARE = 0.01
 """Of the brightest, what is darker in a picture of a kernel counts as black: JPEG leaves specks."""
+_RIM_SHARE = 0.05
+"""Of the brightest: a kernel's picture is darker than this at half of its rim at least. Disks and paths that are cut
+out tightly are, photos are not."""
+_SMALLEST_PHOTO_PX = 16
+"""Smaller pictures may be a kernel to their very rim: a box, or a line one px high."""
 
 
 def load_kernel(path: Path) -> Psf:
@@ -34,6 +39,12 @@ def load_kernel(path: Path) -> Psf:
             raise InputError(f"{path} holds {len(psfs)} kernels; give a file of the one that blurred the picture.")
         return psfs[0]
     pixels = read_photo(path, max_pixels=1_000_000, max_bits=16).upright().pixels.astype(np.float64).mean(axis=2)
+    rim = np.concatenate([pixels[[0, -1]].ravel(), pixels[1:-1, [0, -1]].ravel()])
+    if min(pixels.shape) >= _SMALLEST_PHOTO_PX and np.median(rim) > _RIM_SHARE * pixels.max():
+        raise InputError(
+            f"{path} is bright up to its rim, as a photo is; a kernel is drawn in white on black, 1 px for 1 px"
+            " (see: acutance kernel)."
+        )
     pixels[pixels < BLACK_SHARE * pixels.max()] = 0
     return _as_psf(pixels, str(path))
 

@@ -15,7 +15,7 @@ from acutance.inference.foreign import Adopted, Fact, adopt
 from acutance.inference.foreign_graph import with_spec
 from acutance.inference.foreign_told import Told, read_told, told_path
 from acutance.inference.model_file import has_spec, read_spec
-from acutance.zoo.catalogue import FORMER_NAMES, list_models
+from acutance.zoo.catalogue import AUTO, FORMER_NAMES, list_models
 from acutance.zoo.own_models import WEIGHT_ENDINGS, OwnModel, keep_model
 
 ENDING = ".onnx"
@@ -75,6 +75,8 @@ def add_model(
     if ending not in (ENDING, *(WEIGHT_ENDINGS if convert else ())):
         raise ConfigError(f"{source}: is not an .onnx file; convert it to ONNX first.")
     chosen = name or file_name[: -len(ending)]
+    if chosen == AUTO:
+        raise ConfigError(f"model {AUTO}: is what chooses a model for each photo; give another name (--name).")
     if chosen in {row.name for row in list_models()} | set(FORMER_NAMES):
         raise ConfigError(f"model {chosen}: is the name of a shipped model; give another (--name).")
     if is_address:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.choosing import Advice, Purpose, advice_on, purpose_without_motion
+from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
 from acutance.inference.engine import Engine, EngineName, Precision
 from acutance.inference.forked import open_for_processes
 from acutance.inference.inspecting import Look, look_at
@@ -140,7 +140,7 @@ class AutomaticRestorer:
         if advice.purpose != "moved":
             return by(advice.purpose, advice.words)
         if not self._has_room_for(pixels):
-            return by(otherwise, f"{advice.seen}: not taken out in the memory allowed, sharpened only")
+            return by(otherwise, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[otherwise]}")
         return self._restorer("moved").restore(
             pixels,
             alpha,
@@ -151,7 +151,7 @@ class AutomaticRestorer:
             chosen=chosen,
             otherwise=Otherwise(
                 restorer=self._restorer(otherwise),
-                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, sharpened only",
+                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[otherwise]}",
                 is_believed=lambda blur: agrees(look, blur),
             ),
         )

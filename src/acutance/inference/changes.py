@@ -45,7 +45,7 @@ class Changes:
     """`all over`, or the parts that hold three quarters of the change."""
     steps: float
     """Mean step between neighbours, after over before: above 1 is crisper or, where there was noise, below 1 is
-    calmer."""
+    smoother."""
 
     @property
     def is_practically_none(self) -> bool:
@@ -59,7 +59,9 @@ class Changes:
         if self.is_practically_none:
             return "practically unchanged"
         share = f"{100 * self.share:.0f} %" if self.share >= 0.01 else "less than 1 %"
-        kind = f"edges {self.steps:.1f} times as steep" if self.steps >= 1.05 else "calmer" if self.steps < 0.95 else ""
+        kind = (
+            f"edges {self.steps:.1f} times as steep" if self.steps >= 1.05 else "smoother" if self.steps < 0.95 else ""
+        )
         return f"{share} of it changed, {self.where}" + (f"; {kind}" if kind else "")
 
 

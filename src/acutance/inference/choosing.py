@@ -84,8 +84,10 @@ _DONE: Final[dict[Purpose, tuple[str, str]]] = {
     "noisy": ("sharpened without its noise", "sharpen it without its noise"),
     "moved": ("taken out", "take that out"),
 }
-_UNSURE: Final = ("not sure enough to take it out, sharpened only", "not sure enough to take it out; little to gain")
-_LITTLE: Final = ("little to gain but less noise", "too noisy to gain much; what can be won is less noise")
+INSTEAD: Final[dict[Purpose, str]] = {"soft": "sharpened only", "noisy": "sharpened without its noise"}
+"""What is done, in words, where motion is not undone."""
+_UNSURE: Final[dict[Purpose, str]] = {"soft": "little to gain", "noisy": "little to gain but less noise"}
+_LITTLE: Final = ("made less noisy, hardly sharper", "too noisy to become much sharper; it can be made less noisy")
 
 
 def advice_on(look: Look) -> Advice:
@@ -99,7 +101,10 @@ def advice_on(look: Look) -> Advice:
     gain = round(_gain(look), 1)
     is_noisy = look.noise is not None and look.noise.levels >= TOO_NOISY_LEVELS
     is_unsure = softness.kind in ("line", "path") and purpose != "moved"
-    done, counsel = _LITTLE if is_noisy else _UNSURE if is_unsure else _DONE[purpose]
+    done, counsel = _LITTLE if is_noisy else _DONE[purpose]
+    if is_unsure and not is_noisy:
+        doubt = "too uncertain to undo"
+        done, counsel = f"{doubt}, {INSTEAD[purpose]}", f"{doubt}; {_UNSURE[purpose]}"
     return Advice(
         purpose=purpose,
         strength=1.0,
@@ -115,7 +120,7 @@ def seen_words(look: Look) -> str:
     """Say in one clause what is seen."""
     softness, noise = look.softness, look.noise
     if softness is None:
-        return "nothing in it that blur could be told by"
+        return "nothing in it shows how blurred it is"
     is_sure = softness.kind == "sharp" and softness.confidence >= SURELY_SHARP
     is_nearly = softness.kind == "sharp" or (softness.kind == "gaussian" and softness.verdict.is_sharp)
     words = "sharp already" if is_sure else "nearly sharp" if is_nearly else str(softness.verdict)

@@ -103,7 +103,7 @@ def inspect(
     Example:
         >>> import numpy as np
         >>> inspect(np.zeros((32, 48, 3), np.uint8)).words
-        'nothing in it that blur could be told by: leave it as it is'
+        'nothing in it shows how blurred it is: leave it as it is'
     """
     if not isinstance(image, str | Path | bytes | bytearray | memoryview | Image.Image):
         return inspection_of(look_at(as_picture(array_of(image))[..., :3], threads=threads))

@@ -119,7 +119,7 @@ def blur_in(
     if min(grey.shape) < LEAST_SIDE_PX or grey.size < SMALLEST_PX**2:
         return None, "too small to tell what blurred it: left as it is"
     if _has_no_edges(grey):
-        return None, "nothing in it that blur could be told by: left as it is"
+        return None, "nothing in it shows how blurred it is: left as it is"
     field = blur_field(grey, threads=threads)
     seen = field.whole
     progress(0.3, LOOKING)

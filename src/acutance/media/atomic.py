@@ -43,16 +43,24 @@ class Patch(NamedTuple):
     content: bytes
 
 
-def check_target(path: Path, *, overwrite: bool) -> None:
+def check_target(path: Path, *, overwrite: bool, beside: Iterable[Path] = ()) -> None:
     """Refuse a place where nothing may be written, before the work for it is done.
 
+    Args:
+        path: Of the file to be written.
+        overwrite: Whether it may be there already.
+        beside: Files that are read, or written, in the same run, and must never be replaced by it, whatever `overwrite`
+            says.
+
     Raises:
-        OutputError: When the path is a folder, is taken and `overwrite` is false, is too long, or lies where nothing
-            may be written.
+        OutputError: When the path is a folder, is one of the files beside, is taken and `overwrite` is false, is too
+            long, or lies where nothing may be written.
     """
     try:
         if path.is_dir():
             raise OutputError(f"{path} is a folder; name a file.")
+        if any(_is_same(path, other) for other in beside):
+            raise OutputError(f"{path} is itself one of the files; choose another name.")
         if not overwrite and os.path.lexists(path):
             raise _taken(path)
         with contextlib.suppress(FileNotFoundError):
@@ -62,6 +70,17 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         _check_folder(_followed(path, overwrite=overwrite).parent)
     except (OSError, ValueError) as error:
         raise not_written(path, error) from error
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Say whether two names are of one file, by a link or in other letters, too, or would be."""
+    real, its = (os.path.normcase(os.path.realpath(name)) for name in (path, other))
+    if real == its:
+        return True
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def write_atomically(

@@ -41,10 +41,14 @@ class Written:
     answers: Answers | None
     """None where the file holds several pictures, which are not questioned."""
     record: Record | None
+    was_left: bool = False
+    """Whether the picture was left as it was: nothing is a guess, and there is no map."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What a person should know of it."""
+        if self.was_left:
+            return ("nothing was changed, so nothing in it is a guess: there is no map",)
         if self.answers is None:
             return ("holds several pictures: recorded, but neither mapped nor blurred again",)
         told = (self.answers.guesses, self.answers.consistency)
@@ -107,7 +111,7 @@ def write_trust(
             told = (answers.guesses, answers.consistency) if answers else (None, None)
             text = record_page(record, pair, guesses=told[0], consistency=told[1])
         write_atomically(record_to, [text.encode()], overwrite=overwrite)
-    return Written(answers=answers, record=record)
+    return Written(answers=answers, record=record, was_left=settings.strength == 0)
 
 
 def _record(

@@ -91,6 +91,9 @@ def verify(
         InputError: When there is no record, or the result cannot be read.
     """
     path = Path(result)
+    if not path.is_file():
+        reason = "it is a folder" if path.is_dir() else "there is no such file"
+        raise InputError(f"{path}: cannot be read ({reason}); name the sharpened photo.")
     place = _record_beside(path) if record is None else Path(record)
     try:
         told = read_record(place)
@@ -109,12 +112,14 @@ def verify(
         checks.append(_same_file("input", origin, told.source))
     checks.append(_same_model(told))
     if makes_again:
-        is_sound = all(check.state == "true" for check in checks)
-        checks.append(
-            _made_again(told, path, origin, engine)
-            if is_sound and origin is not None
-            else Check("made again", "unknown", "not tried, since not all of the above is as recorded")
-        )
+        if any(check.state == "false" for check in checks):
+            checks.append(Check("made again", "unknown", "not tried, since not all of the above is as recorded"))
+        elif origin is None:
+            checks.append(Check("made again", "unknown", "not tried without its input"))
+        elif any(check.state == "unknown" for check in checks):
+            checks.append(Check("made again", "unknown", "not tried without its model"))
+        else:
+            checks.append(_made_again(told, path, origin, engine))
     return Verification(tuple(checks))
 
 

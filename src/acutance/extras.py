@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
-from importlib import metadata
 from pathlib import Path
 
 _DISTRIBUTION = "acutance"
@@ -29,6 +27,8 @@ def how_to_get(extra: str) -> str:
 
 def _in_source_tree(extra: str) -> list[str]:
     """Return what the source tree says that an extra needs; nothing where acutance does not run from one."""
+    import tomllib  # here, not above: every start would pay for what is told when something is missing
+
     try:
         project = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]
         if project["name"] != _DISTRIBUTION:
@@ -40,6 +40,8 @@ def _in_source_tree(extra: str) -> list[str]:
 
 def _in_metadata(extra: str) -> list[str]:
     """Return what the installed distribution says that an extra needs; nothing where there is none."""
+    from importlib import metadata
+
     try:
         lines = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:

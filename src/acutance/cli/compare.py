@@ -65,10 +65,9 @@ def compare(
     from acutance.media.writing import write_photo
     from acutance.metrics.difference import difference
 
-    if output is not None:
-        check_target(output, overwrite=overwrite)
     paths = [path for path in (before, after, reference) if path is not None]
-    check_target(output, overwrite=overwrite, beside=paths)
+    if output is not None:
+        check_target(output, overwrite=overwrite, beside=paths)
     pictures = []
     for label, path in zip(("before", "after", "reference"), paths, strict=False):
         pixels = read_photo(path, max_bits=16).in_8_bits().upright().pixels

@@ -159,7 +159,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, jobs: str) -> None:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said.decode()
     assert said.decode().splitlines()[-1] == (
-        "acutance: interrupted; files that were finished are kept, none is half written."
+        "acutance: interrupted; files that were finished are kept, none is half written. Go on with --resume."
     )
     assert "Traceback" not in said.decode()
     assert [path.name for path in results_in(tmp_path / "out")] == ["a.png"]
@@ -181,7 +181,7 @@ def test_a_second_ctrl_c_within_one_tile_is_not_lost(tmp_path: Path) -> None:
     assert process.returncode == 130, said.decode()
     assert said.decode().splitlines()[-2:] == [
         "stopping after the files in work; once more to stop at once",
-        "acutance: interrupted; files that were finished are kept, none is half written.",
+        "acutance: interrupted; files that were finished are kept, none is half written. Go on with --resume.",
     ]
     assert [path.name for path in results_in(tmp_path / "out")] == ["a.png"]
     assert not list(tmp_path.rglob("*.part"))

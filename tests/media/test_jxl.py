@@ -85,7 +85,7 @@ def test_its_result_is_named_png(tmp_path, pixels):
 
 def test_without_the_extra_it_is_said_what_reads_it(monkeypatch):
     monkeypatch.setattr(jxl, "is_installed", lambda: False)
-    with pytest.raises(UnsupportedImage, match=r"JPEG XL picture.*acutance\[jxl\]"):
+    with pytest.raises(UnsupportedImage, match=r"JPEG XL picture.*pip install 'pillow-jxl-plugin"):
         read_photo(b"\xff\x0a" + bytes(60))
 
 

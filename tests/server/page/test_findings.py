@@ -24,7 +24,7 @@ def sentences() -> list[str]:
             str(BlurVerdict(kind=kind, share=1.0, strength_px=9.0, angle=0.5))
             for kind in ("gaussian", "defocus", "line", "path")
         ),
-        "nothing in it that blur could be told by",
+        "nothing in it shows how blurred it is",
         "too small to tell what blurred it",
         "nearly sharp",
         "grain of 5 levels, soft by about σ = 1.8 px",
@@ -32,7 +32,10 @@ def sentences() -> list[str]:
         "soft differently over the picture, mostly straight motion of about 9 px along 29°",
         "straight motion that differs over the picture",
     ]
-    done = [words[0] for words in (*choosing._DONE.values(), choosing._UNSURE, choosing._LITTLE, choosing._LEFT)]
+    done = [
+        *(words[0] for words in (*choosing._DONE.values(), choosing._LITTLE, choosing._LEFT)),
+        *(f"too uncertain to undo, {instead}" for instead in choosing.INSTEAD.values()),
+    ]
     told = (ToldBlur.motion(12.5, degrees=30), ToldBlur.defocus(3), ToldBlur.gaussian(2))
     changes = [
         Changes(rms_levels=levels, share=share, where=where, steps=steps)

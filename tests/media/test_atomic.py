@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +149,24 @@ def test_a_name_that_leads_to_a_device_is_never_replaced(tmp_path):
     link.symlink_to("/dev/null")
     with pytest.raises(OutputError, match="no file that could be replaced"):
         check_target(link, overwrite=True)
+
+
+def test_a_process_that_ends_while_a_thread_writes_leaves_nothing(tmp_path: Path) -> None:
+    """As after a second Ctrl-C within a long tile: nobody waits for the thread."""
+    program = """
+import sys, threading, time
+from pathlib import Path
+from acutance.media.atomic import write_atomically
+
+def parts():
+    yield b"a"
+    begun.set()
+    time.sleep(60)
+
+begun = threading.Event()
+target = Path(sys.argv[1])
+threading.Thread(target=write_atomically, args=(target, parts()), kwargs={"overwrite": False}, daemon=True).start()
+begun.wait()
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True, timeout=30)
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ number would tell, since writing may take long, numbers are given again, and a f
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
@@ -28,6 +29,19 @@ FORGOTTEN_S = 24 * 3600
 """Where the file system knows no locks, a temporary file that nobody has written to for so long is left over."""
 
 
+_open: set[tuple[int, Path]] = set()
+"""The process, and the path, of the temporary files that are being written."""
+
+
+@atexit.register
+def _remove_open() -> None:
+    """Remove what threads leave that are in the middle of a tile when the process ends: nobody waits for them."""
+    for process, path in tuple(_open):
+        if process == os.getpid():  # not a fork's parent's
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
 def part_name(mark: str = "") -> str:
     """Make up the name of a temporary file, hidden and not yet taken, with a mark in it."""
     return f".acutance-{secrets.token_hex(8)}{mark}.part"
@@ -44,7 +58,8 @@ def part_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
         OSError: When it cannot be made.
     """
     path, descriptor = _create(folder)
-    keeper = -1
+    keeper, entry = -1, (os.getpid(), path)
+    _open.add(entry)
     try:
         with open(descriptor, "wb") as file:
             # A lock belongs to the open file, not to its number: this one holds it until the file has got its name.
@@ -53,6 +68,7 @@ def part_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+        _open.discard(entry)
         if keeper >= 0:
             os.close(keeper)
 

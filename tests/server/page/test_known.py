@@ -113,8 +113,12 @@ def test_motion_is_drawn_and_undone(real, visit) -> None:
     seen.page.wait_for_function("() => document.querySelector('#known-px').value === '10'")
     assert seen.page.input_value("#known-kind") == "motion"
     assert seen.page.input_value("#known-degrees") == "37"
-    seen.page.wait_for_function("() => document.querySelector('#known-words').textContent.includes('as it will be')")
+    for _ in range(400):  # the part alone may have been sent before the line was drawn
+        if any("motion=10px%4037deg" in address for address in posted):
+            break
+        seen.page.wait_for_timeout(50)
     assert "motion=10px%4037deg" in posted[-1]
+    seen.page.wait_for_function("() => document.querySelector('#known-words').textContent.includes('as it will be')")
     with seen.page.expect_response(lambda response: "motion=12px" in response.url):
         seen.page.fill("#known-px", "12")
     seen.page.click("#known-apply")

@@ -9,10 +9,12 @@ Exit code 1 when it is not so.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,7 +43,18 @@ from acutance.bulk.stores import Store  # noqa: E402
 
 PICTURES, KILLS, DRIVER_KILLS = 20_000, 5, 2
 SOURCE, TARGET = "s3://photos/in", "s3://photos/out"
-PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk", SOURCE, TARGET, "--cpus", "1"]
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "from acutance.cli.main import run; run()",
+    "bulk",
+    SOURCE,
+    TARGET,
+    "--cpus",
+    "1",
+    "--model",
+    "fast",
+]
 
 
 @contextmanager
@@ -50,13 +63,12 @@ def s3_server() -> Iterator[Store]:
     server = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(PORT)]
     with subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            store = Store(SOURCE)
-            for _ in range(100):
-                try:
-                    store.system.mkdir("photos")
+            for _ in range(300):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT)):
                     break
-                except OSError:  # not up yet
-                    time.sleep(0.2)
+                time.sleep(0.2)
+            store = Store(SOURCE)
+            store.system.mkdir("photos")
             yield store
         finally:
             process.kill()

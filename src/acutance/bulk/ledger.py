@@ -133,12 +133,12 @@ class Ledger:
         """Read which inputs need no more work under these settings: those done, and those that were refused."""
         return Done(
             _digests(batch.filter(pa.compute.field("settings") == settings))
-            for batch in self._batches(["settings", "status", "digest"])
+            for batch in self.rows(["settings", "status", "digest"])
         )
 
     def rows(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Yield all rows, piece by piece."""
-        return self._batches(columns)
+        return self._read(self.parts(), columns)
 
     def compact(self, *, at_least: int = COMPACT_FROM) -> None:
         """Make one part of all, if there are many; safe beside workers that add some, and when it is broken off.
@@ -160,9 +160,6 @@ class Ledger:
             writer.close()
             self._store.put(whole, f"{LEDGER}/{_name()}")
         self._store.remove(parts)  # rows that are there twice say the same
-
-    def _batches(self, columns: list[str] | None) -> Iterator[pa.Table]:
-        return self._read(self.parts(), columns)
 
     def _read(self, parts: Sequence[str], columns: list[str] | None) -> Iterator[pa.Table]:
         for part in parts:

@@ -33,6 +33,7 @@ from acutance.extras import how_to_get
 if TYPE_CHECKING:
     from acutance.bulk.items import Item
     from acutance.bulk.ledger import Entry
+    from acutance.bulk.plan import Plan
     from acutance.bulk.stores import Store
 
 _TOLD = 20
@@ -217,10 +218,7 @@ class _Tally:
             write_atomically(report, [content], overwrite=True)
 
 
-def _tell_plan(found: object, workers: int) -> None:
-    from acutance.bulk.plan import Plan
-
-    assert isinstance(found, Plan)
+def _tell_plan(found: Plan, workers: int) -> None:
     say(f"{found.inputs} inputs, {found.left} to do, {found.input_bytes / 1e9:.2f} GB")
     say(
         f"sample of {found.sampled}: {found.megapixels_each:.2f} megapixels each, {found.cpu_seconds_each:.3f} CPU "

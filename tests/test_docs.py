@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -15,6 +17,7 @@ from acutance.data.protocol import ROWS
 from acutance.zoo.catalogue import list_models
 
 ROOT = Path(__file__).parent.parent
+WITH_EXAMPLES = sorted(path for path in ROOT.glob("src/acutance/**/*.py") if ">>> " in path.read_text(encoding="utf-8"))
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("benchmarks/*.md")]
 )
@@ -92,3 +95,11 @@ def test_every_row_of_the_protocol_is_described() -> None:
     table = page[page.index("## The rows") : page.index("## The figures")]
     described = [name for line in table.splitlines() if line.startswith("| `") for name in line.split("|")[1].split()]
     assert [name.strip("`") for name in described] == [row.name for row in ROWS]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_examples_in_docstrings_give_what_they_say(path: Path) -> None:
+    name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    done = doctest.testmod(importlib.import_module(name))
+    assert done.attempted
+    assert not done.failed

@@ -78,7 +78,7 @@ def mirrored_part(image: npt.NDArray[Scalar], box: Box) -> npt.NDArray[Scalar]:
 def mirrored(length: int, start: int, stop: int) -> npt.NDArray[np.intp]:
     """Return where positions `start … stop - 1` of a mirrored axis are found within `0 … length - 1`.
 
-    Example:
+    Examples:
         >>> mirrored(3, -2, 5).tolist()
         [2, 1, 0, 1, 2, 1, 0]
     """

@@ -40,7 +40,7 @@ from acutance.inference.sharpener import Sharpener
 
 WAVE: Final = 2048
 """Bundles of a dataset."""
-_CALLS: Final = 2
+CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600
 _WATCH_S: Final = 1.0
@@ -212,7 +212,7 @@ def run(
             zero_copy_batch=True,
             fn_constructor_args=(settings, source, target, key, attempts),
             compute=ActorPoolStrategy(
-                size=size, max_concurrent_calls_per_actor=_CALLS, enable_true_multi_threading=True
+                size=size, max_concurrent_calls_per_actor=CALLS, enable_true_multi_threading=True
             ),
             num_cpus=settings.cpus_per_worker,
             num_gpus=settings.gpus_per_worker or None,

@@ -39,7 +39,8 @@ from acutance.errors import JobError
 from acutance.inference.sharpener import Sharpener
 
 WAVE: Final = 2048
-"""Bundles of a dataset."""
+WAVE_OF_EACH: Final = 64
+"""Bundles of a dataset, at least and for each worker: at its end workers wait for the last ones."""
 CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600
@@ -85,21 +86,28 @@ class BulkSettings:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
         model = [self.model, spec.name, spec.weights_sha256]
-        values = [*model, self.fidelity, self.precision, self.max_pixels, __version__]
+        values = [*model, self.fidelity, self.engine, self.precision, self.max_pixels, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 class _Attempts:
-    """Remembers which pictures are in work, on the driver's machine: it lives as long as the run."""
+    """Remembers which pictures are in work, on the driver's machine: it lives as long as the run.
+
+    A picture is not to blame for a machine that vanishes: those begun there do not count.
+    """
 
     def __init__(self) -> None:
-        self._begun: dict[str, int] = {}
+        self._begun: dict[str, list[str]] = {}
 
     def known(self, names: Sequence[str]) -> list[int]:
-        return [self._begun.get(name, 0) for name in names]
+        begun = [self._begun.get(name, []) for name in names]
+        if not any(begun):
+            return [0] * len(begun)
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        return [sum(node in alive for node in nodes) for nodes in begun]
 
-    def begin(self, name: str) -> None:
-        self._begun[name] = self._begun.get(name, 0) + 1
+    def begin(self, name: str, node: str) -> None:
+        self._begun.setdefault(name, []).append(node)
 
     def end(self, name: str) -> None:
         self._begun.pop(name, None)
@@ -109,14 +117,14 @@ class _RemoteAttempts:
     """`Attempts` in the actor above."""
 
     def __init__(self, actor: ActorHandle) -> None:
-        self._actor = actor
+        self._actor, self._node = actor, ray.get_runtime_context().get_node_id()
 
     def known(self, names: Sequence[str]) -> list[int]:
         found: list[int] = ray.get(self._actor.known.remote(list(names)))
         return found
 
     def begin(self, name: str) -> None:
-        ray.get(self._actor.begin.remote(name))
+        ray.get(self._actor.begin.remote(name, self._node))
 
     def end(self, name: str) -> None:
         self._actor.end.remote(name)  # should it be lost, the picture is worked on alone, should it come again
@@ -203,7 +211,7 @@ def run(
     waiting = bundles(item for item in items if not done.has(item, key))
     pool = _pool(settings)
     ledger, compacted = Ledger(target), time.monotonic()
-    while wave := list(islice(waiting, WAVE)):
+    while wave := list(islice(waiting, max(WAVE, WAVE_OF_EACH * pool))):
         size = min(pool, len(wave))
         found = ray.data.from_arrow([table_of(bundle) for bundle in wave]).map_batches(
             _Actor,

@@ -77,6 +77,8 @@ def s3_server() -> Iterator[Store]:
                 time.sleep(0.2)
             store = Store(SOURCE)
             store.system.mkdir("photos")
+            enabled = {"Status": "Enabled"}
+            store.system.call_s3("put_bucket_versioning", Bucket="photos", VersioningConfiguration=enabled)
             yield store
         finally:
             process.kill()
@@ -107,6 +109,18 @@ def expected(contents: list[bytes]) -> list[str]:
 
     with Sharpener("fast", threads=1) as sharpener:
         return [hashlib.md5(sharpener(content)).hexdigest() for content in contents]
+
+
+def puts(target: Store) -> Counter[str]:
+    """Return how often each result was put: the bucket keeps all versions."""
+    bucket, _, prefix = target.root.partition("/")
+    request, found = {"Bucket": bucket, "Prefix": f"{prefix}/"}, Counter[str]()
+    while True:
+        answer = target.system.call_s3("list_object_versions", **request)
+        found.update(target.key_of(f"{bucket}/{entry['Key']}") for entry in answer.get("Versions", ()))
+        if not answer.get("IsTruncated"):
+            return found
+        request |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]}
 
 
 def workers() -> list[int]:
@@ -173,18 +187,18 @@ def main() -> int:
         results = {target.key_of(entry.path): entry.version for entry in listed}
         results = {key: version for key, version in results.items() if not key.startswith(LEDGER)}
         wanted = {key_of(number) for number in range(pictures)}
-        right = expected(contents)
+        made, right = puts(target), expected(contents)
         wrong = [key for key, version in results.items() if version != right[int(key[:2])]]
         rows = Counter(row["key"] for table in Ledger(target).rows(["key"]) for row in table.to_pylist())
         statuses = Counter(row["status"] for table in Ledger(target).rows(["status"]) for row in table.to_pylist())
         print(log.read_text(errors="replace")[-2000:])
-    repeated = sum(rows.values()) - len(rows)
+    repeated = sum(made[key] for key in results) - len(results)
     in_work = BUNDLE * CALLS * (killed["worker"] + cores * killed["raylet"] + 2 * cores * killed["driver"])
     print(
         f"{pictures} pictures, killed {dict(killed)}, {seconds:.0f} s, exit code {code}: {len(results)} results, "
         f"{len(wanted - results.keys())} missing, {len(results.keys() - wanted)} that nobody asked for, {len(wrong)} "
-        f"wrong, {len(rows)} rows, {len(wanted - rows.keys())} without a row, {repeated} made twice (in work: at most "
-        f"{in_work}), {dict(statuses)}"
+        f"wrong, {sum(rows.values())} rows for {len(rows)} inputs, {len(wanted - rows.keys())} without a row, "
+        f"{repeated} made twice (in work: at most {in_work}), {dict(statuses)}"
     )
     is_right = results.keys() == wanted == rows.keys() and not wrong and code == 0 and set(statuses) == {"done"}
     is_hit = killed == Counter(raylet=kills, worker=kills, driver=driver_kills)

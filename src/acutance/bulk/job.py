@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Final
@@ -172,7 +172,8 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
     try:
         with _silent():
             if address is None:
-                ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
+                # Without the word, Ray would join a cluster that happens to run here, or RAY_ADDRESS names.
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             else:
                 ray.init(address=address, **quiet)
     except Exception as error:
@@ -182,7 +183,9 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
             "--address."
         ) from error
     try:
-        yield
+        # Ray prints a page about each worker that dies: to stdout, whatever it was asked. What matters is in results.
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield
     finally:
         ray.shutdown()
 

@@ -379,8 +379,9 @@ def _sentence(place: str, kind: type[Unreachable] | type[OutputError], error: Ex
         return Vanished(f"{place}: there is nothing of that name; check the address.")
     if isinstance(error, PermissionError):
         return kind(f"{place}: access is not allowed; check the credentials of the store.")
-    if isinstance(error, OSError) and error.errno in _HOPELESS:
-        return kind(f"{place}: {_HOPELESS[error.errno]}.")
+    number = errno.ENOENT if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
+    if number in _HOPELESS:
+        return kind(f"{place}: {_HOPELESS[number]}.")
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ValueError):
         return kind(f"{place}: the store cannot have such a name ({reason}); give it another.")

@@ -79,26 +79,28 @@ def _from_table(converter: Converter, kind: type[Settings]) -> Callable[[object,
 
 
 def _is_tagged_union(kind: object) -> bool:
-    """Whether a type is a union of dataclasses that each carry a `kind`."""
+    """Whether a type is a union of dataclasses that carry a `kind`, but for one at most."""
     members = get_args(kind)
-    return len(members) > 1 and all(is_dataclass(member) and hasattr(member, "kind") for member in members)
+    untagged = [member for member in members if not hasattr(member, "kind")]
+    return len(members) > 1 and all(map(is_dataclass, members)) and len(untagged) <= 1
 
 
 def _by_kind(converter: Converter, union: object) -> Callable[[object, object], object]:
-    """Build the hook that picks a union's member by the tag in the values."""
+    """Build the hook that picks a union's member by the tag in the values; without one, the member that has none."""
     rows = {_tag(member): member for member in get_args(union)}
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, Mapping) or value.get("kind") not in rows:
             given = value.get("kind") if isinstance(value, Mapping) else value
-            raise ConfigError(f"kind = {given!r}: must be one of {', '.join(rows)}")
-        return converter.structure(value, rows[value["kind"]])
+            allowed = ", ".join(tag or "left out" for tag in rows)
+            raise ConfigError(f"kind = {given!r}: must be {'one of ' if len(rows) > 2 else ''}{allowed}")
+        return converter.structure(value, rows[value.get("kind")])
 
     return structure
 
 
-def _tag(row: type) -> str:
-    return next(str(field.default) for field in fields(row) if field.name == "kind")
+def _tag(row: type) -> str | None:
+    return next((str(field.default) for field in fields(row) if field.name == "kind"), None)
 
 
 _CONVERTER = _converter()

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from acutance.inference.opening import offered_precisions, open_engine
-from acutance.inference.silent_onnxruntime import onnxruntime
+from acutance.engines.opening import offered_precisions, open_engine
+from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.zoo.catalogue import find_model, list_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from acutance.inference.engine import EngineName
+    from acutance.engines.engine import EngineName
 
 SIDE_PX = 512
 ROUNDS = 9

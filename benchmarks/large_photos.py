@@ -12,7 +12,7 @@ from PIL import Image
 from timing import acutance, median_s, process_cost
 
 from acutance import Sharpener
-from acutance.inference.opening import open_engine
+from acutance.engines.opening import open_engine
 from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
 ENGINE_SIDE_PX = 1024

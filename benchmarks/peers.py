@@ -24,10 +24,10 @@ from peer_models import MAXIM_PX, PEERS, peer_file
 
 from acutance.data.photo_store import list_photos
 from acutance.data.protocol import PAIRED_ROW, Row, degrade, find_row
+from acutance.engines.engine import Engine
+from acutance.engines.opening import open_engine
 from acutance.geometry import Size
 from acutance.imaging.resize import enlarge_bicubic, resize_bicubic
-from acutance.inference.engine import Engine
-from acutance.inference.opening import open_engine
 from acutance.inference.sharpener import Sharpener
 from acutance.media.reading import read_photo
 from acutance.metrics.psnr import psnr
@@ -63,9 +63,9 @@ class Recorded:
         return self.engine.spec
 
     @property
-    def is_apart(self) -> bool:
-        """See `Engine.is_apart`."""
-        return self.engine.is_apart
+    def is_offloaded(self) -> bool:
+        """See `Engine.is_offloaded`."""
+        return self.engine.is_offloaded
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """See `Engine.run`."""

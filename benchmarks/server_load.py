@@ -30,7 +30,7 @@ import numpy as np
 from large_photos import write_photo
 from timing import acutance
 
-from acutance.inference.opening import open_engine
+from acutance.engines.opening import open_engine
 from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
 HEIGHT, WIDTH = 864, 1152

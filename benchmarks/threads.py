@@ -9,7 +9,7 @@ import sys
 PROBE = """
 import resource, sys, time
 import numpy as np
-from acutance.inference.silent_onnxruntime import onnxruntime as ort
+from acutance.engines.silent_onnxruntime import onnxruntime as ort
 from acutance.zoo.catalogue import find_model
 threads, arena, pattern, spinning = (int(value) for value in sys.argv[1:5])
 options = ort.SessionOptions()

@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 from acutance import Sharpener
+from acutance.engines.engine import Engine
+from acutance.engines.fake import FakeEngine
+from acutance.engines.opening import open_engine
 from acutance.geometry import ceil_to_multiple
-from acutance.inference.engine import Engine
-from acutance.inference.fake import FakeEngine
-from acutance.inference.opening import open_engine
 from acutance.videos import VideoSettings, sharpen_video
 from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.containers import CONTAINERS
@@ -129,7 +129,7 @@ def measure(clip: Path, target: Path, *, frames: int, runs: int, engine_s: float
     engine: Engine = (
         open_engine(find_model(DEFAULT_MODEL))
         if engine_s is None
-        else FakeEngine(waiting(engine_s, height * width), is_apart=True)
+        else FakeEngine(waiting(engine_s, height * width), is_offloaded=True)
     )
     multiple = engine.spec.size_multiple
     size = ceil_to_multiple(height, multiple), ceil_to_multiple(width, multiple)

@@ -16,10 +16,11 @@ ROOT = Path(acutance.__file__).parent
 
 FLOORS = {
     # floor: rooms; a room imports only from floors below its own, and from itself
-    6: {"cli", "server"},
-    5: {"bulk", "evaluation"},
-    4: {"training", "exporting", "videos", "trust"},
-    3: {"inference", "data"},
+    7: {"cli", "server"},
+    6: {"bulk", "evaluation"},
+    5: {"training", "exporting", "videos", "trust"},
+    4: {"inference"},
+    3: {"engines", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
     0: {"errors", "extras", "folders", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
@@ -43,21 +44,21 @@ NEEDS_TORCH = {
     "acutance.degradations",
     "acutance.training",
     "acutance.exporting",
-    "acutance.inference.torch_engine",
-    "acutance.inference.torch_graph",
+    "acutance.engines.torch_engine",
+    "acutance.engines.torch_graph",
     "acutance.data.patches",
 }
 NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.config.settings",
     "acutance.evaluation.plots",
-    "acutance.inference.openvino_engine",
-    "acutance.inference.silent_openvino",
+    "acutance.engines.openvino_engine",
+    "acutance.engines.silent_openvino",
     "acutance.server",
     "acutance.videos",
     "acutance.bulk",
 }
 
-OPENS_ENGINES = "acutance.inference.opening"
+OPENS_ENGINES = "acutance.engines.opening"
 """The one module below the verbs that imports what needs an extra: the engine that was asked for, inside a function."""
 
 ONLY_IN = {
@@ -68,10 +69,10 @@ ONLY_IN = {
     "tensorboard": {"acutance.training"},
     "cattrs": {"acutance.config.settings"},
     "tomli_w": {"acutance.config.settings"},
-    "onnx": {"acutance.exporting", "acutance.inference.torch_graph"},
+    "onnx": {"acutance.exporting", "acutance.engines.torch_graph"},
     "matplotlib": {"acutance.evaluation.plots"},
-    "onnxruntime": {"acutance.inference.silent_onnxruntime"},
-    "openvino": {"acutance.inference.silent_openvino"},
+    "onnxruntime": {"acutance.engines.silent_onnxruntime"},
+    "openvino": {"acutance.engines.silent_openvino"},
     "ray": {"acutance.bulk.job"},
     "pyarrow": {"acutance.bulk"},
     "fsspec": {"acutance.bulk"},

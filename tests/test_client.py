@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from acutance.client import Client, ServerRefused
+from acutance.engines.fake import FakeEngine
 from acutance.errors import AcutanceError, ConfigError
-from acutance.inference.fake import FakeEngine
 from acutance.server.access import Access
 from acutance.server.app import create_app
 from acutance.server.limits import Limits

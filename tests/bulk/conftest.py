@@ -15,7 +15,7 @@ from PIL import Image
 
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 
 

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from acutance.cli import processor_report
 from acutance.cli.main import app
 from acutance.cli.processor_report import found_processors, hints, measured_processors
+from acutance.engines.devices import PROVIDERS, Device, Found
+from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.extras import how_to_get
-from acutance.inference.devices import PROVIDERS, Device, Found
-from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.zoo.catalogue import find_model
 
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from acutance.data.protocol import degrade, find_row
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import ConfigError
 from acutance.evaluation.evaluate import evaluate, open_test_set
 from acutance.evaluation.restorers import ModelChoice, ModelRestorer, Trial, open_models
 from acutance.evaluation.scores import score
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 
 BLUR, X2, NONE = (find_row(name) for name in ("gauss-1.0", "x2-gauss-1.0", "none"))

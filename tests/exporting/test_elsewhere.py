@@ -15,10 +15,10 @@ pytest.importorskip("onnx", reason="models for other programs need the extra 'to
 from tests.inference import alien_networks as alien
 
 from acutance.cli.main import app
+from acutance.engines.model_file import read_spec
+from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownModel
 from acutance.exporting.elsewhere import Program, export_for
-from acutance.inference.model_file import read_spec
-from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.zoo.catalogue import find_model
 
 

@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
 
+from acutance.engines.onnx_engine import OnnxRuntimeEngine  # noqa: E402
+from acutance.engines.opening import open_engine  # noqa: E402
 from acutance.errors import CorruptWeights, OutputError  # noqa: E402
 from acutance.exporting.export import PARITY_LIMIT, export_onnx, parity  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
 from acutance.geometry import Size, plan_tiles  # noqa: E402
-from acutance.inference.onnx_engine import OnnxRuntimeEngine  # noqa: E402
-from acutance.inference.opening import open_engine  # noqa: E402
 from acutance.networks.blocks import BlockKind  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig  # noqa: E402
@@ -172,7 +172,7 @@ def test_bare_and_guided_networks_give_what_torch_gives(config: GeneratorConfig)
 
 @pytest.mark.parametrize("config", BARE_AND_GUIDED[:2] + BARE_AND_GUIDED[4:6], ids=str)
 def test_the_engine_torch_runs_bare_and_guided_networks(config: GeneratorConfig) -> None:
-    from acutance.inference.torch_graph import read_network
+    from acutance.engines.torch_graph import read_network
 
     generator, model = exported(config, half=False)
     given = torch.rand(1, config.channels_in, 32, 32, generator=torch.Generator().manual_seed(0))

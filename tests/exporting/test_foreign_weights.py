@@ -18,12 +18,12 @@ if find_spec("spandrel") is None or find_spec("onnx") is None:
     pytest.skip("converting weights needs the extra 'foreign'", allow_module_level=True)
 
 from acutance.cli.main import app  # noqa: E402
+from acutance.engines.adding import Converted, add_model  # noqa: E402
+from acutance.engines.silent_onnxruntime import onnxruntime  # noqa: E402
 from acutance.errors import ConfigError, CorruptWeights, UnknownModel  # noqa: E402
 from acutance.exporting.foreign_weights import as_onnx, convert_network  # noqa: E402
 from acutance.exporting.silent_spandrel import architectures  # noqa: E402
-from acutance.inference.adding import Converted, add_model  # noqa: E402
 from acutance.inference.sharpener import Sharpener  # noqa: E402
-from acutance.inference.silent_onnxruntime import onnxruntime  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
 from acutance.networks.generators import Generator, GeneratorConfig  # noqa: E402
 

@@ -17,9 +17,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.inference.files import sharpen_files
-from acutance.inference.journal import RECORD_NAME, Making
+from acutance.inference.journal import RECORD_NAME, ResultKey
 from acutance.inference.ledger import Ledger
 from acutance.inference.sharpener import Sharpener
 from acutance.media import fingerprint_of, plan_outputs
@@ -44,10 +44,10 @@ def watch(*, kill_at, has_links):
 
 
 def sharpen(source, target, *, strength=1.0):
-    making = Making(model="fake", weights_sha256="", scale=1, strength=strength, fidelity=1.0, precision="auto")
+    key = ResultKey(model="fake", weights_sha256="", scale=1, strength=strength, fidelity=1.0, precision="auto")
     sharpener = Sharpener(engine=FakeEngine(lambda batch: 1.0 - batch))
     plan = plan_outputs([source], target)
-    ledger = Ledger(making, resume=True)
+    ledger = Ledger(key, resume=True)
     return all(result.status != "failed" for result in sharpen_files(sharpener, plan, strength=strength, ledger=ledger))
 
 

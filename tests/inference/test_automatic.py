@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, plan_outputs

@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from acutance.engines.device_check import corner_difference, picture_of_noise, worst_difference
+from acutance.engines.fake import FAKE_SPEC, Batch, FakeEngine
 from acutance.errors import NonFiniteOutput, OutOfMemory
 from acutance.geometry import Size, overlapping_starts
 from acutance.imaging.resize import resize_bicubic
-from acutance.inference.device_check import corner_difference, picture_of_noise, worst_difference
-from acutance.inference.fake import FAKE_SPEC, Batch, FakeEngine
 from acutance.inference.tiling import restore_tiled
 
 FIXED = replace(FAKE_SPEC, fixed_height_px=40, fixed_width_px=56, feather_px=10)

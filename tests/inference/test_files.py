@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.engines.fake import FakeEngine
 from acutance.errors import ConfigError
 from acutance.imaging.pad import MARGIN_PX
-from acutance.inference.fake import FakeEngine
 from acutance.inference.files import FileResult, sharpen_files
-from acutance.inference.journal import RECORD_NAME, Making
+from acutance.inference.journal import RECORD_NAME, ResultKey
 from acutance.inference.ledger import Ledger
 from acutance.inference.sharpener import Sharpener
 from acutance.media import PlannedFile, plan_outputs
 
-MAKING = Making(model="fake", weights_sha256="ab", scale=1, strength=1.0, fidelity=1.0, precision="auto")
+KEY = ResultKey(model="fake", weights_sha256="ab", scale=1, strength=1.0, fidelity=1.0, precision="auto")
 SCRIPT = Path(__file__).with_name("killed_at_every_step.py")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and signals of POSIX")
@@ -52,7 +52,7 @@ def run(
     sharpener: Sharpener,
     root: Path,
     *,
-    making: Making = MAKING,
+    key: ResultKey = KEY,
     source: str = "in",
     output: str | None = "out",
     resume: bool = True,
@@ -60,8 +60,8 @@ def run(
     jobs: int = 1,
 ) -> dict[str, FileResult]:
     plan = plan_outputs([root / source], root / output if output else None, overwrite=overwrite)
-    ledger = Ledger(making, resume=resume)
-    results = sharpen_files(sharpener, plan, strength=making.strength, overwrite=overwrite, jobs=jobs, ledger=ledger)
+    ledger = Ledger(key, resume=resume)
+    results = sharpen_files(sharpener, plan, strength=key.strength, overwrite=overwrite, jobs=jobs, ledger=ledger)
     return {result.source.relative_to(root / source).as_posix(): result for result in results}
 
 
@@ -151,9 +151,9 @@ def test_a_photo_changed_within_its_size_is_sharpened_again(inverter, folder):
 )
 def test_other_settings_make_results_again(inverter, folder, change):
     run(inverter, folder)
-    other = replace(MAKING, **change)
-    assert statuses(run(inverter, folder, making=other)) == "ddd"
-    assert statuses(run(inverter, folder, making=other)) == "sss"
+    other = replace(KEY, **change)
+    assert statuses(run(inverter, folder, key=other)) == "ddd"
+    assert statuses(run(inverter, folder, key=other)) == "sss"
     assert statuses(run(inverter, folder)) == ("ddd" if "strength" in change else "sss")  # as its bytes are those
 
 
@@ -182,9 +182,9 @@ def test_photos_replaced_by_their_results_are_not_sharpened_twice(inverter, fold
     save(folder / "in" / "new.png", 9)
     assert statuses(run(inverter, folder, output="in", overwrite=True)) == "sssd"
     assert {name: contents(folder / "in")[name] for name in before} == before
-    newer = replace(MAKING, acutance="99.0")
-    assert statuses(run(inverter, folder, output="in", overwrite=True, making=newer)) == "ssss"
-    other = run(inverter, folder, output="in", overwrite=True, making=replace(MAKING, strength=0.5))
+    newer = replace(KEY, acutance="99.0")
+    assert statuses(run(inverter, folder, output="in", overwrite=True, key=newer)) == "ssss"
+    other = run(inverter, folder, output="in", overwrite=True, key=replace(KEY, strength=0.5))
     assert statuses(other) == "ffff"
     assert "the photo is gone" in other["a.png"].error
 
@@ -202,7 +202,7 @@ def test_a_line_is_written_for_each_result_and_none_without_a_record(inverter, f
     lines = [json.loads(line) for line in (folder / "out" / RECORD_NAME).read_text().splitlines()]
     assert [(line["source"], line["target"]) for line in lines] == [("../in/a.png", "a.png"), ("../in/b.png", "b.png")]
     plan = plan_outputs([folder / "in"], folder / "bare")
-    for ledger in (None, Ledger(MAKING, record=False)):
+    for ledger in (None, Ledger(KEY, record=False)):
         for result in sharpen_files(inverter, plan, ledger=ledger, overwrite=True):
             assert result.status == "done"
     assert not list((folder / "bare").rglob(RECORD_NAME))
@@ -330,7 +330,7 @@ def test_a_photo_that_changes_while_it_is_read_fails(folder):
 
     sharpener = Sharpener(engine=FakeEngine())
     plan = plan_outputs([folder / "in"], folder / "out")
-    results = list(sharpen_files(sharpener, plan, ledger=Restless(MAKING)))
+    results = list(sharpen_files(sharpener, plan, ledger=Restless(KEY)))
     assert [result.status for result in results] == ["failed", "done", "done"]
     assert "changed while it was read" in results[0].error
 

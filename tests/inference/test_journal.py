@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from acutance.errors import OutputError
-from acutance.inference.journal import RECORD_NAME, Journals, Making, Record, source_name
+from acutance.inference.journal import RECORD_FORMAT, RECORD_NAME, Journals, Record, ResultKey, source_name
 
-MAKING = Making(model="fake", weights_sha256="ab", scale=1, strength=0.6, fidelity=1.0, precision="auto")
+KEY = ResultKey(model="fake", weights_sha256="ab", scale=1, strength=0.6, fidelity=1.0, precision="auto")
 RECORD = Record(
     source="../in/a.jpg",
     source_bytes=10,
@@ -23,7 +23,7 @@ RECORD = Record(
     target="a.jpg",
     target_bytes=12,
     target_sha256="ef",
-    making=MAKING,
+    key=KEY,
 )
 
 
@@ -40,7 +40,9 @@ def test_what_is_recorded_is_found_under_its_name(tmp_path, name):
     append(tmp_path, RECORD, record, record)
     assert Journals().records_of(tmp_path / name)[-2:] == [record, record]
     assert (tmp_path / RECORD_NAME).read_bytes().count(b"\n") == 3
-    assert all(line["format"] == 1 for line in map(json.loads, (tmp_path / RECORD_NAME).read_text().splitlines()))
+    assert all(
+        line["format"] == RECORD_FORMAT for line in map(json.loads, (tmp_path / RECORD_NAME).read_text().splitlines())
+    )
 
 
 def test_where_nothing_is_recorded_nothing_is_found(tmp_path):
@@ -70,9 +72,9 @@ def test_a_torn_line_costs_only_itself(tmp_path):
         b"{}",
         b"\xff\xfe",
         b"[" * 100_000,
-        RECORD.to_line().replace(b'"format": 1', b'"format": 2'),
+        RECORD.to_line().replace(b'"format": 2', b'"format": 3'),
         RECORD.to_line().replace(b'"target": "a.jpg"', b'"target": ["a.jpg"]'),
-        RECORD.to_line().replace(b'"making"', b'"taking"'),
+        RECORD.to_line().replace(b'"key"', b'"taking"'),
         RECORD.to_line().replace(b'"scale": 1, ', b""),
     ],
 )
@@ -82,7 +84,7 @@ def test_lines_that_are_no_records_are_passed_over(tmp_path, line):
 
 
 def test_what_a_later_version_adds_is_passed_over(tmp_path):
-    line = RECORD.to_line().replace(b'"format": 1', b'"format": 1, "mood": "good"')
+    line = RECORD.to_line().replace(b'"format": 2', b'"format": 2, "mood": "good"')
     (tmp_path / RECORD_NAME).write_bytes(line.replace(b'"scale": 1', b'"scale": 1, "tint": 2'))
     assert Journals().records_of(tmp_path / "a.jpg") == [RECORD]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acutance.engines.fake import FakeEngine
 from acutance.errors import OutputError
-from acutance.inference.fake import FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.media import (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from acutance.engines.fake import FakeEngine
 from acutance.inference import memory
-from acutance.inference.fake import FakeEngine
 from acutance.inference.memory import default_memory_mb, group_bytes
 from acutance.inference.sharpener import Sharpener
 

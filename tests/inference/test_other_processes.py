@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acutance.engines.fake import FakeEngine
+from acutance.engines.forked import ForkedEngine
 from acutance.errors import EngineError
-from acutance.inference.fake import FakeEngine
-from acutance.inference.forked import ForkedEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.told import Region
 

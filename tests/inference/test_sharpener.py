@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import acutance
+from acutance.engines.fake import FakeEngine
 from acutance.errors import ConfigError, InputError, OutputError, UnknownModel
 from acutance.inference.arrays import Layout
-from acutance.inference.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo
 

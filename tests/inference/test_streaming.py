@@ -11,10 +11,10 @@ import pytest
 from scipy import ndimage
 from tests.conftest import make_photo
 
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import ConfigError, ImageTooLarge
 from acutance.geometry import Size, ceil_to_multiple
 from acutance.imaging.pad import MARGIN_PX
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acutance.engines.fake import FAKE_SPEC, Batch, FakeEngine
+from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.errors import NonFiniteOutput, OutOfMemory
 from acutance.geometry import Size
 from acutance.imaging.resize import resize_bicubic
-from acutance.inference.fake import FAKE_SPEC, Batch, FakeEngine
-from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.inference.tiling import restore_tiled
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import find_model

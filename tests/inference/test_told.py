@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import acutance
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.told import FEATHER_PX, LARGEST_KERNEL_PX, Region, ToldBlur, feathered, model_for
 from acutance.metrics.psnr import psnr

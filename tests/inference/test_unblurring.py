@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from acutance.deconvolution.psfs import similarity
 from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
+from acutance.engines.model_file import read_spec
 from acutance.errors import ConfigError, ImageTooLarge
 from acutance.geometry import Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf, trajectory_psf
 from acutance.inference import restoring, undoing
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.files import sharpen_files
-from acutance.inference.model_file import read_spec
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from acutance.deconvolution.planes import sparseness
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import NonFiniteOutput
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import to_float
 from acutance.imaging.kernels import convolve_mirror, disk_psf, line_psf
 from acutance.inference import restoring, undoing
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.unblurring import LOOKING, FoundBlur, blur_in
 from acutance.inference.undoing import KERNEL_REACH_PX, UNDOING, without_blur

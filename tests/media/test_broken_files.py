@@ -7,8 +7,8 @@ import time
 import pytest
 from corpus import broken_versions, further_files, good_files
 
+from acutance.engines.fake import FakeEngine
 from acutance.inference import streaming
-from acutance.inference.fake import FakeEngine
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.media import PlannedFile, open_pictures

@@ -15,7 +15,7 @@ import pytest
 from corpus import good_files
 from PIL import Image, ImageCms
 
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.inference.files import FileResult, sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, PlannedFile, open_pictures

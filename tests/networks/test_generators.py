@@ -12,10 +12,10 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 import torch
 
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import ConfigError
 from acutance.geometry import Size, ceil_to_multiple, plan_tiles
 from acutance.imaging.pad import MARGIN_PX
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.tiling import restore_tiled
 from acutance.networks.blocks import BLOCKS
 from acutance.networks.generators import (

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from acutance.client import Client
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.server.access import Access
 from acutance.server.app import create_app
 from acutance.server.job_store import JobStore

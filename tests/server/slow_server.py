@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.server.app import create_app
 from acutance.server.limits import Limits
 from acutance.server.models import OneEngine

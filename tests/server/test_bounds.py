@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.engines.fake import FakeEngine
 from acutance.errors import ImageTooLarge
-from acutance.inference.fake import FakeEngine
 from acutance.server import bounds
 from acutance.server.models import OneEngine
 from acutance.server.options import ModelChoice, Options

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.server.app import create_app
 from acutance.server.limits import Limits
 from acutance.server.models import OneEngine

@@ -95,32 +95,32 @@ def test_the_average_says_how_far_it_moves(seen, half_life_img):
 # --- where a step is not captured -------------------------------------------------------------------------
 
 
-def cast_of(store, config, fabric):
+def players_of(store, config, fabric):
     sampler = PatchSampler(store, side_px=config.source_px, device=fabric.device)
     return assemble(config, sampler, fabric=fabric, vgg19=None), draw_pair(config, sampler, 0)
 
 
 def test_on_a_cpu_nothing_is_captured(store, tiny, fabric):
     config = tiny(*MUON)
-    cast, pair = cast_of(store, config, fabric)
+    players, pair = players_of(store, config, fabric)
     said = []
-    assert captured_step(config, cast, pair, fabric=fabric, say=said.append) is None
+    assert captured_step(config, players, pair, fabric=fabric, say=said.append) is None
     assert said == []
 
 
 def test_a_stepper_counts_the_steps_that_were_not_applied_and_averages_the_others(store, tiny, fabric):
     config = tiny(*MUON)
-    cast, pair = cast_of(store, config, fabric)
-    taker = Stepper(config, cast, fabric=fabric, example=pair, say=print)
-    before = copy.deepcopy(cast.average.model.state_dict())
+    players, pair = players_of(store, config, fabric)
+    taker = Stepper(config, players, fabric=fabric, example=pair, say=print)
+    before = copy.deepcopy(players.average.model.state_dict())
     for count in (1, 2):
         record = taker.take(Batch((pair[0] * float("nan"), pair[1])), Progress(), rate_share=1.0)
         assert not record.was_applied
         assert taker.skipped_in_a_row == count
-    assert all(torch.equal(tensor, before[name]) for name, tensor in cast.average.model.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in players.average.model.state_dict().items())
     assert taker.take(Batch(pair), Progress(), rate_share=1.0).was_applied
     assert taker.skipped_in_a_row == 0
-    assert not all(torch.equal(tensor, before[name]) for name, tensor in cast.average.model.state_dict().items())
+    assert not all(torch.equal(tensor, before[name]) for name, tensor in players.average.model.state_dict().items())
 
 
 # --- a checkpoint that is loaded while a run goes on ------------------------------------------------------
@@ -171,7 +171,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="a step is
 def test_captured_steps_are_those_launched_from_python(store, tiny, monkeypatch):
     config = tiny(*MUON, "schedule.warmup_iterations=0", "watch.log_every=1")
     fabric = open_fabric("cuda")
-    (captured, pair), (launched, _) = (cast_of(store, config, fabric) for _ in range(2))
+    (captured, pair), (launched, _) = (players_of(store, config, fabric) for _ in range(2))
     by_graph = Stepper(config, captured, fabric=fabric, example=pair, say=pytest.fail)
     monkeypatch.setattr(stepper, "captured_step", lambda *given, **settings: None)
     by_hand = Stepper(config, launched, fabric=fabric, example=pair, say=pytest.fail)

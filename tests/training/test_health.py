@@ -10,10 +10,10 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 import torch
 
-from acutance.training.health import Vitals, complaints, vitals
+from acutance.training.health import HealthSummary, complaints, health_summary
 from acutance.training.step import GameRecord, StepRecord
 
-WELL = Vitals(
+WELL = HealthSummary(
     {"content": 0.02, "adversarial": 0.7},
     0.1,
     0.9,
@@ -34,7 +34,7 @@ def record(index):
 
 
 def test_vitals_are_means():
-    found = vitals([record(1), record(3)])
+    found = health_summary([record(1), record(3)])
     assert found.terms == {"content": 2.0}
     assert (found.gradient_norm, found.energy_ratio) == (2.0, 3.0)
     assert found.discriminator_loss == 3.0
@@ -43,7 +43,7 @@ def test_vitals_are_means():
 
 
 def test_without_a_discriminator_there_are_no_figures_of_one():
-    found = vitals([replace(record(1), game=None)])
+    found = health_summary([replace(record(1), game=None)])
     assert set(found.figures()) == {"content", "gradient_norm", "energy_ratio"}
     assert complaints(found, loss=1.0, loss_before=1.0).keys() == {"sharpness"}
 

@@ -12,9 +12,9 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.data.patches import PatchSampler
+from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.errors import ConfigError, InputError
 from acutance.exporting.onnx_graph import build_onnx
-from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.networks.checkpoint_file import describe
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
 from acutance.training.config import load_config

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acutance.engines.fake import FAKE_SPEC
 from acutance.errors import ConfigError, InputError
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf
-from acutance.inference.fake import FAKE_SPEC
 from acutance.inference.sharpener import Sharpener
 from acutance.trust.conditions import CONDITIONS, at_blocks, conditions_of
 from acutance.trust.features import FEATURES, features_of

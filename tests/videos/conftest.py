@@ -19,7 +19,7 @@ pytest.importorskip("av", reason="needs the extra video")
 import av
 from av.codec.context import Flags
 
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.priority import open_encoder
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from acutance.inference.fake import FakeEngine
-from acutance.inference.journal import Making
+from acutance.engines.fake import FakeEngine
+from acutance.inference.journal import ResultKey
 from acutance.inference.ledger import Ledger
 from acutance.inference.sharpener import Sharpener
 from acutance.media import plan_outputs
 from acutance.videos import VideoSettings
-from acutance.videos.files import making_of, sharpen_videos
+from acutance.videos.files import sharpen_videos, video_key
 
-MAKING = Making(model="fake", weights_sha256="", scale=1, strength=1.0, fidelity=1.0, precision="auto")
+KEY = ResultKey(model="fake", weights_sha256="", scale=1, strength=1.0, fidelity=1.0, precision="auto")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_it_stops_within_a_video_and_goes_on_there(plan):
 
 def test_finished_videos_are_known_by_the_record(plan, keeper):
     def statuses(settings: VideoSettings) -> list[str]:
-        ledger = Ledger(replace(MAKING, video=making_of(settings)), resume=True)
+        ledger = Ledger(replace(KEY, video=video_key(settings)), resume=True)
         return [result.status for result in sharpen_videos(keeper, plan, ledger=ledger, settings=settings)]
 
     assert statuses(VideoSettings()) == ["done", "failed", "done"]
@@ -82,6 +82,6 @@ def test_finished_videos_are_known_by_the_record(plan, keeper):
     assert [json.loads(line)["target"] for line in lines] == ["a.mkv", "c.mkv"] * 2
 
 
-def test_other_settings_are_another_making():
-    assert making_of(VideoSettings()) != making_of(VideoSettings(codec="ffv1"))
-    assert making_of(VideoSettings()) == making_of(VideoSettings())
+def test_other_settings_are_another_key():
+    assert video_key(VideoSettings()) != video_key(VideoSettings(codec="ffv1"))
+    assert video_key(VideoSettings()) == video_key(VideoSettings())

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 from acutance.cli import main
+from acutance.engines.fake import FakeEngine
 from acutance.errors import ConfigError, ImageTooLarge, InputError, OutputError
-from acutance.inference.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.videos import VideoSettings, cameras
 from acutance.videos.cameras import without_password

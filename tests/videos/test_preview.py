@@ -73,7 +73,7 @@ def test_an_end_alone_reaches_the_end(make, keeper, times_of):
 
 
 def test_only_the_part_is_shown_to_the_network(make):
-    from acutance.inference.fake import FakeEngine
+    from acutance.engines.fake import FakeEngine
     from acutance.inference.sharpener import Sharpener
 
     engine = FakeEngine()

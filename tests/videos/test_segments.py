@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.videos import VideoProgress, VideoResult, VideoSettings, sharpen_video
 from acutance.videos import segments as segments_module
@@ -190,7 +190,7 @@ def test_damage_is_remembered_over_a_stop(make, times_of):
 KILLED = """
 import sys, time
 from pathlib import Path
-from acutance.inference.fake import FakeEngine
+from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.videos import VideoSettings, segments, sharpen_video
 segments.SEGMENT_FRAMES = 10

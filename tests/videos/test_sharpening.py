@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from av.codec.codec import Codec
 
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import ConfigError, EngineError, ImageTooLarge, InputError, OutputError
 from acutance.extras import how_to_get
 from acutance.imaging.pad import MARGIN_PX
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.spec import ModelSpec
 from acutance.videos import VideoProgress, VideoSettings, sharpen_video
@@ -360,8 +360,8 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
     assert names_in(source.parent) == ["a.mkv"]
 
 
-@pytest.mark.parametrize("is_apart", [False, True])
-def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch, is_apart):
+@pytest.mark.parametrize("is_offloaded", [False, True])
+def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch, is_offloaded):
     """Decoding must not run ahead of the network, nor the network of the encoder."""
     from acutance.videos import frames, writing
 
@@ -370,9 +370,9 @@ def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch, is_
     ahead = []
     prepare, show = frames.FramePreparer.prepare, writing.VideoWriter.show
 
-    def counting_prepare(self, piece):
-        counts["prepared"] += piece.frame is not None
-        return prepare(self, piece)
+    def counting_prepare(self, chunk):
+        counts["prepared"] += chunk.frame is not None
+        return prepare(self, chunk)
 
     def counting_show(self, *arguments):
         if is_slow == "encoder":
@@ -391,10 +391,10 @@ def test_few_frames_are_in_memory_whichever_stage_is_slow(make, monkeypatch, is_
     monkeypatch.setattr(writing.VideoWriter, "show", counting_show)
     for is_slow in ("encoder", "network"):  # noqa: B007 - read by the functions above
         counts.update(prepared=0, sharpened=0, written=0)
-        with Sharpener(engine=FakeEngine(run, is_apart=is_apart)) as sharpener:
+        with Sharpener(engine=FakeEngine(run, is_offloaded=is_offloaded)) as sharpener:
             sharpen_video(sharpener, source, source.with_name("b.mkv"), overwrite=True)
         # Those in the three stages, and a full queue before and behind the network.
-        assert max(ahead) <= 2 * QUEUE_FRAMES + (MOST_IN_WORK if is_apart else 1) + 2
+        assert max(ahead) <= 2 * QUEUE_FRAMES + (MOST_IN_WORK if is_offloaded else 1) + 2
 
 
 def test_encoders_write_nothing_to_the_terminal(make, keeper, capfd):
@@ -500,8 +500,8 @@ def test_without_pyav_the_way_to_get_it_is_said():
     assert done.stdout == f"videos: PyAV is not installed; {how_to_get('video')}.\n"
 
 
-@pytest.mark.parametrize(("is_apart", "most"), [(False, 1), (True, 2)])
-def test_a_network_on_the_processor_gets_one_frame_at_a_time_and_one_elsewhere_two(make, times_of, is_apart, most):
+@pytest.mark.parametrize(("is_offloaded", "most"), [(False, 1), (True, 2)])
+def test_a_network_on_the_processor_gets_one_frame_at_a_time_and_one_elsewhere_two(make, times_of, is_offloaded, most):
     source = make("a.mkv", times=tuple(range(0, 400, 40)))
     working, seen = [], []
 
@@ -512,7 +512,7 @@ def test_a_network_on_the_processor_gets_one_frame_at_a_time_and_one_elsewhere_t
         working.pop()
         return batch
 
-    with Sharpener(engine=FakeEngine(run, is_apart=is_apart)) as sharpener:
+    with Sharpener(engine=FakeEngine(run, is_offloaded=is_offloaded)) as sharpener:
         sharpen_video(sharpener, source, source.with_name("b.mkv"))
     assert max(seen) == most
     assert times_of(source.with_name("b.mkv")) == times_of(source)

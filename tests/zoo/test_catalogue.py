@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acutance.engines.opening import open_engine
 from acutance.errors import CorruptWeights, UnknownModel
-from acutance.inference.opening import open_engine
 from acutance.zoo.catalogue import (
     DEFAULT_MODEL,
     FORMER_NAMES,

@@ -34,8 +34,8 @@ from acutance.bulk.items import Item, bundles, items_in, table_of
 from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
+from acutance.engines.engine import EngineName, Precision
 from acutance.errors import JobError
-from acutance.inference.engine import EngineName, Precision
 from acutance.inference.sharpener import Sharpener
 
 WAVE: Final = 2048

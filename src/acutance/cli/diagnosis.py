@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import acutance
+from acutance.engines.processor import processor_name
 from acutance.errors import CorruptWeights
 from acutance.extras import how_to_get
-from acutance.inference.processor import processor_name
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import ChosenPrecision, CpuEngine, Engine
+    from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine
 
 EXTRAS = {
     "train": ("torch", "lightning_fabric", "jaxtyping", "cattrs", "tomli_w", "tensorboard", "onnx"),
@@ -87,8 +87,8 @@ def _model_states() -> list[str]:
 def _speeds() -> list[str]:
     """Time the default model in every engine that is installed and may be the one that `auto` takes."""
     from acutance.cli.processor_report import measured_processors
-    from acutance.inference.guarded_engine import GuardedEngine
-    from acutance.inference.opening import chosen_precision, fastest_engine, open_engine
+    from acutance.engines.guarded_engine import GuardedEngine
+    from acutance.engines.opening import chosen_precision, fastest_engine, open_engine
     from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
 
     model = find_model(DEFAULT_MODEL)

@@ -45,7 +45,7 @@ def previews(plan: Sequence[PlannedFile], ledgers: Mapping[str, Ledger], *, over
         try:
             if file.target in clashes:
                 raise OutputError(f"{file.target} and {clashes[file.target]} are one file on this disk.")
-            standing = ledgers[file.kind].standing_of(file)
+            standing = ledgers[file.kind].status_of(file)
             if standing != "finished":
                 check_target(file.target, overwrite=overwrite or standing == "outdated")
         except AcutanceError as error:

@@ -19,7 +19,7 @@ from acutance.cli.video_files import check_codec
 from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
-    from acutance.cli.sharpen_run import Order
+    from acutance.cli.sharpen_run import SharpenOptions
     from acutance.inference.sharpener import Sharpener
     from acutance.videos.live import LiveStatus
 
@@ -33,7 +33,13 @@ PIPE = "-"
 
 
 def follow_camera(
-    sharpener: Sharpener, source: str, output: Path | None, order: Order, *, is_folder: bool, segment_min: float | None
+    sharpener: Sharpener,
+    source: str,
+    output: Path | None,
+    options: SharpenOptions,
+    *,
+    is_folder: bool,
+    segment_min: float | None,
 ) -> None:
     """Sharpen what a camera sends until Ctrl-C, which is the usual end.
 
@@ -41,7 +47,7 @@ def follow_camera(
         sharpener: The opened model.
         source: The camera; see `acutance.videos.live.sharpen_live`.
         output: A file, a folder, or `-`.
-        order: What the user wants.
+        options: What the user wants.
         is_folder: Whether the output is meant as a folder in any case.
         segment_min: Minutes of a file in a folder.
 
@@ -49,7 +55,7 @@ def follow_camera(
         ConfigError: When the result cannot be where the user wants it.
         AcutanceError: See `sharpen_live`.
     """
-    settings = order.video.settings()  # first of all, since the extra may be missing
+    settings = options.video.settings()  # first of all, since the extra may be missing
     from acutance.videos.live import sharpen_live
 
     if output is None:
@@ -58,30 +64,30 @@ def follow_camera(
     is_folder = not is_pipe and (is_folder or output.is_dir() or not output.suffix)
     if segment_min is not None and not is_folder:
         raise ConfigError("--segment: is for a folder, as in -o recordings/.")
-    if order.container is not None and not (is_pipe or is_folder):
+    if options.container is not None and not (is_pipe or is_folder):
         raise ConfigError("--container: is for a folder or stdout; the name of a file says what kind of video it is.")
     if settings.from_s:
         raise ConfigError("--from: is not for a camera, which begins now; leave it out.")
     usual = "ts" if is_pipe else "mkv"  # of what players know, only MPEG-TS gives every frame at once
-    suffix = _suffix(order.container or usual, own=None if is_pipe or is_folder else output)
+    suffix = _suffix(options.container or usual, own=None if is_pipe or is_folder else output)
     check_codec(settings, [Path(f"camera{suffix}")])
     segment_s = (60 * segment_min if segment_min is not None else DEFAULT_SEGMENT_S) if is_folder else None
-    with stop_request("after the frame in work") as is_asked, _shown(as_json=order.as_json and not is_pipe) as report:
+    with stop_request("after the frame in work") as is_asked, _shown(as_json=options.as_json and not is_pipe) as report:
         result = sharpen_live(
             sharpener,
             source,
             stdout_bytes() if is_pipe else output,
             suffix=suffix,
-            strength=order.strength,
+            strength=options.strength,
             settings=settings,
             segment_s=segment_s,
-            overwrite=order.overwrite,
+            overwrite=options.overwrite,
             report=report,
             tell=lambda words: say(readable(words)),
             should_stop=is_asked,
         )
     status = result.status
-    if order.as_json and not is_pipe:
+    if options.as_json and not is_pipe:
         row = {**asdict(status), "files": [str(path) for path in result.files], "codec": result.codec}
         typer.echo(json.dumps(row))
     for path in result.files:

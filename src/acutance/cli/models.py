@@ -27,8 +27,8 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from acutance.inference.model_file import read_spec
-    from acutance.inference.opening import open_engine
+    from acutance.engines.model_file import read_spec
+    from acutance.engines.opening import open_engine
     from acutance.zoo.catalogue import check_files, list_models
     from acutance.zoo.own_models import check_own_model, list_own_models
 
@@ -91,7 +91,7 @@ def add(
     from urllib.parse import urlsplit
 
     from acutance.cli.console import needs_extra, progress_bar, say
-    from acutance.inference.adding import Converter, add_model
+    from acutance.engines.adding import Converter, add_model
     from acutance.zoo.own_models import WEIGHT_ENDINGS
 
     convert: Converter | None = None

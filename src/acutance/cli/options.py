@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import EngineName, Precision
+    from acutance.engines.engine import EngineName, Precision
 
 
 def given_name(text: str) -> str:
@@ -29,7 +29,7 @@ def given_path(text: str | Path) -> Path:
 
 
 class EngineChoice(StrEnum):
-    """What can be given as --engine: the names in `acutance.inference.engine`; a test holds them together."""
+    """What can be given as --engine: the names in `acutance.engines.engine`; a test holds them together."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -51,7 +51,7 @@ class EngineChoice(StrEnum):
 
 
 class PrecisionChoice(StrEnum):
-    """What can be given as --precision: the names in `acutance.inference.engine`; a test holds them together."""
+    """What can be given as --precision: the names in `acutance.engines.engine`; a test holds them together."""
 
     AUTO = "auto"
     FLOAT32 = "float32"

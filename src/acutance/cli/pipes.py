@@ -20,7 +20,7 @@ from acutance.media.pil import silence_libtiff
 from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_video, video_suffix_of
 
 if TYPE_CHECKING:
-    from acutance.cli.sharpen_run import Order
+    from acutance.cli.sharpen_run import SharpenOptions
     from acutance.inference.sharpener import Sharpener
     from acutance.videos import VideoResult
 
@@ -56,14 +56,14 @@ def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False,
     return True
 
 
-def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -> None:
+def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, options: SharpenOptions) -> None:
     """Sharpen what comes from a file or from standard input, to standard output or to a file.
 
     Args:
         sharpener: The opened model.
         path: `-` is standard input.
         output: `-` is standard output. A file is written whole or not at all.
-        order: What the user wants. Without a container, a video on standard output stays of its own kind.
+        options: What the user wants. Without a container, a video on standard output stays of its own kind.
 
     Raises:
         InputError: When it cannot be read.
@@ -73,41 +73,41 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, order: Order) -
     silence_libtiff()
     is_stdout = str(output) == PIPE
     if not is_stdout:
-        check_target(output, overwrite=order.overwrite)
+        check_target(output, overwrite=options.overwrite)
     with _opened(path) as source:
         head = source.peek(VIDEO_HEAD_BYTES) if hasattr(source, "peek") else b""
         if is_picture(head) or not sniff_video(head):
-            order.video.refuse_any("this is none")
+            options.video.refuse_any("this is none")
             if is_stdout:
                 out = stdout_bytes()
-                out.write(_sharpened_photo(sharpener, source.read(), order))
+                out.write(_sharpened_photo(sharpener, source.read(), options))
                 out.flush()
             else:
-                _tell(_photo_to_file(sharpener, source.read(), output, order), order)
+                _tell(_photo_to_file(sharpener, source.read(), output, options), options)
         elif is_stdout:
-            target = Path(f"stdout{_suffix(head, path, order.container)}")
-            made = _sharpened_video(sharpener, source, stdout_bytes(), path, target, order)
-            for note in () if order.quiet else (*made.found, *made.warnings):
+            target = Path(f"stdout{_suffix(head, path, options.container)}")
+            made = _sharpened_video(sharpener, source, stdout_bytes(), path, target, options)
+            for note in () if options.quiet else (*made.found, *made.warnings):
                 say(readable(note))
         else:
-            _tell(_video_to_file(sharpener, source, path, output, order), order)
+            _tell(_video_to_file(sharpener, source, path, output, options), options)
 
 
-def _sharpened_photo(sharpener: Sharpener, content: bytes, order: Order) -> bytes:
+def _sharpened_photo(sharpener: Sharpener, content: bytes, options: SharpenOptions) -> bytes:
     """Sharpen a photo to standard output; what is said of it goes to stderr."""
     with sharpener.opened(content) as pictures:
-        work = PictureWork(sharpener, pictures, pictures.format, strength=order.strength)
+        work = PictureWork(sharpener, pictures, pictures.format, strength=options.strength)
         result = joined_parts(work.parts())
-    for note in () if order.quiet else (*work.found, *([work.verdict.words] if work.verdict else [])):
+    for note in () if options.quiet else (*work.found, *([work.verdict.words] if work.verdict else [])):
         say(readable(note))
     return result
 
 
-def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, order: Order) -> FileResult:
+def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, options: SharpenOptions) -> FileResult:
     start = time.perf_counter()
     with sharpener.opened(content) as pictures:
-        work = PictureWork(sharpener, pictures, format_of(target), strength=order.strength)
-        write_atomically(target, parts_for_name(target, work.parts()), overwrite=order.overwrite)
+        work = PictureWork(sharpener, pictures, format_of(target), strength=options.strength)
+        write_atomically(target, parts_for_name(target, work.parts()), overwrite=options.overwrite)
     return FileResult(
         source=Path(PIPE),
         target=target,
@@ -121,9 +121,11 @@ def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, order: Or
     )
 
 
-def _video_to_file(sharpener: Sharpener, source: BinaryIO, path: Path, target: Path, order: Order) -> FileResult:
+def _video_to_file(
+    sharpener: Sharpener, source: BinaryIO, path: Path, target: Path, options: SharpenOptions
+) -> FileResult:
     start = time.perf_counter()
-    video = _sharpened_video(sharpener, source, target, path, target, order)
+    video = _sharpened_video(sharpener, source, target, path, target, options)
     from acutance.videos.files import VideoFileResult
 
     return VideoFileResult(
@@ -137,29 +139,29 @@ def _video_to_file(sharpener: Sharpener, source: BinaryIO, path: Path, target: P
 
 
 def _sharpened_video(
-    sharpener: Sharpener, source: BinaryIO, target: BinaryIO | Path, path: Path, name: Path, order: Order
+    sharpener: Sharpener, source: BinaryIO, target: BinaryIO | Path, path: Path, name: Path, options: SharpenOptions
 ) -> VideoResult:
     """Let a video pass, and show how far it is; the name says what kind of file is written."""
-    settings = order.video.settings()
+    settings = options.video.settings()
     from acutance.videos import sharpen_stream
     from acutance.videos.containers import container_of
 
     check_codec(settings, [name])
-    with shown_progress(is_quiet=order.quiet) as report:
+    with shown_progress(is_quiet=options.quiet) as report:
         return sharpen_stream(
             sharpener,
             source,
             target,
             container=container_of(name),
-            strength=order.strength,
+            strength=options.strength,
             settings=settings,
-            overwrite=order.overwrite,
+            overwrite=options.overwrite,
             progress=lambda done: report("stdin" if str(path) == PIPE else readable(str(path)), done),
         )
 
 
-def _tell(result: FileResult, order: Order) -> None:
-    FileReport(1, as_json=order.as_json, can_resume=False, is_quiet=order.quiet).tell(result)
+def _tell(result: FileResult, options: SharpenOptions) -> None:
+    FileReport(1, as_json=options.as_json, can_resume=False, is_quiet=options.quiet).tell(result)
 
 
 def _suffix(head: bytes, path: Path, container: str | None) -> str:

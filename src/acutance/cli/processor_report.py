@@ -8,9 +8,9 @@ from ctypes.util import find_library
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from acutance.engines.devices import find_devices, graphics_makers
+from acutance.engines.processor import is_intel, multiplies_bfloat16
 from acutance.extras import how_to_get
-from acutance.inference.devices import find_devices, graphics_makers
-from acutance.inference.processor import is_intel, multiplies_bfloat16
 
 if TYPE_CHECKING:
     from acutance.zoo.catalogue import ModelPaths
@@ -28,7 +28,7 @@ def found_processors() -> list[str]:
 
 def measured_processors(model: ModelPaths) -> list[str]:
     """Try every device with a model, anew, and return what came of it."""
-    from acutance.inference.device_choice import measure_anew
+    from acutance.engines.device_choice import measure_anew
 
     lines = []
     content = model.fidelity.read_bytes()

@@ -33,7 +33,7 @@ from acutance.cli.options import (
     given_path,
 )
 from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOption
-from acutance.cli.trust_options import MapOption, ReportOption, TrustWishes
+from acutance.cli.trust_options import MapOption, ReportOption, TrustOptions
 from acutance.cli.video_options import (
     Codec,
     ContainerName,
@@ -44,7 +44,7 @@ from acutance.cli.video_options import (
     Smoothing,
     Stream,
     To,
-    VideoWishes,
+    VideoOptions,
 )
 
 
@@ -117,7 +117,7 @@ def sharpen(
     from acutance.cli.console import ended_as_by_ctrl_c
     from acutance.cli.live import follow_camera
     from acutance.cli.pipes import is_piped, sharpen_pipe
-    from acutance.cli.sharpen_run import Order, planned, preview_plan, sharpen_plan
+    from acutance.cli.sharpen_run import SharpenOptions, planned, preview_plan, sharpen_plan
     from acutance.cli.told_options import region_of, told_by, told_model
     from acutance.inference.sharpener import Sharpener
 
@@ -127,7 +127,7 @@ def sharpen(
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder, is_dry=dry_run)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
-    order = Order(
+    options = SharpenOptions(
         strength=strength,
         fidelity=fidelity,
         precision=precision.value,
@@ -142,15 +142,15 @@ def sharpen(
         as_json=as_json,
         quiet=quiet,
         container=container,
-        trust=TrustWishes.of(context, is_pipe=is_pipe or stream is not None),
-        video=VideoWishes(
+        trust=TrustOptions.of(context, is_pipe=is_pipe or stream is not None),
+        video=VideoOptions(
             codec=codec, quality=quality, from_s=from_s, to_s=to_s, smoothing=smoothing, picture_only=picture_only
         ),
     )
     plan = (
         ()
         if stream is not None or is_pipe
-        else planned(sources, target, order, is_folder=is_folder, include=include or (), exclude=exclude or ())
+        else planned(sources, target, options, is_folder=is_folder, include=include or (), exclude=exclude or ())
     )
     with (
         ended_as_by_ctrl_c(),
@@ -168,11 +168,11 @@ def sharpen(
         ) as sharpener,
     ):
         if stream is not None:
-            follow_camera(sharpener, stream, target, order, is_folder=is_folder, segment_min=segment)
+            follow_camera(sharpener, stream, target, options, is_folder=is_folder, segment_min=segment)
         elif is_pipe and target is not None:
-            sharpen_pipe(sharpener, sources[0], target, order)
+            sharpen_pipe(sharpener, sources[0], target, options)
         else:
-            (preview_plan if dry_run else sharpen_plan)(sharpener, plan, order)
+            (preview_plan if dry_run else sharpen_plan)(sharpener, plan, options)
 
 
 def _sources(paths: list[Path] | None, stream: str | None, *, is_dry: bool) -> list[Path]:

@@ -16,22 +16,22 @@ from acutance.cli.file_report import FileReport
 from acutance.cli.video_files import VideoRun, check_codec, settings_or_failures, work_through_videos
 from acutance.extras import how_to_get
 from acutance.inference.files import counted, sharpen_files
-from acutance.inference.journal import Making
+from acutance.inference.journal import ResultKey
 from acutance.inference.known_results import KnownResults
 from acutance.inference.ledger import Ledger
 from acutance.media import plan_outputs, raw_files_in
 from acutance.media.pil import silence_libtiff
 
 if TYPE_CHECKING:
-    from acutance.cli.trust_options import TrustWishes
-    from acutance.cli.video_options import VideoWishes
+    from acutance.cli.trust_options import TrustOptions
+    from acutance.cli.video_options import VideoOptions
     from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
     from acutance.videos import VideoSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class SharpenOptions:
     """What the user wants of all files."""
 
     strength: float
@@ -55,16 +55,16 @@ class Order:
     """Whether nothing but failures is told."""
     container: str | None
     """Ending of the kind of video on stdout or in a camera's folder, its dot left out; None: that of what is read."""
-    video: VideoWishes
+    video: VideoOptions
     """How videos are written."""
-    trust: TrustWishes
+    trust: TrustOptions
     """Which maps and records are written beside the results."""
 
 
 def planned(
     sources: Sequence[Path],
     output: Path | None,
-    order: Order,
+    options: SharpenOptions,
     *,
     is_folder: bool,
     include: Sequence[str],
@@ -82,24 +82,24 @@ def planned(
         sources,
         output,
         output_is_folder=is_folder,
-        overwrite=order.overwrite,
+        overwrite=options.overwrite,
         include=include,
         exclude=exclude,
         is_result=results.has,
     )
-    if results.found and not order.quiet:
+    if results.found and not options.quiet:
         say(f"{counted(results.found, 'result')} of earlier runs passed over: the photos are in the folder, too")
-    if not order.quiet and (passed_over := raw_files_in(sources, include=include, exclude=exclude)):
+    if not options.quiet and (passed_over := raw_files_in(sources, include=include, exclude=exclude)):
         names = f"{counted(sum(passed_over.values()), 'raw file')} of cameras ({', '.join(passed_over)})"
         say(f"{names} passed over: {how_to_get('raw')} makes acutance read them")
     if all(file.kind == "photo" for file in plan):
-        order.video.refuse_any("there is none among the files")
-    if order.trust.has_any:
-        order.trust.check(plan, overwrite=order.overwrite)
+        options.video.refuse_any("there is none among the files")
+    if options.trust.has_any:
+        options.trust.check(plan, overwrite=options.overwrite)
     return plan
 
 
-def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order) -> None:
+def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: SharpenOptions) -> None:
     """Sharpen all files of a plan, and tell each.
 
     Raises:
@@ -110,19 +110,21 @@ def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order
     photos = [file for file in plan if file.kind == "photo"]
     videos = [file for file in plan if file.kind == "video"]
     noun = "files" if photos and videos else "videos" if videos else "photos"
-    report = FileReport(len(plan), as_json=order.as_json, can_resume=order.records, noun=noun, is_quiet=order.quiet)
-    settings = settings_or_failures(order.video.settings, videos, report, are_all=not photos) if videos else None
+    report = FileReport(
+        len(plan), as_json=options.as_json, can_resume=options.records, noun=noun, is_quiet=options.quiet
+    )
+    settings = settings_or_failures(options.video.settings, videos, report, are_all=not photos) if videos else None
     if settings is not None:
         check_codec(settings, [file.target for file in videos])
     try:
         with _stopping_in_order(photos, videos) as is_asked:
             if photos:
-                _sharpen_photos(sharpener, photos, order, report, is_asked=is_asked)
+                _sharpen_photos(sharpener, photos, options, report, is_asked=is_asked)
             if settings is not None and not is_asked():
-                run = _video_run(sharpener, settings, order)
+                run = _video_run(sharpener, settings, options)
                 work_through_videos(run, videos, report, is_asked=is_asked)
     except KeyboardInterrupt:
-        advice = " Go on with --resume." if order.records else ""
+        advice = " Go on with --resume." if options.records else ""
         say(f"acutance: interrupted; files that were finished are kept, none is half written.{advice}")
         raise typer.Exit(INTERRUPTED) from None
     report.conclude()
@@ -133,26 +135,26 @@ def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order
 def _sharpen_photos(
     sharpener: Sharpener,
     photos: Sequence[PlannedFile],
-    order: Order,
+    options: SharpenOptions,
     report: FileReport,
     *,
     is_asked: Callable[[], bool],
 ) -> None:
     questions = None
-    if order.trust.has_any:
+    if options.trust.has_any:
         from acutance.cli.trust_files import Questions
 
-        questions = Questions(sharpener, order, photos)
-    with progress_bar("sharpening", is_quiet=order.quiet) as bar:
+        questions = Questions(sharpener, options, photos)
+    with progress_bar("sharpening", is_quiet=options.quiet) as bar:
         results = sharpen_files(
             sharpener,
             photos,
-            strength=order.strength,
-            overwrite=order.overwrite,
-            jobs=order.jobs,
-            ledger=Ledger(_making(sharpener, order), resume=order.resume, record=order.records),
-            keep_times=order.keeps_times,
-            only_if_blurred=order.only_if_blurred,
+            strength=options.strength,
+            overwrite=options.overwrite,
+            jobs=options.jobs,
+            ledger=Ledger(_result_key(sharpener, options), resume=options.resume, record=options.records),
+            keep_times=options.keeps_times,
+            only_if_blurred=options.only_if_blurred,
             progress=bar,
             doing=bar.name,
             should_stop=is_asked,
@@ -162,42 +164,42 @@ def _sharpen_photos(
                 report.tell(questions(result) if questions else result)
 
 
-def _video_run(sharpener: Sharpener, settings: VideoSettings, order: Order) -> VideoRun:
-    from acutance.videos.files import making_of
+def _video_run(sharpener: Sharpener, settings: VideoSettings, options: SharpenOptions) -> VideoRun:
+    from acutance.videos.files import video_key
 
-    making = replace(_making(sharpener, order), video=making_of(settings))
+    key = replace(_result_key(sharpener, options), video=video_key(settings))
     return VideoRun(
         sharpener=sharpener,
-        strength=order.strength,
+        strength=options.strength,
         settings=settings,
-        overwrite=order.overwrite,
-        ledger=Ledger(making, resume=order.resume, record=order.records),
-        resume_key=_resume_key(order) if order.keeps_parts else None,
-        keeps_times=order.keeps_times,
-        is_quiet=order.quiet,
+        overwrite=options.overwrite,
+        ledger=Ledger(key, resume=options.resume, record=options.records),
+        resume_key=_resume_key(options) if options.keeps_parts else None,
+        keeps_times=options.keeps_times,
+        is_quiet=options.quiet,
     )
 
 
-def _resume_key(order: Order) -> str:
+def _resume_key(options: SharpenOptions) -> str:
     """Return what the finished parts of a video depend on that neither the model nor its settings say."""
-    told = f", {order.told}" if order.told else ""
-    return f"fidelity {order.fidelity:g}, precision {order.precision}{told}"
+    told = f", {options.told}" if options.told else ""
+    return f"fidelity {options.fidelity:g}, precision {options.precision}{told}"
 
 
-def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], order: Order) -> None:
+def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: SharpenOptions) -> None:
     """Say what `sharpen_plan` would do with each file, and do nothing.
 
     Raises:
         typer.Exit: With code 1 when some would fail.
         JobError, ConfigError: See `sharpen_plan`.
     """
-    ledgers = {"photo": Ledger(_making(sharpener, order), resume=order.resume, record=order.records)}
+    ledgers = {"photo": Ledger(_result_key(sharpener, options), resume=options.resume, record=options.records)}
     if videos := [file.target for file in plan if file.kind == "video"]:
-        settings = order.video.settings()
+        settings = options.video.settings()
         check_codec(settings, videos)
-        ledgers["video"] = _video_run(sharpener, settings, order).ledger
+        ledgers["video"] = _video_run(sharpener, settings, options).ledger
     counts = tell_previews(
-        previews(plan, ledgers, overwrite=order.overwrite), as_json=order.as_json, is_quiet=order.quiet
+        previews(plan, ledgers, overwrite=options.overwrite), as_json=options.as_json, is_quiet=options.quiet
     )
     if counts["would fail"]:
         raise typer.Exit(1)
@@ -212,15 +214,15 @@ def _stopping_in_order(
     return stop_request("after the files in work" if photos else "after the frame in work")
 
 
-def _making(sharpener: Sharpener, order: Order) -> Making:
+def _result_key(sharpener: Sharpener, options: SharpenOptions) -> ResultKey:
     """Return what the results depend on beside the photos."""
     spec = sharpener.spec
-    return Making(
+    return ResultKey(
         model=spec.name,
         weights_sha256=spec.weights_sha256,
         scale=spec.scale,
-        strength=order.strength,
-        fidelity=order.fidelity,
-        precision=order.precision,
-        told=order.told,
+        strength=options.strength,
+        fidelity=options.fidelity,
+        precision=options.precision,
+        told=options.told,
     )

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from acutance.engines.model_file import read_spec
+from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError
-from acutance.inference.model_file import read_spec
-from acutance.inference.opening import resolved
 from acutance.trust.record import Settings
 from acutance.trust.recording import Run, write_trust
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
-    from acutance.cli.sharpen_run import Order
+    from acutance.cli.sharpen_run import SharpenOptions
     from acutance.inference.files import FileResult
     from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 class Questions:
     """Questions each result, and writes its map and record."""
 
-    def __init__(self, sharpener: Sharpener, order: Order, plan: Sequence[PlannedFile]) -> None:
+    def __init__(self, sharpener: Sharpener, options: SharpenOptions, plan: Sequence[PlannedFile]) -> None:
         """Gather what all records say.
 
         Args:
             sharpener: The opened model.
-            order: What the user wants.
+            options: What the user wants.
             plan: All photos.
         """
-        wishes = order.trust
+        wishes = options.trust
         engine, precision = resolved(wishes.engine.engine, wishes.precision.precision)
         self._wishes = wishes
-        self._overwrite = order.overwrite
+        self._overwrite = options.overwrite
         self._targets = [file.target for file in plan]
         self._run = Run(
             model=wishes.model,
             spec=sharpener.spec,
             settings=Settings(
-                strength=order.strength,
-                fidelity=order.fidelity,
+                strength=options.strength,
+                fidelity=options.fidelity,
                 engine=engine,
                 precision=precision,
                 tile_px=wishes.tile_px,

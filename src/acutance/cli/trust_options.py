@@ -43,7 +43,7 @@ TOLD = ("motion", "defocus", "gaussian", "kernel", "region")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustWishes:
+class TrustOptions:
     """What is to be written about the results, and what of the run a record holds."""
 
     model: str
@@ -56,7 +56,7 @@ class TrustWishes:
     threads: int | None
 
     @classmethod
-    def of(cls, context: typer.Context, *, is_pipe: bool) -> TrustWishes:
+    def of(cls, context: typer.Context, *, is_pipe: bool) -> TrustOptions:
         """Gather what was given on the command line of `acutance sharpen`.
 
         Args:

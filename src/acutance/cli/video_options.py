@@ -118,7 +118,7 @@ def quality_of(text: str) -> str | float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoWishes:
+class VideoOptions:
     """The options that say how a video is written and which part of it, as they were given."""
 
     codec: str = "auto"

@@ -1,4 +1,4 @@
-"""Making a batch smaller by a whole factor: what super-resolution is trained to undo."""
+"""ResultKey a batch smaller by a whole factor: what super-resolution is trained to undo."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from acutance.errors import ConfigError
 from acutance.imaging.resize import enlarge_bicubic
 
 if TYPE_CHECKING:
-    from acutance.inference.engine import EngineName, Precision
+    from acutance.engines.engine import EngineName, Precision
     from acutance.inference.sharpener import Sharpener
 
 
@@ -97,7 +97,7 @@ class ModelChoice:
     model: str
     """Name of a shipped model or path of an ONNX file."""
     fidelity: float = 1.0
-    """0 … 1; see `acutance.inference.opening.open_engine`."""
+    """0 … 1; see `acutance.engines.opening.open_engine`."""
     precision: Precision = "float32"
     """Of the arithmetic: figures are float32's where nothing else is said, whatever the processor."""
 
@@ -108,7 +108,7 @@ class ModelChoice:
         Raises:
             ConfigError: When no model is named, or a setting is unknown, has no such value or is given twice.
         """
-        from acutance.inference.engine import Precision
+        from acutance.engines.engine import Precision
 
         choice, given = cls(model=text), set[str]()
         while "@" in choice.model and not choice.model.endswith(".onnx"):

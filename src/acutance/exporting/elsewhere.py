@@ -18,12 +18,12 @@ from typing import Literal, get_args
 import numpy as np
 import onnx
 
+from acutance.engines.foreign import read_model
+from acutance.engines.foreign_graph import with_spec
+from acutance.engines.model_file import read_spec
+from acutance.engines.onnx_engine import ORT_ERRORS
+from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import ConfigError, CorruptWeights
-from acutance.inference.foreign import read_model
-from acutance.inference.foreign_graph import with_spec
-from acutance.inference.model_file import read_spec
-from acutance.inference.onnx_engine import ORT_ERRORS
-from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.media.atomic import write_atomically
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import find_model

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.errors import CorruptWeights
 from acutance.exporting.onnx_graph import build_onnx
-from acutance.inference.onnx_engine import OnnxRuntimeEngine
 from acutance.media.atomic import write_atomically
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.generators import Generator

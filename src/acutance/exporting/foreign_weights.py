@@ -26,16 +26,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
+from acutance.engines.adding import Converted
+from acutance.engines.foreign import Fact
+from acutance.engines.foreign_told import Told
+from acutance.engines.onnx_engine import ORT_ERRORS
+from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import CorruptWeights
 from acutance.exporting.export import PARITY_LIMIT
 from acutance.exporting.onnx_graph import OPSET
 from acutance.exporting.silent_spandrel import EXTRA_ARCHITECTURES, architectures
 from acutance.geometry import ceil_to_multiple
-from acutance.inference.adding import Converted
-from acutance.inference.foreign import Fact
-from acutance.inference.foreign_told import Told
-from acutance.inference.onnx_engine import ORT_ERRORS
-from acutance.inference.silent_onnxruntime import onnxruntime
 from acutance.spec import METADATA_KEY
 
 TRACED_PX = 64

@@ -16,13 +16,13 @@ from typing import Final
 
 import numpy.typing as npt
 
+from acutance.engines.engine import Engine, EngineName, Precision
+from acutance.engines.forked import open_for_processes
+from acutance.engines.model_file import read_spec
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
-from acutance.inference.engine import Engine, EngineName, Precision
-from acutance.inference.forked import open_for_processes
 from acutance.inference.inspecting import Look, look_at
-from acutance.inference.model_file import read_spec
 from acutance.inference.restoring import Found, Otherwise, PictureRestorer, Progress, ignore, restored_turned
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.told import Region

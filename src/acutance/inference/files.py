@@ -14,7 +14,7 @@ from acutance.errors import AcutanceError, ConfigError, OutputError
 from acutance.inference.changes import Verdict
 from acutance.inference.inspecting import look_at
 from acutance.inference.inspection import first_photo
-from acutance.inference.ledger import Ledger, Standing
+from acutance.inference.ledger import Ledger, ResultStatus
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.restoring import Found, ignore
 from acutance.inference.sharpener import Sharpener
@@ -292,7 +292,7 @@ class _Desk:
         return replace(result, seconds=time.perf_counter() - start)
 
     def _made(self, file: PlannedFile, tell: Callable[[float], None]) -> FileResult:
-        standing = self._standing_of(file)
+        standing = self._status_of(file)
         if standing == "finished":
             return FileResult(source=file.source, target=file.target, status="skipped")
         overwrite = self._overwrite or standing == "outdated"
@@ -301,14 +301,14 @@ class _Desk:
             Task(file=file, overwrite=overwrite, tell=tell, ledger=self._ledger, before=_stat(file.source))
         )
 
-    def _standing_of(self, file: PlannedFile) -> Standing:
+    def _status_of(self, file: PlannedFile) -> ResultStatus:
         """Look a file up in the record, if there is one; refuse a result that would replace something unknown."""
         if file.target in self._clashes:
             raise OutputError(
                 f"{file.target} and {self._clashes[file.target]} are one file on this disk, which does not tell such "
                 "names apart; leave one out (--exclude, exclude), or write to another disk."
             )
-        standing = "none" if self._ledger is None else self._ledger.standing_of(file)
+        standing = "none" if self._ledger is None else self._ledger.status_of(file)
         if self._ledger is not None and standing == "none" and not self._overwrite and os.path.lexists(file.target):
             raise OutputError(f"{file.target} exists already{self._ledger.advice}.")
         return standing

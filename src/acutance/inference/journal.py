@@ -19,12 +19,12 @@ from acutance import __version__
 from acutance.errors import OutputError
 
 RECORD_NAME = ".acutance.jsonl"
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 """Version of a line; lines of others are passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
+class ResultKey:
     """What, beside the photo, a result depends on."""
 
     model: str
@@ -56,7 +56,7 @@ class Record:
     """Name of the result."""
     target_bytes: int
     target_sha256: str
-    making: Making
+    key: ResultKey
 
     def to_line(self) -> bytes:
         """Write it as a line of JSON. Names that are not UTF-8 survive, as lone surrogates, escaped."""
@@ -69,7 +69,7 @@ class Record:
             values = json.loads(line)
             if values["format"] != RECORD_FORMAT:
                 return None
-            record = cls(**(_known(cls, values) | {"making": Making(**_known(Making, values["making"]))}))
+            record = cls(**(_known(cls, values) | {"key": ResultKey(**_known(ResultKey, values["key"]))}))
             return record if isinstance(record.target, str) else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
@@ -139,6 +139,6 @@ def _read(path: Path) -> dict[str, list[Record]]:
     return found
 
 
-def _known(kind: type[Making | Record], values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(kind: type[ResultKey | Record], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of a line's values that this version knows."""
     return {field.name: values[field.name] for field in fields(kind)}

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 from acutance.errors import InputError, OutputError
-from acutance.inference.journal import Journals, Making, Record, source_name
+from acutance.inference.journal import Journals, Record, ResultKey, source_name
 from acutance.media import Fingerprint, PlannedFile, fingerprint_of
 from acutance.media.atomic import OVERWRITE
 
-Standing = Literal["finished", "outdated", "none"]
+ResultStatus = Literal["finished", "outdated", "none"]
 """Of a result: made of this photo in this way; made by acutance of this photo, which or whose settings have changed;
 or not there, or not known."""
 
@@ -30,13 +30,13 @@ class Ledger:
     """Looks results up in the records beside them, and enters new ones; safe to use from several threads.
 
     Args:
-        making: The settings of this run.
+        key: The settings of this run.
         resume: Whether to look up; otherwise nothing is known of any result.
         record: Whether to enter.
     """
 
-    def __init__(self, making: Making, *, resume: bool = False, record: bool = True) -> None:
-        self._making = making
+    def __init__(self, key: ResultKey, *, resume: bool = False, record: bool = True) -> None:
+        self._key = key
         self._journals = Journals()
         self._resumes = resume
         self._records = record
@@ -49,7 +49,7 @@ class Ledger:
         hint = "; if an earlier run made it, resume (--resume, resume=True), else" if self._records else ";"
         return f"{hint} {OVERWRITE} or choose another name"
 
-    def standing_of(self, file: PlannedFile) -> Standing:
+    def status_of(self, file: PlannedFile) -> ResultStatus:
         """Say what is known of the result of a photo.
 
         Raises:
@@ -60,7 +60,7 @@ class Ledger:
         if not self._resumes:
             return "none"
         try:
-            return self._standing(file)
+            return self._status(file)
         except OSError as error:
             name = error.filename or file.target
             raise InputError(f"{name} cannot be read ({error.strerror or error}).") from error
@@ -99,13 +99,13 @@ class Ledger:
                 target=file.target.name,
                 target_bytes=target.size_bytes,
                 target_sha256=target.sha256,
-                making=self._making,
+                key=self._key,
             )
             self._journals.append(folder, record)
 
         return enter
 
-    def _standing(self, file: PlannedFile) -> Standing:
+    def _status(self, file: PlannedFile) -> ResultStatus:
         try:
             state = file.target.stat()
         except OSError:
@@ -123,13 +123,13 @@ class Ledger:
         sha256 = fingerprint_of(file.target).sha256
         return self._judge(file, [record for record in records if record.target_sha256 == sha256])
 
-    def _judge(self, file: PlannedFile, records: list[Record]) -> Standing:
+    def _judge(self, file: PlannedFile, records: list[Record]) -> ResultStatus:
         """Judge a result by the records whose bytes it has."""
         if not records:
             return "none"
         if file.source.exists() and file.source.samefile(file.target):
             # The photo was replaced by its result. Another version of acutance is no reason to sharpen that again.
-            if any(replace(record.making, acutance=self._making.acutance) == self._making for record in records):
+            if any(replace(record.key, acutance=self._key.acutance) == self._key for record in records):
                 return "finished"
             raise OutputError(
                 f"{file.target} was made of its photo with other settings, and the photo is gone; get it back, or "
@@ -137,7 +137,7 @@ class Ledger:
             )
         photo = _Photo(file.source)
         name = source_name(file.source, file.target.parent)
-        if any(record.making == self._making and photo.is_of(record, name) for record in records):
+        if any(record.key == self._key and photo.is_of(record, name) for record in records):
             return "finished"
         is_own = any(record.source == name or photo.has_bytes_of(record) for record in records)
         return "outdated" if is_own else "none"

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 import acutance.estimation
+from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.estimation.verdict import STRIDE_PX, WINDOW_PX, BlurField
 from acutance.geometry import Box
 from acutance.imaging.pad import mirrored_part
-from acutance.inference.silent_onnxruntime import onnxruntime
 
 _MODEL: Final = Path(acutance.estimation.__file__).parent / "estimator.onnx"
 _AT_ONCE: Final = 28

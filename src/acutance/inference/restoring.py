@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import Engine
 from acutance.errors import ConfigError
 from acutance.geometry import Box, with_halo
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
-from acutance.inference.engine import Engine
 from acutance.inference.tiling import restore_tiled
 from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
 from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in

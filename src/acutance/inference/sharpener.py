@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from acutance.engines.engine import Engine, EngineName, Precision
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.arrays import Layout, as_picture, sharpened_array
 from acutance.inference.automatic import AutomaticRestorer, model_opener
-from acutance.inference.engine import Engine, EngineName, Precision
 from acutance.inference.memory import allowed_bytes
 from acutance.inference.picture_files import PictureWork, sharpen_file
 from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
@@ -179,9 +179,9 @@ class Sharpener:
         return other
 
     @property
-    def is_apart(self) -> bool:
-        """See `Engine.is_apart`."""
-        return self._engine.is_apart
+    def is_offloaded(self) -> bool:
+        """See `Engine.is_offloaded`."""
+        return self._engine.is_offloaded
 
     @property
     def max_pixels(self) -> int:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import Engine
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
-from acutance.inference.engine import Engine
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
 from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
 from acutance.media import Strip, StripSource, joined

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import Engine
 from acutance.errors import OutOfMemory
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, quarter, with_halo
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
-from acutance.inference.engine import Engine
 from acutance.inference.enlarging import enlarged_part
 from acutance.inference.feathering import restore_feathered
 from acutance.inference.finite import check_finite

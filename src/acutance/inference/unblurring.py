@@ -17,6 +17,7 @@ import numpy.typing as npt
 from acutance.deconvolution.planes import Psf
 from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, Shake, find_shake, known_shake, textured_box, weighed
+from acutance.engines.processor import usable_cpus
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, spectral_motions
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -24,7 +25,6 @@ from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
-from acutance.inference.processor import usable_cpus
 
 LOOKING = "looking for what blurred the picture"
 SMALLEST_STEP = 2.5 / 255

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from acutance.server.access import client_of
-from acutance.server.gate import answer_response
+from acutance.server.access_middleware import answer_response
 from acutance.server.options import MEDIA_TYPES
 from acutance.server.refusals import Answer, Refused
 from acutance.server.schemas import Problem

@@ -17,8 +17,8 @@ from acutance import __version__
 from acutance.errors import AcutanceError
 from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes
 from acutance.server.access import Access
+from acutance.server.access_middleware import AccessMiddleware, answer_response
 from acutance.server.files import Files
-from acutance.server.gate import Gate, answer_response
 from acutance.server.job_store import JobStore
 from acutance.server.limits import Limits
 from acutance.server.models import Models
@@ -89,7 +89,7 @@ def create_app(
     app.add_exception_handler(OSError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_middleware(Gate, access=access or Access(), metrics=service.metrics)
+    app.add_middleware(AccessMiddleware, access=access or Access(), metrics=service.metrics)
     return app
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from acutance.engines.engine import ChosenPrecision, Engine, EngineName
+from acutance.engines.foreign import read_model
+from acutance.engines.model_file import read_spec
+from acutance.engines.opening import offered_precisions
 from acutance.errors import ConfigError, UnknownModel
-from acutance.inference.engine import ChosenPrecision, Engine, EngineName
-from acutance.inference.foreign import read_model
-from acutance.inference.model_file import read_spec
-from acutance.inference.opening import offered_precisions
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acutance.inference.engine import ChosenPrecision, Precision
+from acutance.engines.engine import ChosenPrecision, Precision
 from acutance.server.bounds import MAX_ALL_PIXELS, MAX_FRAME_PIXELS
 from acutance.server.jobs import Job, JobState
 from acutance.server.limits import Limits

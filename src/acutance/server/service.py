@@ -49,7 +49,7 @@ LAST_TILE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passing:
+class FinishedResult:
     """A result on its way to whom it was made for."""
 
     path: Path
@@ -130,7 +130,7 @@ class Service:
         self.jobs.stop_taking()
         self.live.wake_all()
 
-    async def sharpen(self, upload: Upload, options: Options, client: str, gone: asyncio.Event) -> Passing:
+    async def sharpen(self, upload: Upload, options: Options, client: str, gone: asyncio.Event) -> FinishedResult:
         """Sharpen a picture for somebody who waits.
 
         Args:
@@ -268,13 +268,13 @@ class Service:
             raise Refused(404, "not_found", "there is no job of that name; it may have been forgotten long ago.")
         return job
 
-    def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> Passing:
+    def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:
         """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
         stop.check()
         sharpened = twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
         self.admission.took(sharpened.seconds)
         self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
-        return Passing(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
+        return FinishedResult(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
 
     def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
         stop.check()

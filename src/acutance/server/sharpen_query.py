@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acutance.inference.engine import Precision
+from acutance.engines.engine import Precision
 from acutance.inference.sharpener import STRENGTHS
 from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, Region
 from acutance.server.models import OfferedModel

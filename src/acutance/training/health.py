@@ -28,7 +28,7 @@ EXPLODES_AT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class HealthSummary:
     """Means over the steps since the last look."""
 
     terms: dict[str, float]
@@ -55,7 +55,7 @@ class Vitals:
         return {**self.terms, **{name: value for name, value in named.items() if value is not None}}
 
 
-def vitals(records: list[StepRecord]) -> Vitals:
+def health_summary(records: list[StepRecord]) -> HealthSummary:
     """Average the records since the last look; at least one."""
     last = records[-1]
     terms = {name: _mean([record.terms[name] for record in records if name in record.terms]) for name in last.terms}
@@ -63,8 +63,8 @@ def vitals(records: list[StepRecord]) -> Vitals:
     norm = _mean([record.gradient_norm for record in records])
     ratio = _mean([record.energy_ratio for record in records])
     if not games:
-        return Vitals(terms, norm, ratio)
-    return Vitals(
+        return HealthSummary(terms, norm, ratio)
+    return HealthSummary(
         terms,
         norm,
         ratio,
@@ -75,7 +75,7 @@ def vitals(records: list[StepRecord]) -> Vitals:
     )
 
 
-def complaints(now: Vitals, *, loss: float, loss_before: float | None) -> dict[str, str]:
+def complaints(now: HealthSummary, *, loss: float, loss_before: float | None) -> dict[str, str]:
     """Say in plain words what goes badly; nothing when all is well.
 
     Args:

@@ -35,10 +35,10 @@ from acutance.networks.generators import Generator
 from acutance.training.batches import PairSource, own_part
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
-from acutance.training.health import Vitals, complaints, vitals
+from acutance.training.health import HealthSummary, complaints, health_summary
 from acutance.training.optimizers import OptimizerConfig
-from acutance.training.players import Cast, assemble
-from acutance.training.processes import agree, check_processes, on_first, one_fate
+from acutance.training.players import Players, assemble
+from acutance.training.processes import check_processes, on_first, reporting_lost_process, synchronised_stop
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step import StepRecord
 from acutance.training.stepper import Stepper
@@ -205,12 +205,12 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         weights=config.data_weights,
     )
     source = PairSource(config, sampler)
-    cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
+    players = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
     # Last of what may refuse: nothing is begun that cannot go on.
     on_first(fabric, lambda: prepare_folder(run, config, resume=resume))
     progress = Progress()
     if resume and (run / CHECKPOINT_FILE).exists():
-        progress = load_checkpoint(run / CHECKPOINT_FILE, cast.trained)
+        progress = load_checkpoint(run / CHECKPOINT_FILE, players.trained)
     schedule = config.schedule
     is_first = fabric.is_global_zero
     if is_first and schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
@@ -221,10 +221,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     loss_before: float | None = None
     rollbacks = 0
     before_s, clock = progress.elapsed_s, time.perf_counter()
-    with one_fate(fabric), RunLog(run, progress.iteration) if is_first else SilentLog() as log:
+    with reporting_lost_process(fabric), RunLog(run, progress.iteration) if is_first else SilentLog() as log:
         stepper = Stepper(
             config,
-            cast,
+            players,
             fabric=fabric,
             example=source.pair(progress.iteration),
             say=lambda words: log.say(progress.iteration, words),
@@ -233,7 +233,9 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             batch = own_part(fabric, source.batch(progress.iteration))
             record = stepper.take(batch, progress, rate_share=rate_share)
-            elapsed_s, is_stopped = agree(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
+            elapsed_s, is_stopped = synchronised_stop(
+                fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop()
+            )
             progress = replace(
                 progress,
                 iteration=progress.iteration + 1,
@@ -244,7 +246,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 records.append(record)
             if stepper.skipped_in_a_row >= SKIPPED_LIMIT:
                 rollbacks += 1
-                progress = roll_back(run, cast, progress, is_last_chance=rollbacks > ROLLBACK_LIMIT)
+                progress = roll_back(run, players, progress, is_last_chance=rollbacks > ROLLBACK_LIMIT)
                 log.say(progress.iteration, f"no finite gradient: back to step {progress.iteration}, at half the rates")
                 records, stepper.skipped_in_a_row = [], 0
                 continue
@@ -257,7 +259,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             loss, scores = None, None
             new_words: tuple[str, ...] = ()
             if records and (is_last or progress.iteration % watch.log_every == 0):
-                signs = vitals(records)
+                signs = health_summary(records)
                 loss = sum(config.objective.weights[name] * value for name, value in signs.terms.items())
                 log.write("train", progress.iteration, _figures(signs, loss, rate_share, progress))
                 found = complaints(signs, loss=loss, loss_before=loss_before)
@@ -266,11 +268,11 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                     log.say(progress.iteration, words)
                 records, loss_before, progress = [], loss, replace(progress, ailing=tuple(found))
             if is_first and (is_last or progress.iteration % watch.validate_every == 0):
-                scores, progress = _look(run, config, cast, held_out, progress, log=log)
+                scores, progress = _look(run, config, players, held_out, progress, log=log)
             if is_first and (is_last or is_stopped or progress.iteration % watch.save_every == 0):
                 # In this order: whoever finds a checkpoint that says "finished" finds the finished weights beside it.
-                save_generator(run / GENERATOR_FILE, cast.average.model, config)
-                save_checkpoint(run / CHECKPOINT_FILE, cast.trained, progress)
+                save_generator(run / GENERATOR_FILE, players.average.model, config)
+                save_checkpoint(run / CHECKPOINT_FILE, players.trained, progress)
             if on_tick is not None:
                 on_tick(Tick(progress, share, loss, scores, new_words))
             if is_stopped:
@@ -279,10 +281,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
 
 
 def _look(
-    run: Path, config: TrainConfig, cast: Cast, held_out: list[HeldOut], progress: Progress, *, log: RunLog
+    run: Path, config: TrainConfig, players: Players, held_out: list[HeldOut], progress: Progress, *, log: RunLog
 ) -> tuple[dict[str, float] | None, Progress]:
     """Validate, where photos are held out, and keep the weights that are to be kept; return PSNR by row."""
-    watch, model, scores = config.watch, cast.average.model, None
+    watch, model, scores = config.watch, players.average.model, None
     if held_out:
         device = next(model.parameters()).device
         checked = validate(model, held_out, watch.rows, device=device, measures=watch.all_measures)
@@ -299,7 +301,7 @@ def _look(
     return scores, progress
 
 
-def roll_back(run: Path, cast: Cast, progress: Progress, *, is_last_chance: bool) -> Progress:
+def roll_back(run: Path, players: Players, progress: Progress, *, is_last_chance: bool) -> Progress:
     """Go back to the last good checkpoint, with half the learning rates.
 
     Raises:
@@ -311,7 +313,7 @@ def roll_back(run: Path, cast: Cast, progress: Progress, *, is_last_chance: bool
             f"{run}: {SKIPPED_LIMIT} steps in a row had no finite gradient, up to step {progress.iteration}; "
             "start again with a lower optimizer.learning_rate."
         )
-    good = load_checkpoint(path, cast.trained)
+    good = load_checkpoint(path, players.trained)
     return replace(good, elapsed_s=progress.elapsed_s, rate_factor=0.5 * min(good.rate_factor, progress.rate_factor))
 
 
@@ -321,7 +323,7 @@ def save_generator(path: Path, generator: Generator, config: TrainConfig) -> Non
     write_atomically(path, [generator_bytes(generator, spec)], overwrite=True)
 
 
-def _figures(signs: Vitals, loss: float, rate_share: float, progress: Progress) -> dict[str, float]:
+def _figures(signs: HealthSummary, loss: float, rate_share: float, progress: Progress) -> dict[str, float]:
     return {
         "loss": loss,
         **signs.figures(),

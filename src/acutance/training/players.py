@@ -34,7 +34,7 @@ WHITENING_PATCHES = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class Players:
     """Everybody in a run."""
 
     generator: Player
@@ -47,7 +47,7 @@ class Cast:
     """What a checkpoint holds of all this."""
 
 
-def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None) -> Cast:
+def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None) -> Players:
     """Build everybody as they are before the first step: a function of the settings and the photos.
 
     Raises:
@@ -75,7 +75,7 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
         of_judge = build_optimizers(config.adversary.optimizer, judge)
         discriminator = _placed(fabric, judge, of_judge, config.adversary.optimizer, compiles=config.compiles)
         optimizers += of_judge
-    return Cast(generator, discriminator, features, model, average, Trained(networks, optimizers))
+    return Players(generator, discriminator, features, model, average, Trained(networks, optimizers))
 
 
 def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> Generator:

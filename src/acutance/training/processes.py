@@ -44,7 +44,7 @@ def check_processes(config: TrainConfig, count: int) -> None:
         )
 
 
-def agree(fabric: Fabric, elapsed_s: float, *, is_stopped: bool) -> tuple[float, bool]:
+def synchronised_stop(fabric: Fabric, elapsed_s: float, *, is_stopped: bool) -> tuple[float, bool]:
     """Return the time that all go by, which is the first process's, and whether any of them wants to stop."""
     if fabric.world_size == 1:
         return elapsed_s, is_stopped
@@ -109,7 +109,7 @@ def leave_together(fabric: Fabric) -> None:
 
 
 @contextmanager
-def one_fate(fabric: Fabric) -> Iterator[None]:
+def reporting_lost_process(fabric: Fabric) -> Iterator[None]:
     """Say in plain words that another process ended, where the libraries that talk to it name sockets.
 
     Raises:

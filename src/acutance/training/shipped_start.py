@@ -18,8 +18,8 @@ from torch import Tensor
 
 from acutance.config.presets import preset_names, preset_path
 from acutance.config.settings import from_values
+from acutance.engines.model_file import Numbers, find_numbers
 from acutance.errors import ConfigError, InputError
-from acutance.inference.model_file import Numbers, find_numbers
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.config import preset_values
 from acutance.zoo.catalogue import find_model, list_models

@@ -30,11 +30,11 @@ from acutance.deconvolution.planes import (
     spectrum_of,
     transfer_of,
 )
+from acutance.engines.processor import usable_cpus
 from acutance.errors import InputError
 from acutance.geometry import Box, Size, Tile, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
-from acutance.inference.processor import usable_cpus
 from acutance.trust.features import mean_of_three
 from acutance.trust.reblurring import SIDES, fitted_kernel
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from acutance import __version__
+from acutance.engines.processor import processor_name
 from acutance.errors import InputError
-from acutance.inference.processor import processor_name
 from acutance.media import fingerprint_of
 from acutance.trust.record import FileFacts, Machine
 from acutance.zoo.catalogue import find_model

@@ -1,4 +1,4 @@
-"""Making a result's map and record, and writing them."""
+"""ResultKey a result's map and record, and writing them."""
 
 from __future__ import annotations
 

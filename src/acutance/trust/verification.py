@@ -11,9 +11,9 @@ from typing import Final, Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import CpuEngine, EngineName, Precision
+from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError, InputError
-from acutance.inference.engine import CpuEngine, EngineName, Precision
-from acutance.inference.opening import resolved
 from acutance.inference.picture_files import PictureWork
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, format_of, joined_parts, open_pictures, parts_for_name

@@ -44,8 +44,8 @@ class VideoFileResult(FileResult):
         return () if self.video is None else (*self.video.found, *self.video.warnings)
 
 
-def making_of(settings: VideoSettings) -> str:
-    """Return what a result depends on of the settings, for `Making.video`."""
+def video_key(settings: VideoSettings) -> str:
+    """Return what a result depends on of the settings, for `ResultKey.video`."""
     return json.dumps(asdict(settings))
 
 

@@ -28,14 +28,14 @@ from acutance.videos.colour import (
 )
 from acutance.videos.flicker import FlickerMeter, ResidualSmoother
 from acutance.videos.planes import Layout, Plane, planar_name, planes_of
-from acutance.videos.reading import Piece
+from acutance.videos.reading import StreamChunk
 
 
 @dataclass(slots=True)
-class Shot:
-    """A piece of the file with its frame, at whatever stage that is."""
+class PendingFrame:
+    """A chunk of the file with its frame, at whatever stage that is."""
 
-    piece: Piece
+    chunk: StreamChunk
     frame: VideoFrame | None = None
     """Planar, of the size of the result, and ours to change; None repeats the last one, or shows none."""
     shown: Rgb | None = None
@@ -89,15 +89,15 @@ class FramePreparer:
             return replace(self.tags, matrix=self.colour.matrix)
         return self.tags
 
-    def prepare(self, piece: Piece) -> Shot:
-        """Make a piece ready.
+    def prepare(self, chunk: StreamChunk) -> PendingFrame:
+        """Make a chunk ready.
 
         Raises:
             InputError: When the size of the frames has changed.
         """
-        if piece.frame is None:
-            return Shot(piece)
-        decoded, piece.frame = piece.frame, None
+        if chunk.frame is None:
+            return PendingFrame(chunk)
+        decoded, chunk.frame = chunk.frame, None
         if (decoded.width, decoded.height) != self._size:
             sizes = "from {} × {} to {} × {} px".format(*self._size, decoded.width, decoded.height)
             raise InputError(f"the size of the frames changes within the video, {sizes}; cut it there first.")
@@ -110,7 +110,7 @@ class FramePreparer:
             before = self._picture(frame)
         # What a field is, is lost in an enlarged frame.
         is_interlaced = decoded.interlaced_frame and self._scale == 1
-        return Shot(piece, frame=frame, shown=shown, before=before, is_interlaced=is_interlaced)
+        return PendingFrame(chunk, frame=frame, shown=shown, before=before, is_interlaced=is_interlaced)
 
     def _picture(self, frame: VideoFrame) -> Rgb:
         pixels = self._converter.to_rgb(frame, self.layout, self.colour)
@@ -135,16 +135,16 @@ def settled_on(sharpener: Sharpener, first: VideoFrame) -> tuple[Sharpener, tupl
     return sharpener.for_frames(cast(npt.NDArray[np.uint8], first.to_ndarray(format="rgb24")))
 
 
-def sharpen_shot(shot: Shot, sharpener: Sharpener, strength: float) -> None:
-    """Run the network on a shot; the two fields of an interlaced frame are pictures of two moments, each by itself."""
-    if shot.shown is None:
+def sharpen_frame(pending: PendingFrame, sharpener: Sharpener, strength: float) -> None:
+    """Run the network on a frame; the two fields of an interlaced frame are pictures of two moments, each by itself."""
+    if pending.shown is None:
         return
-    if not shot.is_interlaced:
-        shot.after = _sharpened(shot.shown, sharpener, strength)
+    if not pending.is_interlaced:
+        pending.after = _sharpened(pending.shown, sharpener, strength)
         return
-    shot.after = np.empty_like(shot.shown)
+    pending.after = np.empty_like(pending.shown)
     for field in (0, 1):
-        shot.after[field::2] = _sharpened(shot.shown[field::2], sharpener, strength)
+        pending.after[field::2] = _sharpened(pending.shown[field::2], sharpener, strength)
 
 
 class FrameFinisher:
@@ -156,16 +156,16 @@ class FrameFinisher:
         self._smoother = ResidualSmoother(smoothing)
         self.meter = FlickerMeter()
 
-    def finish(self, shot: Shot) -> VideoFrame | None:
-        """Change a shot's frame and return it; None when it has none."""
-        if shot.frame is None or shot.before is None or shot.after is None:
+    def finish(self, pending: PendingFrame) -> VideoFrame | None:
+        """Change the frame and return it; None when it has none."""
+        if pending.frame is None or pending.before is None or pending.after is None:
             return None
-        residual = self._smoother.smooth(shot.before, residual_of(shot.before, shot.after))
-        self.meter.add(shot.before, residual)
-        planes = planes_of(shot.frame, self._layout.dtype)
-        for part, change in _fields(planes, residual) if shot.is_interlaced else [(planes, residual)]:
+        residual = self._smoother.smooth(pending.before, residual_of(pending.before, pending.after))
+        self.meter.add(pending.before, residual)
+        planes = planes_of(pending.frame, self._layout.dtype)
+        for part, change in _fields(planes, residual) if pending.is_interlaced else [(planes, residual)]:
             add_residual(part, change, self._layout, self._colour)
-        return shot.frame
+        return pending.frame
 
 
 def _fields(planes: list[Plane], residual: Residual) -> list[tuple[list[Plane], Residual]]:

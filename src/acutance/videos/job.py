@@ -29,7 +29,7 @@ from acutance.videos.frames import FrameFinisher, FramePreparer, check_takes_fra
 from acutance.videos.hdr import hdr_parameters, side_data_of
 from acutance.videos.opening import video_streams
 from acutance.videos.progress import Clock, Report
-from acutance.videos.reading import Damage, Piece, VideoReader
+from acutance.videos.reading import Damage, StreamChunk, VideoReader
 from acutance.videos.remarks import remarks_on_damage, remarks_on_flicker, remarks_on_source, remarks_on_target
 from acutance.videos.segments import SegmentStore, SegmentWriter
 from acutance.videos.settings import VideoSettings
@@ -115,8 +115,8 @@ class VideoJob:
         tags = tags_of(self.video.codec_context)
         self._copied = CopiedStreams(source, self.video, container, picture_only=settings.picture_only)
         self._reader = VideoReader(source, self.video, copied=self._copied.indices, settings=settings)
-        self._pieces = iter(self._reader)
-        self._first = list(_up_to_a_frame(self._pieces))
+        self._chunks = iter(self._reader)
+        self._first = list(_up_to_a_frame(self._chunks))
         frame = self._first[-1].frame if self._first else None
         if frame is None:
             part = " in the part that was asked for" if settings.is_preview else ""
@@ -148,10 +148,10 @@ class VideoJob:
         Raises:
             AcutanceError: When any stage fails; all threads have ended then.
         """
-        self._copied.take_covers(chain.from_iterable(piece.packets for piece in self._first))
+        self._copied.take_covers(chain.from_iterable(chunk.packets for chunk in self._first))
         writer = self._writer(target)
         stages = Stages(self._preparer, self._sharpener, self._finisher, writer)
-        stages.run(chain(self._first, self._pieces), self._strength, Clock(self._reader.expected_frames, report))
+        stages.run(chain(self._first, self._chunks), self._strength, Clock(self._reader.expected_frames, report))
         return self._result(
             self._reader.damage,
             self._reader,
@@ -189,13 +189,13 @@ class VideoJob:
         Raises:
             AcutanceError: When any stage fails; finished segments stay then.
         """
-        pieces: Iterator[Piece] = chain(self._first, self._pieces)
+        chunks: Iterator[StreamChunk] = chain(self._first, self._chunks)
         if store.segments:
             after = store.segments[-1].last_time
             self._reader = VideoReader(
                 self._source, self.video, copied=frozenset(), settings=self._settings, after=after
             )
-            pieces = iter(self._reader)
+            chunks = iter(self._reader)
         writer = SegmentWriter(
             store,
             self._plan,
@@ -204,7 +204,7 @@ class VideoJob:
             lost_at_start=lambda: self._reader.damage.lost_at_start,
         )
         stages = Stages(self._preparer, self._sharpener, self._finisher, writer)
-        stages.run(pieces, self._strength, Clock(self._reader.expected_frames, report, done=store.frames))
+        stages.run(chunks, self._strength, Clock(self._reader.expected_frames, report, done=store.frames))
 
     def join(self, store: SegmentStore, again: InputContainer, target: OutputContainer) -> VideoResult:
         """Write the segments and all other streams into one file.
@@ -224,10 +224,10 @@ class VideoJob:
             settings=self._settings,
             is_decoding=False,
         )
-        pieces = iter(reader)
-        first = next(pieces)
+        chunks = iter(reader)
+        first = next(chunks)
         self._copied.take_covers(first.packets)
-        others = chain.from_iterable(piece.packets for piece in chain([first], pieces))
+        others = chain.from_iterable(chunk.packets for chunk in chain([first], chunks))
         writer = self._writer(target)
         writer.finish_with(_interleaved(store.packets(self._plan.base), others, shift_s=self._from_s))
         found = store.segments
@@ -301,10 +301,10 @@ class VideoJob:
         )
 
 
-def _up_to_a_frame(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    for piece in pieces:
-        yield piece
-        if piece.frame is not None:
+def _up_to_a_frame(chunks: Iterator[StreamChunk]) -> Iterator[StreamChunk]:
+    for chunk in chunks:
+        yield chunk
+        if chunk.frame is not None:
             return
 
 

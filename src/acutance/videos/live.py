@@ -30,10 +30,17 @@ from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.colour import tags_of
 from acutance.videos.containers import CONTAINERS, Container
 from acutance.videos.encoding import EncoderPlan, Picture
-from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, check_takes_frames, settled_on, sharpen_shot
+from acutance.videos.frames import (
+    FrameFinisher,
+    FramePreparer,
+    PendingFrame,
+    check_takes_frames,
+    settled_on,
+    sharpen_frame,
+)
 from acutance.videos.hdr import side_data_of
 from acutance.videos.mailbox import Mailbox
-from acutance.videos.reading import Piece
+from acutance.videos.reading import StreamChunk
 from acutance.videos.recording import Recorder
 from acutance.videos.settings import VideoSettings
 
@@ -213,7 +220,7 @@ class _LiveRun:
         self._settings = settings
         self._container = container
         self._latest = Mailbox[tuple[Arrival, _Scene]]()
-        self._sharpened = Channel[tuple[Arrival, _Scene, Shot]](1)
+        self._sharpened = Channel[tuple[Arrival, _Scene, PendingFrame]](1)
         self._counts = _Counts()
         self.size: Size | None = None
         self.codec = ""
@@ -257,9 +264,9 @@ class _LiveRun:
                 arrival, scene = found
                 if self._settings.to_s is not None and arrival.time_s >= self._settings.to_s:
                     return
-                shot = scene.preparer.prepare(Piece([], time=0, frame=arrival.frame))
-                sharpen_shot(shot, scene.sharpener, self._strength)
-                self._sharpened.put((arrival, scene, shot))
+                pending = scene.preparer.prepare(StreamChunk([], time=0, frame=arrival.frame))
+                sharpen_frame(pending, scene.sharpener, self._strength)
+                self._sharpened.put((arrival, scene, pending))
             if report is not None:
                 report(self.status)
 
@@ -276,8 +283,8 @@ class _LiveRun:
 
     def _write(self, recorder: Recorder) -> None:
         try:
-            for arrival, scene, shot in self._sharpened:
-                frame = scene.finisher.finish(shot)
+            for arrival, scene, pending in self._sharpened:
+                frame = scene.finisher.finish(pending)
                 if frame is not None:
                     self.size = Size(frame.height, frame.width)
                     recorder.write(frame, arrival.time_s, scene.plan)

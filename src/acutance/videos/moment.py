@@ -79,17 +79,17 @@ def frames_near(source: Path, at_s: float, count: int, *, fields: bool | None) -
         turn: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = _turning(None)
         found: list[Shown] = []
         last_s = 0.0
-        for piece in reader:
-            if piece.frame is None or piece.time is None:
+        for chunk in reader:
+            if chunk.frame is None or chunk.time is None:
                 continue
             if preparer is None:
-                preparer = FramePreparer(piece.frame, tags, scale=1)
-                turn = _turning(display_matrix_of(side_data_of(piece.frame)))
-            last_s = float(piece.time * reader.time_base) - start
-            shot = preparer.prepare(piece)
-            assert shot.shown is not None
-            pixels = np.array(shot.shown)
-            is_two = shot.is_interlaced if fields is None else fields
+                preparer = FramePreparer(chunk.frame, tags, scale=1)
+                turn = _turning(display_matrix_of(side_data_of(chunk.frame)))
+            last_s = float(chunk.time * reader.time_base) - start
+            pending = preparer.prepare(chunk)
+            assert pending.shown is not None
+            pixels = np.array(pending.shown)
+            is_two = pending.is_interlaced if fields is None else fields
             for field in (0, 1) if is_two else (None,):
                 one = pixels if field is None else _bobbed(pixels, field)
                 found.append(Shown(last_s, field, turn(one)))

@@ -34,7 +34,7 @@ _SEEK_BACK_S = (0, 10, 60)
 
 
 @dataclass(slots=True)
-class Piece:
+class StreamChunk:
     """A stretch of the file: packets to copy, then at most one frame."""
 
     packets: list[Packet[Stream]]
@@ -124,8 +124,8 @@ class VideoReader:
         end = end if self.to_s is None else min(end, self.to_s)
         return max(end - (self.from_s or start), Fraction(0))
 
-    def __iter__(self) -> Iterator[Piece]:
-        """Yield the pieces in order.
+    def __iter__(self) -> Iterator[StreamChunk]:
+        """Yield the chunks in order.
 
         Raises:
             InputError: When times jump back, as in files that were joined end to end.
@@ -140,12 +140,12 @@ class VideoReader:
             elif packet.stream_index in self._copied and packet.size:
                 self._hold(packet)
                 if len(self._held) >= _MOST_PACKETS:
-                    yield Piece(self._released())
+                    yield StreamChunk(self._released())
             if self._is_past_end and self._is_all_read(packet):
                 break
         if not self._is_past_end:
             yield from self._missing(None)
-        yield Piece(self._released())
+        yield StreamChunk(self._released())
 
     def _go_to(self, wanted: int) -> None:
         """Move to the last key frame at or before a moment; cover pictures come again after every move."""
@@ -177,7 +177,7 @@ class VideoReader:
         flush.stream = self._video
         yield flush
 
-    def _decoded(self, packet: Packet[Stream]) -> Iterator[Piece]:
+    def _decoded(self, packet: Packet[Stream]) -> Iterator[StreamChunk]:
         self.hidden_frames += packet.is_discard
         if not self._is_decoding and packet.dts is not None:
             self._is_past_end |= self._is_behind(packet.dts)
@@ -201,7 +201,7 @@ class VideoReader:
             return self._video.decode(packet)
         return self._alpha_decoder.decode(packet if packet.size else None)
 
-    def _shown(self, frame: VideoFrame) -> Iterator[Piece]:
+    def _shown(self, frame: VideoFrame) -> Iterator[StreamChunk]:
         """Yield a frame, and before it those that are missing; none outside the part that is wanted."""
         time = self._times.of(frame, is_sound=not self._is_suspicious)
         self._is_suspicious |= frame.is_corrupt
@@ -216,9 +216,9 @@ class VideoReader:
             yield self._repeated(time, frame.duration)
         else:
             self._last = time
-            yield Piece(self._released(), time=time, duration=frame.duration, frame=frame)
+            yield StreamChunk(self._released(), time=time, duration=frame.duration, frame=frame)
 
-    def _missing(self, time: int | None) -> Iterator[Piece]:
+    def _missing(self, time: int | None) -> Iterator[StreamChunk]:
         """Yield repetitions for frames that should have come out before a time.
 
         In a sound file they are frames that are never shown (of VP8, and what an edit list cuts away).
@@ -231,10 +231,10 @@ class VideoReader:
             elif missing > self._last:
                 yield self._repeated(missing, duration)
 
-    def _repeated(self, time: int, duration: int) -> Piece:
+    def _repeated(self, time: int, duration: int) -> StreamChunk:
         self.damage.concealed += 1
         self._last = time
-        return Piece(self._released(), time=time, duration=duration)
+        return StreamChunk(self._released(), time=time, duration=duration)
 
     def _is_before(self, time: int) -> bool:
         is_done = self._after is not None and time <= self._after

@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import Abandoned
 from acutance.videos.channel import INTERRUPTIBLE_S, Cancelled, Channel
-from acutance.videos.frames import FrameFinisher, FramePreparer, Shot, sharpen_shot
+from acutance.videos.frames import FrameFinisher, FramePreparer, PendingFrame, sharpen_frame
 from acutance.videos.progress import Clock
-from acutance.videos.reading import Piece
+from acutance.videos.reading import StreamChunk
 from acutance.videos.writing import Writer
 
 QUEUE_FRAMES = 2
@@ -39,11 +39,11 @@ class Stages:
         self._finisher = finisher
         self._writer = writer
 
-    def run(self, pieces: Iterable[Piece], strength: float, clock: Clock) -> None:
-        """Let all pieces pass; the calling thread waits for the network, so that Ctrl-C arrives between two frames.
+    def run(self, chunks: Iterable[StreamChunk], strength: float, clock: Clock) -> None:
+        """Let all chunks pass; the calling thread waits for the network, so that Ctrl-C arrives between two frames.
 
         Args:
-            pieces: Of the file, read in a thread of their own from now on.
+            chunks: Of the file, read in a thread of their own from now on.
             strength: See `Sharpener.__call__`.
             clock: Counts the frames.
 
@@ -51,7 +51,7 @@ class Stages:
             AcutanceError: What any stage raises; all threads have ended then.
             Abandoned: What the report raised to stop in order: the frames before are encoded.
         """
-        decoded, sharpened = Channel[Shot](QUEUE_FRAMES), Channel[Shot](QUEUE_FRAMES)
+        decoded, sharpened = Channel[PendingFrame](QUEUE_FRAMES), Channel[PendingFrame](QUEUE_FRAMES)
 
         def stop(stage: Future[None]) -> None:
             if stage.exception() is not None and not isinstance(stage.exception(), Cancelled):
@@ -59,7 +59,7 @@ class Stages:
                 sharpened.cancel()
 
         with ThreadPoolExecutor(2, thread_name_prefix="acutance-video") as pool:
-            stages = [pool.submit(self._decode, pieces, decoded), pool.submit(self._encode, sharpened)]
+            stages = [pool.submit(self._decode, chunks, decoded), pool.submit(self._encode, sharpened)]
             for stage in stages:
                 stage.add_done_callback(stop)
             try:
@@ -79,41 +79,43 @@ class Stages:
             if error is not None and not isinstance(error, Cancelled):
                 raise error
 
-    def _sharpen(self, decoded: Channel[Shot], sharpened: Channel[Shot], strength: float, clock: Clock) -> None:
+    def _sharpen(
+        self, decoded: Channel[PendingFrame], sharpened: Channel[PendingFrame], strength: float, clock: Clock
+    ) -> None:
         """Run the network on all frames, and hand them on in their order."""
-        most = MOST_IN_WORK if self._sharpener.is_apart else 1
-        in_work: deque[tuple[Shot, Future[None]]] = deque()
+        most = MOST_IN_WORK if self._sharpener.is_offloaded else 1
+        in_work: deque[tuple[PendingFrame, Future[None]]] = deque()
 
         def hand_on() -> None:
-            shot, work = in_work.popleft()
+            pending, work = in_work.popleft()
             while not wait([work], INTERRUPTIBLE_S).done:
                 pass
             work.result()
-            sharpened.put(shot)
-            if shot.piece.time is not None:
+            sharpened.put(pending)
+            if pending.chunk.time is not None:
                 clock.tick()
 
         with ThreadPoolExecutor(most, thread_name_prefix="acutance-network") as pool:
-            for shot in decoded:
-                in_work.append((shot, pool.submit(sharpen_shot, shot, self._sharpener, strength)))
+            for pending in decoded:
+                in_work.append((pending, pool.submit(sharpen_frame, pending, self._sharpener, strength)))
                 if len(in_work) == most:
                     hand_on()
             while in_work:
                 hand_on()
         sharpened.finish()
 
-    def _decode(self, pieces: Iterable[Piece], decoded: Channel[Shot]) -> None:
-        for piece in pieces:
-            decoded.put(self._preparer.prepare(piece))
+    def _decode(self, chunks: Iterable[StreamChunk], decoded: Channel[PendingFrame]) -> None:
+        for chunk in chunks:
+            decoded.put(self._preparer.prepare(chunk))
         decoded.finish()
 
-    def _encode(self, sharpened: Channel[Shot]) -> None:
-        for shot in sharpened:
-            piece = shot.piece
-            self._writer.copy(piece.packets)
-            frame = self._finisher.finish(shot)
-            if piece.time is not None and frame is not None:
-                self._writer.show(frame, piece.time, piece.duration)
-            elif piece.time is not None:
-                self._writer.repeat(piece.time, piece.duration)
+    def _encode(self, sharpened: Channel[PendingFrame]) -> None:
+        for pending in sharpened:
+            chunk = pending.chunk
+            self._writer.copy(chunk.packets)
+            frame = self._finisher.finish(pending)
+            if chunk.time is not None and frame is not None:
+                self._writer.show(frame, chunk.time, chunk.duration)
+            elif chunk.time is not None:
+                self._writer.repeat(chunk.time, chunk.duration)
         self._writer.finish()

@@ -30,7 +30,7 @@ _MP4_FAMILY = ("mp4", "mov", "3gp")
 
 
 class Writer(Protocol):
-    """Takes a video piece by piece. For one thread only."""
+    """Takes a video chunk by chunk. For one thread only."""
 
     def copy(self, packets: list[Packet[Stream]]) -> None:
         """Write packets of the streams that are copied."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.inference.fake import FAKE_SPEC, FakeEngine
+from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.server.models import OfferedModel
 from acutance.server.options import ModelChoice

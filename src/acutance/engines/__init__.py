@@ -1,0 +1,1 @@
+"""What runs a network: one port, the libraries behind it, devices, and models of others made ours."""

@@ -1,0 +1,184 @@
+"""One of our networks in float16: the same ONNX file, computing in floats of 16 bits from its first convolution on.
+
+What the convolutions look at, their weights and their results are rounded; the picture itself, which the last node adds
+the network's answer to, stays in float32, as in every other engine. Only the form that our exporter writes is known
+here: weights behind a Cast, biases as they are, one last Add. Anything else is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from acutance.engines.protobuf import bytes_field, fields_of, number_field, records_of, varint_at
+
+MODEL_GRAPH = 7
+GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
+NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_KIND, NODE_ATTRIBUTE = 1, 2, 3, 4, 5
+ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TYPE = 1, 3, 20
+TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 2, 8, 9
+"""Numbers of the fields in onnx.proto."""
+
+FLOAT, FLOAT16, TYPE_INT = 1, 10, 2
+"""TensorProto.DataType, and AttributeProto.AttributeType of a whole number."""
+
+KNOWN = frozenset({"Conv", "LeakyRelu", "Add", "DepthToSpace"})
+"""Kinds of nodes that may compute in float16."""
+
+ROUNDED = "/float16"
+"""What the name of a value gets whose float16 twin is made by a Cast."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    content: bytes
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+def in_float16(model: bytes) -> bytes | None:
+    """Return a model's file in float16, or None where its graph is not of the form that is known here.
+
+    Input and output stay float32, and so does the metadata: for whoever runs it, it is the same model.
+    """
+    try:
+        kept = bytearray()
+        for number, begin, start, end in records_of(model, 0, len(model)):
+            if number != MODEL_GRAPH:
+                kept += model[begin:end]
+                continue
+            graph = _rounded(model, start, end)
+            if graph is None:
+                return None
+            kept += bytes_field(MODEL_GRAPH, graph)
+        return bytes(kept)
+    except (IndexError, ValueError):  # damaged: whoever opens it says so
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """What the values of a graph are, by name."""
+
+    convolved: frozenset[str]
+    """What comes of a convolution, the result left out: in float16."""
+    weights: frozenset[str]
+    """What a Cast gives the convolutions."""
+    biases: frozenset[str]
+
+    def plain(self, node: _Node) -> list[str]:
+        """Return those of a node's inputs that are float32 pictures."""
+        return [name for name in node.inputs if name not in self.convolved | self.weights | self.biases]
+
+
+def _rounded(model: bytes, start: int, end: int) -> bytes | None:
+    """Rewrite the graph, or return None where it is not of the known form."""
+    nodes = [_node(model[first:stop]) for number, first, stop in fields_of(model, start, end) if number == GRAPH_NODE]
+    if not nodes:
+        return None
+    roles = _Roles(
+        convolved=_behind_convolutions(nodes),
+        weights=frozenset(node.output for node in nodes if node.kind == "Cast"),
+        biases=frozenset(name for node in nodes if node.kind == "Conv" for name in node.inputs[2:]),
+    )
+    has_last_add = nodes[-1].kind == "Add" and roles.convolved.intersection(nodes[-1].inputs)
+    if not has_last_add or any(node.kind not in KNOWN for node in nodes if node.output in roles.convolved):
+        return None
+    inner = [node for node in nodes[:-1] if node.output in roles.convolved]
+    written = bytearray()
+    for content in (
+        *(_before(node, roles) for node in nodes[:-1] if node.output not in roles.convolved),
+        *_casts_of_pictures(inner, roles),
+        *(_with_inputs(node, {name: name + ROUNDED for name in roles.plain(node)}) for node in inner),
+        *_last(nodes[-1], roles),
+    ):
+        written += bytes_field(GRAPH_NODE, content)
+    for number, begin, first, stop in records_of(model, start, end):
+        if number == GRAPH_INITIALIZER:
+            written += bytes_field(GRAPH_INITIALIZER, _rounded_tensor(model[first:stop], roles.biases))
+        elif number != GRAPH_NODE:
+            written += model[begin:stop]
+    return bytes(written)
+
+
+def _before(node: _Node, roles: _Roles) -> bytes:
+    """Return what a node becomes that no convolution comes before: weights are read as float16, pictures stay."""
+    return _cast(node.inputs[0], node.output, FLOAT16) if node.output in roles.weights else node.content
+
+
+def _casts_of_pictures(inner: list[_Node], roles: _Roles) -> list[bytes]:
+    """Return the nodes that round the pictures that convolutions look at."""
+    names = dict.fromkeys(name for node in inner for name in roles.plain(node))
+    return [_cast(name, name + ROUNDED, FLOAT16) for name in names]
+
+
+def _last(node: _Node, roles: _Roles) -> Iterator[bytes]:
+    """Return the last node, in float32, behind the Casts that it needs."""
+    wide = {name: f"{name}/float32" for name in node.inputs if name in roles.convolved}
+    for name, target in wide.items():
+        yield _cast(name, target, FLOAT)
+    yield _with_inputs(node, wide)
+
+
+def _behind_convolutions(nodes: list[_Node]) -> frozenset[str]:
+    """Return the values that come of a convolution, the last node's left out."""
+    found: set[str] = set()
+    for node in nodes[:-1]:
+        if node.kind == "Conv" or found.intersection(node.inputs):
+            found.add(node.output)
+    return frozenset(found)
+
+
+def _node(content: bytes) -> _Node:
+    inputs, output, kind = [], "", ""
+    for number, start, end in fields_of(content, 0, len(content)):
+        if number == NODE_INPUT:
+            inputs.append(content[start:end].decode())
+        elif number == NODE_OUTPUT:
+            output = content[start:end].decode()
+        elif number == NODE_KIND:
+            kind = content[start:end].decode()
+    return _Node(content, kind, tuple(inputs), output)
+
+
+def _with_inputs(node: _Node, other: dict[str, str]) -> bytes:
+    """Return the node with some inputs' names replaced."""
+    written = bytearray()
+    for number, begin, start, end in records_of(node.content, 0, len(node.content)):
+        if number == NODE_INPUT:
+            name = node.content[start:end].decode()
+            written += bytes_field(NODE_INPUT, other.get(name, name))
+        else:
+            written += node.content[begin:end]
+    return bytes(written)
+
+
+def _cast(source: str, target: str, number_type: int) -> bytes:
+    to = (
+        bytes_field(ATTRIBUTE_NAME, "to")
+        + number_field(ATTRIBUTE_INT, number_type)
+        + number_field(ATTRIBUTE_TYPE, TYPE_INT)
+    )
+    names = bytes_field(NODE_INPUT, source) + bytes_field(NODE_OUTPUT, target) + bytes_field(NODE_NAME, target)
+    return names + bytes_field(NODE_KIND, "Cast") + bytes_field(NODE_ATTRIBUTE, to)
+
+
+def _rounded_tensor(tensor: bytes, names: frozenset[str]) -> bytes:
+    """Return a constant in float16 if it is one of those named and in float32, else as it is."""
+    fields = {number: (start, end) for number, start, end in fields_of(tensor, 0, len(tensor))}
+    name = tensor[slice(*fields[TENSOR_NAME])].decode() if TENSOR_NAME in fields else ""
+    if name not in names or TENSOR_RAW not in fields or varint_at(tensor, fields[TENSOR_TYPE][0])[0] != FLOAT:
+        return tensor
+    written = bytearray()
+    for number, begin, start, end in records_of(tensor, 0, len(tensor)):
+        if number == TENSOR_TYPE:
+            written += number_field(TENSOR_TYPE, FLOAT16)
+        elif number == TENSOR_RAW:
+            values = np.frombuffer(tensor[start:end], "<f4").astype("<f2")
+            written += bytes_field(TENSOR_RAW, values.tobytes())
+        else:
+            written += tensor[begin:end]
+    return bytes(written)

@@ -1,0 +1,174 @@
+"""The numbers inside an ONNX file: found and blended as they lie, so that every engine can open the result.
+
+Two networks of one architecture are two files of one graph with other numbers: the weights (initializers, float32
+or float16) and the slopes of the activations (attributes of nodes). Their blend is the first file with its numbers
+replaced; no second network runs. An ONNX file is a protobuf message; what is read of it here is a few fields of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, so that a user needs no ONNX package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.engines.protobuf import fields_of, varint_at
+from acutance.errors import ConfigError, CorruptWeights
+from acutance.spec import METADATA_KEY, ModelSpec
+
+MODEL_GRAPH, MODEL_METADATA = 7, 14
+ENTRY_KEY, ENTRY_VALUE = 1, 2
+GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
+NODE_NAME, NODE_ATTRIBUTE = 3, 5
+ATTRIBUTE_NAME, ATTRIBUTE_FLOAT = 1, 2
+TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 2, 8, 9
+"""Numbers of the fields in onnx.proto."""
+
+TENSOR_TYPES: dict[int, np.dtype[np.floating]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
+"""TensorProto.DataType of the floats that weights are kept in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Where a run of floats lies in a file."""
+
+    start: int
+    end: int
+    dtype: np.dtype[np.floating]
+
+    def read(self, file: bytes | bytearray) -> npt.NDArray[np.floating]:
+        """Return the floats, in the file's type."""
+        return np.frombuffer(bytes(file[self.start : self.end]), self.dtype)
+
+
+def find_numbers(file: bytes) -> dict[str, Numbers]:
+    """Find every float of an ONNX file that training sets.
+
+    Returns:
+        By the name of the initializer, or `node.attribute`, where its bytes lie.
+
+    Raises:
+        CorruptWeights: When the bytes are not such a file.
+    """
+    try:
+        found: dict[str, Numbers] = {}
+        for field, start, end in fields_of(file, 0, len(file)):
+            if field == MODEL_GRAPH:
+                found.update(_of_graph(file, start, end))
+        for name, numbers in found.items():
+            if (numbers.end - numbers.start) % numbers.dtype.itemsize:
+                raise ValueError(f"{name} ends within a number")
+    except (IndexError, ValueError) as error:
+        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
+    return found
+
+
+def read_spec(file: bytes, *, name: str = "model") -> ModelSpec:
+    """Read the spec in an ONNX file's metadata.
+
+    Raises:
+        CorruptWeights: When the file is damaged or has none.
+    """
+    spec = _spec_in(file, name)
+    if spec is None:
+        raise CorruptWeights(f"{name}: has no acutance spec inside; give a file that `acutance export` wrote.")
+    return ModelSpec.from_json(spec)
+
+
+def has_spec(file: bytes, *, name: str = "model") -> bool:
+    """Say whether an ONNX file has a spec in its metadata: whether it is a model file of ours.
+
+    Raises:
+        CorruptWeights: When the file is damaged.
+    """
+    return _spec_in(file, name) is not None
+
+
+def _spec_in(file: bytes, name: str) -> str | None:
+    try:
+        for field, start, end in fields_of(file, 0, len(file)):
+            if field == MODEL_METADATA:
+                entry = {number: file[first:last].decode() for number, first, last in fields_of(file, start, end)}
+                if entry.get(ENTRY_KEY) == METADATA_KEY:
+                    return entry.get(ENTRY_VALUE, "")
+    except (IndexError, ValueError) as error:
+        raise CorruptWeights(f"{name}: is no ONNX file, or is damaged; get the file again.") from error
+    return None
+
+
+def blend_files(first: bytes, second: bytes, share: float) -> bytes:
+    """Blend the numbers of two networks of one architecture.
+
+    Args:
+        first: ONNX file, whose graph is kept.
+        second: ONNX file of the same architecture.
+        share: 0 gives the first's numbers, 1 the second's, between them their linear blend.
+
+    Returns:
+        The first file with every number replaced, in the first's type, and all else as it was.
+
+    Raises:
+        ConfigError: When the two are not of one architecture, as far as the names and counts of their numbers tell.
+        CorruptWeights: When one is damaged, or a number not finite.
+    """
+    mixed = bytearray(first)
+    own, other = find_numbers(first), find_numbers(second)
+    if own.keys() != other.keys():
+        name = min(own.keys() ^ other.keys())
+        raise ConfigError(
+            f"the two models to blend differ: {name} is in only one of them; give two of one architecture."
+        )
+    for name, numbers in own.items():
+        start, goal = numbers.read(first), other[name].read(second)
+        if start.size != goal.size:
+            raise ConfigError(
+                f"the two models to blend differ: {name} has {start.size} and {goal.size} numbers; give two of one "
+                "architecture."
+            )
+        blend = _blended(start, goal, share)
+        if not np.isfinite(blend).all():
+            raise CorruptWeights(f"the models to blend are damaged: {name} is not finite; get them again.")
+        mixed[numbers.start : numbers.end] = blend.tobytes()
+    return bytes(mixed)
+
+
+def _blended(start: npt.NDArray[np.floating], goal: npt.NDArray[np.floating], share: float) -> npt.NDArray[np.floating]:
+    """Blend in float64; return the type of `start`, and whatever comes of numbers that are not finite or too large."""
+    with np.errstate(all="ignore"):
+        blend = (1.0 - share) * start.astype(np.float64) + share * goal.astype(np.float64)  # exact at either end
+        return blend.astype(start.dtype)
+
+
+def _of_graph(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
+    for field, begin, stop in fields_of(file, start, end):
+        if field == GRAPH_INITIALIZER:
+            yield from _of_tensor(file, begin, stop)
+        elif field == GRAPH_NODE:
+            yield from _of_node(file, begin, stop)
+
+
+def _of_tensor(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
+    name, kind, raw = "", 0, None
+    for field, begin, stop in fields_of(file, start, end):
+        if field == TENSOR_NAME:
+            name = file[begin:stop].decode()
+        elif field == TENSOR_TYPE:
+            kind = varint_at(file, begin)[0]
+        elif field == TENSOR_RAW:
+            raw = (begin, stop)
+    if kind in TENSOR_TYPES and raw is not None and name.endswith((".weight", ".bias")):
+        yield name, Numbers(*raw, TENSOR_TYPES[kind])
+
+
+def _of_node(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
+    fields = list(fields_of(file, start, end))
+    names = [file[begin:stop].decode() for field, begin, stop in fields if field == NODE_NAME]
+    for field, begin, stop in fields:
+        if field != NODE_ATTRIBUTE or not names:
+            continue
+        inner = {number: (first, last) for number, first, last in fields_of(file, begin, stop)}
+        if ATTRIBUTE_FLOAT in inner and ATTRIBUTE_NAME in inner:
+            first, last = inner[ATTRIBUTE_NAME]
+            yield f"{names[0]}.{file[first:last].decode()}", Numbers(*inner[ATTRIBUTE_FLOAT], np.dtype("<f4"))

@@ -1,0 +1,202 @@
+"""Opening an engine by its name: on a device where one is found and faster, else on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import get_args
+
+from acutance.engines.device_choice import open_on_device
+from acutance.engines.devices import Device, DeviceEngine, devices_for, find_devices
+from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
+from acutance.engines.foreign import read_model
+from acutance.engines.model_file import blend_files
+from acutance.engines.onnx_engine import OnnxRuntimeEngine
+from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus
+from acutance.errors import ConfigError, EngineUnavailable
+from acutance.extras import how_to_get
+from acutance.zoo.catalogue import ModelPaths
+
+
+def _onnxruntime(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
+    """Open a model in ONNX Runtime."""
+    del precision  # float32 is all that it has
+    return OnnxRuntimeEngine.from_bytes(model, threads, name=name)
+
+
+def _openvino(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
+    """Open a model in OpenVINO, which is imported only now."""
+    if find_spec("openvino") is None:
+        raise EngineUnavailable(f"engine openvino: is not installed; {how_to_get('openvino')}.")
+    from acutance.engines.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine.from_bytes(model, threads, name=name, precision=precision)
+
+
+def _torch(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
+    """Open a model in torch, which is imported only now."""
+    del precision  # float32, or what a GPU is made for
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        raise EngineUnavailable(f"engine torch: needs torch and onnx; {how_to_get('torch')}.")
+    from acutance.engines.torch_engine import TorchEngine
+
+    return TorchEngine.from_bytes(model, threads, name=name)
+
+
+_OPENERS: dict[CpuEngine, Callable[[bytes, int | None, str, ChosenPrecision], Engine]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "torch": _torch,
+}
+
+
+def open_engine(
+    model: ModelPaths | Path,
+    *,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    fidelity: float = 1.0,
+    threads: int | None = None,
+) -> Engine:
+    """Open a model in an engine.
+
+    Args:
+        model: A model's files, or one ONNX file with a spec in its metadata.
+        engine: `auto` takes the fastest: of the devices that are found and the CPU (`fastest_engine`), by a trial of
+            half a second each that is remembered for this machine, its drivers and the network. Where no device is
+            found, nothing is tried. A device is guarded by the CPU, which takes over with a word in the log
+            (`acutance.inference`) when the device fails or gives other pixels.
+        precision: `bfloat16` computes in floats of 16 bits in OpenVINO, `float16` on devices that have them; `auto`
+            does so where it is faster: by the processor's instructions, or by the trial.
+        fidelity: 1 is the network trained for truth, 0 the one trained for perception; between them their weights are
+            blended: one network runs.
+        threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
+            would hinder each other for ever. None leaves it to the engine (one per physical core).
+
+    Raises:
+        ConfigError: When a setting is out of range or the model has not what it asks for.
+        EngineUnavailable: When the engine is not installed.
+        EngineError: When the engine cannot run this model.
+        CorruptWeights: When a file is damaged or not a model of acutance.
+        UnknownModel: When a file is missing.
+    """
+    paths = ModelPaths(fidelity=model) if isinstance(model, Path) else model
+    if engine not in _NAMES:
+        raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(_NAMES)}.")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
+    threads = None if threads is None else min(threads, usable_cpus())
+    devices = _devices(engine, precision)
+    chosen = _on_cpu(engine, precision)
+    # Of a device that fails, the CPU does the work as it likes.
+    computed_in = chosen_precision("auto" if devices and precision == "float16" else precision, chosen)
+    content, name = _with_fidelity(paths, fidelity), str(paths.fidelity)
+
+    def on_cpu() -> Engine:
+        return _OPENERS[chosen](content, threads, name, computed_in)
+
+    if devices:
+        is_open = engine == "auto" and precision != "float16"
+        cpu = (f"{chosen} {computed_in}, {threads or 'all'} threads", on_cpu) if is_open else None
+        opened = open_on_device(content, devices, name=name, precision=precision, threads=threads, cpu=cpu)
+        if opened is not None:
+            return opened
+    return on_cpu()
+
+
+_NAMES: tuple[EngineName, ...] = ("auto", "cpu", "gpu", *get_args(CpuEngine), *get_args(DeviceEngine))
+
+
+def _devices(engine: EngineName, precision: Precision) -> tuple[Device, ...]:
+    """Return the devices that may run a model; none where an engine on the CPU is meant.
+
+    Raises:
+        EngineUnavailable: When a device is asked for and there is none.
+        ConfigError: When the precision is not a device's.
+    """
+    if engine == "cpu" or engine in _OPENERS or (engine == "auto" and precision == "bfloat16"):
+        return ()
+    devices = devices_for(engine)
+    if precision == "float16":
+        devices = tuple(device for device in devices if device.provider.takes_float16)
+    if engine != "auto" and (precision == "bfloat16" or not devices):
+        raise ConfigError(f"precision {precision}: engine {engine} has it not; leave the precision at auto.")
+    return devices
+
+
+def _on_cpu(engine: EngineName, precision: Precision) -> CpuEngine:
+    """Return the engine that a name stands for where no device is used."""
+    named: dict[str, CpuEngine] = {name: name for name in _OPENERS}
+    return named.get(engine) or ("openvino" if precision == "bfloat16" else fastest_engine())
+
+
+def resolved(engine: EngineName, precision: Precision) -> tuple[EngineName, Precision]:
+    """Return the engine on the CPU and the arithmetic that names stand for here; of a device, the names themselves.
+
+    Raises:
+        EngineUnavailable: See `open_engine`; ConfigError, too.
+    """
+    if _devices(engine, precision):
+        return engine, precision
+    chosen = _on_cpu(engine, precision)
+    return chosen, chosen_precision(precision, chosen)
+
+
+def fastest_engine() -> CpuEngine:
+    """Return the engine that `cpu` stands for: OpenVINO on an Intel processor if it is installed, else ONNX Runtime.
+
+    On an AMD processor ONNX Runtime was the faster (`benchmarks/engines.py`).
+    """
+    return "openvino" if is_intel() and find_spec("openvino") is not None else "onnxruntime"
+
+
+def offered_precisions(engine: EngineName = "auto") -> tuple[ChosenPrecision, ...]:
+    """Return what models can be computed in by an engine as `open_engine` takes it."""
+    offered: list[ChosenPrecision] = ["float32"]
+    if engine in ("auto", "cpu", "openvino") and find_spec("openvino") is not None:
+        offered.append("bfloat16")
+    if engine not in ("cpu", *_OPENERS) and any(
+        device.provider.takes_float16 and engine in ("auto", "gpu", device.provider.engine)
+        for device in find_devices().devices
+    ):
+        offered.append("float16")
+    return tuple(offered)
+
+
+def chosen_precision(precision: Precision, engine: CpuEngine) -> ChosenPrecision:
+    """Return what a model is computed in: what is asked for or, for `auto`, what is fastest on this processor.
+
+    Args:
+        precision: As `open_engine` takes it.
+        engine: The one that runs it, one of those on the CPU.
+
+    Raises:
+        ConfigError: When there is no such precision, or the engine has not what is asked for.
+    """
+    if precision not in get_args(Precision):
+        raise ConfigError(f"precision {precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
+    if precision == "bfloat16" and engine != "openvino":
+        raise ConfigError(
+            f"precision bfloat16: only engine openvino has it, not {engine}; leave the precision at auto."
+        )
+    if precision == "float16":
+        raise ConfigError("precision float16: only devices such as a GPU have it; leave the precision at auto.")
+    if precision != "auto":
+        return precision
+    return "bfloat16" if engine == "openvino" and multiplies_bfloat16() else "float32"
+
+
+def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
+    """Return the model's file with the weights that the fidelity asks for."""
+    if not 0.0 <= fidelity <= 1.0:
+        raise ConfigError(f"fidelity = {fidelity}: must lie within 0 … 1.")
+    graph = read_model(paths.fidelity)
+    if fidelity == 1.0:
+        return graph
+    if paths.perceptual is None:
+        raise ConfigError(
+            f"fidelity = {fidelity:g}: {paths.fidelity.name} has no perceptual weights to blend with; leave it at 1, "
+            "or take a model that has (see: acutance models)."
+        )
+    return blend_files(graph, read_model(paths.perceptual), 1.0 - fidelity)

@@ -45,6 +45,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(Path, lambda value, _: Path(cast(str, _exactly(str)(value, str))))
     converter.register_unstructure_hook(Path, str)
     converter.register_structure_hook_func(_is_literal, _one_of)
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)  # of a user's own part
     converter.register_structure_hook_factory(is_dataclass, lambda kind: _from_table(converter, kind))
     converter.register_structure_hook_factory(_is_tagged_union, lambda union: _by_kind(converter, union))
     return converter
@@ -92,8 +93,8 @@ def _by_kind(converter: Converter, union: object) -> Callable[[object, object], 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, Mapping) or value.get("kind") not in rows:
             given = value.get("kind") if isinstance(value, Mapping) else value
-            allowed = ", ".join(tag or "left out" for tag in rows)
-            raise ConfigError(f"kind = {given!r}: must be {'one of ' if len(rows) > 2 else ''}{allowed}")
+            allowed = ", ".join(tag for tag in rows if tag) + (", or left out" if None in rows else "")
+            raise ConfigError(f"kind = {given!r}: must be one of {allowed}")
         return converter.structure(value, rows[value.get("kind")])
 
     return structure

@@ -188,7 +188,7 @@ def examine(generator: OwnGenerator, *, side_px: int) -> None:
                 raise ConfigError(f"{part}: changes its input in place; let it work on a copy.")
             assert isinstance(made, Tensor)
             with running(part):
-                made.float().square().mean().backward()
+                made.float().square().mean().backward()  # type: ignore[no-untyped-call]
     idle = [name for name, weight in generator.network.named_parameters() if weight.requires_grad]
     moved = {name for name, weight in network.network.named_parameters() if weight.grad is not None}
     idle = [name for name in idle if name not in moved]
@@ -217,7 +217,7 @@ def _heard(part: str, network: nn.Module) -> _Said:
     missing = [name for name in ("scale", "size_multiple", "reach_px", "macs_per_pixel") if not hasattr(network, name)]
     if missing:
         raise ConfigError(
-            f"{part}: does not say {', '.join(missing)}; a network of one's own must, see docs/how-to/train.md."
+            f"{part}: does not say {', '.join(missing)}; a network of one's own must, see docs/how-to/own-parts.md."
         )
     scale, multiple = _whole(part, network, "scale", 1), _whole(part, network, "size_multiple", 1)
     if scale not in (1, 2):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Shape(Protocol):
     """What the settings of a generator say of it; all lengths in input px."""
 

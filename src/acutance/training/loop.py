@@ -38,7 +38,7 @@ from acutance.training.config import TrainConfig
 from acutance.training.health import HealthSummary, complaints, health_summary
 from acutance.training.optimizers import OptimizerConfig
 from acutance.training.players import Players, assemble
-from acutance.training.processes import check_processes, on_first, reporting_lost_process, synchronised_stop
+from acutance.training.processes import check_processes, on_first, reporting_lost_process, sync_stop
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step import StepRecord
 from acutance.training.stepper import Stepper
@@ -233,9 +233,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             batch = own_part(fabric, source.batch(progress.iteration))
             record = stepper.take(batch, progress, rate_share=rate_share)
-            elapsed_s, is_stopped = synchronised_stop(
-                fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop()
-            )
+            elapsed_s, is_stopped = sync_stop(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
                 iteration=progress.iteration + 1,

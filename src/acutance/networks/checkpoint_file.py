@@ -115,8 +115,8 @@ def load_generator(path: Path, *, part: str | None = None) -> tuple[AnyGenerator
 def _ours(text: str) -> Generator:
     """Build a generator of a config's JSON."""
     values = dict(json.loads(text))
-    coarser = tuple(CoarserScale(**scale) for scale in values.pop("coarser", ()))
     try:
+        coarser = tuple(CoarserScale(**scale) for scale in values.pop("coarser", ()))
         return Generator(GeneratorConfig(**values, coarser=coarser))
     except ConfigError as error:
         raise ValueError(str(error)) from error

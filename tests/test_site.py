@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -87,12 +89,14 @@ def test_everything_is_there(site: Path) -> None:
         "reference/python": "np.zeros((32, 48, 3), np.uint8)",
         "notebooks/photographer": "data:image/jpeg;base64,",
         "gallery": 'data-slider="',
-        "cards/fast": "<code>gauss-1.6</code>",
+        "cards/fast": "Fidelity weights",
         "contributing": "Add a loss",
-        "index.zh": "拍糊",
+        "index.zh": "让模糊的照片和视频变清晰",
     }
-    missing = [name for name, text in texts.items() if text not in (site / f"{name}.html").read_text("utf-8")]
-    assert not missing
+    pages = {name: (site / f"{name}.html").read_text("utf-8") for name in texts}
+    raw = ("gallery", "notebooks/photographer")  # what stands in attributes; else in the text, whatever colours it has
+    shown = {name: page if name in raw else unescape(re.sub(r"<[^>]+>", "", page)) for name, page in pages.items()}
+    assert not [name for name, text in texts.items() if text not in shown[name]]
 
 
 def test_the_search_finds_pages_of_all_kinds(site: Path) -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Final
@@ -183,9 +183,7 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
             "--address."
         ) from error
     try:
-        # Ray prints a page about each worker that dies: to stdout, whatever it was asked. What matters is in results.
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-            yield
+        yield
     finally:
         ray.shutdown()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,7 +130,12 @@ def bulk(
         return
     tally = _Tally(total=_counted(items) if count is None else lambda: count, keeps_all=report is not None)
     try:
-        with cluster(address, cpus=None if workers is None else workers * cpus):
+        # Ray prints a page about each worker that dies: to stdout, however quiet it was asked to be.
+        with (
+            cluster(address, cpus=None if workers is None else workers * cpus),
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+        ):
             for entry in run(items(), settings, from_, to, done=done, key=key):
                 tally.add(entry)
     except KeyboardInterrupt:

@@ -51,6 +51,7 @@ MODEL: Final = "fast"
 CORES: Final = os.cpu_count() or 1
 PHOTOS, ALONE, SIDE, ROUNDS = 768, 192, 256, 3
 SHARD, TINY, LOOSE = 10_000, 32, 4000
+SAMPLED_S: Final = 2.0
 NAMES: Final = "memory://names"
 COUNTS: Final = (10_000, 1_000_000)
 PROGRAM: Final = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
@@ -147,7 +148,7 @@ def on_ray(source: Path, target: Path) -> Made:
     samples, is_over = list[tuple[float, float]](), threading.Event()
 
     def sample() -> None:
-        while not is_over.wait(0.25):
+        while not is_over.wait(SAMPLED_S):
             samples.append((time.time(), tree_cpu_s()))
 
     with cluster(None, cpus=CORES):
@@ -158,11 +159,9 @@ def on_ray(source: Path, target: Path) -> Made:
         watcher.join()
     ends = [(target / entry.target).stat().st_mtime for entry in entries]
     begin = min(end - entry.seconds for end, entry in zip(ends, entries, strict=True))
-    before = np.interp(begin, *zip(*samples, strict=True))
-    after = max(
-        cpu_s for when, cpu_s in samples if when <= max(ends) + 0.25
-    )  # workers that have ended are in no later one
-    return Made(entries, max(ends) - begin, float(after - before))
+    (first, before), *_, (last, after) = [one for one in samples if begin <= one[0] <= max(ends)]
+    seconds = max(ends) - begin
+    return Made(entries, seconds, (after - before) / (last - first) * seconds)
 
 
 def rate(folder: Path) -> bool:
@@ -177,8 +176,8 @@ def rate(folder: Path) -> bool:
         each.append(plain(source, folder / f"each{number}", CORES))
         made.append(on_ray(source, folder / f"together{number}"))
         print(
-            f"  photos a second on each core: {alone[-1][0]:.2f} by one plain process, {each[-1][0] / CORES:.2f} by one "
-            f"on each core, {made[-1].rate / CORES:.2f} on Ray",
+            f"  photos a second: {alone[-1][0]:.2f} by one plain process; on each core {each[-1][0] / CORES:.2f} by plain "
+            f"processes, {made[-1].rate / CORES:.2f} on Ray",
             flush=True,
         )
     of_one = statistics.median(many.rate / CORES / one[0] for one, many in zip(alone, made, strict=True))

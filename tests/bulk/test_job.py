@@ -100,10 +100,10 @@ def test_settings_that_results_depend_on_are_in_their_key():
 def test_a_machine_that_vanishes_is_no_pictures_fault(monkeypatch):
     attempts = job._Attempts()
     for node in ("a", "b", "b"):
-        attempts.begin("x.png", node)
+        attempts.begin(["x.png"], node)
     monkeypatch.setattr(job.ray, "nodes", lambda: [{"NodeID": "a", "Alive": True}, {"NodeID": "b", "Alive": False}])
     assert attempts.known(["x.png", "y.png"]) == [1, 0]
-    attempts.end("x.png")
+    attempts.end(["x.png"])
     assert attempts.known(["x.png"]) == [0]
 
 

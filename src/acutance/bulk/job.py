@@ -106,11 +106,13 @@ class _Attempts:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return [sum(node in alive for node in nodes) for nodes in begun]
 
-    def begin(self, name: str, node: str) -> None:
-        self._begun.setdefault(name, []).append(node)
+    def begin(self, names: Sequence[str], node: str) -> None:
+        for name in names:
+            self._begun.setdefault(name, []).append(node)
 
-    def end(self, name: str) -> None:
-        self._begun.pop(name, None)
+    def end(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._begun.pop(name, None)
 
 
 class _RemoteAttempts:
@@ -123,11 +125,11 @@ class _RemoteAttempts:
         found: list[int] = ray.get(self._actor.known.remote(list(names)))
         return found
 
-    def begin(self, name: str) -> None:
-        ray.get(self._actor.begin.remote(name, self._node))
+    def begin(self, names: Sequence[str]) -> None:
+        ray.get(self._actor.begin.remote(list(names), self._node))
 
-    def end(self, name: str) -> None:
-        self._actor.end.remote(name)  # should it be lost, the picture is worked on alone, should it come again
+    def end(self, names: Sequence[str]) -> None:
+        self._actor.end.remote(list(names))  # should it be lost, they are worked on alone, should they come again
 
 
 class _Actor:

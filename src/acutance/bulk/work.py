@@ -35,11 +35,11 @@ class Attempts(Protocol):
     def known(self, names: Sequence[str]) -> list[int]:
         """Return how often each was begun without coming to an end."""
 
-    def begin(self, name: str) -> None:
-        """Note that one is begun; noted when this returns."""
+    def begin(self, names: Sequence[str]) -> None:
+        """Note that some are begun; noted when this returns."""
 
-    def end(self, name: str) -> None:
-        """Note that it has come to an end."""
+    def end(self, names: Sequence[str]) -> None:
+        """Note that they have come to an end."""
 
 
 class Worker:
@@ -83,13 +83,19 @@ class Worker:
         """
         tries = self._known([item.key for item in items])
         made: dict[str, Entry] = {}
-        for item, before in sorted(zip(items, tries, strict=True), key=lambda pair: pair[1]):
+        fresh = [item for item, before in zip(items, tries, strict=True) if not before]
+        with self._noted([item.key for item in fresh]):  # together: to ask for each costs more than to suspect all
+            for item in fresh:
+                with self._room.entered(item.key, alone=False):
+                    made[item.key] = self._outcome(item, is_retried=False)
+        suspects = [(before, item) for item, before in zip(items, tries, strict=True) if before]
+        for before, item in sorted(suspects, key=lambda pair: pair[0]):
             if before >= (MOST_SHARD_TRIES if item.is_shard else MOST_TRIES):
                 reason = f"{item.path}: its worker died {before} times while it was in work; it is set aside."
                 made[item.key] = self._entry(item, status="failed", reason=reason)
             else:
-                with self._room.entered(item.key, alone=before > 0), self._noted(item.key):
-                    made[item.key] = self._outcome(item, is_retried=before > 0)
+                with self._room.entered(item.key, alone=True), self._noted([item.key]):
+                    made[item.key] = self._outcome(item, is_retried=True)
         cpu_s = self._cpu_since() / len(items)
         entries = [replace(made[item.key], cpu_seconds=cpu_s) for item in items]
         self._ledger.append(entries, [item.strength for item in items])
@@ -99,13 +105,13 @@ class Worker:
         return self._attempts.known(names) if self._attempts else [0] * len(names)
 
     @contextmanager
-    def _noted(self, name: str) -> Iterator[None]:
-        if self._attempts is None:
+    def _noted(self, names: Sequence[str]) -> Iterator[None]:
+        if self._attempts is None or not names:
             yield
             return
-        self._attempts.begin(name)
+        self._attempts.begin(names)
         yield
-        self._attempts.end(name)  # not when something is raised that is no failure of the picture's
+        self._attempts.end(names)  # not when something is raised that is no failure of the picture's
 
     def _cpu_since(self) -> float:
         """Return the CPU seconds of this process since this was asked last."""
@@ -228,7 +234,7 @@ class Worker:
         name, note = f"{item.path}: {member}", f"{item.key}\0{member}"
         if is_noted and self._known([note])[0]:
             return f"{name}: its worker died while it was in work."
-        with self._noted(note) if is_noted else nullcontext():
+        with self._noted([note]) if is_noted else nullcontext():
             try:
                 return self._sharpened(source, source.parent, item.strength, name=name)
             except InputError as error:

@@ -176,8 +176,8 @@ def rate(folder: Path) -> bool:
         each.append(plain(source, folder / f"each{number}", CORES))
         made.append(on_ray(source, folder / f"together{number}"))
         print(
-            f"  photos a second: {alone[-1][0]:.2f} by one plain process; on each core {each[-1][0] / CORES:.2f} by plain "
-            f"processes, {made[-1].rate / CORES:.2f} on Ray",
+            f"  photos a second: {alone[-1][0]:.2f} by one plain process; on each core {each[-1][0] / CORES:.2f} by "
+            f"plain processes, {made[-1].rate / CORES:.2f} on Ray",
             flush=True,
         )
     of_one = statistics.median(many.rate / CORES / one[0] for one, many in zip(alone, made, strict=True))

@@ -77,6 +77,7 @@ def test_results_come_to_lie_neither_over_the_inputs_nor_among_other_files(photo
         assert "holds the inputs, and results could replace some" in refused(tmp_path / "from", target)
     photo(tmp_path / "other" / "x" / "b.png")
     assert "holds x/b.png already" in refused(tmp_path / "from", tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["x"]
     assert [path.name for path in (tmp_path / "from").iterdir()] == ["a.png"]
 
 

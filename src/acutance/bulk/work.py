@@ -63,6 +63,9 @@ class Worker:
         self._ledger = Ledger(target)
         self._room = _Room()
         self._cpu_s = time.process_time()
+        self._most: int | None = None
+        """Pictures of a tar file, where only a sample is wanted."""
+        self._share = 1.0
 
     @property
     def longest_s(self) -> float:
@@ -100,6 +103,14 @@ class Worker:
         entries = [replace(made[item.key], cpu_seconds=cpu_s) for item in items]
         self._ledger.append(entries, [item.strength for item in items])
         return entries
+
+    def sample(self, shard: Item, pictures: int) -> tuple[Entry, float]:
+        """Make the first pictures of a tar file; returns what happened, and which share of the file that was, 0 … 1."""
+        self._most, self._share = pictures, 1.0
+        try:
+            return self._outcome(shard, is_retried=False), self._share
+        finally:
+            self._most = None
 
     def _known(self, names: list[str]) -> list[int]:
         return self._attempts.known(names) if self._attempts else [0] * len(names)
@@ -205,6 +216,9 @@ class Worker:
         """Copy a tar file member by member; returns what was made, and why others were not."""
         made, unmade = list[_Made](), list[str]()
         for member in old:
+            if self._most is not None and len(made) + len(unmade) >= self._most:
+                self._share = max(member.offset, 1) / max(item.size_bytes, member.offset, 1)
+                break
             content = old.extractfile(member) if member.isfile() else None
             if content is None or not is_picture_name(member.name):
                 new.addfile(member, content)

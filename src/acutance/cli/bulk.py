@@ -119,9 +119,9 @@ def bulk(
     if only_plan:
         _tell_plan(plan(items(), settings, from_, done=ledger.done(key) if resume else Done(), key=key), workers or 1)
         return
-    to.check_writable(".acutance/try")
     if not resume and (held := "the ledger of an earlier run" if ledger.parts() else to.any_file()):
         raise ConfigError(f"{target}: holds {held} already; go on with --resume, or choose another place.")
+    to.check_writable(".acutance/try")
     done = ledger.done(key)
     if resume:
         say(f"{len(done)} are done already, by the ledger")
@@ -163,7 +163,7 @@ def _inputs(
     folder, slash, _ = source.rpartition("/")
     above = Store((folder or slash) if slash else ".") if not source.endswith("/") else place
     if source.lower().endswith(MANIFEST_SUFFIXES):
-        manifest = Manifest(place, above, strength=strength)
+        manifest = Manifest(place, above, strength=strength, wanted=wanted)
         return above, manifest.items, len(manifest)
     if source.lower().endswith(SHARD_SUFFIX):
         shard = shard_item(above, place.root, strength=strength)

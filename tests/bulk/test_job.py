@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,10 @@ pytest.importorskip("ray", reason="needs the extra bulk")
 from typer.testing import CliRunner
 
 from acutance.bulk import job
+from acutance.bulk.items import Item, table_of
 from acutance.bulk.job import BulkSettings
 from acutance.cli.main import app
-from acutance.errors import AcutanceError
+from acutance.errors import AcutanceError, OutputError
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
 
@@ -96,6 +98,21 @@ def test_settings_that_results_depend_on_are_in_their_key():
         others = {BulkSettings(model="fast", workers=3, time_limit_s=5.0).key(sharpener)}
     assert len(keys) == len(changed)
     assert others < keys
+
+
+def test_what_a_worker_cannot_write_and_what_ray_makes_of_errors_are_one_sentence(worker, photo, source, monkeypatch):
+    item = Item("a.png", str(photo(Path(source.root) / "a.png")), 1, "v", 1.0)
+    actor = object.__new__(job._Actor)
+    actor._worker = worker
+    monkeypatch.setattr(type(worker), "work", lambda *_: (_ for _ in ()).throw(OutputError("x: the disk is full.")))
+    (told,) = actor(table_of([item]))["entry"].to_pylist()
+    with pytest.raises(
+        OutputError, match=r"^x: the disk is full; what is made is in the ledger: go on with --resume\.$"
+    ):
+        job._entry(told)
+    pages = "ray::Actor\n  File x\nacutance.errors.ModelError: no model.\n\nTo change retry attempts, configure it."
+    assert job._reason(RuntimeError(pages)) == "no model."
+    assert job._reason(RuntimeError("a\n b\n")) == "b"
 
 
 def test_a_machine_that_vanishes_is_no_pictures_fault(monkeypatch):

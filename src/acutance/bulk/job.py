@@ -35,7 +35,7 @@ from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
 from acutance.engines.engine import EngineName, Precision
-from acutance.errors import JobError
+from acutance.errors import AcutanceError, JobError, OutputError
 from acutance.inference.sharpener import Sharpener
 
 WAVE: Final = 2048
@@ -45,6 +45,7 @@ CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600
 _WATCH_S: Final = 1.0
+_FAULT: Final = "fault"
 _RESULT: Final = pa.schema([("entry", pa.string())])
 
 
@@ -145,7 +146,10 @@ class _Actor:
         threading.Thread(target=self._watch, args=(settings.time_limit_s,), daemon=True).start()
 
     def __call__(self, bundle: pa.Table) -> pa.Table:
-        entries = self._worker.work(items_in(bundle))
+        try:
+            entries = self._worker.work(items_in(bundle))
+        except OutputError as error:  # nothing can be written: not raised, since Ray would make pages of it
+            return pa.table({"entry": [json.dumps({_FAULT: str(error)})]}, schema=_RESULT)
         for entry in entries:
             self._pictures.inc(1, tags={"status": entry.status})
             self._megapixels.inc(max(entry.megapixels, 1e-9))
@@ -207,6 +211,7 @@ def run(
 
     Raises:
         JobError: When the cluster cannot do it.
+        OutputError: When nothing more can be written.
     """
     _quieten(DataContext.get_current())
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -230,15 +235,27 @@ def run(
         )
         try:
             for table in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                yield from (Entry(**json.loads(text)) for text in table["entry"].to_pylist())
+                yield from map(_entry, table["entry"].to_pylist())
         except ray.exceptions.RayError as error:
             raise JobError(
-                f"the cluster cannot go on ({_first_line(error)}); what is made is in the ledger: go on with --resume."
+                f"the cluster cannot go on ({_reason(error)}); what is made is in the ledger: go on with --resume."
             ) from error
         if time.monotonic() - compacted > _COMPACT_S:
             ledger.compact()
             compacted = time.monotonic()
     ledger.compact()
+
+
+def _entry(text: str) -> Entry:
+    """Return what a worker tells.
+
+    Raises:
+        OutputError: When it tells that it cannot write.
+    """
+    values = json.loads(text)
+    if _FAULT in values:
+        raise OutputError(f"{values[_FAULT].removesuffix('.')}; what is made is in the ledger: go on with --resume.")
+    return Entry(**values)
 
 
 @contextmanager
@@ -266,11 +283,13 @@ def _pool(settings: BulkSettings) -> int:
 
 
 def _quieten(context: DataContext) -> None:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what goes wrong is raised as well
     context.enable_progress_bars = False
     context.print_on_execution_start = False
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return the one sentence of ours in what Ray tells of an error, or its last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    ours = [line.partition(": ")[2] for line in lines if line.startswith(f"{AcutanceError.__module__}.")]
+    return ours[-1] if ours else lines[-1] if lines else type(error).__name__

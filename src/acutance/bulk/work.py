@@ -273,7 +273,13 @@ class Worker:
             with self._sharpener.opened(planned.source) as pictures:
                 work = PictureWork(self._sharpener, pictures, format_of(planned.target), strength=strength)
                 parts = parts_for_name(planned.target, work.parts())
-                write_atomically(planned.target, parts, overwrite=True, before_naming=lambda _: pictures.close())
+                write_atomically(
+                    planned.target,
+                    parts,
+                    overwrite=True,
+                    before_naming=lambda _: pictures.close(),
+                    survives_power_loss=False,
+                )
         except (InputError, OutputError) as error:
             raise type(error)(str(error).replace(str(source), name)) from error
         return _Made(planned.target, work.megapixels, work.lost)

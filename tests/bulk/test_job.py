@@ -115,6 +115,16 @@ def test_what_a_worker_cannot_write_and_what_ray_makes_of_errors_are_one_sentenc
     assert job._reason(RuntimeError("a\n b\n")) == "b"
 
 
+def test_a_run_of_its_own_joins_no_cluster_that_happens_to_be_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr(job.ray, "init", lambda **how: asked.append(how.get("address")))
+    monkeypatch.setattr(job.ray, "shutdown", lambda: None)
+    for address in (None, "auto"):
+        with job.cluster(address):
+            pass
+    assert asked == ["local", "auto"]
+
+
 def test_a_machine_that_vanishes_is_no_pictures_fault(monkeypatch):
     attempts = job._Attempts()
     for node in ("a", "b", "b"):

@@ -38,9 +38,10 @@ from acutance.engines.engine import EngineName, Precision
 from acutance.errors import AcutanceError, JobError, OutputError
 from acutance.inference.sharpener import Sharpener
 
-WAVE: Final = 2048
+WAVE: Final = 512
 WAVE_OF_EACH: Final = 64
-"""Bundles of a dataset, at least and for each worker: at its end workers wait for the last ones."""
+"""Bundles of a dataset, at least and for each worker: the driver holds some 60 kB for each, and at the end of a dataset
+workers wait for the last ones."""
 CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600

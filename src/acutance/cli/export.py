@@ -30,6 +30,13 @@ def export(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file.")] = False,
     name: Annotated[str | None, typer.Option(help="Of the model, in the file; default the run's.")] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="The class of a network of your own, whose code is run (or PACKAGE.MODULE:NAME).",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +58,7 @@ def export(
     with needs_extra("train", "exporting"):
         from acutance.exporting.export import export_onnx
 
-    report = export_onnx(source, output, half=half, name=name, overwrite=overwrite)
+    report = export_onnx(source, output, half=half, name=name, network=network, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({**asdict(report), "path": str(report.path)}))
     else:

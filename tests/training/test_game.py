@@ -15,9 +15,10 @@ from acutance.errors import ConfigError, JobError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.training.batch import Batch
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
-from acutance.training.step import Batch, Player, game_step
+from acutance.training.step import Player, game_step
 
 GAME = (
     "objective.adversarial=0.01",

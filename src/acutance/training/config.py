@@ -131,6 +131,9 @@ class TrainConfig:
     plain stack, which has neither branch nor normalisation, starts without."""
     batch: int = 16
     """Patches per step."""
+    gradient_accumulation: int = 1
+    """Parts in which a batch goes through the networks, one after the other, their gradients added up, for less memory.
+    `batch` stays the whole batch, so schedules, averages and draws stay as they are."""
     patch_px: int = 64
     """Side of a degraded patch; the paper has 24."""
     paired: bool = False
@@ -166,6 +169,7 @@ class TrainConfig:
         """Check the ranges."""
         if self.batch < 1 or self.patch_px < 1:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
+        self._check_parts()
         self._check_sizes()
         self._check_own_network()
         self._check_guides()
@@ -190,6 +194,19 @@ class TrainConfig:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:
             raise ConfigError(f"seed = {self.seed}: must lie within 0 … {MAX_SEED - 1}.")
+
+    def _check_parts(self) -> None:
+        """Check that a batch can be cut into parts that give together what it gives as a whole."""
+        parts = self.gradient_accumulation
+        if parts < 1 or self.batch % parts:
+            raise ConfigError(
+                f"gradient_accumulation = {parts}: must be at least 1, and batch ({self.batch}) a multiple of it."
+            )
+        if parts > 1 and self.objective.adversarial and self.objective.game.kind == "relativistic":
+            raise ConfigError(
+                "objective.game.kind = 'relativistic': compares patches of the whole batch; use another kind, or set "
+                "gradient_accumulation = 1."
+            )
 
     def _check_sizes(self) -> None:
         """Check that the network takes the patches, and enlarges as much as they are, and were, made smaller."""

@@ -12,7 +12,7 @@ from acutance.cli.options import Json, Overwrite
 if TYPE_CHECKING:
     from acutance.exporting.elsewhere import Elsewhere
 
-Program = Literal["darktable", "chainner"]
+Program = Literal["darktable", "chainner", "ncnn"]
 
 
 def export(
@@ -23,7 +23,7 @@ def export(
             help="generator.safetensors of a run; with --for the name of a model, or an .onnx file.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx or .dtmodel file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx, .dtmodel or .param file to write.")],
     program: Annotated[
         Program | None,
         typer.Option("--for", help="Write a model as another program takes it (docs/how-to/elsewhere.md)."),

@@ -241,7 +241,10 @@ async def view(
     response_class=Response,
     responses={
         **problems(404, 422, 503),
-        200: {"description": "The tile.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {
+            "description": "The tile.",
+            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        },
     },
 )
 async def tile(job_id: str, name: str, service: TheService) -> Response:

@@ -17,6 +17,7 @@ from acutance.degradations.pipeline import DegradationConfig
 from acutance.degradations.stages import Blur, Grain, Unsharp
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.any_discriminator import AnyDiscriminatorConfig
 from acutance.networks.any_generator import AnyConfig
 from acutance.networks.blocks import RESIDUAL_INIT_GAIN
 from acutance.networks.discriminator import DiscriminatorConfig
@@ -75,8 +76,9 @@ class ScheduleConfig:
 class AdversaryConfig:
     """The discriminator's side of the game; it plays when `objective.adversarial` is above 0."""
 
-    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    """The network; its `patch_px` follows the patches that are trained on."""
+    discriminator: AnyDiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    """The network: the paper's, or with `kind = "unet"` one that judges every pixel. Its `patch_px` follows the patches
+    that are trained on."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=1e-4, clip_norm=0.0))
     """How its weights are moved."""
     updates: int = 2

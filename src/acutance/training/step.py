@@ -248,10 +248,11 @@ def _beside(images: Images, seen: Images | None) -> Float[Tensor, "n _ h w"]:
 
 
 def _share_of(verdicts: Tensor, share: Float[Tensor, " n"] | None) -> Float[Tensor, ""]:
-    """Return how large a part of the verdicts holds, those counting more that have more evidence."""
+    """Return how large a part of the verdicts holds, those on patches with more evidence counting more."""
+    of_patches = verdicts.float().flatten(1).mean(dim=1) if verdicts.ndim > 1 else verdicts.float()
     if share is None:
-        return verdicts.float().mean()
-    return (verdicts * share).sum() / share.sum().clamp_min(1e-6)
+        return of_patches.mean()
+    return (of_patches * share).sum() / share.sum().clamp_min(1e-6)
 
 
 def _evidence(objective: ObjectiveConfig, known: Known | None) -> Float[Tensor, " n"] | None:

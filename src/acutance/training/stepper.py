@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from lightning_fabric import Fabric
 
@@ -90,7 +89,7 @@ def take_step(
     objective = config.objective
     is_warming_up = iteration < config.adversary.warmup_iterations
     if is_warming_up:
-        objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
+        objective = objective.of_warm_up
     if is_warming_up or (players.discriminator is None and players.features is None):
         return content_step(
             fabric,

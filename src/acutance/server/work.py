@@ -107,9 +107,7 @@ def sharpen_upload(
             if tiles is not None and pictures.count == 1:
                 metadata = pictures.metadata
                 wanted = wanted.watched(
-                    TileWriter(
-                        tiles, pictures.size, orientation=metadata.orientation, icc_profile=metadata.icc_profile
-                    )
+                    TileWriter(tiles, pictures.size, orientation=metadata.orientation, icc_profile=metadata.icc_profile)
                 )
             work = PictureWork(wanted, pictures, format_, strength=options.strength, progress=tell)
             content = joined_parts(work.parts())

@@ -83,7 +83,7 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
-        self.picture_workers, self.video_workers = _workers(models, limits)
+        self.picture_workers, self.video_workers = _workers(models, limits, files.of_workers)
         self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
@@ -373,11 +373,13 @@ def _same(known: Job, fingerprint: str) -> Job:
     return known
 
 
-def _workers(models: Models, limits: Limits) -> tuple[Workers, Workers]:
+def _workers(models: Models, limits: Limits, folders: tuple[Path, ...]) -> tuple[Workers, Workers]:
     """Return who works on pictures, and who on videos: processes, where others can open the models."""
     if models.settings is None:
         return WorkersHere(models), WorkersHere(models)
-    settings = WorkerSettings(models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True)
+    settings = WorkerSettings(
+        models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True, folders=folders
+    )
     takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
     for_videos = replace(takes, run_s=limits.video_s)
     # Videos are rare and take long: between two of them nothing is kept.

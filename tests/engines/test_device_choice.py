@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from acutance.engines import opening as engine_module
 from acutance.engines.device_choice import measure_anew, open_on_device
 from acutance.engines.devices import PROVIDERS, Device, Found
 from acutance.engines.guarded_engine import GuardedEngine
@@ -18,7 +19,6 @@ from acutance.engines.opening import offered_precisions, open_engine
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.engines.trial_memory import FILE, TrialMemory
 from acutance.errors import ConfigError, CorruptWeights, EngineUnavailable
-from acutance.inference import opening as engine_module
 from acutance.zoo.catalogue import ModelPaths, find_model
 
 Batch = npt.NDArray[np.float32]

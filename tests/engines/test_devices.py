@@ -12,13 +12,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from acutance.engines import devices
 from acutance.engines.device_check import ALLOWED_DIFFERENCE
 from acutance.engines.devices import PROVIDERS, Device, DeviceEngine, devices_for, find_devices, graphics_makers
 from acutance.engines.guarded_engine import GuardedEngine
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import open_engine
 from acutance.errors import EngineUnavailable
-from acutance.inference import devices
 from acutance.zoo.catalogue import find_model
 
 

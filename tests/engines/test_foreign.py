@@ -9,7 +9,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="networks of others are built with the extra 'torch'")
 
-from tests.inference import alien_networks as alien  # noqa: E402
+from tests.engines import alien_networks as alien  # noqa: E402
 
 from acutance.engines.foreign import Adopted, adopt  # noqa: E402
 from acutance.engines.foreign_told import Told, read_told  # noqa: E402

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from acutance.engines import processor
 from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus
-from acutance.inference import processor
 
 SAPPHIRE_RAPIDS = """\
 processor\t: 0

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("onnx", reason="models for other programs need the extra 'torch'")
 
-from tests.inference import alien_networks as alien
+from tests.engines import alien_networks as alien
 
 from acutance.cli.main import app
 from acutance.engines.model_file import read_spec

@@ -41,7 +41,7 @@ def test_what_is_recorded_is_found_under_its_name(tmp_path, name):
     assert Journals().records_of(tmp_path / name)[-2:] == [record, record]
     assert (tmp_path / RECORD_NAME).read_bytes().count(b"\n") == 3
     assert all(
-        line["format"] == RECORD_FORMAT for line in map(json.loads, (tmp_path / RECORD_NAME).read_text().splitlines())
+        json.loads(line)["format"] == RECORD_FORMAT for line in (tmp_path / RECORD_NAME).read_text().splitlines()
     )
 
 

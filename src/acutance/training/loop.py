@@ -30,15 +30,15 @@ from acutance.data.photo_store import PhotoStore
 from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
 from acutance.media.atomic import write_atomically
+from acutance.networks.any_generator import AnyGenerator
 from acutance.networks.checkpoint_file import describe, generator_bytes
-from acutance.networks.generators import Generator
 from acutance.training.batches import PairSource, own_part
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import HealthSummary, complaints, health_summary
 from acutance.training.optimizers import OptimizerConfig
 from acutance.training.players import Players, assemble
-from acutance.training.processes import check_processes, on_first, reporting_lost_process, synchronised_stop
+from acutance.training.processes import check_processes, on_first, reporting_lost_process, sync_stop
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step import StepRecord
 from acutance.training.stepper import Stepper
@@ -233,9 +233,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             rate_share = progress.rate_factor * schedule.rate_share(progress.iteration, progress.elapsed_s)
             batch = own_part(fabric, source.batch(progress.iteration))
             record = stepper.take(batch, progress, rate_share=rate_share)
-            elapsed_s, is_stopped = synchronised_stop(
-                fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop()
-            )
+            elapsed_s, is_stopped = sync_stop(fabric, before_s + time.perf_counter() - clock, is_stopped=should_stop())
             progress = replace(
                 progress,
                 iteration=progress.iteration + 1,
@@ -317,7 +315,7 @@ def roll_back(run: Path, players: Players, progress: Progress, *, is_last_chance
     return replace(good, elapsed_s=progress.elapsed_s, rate_factor=0.5 * min(good.rate_factor, progress.rate_factor))
 
 
-def save_generator(path: Path, generator: Generator, config: TrainConfig) -> None:
+def save_generator(path: Path, generator: AnyGenerator, config: TrainConfig) -> None:
     """Write the self-describing weights of a run: in one step, and on the disk before they have their name."""
     spec = describe(generator, name=config.name, training_data=config.training_data, licence=config.licence)
     write_atomically(path, [generator_bytes(generator, spec)], overwrite=True)

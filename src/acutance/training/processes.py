@@ -44,7 +44,7 @@ def check_processes(config: TrainConfig, count: int) -> None:
         )
 
 
-def synchronised_stop(fabric: Fabric, elapsed_s: float, *, is_stopped: bool) -> tuple[float, bool]:
+def sync_stop(fabric: Fabric, elapsed_s: float, *, is_stopped: bool) -> tuple[float, bool]:
     """Return the time that all go by, which is the first process's, and whether any of them wants to stop."""
     if fabric.world_size == 1:
         return elapsed_s, is_stopped

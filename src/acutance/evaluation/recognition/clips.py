@@ -158,7 +158,7 @@ def _written(shots: Sequence[Pixels], how: Film, path: Path) -> tuple[Pixels, ..
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     with av.open(str(path)) as container:
-        return tuple(frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+        return tuple(np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in container.decode(video=0))
 
 
 def recognise_clips(

@@ -209,8 +209,11 @@ class Artist:
         left, top, right, bottom = face.getbbox(text)
         pad, margin = round(height / 3), around_px * FINER
         wide, high = round(right - left) + 2 * pad, round(bottom - top) + 2 * pad
-        whole = (_whole(side + FINER + 2 * margin) for side in (high, wide))
-        shape = tuple(max(side, FINER * of) for side, of in zip(whole, least or (1, 1), strict=True))
+        tall, broad = least or (1, 1)
+        shape = (
+            max(_whole(high + FINER + 2 * margin), FINER * tall),
+            max(_whole(wide + FINER + 2 * margin), FINER * broad),
+        )
         # A part of a px of each plate's own: cameras do not align with plates.
         y, x = ((of - side) // 2 + int(one) for of, side, one in
                 zip(shape, (high, wide), rng.integers(-1, FINER - 1, 2), strict=True))  # fmt: skip

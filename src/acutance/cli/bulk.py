@@ -67,15 +67,15 @@ def bulk(
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of each, and threads of its network.")] = 1,
     gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each.")] = 0.0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on by the ledger in DST: make only what is missing or has changed.")
+        bool, typer.Option("--resume", help="Go on from the ledger in DST: make only what is missing or has changed.")
     ] = False,
     include: Include = None,
     exclude: Exclude = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the totals and all that was not made as JSON.")
+        Path | None, typer.Option(metavar="FILE", help="Write the totals, and every picture that failed, as JSON.")
     ] = None,
     only_plan: Annotated[
-        bool, typer.Option("--plan", help="Make nothing: estimate time and cost from a sample of 200.")
+        bool, typer.Option("--plan", help="Only estimate time and cost, from a sample of 200.")
     ] = False,
     time_limit: Annotated[
         float, typer.Option("--time-limit", min=1.0, help="Seconds for one picture; then it is tried again alone.")
@@ -85,7 +85,7 @@ def bulk(
 ) -> None:
     """Sharpen millions of pictures: folders or buckets, on this machine or a Ray cluster.
 
-    What is done is in a ledger in DST; a run that was stopped or killed goes on with --resume.
+    A ledger in DST records what is done; a run that was stopped or killed goes on with --resume.
     """
     try:
         from acutance.bulk.job import BulkSettings, cluster, run

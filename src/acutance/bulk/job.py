@@ -293,7 +293,7 @@ def _quieten(context: DataContext) -> None:
 
 
 def _give_back_memory() -> None:
-    """Return to the system what a dataset leaves: cycles, and free lists of glibc, that grow with each one otherwise."""
+    """Return to the system what a dataset leaves: cycles, and lists of glibc, that grow with each one otherwise."""
     gc.collect()
     with suppress(OSError, AttributeError):  # no glibc here
         ctypes.CDLL("libc.so.6").malloc_trim(0)

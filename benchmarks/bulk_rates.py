@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -234,6 +235,7 @@ def resume(folder: Path) -> bool:
     except ImportError:
         print("resume: S3 is left out; it needs moto[server]")
         return is_right
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

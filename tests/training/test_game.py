@@ -60,7 +60,8 @@ def batch():
 
 
 def weights_of(network):
-    return torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
+    # Not `parameters_to_vector`: it views, and weights may lie channels last.
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).clone()
 
 
 def play(fabric, generator, discriminator, *, rates=(0.1, 0.1), objective=OBJECTIVE, updates=2, see=None, others=()):

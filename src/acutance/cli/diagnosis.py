@@ -31,6 +31,7 @@ EXTRAS = {
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "bulk": ("ray", "fsspec", "s3fs"),
+    "recognise": ("pyzbar", "zxingcpp", "rapidocr"),
 }
 """Modules that each extra brings."""
 

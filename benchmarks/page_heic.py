@@ -24,6 +24,8 @@ from PIL import Image, ImageFilter
 from playwright.sync_api import Page, Request, sync_playwright
 from server_load import family, served
 
+from acutance.zoo.catalogue import AUTO
+
 HEIGHT, WIDTH = 3024, 4032
 BLUR_PX = 1.6
 QUALITY = 60
@@ -93,7 +95,7 @@ def main() -> None:
         photo = given.photo or Path(folder) / "photo.heic"
         if not photo.exists():
             write_heic(photo)
-        with served(Path(folder), "--model", "auto") as (port, pid), sync_playwright() as starter:
+        with served(Path(folder), model=AUTO) as (port, pid), sync_playwright() as starter:
             browser = starter.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.wait_for_timeout(3000)  # until the worker has opened its engine, as that of a server that runs

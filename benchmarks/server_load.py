@@ -152,9 +152,9 @@ async def watch(port: int, pid: int, seen: Seen, is_held: asyncio.Lock) -> None:
 
 
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[tuple[int, int]]:
+def served(folder: Path, *options: str, model: str = DEFAULT_MODEL) -> Iterator[tuple[int, int]]:
     """Run `acutance serve`; give its port and process."""
-    command = acutance("serve", "--port", "0", "--data", str(folder / "data"), "--model", DEFAULT_MODEL, *options)
+    command = acutance("serve", "--port", "0", "--data", str(folder / "data"), "--model", model, *options)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None

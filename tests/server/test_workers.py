@@ -301,7 +301,7 @@ def test_a_model_that_opens_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch
     answer = json.dumps({"refused": {"status": 418, "error": "opened", "detail": "it was waited for."}})
     lines = ["import sys, time", "print('{\"opening\": true}', flush=True)", "time.sleep(3.5)"]
     lines += ["print('{\"ready\": true}', flush=True)", "sys.stdin.readline()", "sys.stdin.readline()"]
-    monkeypatch.setattr(worker_handle, "_PROGRAM", "\n".join([*lines, f"print({answer!r}, flush=True)"]))
+    monkeypatch.setattr(worker_handle, "PROGRAM", "\n".join([*lines, f"print({answer!r}, flush=True)"]))
     monkeypatch.setattr(worker_handle, "START_S", 3.0)
     workers = made()
     with pytest.raises(Refused, match="it was waited for"):
@@ -312,7 +312,7 @@ def test_a_model_that_opens_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch
 def test_a_worker_speaks_before_it_opens_a_model() -> None:
     settings = replace(MODELS.settings, names=("no-such.onnx",))
     asked = SETTINGS.dump_json(WorkerSettings(models=settings, memory_bytes=2**30, opens_first=True)) + b"\n"
-    program = [sys.executable, "-P", "-c", "from acutance.server.worker_process import main; main()"]
+    program = [sys.executable, "-P", "-c", worker_handle.PROGRAM]
     done = subprocess.run(program, input=asked, env=environment(os.environ), capture_output=True, check=False)
     assert done.returncode != 0
     assert json.loads(done.stdout.splitlines()[0]) == {"opening": True}

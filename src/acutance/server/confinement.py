@@ -32,7 +32,9 @@ LAYERS: Final[dict[Layer, str]] = {
 
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
-_FILTER_MODE, _FILTER_ALL_THREADS = 1, 1
+_FILTER_MODE = 1
+_FILTER_FLAGS = 1 | 4
+"""In all threads; and the processor goes on guessing, which older kernels stop, slowly, where nobody asks for it."""
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 """Landlock's system calls, the same for all processors."""
@@ -194,7 +196,7 @@ def _filter_calls(libc: ctypes.CDLL) -> bool:
     program = _program(processor)
     code = ctypes.create_string_buffer(program, len(program))
     described = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    return _call(libc, processor.seccomp, _FILTER_MODE, _FILTER_ALL_THREADS, described) == 0
+    return _call(libc, processor.seccomp, _FILTER_MODE, _FILTER_FLAGS, described) == 0
 
 
 def _program(processor: _Processor) -> bytes:

@@ -229,7 +229,7 @@ class WorkerProcess:
                 try:
                     said = json.loads(line)
                     if "ready" in said and self._on_ready is not None:
-                        self._on_ready(tuple(said["held"]))
+                        self._on_ready(tuple(said.get("held", ())))
                     self._said.put(said)
                 except ValueError:  # killed in the middle of it
                     break

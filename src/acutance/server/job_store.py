@@ -94,13 +94,13 @@ class JobStore:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
-                " format, told, region, state, created_at, upload_bytes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                " format, told, region, state, created_at, upload_bytes, webhook)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
                     *(options.strength, options.format, _known(_TOLD, options.told), _known(_REGION, options.region)),
-                    *(self._now(), job.upload_bytes),
+                    *(self._now(), job.upload_bytes, job.webhook),
                 ),
             )
             return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
@@ -164,10 +164,10 @@ class JobStore:
         with self._change() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, result_bytes = ?, media_type = ?, seconds = ?,"
-                " megapixels = ?, lost = ?, found = ?, upload_bytes = 0 WHERE id = ? AND state = 'running'",
+                f" megapixels = ?, lost = ?, found = ?, upload_bytes = 0, {_DUE} WHERE id = ? AND state = 'running'",
                 (
                     *(self._now(), result.bytes, result.media_type, result.seconds, result.megapixels),
-                    *(json.dumps(result.lost), json.dumps(result.found), job_id),
+                    *(json.dumps(result.lost), json.dumps(result.found), self._now(), job_id),
                 ),
             )
             return done.rowcount == 1
@@ -199,6 +199,31 @@ class JobStore:
         with self._change() as connection:
             connection.execute("DELETE FROM jobs WHERE state = 'expired' AND finished_at < ?", (before,))
 
+    def webhooks_due(self, count: int) -> list[Job]:
+        """Return jobs of which somebody is to be told now, longest due first; so many at most."""
+        with self._look() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE webhook_due <= ? ORDER BY webhook_due LIMIT ?", (self._now(), count)
+            )
+            return [_job(row) for row in rows.fetchall()]
+
+    def webhook_sent(self, job_id: str) -> None:
+        """Note that somebody was told of a job."""
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE jobs SET webhook_due = NULL, webhook_is_sent = 1, webhook_tries = webhook_tries + 1"
+                " WHERE id = ?",
+                (job_id,),
+            )
+
+    def webhook_failed(self, job_id: str, *, wait_s: float | None) -> None:
+        """Note that somebody could not be told of a job, and when it is tried again; None is never."""
+        due = None if wait_s is None else self._now() + wait_s
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE jobs SET webhook_due = ?, webhook_tries = webhook_tries + 1 WHERE id = ?", (due, job_id)
+            )
+
     def in_states(self, *states: JobState) -> list[Job]:
         """Return the jobs in some states, oldest first."""
         marks = ", ".join("?" * len(states))
@@ -220,9 +245,9 @@ class JobStore:
     def _end(self, job_id: str, state: JobState, error: str, detail: str) -> bool:
         with self._change() as connection:
             done = connection.execute(
-                "UPDATE jobs SET state = ?, finished_at = ?, error = ?, detail = ?, upload_bytes = 0"
+                f"UPDATE jobs SET state = ?, finished_at = ?, error = ?, detail = ?, upload_bytes = 0, {_DUE}"
                 " WHERE id = ? AND state IN ('queued', 'running')",
-                (state, self._now(), error, detail, job_id),
+                (state, self._now(), error, detail, self._now(), job_id),
             )
             return done.rowcount == 1
 
@@ -261,6 +286,8 @@ class JobStore:
         (total,) = self._connection.execute("SELECT COALESCE(SUM(upload_bytes + result_bytes), 0) FROM jobs").fetchone()
         return int(total)
 
+
+_DUE = "webhook_due = CASE WHEN webhook IS NULL THEN NULL ELSE ? END"
 
 # Its client may post it again, by the same key, and means it.
 _EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, key = NULL"
@@ -312,6 +339,10 @@ def _job(row: Row) -> Job:
         error=row["error"],
         detail=row["detail"],
         result=result if row["state"] == "done" else None,
+        webhook=row["webhook"],
+        webhook_tries=row["webhook_tries"],
+        webhook_due=row["webhook_due"],
+        webhook_is_sent=bool(row["webhook_is_sent"]),
     )
 
 

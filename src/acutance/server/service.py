@@ -34,6 +34,8 @@ from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.telling import check_known
 from acutance.server.tiles import look, remove_tiles
 from acutance.server.uploads import Upload
+from acutance.server.webhook_delivery import WebhookDelivery
+from acutance.server.webhooks import WebhookPolicy
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerLimits
 from acutance.server.worker_process import WorkerSettings
@@ -65,7 +67,15 @@ class FinishedResult:
 class Service:
     """Sharpens pictures for clients, at once or as jobs."""
 
-    def __init__(self, models: Models, *, store: JobStore, files: Files, limits: Limits) -> None:
+    def __init__(
+        self,
+        models: Models,
+        *,
+        store: JobStore,
+        files: Files,
+        limits: Limits,
+        webhooks: WebhookPolicy | None = None,
+    ) -> None:
         self.models = models
         self.store = store
         self.files = files
@@ -73,7 +83,7 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
-        self.picture_workers, self.video_workers = _workers(models, limits)
+        self.picture_workers, self.video_workers = _workers(models, limits, files.of_workers)
         self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
@@ -88,6 +98,8 @@ class Service:
             metrics=self.metrics,
             limits=limits,
         )
+        self.webhooks = webhooks or WebhookPolicy()
+        self.delivery = WebhookDelivery(self.webhooks, store, self.metrics)
         self._stopping_since: float | None = None
         self._direct: set[StopSignal] = set()
         """Of the requests that somebody waits for."""
@@ -113,6 +125,7 @@ class Service:
             await asyncio.to_thread(self.jobs.recover, loop)
             self.pool.start()
             self.videos.start()
+            self.delivery.start()
             sweeper = asyncio.create_task(self._sweep())
             yield
         finally:
@@ -129,6 +142,7 @@ class Service:
             ending.daemon = True
             ending.start()
         self.admission.close()
+        self.delivery.close()
         self.jobs.stop_taking()
         self.live.wake_all()
 
@@ -199,9 +213,24 @@ class Service:
             self._direct.discard(stop)
 
     async def submit(
-        self, upload: Upload, options: Options, *, client: str, owner: str, key: str | None
+        self,
+        upload: Upload,
+        options: Options,
+        *,
+        client: str,
+        owner: str,
+        key: str | None,
+        webhook: str | None = None,
     ) -> tuple[Job, bool]:
         """Take a picture in as a job; it takes a place in the queue.
+
+        Args:
+            upload: The picture.
+            options: What is asked for.
+            client: Whose it is, for fairness.
+            owner: Whose it is, for keys and lists.
+            key: What its owner calls it.
+            webhook: Whom to tell in the end; the policy allows it.
 
         Returns:
             The job, and whether it is new: else its owner has posted it before, by the same key.
@@ -210,7 +239,7 @@ class Service:
             Refused: When there is no place, when it cannot be stored, or when the key is that of another picture or of
                 other options.
         """
-        fingerprint = fingerprint_of(options, upload.digest)
+        fingerprint = fingerprint_of(options, upload.digest, webhook=webhook)
         known = None if key is None else await asyncio.to_thread(self.store.by_key, owner, key)
         if known is not None:
             return _same(known, fingerprint), False
@@ -223,6 +252,7 @@ class Service:
             stem=result_stem(upload.filename),
             options=options,
             upload_bytes=upload.bytes,
+            webhook=webhook,
         )
 
         def keep() -> Job:
@@ -343,11 +373,13 @@ def _same(known: Job, fingerprint: str) -> Job:
     return known
 
 
-def _workers(models: Models, limits: Limits) -> tuple[Workers, Workers]:
+def _workers(models: Models, limits: Limits, folders: tuple[Path, ...]) -> tuple[Workers, Workers]:
     """Return who works on pictures, and who on videos: processes, where others can open the models."""
     if models.settings is None:
         return WorkersHere(models), WorkersHere(models)
-    settings = WorkerSettings(models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True)
+    settings = WorkerSettings(
+        models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True, folders=folders
+    )
     takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
     for_videos = replace(takes, run_s=limits.video_s)
     # Videos are rare and take long: between two of them nothing is kept.

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
 from acutance.errors import AcutanceError
+from acutance.server.confinement import Layer, missing_words
 from acutance.server.models import Models
 from acutance.server.refusals import Refused, Stopped
 from acutance.server.stopping import StopSignal
@@ -95,14 +96,18 @@ class WorkerProcesses:
         self._alive: set[WorkerProcess] = set()
         self._restarts = 0
         self._is_ending = False
+        self.layers: tuple[Layer, ...] | None = None
+        """What confines the workers; None until one was ready."""
         self._lock = threading.RLock()
 
     def start(self) -> None:
-        """Start the processes that are kept, and let them open the default model; does not wait for it."""
+        """Start the processes that are kept, and a spare, and let them open the default model; does not wait for it."""
         if self._are_kept:
             for _ in range(self._count):
                 self._free.get()
                 self._free.put(self._started())
+            with self._lock:  # now: after the first task it would take time from the second
+                self._spare = self._started()
 
     @property
     def restarts(self) -> int:
@@ -177,9 +182,19 @@ class WorkerProcesses:
         with self._lock:
             if self._is_ending:
                 raise Stopped("stopping", "the server is stopping; the work was not finished.")
-            process = WorkerProcess(self._settings)
+            process = WorkerProcess(self._settings, self._note_layers)
             self._alive.add(process)
             return process
+
+    def _note_layers(self, held: tuple[Layer, ...]) -> None:
+        """Say once what of the confinement does not hold here, if anything; see `acutance doctor`."""
+        with self._lock:
+            is_known, self.layers = self.layers is not None, held
+        if is_known or not self._settings.folders:
+            return
+        missing = missing_words(held)
+        if missing:
+            _LOG.warning("workers are not confined as they should be on this system: %s", "; ".join(missing))
 
     def _end(self, process: WorkerProcess | None) -> None:
         if process is not None:

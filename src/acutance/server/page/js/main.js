@@ -65,7 +65,7 @@ async function take(files) {
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
     if (picture.needsPreview) {
-      await Viewer.preview(picture);
+      await Viewer.preview(picture, () => album.pictures.includes(picture) && queue.ensure(picture));
       album.changed();
     }
     if (album.pictures.includes(picture)) queue.ensure(picture);

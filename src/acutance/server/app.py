@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 
 from acutance import __version__
 from acutance.errors import AcutanceError
-from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes
+from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes, report_routes
 from acutance.server.access import Access
 from acutance.server.access_middleware import AccessMiddleware, answer_response
 from acutance.server.files import Files
@@ -25,9 +25,16 @@ from acutance.server.models import Models
 from acutance.server.openapi import finish
 from acutance.server.refusals import Answer, ErrorCode, answer_to
 from acutance.server.service import Service
-from acutance.server.sharpen_query import SharpenQuery
+from acutance.server.sharpen_query import JobQuery, SharpenQuery
 
-_ROUTERS = (picture_routes.router, inspect_routes.router, job_routes.router, probe_routes.router, page_routes.router)
+_ROUTERS = (
+    picture_routes.router,
+    inspect_routes.router,
+    job_routes.router,
+    report_routes.router,
+    probe_routes.router,
+    page_routes.router,
+)
 
 _HTTP_ANSWERS: dict[int, tuple[ErrorCode, str]] = {
     404: ("not_found", "there is nothing of that name here; see /openapi.json."),
@@ -125,7 +132,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     found = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
     name = str(found.get("loc", ("", "the request"))[-1])
     if found.get("type") == "extra_forbidden":
-        allowed = ", ".join(SharpenQuery.model_fields)
+        query = JobQuery if request.url.path == "/v1/jobs" else SharpenQuery
+        allowed = ", ".join(query.model_fields)
         detail = f"{_shown(name)}: is no option; there are {allowed}."
         return answer_response(Answer(status=422, error="invalid_option", detail=detail), request.scope)
     words = str(found.get("msg", "cannot be understood"))

@@ -94,12 +94,13 @@ class JobStore:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
-                " format, told, region, state, created_at, upload_bytes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                " format, told, region, name, is_questioned, state, created_at, upload_bytes)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
                     *(options.strength, options.format, _known(_TOLD, options.told), _known(_REGION, options.region)),
+                    *(job.name, options.is_questioned),
                     *(self._now(), job.upload_bytes),
                 ),
             )
@@ -164,11 +165,20 @@ class JobStore:
         with self._change() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, result_bytes = ?, media_type = ?, seconds = ?,"
-                " megapixels = ?, lost = ?, found = ?, upload_bytes = 0 WHERE id = ? AND state = 'running'",
+                " megapixels = ?, lost = ?, found = ?, ran = ?, upload_bytes = upload_bytes * is_questioned"
+                " WHERE id = ? AND state = 'running'",
                 (
                     *(self._now(), result.bytes, result.media_type, result.seconds, result.megapixels),
-                    *(json.dumps(result.lost), json.dumps(result.found), job_id),
+                    *(json.dumps(result.lost), json.dumps(result.found), result.model, job_id),
                 ),
+            )
+            return done.rowcount == 1
+
+    def note_trust(self, job_id: str, size_bytes: int) -> bool:
+        """Note how large a finished job's map and report are together; False when its result is gone."""
+        with self._change() as connection:
+            done = connection.execute(
+                "UPDATE jobs SET trust_bytes = ? WHERE id = ? AND state = 'done'", (size_bytes, job_id)
             )
             return done.rowcount == 1
 
@@ -258,12 +268,14 @@ class JobStore:
             self._stored_bytes = self._sum_bytes()
 
     def _sum_bytes(self) -> int:
-        (total,) = self._connection.execute("SELECT COALESCE(SUM(upload_bytes + result_bytes), 0) FROM jobs").fetchone()
+        (total,) = self._connection.execute(
+            "SELECT COALESCE(SUM(upload_bytes + result_bytes + trust_bytes), 0) FROM jobs"
+        ).fetchone()
         return int(total)
 
 
 # Its client may post it again, by the same key, and means it.
-_EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, key = NULL"
+_EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, trust_bytes = 0, key = NULL"
 
 
 def _known(kind: TypeAdapter[T], value: T | None) -> str | None:
@@ -288,6 +300,7 @@ def _job(row: Row) -> Job:
         megapixels=row["megapixels"],
         lost=tuple(json.loads(row["lost"])),
         found=tuple(json.loads(row["found"])),
+        model=row["ran"],
     )
     return Job(
         id=row["id"],
@@ -296,12 +309,14 @@ def _job(row: Row) -> Job:
         fingerprint=row["fingerprint"],
         key=row["key"],
         stem=row["stem"],
+        name=row["name"],
         options=Options(
             model=model,
             strength=row["strength"],
             format=next((name for name in MEDIA_TYPES if name == row["format"]), None),
             told=None if row["told"] is None else _TOLD.validate_json(row["told"]),
             region=None if row["region"] is None else _REGION.validate_json(row["region"]),
+            is_questioned=bool(row["is_questioned"]),
         ),
         upload_bytes=row["upload_bytes"],
         state=row["state"],

@@ -53,6 +53,12 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE jobs ADD COLUMN told TEXT;
     ALTER TABLE jobs ADD COLUMN region TEXT;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN is_questioned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN ran TEXT;
+    ALTER TABLE jobs ADD COLUMN trust_bytes INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

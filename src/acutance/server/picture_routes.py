@@ -120,7 +120,7 @@ async def admitted(
             raise Refused(415, "unsupported_image", f"what was sent is a video, which takes long: {instead}")
         service.admission.enter(client)
         try:
-            async with _goodbye(request) as gone:
+            async with goodbye(request) as gone:
                 yield upload, upload.format, gone
         finally:
             service.admission.leave(client)
@@ -130,7 +130,7 @@ async def admitted(
 
 
 @asynccontextmanager
-async def _goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
+async def goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
     """Give an event that is set when the client goes away; its body must have been read."""
     gone = asyncio.Event()
 

@@ -25,12 +25,13 @@ from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
 from acutance.server.models import Models, check_choice
-from acutance.server.options import Options, fingerprint_of, result_stem
+from acutance.server.options import Options, fingerprint_of, photo_name, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.telling import check_known
+from acutance.server.trust_files import TrustFiles
 from acutance.server.uploads import Upload
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerLimits
@@ -87,6 +88,7 @@ class Service:
             limits=limits,
         )
         self._stopping_since: float | None = None
+        self.trust = TrustFiles(self)
         self._direct: set[StopSignal] = set()
         """Of the requests that somebody waits for."""
 
@@ -147,7 +149,7 @@ class Service:
         task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self.limits.max_pixels)
         future = self.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
         try:
-            return await self._awaited(future, stop, gone)
+            return await self.awaited(future, stop, gone)
         except BaseException:
             future.add_done_callback(lambda _: self.files.remove(path))
             raise
@@ -169,11 +171,11 @@ class Service:
         task = InspectTask(upload=upload.path, max_pixels=self.limits.max_pixels)
         future = self.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
         try:
-            return await self._awaited(future, stop, gone)
+            return await self.awaited(future, stop, gone)
         finally:
             future.add_done_callback(lambda _: self.files.remove(upload.path))
 
-    async def _awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
+    async def awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
         """Wait for work of the pool as long as somebody wants it.
 
         Raises:
@@ -219,6 +221,7 @@ class Service:
             key=key,
             fingerprint=fingerprint,
             stem=result_stem(upload.filename),
+            name=photo_name(upload.filename),
             options=options,
             upload_bytes=upload.bytes,
         )

@@ -214,6 +214,7 @@ export const TEXTS = {
   "error.image_too_large": ["", "图片像素过多，服务器拒绝处理；请先缩小。"],
   "error.internal": ["", "服务器发生意外错误。"],
   "error.invalid_option": ["", "所选设置对这张图片无效。"],
+  "error.no_report": ["", "这个结果没有可信度图或报告。"],
   "error.not_found": ["", "服务器上已没有这项任务。"],
   "error.out_of_memory": ["", "服务器内存不足，请稍后再试或换小一些的图片。"],
   "error.queue_full": ["", "服务器队列已满，请稍后再试。"],

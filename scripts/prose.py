@@ -29,6 +29,7 @@ HELD = (
     "docs/how-to/data.md",
     "docs/how-to/deploy.md",
     "docs/how-to/formats.md",
+    "docs/how-to/own-parts.md",
     "docs/how-to/sharpen.md",
     "docs/how-to/train.md",
 )

@@ -35,6 +35,8 @@ def test_every_route_is_described(document) -> None:
         ("get", "/v1/jobs/{job_id}"),
         ("delete", "/v1/jobs/{job_id}"),
         ("get", "/v1/jobs/{job_id}/result"),
+        ("put", "/v1/jobs/{job_id}/view"),
+        ("get", "/v1/jobs/{job_id}/tiles/{name}"),
         ("get", "/v1/jobs/{job_id}/map"),
         ("get", "/v1/jobs/{job_id}/report"),
         ("get", "/v1/jobs/{job_id}/events"),

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Final
@@ -39,8 +39,9 @@ from acutance.errors import JobError
 from acutance.inference.sharpener import Sharpener
 
 WAVE: Final = 2048
-"""Bundles of a dataset."""
-_CALLS: Final = 2
+WAVE_OF_EACH: Final = 64
+"""Bundles of a dataset, at least and for each worker: at its end workers wait for the last ones."""
+CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600
 _WATCH_S: Final = 1.0
@@ -85,21 +86,28 @@ class BulkSettings:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
         model = [self.model, spec.name, spec.weights_sha256]
-        values = [*model, self.fidelity, self.precision, self.max_pixels, __version__]
+        values = [*model, self.fidelity, self.engine, self.precision, self.max_pixels, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 class _Attempts:
-    """Remembers which pictures are in work, on the driver's machine: it lives as long as the run."""
+    """Remembers which pictures are in work, on the driver's machine: it lives as long as the run.
+
+    A picture is not to blame for a machine that vanishes: those begun there do not count.
+    """
 
     def __init__(self) -> None:
-        self._begun: dict[str, int] = {}
+        self._begun: dict[str, list[str]] = {}
 
     def known(self, names: Sequence[str]) -> list[int]:
-        return [self._begun.get(name, 0) for name in names]
+        begun = [self._begun.get(name, []) for name in names]
+        if not any(begun):
+            return [0] * len(begun)
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        return [sum(node in alive for node in nodes) for nodes in begun]
 
-    def begin(self, name: str) -> None:
-        self._begun[name] = self._begun.get(name, 0) + 1
+    def begin(self, name: str, node: str) -> None:
+        self._begun.setdefault(name, []).append(node)
 
     def end(self, name: str) -> None:
         self._begun.pop(name, None)
@@ -109,14 +117,14 @@ class _RemoteAttempts:
     """`Attempts` in the actor above."""
 
     def __init__(self, actor: ActorHandle) -> None:
-        self._actor = actor
+        self._actor, self._node = actor, ray.get_runtime_context().get_node_id()
 
     def known(self, names: Sequence[str]) -> list[int]:
         found: list[int] = ray.get(self._actor.known.remote(list(names)))
         return found
 
     def begin(self, name: str) -> None:
-        ray.get(self._actor.begin.remote(name))
+        ray.get(self._actor.begin.remote(name, self._node))
 
     def end(self, name: str) -> None:
         self._actor.end.remote(name)  # should it be lost, the picture is worked on alone, should it come again
@@ -164,7 +172,8 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
     try:
         with _silent():
             if address is None:
-                ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
+                # Without the word, Ray would join a cluster that happens to run here, or RAY_ADDRESS names.
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             else:
                 ray.init(address=address, **quiet)
     except Exception as error:
@@ -174,7 +183,9 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
             "--address."
         ) from error
     try:
-        yield
+        # Ray prints a page about each worker that dies: to stdout, whatever it was asked. What matters is in results.
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield
     finally:
         ray.shutdown()
 
@@ -203,7 +214,7 @@ def run(
     waiting = bundles(item for item in items if not done.has(item, key))
     pool = _pool(settings)
     ledger, compacted = Ledger(target), time.monotonic()
-    while wave := list(islice(waiting, WAVE)):
+    while wave := list(islice(waiting, max(WAVE, WAVE_OF_EACH * pool))):
         size = min(pool, len(wave))
         found = ray.data.from_arrow([table_of(bundle) for bundle in wave]).map_batches(
             _Actor,
@@ -212,7 +223,7 @@ def run(
             zero_copy_batch=True,
             fn_constructor_args=(settings, source, target, key, attempts),
             compute=ActorPoolStrategy(
-                size=size, max_concurrent_calls_per_actor=_CALLS, enable_true_multi_threading=True
+                size=size, max_concurrent_calls_per_actor=CALLS, enable_true_multi_threading=True
             ),
             num_cpus=settings.cpus_per_worker,
             num_gpus=settings.gpus_per_worker or None,

@@ -10,17 +10,18 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from acutance.geometry import Box
 from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
 from acutance.server.job_store import JobStore
-from acutance.server.jobs import Job, NewJob, new_job_id
+from acutance.server.jobs import UNFINISHED, Job, NewJob, new_job_id
 from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
@@ -31,12 +32,11 @@ from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.telling import check_known
+from acutance.server.tiles import look, remove_tiles
 from acutance.server.trust_files import TrustFiles
 from acutance.server.uploads import Upload
 from acutance.server.work import Sharpened
-from acutance.server.worker_handle import WorkerLimits
-from acutance.server.worker_process import WorkerSettings
-from acutance.server.workers import WorkerProcesses, Workers, WorkersHere, twice
+from acutance.server.workers import twice, workers_for
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
-        self.picture_workers, self.video_workers = _workers(models, limits)
+        self.picture_workers, self.video_workers = workers_for(models, limits)
         self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
@@ -271,6 +271,26 @@ class Service:
             raise Refused(404, "not_found", "there is no job of that name; it may have been forgotten long ago.")
         return job
 
+    async def look(self, job_id: str, view: Box | None) -> Job:
+        """Have the tiles of a job's picture written as they are finished, those in view first, until it is over.
+
+        Args:
+            job_id: Which.
+            view: The part that is seen, in px of the picture as it is looked at; None is all of it.
+
+        Raises:
+            Refused: When there is no such job, or the disk does not take it.
+        """
+        job = await self.job(job_id)
+        if job.state not in UNFINISHED:
+            return job
+        folder = self.files.tiles(job_id)
+        await asyncio.to_thread(look, folder, view)
+        job = await self.job(job_id)
+        if job.state not in UNFINISHED:  # it ended meanwhile, and nobody else removes the folder
+            await asyncio.to_thread(remove_tiles, folder)
+        return job
+
     def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:
         """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
         stop.check()
@@ -322,15 +342,3 @@ def _same(known: Job, fingerprint: str) -> Job:
             "Idempotency-Key: was used for another picture or other options; take a new key for a new post.",
         )
     return known
-
-
-def _workers(models: Models, limits: Limits) -> tuple[Workers, Workers]:
-    """Return who works on pictures, and who on videos: processes, where others can open the models."""
-    if models.settings is None:
-        return WorkersHere(models), WorkersHere(models)
-    settings = WorkerSettings(models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True)
-    takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
-    for_videos = replace(takes, run_s=limits.video_s)
-    # Videos are rare and take long: between two of them nothing is kept.
-    videos = WorkerProcesses(1, replace(settings, opens_first=False), for_videos, are_kept=False)
-    return WorkerProcesses(limits.runs, settings, takes), videos

@@ -11,13 +11,14 @@ import { notify, say } from "./notices.js";
 import { Panel } from "./panel.js";
 import { Album } from "./pictures.js";
 import { Queue } from "./queue.js";
-import { fileOf, saveAs, zipOf } from "./saving.js";
+import { fileOf, reportOf, saveAs, zipOf } from "./saving.js";
 import { Strip } from "./strip.js";
 import { addTheme } from "./theme.js";
+import { Trust } from "./trust.js";
 import { Viewer } from "./viewer.js";
 import { errorWords } from "./words.js";
 
-const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "next", "paste"];
+const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "wrong", "next", "paste"];
 
 const album = new Album();
 const queue = new Queue(album, told);
@@ -31,6 +32,7 @@ const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (p
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
 let panel = null;
 let known = null;
+let trust = null;
 let offer = null;
 
 const render = oncePerFrame(() => {
@@ -44,6 +46,7 @@ const render = oncePerFrame(() => {
   strip.render(album);
   panel?.render(album);
   known?.render(album);
+  trust?.render();
   history.render(album);
 });
 
@@ -134,6 +137,15 @@ async function save(version, format) {
   });
 }
 
+async function saveReport(kind) {
+  const { version } = album.current;
+  await whileSaving("report", async () => {
+    const { blob, name, isPacked } = await reportOf(version, { kind, strength: version.picture.settings.strength, format: byId("format").value });
+    saveAs(blob, name);
+    notify(text(isPacked ? "trust.saved" : "saved", { name }));
+  });
+}
+
 async function saveVersion(version) {
   await save(version, "");
 }
@@ -217,6 +229,7 @@ async function begin() {
     onSave: (format) => save(album.current.version, format),
     onSaveAll: saveAll,
   });
+  trust = new Trust(album, viewer.stage, { onSave: saveReport });
   known = new Known(album, viewer.stage, offer, { onApply: runKnown });
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });

@@ -28,6 +28,8 @@ export class Version {
     this.lost = [];
     /** What was seen in the picture, what was done, and what that changed: sentences of the server. */
     this.found = [];
+    /** What can be trusted of it: see `trust.js`; null where nobody has asked. */
+    this.trust = null;
     this.error = null;
     this.finishedAt = null;
     this.abort = new AbortController();
@@ -37,6 +39,11 @@ export class Version {
   reset() {
     this.jobId = null;
     this.key = randomName();
+  }
+
+  /** Whether the server can question what comes out: no record tells a part or a told blur. */
+  get isQuestioned() {
+    return !this.told && !this.region;
   }
 
   get isOver() {

@@ -28,6 +28,7 @@ from acutance.server.limits import Limits
 from acutance.server.models import Models, OneEngine
 from acutance.server.running import Certificate, Server, listen, make_server
 from acutance.server.service import Service
+from acutance.server.webhooks import WebhookPolicy
 
 PATIENCE_S = 20.0
 """What no test waits for unless it fails."""
@@ -165,11 +166,12 @@ def start(
     store: JobStore | None = None,
     certificate: Certificate | None = None,
     proxies: tuple[str, ...] = (),
+    webhooks: WebhookPolicy | None = None,
 ) -> Served:
     limits = limits or Limits(min_free_bytes=0, drain_s=5)
     listener = listen("127.0.0.1", 0)
     models = models or OneEngine(FakeEngine(function), max_pixels=limits.max_pixels)
-    app = create_app(models, folder=folder, limits=limits, access=access, store=store)
+    app = create_app(models, folder=folder, limits=limits, access=access, store=store, webhooks=webhooks)
     server = make_server(app, limits, certificate=certificate, proxies=proxies)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

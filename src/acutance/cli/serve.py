@@ -81,6 +81,16 @@ def serve(
     access_log: Annotated[
         AccessLog, typer.Option(help="A line for each request on the standard error: for people, as JSON, or none.")
     ] = AccessLog.NONE,
+    webhook_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--webhook-host",
+            help="Name, with a port where it is not 443, that jobs may have told when they are over; repeatable.",
+        ),
+    ] = None,
+    webhook_secret_file: Annotated[
+        Path | None, typer.Option("--webhook-secret-file", help="File of the secret by which webhooks are signed.")
+    ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="PEM file of a certificate, to speak TLS.")
     ] = None,
@@ -102,11 +112,13 @@ def serve(
         from acutance.server.file_limit import with_files
         from acutance.server.models import OpenedModels
         from acutance.server.running import listen, make_server
+        from acutance.server.webhooks import WebhookPolicy
 
     os.umask(0o077)  # pictures and the list of jobs are nobody else's business
     log_to_stderr(access_log.value)
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
+    webhooks = WebhookPolicy.of(webhook_host or (), webhook_secret_file)
     limits = with_files(
         _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
     )
@@ -117,7 +129,7 @@ def serve(
     folder = data or default_folder()
     with listen(host, port) as listener:
         try:
-            app = create_app(models, folder=folder, limits=limits, access=access)
+            app = create_app(models, folder=folder, limits=limits, access=access, webhooks=webhooks)
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be used ({error.strerror}); give another with --data.") from error
         server = make_server(app, limits, certificate=certificate, proxies=tuple(proxy or ()))

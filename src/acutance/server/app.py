@@ -26,6 +26,7 @@ from acutance.server.openapi import finish
 from acutance.server.refusals import Answer, ErrorCode, answer_to
 from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery, SharpenQuery
+from acutance.server.webhooks import WebhookPolicy
 
 _ROUTERS = (
     picture_routes.router,
@@ -54,6 +55,7 @@ def create_app(
     limits: Limits | None = None,
     access: Access | None = None,
     store: JobStore | None = None,
+    webhooks: WebhookPolicy | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -63,13 +65,16 @@ def create_app(
         limits: What is allowed; None for the defaults.
         access: Who is let in; None lets in whoever reaches it by an address or as localhost.
         store: The list of jobs, if it is not to be opened in the folder; closed when the application ends.
+        webhooks: Whom the server may tell that jobs are over; None is nobody.
 
     Raises:
         ConfigError: When the folder is in use by another server, or its list cannot be opened.
         OSError: When the folder cannot be made.
     """
     files = Files(folder)
-    service = Service(models, store=store or JobStore(folder), files=files, limits=limits or Limits())
+    service = Service(
+        models, store=store or JobStore(folder), files=files, limits=limits or Limits(), webhooks=webhooks
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -132,7 +137,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     found = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
     name = str(found.get("loc", ("", "the request"))[-1])
     if found.get("type") == "extra_forbidden":
-        query = JobQuery if request.url.path == "/v1/jobs" else SharpenQuery
+        query = JobQuery if request.url.path.startswith("/v1/jobs") else SharpenQuery
         allowed = ", ".join(query.model_fields)
         detail = f"{_shown(name)}: is no option; there are {allowed}."
         return answer_response(Answer(status=422, error="invalid_option", detail=detail), request.scope)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
@@ -28,7 +28,7 @@ from acutance.server.refusals import Refused
 from acutance.server.schemas import JobsView, JobView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery
-from acutance.server.tiles import read_tile, tiles_in
+from acutance.server.tiles import TILE_NAME, read_tile, tiles_in
 from acutance.server.trust_files import check_done, result_name
 from acutance.server.uploads import receive_upload
 
@@ -77,6 +77,8 @@ async def submit(
     """Take a picture in as a job."""
     options = query.options(service.models.offered)
     service.check(options)
+    if query.webhook is not None:
+        service.webhooks.target(query.webhook)
     is_known = bool(key) and await asyncio.to_thread(service.store.by_key, owner, key or "") is not None
     with service.admission.uploading(client, is_known=is_known):
         upload = await receive_upload(request, service.files, service.limits)
@@ -90,7 +92,9 @@ async def submit(
                 "invalid_option",
                 "motion, defocus, gaussian, region and report: only of pictures; leave them out for a video.",
             )
-        job, is_new = await service.submit(upload, options, client=client, owner=owner, key=key or None)
+        job, is_new = await service.submit(
+            upload, options, client=client, owner=owner, key=key or None, webhook=query.webhook
+        )
     finally:
         service.files.remove(upload.path)
     return _shown(service, job, 202 if is_new else 200)
@@ -200,8 +204,8 @@ async def events(job_id: str, service: TheService, client: TheClient) -> Respons
     "/{job_id}/view",
     operation_id="look_at_job",
     summary="Look at a job while it is worked on",
-    description="From now on, finished tiles of the picture are in the job's `tiles`, and those in view are made "
-    "first. The result is the same. Models that look at a picture as a whole, such as `motion`, have no tiles.",
+    description="From now on, finished tiles of the picture are in the job's `tiles`; those in view are made first. "
+    "The result is the same. Models that look at a picture as a whole, such as `motion`, have no tiles.",
     response_model=JobView,
     responses=problems(404, 422, 503, 507),
 )
@@ -238,7 +242,11 @@ async def view(
         },
     },
 )
-async def tile(job_id: str, name: str, service: TheService) -> Response:
+async def tile(
+    job_id: str,
+    name: Annotated[str, Path(pattern=f"^{TILE_NAME}$", description="As in the job's `tiles`.")],
+    service: TheService,
+) -> Response:
     """Send a tile."""
     job = await service.job(job_id)
     content = await asyncio.to_thread(read_tile, service.files.tiles(job.id), name)

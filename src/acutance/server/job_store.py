@@ -14,28 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import TypeAdapter
 
 from acutance.errors import ConfigError
-from acutance.inference.told import Region, ToldBlur
+from acutance.server.job_rows import REGION, TOLD, job_of, written
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
-from acutance.server.options import MEDIA_TYPES, ModelChoice, Options, parse_precision
 from acutance.server.refusals import storage_refusal
 
 FILE_NAME = "jobs.sqlite3"
 
 BUSY_S = 2.0
 """Seconds: a backup or a server that is just ending frees it soon."""
-
-Row = sqlite3.Row
-
-T = TypeVar("T")
-
-_TOLD = TypeAdapter(ToldBlur)
-_REGION = TypeAdapter(Region)
 
 
 class JobStore:
@@ -94,23 +83,23 @@ class JobStore:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
-                " format, told, region, name, is_questioned, state, created_at, upload_bytes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                " format, told, region, name, is_questioned, state, created_at, upload_bytes, webhook)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
-                    *(options.strength, options.format, _known(_TOLD, options.told), _known(_REGION, options.region)),
+                    *(options.strength, options.format, written(TOLD, options.told), written(REGION, options.region)),
                     *(job.name, options.is_questioned),
-                    *(self._now(), job.upload_bytes),
+                    *(self._now(), job.upload_bytes, job.webhook),
                 ),
             )
-            return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
+            return job_of(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, or None."""
         with self._look() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def by_key(self, owner: str, key: str) -> Job | None:
         """Return the job that an owner calls by a key, or None."""
@@ -132,7 +121,7 @@ class JobStore:
                 " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (owner, made_at, job_id, count),
             )
-            return [_job(row) for row in rows.fetchall()]
+            return [job_of(row) for row in rows.fetchall()]
 
     def begin(self, job_id: str) -> Job | None:
         """Note that a job is begun; None when it is no longer to be done."""
@@ -142,7 +131,7 @@ class JobStore:
                 " detail = NULL WHERE id = ? AND state IN ('queued', 'running') RETURNING *",
                 (self._now(), job_id),
             ).fetchone()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def put_back(self, job_id: str, *, error: str | None = None, detail: str | None = None, counts: bool) -> None:
         """Queue a running job again.
@@ -165,11 +154,11 @@ class JobStore:
         with self._change() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, result_bytes = ?, media_type = ?, seconds = ?,"
-                " megapixels = ?, lost = ?, found = ?, ran = ?, upload_bytes = upload_bytes * is_questioned"
-                " WHERE id = ? AND state = 'running'",
+                " megapixels = ?, lost = ?, found = ?, ran = ?, upload_bytes = upload_bytes * is_questioned,"
+                f" {_DUE} WHERE id = ? AND state = 'running'",
                 (
                     *(self._now(), result.bytes, result.media_type, result.seconds, result.megapixels),
-                    *(json.dumps(result.lost), json.dumps(result.found), result.model, job_id),
+                    *(json.dumps(result.lost), json.dumps(result.found), result.model, self._now(), job_id),
                 ),
             )
             return done.rowcount == 1
@@ -209,12 +198,37 @@ class JobStore:
         with self._change() as connection:
             connection.execute("DELETE FROM jobs WHERE state = 'expired' AND finished_at < ?", (before,))
 
+    def webhooks_due(self, count: int) -> list[Job]:
+        """Return jobs of which somebody is to be told now, longest due first; so many at most."""
+        with self._look() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE webhook_due <= ? ORDER BY webhook_due LIMIT ?", (self._now(), count)
+            )
+            return [job_of(row) for row in rows.fetchall()]
+
+    def webhook_sent(self, job_id: str) -> None:
+        """Note that somebody was told of a job."""
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE jobs SET webhook_due = NULL, webhook_is_sent = 1, webhook_tries = webhook_tries + 1"
+                " WHERE id = ?",
+                (job_id,),
+            )
+
+    def webhook_failed(self, job_id: str, *, wait_s: float | None) -> None:
+        """Note that somebody could not be told of a job, and when it is tried again; None is never."""
+        due = None if wait_s is None else self._now() + wait_s
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE jobs SET webhook_due = ?, webhook_tries = webhook_tries + 1 WHERE id = ?", (due, job_id)
+            )
+
     def in_states(self, *states: JobState) -> list[Job]:
         """Return the jobs in some states, oldest first."""
         marks = ", ".join("?" * len(states))
         with self._look() as connection:
             rows = connection.execute(f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY created_at", states)
-            return [_job(row) for row in rows.fetchall()]
+            return [job_of(row) for row in rows.fetchall()]
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state that there is one in."""
@@ -230,9 +244,9 @@ class JobStore:
     def _end(self, job_id: str, state: JobState, error: str, detail: str) -> bool:
         with self._change() as connection:
             done = connection.execute(
-                "UPDATE jobs SET state = ?, finished_at = ?, error = ?, detail = ?, upload_bytes = 0"
+                f"UPDATE jobs SET state = ?, finished_at = ?, error = ?, detail = ?, upload_bytes = 0, {_DUE}"
                 " WHERE id = ? AND state IN ('queued', 'running')",
-                (state, self._now(), error, detail, job_id),
+                (state, self._now(), error, detail, self._now(), job_id),
             )
             return done.rowcount == 1
 
@@ -274,60 +288,17 @@ class JobStore:
         return int(total)
 
 
+_DUE = "webhook_due = CASE WHEN webhook IS NULL THEN NULL ELSE ? END"
+
 # Its client may post it again, by the same key, and means it.
 _EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, trust_bytes = 0, key = NULL"
-
-
-def _known(kind: TypeAdapter[T], value: T | None) -> str | None:
-    """Write down what is known of a picture, exactly."""
-    return None if value is None else kind.dump_json(value).decode()
 
 
 def _by_key(connection: sqlite3.Connection, owner: str, key: str | None) -> Job | None:
     if key is None:
         return None
     row = connection.execute("SELECT * FROM jobs WHERE owner = ? AND key = ?", (owner, key)).fetchone()
-    return None if row is None else _job(row)
-
-
-def _job(row: Row) -> Job:
-    """Take a row of the table apart."""
-    model = ModelChoice(name=row["model"], fidelity=row["fidelity"], precision=parse_precision(row["precision"]))
-    result = JobResult(
-        media_type=row["media_type"] or "",
-        bytes=row["result_bytes"],
-        seconds=row["seconds"],
-        megapixels=row["megapixels"],
-        lost=tuple(json.loads(row["lost"])),
-        found=tuple(json.loads(row["found"])),
-        model=row["ran"],
-    )
-    return Job(
-        id=row["id"],
-        client=row["client"],
-        owner=row["owner"],
-        fingerprint=row["fingerprint"],
-        key=row["key"],
-        stem=row["stem"],
-        name=row["name"],
-        options=Options(
-            model=model,
-            strength=row["strength"],
-            format=next((name for name in MEDIA_TYPES if name == row["format"]), None),
-            told=None if row["told"] is None else _TOLD.validate_json(row["told"]),
-            region=None if row["region"] is None else _REGION.validate_json(row["region"]),
-            is_questioned=bool(row["is_questioned"]),
-        ),
-        upload_bytes=row["upload_bytes"],
-        state=row["state"],
-        attempts=row["attempts"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        error=row["error"],
-        detail=row["detail"],
-        result=result if row["state"] == "done" else None,
-    )
+    return None if row is None else job_of(row)
 
 
 def _cannot_open(folder: Path, error: sqlite3.Error) -> ConfigError:

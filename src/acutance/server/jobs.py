@@ -56,6 +56,8 @@ class NewJob:
     """Of the photo, as it was uploaded; nothing where it had none."""
     options: Options
     upload_bytes: int
+    webhook: str | None = None
+    """Where a word is sent when the job is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,12 @@ class Job(NewJob):
     detail: str | None
     """The same in one sentence."""
     result: JobResult | None
+    webhook_tries: int = 0
+    """How often the word was sent."""
+    webhook_due: float | None = None
+    """When it is to be sent; None when it was taken, was given up, or the job is not over."""
+    webhook_is_sent: bool = False
+    """Whether it was taken."""
 
 
 JOB_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")

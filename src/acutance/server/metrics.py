@@ -56,6 +56,9 @@ class Metrics:
             "acutance_run_seconds", "Time of the work on a picture.", ("kind",), buckets=SECONDS, registry=registry
         )
         self._jobs = Counter("acutance_jobs", "Jobs that have ended, by how.", ("outcome",), registry=registry)
+        self._webhooks = Counter(
+            "acutance_webhooks", "Tries to send a webhook, by how they ended.", ("outcome",), registry=registry
+        )
         self._listed = Gauge("acutance_listed_jobs", "Jobs in the list, by state.", ("state",), registry=registry)
         self._waiting = Gauge("acutance_pool_waiting", "Work that has not begun.", ("pool",), registry=registry)
         self._busy = Gauge("acutance_pool_busy", "Work going on.", ("pool",), registry=registry)
@@ -87,6 +90,10 @@ class Metrics:
     def ended(self, outcome: str) -> None:
         """Count a job that has ended."""
         self._jobs.labels(outcome).inc()
+
+    def webhook(self, outcome: str) -> None:
+        """Count a try to send a webhook."""
+        self._webhooks.labels(outcome).inc()
 
     def text(
         self,

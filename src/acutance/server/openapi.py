@@ -30,6 +30,8 @@ def finish(document: dict[str, Any], *, models: Sequence[str], has_tokens: bool)
         models: Names that the parameter `model` takes.
         has_tokens: Whether a token is asked for.
     """
+    for schema in document["components"]["schemas"].values():
+        _even(schema)
     document["servers"] = [{"url": "/", "description": "This server."}]
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
     document["security"] = [{"bearer": []}, {"basic": []}] if has_tokens else [{}]
@@ -46,6 +48,20 @@ def _name_models(operation: dict[str, Any], models: Sequence[str]) -> None:
     for parameter in operation.get("parameters", ()):
         if (parameter["in"], parameter["name"]) == ("query", "model"):
             parameter["schema"] = {"type": "string", "enum": list(models)}
+
+
+def _even(schema: object) -> None:
+    """Describe arrays of a fixed length, whose items are all alike, as such: few programs know `prefixItems`."""
+    if isinstance(schema, list):
+        for part in schema:
+            _even(part)
+    elif isinstance(schema, dict):
+        items = schema.get("prefixItems")
+        if isinstance(items, list) and items and all(item == items[0] for item in items):
+            del schema["prefixItems"]
+            schema["items"] = items[0]
+        for part in schema.values():
+            _even(part)
 
 
 def _describe(status: str, response: dict[str, Any]) -> None:

@@ -69,17 +69,19 @@ class Options:
     """Whether the picture is kept with its result, so that a map of guesses and a report can be made of them."""
 
 
-def fingerprint_of(options: Options, digest: str) -> str:
+def fingerprint_of(options: Options, digest: str, *, webhook: str | None = None) -> str:
     """Return what a post is recognised by that is repeated.
 
     Args:
         options: What is asked for.
         digest: SHA-256 of the picture, in hexadecimal digits.
+        webhook: Whom the server tells in the end.
     """
     model = options.model
     asked: tuple[object, ...] = (
         *(model.name, model.fidelity, model.precision, options.strength, options.format, digest),
-        *(part for part in (options.told, options.region) if part is not None),  # none: as before there were any
+        # None: as before there were any.
+        *(part for part in (options.told, options.region, webhook) if part is not None),
         *(("questioned",) if options.is_questioned else ()),
     )
     return hashlib.sha256(repr(asked).encode()).hexdigest()

@@ -66,7 +66,7 @@ async def sharpen(
     async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, kind, gone):
         if options.format is None:
             options = replace(options, format=negotiate(request.headers.get("accept", ""), kind))
-        passing = await service.sharpen(upload, options, client, gone)
+        passing = await service.direct.sharpen(upload, options, client, gone)
     sharpened = passing.sharpened
     headers = {
         "Content-Type": MEDIA_TYPES[sharpened.format],

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acutance.engines.engine import ChosenPrecision, Precision
 from acutance.server.bounds import MAX_ALL_PIXELS, MAX_FRAME_PIXELS
-from acutance.server.jobs import Job, JobState
+from acutance.server.jobs import UNFINISHED, Job, JobState
 from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, read_here, written
@@ -82,6 +82,17 @@ class ResultView(BaseModel):
     report: Annotated[str | None, Field(description="Where the record is; null without report=true.")]
 
 
+class WebhookView(BaseModel):
+    """Who is told when the job is over, and whether it was."""
+
+    url: str
+    state: Annotated[
+        Literal["waiting", "sent", "gave_up"],
+        Field(description="waiting: for the job, or for the next try."),
+    ]
+    tries: int
+
+
 class TileView(BaseModel):
     """A finished part of a result, as a JPEG for the eye; it is gone when the job is over."""
 
@@ -136,6 +147,7 @@ class JobView(BaseModel):
                     "error": None,
                     "detail": None,
                     "tiles": [],
+                    "webhook": None,
                 }
             ]
         }
@@ -157,6 +169,7 @@ class JobView(BaseModel):
         list[TileView],
         Field(description="What is finished of a picture that is worked on, where somebody looks (see its `view`)."),
     ]
+    webhook: WebhookView | None
 
     @classmethod
     def of(
@@ -209,6 +222,7 @@ class JobView(BaseModel):
                 "error": job.error if trouble is None else trouble.error,
                 "detail": job.detail if trouble is None else trouble.detail,
                 "tiles": [TileView.of(job.id, tile) for tile in tiles],
+                "webhook": _webhook(job),
             }
         )
 
@@ -306,6 +320,16 @@ class HealthView(BaseModel):
     """How the server is."""
 
     status: Literal["ok", "ready"]
+
+
+def _webhook(job: Job) -> WebhookView | None:
+    if job.webhook is None:
+        return None
+    is_waiting = job.state in UNFINISHED or job.webhook_due is not None
+    state: Literal["waiting", "sent", "gave_up"] = "waiting" if is_waiting else "sent"
+    if not is_waiting and not job.webhook_is_sent:
+        state = "gave_up"
+    return WebhookView(url=job.webhook, state=state, tries=job.webhook_tries)
 
 
 def _time(seconds: float | None) -> datetime | None:

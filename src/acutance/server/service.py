@@ -10,14 +10,11 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from acutance.geometry import Box
-from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
+from acutance.server.direct import DirectWork
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
 from acutance.server.job_store import JobStore
@@ -30,13 +27,13 @@ from acutance.server.options import Options, fingerprint_of, photo_name, result_
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.telling import check_known
 from acutance.server.tiles import look, remove_tiles
 from acutance.server.trust_files import TrustFiles
 from acutance.server.uploads import Upload
-from acutance.server.work import Sharpened
-from acutance.server.workers import twice, workers_for
+from acutance.server.webhook_delivery import WebhookDelivery
+from acutance.server.webhooks import WebhookPolicy
+from acutance.server.workers import workers_for
 
 T = TypeVar("T")
 
@@ -49,22 +46,18 @@ LAST_TILE_S = 20.0
 """How long the tile that is being worked on may take when the server stops."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedResult:
-    """A result on its way to whom it was made for."""
-
-    path: Path
-    """Of its file, which is removed when it was sent."""
-    bytes: int
-    """Of the file."""
-    sharpened: Sharpened
-    """Facts about it."""
-
-
 class Service:
     """Sharpens pictures for clients, at once or as jobs."""
 
-    def __init__(self, models: Models, *, store: JobStore, files: Files, limits: Limits) -> None:
+    def __init__(
+        self,
+        models: Models,
+        *,
+        store: JobStore,
+        files: Files,
+        limits: Limits,
+        webhooks: WebhookPolicy | None = None,
+    ) -> None:
         self.models = models
         self.store = store
         self.files = files
@@ -87,7 +80,10 @@ class Service:
             metrics=self.metrics,
             limits=limits,
         )
+        self.webhooks = webhooks or WebhookPolicy()
+        self.delivery = WebhookDelivery(self.webhooks, store, self.metrics)
         self._stopping_since: float | None = None
+        self.direct = DirectWork(self)
         self.trust = TrustFiles(self)
         self._direct: set[StopSignal] = set()
         """Of the requests that somebody waits for."""
@@ -113,6 +109,7 @@ class Service:
             await asyncio.to_thread(self.jobs.recover, loop)
             self.pool.start()
             self.videos.start()
+            self.delivery.start()
             sweeper = asyncio.create_task(self._sweep())
             yield
         finally:
@@ -129,51 +126,9 @@ class Service:
             ending.daemon = True
             ending.start()
         self.admission.close()
+        self.delivery.close()
         self.jobs.stop_taking()
         self.live.wake_all()
-
-    async def sharpen(self, upload: Upload, options: Options, client: str, gone: asyncio.Event) -> FinishedResult:
-        """Sharpen a picture for somebody who waits.
-
-        Args:
-            upload: The picture; its file is removed.
-            options: What is asked for, the format of the result included.
-            client: Who waits.
-            gone: Set when nobody waits any more: the work is given up.
-
-        Raises:
-            AcutanceError: When it is not to be had.
-        """
-        stop = StopSignal(self.limits.run_s)
-        path = self.files.new_passing()
-        task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self.limits.max_pixels)
-        future = self.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
-        try:
-            return await self.awaited(future, stop, gone)
-        except BaseException:
-            future.add_done_callback(lambda _: self.files.remove(path))
-            raise
-        finally:
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
-
-    async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
-        """Look at a picture for somebody who waits.
-
-        Args:
-            upload: The picture; its file is removed.
-            client: Who waits.
-            gone: Set when nobody waits any more: the work is given up.
-
-        Raises:
-            AcutanceError: When it cannot be read.
-        """
-        stop = StopSignal(self.limits.run_s)
-        task = InspectTask(upload=upload.path, max_pixels=self.limits.max_pixels)
-        future = self.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
-        try:
-            return await self.awaited(future, stop, gone)
-        finally:
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
 
     async def awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
         """Wait for work of the pool as long as somebody wants it.
@@ -199,9 +154,24 @@ class Service:
             self._direct.discard(stop)
 
     async def submit(
-        self, upload: Upload, options: Options, *, client: str, owner: str, key: str | None
+        self,
+        upload: Upload,
+        options: Options,
+        *,
+        client: str,
+        owner: str,
+        key: str | None,
+        webhook: str | None = None,
     ) -> tuple[Job, bool]:
         """Take a picture in as a job; it takes a place in the queue.
+
+        Args:
+            upload: The picture.
+            options: What is asked for.
+            client: Whose it is, for fairness.
+            owner: Whose it is, for keys and lists.
+            key: What its owner calls it.
+            webhook: Whom to tell in the end; the policy allows it.
 
         Returns:
             The job, and whether it is new: else its owner has posted it before, by the same key.
@@ -210,7 +180,7 @@ class Service:
             Refused: When there is no place, when it cannot be stored, or when the key is that of another picture or of
                 other options.
         """
-        fingerprint = fingerprint_of(options, upload.digest)
+        fingerprint = fingerprint_of(options, upload.digest, webhook=webhook)
         known = None if key is None else await asyncio.to_thread(self.store.by_key, owner, key)
         if known is not None:
             return _same(known, fingerprint), False
@@ -224,6 +194,7 @@ class Service:
             name=photo_name(upload.filename),
             options=options,
             upload_bytes=upload.bytes,
+            webhook=webhook,
         )
 
         def keep() -> Job:
@@ -290,18 +261,6 @@ class Service:
         if job.state not in UNFINISHED:  # it ended meanwhile, and nobody else removes the folder
             await asyncio.to_thread(remove_tiles, folder)
         return job
-
-    def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:
-        """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
-        stop.check()
-        sharpened = twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
-        self.admission.took(sharpened.seconds)
-        self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
-        return FinishedResult(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
-
-    def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
-        stop.check()
-        return twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
 
     def _end_direct(self) -> None:
         """End what somebody waits for; who asks again finds the next server."""

@@ -15,6 +15,7 @@ from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, FormatName, ModelChoice, Options
 from acutance.server.refusals import Refused
 from acutance.server.telling import WORDS_OF_LENGTH, WORDS_OF_MOTION, WORDS_OF_REGION, model_name, told_by
+from acutance.server.webhooks import LONGEST_URL
 
 
 class SharpenQuery(BaseModel):
@@ -103,7 +104,17 @@ class SharpenQuery(BaseModel):
 
 
 class JobQuery(SharpenQuery):
-    """What can be asked for with a job."""
+    """What can be asked for with a picture that is left as a job."""
+
+    webhook: Annotated[
+        str | None,
+        Field(
+            max_length=LONGEST_URL,
+            description="An address, https, that is told by a signed POST when the job is over (Standard Webhooks). "
+            "Its host must be one that the server's operator has allowed.",
+            examples=["https://hooks.example.org/acutance"],
+        ),
+    ] = None
 
     report: Annotated[
         bool,

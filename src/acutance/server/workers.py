@@ -100,11 +100,13 @@ class WorkerProcesses:
         self._lock = threading.RLock()
 
     def start(self) -> None:
-        """Start the processes that are kept, and let them open the default model; does not wait for it."""
+        """Start the processes that are kept, and a spare, and let them open the default model; does not wait for it."""
         if self._are_kept:
             for _ in range(self._count):
                 self._free.get()
                 self._free.put(self._started())
+            with self._lock:  # now: after the first task it would take time from the second
+                self._spare = self._started()
 
     @property
     def restarts(self) -> int:

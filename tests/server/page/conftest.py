@@ -92,7 +92,7 @@ class Visit:
         self.page.wait_for_function(
             "count => document.querySelectorAll('.thumb[data-state=done]').length === count", arg=count
         )
-        self.wait_for(".stage.has-both")
+        self.wait_for(".stage.has-both:not(.is-growing)")  # until then it is shown as far as it is made
         self.settle()
 
     def settle(self) -> None:

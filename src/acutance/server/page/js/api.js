@@ -52,6 +52,16 @@ export async function fetchResult(jobId, signal) {
   return picture(await whole(response), response.headers.get("Content-Disposition"));
 }
 
+/** Say which part of a job's picture is seen, `x,y,width,height`, or null for all: finished tiles come then. */
+export async function look(jobId, box) {
+  await ask(`v1/jobs/${jobId}/view?${query({ box })}`, { method: "PUT" });
+}
+
+/** Fetch a finished tile, by its address in the job. */
+export async function fetchTile(url) {
+  return whole(await ask(url.replace(/^\//, "")));
+}
+
 /** Fetch the record of a finished job's result, made now if it was not asked for before. */
 export async function fetchReport(jobId, format) {
   return whole(await ask(`v1/jobs/${jobId}/report?${query({ format })}`));

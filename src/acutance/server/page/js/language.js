@@ -49,6 +49,12 @@ export function number(value, digits = 0) {
   return value.toLocaleString(TAGS[language], { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** Return a time that something takes, roughly. */
+export function durationText(seconds) {
+  if (seconds >= 90) return text("duration.minutes", { minutes: number(Math.ceil(seconds / 60)) });
+  return text("facts.seconds", { seconds: number(Math.max(1, Math.ceil(seconds))) });
+}
+
 /** Return a time of day. */
 export function timeText(date) {
   return date.toLocaleTimeString(TAGS[language], { hour: "2-digit", minute: "2-digit" });

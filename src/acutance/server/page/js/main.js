@@ -75,7 +75,7 @@ async function take(files) {
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
     if (picture.needsPreview) {
-      await Viewer.preview(picture);
+      await Viewer.preview(picture, () => album.pictures.includes(picture) && !picture.isHeld && queue.ensure(picture));
       album.changed();
     }
     if (album.pictures.includes(picture) && !picture.isHeld) queue.ensure(picture);

@@ -2,6 +2,10 @@
 
 const KEY_BYTES = 16;
 
+/** From here on a guess of the time that is left is worth something. */
+const LEAST_TOLD_S = 1;
+const LEAST_TOLD_SHARE = 0.05;
+
 /** One way in which a picture is sharpened: a run of the network. Its strength is applied to what comes out. */
 export class Version {
   constructor(picture, { model, fidelity, scale, told, region }) {
@@ -18,6 +22,10 @@ export class Version {
     /** Name for the server, so that a post that is repeated is not done twice. */
     this.key = randomName();
     this.jobId = null;
+    /** What is finished of it on the server, while somebody looks. */
+    this.tiles = [];
+    /** When the server began, by the page's clock. */
+    this.runningAt = null;
     /** What came out, at strength 1: the very bytes of the download if `isPreview` is false. */
     this.blob = null;
     this.name = "";
@@ -38,12 +46,22 @@ export class Version {
   /** Begin anew on the server, as if it had never been asked. */
   reset() {
     this.jobId = null;
+    this.tiles = [];
+    this.runningAt = null;
     this.key = randomName();
   }
 
   /** Whether the server can question what comes out: no record tells a part or a told blur. */
   get isQuestioned() {
     return !this.told && !this.region;
+  }
+
+  /** Seconds that it will take from now on, as far as its progress tells; null where it does not yet. */
+  get secondsLeft() {
+    if (this.state !== "running" || this.runningAt === null) return null;
+    const seconds = (performance.now() - this.runningAt) / 1000;
+    if (seconds < LEAST_TOLD_S || this.progress < LEAST_TOLD_SHARE || this.progress >= 1) return null;
+    return (seconds * (1 - this.progress)) / this.progress;
   }
 
   get isOver() {
@@ -69,8 +87,9 @@ export class Picture {
     this.inspection = null;
     /** Whether somebody chooses first, since it came with many. */
     this.isHeld = false;
-    /** A copy made by the server, where the browser cannot show the file. */
+    /** A copy made by the server, where the browser cannot show the file; and, until somebody takes it, decoded. */
     this.preview = null;
+    this.decoded = null;
   }
 
   get name() {

@@ -82,7 +82,8 @@ export class Queue {
       const job = await api.submit(version.picture.file, optionsOf(version), { key: version.key, onUpload, signal });
       version.jobId = job.id;
     }
-    const job = await api.follow(version.jobId, (seen) => this.#tell(version, seen.state, seen.progress), signal);
+    this.#tell(version, "queued", 0);
+    const job = await api.follow(version.jobId, (seen) => this.#see(version, seen), signal);
     if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
     const { blob, name } = await api.fetchResult(version.jobId, signal);
     Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, found: job.result.found, isPreview: version.picture.needsPreview && !version.isUnseen });
@@ -110,6 +111,12 @@ export class Queue {
       return true;
     }
     return false;
+  }
+
+  #see(version, { state, progress, tiles }) {
+    if (state === "running") version.runningAt ??= performance.now();
+    version.tiles = tiles;
+    this.#tell(version, state, progress);
   }
 
   #tell(version, state, progress) {

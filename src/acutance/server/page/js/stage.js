@@ -10,6 +10,9 @@ const GAP_PX = 2;
 const SQUARES = ["#8b8b8b", "#a3a3a3"];
 const SQUARE_PX = 8;
 
+/** Share of the width that may be the side before, for the other to count as what is seen. */
+const MOST_HIDDEN = 0.9;
+
 const LOUPE_ROOM_PX = 300;
 
 function middleOf(area) {
@@ -161,6 +164,20 @@ export class Stage extends EventTarget {
   setOverlay(overlay) {
     this.#overlay = overlay;
     this.redraw();
+  }
+
+  /** Return where the side after is seen, or will be, of a picture of a size: in its px, whole ones, all inside. */
+  seenOf({ width, height }) {
+    if (!this.size) return null;
+    const factor = width / this.size.width;
+    const [across, down] = [this.pane.width / this.view.scale, this.pane.height / this.view.scale];
+    // Left of the divider is the side before; where there is hardly another, all of it counts.
+    const hidden = this.isSideBySide || this.divider > MOST_HIDDEN ? 0 : this.divider;
+    const [left, top] = [Math.max(0, this.view.x + (hidden - 0.5) * across), Math.max(0, this.view.y - down / 2)];
+    const [x, y] = [Math.floor(left * factor), Math.floor(top * factor)];
+    const right = Math.min(width, Math.ceil((this.view.x + across / 2) * factor));
+    const bottom = Math.min(height, Math.ceil((this.view.y + down / 2) * factor));
+    return { x, y, width: Math.max(0, right - x), height: Math.max(0, bottom - y) };
   }
 
   get hasPatch() {

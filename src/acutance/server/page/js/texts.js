@@ -54,10 +54,12 @@ export const TEXTS = {
   "working.uploading": ["Uploading, {percent}", "正在上传 {percent}"],
   "working.queued": ["In the queue", "正在排队"],
   "working.running": ["Sharpening, {percent}", "正在处理 {percent}"],
+  "working.left": ["Sharpening, {percent}, {left} left", "正在处理 {percent}，还需约 {left}"],
   "working.busy": ["The server is busy; trying again by itself", "服务器繁忙，将自动重试"],
   "cancel": ["Cancel", "取消"],
   "retry": ["Try again", "重试"],
   "facts.size": ["{width} × {height}", "{width} × {height}"],
+  "duration.minutes": ["{minutes} min", "{minutes} 分钟"],
   "facts.seconds": ["{seconds} s", "{seconds} 秒"],
   "note.preview": [
     "This browser cannot show {format} files. You see a preview made by the server; the download is the real file.",

@@ -2,8 +2,9 @@
 import * as api from "./api.js";
 import { byId } from "./dom.js";
 import { addGestures } from "./gestures.js";
-import { percent, text } from "./language.js";
+import { durationText, percent, text } from "./language.js";
 import { Layer } from "./layers.js";
+import { Looking } from "./looking.js";
 import { Loupe } from "./loupe.js";
 import { Stage } from "./stage.js";
 import { errorWords } from "./words.js";
@@ -15,8 +16,10 @@ export class Viewer {
   #album;
   #stage = new Stage();
   #shown = { picture: null, version: null };
+  #looking = new Looking(this.#stage, () => this.#grow());
   #layers = { before: null, of: null };
   #wanted = 0;
+  #growing = null;
 
   constructor(album, { onCancel, onRetry, onRemove, step }) {
     this.#album = album;
@@ -43,13 +46,14 @@ export class Viewer {
     }
   }
 
-  /** Get a preview of a picture that the browser cannot show, before its work begins. */
-  static async preview(picture) {
+  /** Get a preview of a picture that the browser cannot show; `onSent` is called when the server has no more to do for it. */
+  static async preview(picture, onSent = () => {}) {
     try {
       // Strength 0 changes nothing: the picture itself, in a format that browsers show and that is coded quickly.
       const asked = (format) => api.sharpen(picture.file, { strength: 0, format });
       const { blob } = await asked("jpeg").catch(() => asked("png"));
-      await learn(picture, blob);
+      onSent();
+      await learn(picture, blob, { isKept: true });
       picture.preview = blob;
     } catch {
       // Of pages there is none, and what cannot be read at all is refused when it is worked on.
@@ -74,14 +78,29 @@ export class Viewer {
     this.#fillWorking(picture.version);
     const version = picture.version?.state === "done" ? picture.version : null;
     const { preview } = picture;
-    if (picture !== this.#shown.picture || version !== this.#shown.version || preview !== this.#shown.preview) this.#change(picture, version);
+    const isBeingMade = picture.version && !picture.version.isOver;
+    this.#looking.at(isBeingMade ? picture.version : null, this.#layers.of === picture ? this.#layers.before : null);
+    const isLeftUnfinished = this.#growing !== null && !isBeingMade;
+    if (picture !== this.#shown.picture || version !== this.#shown.version || preview !== this.#shown.preview || isLeftUnfinished) this.#change(picture, version);
     this.#fillLabels(picture);
     this.#stage.strength !== picture.settings.strength && this.#stage.setStrength(picture.settings.strength);
+  }
+
+  /** Show what is finished of a result that is being made. */
+  #grow() {
+    const { picture, version } = this.#shown;
+    if (version || this.#layers.of !== picture || !this.#looking.layer) return;
+    if (this.#growing === this.#looking.layer) return this.#stage.redraw();
+    this.#growing = this.#looking.layer;
+    byId("stage").classList.add("is-growing");
+    this.#stage.show(this.#layers.before, this.#growing, { keepsView: true });
+    this.#fillLabels(picture);
   }
 
   async #change(picture, version) {
     const keepsView = picture === this.#shown.picture;
     this.#shown = { picture, version, preview: picture.preview };
+    this.#growing = null;
     this.#wanted += 1;
     const wanted = this.#wanted;
     try {
@@ -92,6 +111,7 @@ export class Viewer {
         return;
       }
       this.#layers = { before, of: picture };
+      byId("stage").classList.remove("is-growing");
       this.#stage.show(before, after, { keepsView });
     } catch (error) {
       if (wanted === this.#wanted) this.#stage.show(null, null, { keepsView: false });
@@ -105,12 +125,19 @@ export class Viewer {
       if (!version || version.isUnseen) return [null, null];
       await Viewer.preview(picture); // the server was not there when it was wanted first
     }
-    const before = this.#layers.of === picture && this.#layers.before ? this.#layers.before : await Layer.decode(picture.preview ?? picture.file);
+    const before = await this.#before(picture);
     if (!picture.size) {
       picture.size = { width: before.width, height: before.height };
       this.#album.changed();
     }
     return [before, version && (await Layer.decode(version.blob))];
+  }
+
+  async #before(picture) {
+    if (this.#layers.of === picture && this.#layers.before) return this.#layers.before;
+    const { decoded } = picture;
+    picture.decoded = null;
+    return decoded ?? Layer.decode(picture.preview ?? picture.file);
   }
 
   #setSides(isSideBySide) {
@@ -129,7 +156,9 @@ export class Viewer {
       const bar = byId("progress");
       if (["uploading", "running"].includes(version.state)) bar.value = version.progress;
       else bar.removeAttribute("value");
-      const words = text(`working.${version.state}`, { percent: percent(version.progress) });
+      const left = version.secondsLeft;
+      const share = percent(version.progress);
+      const words = left === null ? text(`working.${version.state}`, { percent: share }) : text("working.left", { percent: share, left: durationText(left) });
       byId("working-words").textContent = words;
       bar.setAttribute("aria-label", words);
     } else if (version?.state === "done" && version.isUnseen) {
@@ -163,9 +192,10 @@ export class Viewer {
 }
 
 /** Decode a picture from its file, or from a copy that the browser shows, for its size and its thumbnail. */
-async function learn(picture, blob) {
+async function learn(picture, blob, { isKept = false } = {}) {
   const layer = await Layer.decode(blob);
   picture.size = { width: layer.width, height: layer.height };
   picture.thumb = URL.createObjectURL(await layer.thumbnail(THUMB_PX));
-  layer.close();
+  if (isKept) picture.decoded = layer;
+  else layer.close();
 }

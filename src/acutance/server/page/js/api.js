@@ -62,6 +62,11 @@ export async function fetchMap(jobId) {
   return whole(await ask(`v1/jobs/${jobId}/map`));
 }
 
+/** Ask what is wrong with a picture, and whether sharpening helps. */
+export async function inspect(file) {
+  return (await ask("v1/inspect", { method: "POST", body: file })).json();
+}
+
 /** Cancel a job, or remove its result from the server; `keepalive` even while the page goes. */
 export async function forget(jobId, { keepalive = false } = {}) {
   await ask(`v1/jobs/${jobId}`, { method: "DELETE", keepalive });

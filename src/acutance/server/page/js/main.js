@@ -13,6 +13,7 @@ import { Album } from "./pictures.js";
 import { Queue } from "./queue.js";
 import { fileOf, reportOf, saveAs, zipOf } from "./saving.js";
 import { Strip } from "./strip.js";
+import { MANY, Table } from "./table.js";
 import { addTheme } from "./theme.js";
 import { Trust } from "./trust.js";
 import { Viewer } from "./viewer.js";
@@ -30,6 +31,7 @@ const viewer = new Viewer(album, {
 });
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
+const table = new Table(album, { onShow: (picture) => album.show(picture), onBegin: (pictures) => pictures.forEach((picture) => queue.ensure(picture)) });
 let panel = null;
 let known = null;
 let trust = null;
@@ -48,6 +50,7 @@ const render = oncePerFrame(() => {
   known?.render(album);
   trust?.render();
   history.render(album);
+  table.render();
 });
 
 album.addEventListener("change", render);
@@ -65,13 +68,17 @@ async function take(files) {
   const pictures = fitting.map((file) => album.add(file));
   album.show(pictures[0]);
   say(pictures.length === 1 ? text("said.addedOne", { name: pictures[0].name }) : text("said.added", { count: pictures.length }));
+  if (pictures.length > MANY) {
+    for (const picture of pictures) picture.isHeld = true;
+    table.open();
+  }
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
     if (picture.needsPreview) {
       await Viewer.preview(picture);
       album.changed();
     }
-    if (album.pictures.includes(picture)) queue.ensure(picture);
+    if (album.pictures.includes(picture) && !picture.isHeld) queue.ensure(picture);
   }
 }
 

@@ -65,6 +65,10 @@ export class Picture {
     this.thumb = null;
     /** Whether the browser itself cannot show the file. */
     this.needsPreview = false;
+    /** What the server said of it when it was asked to look only; null where it was not. */
+    this.inspection = null;
+    /** Whether somebody chooses first, since it came with many. */
+    this.isHeld = false;
     /** A copy made by the server, where the browser cannot show the file. */
     this.preview = null;
   }

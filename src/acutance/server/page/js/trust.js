@@ -17,7 +17,7 @@ export class Trust {
   #stage;
   #details = byId("trust");
   #isOn = false;
-  #opacity = 0.8;
+  #opacity = 0.6;
   /** Versions whose pictures the server still has. */
   #kept = new Set();
   #laid = null;

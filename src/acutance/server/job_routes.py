@@ -200,8 +200,8 @@ async def events(job_id: str, service: TheService, client: TheClient) -> Respons
     "/{job_id}/view",
     operation_id="look_at_job",
     summary="Look at a job while it is worked on",
-    description="From now on, finished tiles of the picture are in the job's `tiles`, and those in view are made "
-    "first. The result is the same. Models that look at a picture as a whole, such as `motion`, have no tiles.",
+    description="From now on, finished tiles of the picture are in the job's `tiles`; those in view are made first. "
+    "The result is the same. Models that look at a picture as a whole, such as `motion`, have no tiles.",
     response_model=JobView,
     responses=problems(404, 422, 503, 507),
 )

@@ -1,15 +1,15 @@
 """What `acutance bulk` costs beside one process: `python benchmarks/bulk_rates.py [rate] [shards] [resume] [memory]`.
 
-- `rate`: photos of 512×512 by a worker on each core, beside the same engine in one process with one thread, in turn,
-  medians: at least 92 % on each core.
+- `rate`: photos of 256×256 by a worker on each core, beside plain processes with one thread each, one on each core at
+  once, and one alone; in turn, medians: at least 92 % of the plain ones.
 - `shards`: tar files of 10 000 tiny pictures beside loose local files: at least 90 %.
 - `resume`: `acutance bulk --resume` where 1 000 pictures are done (a folder, a manifest, and S3 where `moto[server]`
   is): under 10 s.
 - `memory`: the driver's memory with 10 000 and 1 000 000 names, within 10 %. All of it is real but the store's listing
   and the workers, which enter each input into the ledger and make nothing.
 
-Rates are those from when all workers have begun until the first has no more. A machine where others work, too, gives
-each process what it likes: so the CPU seconds of a picture are compared as well, those of the whole tree of processes
+Rates are those from when the first worker begins until the last ends. A machine where others work, too, gives each
+process what it likes: so the CPU seconds of a picture are compared as well, those of the whole tree of processes
 (driver, Ray, workers). Exit code 1 when something does not hold.
 """
 
@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -39,8 +39,8 @@ from PIL import Image, ImageFilter
 
 from acutance import Sharpener
 from acutance.bulk import job
-from acutance.bulk.items import BUNDLE, Item, Manifest, bundles, items_in, items_of
-from acutance.bulk.job import CALLS, BulkSettings, cluster, run
+from acutance.bulk.items import Item, Manifest, bundles, items_in, items_of
+from acutance.bulk.job import BulkSettings, cluster, run
 from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Listed, Store
 from acutance.bulk.work import Worker
@@ -49,8 +49,9 @@ from acutance.media.patterns import PathFilter
 
 MODEL: Final = "fast"
 CORES: Final = os.cpu_count() or 1
-PHOTOS, ALONE, SIDE, ROUNDS = 320, 80, 512, 3
+PHOTOS, ALONE, SIDE, ROUNDS = 768, 192, 256, 3
 SHARD, TINY, LOOSE = 10_000, 32, 4000
+SAMPLED_S: Final = 2.0
 NAMES: Final = "memory://names"
 COUNTS: Final = (10_000, 1_000_000)
 PROGRAM: Final = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
@@ -80,36 +81,87 @@ def tree_cpu_s() -> float:
     return total
 
 
-def one_process(source: Path, target: Path) -> tuple[float, float]:
-    """Sharpen a folder in this process on one thread; return photos a second, and CPU seconds of each."""
+def sharpened(source: Path, target: Path, number: int, count: int) -> tuple[float, float]:
+    """Sharpen one of so many shares of a folder in this process, on one thread; return photos a second, CPU s of each.
+
+    It waits until the others have opened their models, too.
+    """
     with Sharpener(MODEL, threads=1) as sharpener:
-        paths = sorted(source.iterdir())[:ALONE]
+        paths = sorted(source.iterdir())[:ALONE][number::count]
         sharpener(paths[0].read_bytes())
+        print("ready", flush=True)
+        input()
         begun, cpu_s = time.perf_counter(), time.process_time()
         for path in paths:
             sharpener(path, output=target / path.name)
         return len(paths) / (time.perf_counter() - begun), (time.process_time() - cpu_s) / len(paths)
 
 
-def on_ray(source: Path, target: Path) -> tuple[float, float, list[Entry]]:
-    """Run over a folder with a worker on each core; return inputs a second, CPU seconds of each, and what happened."""
+def plain(source: Path, target: Path, count: int) -> tuple[float, float]:
+    """Run so many plain processes at once; return photos a second of all, and CPU seconds of each photo."""
+    command = [sys.executable, __file__, "--share", str(source), str(target)]
+    processes = [
+        subprocess.Popen([*command, str(number), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number in range(count)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    told = list[tuple[float, float]]()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        rate_, cpu_s = process.communicate()[0].split()
+        told.append((float(rate_), float(cpu_s)))
+    return sum(one for one, _ in told), statistics.mean(one for _, one in told)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run over a folder came to, from when the first worker began until the last ended."""
+
+    entries: list[Entry]
+    seconds: float
+    cpu_s: float
+    """Of the driver, Ray and the workers."""
+
+    @property
+    def pictures(self) -> int:
+        """Return how many were made."""
+        return sum(entry.pictures for entry in self.entries)
+
+    @property
+    def rate(self) -> float:
+        """Return pictures a second."""
+        return self.pictures / self.seconds
+
+
+def on_ray(source: Path, target: Path) -> Made:
+    """Run over a folder with a worker on each core."""
     settings = BulkSettings(model=MODEL, workers=CORES)
     with settings.opened() as sharpener:
         key = settings.key(sharpener)
     from_, to = Store(str(source)), Store(str(target))
     items = items_of(from_, strength=1.0, wanted=PathFilter.of())
-    entries, times, cpu = list[Entry](), list[float](), list[float]()
+    samples, is_over = list[tuple[float, float]](), threading.Event()
+
+    def sample() -> None:
+        while not is_over.wait(SAMPLED_S):
+            samples.append((time.time(), tree_cpu_s()))
+
     with cluster(None, cpus=CORES):
-        for entry in run(items, settings, from_, to, done=Done(), key=key):
-            entries.append(entry)
-            times.append(time.perf_counter())
-            cpu.append(tree_cpu_s() if len(entries) % BUNDLE == 1 else cpu[-1])
-    in_work = min(CALLS * CORES * BUNDLE, len(entries) // 3)
-    first, last = in_work, len(entries) - in_work - 1
-    count = last - first
-    if count <= 0:
-        return 0.0, 0.0, entries
-    return count / (times[last] - times[first]), (cpu[last] - cpu[first]) / count, entries
+        watcher = threading.Thread(target=sample)
+        watcher.start()
+        entries = list(run(items, settings, from_, to, done=Done(), key=key))
+        is_over.set()
+        watcher.join()
+    ends = [(target / entry.target).stat().st_mtime for entry in entries]
+    begin = min(end - entry.seconds for end, entry in zip(ends, entries, strict=True))
+    (first, before), *_, (last, after) = [one for one in samples if begin <= one[0] <= max(ends)]
+    seconds = max(ends) - begin
+    return Made(entries, seconds, (after - before) / (last - first) * seconds)
 
 
 def rate(folder: Path) -> bool:
@@ -118,14 +170,23 @@ def rate(folder: Path) -> bool:
     source.mkdir()
     for number in range(PHOTOS):
         photo(number, SIDE).save(source / f"{number:04d}.jpg", quality=90)
-    alone, together = list[tuple[float, float]](), list[tuple[float, float]]()
+    alone, each, made = list[tuple[float, float]](), list[tuple[float, float]](), list[Made]()
     for number in range(ROUNDS):
-        alone.append(one_process(source, folder / f"alone{number}"))
-        together.append(on_ray(source, folder / f"together{number}")[:2])
-        print(f"  {alone[-1][0]:.2f} photos a second alone, {together[-1][0] / CORES:.2f} on each core", flush=True)
-    wall = statistics.median(many[0] / CORES / one[0] for one, many in zip(alone, together, strict=True))
-    cpu = statistics.median(one[1] / many[1] for one, many in zip(alone, together, strict=True))
-    print(f"rate: {100 * wall:.1f} % of one process on each of {CORES} cores; by CPU seconds {100 * cpu:.1f} %")
+        alone.append(plain(source, folder / f"alone{number}", 1))
+        each.append(plain(source, folder / f"each{number}", CORES))
+        made.append(on_ray(source, folder / f"together{number}"))
+        print(
+            f"  photos a second: {alone[-1][0]:.2f} by one plain process; on each core {each[-1][0] / CORES:.2f} by "
+            f"plain processes, {made[-1].rate / CORES:.2f} on Ray",
+            flush=True,
+        )
+    of_one = statistics.median(many.rate / CORES / one[0] for one, many in zip(alone, made, strict=True))
+    wall = statistics.median(many.rate / one[0] for one, many in zip(each, made, strict=True))
+    cpu = statistics.median(one[1] * many.pictures / many.cpu_s for one, many in zip(each, made, strict=True))
+    print(
+        f"rate: {100 * wall:.1f} % of plain processes on all {CORES} cores, {100 * of_one:.1f} % of one alone on each; "
+        f"CPU seconds of a photo: {100 / cpu:.1f} % of a plain process's"
+    )
     return wall >= 0.92
 
 
@@ -147,17 +208,15 @@ def shards(folder: Path) -> bool:
                 tar.addfile(member, io.BytesIO(contents[number % 100]))
     for number in range(LOOSE):
         (loose / f"{number:06d}.png").write_bytes(contents[number % 100])
-    begun_cpu_s = tree_cpu_s()
-    _, _, entries = on_ray(tars, folder / "tars.out")
-    tar_cpu_s = (tree_cpu_s() - begun_cpu_s) / sum(entry.pictures for entry in entries)
-    tar_rate = sum(entry.pictures / entry.seconds for entry in entries)
-    loose_rate, loose_cpu_s, _ = on_ray(loose, folder / "loose.out")
+    from_tars, from_loose = on_ray(tars, folder / "tars.out"), on_ray(loose, folder / "loose.out")
+    share = from_tars.rate / from_loose.rate
+    cpu_share = from_loose.cpu_s / from_loose.pictures / (from_tars.cpu_s / from_tars.pictures)
     print(
-        f"shards: {len(entries)} of {SHARD} pictures, {tar_rate:.1f} a second; loose files {loose_rate:.1f}: "
-        f"{100 * tar_rate / loose_rate:.1f} %; by CPU seconds {100 * loose_cpu_s / tar_cpu_s:.1f} %"
+        f"shards: {CORES} of {SHARD} pictures, {from_tars.rate:.1f} a second; loose files {from_loose.rate:.1f}: "
+        f"{100 * share:.1f} %; CPU seconds of a picture: {100 / cpu_share:.1f} % of a loose file's"
     )
-    assert all(entry.pictures == SHARD and not entry.reason for entry in entries)
-    return tar_rate / loose_rate >= 0.9
+    assert all(entry.pictures == SHARD and not entry.reason for entry in from_tars.entries)
+    return share >= 0.9
 
 
 def resume(folder: Path) -> bool:
@@ -285,6 +344,9 @@ def _key() -> str:
 
 def main() -> int:
     """Measure what is asked for, or all."""
+    if sys.argv[1:2] == ["--share"]:
+        print(*sharpened(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])))
+        return 0
     if sys.argv[1:2] == ["--memory-of"]:
         memory_of(int(sys.argv[2]), Path(sys.argv[3]))
         return 0

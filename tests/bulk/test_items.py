@@ -82,6 +82,13 @@ def test_a_manifest_leads_neither_out_of_the_target_nor_over_a_file_beside_it(so
     assert found[0].size_bytes > 0
 
 
+def test_patterns_hold_for_a_manifest_too(source, tmp_path):
+    (tmp_path / "list.txt").write_text("a.png\nb.jpg\nc/d.png\n")
+    wanted = PathFilter.of(["*.png"], ["c"])
+    manifest = Manifest(Store(str(tmp_path / "list.txt")), source, strength=1.0, wanted=wanted)
+    assert (len(manifest), [one.key for one in manifest.items()]) == (1, ["a.png"])
+
+
 def test_the_same_row_twice_is_one_picture_and_two_for_one_result_are_refused(source, tmp_path):
     manifest = tmp_path / "list.txt"
     manifest.write_text("a.png\nb.png\na.png\n")

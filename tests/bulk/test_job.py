@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,10 @@ pytest.importorskip("ray", reason="needs the extra bulk")
 from typer.testing import CliRunner
 
 from acutance.bulk import job
+from acutance.bulk.items import Item, table_of
 from acutance.bulk.job import BulkSettings
 from acutance.cli.main import app
-from acutance.errors import AcutanceError
+from acutance.errors import AcutanceError, OutputError
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
 
@@ -77,6 +79,7 @@ def test_results_come_to_lie_neither_over_the_inputs_nor_among_other_files(photo
         assert "holds the inputs, and results could replace some" in refused(tmp_path / "from", target)
     photo(tmp_path / "other" / "x" / "b.png")
     assert "holds x/b.png already" in refused(tmp_path / "from", tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["x"]
     assert [path.name for path in (tmp_path / "from").iterdir()] == ["a.png"]
 
 
@@ -97,13 +100,38 @@ def test_settings_that_results_depend_on_are_in_their_key():
     assert others < keys
 
 
+def test_what_a_worker_cannot_write_and_what_ray_makes_of_errors_are_one_sentence(worker, photo, source, monkeypatch):
+    item = Item("a.png", str(photo(Path(source.root) / "a.png")), 1, "v", 1.0)
+    actor = object.__new__(job._Actor)
+    actor._worker = worker
+    monkeypatch.setattr(type(worker), "work", lambda *_: (_ for _ in ()).throw(OutputError("x: the disk is full.")))
+    (told,) = actor(table_of([item]))["entry"].to_pylist()
+    with pytest.raises(
+        OutputError, match=r"^x: the disk is full; what is made is in the ledger: go on with --resume\.$"
+    ):
+        job._entry(told)
+    pages = "ray::Actor\n  File x\nacutance.errors.ModelError: no model.\n\nTo change retry attempts, configure it."
+    assert job._reason(RuntimeError(pages)) == "no model."
+    assert job._reason(RuntimeError("a\n b\n")) == "b"
+
+
+def test_a_run_of_its_own_joins_no_cluster_that_happens_to_be_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr(job.ray, "init", lambda **how: asked.append(how.get("address")))
+    monkeypatch.setattr(job.ray, "shutdown", lambda: None)
+    for address in (None, "auto"):
+        with job.cluster(address):
+            pass
+    assert asked == ["local", "auto"]
+
+
 def test_a_machine_that_vanishes_is_no_pictures_fault(monkeypatch):
     attempts = job._Attempts()
     for node in ("a", "b", "b"):
-        attempts.begin("x.png", node)
+        attempts.begin(["x.png"], node)
     monkeypatch.setattr(job.ray, "nodes", lambda: [{"NodeID": "a", "Alive": True}, {"NodeID": "b", "Alive": False}])
     assert attempts.known(["x.png", "y.png"]) == [1, 0]
-    attempts.end("x.png")
+    attempts.end(["x.png"])
     assert attempts.known(["x.png"]) == [0]
 
 

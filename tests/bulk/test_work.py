@@ -36,12 +36,13 @@ class Notes:
     def known(self, names):
         return [self.begun.get(name, 0) for name in names]
 
-    def begin(self, name):
-        self.order.append(name)
-        self.begun[name] = self.begun.get(name, 0) + 1
+    def begin(self, names):
+        self.order.extend(names)
+        self.begun.update({name: self.begun.get(name, 0) + 1 for name in names})
 
-    def end(self, name):
-        self.begun.pop(name)
+    def end(self, names):
+        for name in names:
+            self.begun.pop(name)
 
 
 def test_results_are_byte_for_byte_those_of_sharpen(worker, inverter, source, target, photo):

@@ -30,6 +30,7 @@ MANIFEST_ROWS: Final = 4096
 ADDRESS: Final = "address"
 SHARD_SUFFIX: Final = ".tar"
 MANIFEST_SUFFIXES: Final = (".parquet", ".txt", ".list")
+EVERYTHING: Final = PathFilter.of()
 _TEXT: Final = (".txt", ".list")
 _LOOKUPS: Final = 16
 """Questions to the store at once, for pictures of a manifest that says no more than their addresses."""
@@ -93,18 +94,19 @@ class Manifest:
     name of the result), `size_bytes` and `version`. Addresses lie below the source, or are complete.
     """
 
-    def __init__(self, file: Store, source: Store, *, strength: float) -> None:
+    def __init__(self, file: Store, source: Store, *, strength: float, wanted: PathFilter = EVERYTHING) -> None:
         """Read all rows once, without asking the store for any picture.
 
         Args:
             file: The manifest itself.
             source: What addresses that are not complete are below.
             strength: Where the manifest says none.
+            wanted: Patterns for the names of results.
 
         Raises:
             InputError: When it cannot be read, a row is wrong, or two pictures would have one result.
         """
-        self._file, self._source, self._strength = file, source, strength
+        self._file, self._source, self._strength, self._wanted = file, source, strength, wanted
         hashes = array("Q")  # 8 bytes a row: the names of a hundred million pictures are held nowhere
         for row in self._rows():
             hashes.append(_hash_of(row.key))
@@ -115,7 +117,7 @@ class Manifest:
             self._check_repeated()
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
+        """Return how many rows there are that are wanted."""
         return self._count
 
     def items(self) -> Iterator[Item]:
@@ -158,7 +160,7 @@ class Manifest:
                 made = self._row(number, row)
             except InputError as error:
                 raise InputError(f"{self._file.address}, row {number}: {error}") from error
-            if made:
+            if made and self._wanted.keeps(PurePosixPath(made.key)):
                 yield made
 
     def _row(self, number: int, row: dict[str, Any]) -> _Row | None:

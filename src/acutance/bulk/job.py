@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Final
@@ -35,16 +35,18 @@ from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
 from acutance.engines.engine import EngineName, Precision
-from acutance.errors import JobError
+from acutance.errors import AcutanceError, JobError, OutputError
 from acutance.inference.sharpener import Sharpener
 
-WAVE: Final = 2048
+WAVE: Final = 512
 WAVE_OF_EACH: Final = 64
-"""Bundles of a dataset, at least and for each worker: at its end workers wait for the last ones."""
+"""Bundles of a dataset, at least and for each worker: the driver holds some 60 kB for each, and at the end of a dataset
+workers wait for the last ones."""
 CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600
 _WATCH_S: Final = 1.0
+_FAULT: Final = "fault"
 _RESULT: Final = pa.schema([("entry", pa.string())])
 
 
@@ -106,11 +108,13 @@ class _Attempts:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return [sum(node in alive for node in nodes) for nodes in begun]
 
-    def begin(self, name: str, node: str) -> None:
-        self._begun.setdefault(name, []).append(node)
+    def begin(self, names: Sequence[str], node: str) -> None:
+        for name in names:
+            self._begun.setdefault(name, []).append(node)
 
-    def end(self, name: str) -> None:
-        self._begun.pop(name, None)
+    def end(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._begun.pop(name, None)
 
 
 class _RemoteAttempts:
@@ -123,11 +127,11 @@ class _RemoteAttempts:
         found: list[int] = ray.get(self._actor.known.remote(list(names)))
         return found
 
-    def begin(self, name: str) -> None:
-        ray.get(self._actor.begin.remote(name, self._node))
+    def begin(self, names: Sequence[str]) -> None:
+        ray.get(self._actor.begin.remote(list(names), self._node))
 
-    def end(self, name: str) -> None:
-        self._actor.end.remote(name)  # should it be lost, the picture is worked on alone, should it come again
+    def end(self, names: Sequence[str]) -> None:
+        self._actor.end.remote(list(names))  # should it be lost, they are worked on alone, should they come again
 
 
 class _Actor:
@@ -143,7 +147,10 @@ class _Actor:
         threading.Thread(target=self._watch, args=(settings.time_limit_s,), daemon=True).start()
 
     def __call__(self, bundle: pa.Table) -> pa.Table:
-        entries = self._worker.work(items_in(bundle))
+        try:
+            entries = self._worker.work(items_in(bundle))
+        except OutputError as error:  # nothing can be written: not raised, since Ray would make pages of it
+            return pa.table({"entry": [json.dumps({_FAULT: str(error)})]}, schema=_RESULT)
         for entry in entries:
             self._pictures.inc(1, tags={"status": entry.status})
             self._megapixels.inc(max(entry.megapixels, 1e-9))
@@ -183,9 +190,7 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
             "--address."
         ) from error
     try:
-        # Ray prints a page about each worker that dies: to stdout, whatever it was asked. What matters is in results.
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-            yield
+        yield
     finally:
         ray.shutdown()
 
@@ -207,6 +212,7 @@ def run(
 
     Raises:
         JobError: When the cluster cannot do it.
+        OutputError: When nothing more can be written.
     """
     _quieten(DataContext.get_current())
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -230,15 +236,27 @@ def run(
         )
         try:
             for table in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                yield from (Entry(**json.loads(text)) for text in table["entry"].to_pylist())
+                yield from map(_entry, table["entry"].to_pylist())
         except ray.exceptions.RayError as error:
             raise JobError(
-                f"the cluster cannot go on ({_first_line(error)}); what is made is in the ledger: go on with --resume."
+                f"the cluster cannot go on ({_reason(error)}); what is made is in the ledger: go on with --resume."
             ) from error
         if time.monotonic() - compacted > _COMPACT_S:
             ledger.compact()
             compacted = time.monotonic()
     ledger.compact()
+
+
+def _entry(text: str) -> Entry:
+    """Return what a worker tells.
+
+    Raises:
+        OutputError: When it tells that it cannot write.
+    """
+    values = json.loads(text)
+    if _FAULT in values:
+        raise OutputError(f"{values[_FAULT].removesuffix('.')}; what is made is in the ledger: go on with --resume.")
+    return Entry(**values)
 
 
 @contextmanager
@@ -266,11 +284,13 @@ def _pool(settings: BulkSettings) -> int:
 
 
 def _quieten(context: DataContext) -> None:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what goes wrong is raised as well
     context.enable_progress_bars = False
     context.print_on_execution_start = False
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return the one sentence of ours in what Ray tells of an error, or its last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    ours = [line.partition(": ")[2] for line in lines if line.startswith(f"{AcutanceError.__module__}.")]
+    return ours[-1] if ours else lines[-1] if lines else type(error).__name__

@@ -35,11 +35,11 @@ class Attempts(Protocol):
     def known(self, names: Sequence[str]) -> list[int]:
         """Return how often each was begun without coming to an end."""
 
-    def begin(self, name: str) -> None:
-        """Note that one is begun; noted when this returns."""
+    def begin(self, names: Sequence[str]) -> None:
+        """Note that some are begun; noted when this returns."""
 
-    def end(self, name: str) -> None:
-        """Note that it has come to an end."""
+    def end(self, names: Sequence[str]) -> None:
+        """Note that they have come to an end."""
 
 
 class Worker:
@@ -63,6 +63,9 @@ class Worker:
         self._ledger = Ledger(target)
         self._room = _Room()
         self._cpu_s = time.process_time()
+        self._most: int | None = None
+        """Pictures of a tar file, where only a sample is wanted."""
+        self._share = 1.0
 
     @property
     def longest_s(self) -> float:
@@ -83,29 +86,43 @@ class Worker:
         """
         tries = self._known([item.key for item in items])
         made: dict[str, Entry] = {}
-        for item, before in sorted(zip(items, tries, strict=True), key=lambda pair: pair[1]):
+        fresh = [item for item, before in zip(items, tries, strict=True) if not before]
+        with self._noted([item.key for item in fresh]):  # together: to ask for each costs more than to suspect all
+            for item in fresh:
+                with self._room.entered(item.key, alone=False):
+                    made[item.key] = self._outcome(item, is_retried=False)
+        suspects = [(before, item) for item, before in zip(items, tries, strict=True) if before]
+        for before, item in sorted(suspects, key=lambda pair: pair[0]):
             if before >= (MOST_SHARD_TRIES if item.is_shard else MOST_TRIES):
                 reason = f"{item.path}: its worker died {before} times while it was in work; it is set aside."
                 made[item.key] = self._entry(item, status="failed", reason=reason)
             else:
-                with self._room.entered(item.key, alone=before > 0), self._noted(item.key):
-                    made[item.key] = self._outcome(item, is_retried=before > 0)
+                with self._room.entered(item.key, alone=True), self._noted([item.key]):
+                    made[item.key] = self._outcome(item, is_retried=True)
         cpu_s = self._cpu_since() / len(items)
         entries = [replace(made[item.key], cpu_seconds=cpu_s) for item in items]
         self._ledger.append(entries, [item.strength for item in items])
         return entries
 
+    def sample(self, shard: Item, pictures: int) -> tuple[Entry, float]:
+        """Make the first pictures of a tar file; returns what happened, and which share of the file that was, 0 … 1."""
+        self._most, self._share = pictures, 1.0
+        try:
+            return self._outcome(shard, is_retried=False), self._share
+        finally:
+            self._most = None
+
     def _known(self, names: list[str]) -> list[int]:
         return self._attempts.known(names) if self._attempts else [0] * len(names)
 
     @contextmanager
-    def _noted(self, name: str) -> Iterator[None]:
-        if self._attempts is None:
+    def _noted(self, names: Sequence[str]) -> Iterator[None]:
+        if self._attempts is None or not names:
             yield
             return
-        self._attempts.begin(name)
+        self._attempts.begin(names)
         yield
-        self._attempts.end(name)  # not when something is raised that is no failure of the picture's
+        self._attempts.end(names)  # not when something is raised that is no failure of the picture's
 
     def _cpu_since(self) -> float:
         """Return the CPU seconds of this process since this was asked last."""
@@ -199,6 +216,9 @@ class Worker:
         """Copy a tar file member by member; returns what was made, and why others were not."""
         made, unmade = list[_Made](), list[str]()
         for member in old:
+            if self._most is not None and len(made) + len(unmade) >= self._most:
+                self._share = max(member.offset, 1) / max(item.size_bytes, member.offset, 1)
+                break
             content = old.extractfile(member) if member.isfile() else None
             if content is None or not is_picture_name(member.name):
                 new.addfile(member, content)
@@ -228,7 +248,7 @@ class Worker:
         name, note = f"{item.path}: {member}", f"{item.key}\0{member}"
         if is_noted and self._known([note])[0]:
             return f"{name}: its worker died while it was in work."
-        with self._noted(note) if is_noted else nullcontext():
+        with self._noted([note]) if is_noted else nullcontext():
             try:
                 return self._sharpened(source, source.parent, item.strength, name=name)
             except InputError as error:
@@ -253,7 +273,13 @@ class Worker:
             with self._sharpener.opened(planned.source) as pictures:
                 work = PictureWork(self._sharpener, pictures, format_of(planned.target), strength=strength)
                 parts = parts_for_name(planned.target, work.parts())
-                write_atomically(planned.target, parts, overwrite=True, before_naming=lambda _: pictures.close())
+                write_atomically(
+                    planned.target,
+                    parts,
+                    overwrite=True,
+                    before_naming=lambda _: pictures.close(),
+                    survives_power_loss=False,
+                )
         except (InputError, OutputError) as error:
             raise type(error)(str(error).replace(str(source), name)) from error
         return _Made(planned.target, work.megapixels, work.lost)

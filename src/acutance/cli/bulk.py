@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,15 +67,15 @@ def bulk(
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of each, and threads of its network.")] = 1,
     gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each.")] = 0.0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on by the ledger in DST: make only what is missing or has changed.")
+        bool, typer.Option("--resume", help="Go on from the ledger in DST: make only what is missing or has changed.")
     ] = False,
     include: Include = None,
     exclude: Exclude = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the totals and all that was not made as JSON.")
+        Path | None, typer.Option(metavar="FILE", help="Write the totals, and every picture that failed, as JSON.")
     ] = None,
     only_plan: Annotated[
-        bool, typer.Option("--plan", help="Make nothing: estimate time and cost from a sample of 200.")
+        bool, typer.Option("--plan", help="Only estimate time and cost, from a sample of 200.")
     ] = False,
     time_limit: Annotated[
         float, typer.Option("--time-limit", min=1.0, help="Seconds for one picture; then it is tried again alone.")
@@ -84,7 +85,7 @@ def bulk(
 ) -> None:
     """Sharpen millions of pictures: folders or buckets, on this machine or a Ray cluster.
 
-    What is done is in a ledger in DST; a run that was stopped or killed goes on with --resume.
+    A ledger in DST records what is done; a run that was stopped or killed goes on with --resume.
     """
     try:
         from acutance.bulk.job import BulkSettings, cluster, run
@@ -118,9 +119,9 @@ def bulk(
     if only_plan:
         _tell_plan(plan(items(), settings, from_, done=ledger.done(key) if resume else Done(), key=key), workers or 1)
         return
-    to.check_writable(".acutance/try")
     if not resume and (held := "the ledger of an earlier run" if ledger.parts() else to.any_file()):
         raise ConfigError(f"{target}: holds {held} already; go on with --resume, or choose another place.")
+    to.check_writable(".acutance/try")
     done = ledger.done(key)
     if resume:
         say(f"{len(done)} are done already, by the ledger")
@@ -129,7 +130,12 @@ def bulk(
         return
     tally = _Tally(total=_counted(items) if count is None else lambda: count, keeps_all=report is not None)
     try:
-        with cluster(address, cpus=None if workers is None else workers * cpus):
+        # Ray prints a page about each worker that dies: to stdout, however quiet it was asked to be.
+        with (
+            cluster(address, cpus=None if workers is None else workers * cpus),
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+        ):
             for entry in run(items(), settings, from_, to, done=done, key=key):
                 tally.add(entry)
     except KeyboardInterrupt:
@@ -157,7 +163,7 @@ def _inputs(
     folder, slash, _ = source.rpartition("/")
     above = Store((folder or slash) if slash else ".") if not source.endswith("/") else place
     if source.lower().endswith(MANIFEST_SUFFIXES):
-        manifest = Manifest(place, above, strength=strength)
+        manifest = Manifest(place, above, strength=strength, wanted=wanted)
         return above, manifest.items, len(manifest)
     if source.lower().endswith(SHARD_SUFFIX):
         shard = shard_item(above, place.root, strength=strength)

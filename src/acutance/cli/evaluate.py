@@ -84,7 +84,7 @@ def evaluate(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure the classical filters, and any models, on sharp photos that are degraded and restored, or on pairs.
+    """Measure classical filters and models on sharp photos, which it blurs and restores, or on pairs.
 
     LPIPS and --vgg19 need the extra train, --plots the extra plots, --recognise the extra recognise; acutance doctor
     says how to get them. With --recognise, --rows are blur, noise and JPEG as in gauss-2.5-n6-q50, and plates lie on

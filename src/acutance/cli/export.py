@@ -29,7 +29,7 @@ def export(
         typer.Option("--for", help="Write a model as another program takes it (docs/how-to/elsewhere.md)."),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file.")] = False,
-    name: Annotated[str | None, typer.Option(help="Of the model, in the file; default the run's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in the file; default: the run's.")] = None,
     network: Annotated[
         str | None,
         typer.Option(
@@ -40,7 +40,7 @@ def export(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write trained weights as ONNX and check them against torch, or a model for another program; extra `train`."""
+    """Write trained weights as ONNX, checked against torch, or a model for another program; needs the extra train."""
     import json
     from dataclasses import asdict
 

@@ -54,7 +54,7 @@ def sharpen(
 
     What blurred the picture (`told`) is undone by the model `motion`, unless another model is named; see `ToldBlur`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
         dtype('uint8')

@@ -52,7 +52,7 @@ class Sharpener:
 
     It can be pickled for a worker, and used in a forked process (`EngineError` with torch): both open the model anew.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> with Sharpener() as sharpener:
         ...     sharp = sharpener(np.zeros((32, 48, 3), np.uint8))

@@ -21,7 +21,7 @@ from pathlib import Path
 import pillow_heif
 from large_photos import write_photo
 from PIL import Image, ImageFilter
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 from server_load import family, served
 
 HEIGHT, WIDTH = 3024, 4032
@@ -53,7 +53,12 @@ def processor_s(process: int) -> float:
 def visit(page: Page, port: int, pid: int, photo: Path) -> None:
     """Give the page the photo, and print when what was seen."""
     asked: list[str] = []
-    page.on("request", lambda request: request.method == "POST" and asked.append(request.url.partition("/v1/")[2]))
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            asked.append(request.url.partition("/v1/")[2])
+
+    page.on("request", note)
     page.goto(f"http://127.0.0.1:{port}/")
     page.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
     start, before = time.monotonic(), processor_s(pid)

@@ -24,10 +24,11 @@ from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator
 from acutance.networks.vgg19 import Vgg19Features
 from acutance.networks.vgg19_weights import read_vgg19
+from acutance.training.batch import Batch
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.device import open_fabric
 from acutance.training.optimizers import build_optimizers
-from acutance.training.step import Batch, Player, game_step
+from acutance.training.step import Player, game_step
 
 PRESET = "nonbn-res-g-l-pool2-pool3"
 ROUNDS = 15

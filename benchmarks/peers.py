@@ -8,7 +8,7 @@ it. A network that enlarges is given the part, and its result is reduced to the 
 time, so that it can be measured on a busy machine.
 
 What is measured is kept in CACHE/peers.json at once: a run that was ended goes on where it was. Rows are averaged over
-the photos that every network in the table has done.
+the photos that all networks have done which have begun with the row.
 """
 
 from __future__ import annotations
@@ -160,10 +160,11 @@ def _reduced(restored: Pixels, like: Pixels) -> Pixels:
 
 def _print_table(contenders: list[Contender], cases: list[Case], known: _Known) -> None:
     rows = dict.fromkeys(case.row for case in cases)
-    done = {
-        row: [case for case in cases if case.row == row and all(known.get(line, case) for line in contenders)]
-        for row in rows
-    }
+    done = {}
+    for row in rows:
+        here = [case for case in cases if case.row == row]
+        begun = [line for line in contenders if any(known.get(line, case) for case in here)]
+        done[row] = [case for case in here if begun and all(known.get(line, case) for line in begun)]
     print(f"Middle parts of {MAXIM_PX}×{MAXIM_PX} px, PSNR / SSIM / gradient energy; photos of each row:", end=" ")
     print(", ".join(f"{row} {len(found)}" for row, found in done.items()), end="\n\n")
     columns = "".join(f" {row} |" for row in rows if done[row])
@@ -172,11 +173,21 @@ def _print_table(contenders: list[Contender], cases: list[Case], known: _Known) 
         cells = ""
         seconds: list[float] = []
         for found in filter(None, done.values()):
-            values = [known.get(line, case) or [] for case in found]
+            values = [values for case in found if (values := known.get(line, case)) is not None]
+            if not values:
+                cells += " – |"
+                continue
             means = [statistics.fmean(column) for column in zip(*values, strict=True)]
             cells += f" {means[0]:.2f} / {means[1]:.3f} / {means[2]:.2f} |"
             seconds += [value[3] for value in values]
-        print(f"| {line.name} |{cells} {statistics.median(seconds or [0]):.2g} |")
+        print(f"| {line.name} |{cells} {_in_seconds(seconds)} |")
+
+
+def _in_seconds(measured: list[float]) -> str:
+    if not measured:
+        return "–"
+    seconds = statistics.median(measured)
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
 
 
 def _print_tiles(options: argparse.Namespace) -> None:

@@ -51,6 +51,7 @@ NEEDS_TORCH = {
 NEEDS_EXTRA = NEEDS_TORCH | {
     "acutance.config.settings",
     "acutance.evaluation.plots",
+    "acutance.evaluation.recognition.clips",
     "acutance.engines.openvino_engine",
     "acutance.engines.silent_openvino",
     "acutance.server",
@@ -84,7 +85,7 @@ ONLY_IN = {
     "uvicorn": {"acutance.server"},
     "h11": {"acutance.server.protocol"},
     "python_multipart": {"acutance.server.form"},
-    "av": {"acutance.videos"},
+    "av": {"acutance.videos", "acutance.evaluation.recognition.clips"},
     "pillow_heif": {"acutance.media.heif"},
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},

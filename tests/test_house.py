@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -38,6 +39,30 @@ def test_the_workflow_tests_every_python_on_every_system() -> None:
     assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert matrix["python"][0] == project["requires-python"].removeprefix(">=")
+    named = [line.rpartition(" ")[2] for line in project["classifiers"] if "Python :: 3." in line]
+    assert named == matrix["python"]
+
+
+def _opened_as_text(path: Path) -> list[str]:
+    """Return the places where a file opens text without saying how it is encoded."""
+    found = []
+    for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(call, ast.Call) or any(given.arg == "encoding" for given in call.keywords):
+            continue
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        is_bare = {
+            "read_text": len(call.args) < 1,
+            "write_text": len(call.args) < 2,
+            "open": isinstance(call.func, ast.Name) and not any("b" in ast.unparse(mode) for mode in call.args[1:2]),
+        }
+        if is_bare.get(name, False):
+            found.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    return found
+
+
+def test_text_is_read_alike_on_every_system() -> None:
+    """Windows would take its own encoding, and σ or a name in Chinese would not survive."""
+    assert not [place for path in sorted(ROOT.glob("src/**/*.py")) for place in _opened_as_text(path)]
 
 
 def test_the_workflow_runs_the_commands_of_the_readme() -> None:

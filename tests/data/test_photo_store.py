@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from acutance.data.photo_store import INDEX_FILE, PIXELS_FILE, SAVE_EVERY, list_photos, open_store
-from acutance.errors import InputError
+from acutance.errors import InputError, OutputError
 
 
 def save(path, pixels):
@@ -191,6 +191,7 @@ print(int(np.asarray(store.pixels, dtype=np.int64).sum()), flush=True)
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows replaces no file that is open; see below")
 def test_who_has_the_store_open_reads_on_when_photos_are_removed(tmp_path, place):
     """Cutting the file that a training has mapped kills it with SIGBUS as soon as it reads there."""
     photos = tmp_path / "photos"
@@ -207,6 +208,27 @@ def test_who_has_the_store_open_reads_on_when_photos_are_removed(tmp_path, place
         reader.stdin.flush()
         assert reader.stdout.readline() == f"{expected}\n"
     assert reader.returncode == 0
+
+
+def test_where_no_open_file_can_be_replaced_the_store_stays_as_it_is(folder, place, monkeypatch):
+    """As on Windows, while another run has the store mapped."""
+    open_store(folder, place)
+    gone = folder / "b.png"
+    content = gone.read_bytes()
+    gone.unlink()
+    replace = os.replace
+
+    def refuse(source, target):
+        if os.path.basename(target) == PIXELS_FILE:
+            raise PermissionError(13, "in use")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match=r"another run is using it.*--store"):
+        open_store(folder, place)
+    assert not list(place.glob("*.new"))
+    gone.write_bytes(content)
+    assert_holds(open_store(folder, place), decoded(folder))
 
 
 def test_what_is_kept_of_a_store_is_copied_and_not_decoded(folder, place):

@@ -31,6 +31,7 @@ architectures()
 import spandrel  # noqa: E402
 from spandrel.architectures.Compact import Compact  # noqa: E402
 from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
+from spandrel.architectures.FFTformer import FFTformer  # noqa: E402
 from spandrel.architectures.NAFNet import NAFNet  # noqa: E402
 
 
@@ -288,3 +289,15 @@ def test_weights_are_named_where_only_onnx_will_do(tmp_path: Path) -> None:
         Sharpener(str(path))
     with pytest.raises(ConfigError, match=r"is not an \.onnx file"):
         add_model(str(path))
+
+
+def test_a_network_of_spectra_is_had_without_complex_numbers() -> None:
+    torch.manual_seed(0)
+    network = FFTformer(dim=8, num_blocks=[1, 1, 1], num_refinement_blocks=1).eval()
+    converted = as_onnx(saved(network.state_dict()), "net.pth")
+    assert converted.facts[0].value.startswith("FFTformer")
+    picture = torch.rand((1, 3, 64, 96), generator=torch.Generator().manual_seed(1))
+    session = onnxruntime.InferenceSession(converted.file, providers=["CPUExecutionProvider"])
+    (restored,) = session.run(None, {"degraded": picture.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(restored, network(picture).numpy(), atol=1e-4)

@@ -58,7 +58,7 @@ def test_a_sharp_photo_is_told_for_one():
 def test_noise_is_told():
     seen = seen_through(gaussian_psf(1.5))
     noisy = seen + np.random.default_rng(0).normal(0, 4 / 255, seen.shape).astype(np.float32)
-    assert blur_field(noisy, threads=1).noise == pytest.approx(4.0, rel=0.25)
+    assert blur_field(noisy, threads=1).noise == pytest.approx(4.0, rel=0.3)
     assert blur_field(seen, threads=1).noise < 0.5
 
 

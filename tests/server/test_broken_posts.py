@@ -36,3 +36,25 @@ def test_broken_ones_are_the_sender_s_fault(shared, files) -> None:
                 assert "\n" not in detail
                 assert "/" not in detail.replace("1/", ""), "no path"
     assert {200, 415} <= statuses
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 60\r\n\r\n",
+        "POST /v1/jobs HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity, chunked\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: +5\r\n\r\n",
+    ],
+)
+def test_a_body_that_has_two_lengths_hides_no_request(shared, head: str) -> None:
+    """What a proxy took for a body is not answered as a request of its own; the connection ends."""
+    hidden = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    said = shared.raw(f"{head}0\r\n\r\n{hidden}".encode())
+    answers = said.count(b"HTTP/1.1 ")
+    assert answers == 1, said
+    assert 400 <= int(said.split(b" ", 2)[1]) < 600
+    assert b'"status":"ok"' not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,23 @@ def test_a_box_that_is_none_is_refused(shared, picture, box: str) -> None:
 def test_a_job_that_nobody_knows_is_not_looked_at(shared) -> None:
     assert shared.ask("PUT", f"/v1/jobs/{'0' * 32}/view").status == 404
     assert shared.ask("PUT", "/v1/jobs/..%2Fx/view").status == 404
+
+
+def test_many_may_look_at_once(tmp_path: Path) -> None:
+    """Nobody is told of a failure because somebody else looked in the same moment, or the job was over."""
+    folder = tmp_path / "job"
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda number: tiles.look(folder, Box(0, 0, number, number)), range(200)):
+            pass
+        assert [path.name for path in folder.iterdir()] == ["view"]
+        removals = pool.submit(lambda: [tiles.remove_tiles(folder) for _ in range(200)])
+        for _ in pool.map(lambda number: tiles.look(folder, None), range(200)):
+            pass
+        removals.result()
+
+
+def test_no_more_tiles_are_told_of_than_a_picture_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "MOST_TILES", 3)
+    for number in range(9):
+        (tmp_path / f"{number}_0_9_9_9_9.jpg").touch()
+    assert len(tiles.tiles_in(tmp_path)) == 3

@@ -14,13 +14,13 @@ from torch import nn
 from acutance.data.patches import PatchSampler
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training import stepper
+from acutance.training.batch import Batch
 from acutance.training.batches import draw_pair
 from acutance.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from acutance.training.device import open_fabric
 from acutance.training.ema import RAMP_UP, WeightAverage
 from acutance.training.optimizers import Muon, OptimizerConfig, build_optimizers
 from acutance.training.players import assemble
-from acutance.training.step import Batch
 from acutance.training.stepper import Stepper, captured_step
 
 CPU = torch.device("cpu")

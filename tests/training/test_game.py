@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -16,11 +17,12 @@ from acutance.errors import ConfigError, JobError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.training.batch import Batch
 from acutance.training.batches import draw_batch
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
 from acutance.training.players import assemble
-from acutance.training.step import Batch, Player, game_step
+from acutance.training.step import Player, game_step
 from acutance.training.stepper import take_step
 
 GAME = (
@@ -278,3 +280,31 @@ def test_a_refused_round_leaves_no_trace_in_anybodys_statistics(fabric, own):
 def setup_of(fabric, network):
     placed, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=0.1))
     return placed, [optimizer]
+
+
+CONDITIONAL_EVIDENCE = ("adversary.discriminator.conditional=true", "objective.evidence.counts=true", "patch_px=24")
+UNET = ("adversary.discriminator={kind='unet',width=2}", "objective.adversarial=0.05")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(), ("objective.r1=0.1",), ("gradient_accumulation=2",), ("objective.game.kind=hinge",), CONDITIONAL_EVIDENCE],
+)
+def test_a_d_that_judges_every_pixel_plays_and_resumes_exactly(store, tiny, fabric, tmp_path, more):
+    config = tiny(*UNET, *more)
+    train(config, store, tmp_path / "whole", fabric=fabric)
+    stops = iter([False, True])
+    train(config, store, tmp_path / "halves", fabric=fabric, should_stop=lambda: next(stops))
+    train(config, store, tmp_path / "halves", fabric=fabric, resume=True)
+    whole, halves = (load_file(tmp_path / run / CHECKPOINT_FILE) for run in ("whole", "halves"))
+    assert any("discriminator.down.0.parametrizations" in name for name in whole)
+    assert all(torch.equal(tensor, halves[name]) for name, tensor in whole.items())
+
+
+def test_it_learns_to_tell_restored_from_true(store, tiny, fabric, tmp_path):
+    config = tiny(*UNET, "adversary.optimizer.learning_rate=3e-3", "schedule.iterations=40", "watch.log_every=10")
+    config = replace(config, optimizer=replace(config.optimizer, learning_rate=1e-9))  # G stays as it begins
+    train(config, store, tmp_path / "run", fabric=fabric)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    losses = [line["discriminator_loss"] for line in lines if line["kind"] == "train"]
+    assert losses[-1] < 0.9 * losses[0]

@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.training.health import HealthSummary, complaints, health_summary
-from acutance.training.step import GameRecord, StepRecord
+from acutance.training.step_record import GameRecord, StepRecord
 
 WELL = HealthSummary(
     {"content": 0.02, "adversarial": 0.7},

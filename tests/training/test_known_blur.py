@@ -16,9 +16,10 @@ from acutance.errors import ConfigError
 from acutance.losses.evidence import EvidenceConfig
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
+from acutance.training.batch import Batch, Known
 from acutance.training.batches import PairSource, draw_batch, draw_pair
 from acutance.training.loop import CHECKPOINT_FILE, train
-from acutance.training.step import Batch, Known, Player, content_step, game_step
+from acutance.training.step import Player, content_step, game_step
 
 KNOWING = (
     "objective.adversarial=0.01",

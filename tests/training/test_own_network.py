@@ -14,11 +14,11 @@ from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import describe, generator_bytes, load_generator
 from acutance.networks.own import OwnGenerator, OwnNetworkConfig, examine
+from acutance.training.batch import Batch
 from acutance.training.checkpoint import Progress
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.loop import GENERATOR_FILE, train
 from acutance.training.players import assemble
-from acutance.training.step import Batch
 from acutance.training.stepper import Stepper
 
 NETWORKS = """

@@ -20,11 +20,11 @@ from safetensors.torch import load_file
 
 from acutance.data.photo_store import open_store
 from acutance.errors import ConfigError, EngineUnavailable
+from acutance.training.batch import Batch
 from acutance.training.batches import own_part
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
 from acutance.training.processes import check_processes
-from acutance.training.step import Batch
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
 spec = importlib.util.spec_from_file_location("one_of_several", SCRIPT)

@@ -31,6 +31,7 @@ EXTRAS = {
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "bulk": ("ray", "fsspec", "s3fs"),
+    "recognise": ("pyzbar", "zxingcpp", "rapidocr"),
 }
 """Modules that each extra brings."""
 
@@ -44,6 +45,7 @@ SPEED_RUNS = 5
 def diagnose() -> dict[str, str | list[str]]:
     """Return findings by name, in the order in which they are worth reading."""
     from acutance.cli.processor_report import found_processors, hints
+    from acutance.server.confinement import report
 
     findings: dict[str, str | list[str]] = {
         "acutance": acutance.__version__,
@@ -53,6 +55,7 @@ def diagnose() -> dict[str, str | list[str]]:
         "extras": [f"{extra} {_extra_state(extra, modules)}" for extra, modules in EXTRAS.items()],
         "models": _model_states(),
         "processors": found_processors(),
+        "workers of serve": report(),
         "speed of the default": _speeds(),
     }
     for_more = hints()

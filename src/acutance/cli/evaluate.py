@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.command_line import command_line
 from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
 from acutance.cli.recognition_run import RecognitionOptions, run_recognition
 
@@ -54,8 +54,8 @@ def evaluate(
     recognise: Annotated[
         str | None,
         typer.Option(
-            help="Measure instead what readers read: of qr, serif, sans, chinese, text (these three), plates, with a "
-            "size in px as in plates@22.",
+            help="Measure instead what readers read: of qr, serif, sans, chinese, text (these three), plates, or clips "
+            "by themselves; with a size in px as in plates@22.",
             metavar="KINDS",
         ),
     ] = None,
@@ -104,15 +104,14 @@ def evaluate(
     from acutance.media.atomic import check_target, write_atomically
 
     if recognise is not None:
-        given = {"--paired": paired, "--kernels": kernels, "--plots": plots, "--vgg19": vgg19, "--limit": limit}
-        given |= {"--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear}
+        unused = {"--paired": paired, "--kernels": kernels, "--plots": plots, "--vgg19": vgg19, "--limit": limit}
         run_recognition(
             RecognitionOptions(
                 recognise=recognise, rows=rows, models=model or (), has_baselines=baselines, items=items,
                 fonts=font or (), backgrounds=test or (), engine=engine.engine, threads=threads, as_json=as_json,
                 csv=csv, markdown=markdown, overwrite=overwrite,
             ),
-            unused=given,
+            unused={**unused, "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear},
         )  # fmt: skip
         return
     _check_sources(test, paired, is_protocol_asked=rows is not None or kernels is not None)
@@ -258,13 +257,3 @@ def _write_plots(folder: Path, evaluation: Evaluation, *, overwrite: bool) -> No
         for name, need in zip(plot_names(test_set), NEEDS, strict=True):
             if name not in drawn:
                 say(f"{name} is not drawn: it needs {need}.")
-
-
-def command_line(options: Mapping[str, Sequence[object | None]], *switches: str) -> str:
-    """Write the command that gives the same figures, as one would type it."""
-    words: list[object] = []
-    for name, values in options.items():
-        for value in values:
-            if value is not None:
-                words += [name, *(value if isinstance(value, tuple) else [value])]
-    return shlex.join(["acutance", "evaluate", *map(str, words), *switches])

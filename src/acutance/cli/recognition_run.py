@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from acutance.cli.command_line import command_line
+
 if TYPE_CHECKING:
+    from acutance.data.rows import Row
     from acutance.engines.engine import EngineName
     from acutance.evaluation.recognition.fonts import Face
-    from acutance.evaluation.recognition.items import Kind
+    from acutance.evaluation.recognition.items import Artist, Kind
+    from acutance.evaluation.recognition.judges import Judge
     from acutance.evaluation.recognition.reading import Recognition
     from acutance.evaluation.recognition.tables import Setting
     from acutance.evaluation.restorers import Restorer
 
 DEFAULT_MODELS: Final = ("fast", "fast@fidelity=0", "auto")
+DEFAULT_FILMS: Final = ("gauss-2-n12", "cctv-gauss-1-n6")
 TOLD: Final = "motion, true blur"
 
 
@@ -51,24 +56,23 @@ def run_recognition(options: RecognitionOptions, *, unused: Mapping[str, object]
         ConfigError: When an option is out of range.
         EngineUnavailable: When nobody reads a kind here.
     """
-    from acutance.cli.console import needs_extra, progress_bar, say
+    from acutance.cli.console import needs_extra, say
     from acutance.data.photo_store import list_photos
     from acutance.errors import ConfigError
     from acutance.evaluation.recognition.conditions import DEFAULT_CONDITIONS, condition
     from acutance.evaluation.recognition.items import Artist, kinds_of
     from acutance.evaluation.recognition.judges import open_judges
-    from acutance.evaluation.recognition.reading import CLASSICAL, ToldRestorer, recognise
     from acutance.evaluation.recognition.tables import Setting
-    from acutance.evaluation.restorers import open_models
-    from acutance.inference.sharpener import Sharpener
     from acutance.media.atomic import check_target
 
     given = [name for name, value in unused.items() if value is not None]
     if given:
         raise ConfigError(f"--recognise draws and reads; {', '.join(given)} has no part in it: leave it out.")
     kinds = kinds_of(options.recognise)
-    names = [word.strip() for word in options.rows.split(",")] if options.rows else list(DEFAULT_CONDITIONS)
-    rows = [condition(name) for name in names]
+    is_filmed = _are_clips(kinds)
+    usual = DEFAULT_FILMS if is_filmed else DEFAULT_CONDITIONS
+    names = [word.strip() for word in options.rows.split(",")] if options.rows else list(usual)
+    rows = [] if is_filmed else [condition(name) for name in names]
     photos = tuple(path for folder in options.backgrounds for path in list_photos(folder))
     artist = Artist(fonts=tuple(_font(word) for word in options.fonts), photos=photos)
     for target in (options.csv, options.markdown):
@@ -80,18 +84,60 @@ def run_recognition(options: RecognitionOptions, *, unused: Mapping[str, object]
         say(sentence)
     with needs_extra("recognise", "--recognise"):
         artist.check(kinds)
-    models = options.models or DEFAULT_MODELS
-    with (
-        open_models(models, engine=options.engine, threads=options.threads) as opened,
-        Sharpener("motion", engine=options.engine, precision="float32", threads=options.threads) as told,
-        progress_bar("reading") as bar,
-    ):
-        restorers: list[Restorer] = [*(CLASSICAL if options.has_baselines else CLASSICAL[:1]), *opened]
-        if options.has_baselines:
-            restorers.append(ToldRestorer(TOLD, told))
-        found = recognise(kinds, rows, restorers, judges, count=options.items, artist=artist, progress=bar)
+    if is_filmed:
+        found = _from_clips(kinds, names, judges, artist, options)
+    else:
+        found = _from_pictures(kinds, rows, judges, artist, options)
     _give(found, Setting(command=_command(options, kinds, names), fonts=artist.fonts_for(kinds), missing=missing),
           options)  # fmt: skip
+
+
+def _are_clips(kinds: Sequence[Kind]) -> bool:
+    """Say whether clips are read; they are by themselves, since their rows are films and their columns frames."""
+    from acutance.errors import ConfigError
+
+    clips = [kind for kind in kinds if kind.name == "clips"]
+    if clips and len(clips) < len(kinds):
+        raise ConfigError("--recognise clips: is measured by itself; leave the other kinds for another run.")
+    return bool(clips)
+
+
+def _from_pictures(
+    kinds: Sequence[Kind], rows: Sequence[Row], judges: Sequence[Judge], artist: Artist, options: RecognitionOptions
+) -> Recognition:
+    from acutance.cli.console import progress_bar
+    from acutance.evaluation.recognition.reading import CLASSICAL, ToldRestorer, recognise
+    from acutance.evaluation.restorers import open_models
+    from acutance.inference.told import TOLD_MODEL
+
+    # The model that is told what blurred each item is one of our own, opened like the others.
+    asked = [*(options.models or DEFAULT_MODELS), *([TOLD_MODEL] if options.has_baselines else ())]
+    with (
+        open_models(asked, engine=options.engine, threads=options.threads) as opened,
+        progress_bar("reading") as bar,
+    ):
+        restorers: list[Restorer] = [*CLASSICAL, *opened[:-1], ToldRestorer(TOLD, opened[-1].sharpener)]
+        if not options.has_baselines:
+            restorers = [CLASSICAL[0], *opened]
+        return recognise(kinds, rows, restorers, judges, count=options.items, artist=artist, progress=bar)
+
+
+def _from_clips(
+    kinds: Sequence[Kind], names: Sequence[str], judges: Sequence[Judge], artist: Artist, options: RecognitionOptions
+) -> Recognition:
+    from acutance.cli.console import needs_extra, progress_bar
+    from acutance.evaluation.restorers import open_models
+
+    with needs_extra("video", "--recognise clips"):
+        from acutance.evaluation.recognition.clips import film, recognise_clips
+
+    films = [film(name) for name in names]
+    models = options.models or DEFAULT_MODELS[:1]
+    with (
+        open_models(models, engine=options.engine, threads=options.threads) as opened,
+        progress_bar("reading") as bar,
+    ):
+        return recognise_clips(kinds, films, opened, judges, count=options.items, artist=artist, progress=bar)
 
 
 def _font(word: str) -> tuple[Face, str]:
@@ -107,8 +153,6 @@ def _font(word: str) -> tuple[Face, str]:
 
 def _command(options: RecognitionOptions, kinds: Sequence[Kind], rows: Sequence[str]) -> str:
     """Write the command that gives the same figures, as one would type it."""
-    from acutance.cli.evaluate import command_line
-
     return command_line({
         "--recognise": [",".join(kind.label for kind in kinds)],
         "--rows": [",".join(rows)],
@@ -124,7 +168,8 @@ def _give(found: Recognition, setting: Setting, options: RecognitionOptions) -> 
     """Write what was asked for."""
     from rich.console import Console
 
-    from acutance.evaluation.recognition.tables import to_csv, to_json, to_markdown, to_rich
+    from acutance.evaluation.recognition.tables import tables, to_csv, to_json, to_markdown
+    from acutance.evaluation.report import rich_of
     from acutance.media.atomic import write_atomically
 
     if options.csv is not None:
@@ -137,5 +182,5 @@ def _give(found: Recognition, setting: Setting, options: RecognitionOptions) -> 
     elif not console.is_terminal:
         typer.echo(to_markdown(found, setting), nl=False)
     else:
-        for table in to_rich(found):
-            console.print(table)
+        for table in tables(found):
+            console.print(rich_of(table))

@@ -266,9 +266,19 @@ def _copied(entries: list[StoredPhoto], store: Path) -> list[StoredPhoto]:
         sink.flush()
         os.fsync(sink.fileno())
     # Between the two renames there is no index, rather than one of the other file's photos.
-    (store / INDEX_FILE).unlink(missing_ok=True)
-    os.replace(temporary, pixels_path)
-    _write_index(store / INDEX_FILE, moved, [])
+    index_path = store / INDEX_FILE
+    index = index_path.read_bytes() if index_path.exists() else b""
+    index_path.unlink(missing_ok=True)
+    try:
+        os.replace(temporary, pixels_path)
+    except PermissionError as error:  # Windows: another run has the old file mapped
+        temporary.unlink(missing_ok=True)
+        index_path.write_bytes(index)
+        raise OutputError(
+            f"{store}: another run is using it, and photos have changed since; give this run a store of its own "
+            "(--store), or wait for the other."
+        ) from error
+    _write_index(index_path, moved, [])
     return moved
 
 

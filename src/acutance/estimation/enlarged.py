@@ -29,7 +29,7 @@ _LARGEST: Final = 4.2
 _EMPTY: Final = 0.2
 """Of two factors with one pattern the larger is believed where the band between their limits holds less than this
 share of the energy below."""
-CURVE: Final = (0.68, 6.126)
+CURVE: Final = (0.83, 5.348)
 """Slope and middle of the logistic curve from the height of the peak to the probability; `benchmarks/looks.py --fit`
 finds them."""
 

@@ -35,7 +35,7 @@ class Calibration:
     """Then these are added, one for each of `KINDS`."""
 
 
-CALIBRATION: Final = Calibration(temperature=2.12, offsets=(0.0, -0.49, 0.02, 0.32, -0.14))
+CALIBRATION: Final = Calibration(temperature=2.02, offsets=(0.6, -0.23, 0.45, 0.34, -0.02))
 
 
 STRENGTH_WITHIN: Final[Mapping[str, float]] = {"gaussian": 0.12, "defocus": 0.05, "line": 0.15}

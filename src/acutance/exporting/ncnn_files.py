@@ -87,7 +87,7 @@ def _converted(file: bytes, spec: ModelSpec, *, program: str) -> tuple[str, byte
         (folder / "net.onnx").write_bytes(file)
         done = subprocess.run([program, "net.onnx", *shapes], cwd=folder, capture_output=True, check=False)
         try:
-            return (folder / "net.ncnn.param").read_text(), (folder / "net.ncnn.bin").read_bytes()
+            return (folder / "net.ncnn.param").read_text("utf-8"), (folder / "net.ncnn.bin").read_bytes()
         except OSError as error:
             raise CorruptWeights(
                 f"model {spec.name}: pnnx cannot convert it to ncnn (it ended with {done.returncode})."

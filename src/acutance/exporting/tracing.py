@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from acutance.engines.onnx_engine import ORT_ERRORS
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.exporting.onnx_graph import OPSET
+from acutance.exporting.real_spectra import real_spectra
 
 TRACED_PX = 64
 """Side of the picture that a network is traced with, unless it needs a larger one."""
@@ -46,7 +47,7 @@ def traced(network: nn.Module, side: int, others: list[tuple[int, ...]], *, limi
     axes = {2: "height", 3: "width"}
     target = io.BytesIO()
     try:
-        with _nothing_printed():
+        with _nothing_printed(), real_spectra():
             torch.onnx.export(
                 network,
                 (noise((side, side)),),

@@ -8,9 +8,10 @@ networks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -21,19 +22,18 @@ from acutance.losses.adversarial import GAMES, GameConfig, Logits
 from acutance.losses.content import ContentConfig, content_loss, l1
 from acutance.losses.evidence import EvidenceConfig
 from acutance.losses.features import FeaturePair
+from acutance.losses.frequency import FrequencyConfig, focal_frequency
 from acutance.losses.lattice import LatticeConfig, lattice
 from acutance.losses.own import OwnTerm, own_term
 from acutance.losses.perceptual import PerceptualConfig, perceptual
 from acutance.losses.texture import TextureConfig, texture
 
-Given = TypeVar("Given")
+Value = TypeVar("Value")
+
+Images = Float[Tensor, "n c h w"]
 
 BlurredPair = tuple[Float[Tensor, "n c _ _"], Float[Tensor, "n c _ _"]]
 """Restored images and the truth, both blurred with the kernels of their input, and smaller by these."""
-
-
-BUILT_IN = ("content", "perceptual", "texture", "adversarial", "lattice", "consistency", "discriminator", "r1")
-"""Names that terms of the user's own cannot have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,8 @@ class ObjectiveConfig:
     """Weight of the adversarial loss, eq. (6); 0 means that there is no discriminator."""
     lattice: float = 0.0
     """Weight of the loss on grids of the network's cells. Not in the paper."""
+    frequency: float = 0.0
+    """Weight of the focal frequency loss. Not in the paper."""
     consistency: float = 0.0
     """Weight of the mean absolute difference of output and truth once both are blurred again, by the kernel that
     blurred the input: what the input still shows must not be invented otherwise. Not in the paper."""
@@ -66,6 +68,8 @@ class ObjectiveConfig:
     """Layers, patches and normalisation."""
     lattice_loss: LatticeConfig = field(default_factory=LatticeConfig)
     """Side of the cells, and of the neighbourhood."""
+    frequency_loss: FrequencyConfig = field(default_factory=FrequencyConfig)
+    """How much more the worst frequencies count."""
     own: tuple[OwnTerm, ...] = ()
     """Terms of the user's own: functions in a Python file; they count from the first step on."""
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
@@ -78,7 +82,7 @@ class ObjectiveConfig:
         for name, weight in {**self.weights, "r1": self.r1}.items():
             if not 0 <= weight < math.inf:
                 raise ConfigError(f"objective.{name} = {weight}: a weight must be a number from 0 on.")
-        names = [*(term.name for term in self.own), *BUILT_IN]
+        names = [*(term.name for term in self.own), *TERMS, "discriminator", "r1"]
         for name in (term.name for term in self.own if names.count(term.name) > 1):
             raise ConfigError(f"objective.own: {name} is the name of another term; give the function another name.")
         if not any(self.weights.values()):
@@ -87,15 +91,14 @@ class ObjectiveConfig:
     @property
     def weights(self) -> dict[str, float]:
         """Return the weights of the generator's terms by name."""
-        return {
-            "content": self.content,
-            "perceptual": self.perceptual,
-            "texture": self.texture,
-            "adversarial": self.adversarial,
-            "lattice": self.lattice,
-            "consistency": self.consistency,
-            **{term.name: term.weight for term in self.own},
-        }
+        built_in = {name: float(getattr(self, name)) for name in TERMS}
+        return built_in | {term.name: term.weight for term in self.own}
+
+    @property
+    def of_warm_up(self) -> ObjectiveConfig:
+        """Return the objective of the steps before the game begins: without the terms that belong to it."""
+        left_out: dict[str, Any] = {name: 0.0 for name, term in TERMS.items() if not term.is_in_warm_up}
+        return replace(self, **left_out)
 
     @property
     def needs_blur(self) -> bool:
@@ -131,6 +134,81 @@ class DiscriminatorLoss:
     total: Float[Tensor, ""]
 
 
+class Given(NamedTuple):
+    """What the generator's terms are computed from."""
+
+    config: ObjectiveConfig
+    restored: Images
+    reference: Images
+    features: FeaturePair | None
+    logits_fake: Logits | None
+    logits_real: Logits | None
+    blurred_again: BlurredPair | None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A row of the table of terms."""
+
+    of: Callable[[Given], Float[Tensor, ""]]
+    """Its value, unweighted. It asks for its input by `_needed`, which names what is missing."""
+    is_in_warm_up: bool = True
+    """Whether it counts before the game begins (`adversary.warmup_iterations`), too."""
+
+
+def _content(given: Given) -> Tensor:
+    return content_loss(given.config.content_loss)(given.restored, given.reference)
+
+
+def _perceptual(given: Given) -> Tensor:
+    pair, how = _needed(given.features, "perceptual", "features"), given.config.perceptual_loss
+    return perceptual(pair.restored, pair.reference, layers=how.layers, normalisation=how.normalisation)
+
+
+def _texture(given: Given) -> Tensor:
+    pair, how = _needed(given.features, "texture", "features"), given.config.texture_loss
+    return texture(
+        pair.restored,
+        pair.reference,
+        layers=how.layers,
+        patch=how.patch,
+        stride=how.stride,
+        normalisation=how.normalisation,
+    )
+
+
+def _adversarial(given: Given) -> Tensor:
+    fake = _needed(given.logits_fake, "adversarial", "the logits of the restored images")
+    return GAMES[given.config.game.kind].generator_term(fake, given.logits_real)
+
+
+def _lattice(given: Given) -> Tensor:
+    cells = given.config.lattice_loss
+    return lattice(given.restored, given.reference, cell_px=cells.cell_px, window=cells.window)
+
+
+def _frequency(given: Given) -> Tensor:
+    return focal_frequency(given.restored, given.reference, alpha=given.config.frequency_loss.alpha)
+
+
+def _consistency(given: Given) -> Tensor:
+    return l1(*_needed(given.blurred_again, "consistency", "both images, blurred again"))
+
+
+TERMS: Final[Mapping[str, Term]] = MappingProxyType(
+    {
+        "content": Term(_content),
+        "perceptual": Term(_perceptual, is_in_warm_up=False),
+        "texture": Term(_texture, is_in_warm_up=False),
+        "adversarial": Term(_adversarial, is_in_warm_up=False),
+        "lattice": Term(_lattice),
+        "frequency": Term(_frequency),
+        "consistency": Term(_consistency),
+    }
+)
+"""The generator's terms; the weight of each is the setting of its name."""
+
+
 def generator_loss(
     config: ObjectiveConfig,
     restored: Float[Tensor, "n c h w"],
@@ -153,43 +231,16 @@ def generator_loss(
         blurred_again: `restored` and `reference`, blurred as the input was; needed when there is a consistency term.
 
     Returns:
-        Of `content`, `perceptual`, `texture`, `adversarial`, `lattice` and `consistency` those whose weight is above 0,
-        those of the user's own, and the total.
+        The terms of `TERMS` whose weight is above 0, those of the user's own, and the total.
 
     Raises:
         ConfigError: When a term lacks its input.
     """
-    terms: dict[str, Float[Tensor, ""]] = {}
-    if config.content:
-        terms["content"] = content_loss(config.content_loss)(restored, reference)
-    if config.perceptual:
-        pair = _needed(features, "perceptual", "features")
-        how = config.perceptual_loss
-        terms["perceptual"] = perceptual(
-            pair.restored, pair.reference, layers=how.layers, normalisation=how.normalisation
-        )
-    if config.texture:
-        pair = _needed(features, "texture", "features")
-        patches = config.texture_loss
-        terms["texture"] = texture(
-            pair.restored,
-            pair.reference,
-            layers=patches.layers,
-            patch=patches.patch,
-            stride=patches.stride,
-            normalisation=patches.normalisation,
-        )
-    if config.adversarial:
-        fake = _needed(logits_fake, "adversarial", "the logits of the restored images")
-        terms["adversarial"] = GAMES[config.game.kind].generator_term(fake, logits_real)
-    if config.lattice:
-        cells = config.lattice_loss
-        terms["lattice"] = lattice(restored, reference, cell_px=cells.cell_px, window=cells.window)
-    if config.consistency:
-        terms["consistency"] = l1(*_needed(blurred_again, "consistency", "both images, blurred again"))
-    for own in config.own:
-        terms[own.name] = own_term(own, restored, reference)
-    return GeneratorLoss(terms=terms, total=_weighted_sum(terms, config.weights))
+    given = Given(config, restored, reference, features, logits_fake, logits_real, blurred_again)
+    weights = config.weights
+    terms = {name: term.of(given) for name, term in TERMS.items() if weights[name]}
+    terms |= {own.name: own_term(own, restored, reference) for own in config.own}
+    return GeneratorLoss(terms=terms, total=_weighted_sum(terms, weights))
 
 
 def discriminator_loss(
@@ -221,7 +272,7 @@ def discriminator_loss(
     return DiscriminatorLoss(terms=terms, total=_weighted_sum(terms, {"discriminator": 1.0, "r1": config.r1}))
 
 
-def _needed(value: Given | None, name: str, what: str) -> Given:
+def _needed(value: Value | None, name: str, what: str) -> Value:
     if value is None:
         raise ConfigError(f"objective.{name}: this term needs {what}, which the step did not give.")
     return value

@@ -79,7 +79,7 @@ class DiscriminatorConfig:
     @property
     def channels(self) -> int:
         """Channels that it is given: of a patch, or of a patch and of its input."""
-        return 6 if self.conditional else 3
+        return judged_channels(is_conditional=self.conditional)
 
     @property
     def last_px(self) -> int:
@@ -175,25 +175,18 @@ class Discriminator(nn.Module):
             ConfigError: When the patches are not of the size that D was built for, or are too few for batch
                 normalisation.
         """
-        count, *sides = patches.shape[0] // batches, *patches.shape[1:]
-        self._check(count, *sides)
-        picture = patches[:, :3]
-        features = 2.0 * picture - 1.0
-        if self.config.conditional:
-            features = torch.cat([features, DIFFERENCE_GAIN * (picture - patches[:, 3:])], dim=1)
+        self._check(patches, batches)
+        features = judged_features(patches, is_conditional=self.config.conditional)
         for layer in self.layers:
             features = layer(features, batches)
         hidden = self.hidden_activation(self.hidden(features.flatten(1)))
         logits: Tensor = self.logit(hidden)
         return logits.squeeze(1)
 
-    def _check(self, count: int, channels: int, height: int, width: int) -> None:
+    def _check(self, patches: Tensor, batches: int) -> None:
         side, config = self.config.patch_px, self.config
-        if channels != config.channels:
-            raise ConfigError(
-                f"patches of {channels} channels: this discriminator takes {config.channels}; "
-                "set discriminator.conditional to whether it is given the input, too."
-            )
+        count, (height, width) = patches.shape[0] // batches, patches.shape[2:]
+        check_channels(patches, config.channels)
         if (height, width) != (side, side):
             raise ConfigError(
                 f"patches of {height}×{width} px: this discriminator was built for {side}×{side}; "
@@ -204,3 +197,30 @@ class Discriminator(nn.Module):
                 f"one patch of {side}×{side} px leaves batch normalisation one number per channel; "
                 "use a batch of 2 or more, or discriminator.normalisation = group."
             )
+
+
+def judged_channels(*, is_conditional: bool) -> int:
+    """Return how many channels a discriminator is given: of a patch, or of a patch and of its input."""
+    return 6 if is_conditional else 3
+
+
+def check_channels(patches: Float[Tensor, "n c h w"], channels: int) -> None:
+    """Check that a discriminator is given what it was built for.
+
+    Raises:
+        ConfigError: When it is not.
+    """
+    if patches.shape[1] != channels:
+        raise ConfigError(
+            f"patches of {patches.shape[1]} channels: this discriminator takes {channels}; set "
+            "discriminator.conditional to whether it is given the input, too."
+        )
+
+
+def judged_features(patches: Float[Tensor, "n c h w"], *, is_conditional: bool) -> Float[Tensor, "n c h w"]:
+    """Return what a first layer looks at: the picture centred on grey and, magnified, what was changed in the input."""
+    picture = patches[:, :3]
+    centred = 2.0 * picture - 1.0
+    if not is_conditional:
+        return centred
+    return torch.cat([centred, DIFFERENCE_GAIN * (picture - patches[:, 3:])], dim=1)

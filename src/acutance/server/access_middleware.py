@@ -37,6 +37,8 @@ WRONG_PER_MINUTE, WRONG_AT_ONCE = 60, 100
 LOGGED_PER_MINUTE, LOGGED_AT_ONCE = 2, 5
 """Wrong tokens of one client that are logged."""
 
+FRAMED_TWICE = "Content-Length and Transfer-Encoding: a body has one length; send one of them, by HTTP/1.1."
+
 HSTS = "max-age=31536000"
 """Where TLS is spoken: for a year, without it nothing."""
 
@@ -51,6 +53,8 @@ def answer_response(answer: Answer, scope: Scope) -> Response:
     headers = {}
     if answer.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(answer.retry_after_s)))
+    if is_framed_twice(scope):
+        headers["Connection"] = "close"  # where its body ends is not known
     body = document_of(answer, scope["state"]["request_id"])
     response = Response(body, answer.status, headers, media_type=MEDIA_TYPE)
     if answer.status == 401:
@@ -129,6 +133,8 @@ class AccessMiddleware:
             )
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_framed_twice(scope):
+            raise Refused(400, "bad_request", FRAMED_TWICE)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             token = self._access.check(method=scope["method"], path=scope["path"], headers=headers)
@@ -152,6 +158,15 @@ class AccessMiddleware:
             raise Refused(
                 429, "too_many_requests", "too many wrong tokens; wait a little.", retry_after_s=wait_s
             ) from None
+
+
+def is_framed_twice(scope: Scope) -> bool:
+    """Say whether a request tells the length of its body in two ways (RFC 9112, 6.3).
+
+    A proxy that believes one, and a server that believes the other, see different requests in the same bytes.
+    """
+    names = {name.lower() for name, _ in scope["headers"]}
+    return b"transfer-encoding" in names and (b"content-length" in names or scope.get("http_version") == "1.0")
 
 
 def _client_of(scope: Scope) -> str:

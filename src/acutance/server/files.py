@@ -18,7 +18,6 @@ from acutance.media.formats import HEAD_BYTES
 from acutance.media.part_file import remove_leftovers
 from acutance.server.jobs import JOB_ID, is_job_id, new_job_id
 from acutance.server.refusals import storage_refusal
-from acutance.server.tiles import remove_tiles
 
 PASSING_S = 6 * 3600.0
 """Age at which a file that only passes through was forgotten by somebody."""
@@ -41,10 +40,10 @@ class Files:
         """
         self._folder = folder
         self._uploads, self._results, self._passing = (folder / name for name in ("uploads", "results", "passing"))
-        self._videos, self._tiles = folder / "videos", folder / "tiles"
+        self._videos, self._tiles, self._temporary = (folder / name for name in ("videos", "tiles", "temporary"))
+        own = (self._uploads, self._results, self._passing, self._videos, self._tiles, self._temporary)
         self._trust: dict[TrustFile, Path] = {kind: folder / kind for kind in TRUST_FILES}
-        fixed = (self._uploads, self._results, self._passing, self._videos, self._tiles)
-        for part in (folder, *fixed, *self._trust.values()):
+        for part in (folder, *own, *self._trust.values()):
             part.mkdir(mode=0o700, parents=part == folder, exist_ok=True)
 
     @property
@@ -56,6 +55,11 @@ class Files:
     def free_bytes(self) -> int:
         """What is free on the disk."""
         return shutil.disk_usage(self._folder).free
+
+    @property
+    def of_workers(self) -> tuple[Path, ...]:
+        """Folders that workers write into; the first is for temporary files."""
+        return self._temporary, self._passing, self._videos, self._tiles
 
     def new_passing(self) -> Path:
         """Return a path for a file that passes through; who asks for it removes it."""
@@ -126,8 +130,8 @@ class Files:
         for folder, kept in ((self._uploads, uploads), (self._results, results), (self._passing, ()), *trusted):
             self.remove(*(path for path in _ours(folder) if path.name not in kept))
             remove_leftovers(folder)
-        for path in _ours(self._tiles):
-            remove_tiles(path)
+        for path in (*_ours(self._tiles), *self._temporary.iterdir()):
+            _remove_all(path)
         remove_leftovers(self._videos)
         for path in self._videos.iterdir():
             found = JOB_ID.search(path.name)

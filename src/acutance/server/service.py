@@ -65,7 +65,7 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
-        self.picture_workers, self.video_workers = workers_for(models, limits)
+        self.picture_workers, self.video_workers = workers_for(models, limits, files.of_workers)
         self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from PIL import Image
 from acutance.geometry import Box, Size
 from acutance.imaging.convert import PixelType, to_float, to_uint8
 from acutance.media.photo import turned
+from acutance.server.jobs import new_job_id
 from acutance.server.refusals import Refused, storage_refusal
 
 QUALITY = 92
@@ -28,6 +30,9 @@ QUALITY = 92
 
 MOST_BYTES = 2**24
 """Of one tile's file; a larger one is none of ours."""
+
+MOST_TILES = 4096
+"""That are told of; a picture has a few dozen, but what a worker writes is not believed."""
 
 TILE_NAME = r"[0-9]{1,7}(_[0-9]{1,7}){5}\.jpg"
 """Left, top, width, height, and width and height of the result."""
@@ -60,22 +65,25 @@ def look(folder: Path, view: Box | None) -> None:
         Refused: When the disk does not take it.
     """
     text = "" if view is None else ",".join(map(str, view))
+    part = folder / f".{new_job_id()}"  # two may look at once
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        part = folder / f".{_VIEW_FILE}"
         part.write_text(text, encoding="ascii")
         part.replace(folder / _VIEW_FILE)
+    except FileNotFoundError:  # the job was over a moment ago, and the folder removed
+        return
     except OSError as error:
         raise storage_refusal(error) from error
 
 
 def tiles_in(folder: Path) -> list[Tile]:
-    """Return the tiles that are finished; none where nobody looks."""
+    """Return the tiles that are finished, `MOST_TILES` at most; none where nobody looks."""
     try:
-        names = sorted(os.listdir(folder))
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, MOST_TILES)]
     except OSError:
         return []
-    return [_tile(name) for name in names if _TILE.fullmatch(name)]
+    return [_tile(name) for name in sorted(names) if _TILE.fullmatch(name)]
 
 
 def read_tile(folder: Path, name: str) -> bytes:

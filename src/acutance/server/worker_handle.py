@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acutance.errors import AcutanceError
+from acutance.server.confinement import Layer
 from acutance.server.refusals import Answer, Refused, Stopped
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import KINDS, Progress, Task
@@ -36,7 +38,11 @@ START_S = 60.0
 OPENING_S = 600.0
 """What it has from then on for opening its first model: a large network of others takes minutes on a busy machine."""
 
-_PROGRAM = "from acutance.server.worker_process import main; main()"
+PROGRAM = (
+    "import sys; from acutance.server.confinement import confine; held = confine(sys.argv[1:]); "
+    "from acutance.server.worker_process import main; main(held)"
+)
+"""Confined before anything is loaded that starts threads: these would not be."""
 
 
 class WorkerDied(AcutanceError):
@@ -56,12 +62,20 @@ class WorkerLimits:
 class WorkerProcess:
     """One worker's process, from this side."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, on_ready: Callable[[tuple[Layer, ...]], None] | None = None) -> None:
+        """Start it; does not wait until it is ready.
+
+        Args:
+            settings: What it is told first.
+            on_ready: Called from a thread with what confines it, once that holds.
+        """
+        folders = [str(folder.resolve()) for folder in settings.folders]
+        self._on_ready = on_ready
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM],
+            [sys.executable, "-P", "-c", PROGRAM, *folders],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment(os.environ),
+            env=environment(os.environ, temporary=Path(folders[0]) if folders else None),
             start_new_session=True,
         )
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -213,7 +227,10 @@ class WorkerProcess:
         with self._process.stdout as stdout:
             for line in stdout:
                 try:
-                    self._said.put(json.loads(line))
+                    said = json.loads(line)
+                    if "ready" in said and self._on_ready is not None:
+                        self._on_ready(tuple(said["held"]))
+                    self._said.put(said)
                 except ValueError:  # killed in the middle of it
                     break
         self._said.put(None)

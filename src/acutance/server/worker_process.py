@@ -1,8 +1,8 @@
 """A worker's process: decodes, runs and encodes what nobody trusts, one task after the other, within limits.
 
-It is started with `python -c "from acutance.server.worker_process import main; main()"` and speaks lines of JSON: in by
-its standard input, out by its standard output. Nothing in it is needed by anybody else, so that it can be killed at any
-moment. Where its server ends, however it does, it ends too.
+It is started by `worker_handle.PROGRAM`, which confines it first, and speaks lines of JSON: in by its standard input,
+out by its standard output. Nothing in it is needed by anybody else, so that it can be killed at any moment. Where its
+server ends, however it does, it ends too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter
 
 from acutance.errors import AcutanceError, OutOfMemory
+from acutance.server.confinement import Layer
 from acutance.server.models import Models, ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import INTERNAL, Answer, Stopped, answer_to
@@ -37,14 +38,17 @@ _LOG = logging.getLogger("acutance.server")
 TOLD_S = 0.05
 """Progress is told no more often than this."""
 
+REST_S = 0.2
+"""Without a task for so long, a worker gives its memory back."""
+
+HELD_BYTES = 400 * 10**6
+"""A worker that holds more gives it back after each task."""
+
 OPEN_FILES = 256
 """That a worker may have open at once."""
 
 _DIE_WITH_PARENT = 1
 """`PR_SET_PDEATHSIG` of Linux."""
-
-_NEW_USER, _NEW_NET = 0x10000000, 0x40000000
-"""`CLONE_NEWUSER` and `CLONE_NEWNET` of Linux."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +60,31 @@ class WorkerSettings:
     """Of address space that one task may add to what the worker has."""
     opens_first: bool
     """Whether the default model is opened before there is work."""
+    folders: tuple[Path, ...] = ()
+    """That it may write into, on Linux; the first is for temporary files. None: wherever its user may."""
 
 
 SETTINGS = TypeAdapter(WorkerSettings)
 
 
-def main() -> None:
-    """Work until the standard input ends."""
+def main(held: tuple[Layer, ...]) -> None:
+    """Work until the standard input ends.
+
+    Args:
+        held: What confines the process already.
+    """
     out = _own_output()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s worker: %(message)s")
     settings = SETTINGS.validate_json(sys.stdin.buffer.readline())
-    is_offline = _confine()
-    _Worker(settings, out, is_offline=is_offline).work()
+    _confine()
+    _Worker(settings, out, held=held).work()
 
 
 class _Worker:
-    def __init__(self, settings: WorkerSettings, out: BinaryIO, *, is_offline: bool) -> None:
+    def __init__(self, settings: WorkerSettings, out: BinaryIO, *, held: tuple[Layer, ...]) -> None:
         self._settings = settings
         self._out = out
-        self._is_offline = is_offline
+        self._held = held
         self._tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._stop: tuple[int, StopSignal] | None = None
         self._told_at = 0.0
@@ -86,11 +96,21 @@ class _Worker:
             with contextlib.suppress(AcutanceError), models.borrow(ModelChoice(name=models.offered[0].name)):
                 pass  # whoever asks for it is told what is wrong
         threading.Thread(target=self._listen, daemon=True).start()
-        self._say(ready=True, offline=self._is_offline)
+        self._say(ready=True, held=self._held)
+        gc.collect()
+        gc.freeze()  # what is here stays: looking through it took 14 ms after each picture
         while True:
-            asked = self._tasks.get()
-            self._do(asked, models)
+            self._do(self._next(), models)
+            if _resident_bytes() > HELD_BYTES:
+                _give_memory_back()
+
+    def _next(self) -> dict[str, Any]:
+        """Return the next task; memory is given back once there is a rest, which under load there is not."""
+        try:
+            return self._tasks.get(timeout=REST_S)
+        except queue.Empty:
             _give_memory_back()
+            return self._tasks.get()
 
     def _listen(self) -> None:
         """Take what comes in, also while something is worked on."""
@@ -156,21 +176,17 @@ def _own_output() -> BinaryIO:
     return own
 
 
-def _confine() -> bool:
-    """Bound what the process may do from now on; whether it has no network."""
+def _confine() -> None:
+    """Bound what the process may take from now on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all its processes; the server decides
     if sys.platform == "win32":
-        return False
+        return
     import resource
 
     _limit(resource.RLIMIT_CORE, 0)  # somebody's picture would be in it
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    if sys.platform != "linux":
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    # A network of its own has nobody in it. Not everywhere is that allowed to everybody, above all not in containers.
-    return bool(libc.unshare(_NEW_NET) == 0 or libc.unshare(_NEW_USER | _NEW_NET) == 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
 
 
 def _limit_task(*, memory_bytes: int, cpu_s: float) -> None:
@@ -196,6 +212,15 @@ def _limit(what: int, value: int) -> None:
             resource.setrlimit(what, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
+def _resident_bytes() -> int:
+    """Return what this process holds of the memory; where that cannot be told, more than it may."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return HELD_BYTES + 1
+
+
 def _give_memory_back() -> None:
     gc.collect()
     if sys.platform == "linux":
@@ -203,8 +228,9 @@ def _give_memory_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return a worker's environment: that of its server, and where that finds its modules."""
+def environment(inherited: Mapping[str, str], *, temporary: Path | None = None) -> dict[str, str]:
+    """Return a worker's environment: that of its server, where that finds its modules, and a folder of its own."""
     folders = (folder or os.getcwd() for folder in sys.path)
+    own = {} if temporary is None else {"TMPDIR": str(temporary)}
     # Many threads each with an arena of their own would hold memory that nobody uses.
-    return {"MALLOC_ARENA_MAX": "2", **inherited, "PYTHONPATH": os.pathsep.join(folders)}
+    return {"MALLOC_ARENA_MAX": "2", **inherited, **own, "PYTHONPATH": os.pathsep.join(folders)}

@@ -12,9 +12,11 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from acutance.errors import AcutanceError
+from acutance.server.confinement import Layer, missing_words
 from acutance.server.limits import Limits
 from acutance.server.models import Models
 from acutance.server.refusals import Refused, Stopped
@@ -97,6 +99,8 @@ class WorkerProcesses:
         self._alive: set[WorkerProcess] = set()
         self._restarts = 0
         self._is_ending = False
+        self.layers: tuple[Layer, ...] | None = None
+        """What confines the workers; None until one was ready."""
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -181,9 +185,19 @@ class WorkerProcesses:
         with self._lock:
             if self._is_ending:
                 raise Stopped("stopping", "the server is stopping; the work was not finished.")
-            process = WorkerProcess(self._settings)
+            process = WorkerProcess(self._settings, self._note_layers)
             self._alive.add(process)
             return process
+
+    def _note_layers(self, held: tuple[Layer, ...]) -> None:
+        """Say once what of the confinement does not hold here, if anything; see `acutance doctor`."""
+        with self._lock:
+            is_known, self.layers = self.layers is not None, held
+        if is_known or not self._settings.folders:
+            return
+        missing = missing_words(held)
+        if missing:
+            _LOG.warning("workers are not confined as they should be on this system: %s", "; ".join(missing))
 
     def _end(self, process: WorkerProcess | None) -> None:
         if process is not None:
@@ -206,11 +220,13 @@ def twice(work: Callable[[], T]) -> T:
         raise Refused(500, "gave_up", "the server's worker went down twice with this picture; send another.") from error
 
 
-def workers_for(models: Models, limits: Limits) -> tuple[Workers, Workers]:
+def workers_for(models: Models, limits: Limits, folders: tuple[Path, ...]) -> tuple[Workers, Workers]:
     """Return who works on pictures, and who on videos: processes, where others can open the models."""
     if models.settings is None:
         return WorkersHere(models), WorkersHere(models)
-    settings = WorkerSettings(models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True)
+    settings = WorkerSettings(
+        models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True, folders=folders
+    )
     takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
     for_videos = replace(takes, run_s=limits.video_s)
     # Videos are rare and take long: between two of them nothing is kept.

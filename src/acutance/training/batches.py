@@ -7,9 +7,9 @@ from lightning_fabric import Fabric
 
 from acutance.data.patches import PatchSampler
 from acutance.degradations.pipeline import degrade_by_known
+from acutance.training.batch import Batch, Known, Pair, chosen
 from acutance.training.config import TrainConfig
 from acutance.training.guides import with_guides
-from acutance.training.step import Batch, Known, Pair
 
 SEED_STRIDE = 1_000_003
 """Prime that keeps the batches of different seeds apart."""
@@ -58,16 +58,6 @@ def _drawn(config: TrainConfig, sampler: PatchSampler, source: torch.Generator, 
         return Batch((made.degraded, made.reference), known)
     assert made.kernels is not None  # `TrainConfig` has checked it
     return Batch((with_guides(made.degraded, made.kernels, config.guide, source), made.reference), known)
-
-
-def chosen(batch: Batch, patches: slice) -> Batch:
-    """Return some patches of a batch, and of those that are D's own."""
-    (degraded, reference), known, others = batch
-    return Batch(
-        (degraded[patches], reference[patches]),
-        None if known is None else Known(known.kernels[patches], known.noise[patches]),
-        tuple(chosen(other, patches) for other in others),
-    )
 
 
 def own_part(fabric: Fabric, batch: Batch) -> Batch:

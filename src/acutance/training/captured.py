@@ -16,9 +16,10 @@ from torch import Tensor
 
 from acutance.losses.objective import ObjectiveConfig, generator_loss
 from acutance.networks.any_generator import AnyGenerator
+from acutance.training.batch import Pair
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import PEAK
-from acutance.training.step import Pair, StepRecord, energies
+from acutance.training.step_record import StepRecord, energies
 
 WARM_UP_STEPS = 3
 """Steps before the capture, at no learning rate: kernels are chosen and memory is laid out then."""
@@ -36,6 +37,7 @@ class CapturedStep:
         example: Pair,
         *,
         is_bfloat16: bool,
+        parts: int = 1,
     ) -> None:
         """Capture a step; weights, moments and the average stay as they are.
 
@@ -46,12 +48,13 @@ class CapturedStep:
             objective: Of content alone.
             example: A batch; later ones have its shapes.
             is_bfloat16: Whether the network computes in bfloat16.
+            parts: The batch goes through the network in so many parts, whose gradients are added up.
 
         Raises:
             RuntimeError: When CUDA cannot capture it.
         """
         self._model, self._average, self._optimizers = model, average, optimizers
-        self._objective, self._is_bfloat16 = objective, is_bfloat16
+        self._objective, self._is_bfloat16, self._parts = objective, is_bfloat16, parts
         device = example[0].device
         self._degraded, self._reference = (images.clone(memory_format=torch.channels_last) for images in example)
         self._average_share = torch.zeros((), device=device)
@@ -106,13 +109,22 @@ class CapturedStep:
     def _step(self) -> tuple[Float[Tensor, " figures"], list[str]]:
         """Do all that a step does, on the static tensors."""
         self._clear_gradients()
-        with torch.autocast("cuda", torch.bfloat16, enabled=self._is_bfloat16, cache_enabled=False):
-            restored = self._model(self._degraded).float()
-        loss = generator_loss(self._objective, restored, self._reference)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        figures: list[Tensor] = []
+        names: list[str] = []
+        for degraded, reference in zip(
+            self._degraded.chunk(self._parts), self._reference.chunk(self._parts), strict=True
+        ):
+            with torch.autocast("cuda", torch.bfloat16, enabled=self._is_bfloat16, cache_enabled=False):
+                restored = self._model(degraded).float()
+            loss = generator_loss(self._objective, restored, reference)
+            (loss.total / self._parts).backward()  # type: ignore[no-untyped-call]
+            of_terms = [loss.total.detach(), *(term.detach() for term in loss.terms.values())]
+            figures.append(torch.cat([energies(restored.detach(), reference), torch.stack(of_terms)]))
+            names = list(loss.terms)
+        means = torch.stack(figures).mean(dim=0)
         weights: list[Tensor] = list(self._model.parameters())
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
-        is_finite = torch.isfinite(norm) & torch.isfinite(loss.total.detach())
+        is_finite = torch.isfinite(norm) & torch.isfinite(means[2])
         self._found_inf.copy_(1.0 - is_finite.float())
         self._skipped_in_a_row.add_(1.0).mul_(self._found_inf)
         for optimizer in self._optimizers:
@@ -122,9 +134,8 @@ class CapturedStep:
             moves = list(torch._foreach_sub(weights, kept))
             torch._foreach_mul_(moves, self._average_share * (1.0 - self._found_inf))
             torch._foreach_add_(kept, moves)
-        detail = energies(restored.detach(), self._reference)
-        ratio = detail[0] / detail[1].clamp_min(1e-12)
-        return torch.stack([norm, ratio, *(term.detach() for term in loss.terms.values())]), list(loss.terms)
+        ratio = means[0] / means[1].clamp_min(1e-12)
+        return torch.cat([torch.stack([norm, ratio]), means[3:]]), names
 
     def _clear_gradients(self) -> None:
         for weight in self._model.parameters():

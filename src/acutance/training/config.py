@@ -17,6 +17,7 @@ from acutance.degradations.pipeline import DegradationConfig
 from acutance.degradations.stages import Blur, Grain, Unsharp
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.any_discriminator import AnyDiscriminatorConfig
 from acutance.networks.any_generator import AnyConfig
 from acutance.networks.blocks import RESIDUAL_INIT_GAIN
 from acutance.networks.discriminator import DiscriminatorConfig
@@ -75,8 +76,9 @@ class ScheduleConfig:
 class AdversaryConfig:
     """The discriminator's side of the game; it plays when `objective.adversarial` is above 0."""
 
-    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    """The network; its `patch_px` follows the patches that are trained on."""
+    discriminator: AnyDiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    """The network: the paper's, or with `kind = "unet"` one that judges every pixel. Its `patch_px` follows the patches
+    that are trained on."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=1e-4, clip_norm=0.0))
     """How its weights are moved."""
     updates: int = 2
@@ -131,6 +133,9 @@ class TrainConfig:
     plain stack, which has neither branch nor normalisation, starts without."""
     batch: int = 16
     """Patches per step."""
+    gradient_accumulation: int = 1
+    """Parts in which a batch goes through the networks, one after the other, their gradients added up, for less memory.
+    `batch` stays the whole batch, so schedules, averages and draws stay as they are."""
     patch_px: int = 64
     """Side of a degraded patch; the paper has 24."""
     paired: bool = False
@@ -166,6 +171,7 @@ class TrainConfig:
         """Check the ranges."""
         if self.batch < 1 or self.patch_px < 1:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
+        self._check_parts()
         self._check_sizes()
         self._check_own_network()
         self._check_guides()
@@ -190,6 +196,19 @@ class TrainConfig:
             raise ConfigError(f"ema_half_life_kimg = {self.ema_half_life_kimg}: must be positive.")
         if not 0 <= self.seed < MAX_SEED:
             raise ConfigError(f"seed = {self.seed}: must lie within 0 … {MAX_SEED - 1}.")
+
+    def _check_parts(self) -> None:
+        """Check that a batch can be cut into parts that give together what it gives as a whole."""
+        parts = self.gradient_accumulation
+        if parts < 1 or self.batch % parts:
+            raise ConfigError(
+                f"gradient_accumulation = {parts}: must be at least 1, and batch ({self.batch}) a multiple of it."
+            )
+        if parts > 1 and self.objective.adversarial and self.objective.game.kind == "relativistic":
+            raise ConfigError(
+                "objective.game.kind = 'relativistic': compares patches of the whole batch; use another kind, or set "
+                "gradient_accumulation = 1."
+            )
 
     def _check_sizes(self) -> None:
         """Check that the network takes the patches, and enlarges as much as they are, and were, made smaller."""

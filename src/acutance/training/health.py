@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acutance.training.step import StepRecord
+from acutance.training.step_record import StepRecord
 
 WINS_AT = 0.97
 """D is right about so many patches of both kinds: G learns from it no more."""

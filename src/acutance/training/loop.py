@@ -40,7 +40,7 @@ from acutance.training.optimizers import OptimizerConfig
 from acutance.training.players import Players, assemble
 from acutance.training.processes import check_processes, on_first, reporting_lost_process, sync_stop
 from acutance.training.run_log import RunLog, SilentLog
-from acutance.training.step import StepRecord
+from acutance.training.step_record import StepRecord
 from acutance.training.stepper import Stepper
 from acutance.training.validation import HeldOut, all_held_out, split_store, validate
 from acutance.training.watching import forget_snapshots, goodness, snapshot_path
@@ -86,8 +86,8 @@ def check_folder(
 
     Raises:
         ConfigError: When the folder holds a run and `resume` was not asked for, or the other way round; when the
-            settings of the run differ in more than schedule, learning rates and what is watched; or when it lies inside
-            the folder of photos, where its samples would become training data.
+            settings of the run differ in more than `_may_change` allows; or when it lies inside the folder of photos,
+            where its samples would become training data.
     """
     path = run / CONFIG_FILE
     if data is not None and run.resolve().is_relative_to(data.resolve()):
@@ -99,29 +99,26 @@ def check_folder(
     if not path.exists():
         raise ConfigError(f"{run}: holds no run to resume; leave --resume out to start one.")
     begun = from_values(TrainConfig, read_toml(path), source=str(path))
-    expected = replace(begun, schedule=config.schedule, watch=config.watch)
-    if (expected if at_its_rates else _at_rates_of(expected, config)) != config:
+    if _may_change(begun, config, rates=not at_its_rates) != config:
         raise ConfigError(
             f"{run}: its {CONFIG_FILE} has other settings than asked for; use the same, or another folder."
         )
 
 
-def _at_rates_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
-    """Return settings with the learning rates of others."""
+def _may_change(begun: TrainConfig, config: TrainConfig, *, rates: bool) -> TrainConfig:
+    """Return the settings of a run with what others may change of them: length, parts, what is watched, the rates."""
 
     def changed(before: OptimizerConfig, now: OptimizerConfig) -> OptimizerConfig:
-        return replace(
-            before,
-            learning_rate=now.learning_rate,
-            muon_learning_rate=now.muon_learning_rate,
-            clip_norm=now.clip_norm,
-        )
+        names = ("learning_rate", "muon_learning_rate", "clip_norm") if rates else ()
+        return replace(before, **{name: getattr(now, name) for name in names})
 
-    of_judge = changed(begun.adversary.optimizer, config.adversary.optimizer)
     return replace(
         begun,
+        schedule=config.schedule,
+        watch=config.watch,
+        gradient_accumulation=config.gradient_accumulation,
         optimizer=changed(begun.optimizer, config.optimizer),
-        adversary=replace(begun.adversary, optimizer=of_judge),
+        adversary=replace(begun.adversary, optimizer=changed(begun.adversary.optimizer, config.adversary.optimizer)),
     )
 
 

@@ -12,10 +12,10 @@ from torch import nn
 
 from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError
+from acutance.networks.any_discriminator import AnyDiscriminator, build_discriminator
 from acutance.networks.any_generator import AnyConfig, AnyGenerator, build_generator
 from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
-from acutance.networks.discriminator import Discriminator
 from acutance.networks.generators import Generator, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
 from acutance.networks.own import OwnGenerator, OwnNetworkConfig, examine
@@ -121,11 +121,11 @@ def _earlier(start_from: Path, wanted: AnyConfig) -> AnyGenerator:
     return growing(earlier, wanted)
 
 
-def new_discriminator(config: TrainConfig, device: torch.device) -> Discriminator:
+def new_discriminator(config: TrainConfig, device: torch.device) -> AnyDiscriminator:
     """Build a random discriminator for the patches that the generator gives."""
     torch.manual_seed(config.seed + 1)
     patch_px = config.patch_px * config.generator.scale
-    judge = Discriminator(replace(config.adversary.discriminator, patch_px=patch_px))
+    judge = build_discriminator(replace(config.adversary.discriminator, patch_px=patch_px))
     judge.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return judge
 

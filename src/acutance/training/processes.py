@@ -33,9 +33,12 @@ def check_processes(config: TrainConfig, count: int) -> None:
     """
     if count == 1:
         return
-    if config.batch % count:
+    shares = count * config.gradient_accumulation
+    if config.batch % shares:
+        parts = f" in {config.gradient_accumulation} parts each" if shares > count else ""
         raise ConfigError(
-            f"batch = {config.batch}: cannot be shared evenly by {count} processes; make it a multiple of {count}."
+            f"batch = {config.batch}: cannot be shared evenly by {count} processes{parts}; make it a multiple of "
+            f"{shares}."
         )
     if config.objective.adversarial and config.objective.game.kind == "relativistic":
         raise ConfigError(

@@ -6,8 +6,8 @@ paper's game: D is updated a few times, then G once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -17,36 +17,13 @@ from torch import Tensor, nn
 
 from acutance.degradations.blur import blur
 from acutance.losses.adversarial import r1_penalty
-from acutance.losses.balance import gradient_norms
 from acutance.losses.evidence import evidence, pulling
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
+from acutance.training.batch import Batch, Known, Pair, parts_of
 from acutance.training.moving_statistics import put_back, statistics_of
-
-Images = Float[Tensor, "n 3 h w"]
-Pair = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 3 hs ws"]]
-"""Degraded, with its guides where the network takes some, and the reference, `scale` times as large."""
-
-
-class Known(NamedTuple):
-    """What is known of how each patch of a batch was degraded."""
-
-    kernels: Float[Tensor, "n s s"]
-    """What it was blurred with."""
-    noise: Float[Tensor, " n"]
-    """Root mean square of what was added to it, in [0, 1] units."""
-
-
-class Batch(NamedTuple):
-    """What a step is given."""
-
-    pair: Pair
-    known: Known | None = None
-    """None where no term of the objective asks for it."""
-    of_discriminator: tuple[Batch, ...] = ()
-    """A batch for each update of D, where it has batches of its own."""
-
+from acutance.training.step_record import GameRecord, Images, PartRecord, StepRecord, mean_of, part_of, record_of
 
 FeatureExtractor = Callable[[Tensor], Mapping[str, Tensor]]
 """RGB images in [0, 1] → features by layer name: VGG-19 in the paper."""
@@ -62,36 +39,6 @@ class Player:
     """Largest norm of a step's gradient; 0 leaves it alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class GameRecord:
-    """How the round went for the discriminator, in its last update."""
-
-    loss: Float[Tensor, ""]
-    accuracy_real: Float[Tensor, ""]
-    """Share of the true patches that it took for real."""
-    accuracy_fake: Float[Tensor, ""]
-    """Share of the restored patches that it took for made up."""
-    gradient_norm: Float[Tensor, ""]
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """What one step gave."""
-
-    terms: dict[str, Float[Tensor, ""]]
-    """Unweighted terms of the generator's objective."""
-    gradient_norm: Float[Tensor, ""]
-    """Norm of the generator's gradient before clipping."""
-    was_applied: bool
-    """False when a loss or gradient was not finite: the weights concerned were left as they were."""
-    energy_ratio: Float[Tensor, ""]
-    """Gradient energy of the output over that of the truth: 1 is as sharp as the truth."""
-    game: GameRecord | None = None
-    """Of the discriminator; None in the content stage."""
-    pulls: Mapping[str, float] = field(default_factory=dict)
-    """Norm of each unweighted term's gradient at G's output, where it was asked for: what weights are chosen from."""
-
-
 def content_step(
     fabric: Fabric,
     generator: Player,
@@ -100,22 +47,29 @@ def content_step(
     objective: ObjectiveConfig,
     known: Known | None = None,
     weighs_terms: bool = False,
+    parts: int = 1,
 ) -> StepRecord:
     """Minimise the objective once on a (degraded, reference) batch.
 
     A step whose loss or gradient is NaN or infinite is not applied. `known` is needed when `objective.consistency` has
-    a weight.
+    a weight. In several `parts`, one after the other, the batch needs as much less memory; their gradients are added
+    up.
     """
-    degraded, reference = pair
     statistics = statistics_of(generator.network)
-    restored: Tensor = generator.network(degraded)
-    again = _blurred_again(objective, restored, reference, known)
-    loss = generator_loss(objective, restored, reference, blurred_again=again)
-    pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
-    norm, is_finite = descend(fabric, generator, loss.total)
+    told: list[PartRecord] = []
+
+    def losses() -> Iterator[Tensor]:
+        for (degraded, reference), of_part, _ in parts_of(Batch(pair, known), parts):
+            restored: Tensor = generator.network(degraded)
+            again = _blurred_again(objective, restored, reference, of_part)
+            loss = generator_loss(objective, restored, reference, blurred_again=again)
+            told.append(part_of(loss.terms, restored, reference, weighs_terms=weighs_terms))
+            yield loss.total
+
+    norm, is_finite = descend(fabric, generator, losses(), parts=parts)
     if not is_finite:
         put_back(generator.network, statistics)
-    return _record(fabric, loss.terms, norm, is_finite, energies=energies(restored, reference), pulls=pulls)
+    return record_of(fabric, told, norm, is_finite)
 
 
 def game_step(
@@ -129,11 +83,13 @@ def game_step(
     discriminator_updates: int,
     is_conditional: bool = False,
     weighs_terms: bool = False,
+    parts: int = 1,
 ) -> StepRecord:
     """Play one round, eq. (1) and (2): update D so many times (the paper: twice), then G once.
 
     Without batches of D's own, the generator's output is computed once and serves all of the round: G does not change
-    while D is updated. The truth's features are computed once, too.
+    while D is updated. The truth's features are computed once, too. In several parts, G's output is computed twice:
+    for D as a whole, and part by part with its gradient.
 
     Args:
         fabric: Where and in what precision.
@@ -145,48 +101,65 @@ def game_step(
         discriminator_updates: Of D per update of G.
         is_conditional: Whether D sees the degraded input beside each picture.
         weighs_terms: Measure the gradient of each term at G's output; a backward pass for each.
+        parts: The batch goes through the networks in so many parts, whose gradients are added up.
     """
-    (degraded, reference), known, of_discriminator = batch
     statistics = statistics_of(generator.network)
-    restored: Tensor = generator.network(degraded)
-    fake = restored.detach()
-    seen = degraded if is_conditional else None
-    share = _evidence(objective, known)
-    shown = restored if share is None else pulling(restored, share)
-    record, are_finite, logits_fake, logits_real = None, True, None, None
+    of_whole: Tensor | None = generator.network(batch.pair[0]) if parts == 1 else None
+    record, are_finite = None, True
     if discriminator is not None:
-        for number in range(discriminator_updates):
-            shown_to_it = Shown(reference, fake, seen, share)
-            if of_discriminator:
-                shown_to_it = _shown(generator, of_discriminator[number], objective, is_conditional=is_conditional)
-            record, is_finite = _update_discriminator(fabric, discriminator, shown_to_it, objective)
+        for shown in _shown_in_turn(generator, batch, of_whole, objective, discriminator_updates, parts=parts):
+            to_it = shown if is_conditional else shown._replace(seen=None)
+            record, is_finite = _update_discriminator(fabric, discriminator, to_it, objective, parts=parts)
             are_finite = are_finite and is_finite
         statistics_of_it = statistics_of(discriminator.network)
         discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
-        logits_fake = discriminator.network(_beside(shown, seen))
-        if objective.needs_logits_real:
-            with torch.no_grad():
-                logits_real = discriminator.network(_beside(reference, seen))
-    loss = generator_loss(
-        objective,
-        restored,
-        reference,
-        features=None if features is None else _features(fabric, features, shown, reference),
-        logits_fake=logits_fake,
-        logits_real=logits_real,
-        blurred_again=_blurred_again(objective, restored, reference, known),
-    )
-    pulls = gradient_norms(loss.terms, restored) if weighs_terms else {}
-    norm, is_finite = descend(fabric, generator, loss.total)
+    told: list[PartRecord] = []
+
+    def losses() -> Iterator[Tensor]:
+        for (degraded, reference), known, _ in parts_of(batch, parts):
+            restored: Tensor = generator.network(degraded) if of_whole is None else of_whole
+            share = _evidence(objective, known)
+            shown = restored if share is None else pulling(restored, share)
+            seen = degraded if is_conditional else None
+            logits_fake, logits_real = _verdicts(discriminator, shown, reference, seen, objective)
+            loss = generator_loss(
+                objective,
+                restored,
+                reference,
+                features=None if features is None else _features(fabric, features, shown, reference),
+                logits_fake=logits_fake,
+                logits_real=logits_real,
+                blurred_again=_blurred_again(objective, restored, reference, known),
+            )
+            told.append(part_of(loss.terms, restored, reference, weighs_terms=weighs_terms))
+            yield loss.total
+
+    norm, is_finite = descend(fabric, generator, losses(), parts=parts)
     if not is_finite:
         put_back(generator.network, statistics)
     if discriminator is not None:
         discriminator.network.requires_grad_(True)
         if not is_finite:
             put_back(discriminator.network, statistics_of_it)
-    return _record(
-        fabric, loss.terms, norm, are_finite and is_finite, energies=energies(fake, reference), game=record, pulls=pulls
-    )
+    return record_of(fabric, told, norm, are_finite and is_finite, game=record)
+
+
+def _verdicts(
+    discriminator: Player | None,
+    shown: Images,
+    reference: Images,
+    seen: Images | None,
+    objective: ObjectiveConfig,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return what D says of the restored images, and where the game asks for it, of the truth."""
+    if discriminator is None:
+        return None, None
+    logits_fake: Tensor = discriminator.network(_beside(shown, seen))
+    if not objective.needs_logits_real:
+        return logits_fake, None
+    with torch.no_grad():
+        logits_real: Tensor = discriminator.network(_beside(reference, seen))
+    return logits_fake, logits_real
 
 
 class Shown(NamedTuple):
@@ -200,42 +173,73 @@ class Shown(NamedTuple):
     share: Float[Tensor, " n"] | None
     """How much each patch counts; None: all alike."""
 
+    def parts(self, count: int) -> Iterator[Shown]:
+        """Yield this in so many parts of one size."""
+        columns = [[None] * count if values is None else values.chunk(count) for values in self]
+        yield from (Shown(*part) for part in zip(*columns, strict=True))
+
+
+def _shown_in_turn(
+    generator: Player, batch: Batch, restored: Tensor | None, objective: ObjectiveConfig, updates: int, *, parts: int
+) -> Iterator[Shown]:
+    """Yield what D is shown for each update: the batch of the step every time, or a batch of its own."""
+    if batch.of_discriminator:
+        for number in range(updates):
+            yield _shown(generator, batch.of_discriminator[number], None, objective, parts=parts)
+        return
+    statistics = statistics_of(generator.network)
+    shown = _shown(generator, batch, restored, objective, parts=parts)
+    if restored is None:
+        put_back(generator.network, statistics)  # the pass that G learns from moves them
+    for _ in range(updates):
+        yield shown
+
 
 @torch.no_grad()
-def _shown(generator: Player, batch: Batch, objective: ObjectiveConfig, *, is_conditional: bool) -> Shown:
-    """Restore a batch of D's own. G is in training mode: it normalises by the batch, as where it learns itself."""
+def _shown(
+    generator: Player, batch: Batch, restored: Tensor | None, objective: ObjectiveConfig, *, parts: int
+) -> Shown:
+    """Restore a batch for D, where it is not yet. G is in training mode: it normalises by the batch, as it learns."""
     degraded, reference = batch.pair
-    fake: Tensor = generator.network(degraded)
-    return Shown(reference, fake, degraded if is_conditional else None, _evidence(objective, batch.known))
+    if restored is None:
+        made = [generator.network(part.pair[0]) for part in parts_of(batch, parts)]
+        restored = made[0] if parts == 1 else torch.cat(made)
+    return Shown(reference, restored.detach(), degraded, _evidence(objective, batch.known))
 
 
 def _update_discriminator(
-    fabric: Fabric, discriminator: Player, shown: Shown, objective: ObjectiveConfig
+    fabric: Fabric, discriminator: Player, shown: Shown, objective: ObjectiveConfig, *, parts: int = 1
 ) -> tuple[GameRecord, bool]:
     """Update D once, eq. (7); return how it did before the update, and whether the update was applied.
 
     Patches without evidence teach D nothing, as G does not listen to what it would say of them.
     """
-    reference, fake, seen, share = shown
     statistics = statistics_of(discriminator.network)
-    both = torch.cat([_beside(reference, seen), _beside(fake, seen)])
-    logits_real, logits_fake = discriminator.network(both, batches=2).chunk(2)
-    if share is not None:
-        logits_real, logits_fake = pulling(logits_real, share), pulling(logits_fake, share)
-    penalty = (
-        r1_penalty(lambda images: discriminator.network(_beside(images, seen)), reference) if objective.r1 else None
-    )
-    loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
-    norm, is_finite = descend(fabric, discriminator, loss.total)
+    told: list[Tensor] = []
+
+    def losses() -> Iterator[Tensor]:
+        for reference, fake, seen, share in shown.parts(parts):
+            both = torch.cat([_beside(reference, seen), _beside(fake, seen)])
+            logits_real, logits_fake = discriminator.network(both, batches=2).chunk(2)
+            if share is not None:
+                logits_real, logits_fake = pulling(logits_real, share), pulling(logits_fake, share)
+            penalty = _penalty(discriminator, reference, seen) if objective.r1 else None
+            loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
+            right = [_share_of(logits_real.detach() > 0, share), _share_of(logits_fake.detach() < 0, share)]
+            told.append(torch.stack([loss.terms["discriminator"].detach(), *right]))
+            yield loss.total
+
+    norm, is_finite = descend(fabric, discriminator, losses(), parts=parts)
     if not is_finite:
         put_back(discriminator.network, statistics)
-    record = GameRecord(
-        loss=loss.terms["discriminator"].detach(),
-        accuracy_real=_share_of(logits_real.detach() > 0, share),
-        accuracy_fake=_share_of(logits_fake.detach() < 0, share),
-        gradient_norm=norm,  # of the mean gradient, which all processes have
-    )
+    figures, accuracy_real, accuracy_fake = mean_of(told).unbind()
+    # The norm is that of the mean gradient, which all processes have.
+    record = GameRecord(loss=figures, accuracy_real=accuracy_real, accuracy_fake=accuracy_fake, gradient_norm=norm)
     return record, is_finite
+
+
+def _penalty(discriminator: Player, reference: Images, seen: Images | None) -> Float[Tensor, ""]:
+    return r1_penalty(lambda images: discriminator.network(_beside(images, seen)), reference)
 
 
 def _beside(images: Images, seen: Images | None) -> Float[Tensor, "n _ h w"]:
@@ -244,10 +248,11 @@ def _beside(images: Images, seen: Images | None) -> Float[Tensor, "n _ h w"]:
 
 
 def _share_of(verdicts: Tensor, share: Float[Tensor, " n"] | None) -> Float[Tensor, ""]:
-    """Return how large a part of the verdicts holds, those counting more that have more evidence."""
+    """Return how large a part of the verdicts holds, those on patches with more evidence counting more."""
+    of_patches = verdicts.float().flatten(1).mean(dim=1) if verdicts.ndim > 1 else verdicts.float()
     if share is None:
-        return verdicts.float().mean()
-    return (verdicts * share).sum() / share.sum().clamp_min(1e-6)
+        return of_patches.mean()
+    return (of_patches * share).sum() / share.sum().clamp_min(1e-6)
 
 
 def _evidence(objective: ObjectiveConfig, known: Known | None) -> Float[Tensor, " n"] | None:
@@ -268,36 +273,37 @@ def _blurred_again(
     return blur(restored.float(), known.kernels), blur(reference, known.kernels)
 
 
-def descend(fabric: Fabric, player: Player, loss: Float[Tensor, ""]) -> tuple[Float[Tensor, ""], bool]:
+def descend(
+    fabric: Fabric, player: Player, losses: Iterable[Float[Tensor, ""]], *, parts: int = 1
+) -> tuple[Float[Tensor, ""], bool]:
     """Move a player's weights down the gradient of a loss, unless it is not finite.
+
+    Args:
+        fabric: Where and in what precision.
+        player: Whose weights.
+        losses: Of the parts of a batch; each is asked for when what the one before needed is free again.
+        parts: How many there are; what is minimised is their mean.
 
     Returns:
         The gradient's norm before clipping, and whether the step was applied.
     """
     for optimizer in player.optimizers:
         optimizer.zero_grad(set_to_none=True)
-    fabric.backward(loss)
+    values: list[Tensor] = []
+    for loss in losses:
+        fabric.backward(loss if parts == 1 else loss / parts)
+        values.append(loss.detach())
     gradients = [parameter.grad for parameter in player.network.parameters() if parameter.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
     if player.clip_norm > 0:  # else every gradient would be read and multiplied by one
         nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip_norm, norm)
     # The loss is asked as well: the gradient of |x| is a sign, and that of NaN looks healthy.
     # All processes ask the same mean, so that all of them take the step or none.
-    is_finite = bool(torch.isfinite(norm) & torch.isfinite(mean_over_processes(loss.detach())))
+    is_finite = bool(torch.isfinite(norm) & torch.isfinite(mean_over_processes(mean_of(values))))
     if is_finite:
         for optimizer in player.optimizers:
             optimizer.step()
     return norm, is_finite
-
-
-@torch.no_grad()
-def energies(restored: Images, reference: Images) -> Float[Tensor, " 2"]:
-    """Return the mean squared difference of neighbours in a batch and in its truth."""
-
-    def energy(images: Tensor) -> Tensor:
-        return images.diff(dim=-1).square().mean() + images.diff(dim=-2).square().mean()
-
-    return torch.stack([energy(restored.float()), energy(reference.float())])
 
 
 def _features(fabric: Fabric, extract: FeatureExtractor, restored: Images, reference: Images) -> FeaturePair:
@@ -305,26 +311,3 @@ def _features(fabric: Fabric, extract: FeatureExtractor, restored: Images, refer
         with torch.no_grad():
             truth = extract(reference)
         return FeaturePair(restored=extract(restored), reference=truth)
-
-
-def _record(
-    fabric: Fabric,
-    terms: Mapping[str, Tensor],
-    norm: Float[Tensor, ""],
-    was_applied: bool,
-    *,
-    energies: Float[Tensor, " 2"],
-    game: GameRecord | None = None,
-    pulls: Mapping[str, float],
-) -> StepRecord:
-    """Note what happened, as means over all processes: one exchange for all figures."""
-    detached = {name: term.detach() for name, term in terms.items()}
-    if fabric.world_size > 1:
-        of_game = [game.loss, game.accuracy_real, game.accuracy_fake] if game is not None else []
-        figures = torch.stack([*energies, *of_game, *detached.values()])
-        means = mean_over_processes(figures)
-        energies = means[:2]
-        detached = dict(zip(detached, means[2 + len(of_game) :], strict=True))
-        if game is not None:
-            game = replace(game, loss=means[2], accuracy_real=means[3], accuracy_fake=means[4])
-    return StepRecord(detached, norm, was_applied, energies[0] / energies[1].clamp_min(1e-12), game, pulls)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from lightning_fabric import Fabric
 
 from acutance.errors import ConfigError
+from acutance.training.batch import Batch, Pair
 from acutance.training.captured import CapturedStep
 from acutance.training.checkpoint import Progress
 from acutance.training.config import TrainConfig
 from acutance.training.optimizers import set_share
 from acutance.training.players import Players
-from acutance.training.step import Batch, Pair, StepRecord, content_step, game_step
+from acutance.training.step import content_step, game_step
+from acutance.training.step_record import StepRecord
 
 
 class Stepper:
@@ -74,6 +75,7 @@ def captured_step(
             config.objective,
             example,
             is_bfloat16=config.precision == "bf16-mixed",
+            parts=config.gradient_accumulation,
         )
     except (RuntimeError, ConfigError) as error:  # the second: what a part of the user's own raised
         say(f"the step could not be captured as a CUDA graph, so it takes longer: {error}")
@@ -87,10 +89,16 @@ def take_step(
     objective = config.objective
     is_warming_up = iteration < config.adversary.warmup_iterations
     if is_warming_up:
-        objective = replace(objective, perceptual=0.0, texture=0.0, adversarial=0.0)
+        objective = objective.of_warm_up
     if is_warming_up or (players.discriminator is None and players.features is None):
         return content_step(
-            fabric, players.generator, batch.pair, objective=objective, known=batch.known, weighs_terms=weighs_terms
+            fabric,
+            players.generator,
+            batch.pair,
+            objective=objective,
+            known=batch.known,
+            weighs_terms=weighs_terms,
+            parts=config.gradient_accumulation,
         )
     return game_step(
         fabric,
@@ -102,4 +110,5 @@ def take_step(
         discriminator_updates=config.adversary.updates,
         is_conditional=config.adversary.discriminator.conditional,
         weighs_terms=weighs_terms,
+        parts=config.gradient_accumulation,
     )

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from acutance.data.protocol import Pixels
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.recognition.fonts import Face, font, fonts_at_hand
-from acutance.geometry import Box
+from acutance.geometry import Box, Size
 from acutance.media.reading import read_photo
 
 FINER: Final = 3
@@ -189,13 +189,16 @@ class Artist:
         ImageDraw.Draw(image).text((margin - left, margin - top), text, ink, letters)
         return _item(text, image, near_px=6)
 
-    def plate(self, number: int, height_px: float, *, around_px: int = MARGIN_PX) -> FinePlate:
+    def plate(
+        self, number: int, height_px: float, *, around_px: int = MARGIN_PX, least: Size | None = None
+    ) -> FinePlate:
         """Draw a number plate on what may be behind it.
 
         Args:
             number: Which.
             height_px: Of its letters.
-            around_px: Margin on all sides.
+            around_px: Least margin on all sides.
+            least: Least size of the picture, in whose middle the plate then lies; None is no larger than it must be.
         """
         rng = np.random.default_rng([number, 77])
         letters, digits = rng.choice(list(PLATE_LETTERS), 5), rng.choice(list(string.digits), 2)
@@ -206,9 +209,14 @@ class Artist:
         left, top, right, bottom = face.getbbox(text)
         pad, margin = round(height / 3), around_px * FINER
         wide, high = round(right - left) + 2 * pad, round(bottom - top) + 2 * pad
+        tall, broad = least or (1, 1)
+        shape = (
+            max(_whole(high + FINER + 2 * margin), FINER * tall),
+            max(_whole(wide + FINER + 2 * margin), FINER * broad),
+        )
         # A part of a px of each plate's own: cameras do not align with plates.
-        x, y = (margin + int(one) for one in rng.integers(0, FINER, 2))
-        shape = (_whole(high + y + margin), _whole(wide + x + margin))
+        y, x = ((of - side) // 2 + int(one) for of, side, one in
+                zip(shape, (high, wide), rng.integers(-1, FINER - 1, 2), strict=True))  # fmt: skip
         image = Image.fromarray(self._behind(rng, number, shape))
         draw = ImageDraw.Draw(image)
         draw.rounded_rectangle((x, y, x + wide, y + high), pad // 2, fill=ground, outline=ink, width=FINER)

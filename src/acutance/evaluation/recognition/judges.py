@@ -176,7 +176,7 @@ def _tesseract(threads: int) -> Callable[[Sequence[Pixels], str], Sequence[Readi
             for path, one in zip(paths, pictures, strict=True):
                 Image.fromarray(_larger(one)).save(path, compress_level=1)
             listing = Path(folder) / "pictures.txt"
-            listing.write_text("".join(f"{path}\n" for path in paths))
+            listing.write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
             # One process for all: to load its model takes longer than to read a line.
             text = _run([program, str(listing), "-", "--psm", "7", "-l", language], environment)
         pages = text.split("\f")[: len(pictures)]

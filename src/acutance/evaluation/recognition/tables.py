@@ -1,4 +1,4 @@
-"""A recognition as tables in Markdown or for a terminal, as lines of CSV, or as JSON; every form says the same."""
+"""A recognition as tables, in Markdown too, as lines of CSV, or as JSON; every form says the same."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from rich.table import Table
-
 from acutance import __version__
 from acutance.evaluation.recognition.rates import percent
 from acutance.evaluation.recognition.reading import Rate, ReadItem, Recognition
-from acutance.evaluation.report import MISSING, ReportTable, Value, csv_of, markdown_of, rich_of
+from acutance.evaluation.report import MISSING, ReportTable, Value, csv_of, markdown_of
 
 JSON_FORMAT: Final = "acutance-recognition-1"
 CODES: Final = "qr"
@@ -52,11 +50,6 @@ def to_markdown(found: Recognition, setting: Setting) -> str:
     parts.append(f"Letters: {', '.join(setting.fonts) or 'none'}.")
     parts.append(f"Made by acutance {__version__}: `{setting.command}`")
     return "\n\n".join(parts) + "\n"
-
-
-def to_rich(found: Recognition) -> tuple[Table, ...]:
-    """Make the tables for a terminal."""
-    return tuple(rich_of(table) for table in tables(found))
 
 
 def to_csv(found: Recognition) -> str:

@@ -34,6 +34,7 @@ def test_a_job_from_post_to_result(shared, picture) -> None:
         "precision": "auto",
         "told": None,
         "region": None,
+        "report": False,
         "format": "png",
     }
     done = shared.wait(posted["id"])

@@ -36,7 +36,8 @@ def test_every_text_that_is_named_exists_and_none_is_left_over() -> None:
         named |= set(re.findall(r'(?<![A-Za-z])(?:text|hasText)\(\s*"([\w.-]+)"', script))
         named |= {key for pair in re.findall(r'text\([^()]*\? "([\w.]+)" : "([\w.]+)"', script) for key in pair}
     assert named <= set(ROWS)
-    families = ("state.", "working.", "model.", "error.", "theme.", "keys.", "known.px.")  # put together from a name
+    # Put together from a name.
+    families = ("state.", "working.", "model.", "error.", "theme.", "keys.", "known.px.", "table.")
     assert {key for key in ROWS if key not in named and not key.startswith(families)} == set()
 
 

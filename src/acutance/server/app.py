@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 
 from acutance import __version__
 from acutance.errors import AcutanceError
-from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes
+from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes, report_routes
 from acutance.server.access import Access
 from acutance.server.access_middleware import AccessMiddleware, answer_response
 from acutance.server.files import Files
@@ -28,7 +28,14 @@ from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery, SharpenQuery
 from acutance.server.webhooks import WebhookPolicy
 
-_ROUTERS = (picture_routes.router, inspect_routes.router, job_routes.router, probe_routes.router, page_routes.router)
+_ROUTERS = (
+    picture_routes.router,
+    inspect_routes.router,
+    job_routes.router,
+    report_routes.router,
+    probe_routes.router,
+    page_routes.router,
+)
 
 _HTTP_ANSWERS: dict[int, tuple[ErrorCode, str]] = {
     404: ("not_found", "there is nothing of that name here; see /openapi.json."),

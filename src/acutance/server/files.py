@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Literal, get_args
 
 from acutance.media.formats import HEAD_BYTES
 from acutance.media.part_file import remove_leftovers
@@ -20,6 +21,12 @@ from acutance.server.refusals import storage_refusal
 
 PASSING_S = 6 * 3600.0
 """Age at which a file that only passes through was forgotten by somebody."""
+
+
+TrustFile = Literal["maps", "records", "pages"]
+"""What a result's trust is written down as: the map of guesses, the record, the record as a page."""
+
+TRUST_FILES: tuple[TrustFile, ...] = get_args(TrustFile)
 
 
 class Files:
@@ -35,7 +42,8 @@ class Files:
         self._uploads, self._results, self._passing = (folder / name for name in ("uploads", "results", "passing"))
         self._videos, self._tiles, self._temporary = (folder / name for name in ("videos", "tiles", "temporary"))
         own = (self._uploads, self._results, self._passing, self._videos, self._tiles, self._temporary)
-        for part in (folder, *own):
+        self._trust: dict[TrustFile, Path] = {kind: folder / kind for kind in TRUST_FILES}
+        for part in (folder, *own, *self._trust.values()):
             part.mkdir(mode=0o700, parents=part == folder, exist_ok=True)
 
     @property
@@ -81,6 +89,22 @@ class Files:
         """
         _keep(made, self.result(job_id))
 
+    def trust(self, job_id: str, kind: TrustFile) -> Path:
+        """Return where what is known of a result's trust lies, once somebody has asked for it."""
+        return self._trust[kind] / job_id
+
+    def keep_trust(self, made: Path, job_id: str, kind: TrustFile) -> None:
+        """Make a finished file what is known of a result's trust, on the disk before this returns.
+
+        Raises:
+            Refused: When the disk does not take it.
+        """
+        _keep(made, self.trust(job_id, kind))
+
+    def all_of_result(self, job_id: str) -> tuple[Path, ...]:
+        """Return where everything of a finished job may lie: its result, its upload, and what is known of its trust."""
+        return (self.result(job_id), self.upload(job_id), *(self.trust(job_id, kind) for kind in TRUST_FILES))
+
     def video(self, job_id: str, suffix: str) -> Path:
         """Return where a job's video is made, parts of it beside it."""
         return self._videos / f"{job_id}{suffix}"
@@ -102,7 +126,8 @@ class Files:
 
     def tidy(self, *, uploads: Collection[str], results: Collection[str]) -> None:
         """Remove what a server that was killed left behind: every file of ours but those of these jobs."""
-        for folder, kept in ((self._uploads, uploads), (self._results, results), (self._passing, ())):
+        trusted = ((folder, results) for folder in self._trust.values())
+        for folder, kept in ((self._uploads, uploads), (self._results, results), (self._passing, ()), *trusted):
             self.remove(*(path for path in _ours(folder) if path.name not in kept))
             remove_leftovers(folder)
         for path in (*_ours(self._tiles), *self._temporary.iterdir()):

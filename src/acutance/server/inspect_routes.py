@@ -27,4 +27,4 @@ router = APIRouter()
 async def inspect(request: Request, service: TheService, client: TheClient) -> Inspection:
     """Look at a picture while its client waits."""
     async with admitted(request, service, client, "send a picture of it.") as (upload, _, gone):
-        return await service.inspect(upload, client, gone)
+        return await service.direct.inspect(upload, client, gone)

@@ -24,21 +24,15 @@ from acutance.server.answers import (
     wanted_bytes,
 )
 from acutance.server.jobs import UNFINISHED, Job
-from acutance.server.options import FORMATS, MEDIA_TYPES, SUFFIXES
 from acutance.server.refusals import Refused
 from acutance.server.schemas import JobsView, JobView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery
 from acutance.server.tiles import TILE_NAME, read_tile, tiles_in
+from acutance.server.trust_files import check_done, result_name
 from acutance.server.uploads import receive_upload
-from acutance.server.video_work import VIDEO_TYPES
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-_SUFFIX_OF = {
-    **{MEDIA_TYPES[format_]: SUFFIXES[format_] for format_ in FORMATS.values()},
-    **{type_: suffix for suffix, type_ in VIDEO_TYPES.items()},
-}
 
 _EVENT = {
     "type": "object",
@@ -92,11 +86,11 @@ async def submit(
     try:
         if upload.format is None and options.format is not None:
             raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")
-        if upload.format is None and (options.told is not None or options.region is not None):
+        if upload.format is None and (options.told or options.region or options.is_questioned):
             raise Refused(
                 422,
                 "invalid_option",
-                "motion, defocus, gaussian and region: only of pictures; leave them out for a video.",
+                "motion, defocus, gaussian, region and report: only of pictures; leave them out for a video.",
             )
         job, is_new = await service.submit(
             upload, options, client=client, owner=owner, key=key or None, webhook=query.webhook
@@ -175,19 +169,16 @@ async def cancel(job_id: str, service: TheService) -> Response:
 async def result(request: Request, job_id: str, service: TheService) -> Response:
     """Send a finished job's picture, or a part of it, or only its headers."""
     job = await service.job(job_id)
-    if job.state == "expired":
-        raise Refused(410, "gone", "the result has expired; post the picture again.")
-    if job.result is None:
-        raise Refused(409, "not_done", f"the job is {job.state}: {job.detail or 'come again when it is done.'}")
+    made = check_done(job)
     headers = {
-        "Content-Type": job.result.media_type,
-        "Content-Disposition": disposition(job.stem + _SUFFIX_OF.get(job.result.media_type, "")),
+        "Content-Type": made.media_type,
+        "Content-Disposition": disposition(result_name(job)),
         "Accept-Ranges": "bytes",
         "ETag": f'"{job.id}"',  # a job has one result, which never changes
     }
     path = service.files.result(job.id)
-    span = wanted_bytes(request.headers, job.result.bytes, tag=headers["ETag"])
-    return FileAnswer(path, size_bytes=job.result.bytes, headers=headers, is_passing=False, span=span)
+    span = wanted_bytes(request.headers, made.bytes, tag=headers["ETag"])
+    return FileAnswer(path, size_bytes=made.bytes, headers=headers, is_passing=False, span=span)
 
 
 @router.get(

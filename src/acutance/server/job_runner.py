@@ -98,7 +98,9 @@ class JobRunner:
         for job in self._store.in_states("running"):
             self._recover(job)
         queued = self._store.in_states("queued")
-        self._files.tidy(uploads={job.id for job in queued}, results={job.id for job in self._store.in_states("done")})
+        done = self._store.in_states("done")
+        kept = {job.id for job in (*queued, *(job for job in done if job.options.is_questioned))}
+        self._files.tidy(uploads=kept, results={job.id for job in done})
         for job in queued:
             self._admission.enter_again(job.client)
             self._take(job)
@@ -134,14 +136,14 @@ class JobRunner:
             remove_tiles(self._files.tiles(job_id))
             self._metrics.ended("cancelled")
         elif self._store.discard(job_id):
-            self._files.remove(self._files.result(job_id))
+            self._files.remove(*self._files.all_of_result(job_id))
         self._live.changed(job_id, is_over=True)
 
     def sweep(self) -> None:
         """Let old results expire, and forget what expired long ago."""
         now = time.time()
         for job_id in self._store.expire(now - self._limits.keep_s):
-            self._files.remove(self._files.result(job_id), self._files.upload(job_id))
+            self._files.remove(*self._files.all_of_result(job_id))
             self._live.changed(job_id, is_over=True)
         self._store.forget(now - self._limits.keep_s - self._limits.remember_s)
         self._files.remove_forgotten()
@@ -247,7 +249,8 @@ class JobRunner:
             return self._failed(job, error)
         if self._store.finish(job.id, facts):
             self._metrics.done(facts.megapixels or 0.0, facts.seconds or 0.0, "job")
-            self._files.remove(self._files.upload(job.id))
+            if not job.options.is_questioned:
+                self._files.remove(self._files.upload(job.id))
         else:  # cancelled meanwhile
             self._files.remove(self._files.result(job.id))
         self._files.remove_video(job.id)
@@ -343,4 +346,5 @@ def _facts(sharpened: Sharpened, size_bytes: int) -> JobResult:
         megapixels=sharpened.megapixels,
         lost=sharpened.lost,
         found=sharpened.found,
+        model=sharpened.model,
     )

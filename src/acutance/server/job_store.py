@@ -14,28 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import TypeAdapter
 
 from acutance.errors import ConfigError
-from acutance.inference.told import Region, ToldBlur
+from acutance.server.job_rows import REGION, TOLD, job_of, written
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
-from acutance.server.options import MEDIA_TYPES, ModelChoice, Options, parse_precision
 from acutance.server.refusals import storage_refusal
 
 FILE_NAME = "jobs.sqlite3"
 
 BUSY_S = 2.0
 """Seconds: a backup or a server that is just ending frees it soon."""
-
-Row = sqlite3.Row
-
-T = TypeVar("T")
-
-_TOLD = TypeAdapter(ToldBlur)
-_REGION = TypeAdapter(Region)
 
 
 class JobStore:
@@ -94,22 +83,23 @@ class JobStore:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
-                " format, told, region, state, created_at, upload_bytes, webhook)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
+                " format, told, region, name, is_questioned, state, created_at, upload_bytes, webhook)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
-                    *(options.strength, options.format, _known(_TOLD, options.told), _known(_REGION, options.region)),
+                    *(options.strength, options.format, written(TOLD, options.told), written(REGION, options.region)),
+                    *(job.name, options.is_questioned),
                     *(self._now(), job.upload_bytes, job.webhook),
                 ),
             )
-            return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
+            return job_of(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, or None."""
         with self._look() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def by_key(self, owner: str, key: str) -> Job | None:
         """Return the job that an owner calls by a key, or None."""
@@ -131,7 +121,7 @@ class JobStore:
                 " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (owner, made_at, job_id, count),
             )
-            return [_job(row) for row in rows.fetchall()]
+            return [job_of(row) for row in rows.fetchall()]
 
     def begin(self, job_id: str) -> Job | None:
         """Note that a job is begun; None when it is no longer to be done."""
@@ -141,7 +131,7 @@ class JobStore:
                 " detail = NULL WHERE id = ? AND state IN ('queued', 'running') RETURNING *",
                 (self._now(), job_id),
             ).fetchone()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def put_back(self, job_id: str, *, error: str | None = None, detail: str | None = None, counts: bool) -> None:
         """Queue a running job again.
@@ -164,11 +154,20 @@ class JobStore:
         with self._change() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, result_bytes = ?, media_type = ?, seconds = ?,"
-                f" megapixels = ?, lost = ?, found = ?, upload_bytes = 0, {_DUE} WHERE id = ? AND state = 'running'",
+                " megapixels = ?, lost = ?, found = ?, ran = ?, upload_bytes = upload_bytes * is_questioned,"
+                f" {_DUE} WHERE id = ? AND state = 'running'",
                 (
                     *(self._now(), result.bytes, result.media_type, result.seconds, result.megapixels),
-                    *(json.dumps(result.lost), json.dumps(result.found), self._now(), job_id),
+                    *(json.dumps(result.lost), json.dumps(result.found), result.model, self._now(), job_id),
                 ),
+            )
+            return done.rowcount == 1
+
+    def note_trust(self, job_id: str, size_bytes: int) -> bool:
+        """Note how large a finished job's map and report are together; False when its result is gone."""
+        with self._change() as connection:
+            done = connection.execute(
+                "UPDATE jobs SET trust_bytes = ? WHERE id = ? AND state = 'done'", (size_bytes, job_id)
             )
             return done.rowcount == 1
 
@@ -205,7 +204,7 @@ class JobStore:
             rows = connection.execute(
                 "SELECT * FROM jobs WHERE webhook_due <= ? ORDER BY webhook_due LIMIT ?", (self._now(), count)
             )
-            return [_job(row) for row in rows.fetchall()]
+            return [job_of(row) for row in rows.fetchall()]
 
     def webhook_sent(self, job_id: str) -> None:
         """Note that somebody was told of a job."""
@@ -229,7 +228,7 @@ class JobStore:
         marks = ", ".join("?" * len(states))
         with self._look() as connection:
             rows = connection.execute(f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY created_at", states)
-            return [_job(row) for row in rows.fetchall()]
+            return [job_of(row) for row in rows.fetchall()]
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state that there is one in."""
@@ -283,67 +282,23 @@ class JobStore:
             self._stored_bytes = self._sum_bytes()
 
     def _sum_bytes(self) -> int:
-        (total,) = self._connection.execute("SELECT COALESCE(SUM(upload_bytes + result_bytes), 0) FROM jobs").fetchone()
+        (total,) = self._connection.execute(
+            "SELECT COALESCE(SUM(upload_bytes + result_bytes + trust_bytes), 0) FROM jobs"
+        ).fetchone()
         return int(total)
 
 
 _DUE = "webhook_due = CASE WHEN webhook IS NULL THEN NULL ELSE ? END"
 
 # Its client may post it again, by the same key, and means it.
-_EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, key = NULL"
-
-
-def _known(kind: TypeAdapter[T], value: T | None) -> str | None:
-    """Write down what is known of a picture, exactly."""
-    return None if value is None else kind.dump_json(value).decode()
+_EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, trust_bytes = 0, key = NULL"
 
 
 def _by_key(connection: sqlite3.Connection, owner: str, key: str | None) -> Job | None:
     if key is None:
         return None
     row = connection.execute("SELECT * FROM jobs WHERE owner = ? AND key = ?", (owner, key)).fetchone()
-    return None if row is None else _job(row)
-
-
-def _job(row: Row) -> Job:
-    """Take a row of the table apart."""
-    model = ModelChoice(name=row["model"], fidelity=row["fidelity"], precision=parse_precision(row["precision"]))
-    result = JobResult(
-        media_type=row["media_type"] or "",
-        bytes=row["result_bytes"],
-        seconds=row["seconds"],
-        megapixels=row["megapixels"],
-        lost=tuple(json.loads(row["lost"])),
-        found=tuple(json.loads(row["found"])),
-    )
-    return Job(
-        id=row["id"],
-        client=row["client"],
-        owner=row["owner"],
-        fingerprint=row["fingerprint"],
-        key=row["key"],
-        stem=row["stem"],
-        options=Options(
-            model=model,
-            strength=row["strength"],
-            format=next((name for name in MEDIA_TYPES if name == row["format"]), None),
-            told=None if row["told"] is None else _TOLD.validate_json(row["told"]),
-            region=None if row["region"] is None else _REGION.validate_json(row["region"]),
-        ),
-        upload_bytes=row["upload_bytes"],
-        state=row["state"],
-        attempts=row["attempts"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        error=row["error"],
-        detail=row["detail"],
-        result=result if row["state"] == "done" else None,
-        webhook=row["webhook"],
-        webhook_tries=row["webhook_tries"],
-        webhook_due=row["webhook_due"],
-        webhook_is_sent=bool(row["webhook_is_sent"]),
-    )
+    return None if row is None else job_of(row)
 
 
 def _cannot_open(folder: Path, error: sqlite3.Error) -> ConfigError:

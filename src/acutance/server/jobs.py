@@ -33,6 +33,8 @@ class JobResult:
     """What the format could not hold, in words."""
     found: tuple[str, ...] = ()
     """What was seen in the picture, what was done, and what that changed, in words."""
+    model: str | None = None
+    """The model that ran; None where the picture was left as it is, and where `seconds` is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class NewJob:
     """Of the upload and the options: a key that is used again must come with the same; None for jobs of before."""
     stem: str
     """Of the result's name."""
+    name: str = ""
+    """Of the photo, as it was uploaded; nothing where it had none."""
     options: Options
     upload_bytes: int
     webhook: str | None = None

@@ -83,6 +83,10 @@ class Metrics:
         if kind == "job":
             self.ended("done")
 
+    def questioned(self, seconds: float) -> None:
+        """Count a result's map or report."""
+        self._run_seconds.labels("report").observe(seconds)
+
     def ended(self, outcome: str) -> None:
         """Count a job that has ended."""
         self._jobs.labels(outcome).inc()

@@ -60,6 +60,12 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE jobs ADD COLUMN webhook_is_sent INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX jobs_by_webhook ON jobs (webhook_due) WHERE webhook_due IS NOT NULL;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN is_questioned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN ran TEXT;
+    ALTER TABLE jobs ADD COLUMN trust_bytes INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

@@ -65,6 +65,8 @@ class Options:
     """What blurred the picture, where somebody knows."""
     region: Region | None = None
     """The part of the picture that is sharpened; None is the whole."""
+    is_questioned: bool = False
+    """Whether the picture is kept with its result, so that a map of guesses and a report can be made of them."""
 
 
 def fingerprint_of(options: Options, digest: str, *, webhook: str | None = None) -> str:
@@ -80,6 +82,7 @@ def fingerprint_of(options: Options, digest: str, *, webhook: str | None = None)
         *(model.name, model.fidelity, model.precision, options.strength, options.format, digest),
         # None: as before there were any.
         *(part for part in (options.told, options.region, webhook) if part is not None),
+        *(("questioned",) if options.is_questioned else ()),
     )
     return hashlib.sha256(repr(asked).encode()).hexdigest()
 
@@ -139,6 +142,18 @@ def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
     return 0.0
 
 
+def photo_name(uploaded: str) -> str:
+    """Return what a photo is called, its suffix included, after the name that it was uploaded under.
+
+    Never a path and never more than a name: what is before the last slash or backslash, control characters, quotes and
+    dots at the ends are left out. Nothing where nothing is left.
+    """
+    stem, dot, suffix = uploaded.replace("\\", "/").rpartition("/")[2].rpartition(".")
+    if not stem:
+        return _clean(suffix)
+    return f"{_clean(stem) or 'photo'}{dot}{_clean(suffix)}".strip(" .")
+
+
 def result_stem(uploaded: str) -> str:
     """Return what a result is called, without its suffix, after the name that its picture was uploaded under.
 
@@ -147,5 +162,9 @@ def result_stem(uploaded: str) -> str:
     """
     name = uploaded.replace("\\", "/").rpartition("/")[2]
     stem = name.rpartition(".")[0] or name
-    kept = "".join(letter for letter in stem if letter.isprintable() and letter not in '"<>:|?*%;')
-    return f"{kept.strip(' .')[:NAME_CHARACTERS].strip(' .') or 'photo'}.sharp"
+    return f"{_clean(stem) or 'photo'}.sharp"
+
+
+def _clean(part: str) -> str:
+    kept = "".join(letter for letter in part if letter.isprintable() and letter not in '"<>:|?*%;')
+    return kept.strip(" .")[:NAME_CHARACTERS].strip(" .")

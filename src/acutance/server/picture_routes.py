@@ -66,7 +66,7 @@ async def sharpen(
     async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, kind, gone):
         if options.format is None:
             options = replace(options, format=negotiate(request.headers.get("accept", ""), kind))
-        passing = await service.sharpen(upload, options, client, gone)
+        passing = await service.direct.sharpen(upload, options, client, gone)
     sharpened = passing.sharpened
     headers = {
         "Content-Type": MEDIA_TYPES[sharpened.format],
@@ -120,7 +120,7 @@ async def admitted(
             raise Refused(415, "unsupported_image", f"what was sent is a video, which takes long: {instead}")
         service.admission.enter(client)
         try:
-            async with _goodbye(request) as gone:
+            async with goodbye(request) as gone:
                 yield upload, upload.format, gone
         finally:
             service.admission.leave(client)
@@ -130,7 +130,7 @@ async def admitted(
 
 
 @asynccontextmanager
-async def _goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
+async def goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
     """Give an event that is set when the client goes away; its body must have been read."""
     gone = asyncio.Event()
 

@@ -26,6 +26,7 @@ TITLES: Mapping[ErrorCode, str] = {
     "invalid_option": "An option is not allowed",
     "key_reused": "The key was used for something else",
     "method_not_allowed": "The method is not allowed",
+    "no_report": "There is no map or report of this job",
     "not_acceptable": "No acceptable format",
     "not_done": "The job is not done",
     "not_found": "There is no such thing",

@@ -41,6 +41,7 @@ ErrorCode = Literal[
     "invalid_option",
     "key_reused",
     "method_not_allowed",
+    "no_report",
     "not_acceptable",
     "not_done",
     "not_found",

@@ -58,6 +58,7 @@ class OptionsView(BaseModel):
     format: FormatName | None
     told: Annotated[str | None, Field(description="What blurred the picture, where it was told.")]
     region: Annotated[str | None, Field(description="x,y,width,height of the part that is sharpened; null: all of it.")]
+    report: Annotated[bool, Field(description="Whether the result can be questioned.")]
 
 
 class ResultView(BaseModel):
@@ -73,6 +74,12 @@ class ResultView(BaseModel):
         list[str],
         Field(description="What was seen in the picture, what was done about it, and what that changed, in words."),
     ]
+    model: Annotated[
+        str | None,
+        Field(description="The model that ran; null where the picture was left as it is, or it is not known."),
+    ]
+    map: Annotated[str | None, Field(description="Where the map of guesses is; null without report=true.")]
+    report: Annotated[str | None, Field(description="Where the record is; null without report=true.")]
 
 
 class WebhookView(BaseModel):
@@ -134,6 +141,7 @@ class JobView(BaseModel):
                         "format": None,
                         "told": "motion 12px@30deg",
                         "region": None,
+                        "report": False,
                     },
                     "result": None,
                     "error": None,
@@ -195,6 +203,7 @@ class JobView(BaseModel):
                     "format": None if job.options.format is None else _NAMES[job.options.format],
                     "told": None if job.options.told is None else str(job.options.told),
                     "region": None if job.options.region is None else str(job.options.region),
+                    "report": job.options.is_questioned,
                 },
                 "result": None
                 if result is None
@@ -206,6 +215,9 @@ class JobView(BaseModel):
                     "megapixels": result.megapixels,
                     "lost": list(result.lost),
                     "found": list(result.found),
+                    "model": result.model,
+                    "map": f"/v1/jobs/{job.id}/map" if job.options.is_questioned else None,
+                    "report": f"/v1/jobs/{job.id}/report" if job.options.is_questioned else None,
                 },
                 "error": job.error if trouble is None else trouble.error,
                 "detail": job.detail if trouble is None else trouble.detail,

@@ -10,14 +10,11 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from acutance.geometry import Box
-from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
+from acutance.server.direct import DirectWork
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
 from acutance.server.job_store import JobStore
@@ -26,20 +23,17 @@ from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
 from acutance.server.models import Models, check_choice
-from acutance.server.options import Options, fingerprint_of, result_stem
+from acutance.server.options import Options, fingerprint_of, photo_name, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.telling import check_known
 from acutance.server.tiles import look, remove_tiles
+from acutance.server.trust_files import TrustFiles
 from acutance.server.uploads import Upload
 from acutance.server.webhook_delivery import WebhookDelivery
 from acutance.server.webhooks import WebhookPolicy
-from acutance.server.work import Sharpened
-from acutance.server.worker_handle import WorkerLimits
-from acutance.server.worker_process import WorkerSettings
-from acutance.server.workers import WorkerProcesses, Workers, WorkersHere, twice
+from acutance.server.workers import workers_for
 
 T = TypeVar("T")
 
@@ -50,18 +44,6 @@ SWEEP_S = 60.0
 
 LAST_TILE_S = 20.0
 """How long the tile that is being worked on may take when the server stops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedResult:
-    """A result on its way to whom it was made for."""
-
-    path: Path
-    """Of its file, which is removed when it was sent."""
-    bytes: int
-    """Of the file."""
-    sharpened: Sharpened
-    """Facts about it."""
 
 
 class Service:
@@ -83,7 +65,7 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(limits.runs)
         self.videos = Pool(1)
-        self.picture_workers, self.video_workers = _workers(models, limits, files.of_workers)
+        self.picture_workers, self.video_workers = workers_for(models, limits, files.of_workers)
         self.live = LiveJobs(limits.max_watchers, limits.max_watchers_per_client)
         self.admission = Admission(limits, free_bytes=lambda: files.free_bytes, stored_bytes=lambda: store.stored_bytes)
         self.jobs = JobRunner(
@@ -101,6 +83,8 @@ class Service:
         self.webhooks = webhooks or WebhookPolicy()
         self.delivery = WebhookDelivery(self.webhooks, store, self.metrics)
         self._stopping_since: float | None = None
+        self.direct = DirectWork(self)
+        self.trust = TrustFiles(self)
         self._direct: set[StopSignal] = set()
         """Of the requests that somebody waits for."""
 
@@ -146,50 +130,7 @@ class Service:
         self.jobs.stop_taking()
         self.live.wake_all()
 
-    async def sharpen(self, upload: Upload, options: Options, client: str, gone: asyncio.Event) -> FinishedResult:
-        """Sharpen a picture for somebody who waits.
-
-        Args:
-            upload: The picture; its file is removed.
-            options: What is asked for, the format of the result included.
-            client: Who waits.
-            gone: Set when nobody waits any more: the work is given up.
-
-        Raises:
-            AcutanceError: When it is not to be had.
-        """
-        stop = StopSignal(self.limits.run_s)
-        path = self.files.new_passing()
-        task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self.limits.max_pixels)
-        future = self.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
-        try:
-            return await self._awaited(future, stop, gone)
-        except BaseException:
-            future.add_done_callback(lambda _: self.files.remove(path))
-            raise
-        finally:
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
-
-    async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
-        """Look at a picture for somebody who waits.
-
-        Args:
-            upload: The picture; its file is removed.
-            client: Who waits.
-            gone: Set when nobody waits any more: the work is given up.
-
-        Raises:
-            AcutanceError: When it cannot be read.
-        """
-        stop = StopSignal(self.limits.run_s)
-        task = InspectTask(upload=upload.path, max_pixels=self.limits.max_pixels)
-        future = self.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
-        try:
-            return await self._awaited(future, stop, gone)
-        finally:
-            future.add_done_callback(lambda _: self.files.remove(upload.path))
-
-    async def _awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
+    async def awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
         """Wait for work of the pool as long as somebody wants it.
 
         Raises:
@@ -250,6 +191,7 @@ class Service:
             key=key,
             fingerprint=fingerprint,
             stem=result_stem(upload.filename),
+            name=photo_name(upload.filename),
             options=options,
             upload_bytes=upload.bytes,
             webhook=webhook,
@@ -320,18 +262,6 @@ class Service:
             await asyncio.to_thread(remove_tiles, folder)
         return job
 
-    def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:
-        """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
-        stop.check()
-        sharpened = twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
-        self.admission.took(sharpened.seconds)
-        self.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
-        return FinishedResult(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
-
-    def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
-        stop.check()
-        return twice(lambda: self.picture_workers.run(task, stop, lambda _: None))
-
     def _end_direct(self) -> None:
         """End what somebody waits for; who asks again finds the next server."""
         for stop in list(self._direct):
@@ -371,17 +301,3 @@ def _same(known: Job, fingerprint: str) -> Job:
             "Idempotency-Key: was used for another picture or other options; take a new key for a new post.",
         )
     return known
-
-
-def _workers(models: Models, limits: Limits, folders: tuple[Path, ...]) -> tuple[Workers, Workers]:
-    """Return who works on pictures, and who on videos: processes, where others can open the models."""
-    if models.settings is None:
-        return WorkersHere(models), WorkersHere(models)
-    settings = WorkerSettings(
-        models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True, folders=folders
-    )
-    takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
-    for_videos = replace(takes, run_s=limits.video_s)
-    # Videos are rare and take long: between two of them nothing is kept.
-    videos = WorkerProcesses(1, replace(settings, opens_first=False), for_videos, are_kept=False)
-    return WorkerProcesses(limits.runs, settings, takes), videos

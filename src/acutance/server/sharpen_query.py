@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from acutance.inference.sharpener import STRENGTHS
 from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, Region
 from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, FormatName, ModelChoice, Options
+from acutance.server.refusals import Refused
 from acutance.server.telling import WORDS_OF_LENGTH, WORDS_OF_MOTION, WORDS_OF_REGION, model_name, told_by
 from acutance.server.webhooks import LONGEST_URL
 
@@ -113,3 +115,25 @@ class JobQuery(SharpenQuery):
             examples=["https://hooks.example.org/acutance"],
         ),
     ] = None
+
+    report: Annotated[
+        bool,
+        Field(
+            description="Keep the picture with its result, so that the result can be questioned: /v1/jobs/{job_id}/map "
+            "and /v1/jobs/{job_id}/report. Not of videos, parts, or told blurs."
+        ),
+    ] = False
+
+    def options(self, offered: Sequence[OfferedModel]) -> Options:
+        """Return what is asked for as the library takes it; see `SharpenQuery.options`.
+
+        Raises:
+            ConfigError: See there.
+            Refused: When a report is asked for of what no record can tell.
+        """
+        options = super().options(offered)
+        if self.report and (options.told is not None or options.region is not None):
+            raise Refused(
+                422, "invalid_option", "report: none is made of a part or of a told blur; leave it out, or leave those."
+            )
+        return replace(options, is_questioned=self.report)

@@ -16,6 +16,7 @@ from acutance.inference.inspection import Inspection
 from acutance.server.jobs import JobResult
 from acutance.server.models import Models
 from acutance.server.options import Options
+from acutance.server.questions import MadeHow, Questioned, Targets, question_result
 from acutance.server.refusals import storage_refusal
 from acutance.server.stopping import StopSignal
 from acutance.server.video_work import sharpen_video_upload
@@ -109,6 +110,24 @@ class InspectTask:
         return inspect_upload(self.upload, max_pixels=self.max_pixels, stop=stop)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionTask:
+    """Question a finished job's result."""
+
+    upload: Path
+    result: Path
+    how: MadeHow
+    targets: Targets
+    max_pixels: int
+
+    def run(self, models: Models, stop: StopSignal, progress: Progress) -> Questioned:
+        """Do it; see `question_result`."""
+        del progress
+        return question_result(
+            self.upload, self.result, self.how, self.targets, models=models, max_pixels=self.max_pixels, stop=stop
+        )
+
+
 class Kind(Generic[T]):
     """A kind of task, and how it and what comes of it are written down."""
 
@@ -117,9 +136,10 @@ class Kind(Generic[T]):
         self.result: TypeAdapter[T] = TypeAdapter(result)
 
 
-KINDS: dict[str, Kind[Sharpened] | Kind[JobResult] | Kind[Inspection]] = {
+KINDS: dict[str, Kind[Sharpened] | Kind[JobResult] | Kind[Inspection] | Kind[Questioned]] = {
     "InspectTask": Kind(InspectTask, Inspection),
     "PictureTask": Kind(PictureTask, Sharpened),
+    "QuestionTask": Kind(QuestionTask, Questioned),
     "VideoTask": Kind(VideoTask, JobResult),
 }
 """By the name of the class: what workers know how to do."""

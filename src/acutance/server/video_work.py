@@ -11,7 +11,7 @@ from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_vid
 from acutance.server.bounds import check_frame
 from acutance.server.jobs import JobResult
 from acutance.server.models import Models
-from acutance.server.options import Options
+from acutance.server.options import MEDIA_TYPES, SUFFIXES, Options
 from acutance.server.refusals import Refused, Stopped, answer_to
 from acutance.server.stopping import StopSignal
 
@@ -28,6 +28,13 @@ VIDEO_TYPES: Mapping[str, str] = {
     ".y4m": "video/x-yuv4mpeg",
 }
 """Media types of results, by the ending that they are written with."""
+
+
+def suffix_of(media_type: str) -> str:
+    """Return the ending of a result's name; nothing where its type is not known."""
+    pictures = {MEDIA_TYPES[format_]: suffix for format_, suffix in SUFFIXES.items()}
+    videos = {type_: suffix for suffix, type_ in VIDEO_TYPES.items()}
+    return {**pictures, **videos}.get(media_type, "")
 
 
 def takes_videos() -> bool:

@@ -11,10 +11,13 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from acutance.errors import AcutanceError
 from acutance.server.confinement import Layer, missing_words
+from acutance.server.limits import Limits
 from acutance.server.models import Models
 from acutance.server.refusals import Refused, Stopped
 from acutance.server.stopping import StopSignal
@@ -215,3 +218,17 @@ def twice(work: Callable[[], T]) -> T:
         return work()
     except WorkerDied as error:
         raise Refused(500, "gave_up", "the server's worker went down twice with this picture; send another.") from error
+
+
+def workers_for(models: Models, limits: Limits, folders: tuple[Path, ...]) -> tuple[Workers, Workers]:
+    """Return who works on pictures, and who on videos: processes, where others can open the models."""
+    if models.settings is None:
+        return WorkersHere(models), WorkersHere(models)
+    settings = WorkerSettings(
+        models=models.settings, memory_bytes=limits.worker_bytes, opens_first=True, folders=folders
+    )
+    takes = WorkerLimits(memory_bytes=limits.worker_bytes, run_s=limits.run_s)
+    for_videos = replace(takes, run_s=limits.video_s)
+    # Videos are rare and take long: between two of them nothing is kept.
+    videos = WorkerProcesses(1, replace(settings, opens_first=False), for_videos, are_kept=False)
+    return WorkerProcesses(limits.runs, settings, takes), videos

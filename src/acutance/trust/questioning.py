@@ -49,12 +49,13 @@ class Answers:
 
 
 def read_pair(source: Path, result: Path, *, max_pixels: int) -> Pair:
-    """Read a picture and its result as they lie in their files.
+    """Read a picture and its result, both upright.
 
     Raises:
         InputError: When one cannot be read, holds several pictures, or they do not belong together.
     """
-    first, second = (read_photo(path, max_pixels=max_pixels, max_bits=16) for path in (source, result))
+    # As they are looked at: one may keep the orientation as a tag, and the other's pixels be turned.
+    first, second = (read_photo(path, max_pixels=max_pixels, max_bits=16).upright() for path in (source, result))
     before, after = first.pixels, second.pixels
     if before.dtype != after.dtype:
         before, after = (_deep(pixels) for pixels in (before, after))

@@ -34,6 +34,13 @@ def test_axe_finds_nothing(shared, visit, photo, options: dict[str, Any]) -> Non
     assert violations(seen) == []
     seen.page.click("#known summary")
     assert violations(seen) == []
+    seen.page.click("#guesses-toggle")
+    seen.wait_for("#trust-map:not([hidden])")
+    assert violations(seen) == []
+    seen.page.click("#table-open")
+    seen.wait_for("#table-rows td:nth-child(5)")
+    assert violations(seen) == []
+    seen.page.keyboard.press("Escape")
     seen.page.click("#history-open")
     assert violations(seen) == []
     seen.page.keyboard.press("Escape")

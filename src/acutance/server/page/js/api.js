@@ -62,9 +62,24 @@ export async function fetchTile(url) {
   return whole(await ask(url.replace(/^\//, "")));
 }
 
-/** Cancel a job, or remove its result from the server. */
-export async function forget(jobId) {
-  await ask(`v1/jobs/${jobId}`, { method: "DELETE" });
+/** Fetch the record of a finished job's result, made now if it was not asked for before. */
+export async function fetchReport(jobId, format) {
+  return whole(await ask(`v1/jobs/${jobId}/report?${query({ format })}`));
+}
+
+/** Fetch the map of guesses of a finished job's result. */
+export async function fetchMap(jobId) {
+  return whole(await ask(`v1/jobs/${jobId}/map`));
+}
+
+/** Ask what is wrong with a picture, and whether sharpening helps. */
+export async function inspect(file) {
+  return (await ask("v1/inspect", { method: "POST", body: file })).json();
+}
+
+/** Cancel a job, or remove its result from the server; `keepalive` even while the page goes. */
+export async function forget(jobId, { keepalive = false } = {}) {
+  await ask(`v1/jobs/${jobId}`, { method: "DELETE", keepalive });
 }
 
 /** Sharpen a picture and wait for it: `{blob, name, lost}`. */

@@ -16,7 +16,12 @@ export class Layer {
 
   /** Decode a file. Rejects where the browser cannot show it. */
   static async decode(blob) {
-    const levels = [await createImageBitmap(blob)];
+    return Layer.of(await createImageBitmap(blob));
+  }
+
+  /** Make a layer of a decoded picture. */
+  static of(picture) {
+    const levels = [picture];
     for (let last = levels[0]; Math.max(last.width, last.height) > 2 * SMALLEST; last = levels.at(-1)) levels.push(halved(last));
     return new Layer(levels);
   }

@@ -11,13 +11,15 @@ import { notify, say } from "./notices.js";
 import { Panel } from "./panel.js";
 import { Album } from "./pictures.js";
 import { Queue } from "./queue.js";
-import { fileOf, saveAs, zipOf } from "./saving.js";
+import { fileOf, reportOf, saveAs, zipOf } from "./saving.js";
 import { Strip } from "./strip.js";
+import { MANY, Table } from "./table.js";
 import { addTheme } from "./theme.js";
+import { Trust } from "./trust.js";
 import { Viewer } from "./viewer.js";
 import { errorWords } from "./words.js";
 
-const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "next", "paste"];
+const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "wrong", "next", "paste"];
 
 const album = new Album();
 const queue = new Queue(album, told);
@@ -29,8 +31,10 @@ const viewer = new Viewer(album, {
 });
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
+const table = new Table(album, { onShow: (picture) => album.show(picture), onBegin: (pictures) => pictures.forEach((picture) => queue.ensure(picture)) });
 let panel = null;
 let known = null;
+let trust = null;
 let offer = null;
 
 const render = oncePerFrame(() => {
@@ -44,7 +48,9 @@ const render = oncePerFrame(() => {
   strip.render(album);
   panel?.render(album);
   known?.render(album);
+  trust?.render();
   history.render(album);
+  table.render();
 });
 
 album.addEventListener("change", render);
@@ -62,13 +68,17 @@ async function take(files) {
   const pictures = fitting.map((file) => album.add(file));
   album.show(pictures[0]);
   say(pictures.length === 1 ? text("said.addedOne", { name: pictures[0].name }) : text("said.added", { count: pictures.length }));
+  if (pictures.length > MANY) {
+    for (const picture of pictures) picture.isHeld = true;
+    table.open();
+  }
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
     if (picture.needsPreview) {
-      await Viewer.preview(picture, () => album.pictures.includes(picture) && queue.ensure(picture));
+      await Viewer.preview(picture, () => album.pictures.includes(picture) && !picture.isHeld && queue.ensure(picture));
       album.changed();
     }
-    if (album.pictures.includes(picture)) queue.ensure(picture);
+    if (album.pictures.includes(picture) && !picture.isHeld) queue.ensure(picture);
   }
 }
 
@@ -131,6 +141,15 @@ async function save(version, format) {
     const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) });
     saveAs(blob, name);
     notify(lost.length ? text("save.lost", { lost: lost.join(", ") }) : text("saved", { name }));
+  });
+}
+
+async function saveReport(kind) {
+  const { version } = album.current;
+  await whileSaving("report", async () => {
+    const { blob, name, isPacked } = await reportOf(version, { kind, strength: version.picture.settings.strength, format: byId("format").value });
+    saveAs(blob, name);
+    notify(text(isPacked ? "trust.saved" : "saved", { name }));
   });
 }
 
@@ -217,6 +236,7 @@ async function begin() {
     onSave: (format) => save(album.current.version, format),
     onSaveAll: saveAll,
   });
+  trust = new Trust(album, viewer.stage, { onSave: saveReport });
   known = new Known(album, viewer.stage, offer, { onApply: runKnown });
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });

@@ -21,6 +21,14 @@ export function drawMarks(context, { region, line }, { left, top, scale, ratio }
   }
 }
 
+/** Lay the map of guesses over a result. */
+export function drawGuesses(context, { layer, opacity }, { left, top, width, height }) {
+  context.save();
+  context.globalAlpha = opacity;
+  layer.draw(context, left, top, width, height, { isSmooth: true });
+  context.restore();
+}
+
 /** Draw the result of a region. */
 export function drawPatch(context, { layer, part, region }, { left, top, scale }) {
   context.save();

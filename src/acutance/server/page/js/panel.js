@@ -2,6 +2,7 @@
 import { byId, make } from "./dom.js";
 import { bytesText, number, percent, text } from "./language.js";
 import { findingWords } from "./findings.js";
+import { inspectionWords } from "./table.js";
 import { formatName, modelTitle, modelWords } from "./words.js";
 
 const FIDELITY_WAIT_MS = 500;
@@ -28,6 +29,7 @@ export class Panel {
       clearTimeout(waiting); // with the keyboard each step is a change: a run when they end
       waiting = setTimeout(() => acts.onRun({ fidelity: Number(this.#fidelity.value) }), FIDELITY_WAIT_MS);
     });
+    byId("begin").addEventListener("click", () => acts.onRun({}));
     byId("use-for-all").addEventListener("click", acts.onUseForAll);
     byId("save").addEventListener("click", () => acts.onSave(byId("format").value));
     byId("save-all").addEventListener("click", () => acts.onSaveAll(byId("format").value));
@@ -107,8 +109,10 @@ export class Panel {
     facts.push(formatName(file), bytesText(file.size));
     if (version?.seconds != null) facts.push(text("facts.seconds", { seconds: number(version.seconds, 1) }));
     byId("picture-facts").textContent = facts.join(" · ");
-    byId("picture-found").hidden = !version?.found.length;
-    byId("picture-found").textContent = (version?.found ?? []).map(findingWords).join(" ");
+    const seen = picture.inspection && !version?.found.length ? inspectionWords(picture.inspection) : "";
+    byId("picture-found").hidden = !version?.found.length && !seen;
+    byId("picture-found").textContent = seen || (version?.found ?? []).map(findingWords).join(" ");
+    byId("begin").hidden = Boolean(version) || !picture.isHeld;
     byId("picture-note").hidden = !(picture.needsPreview && picture.preview);
     byId("picture-note").textContent = text("note.preview", { format: formatName(file) });
   }

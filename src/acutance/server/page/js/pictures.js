@@ -36,6 +36,8 @@ export class Version {
     this.lost = [];
     /** What was seen in the picture, what was done, and what that changed: sentences of the server. */
     this.found = [];
+    /** What can be trusted of it: see `trust.js`; null where nobody has asked. */
+    this.trust = null;
     this.error = null;
     this.finishedAt = null;
     this.abort = new AbortController();
@@ -47,6 +49,11 @@ export class Version {
     this.tiles = [];
     this.runningAt = null;
     this.key = randomName();
+  }
+
+  /** Whether the server can question what comes out: no record tells a part or a told blur. */
+  get isQuestioned() {
+    return !this.told && !this.region;
   }
 
   /** Seconds that it will take from now on, as far as its progress tells; null where it does not yet. */
@@ -76,6 +83,10 @@ export class Picture {
     this.thumb = null;
     /** Whether the browser itself cannot show the file. */
     this.needsPreview = false;
+    /** What the server said of it when it was asked to look only; null where it was not. */
+    this.inspection = null;
+    /** Whether somebody chooses first, since it came with many. */
+    this.isHeld = false;
     /** A copy made by the server, where the browser cannot show the file; and, until somebody takes it, decoded. */
     this.preview = null;
     this.decoded = null;

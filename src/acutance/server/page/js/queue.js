@@ -69,7 +69,9 @@ export class Queue {
         }
       }
     }
-    if (version.jobId) api.forget(version.jobId).catch(() => {}); // else the server forgets it in a day
+    // A finished one is kept until it was asked what may be wrong in it; else the server forgets it in a day.
+    const isKept = version.state === "done" && version.isQuestioned;
+    if (version.jobId && !isKept) api.forget(version.jobId).catch(() => {});
   }
 
   async #attempt(version) {
@@ -134,10 +136,12 @@ export class Queue {
   }
 }
 
-function optionsOf(version) {
+/** Return what a version asks the server for. */
+export function optionsOf(version) {
   return {
     model: version.told ? null : version.model, // the server takes the one that can be told
     ...knownOptions(version),
+    report: version.isQuestioned || null,
     fidelity: version.fidelity === 1 ? null : version.fidelity,
     format: version.picture.needsPreview && !version.isUnseen ? "png" : null,
   };

@@ -38,6 +38,26 @@ export async function fileOf(version, { strength, format, formats }) {
   }
 }
 
+/** Return what tells how a version was made: `{blob, name}`; `kind` is `html` or `json`.
+ *
+ * Where the download is the very file that the server made, it is that file's report. Else the server makes the file
+ * anew, and both come in a zip: a report is of one file, and of no other.
+ */
+export async function reportOf(version, { kind, strength, format }) {
+  if (strength === 1 && !format && !version.isPreview) return { blob: version.trust.files[kind], name: `${version.name}.${kind}`, isPacked: false };
+  const options = { model: version.model, strength, format: format || null, report: true, fidelity: version.fidelity === 1 ? null : version.fidelity };
+  const { id } = await api.submit(version.picture.file, options, {});
+  try {
+    const job = await api.follow(id, () => {});
+    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
+    const result = await api.fetchResult(id);
+    const report = { blob: await api.fetchReport(id, kind), name: `${result.name}.${kind}` };
+    return { blob: await zipOf([async () => result, async () => report], () => {}), name: `${result.name}.zip`, isPacked: true };
+  } finally {
+    api.forget(id).catch(() => {});
+  }
+}
+
 /** Return the format that is wanted as the server calls it: the photo's own where none is chosen. */
 function wantedFormat(version, format, formats) {
   const ending = /\.([a-z0-9]+)$/i.exec(version.picture.name)?.[1].toLowerCase() ?? "";

@@ -1,7 +1,7 @@
 /** The stage: before and after in one canvas, under one view, whatever is zoomed or moved. */
 import { byId, oncePerFrame } from "./dom.js";
 import { drawBlended } from "./blend.js";
-import { drawMarks, drawPatch } from "./overlays.js";
+import { drawGuesses, drawMarks, drawPatch } from "./overlays.js";
 import * as views from "./view.js";
 
 const GAP_PX = 2;
@@ -30,6 +30,7 @@ export class Stage extends EventTarget {
   #isFitted = true;
   #marks = {};
   #patch = null;
+  #overlay = null;
 
   constructor() {
     super();
@@ -159,6 +160,12 @@ export class Stage extends EventTarget {
     this.redraw();
   }
 
+  /** Lay the guesses over what comes after: `{layer, opacity}`, or null. */
+  setOverlay(overlay) {
+    this.#overlay = overlay;
+    this.redraw();
+  }
+
   /** Return where the side after is seen, or will be, of a picture of a size: in its px, whole ones, all inside. */
   seenOf({ width, height }) {
     if (!this.size) return null;
@@ -259,6 +266,7 @@ export class Stage extends EventTarget {
     } else {
       paint(context, isAfter ? this.#after : this.#before);
     }
+    if (this.#overlay && isAfter) drawGuesses(context, this.#overlay, { left, top, width: width * view.scale, height: height * view.scale });
     if (this.#patch && (isAfter || (!this.hasBoth && !this.isHeld))) drawPatch(context, this.#patch, { left, top, scale: view.scale });
     drawMarks(context, this.#marks, { left, top, scale: view.scale, ratio: this.ratio });
     context.restore();

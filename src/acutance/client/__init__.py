@@ -15,73 +15,17 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from acutance.errors import AcutanceError, ConfigError
+from acutance.client.values import RemoteJob, ServerRefused, SharpPicture, job_of, refusal_of
+from acutance.errors import ConfigError
+
+__all__ = ["Client", "RemoteJob", "ServerRefused", "SharpPicture"]
 
 TRY_AGAIN = frozenset((429, 503, 507))
 """Statuses that come with the time after which it is worth trying again."""
-
-FINAL = frozenset(("done", "failed", "cancelled", "expired"))
-"""States that a job stays in."""
-
-
-class ServerRefused(AcutanceError):
-    """The server did not do what was asked for; its sentence is the message."""
-
-    def __init__(self, status: int, error: str, detail: str, *, request_id: str | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        """Of HTTP; 0 when the server cannot be reached."""
-        self.error = error
-        """The server's code, for telling refusals apart."""
-        self.request_id = request_id
-        """By which the request is found in the server's log; None where it did not get that far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharpPicture:
-    """A picture that came back."""
-
-    content: bytes
-    """Of the file, with its metadata."""
-    media_type: str
-    """Such as `image/jpeg`."""
-    model: str | None = None
-    """The model that ran; None for a job's, which says it itself."""
-    seconds: float | None = None
-    """What the work took."""
-    lost: tuple[str, ...] = ()
-    """What the format could not hold, in words."""
-    found: tuple[str, ...] = ()
-    """What was seen in the picture, what was done, and what that changed, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteJob:
-    """A job as it stood when it was asked for."""
-
-    id: str
-    state: str
-    """queued, running, done, failed, cancelled or expired."""
-    progress: float
-    """0 … 1."""
-    error: str | None
-    """Why it failed, or is tried again: a code."""
-    detail: str | None
-    """The same in one sentence."""
-    lost: tuple[str, ...]
-    """What the result's format could not hold, in words."""
-    found: tuple[str, ...] = ()
-    """What was seen in the picture, what was done, and what that changed, in words."""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether it stays as it is."""
-        return self.state in FINAL
 
 
 class Client:
@@ -178,6 +122,7 @@ class Client:
         defocus: str | None = None,
         gaussian: str | None = None,
         region: str | None = None,
+        report: bool = False,
         key: str | None = None,
     ) -> RemoteJob:
         """Leave a picture to be sharpened; see `sharpen`.
@@ -193,15 +138,17 @@ class Client:
             defocus: See there.
             gaussian: See there.
             region: See there.
+            report: Keep the picture with its result, for `guesses` and `report`.
             key: A name of your own: submitting the same picture and options again with it gives the first job, so that
                 nothing is done twice; another picture or option is refused.
         """
         query = _query(model, strength, fidelity, precision, format, motion, defocus, gaussian, region)
-        return _job(self._json("POST", f"/v1/jobs?{query}", image, {} if key is None else {"Idempotency-Key": key}))
+        query += "&report=true" if report else ""
+        return job_of(self._json("POST", f"/v1/jobs?{query}", image, {} if key is None else {"Idempotency-Key": key}))
 
     def job(self, job_id: str) -> RemoteJob:
         """Return a job as it stands."""
-        return _job(self._json("GET", f"/v1/jobs/{quote(job_id, safe='')}"))
+        return job_of(self._json("GET", f"/v1/jobs/{quote(job_id, safe='')}"))
 
     def wait(self, job_id: str, *, progress: Callable[[float], None] | None = None, every_s: float = 0.5) -> RemoteJob:
         """Wait until a job is done, and raise if it did not succeed.
@@ -229,15 +176,32 @@ class Client:
         with closing(self._open()) as connection:
             response = self._ask(connection, "GET", f"/v1/jobs/{quote(job_id, safe='')}/events", None, {})
             if response.status != http.client.OK:
-                raise _refusal(response.status, response.read())
+                raise refusal_of(response.status, response.read())
             for line in response:
                 if line.startswith(b"data:"):
-                    yield _job(json.loads(line[5:]))
+                    yield job_of(json.loads(line[5:]))
 
     def result(self, job_id: str) -> SharpPicture:
         """Return a finished job's picture."""
         headers, content = self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}/result")
         return SharpPicture(content=content, media_type=headers.get("content-type", ""))
+
+    def guesses(self, job_id: str) -> bytes:
+        """Return the map of guesses of a finished job that was submitted with `report`: a PNG, of the result's size.
+
+        Raises:
+            ServerRefused: Also where there is none: nothing was changed, or the file holds several pictures.
+        """
+        return self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}/map")[1]
+
+    def report(self, job_id: str, *, format: Literal["json", "html"] = "json") -> bytes:
+        """Return the record of a finished job that was submitted with `report`, as a file: `acutance verify` checks it.
+
+        Args:
+            job_id: Which.
+            format: JSON, or a page to read.
+        """
+        return self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}/report?format={format}")[1]
 
     def jobs(self, *, page: int = 100) -> Iterator[RemoteJob]:
         """Yield the jobs that were posted with this client's token, newest first.
@@ -252,12 +216,12 @@ class Client:
         while cursor is not None:
             query = urlencode({"limit": page, **({"cursor": cursor} if cursor else {})})
             found = self._json("GET", f"/v1/jobs?{query}")
-            yield from map(_job, found["jobs"])
+            yield from map(job_of, found["jobs"])
             cursor = found["next"]
 
     def cancel(self, job_id: str) -> RemoteJob:
         """Cancel a job that is not done; remove the result of one that is."""
-        return _job(self._json("DELETE", f"/v1/jobs/{quote(job_id, safe='')}"))
+        return job_of(self._json("DELETE", f"/v1/jobs/{quote(job_id, safe='')}"))
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models; the first is the default."""
@@ -280,7 +244,7 @@ class Client:
                 return answered, content
             wait_s = float(answered.get("retry-after", "inf"))
             if status not in TRY_AGAIN or time.monotonic() + wait_s > end:
-                raise _refusal(status, content)
+                raise refusal_of(status, content)
             time.sleep(wait_s)
 
     def _once(
@@ -327,24 +291,3 @@ class Client:
 def _query(*values: str | float | None) -> str:
     names = ("model", "strength", "fidelity", "precision", "format", "motion", "defocus", "gaussian", "region")
     return urlencode({name: value for name, value in zip(names, values, strict=True) if value is not None})
-
-
-def _job(values: Mapping[str, Any]) -> RemoteJob:
-    return RemoteJob(
-        id=values["id"],
-        state=values["state"],
-        progress=values["progress"],
-        error=values["error"],
-        detail=values["detail"],
-        lost=tuple((values["result"] or {}).get("lost", ())),
-        found=tuple((values["result"] or {}).get("found", ())),
-    )
-
-
-def _refusal(status: int, content: bytes) -> ServerRefused:
-    try:
-        values = json.loads(content)
-        return ServerRefused(status, str(values["error"]), str(values["detail"]), request_id=values.get("request_id"))
-    except (ValueError, KeyError, TypeError):
-        words = f"the server answered {status} {http.client.responses.get(status, '')}."
-        return ServerRefused(status, "unknown", words)

@@ -1,0 +1,181 @@
+/** What may be wrong in a result: asked for when somebody wants to see it, laid over the result, said, and saved. */
+import * as api from "./api.js";
+import { serverBack } from "./connection.js";
+import { byId } from "./dom.js";
+import { guessLayer } from "./guesses.js";
+import { onLanguage, percent, text } from "./language.js";
+import { optionsOf } from "./queue.js";
+import { errorWords } from "./words.js";
+
+const BUSY_WAIT_S = 3;
+
+/** So many pictures may lie on the server for it: who opens a thousand looks at few of them. */
+const MOST_KEPT = 24;
+
+export class Trust {
+  #album;
+  #stage;
+  #details = byId("trust");
+  #isOn = false;
+  #opacity = 0.6;
+  /** Versions whose pictures the server still has. */
+  #kept = new Set();
+  #laid = null;
+
+  /** `acts`: `{onSave(kind)}`, of `html` or `json`. */
+  constructor(album, stage, acts) {
+    this.#album = album;
+    this.#stage = stage;
+    byId("guesses-toggle").addEventListener("click", () => this.toggle());
+    byId("stage").addEventListener("keydown", (event) => {
+      if (event.target !== byId("stage") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key.toLowerCase() === "w") this.toggle();
+    });
+    this.#details.addEventListener("toggle", () => this.render());
+    byId("trust-show").addEventListener("change", ({ target }) => this.#set(target.checked));
+    byId("trust-opacity").addEventListener("input", ({ target }) => {
+      this.#opacity = Number(target.value);
+      this.render();
+    });
+    for (const kind of ["html", "json"]) byId(`report-${kind}`).addEventListener("click", () => acts.onSave(kind));
+    window.addEventListener("pagehide", () => this.#letGo([...this.#kept]));
+    onLanguage(() => this.render());
+  }
+
+  /** Show the guesses over the result, or no longer. */
+  toggle() {
+    if (!byId("guesses-toggle").disabled) this.#set(!this.#isOn);
+  }
+
+  #set(isOn) {
+    this.#isOn = isOn;
+    if (isOn) this.#details.open = true;
+    this.render();
+  }
+
+  render() {
+    const version = this.#album.current?.version;
+    const isDone = version?.state === "done";
+    for (const other of [...this.#album.history].reverse()) if (other.jobId && other.isQuestioned && !other.trust?.isOver) this.#kept.add(other);
+    const oldest = [...this.#kept].slice(0, Math.max(0, this.#kept.size - MOST_KEPT));
+    this.#letGo([...this.#kept].filter((other) => oldest.includes(other) || !this.#album.history.includes(other)));
+    const isWanted = this.#isOn || this.#details.open;
+    if (isDone && isWanted && version.isQuestioned && !version.trust) this.#ask(version);
+    this.#lay(isDone && this.#isOn ? version : null);
+    this.#fill(isDone ? version : null);
+  }
+
+  async #ask(version) {
+    version.trust = { isOver: false, record: null, layer: null, files: {}, error: null };
+    while (!version.trust.isOver) {
+      try {
+        await this.#attempt(version);
+        version.trust.isOver = true;
+      } catch (error) {
+        if (await passes(error)) continue;
+        if (error instanceof api.Refusal && [404, 410].includes(error.status) && version.jobId) {
+          version.jobId = null; // another server, or a day has gone by
+          continue;
+        }
+        Object.assign(version.trust, { error, isOver: true });
+      }
+    }
+    this.#letGo([version]);
+    this.#album.changed();
+  }
+
+  async #attempt(version) {
+    if (!version.jobId) await this.#again(version);
+    const { trust, jobId } = version;
+    trust.files.json ??= await api.fetchReport(jobId, "json");
+    trust.record ??= JSON.parse(await trust.files.json.text());
+    trust.files.html ??= await api.fetchReport(jobId, "html");
+    if (trust.record.guesses && !trust.layer) trust.layer = await guessLayer(await api.fetchMap(jobId));
+  }
+
+  /** Have the server make a result once more that it has forgotten: it is the same again. */
+  async #again(version) {
+    const { id } = await api.submit(version.picture.file, optionsOf(version), {});
+    version.jobId = id;
+    const job = await api.follow(id, () => {});
+    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
+  }
+
+  /** Let the server forget pictures that it kept for their report. */
+  #letGo(versions) {
+    for (const version of versions) {
+      this.#kept.delete(version);
+      if (version.jobId) api.forget(version.jobId, { keepalive: true }).catch(() => {}); // else it forgets them in a day
+      version.jobId = null;
+    }
+  }
+
+  #lay(version) {
+    const layer = version?.trust?.layer ?? null;
+    const laid = layer && `${version.key} ${this.#opacity}`;
+    if (laid === this.#laid) return;
+    this.#laid = laid;
+    this.#stage.setOverlay(layer && { layer, opacity: this.#opacity });
+  }
+
+  #fill(version) {
+    const trust = version?.trust;
+    const button = byId("guesses-toggle");
+    button.disabled = !version?.isQuestioned;
+    button.setAttribute("aria-pressed", String(this.#isOn));
+    this.#details.hidden = !version;
+    byId("trust-show").checked = this.#isOn;
+    const hasMap = Boolean(trust?.layer);
+    for (const id of ["trust-map", "trust-legend"]) byId(id).hidden = !hasMap;
+    byId("trust-opacity").disabled = !this.#isOn;
+    byId("trust-opacity").value = String(this.#opacity);
+    byId("trust-opacity").style.setProperty("--share", this.#opacity);
+    byId("trust-opacity").setAttribute("aria-valuetext", percent(this.#opacity));
+    const words = version && this.#details.open ? this.#words(version) : "";
+    if (byId("trust-words").textContent !== words) byId("trust-words").textContent = words;
+    for (const kind of ["html", "json"]) byId(`report-${kind}`).disabled = !trust?.files[kind] || Boolean(this.#album.saving);
+  }
+
+  #words(version) {
+    const { trust } = version;
+    if (!version.isQuestioned) return text("trust.notAsked");
+    if (trust?.error) return errorWords(trust.error);
+    if (!trust?.isOver) return text("trust.working");
+    return trustSentences(trust.record, version.picture.settings.strength).join(" ");
+  }
+}
+
+/** Say what a record tells of its result, in a few sentences. */
+export function trustSentences({ guesses, consistency, settings }, strength) {
+  if (settings.strength === 0) return [text("trust.unchanged")];
+  if (!guesses && !consistency) return [text("trust.several")];
+  const said = [];
+  if (guesses) {
+    said.push(text("trust.share", { share: shareText(guesses.share) }));
+    if (!guesses.is_calibrated) said.push(text("trust.rough"));
+  }
+  if (consistency) {
+    const { contradicted, uncarried } = consistency;
+    // Rounded so that the two make up the whole.
+    const [whole, against] = [uncarried, contradicted].map((share) => Math.round(100 * share) / 100);
+    const words = { uncarried: shareText(uncarried), contradicted: percent(against), unsupported: percent(Math.max(0, whole - against)) };
+    said.push(text(consistency.is_exact ? "trust.carriedExact" : "trust.carried", words));
+  }
+  if (strength !== 1) said.push(text("trust.strength"));
+  return said;
+}
+
+/** Return a small share as it is, not as nothing. */
+function shareText(share) {
+  return share > 0 && share < 0.005 ? text("trust.lessThan", { percent: "1 %" }) : percent(share);
+}
+
+async function passes(error) {
+  if (error instanceof api.Unreachable) {
+    await serverBack();
+    return true;
+  }
+  if (!(error instanceof api.Refusal) || ![429, 503].includes(error.status)) return false;
+  await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, error.retryAfterS ?? BUSY_WAIT_S)));
+  return true;
+}

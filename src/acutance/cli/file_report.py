@@ -15,7 +15,7 @@ from rich.text import Text
 from acutance.cli.console import is_terminal, say, show
 
 if TYPE_CHECKING:
-    from acutance.inference.files import FileResult
+    from acutance.inference.picture_files import FileResult
 
 LISTED_FAILURES = 30
 """More of them are not repeated in the table; each has had its line."""

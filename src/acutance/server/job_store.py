@@ -266,6 +266,13 @@ class JobStore:
 _EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, key = NULL"
 
 
+_STORED = (
+    *("id", "client", "owner", "fingerprint", "key", "stem", "upload_bytes", "state", "attempts"),
+    *("created_at", "started_at", "finished_at", "error", "detail"),
+)
+"""What of a job is stored as it is."""
+
+
 def _known(kind: TypeAdapter[T], value: T | None) -> str | None:
     """Write down what is known of a picture, exactly."""
     return None if value is None else kind.dump_json(value).decode()
@@ -289,30 +296,15 @@ def _job(row: Row) -> Job:
         lost=tuple(json.loads(row["lost"])),
         found=tuple(json.loads(row["found"])),
     )
-    return Job(
-        id=row["id"],
-        client=row["client"],
-        owner=row["owner"],
-        fingerprint=row["fingerprint"],
-        key=row["key"],
-        stem=row["stem"],
-        options=Options(
-            model=model,
-            strength=row["strength"],
-            format=next((name for name in MEDIA_TYPES if name == row["format"]), None),
-            told=None if row["told"] is None else _TOLD.validate_json(row["told"]),
-            region=None if row["region"] is None else _REGION.validate_json(row["region"]),
-        ),
-        upload_bytes=row["upload_bytes"],
-        state=row["state"],
-        attempts=row["attempts"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        error=row["error"],
-        detail=row["detail"],
-        result=result if row["state"] == "done" else None,
+    options = Options(
+        model=model,
+        strength=row["strength"],
+        format=next((name for name in MEDIA_TYPES if name == row["format"]), None),
+        told=None if row["told"] is None else _TOLD.validate_json(row["told"]),
+        region=None if row["region"] is None else _REGION.validate_json(row["region"]),
     )
+    as_stored = {name: row[name] for name in _STORED}
+    return Job(**as_stored, options=options, result=result if row["state"] == "done" else None)
 
 
 def _cannot_open(folder: Path, error: sqlite3.Error) -> ConfigError:

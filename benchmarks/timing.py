@@ -32,11 +32,13 @@ class ProcessCost:
     """What a whole process took."""
 
     seconds: float
+    cpu_s: float
+    """Of the processor, in the program and for it in the system: what other programs do hardly counts."""
     peak_mb: float
 
 
 def process_cost(arguments: Sequence[str]) -> ProcessCost:
-    """Run a process to its end and return its wall time and peak resident memory.
+    """Run a process to its end and return its wall time, processor time and peak resident memory.
 
     Raises:
         RuntimeError: When it fails.
@@ -55,7 +57,7 @@ def process_cost(arguments: Sequence[str]) -> ProcessCost:
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}: {words.decode()}")
     unit = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes on macOS, KiB elsewhere
-    return ProcessCost(seconds, watch.peak_mb or usage.ru_maxrss / unit)
+    return ProcessCost(seconds, usage.ru_utime + usage.ru_stime, watch.peak_mb or usage.ru_maxrss / unit)
 
 
 class _PeakWatch(threading.Thread):

@@ -56,7 +56,7 @@ def test_the_table_fits_into_80_columns(folder: Path) -> None:
     assert max(map(len, rows)) <= 80
     figures = [row for row in rows if " px " in row[:9]]
     assert len(figures) == 2
-    assert all(row.split()[2] == "%" and "sharpen it" not in row for row in figures)
+    assert all(row.split()[3] == "%" and "sharpen it" not in row for row in figures)
     below = rows[rows.index(figures[0]) + 1 : rows.index(figures[1])]
     words = " ".join(row.strip() for row in below)
     assert "soft by about" in words

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from acutance.cli.console import is_terminal, say, show
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from acutance.inference.picture_files import FileResult
 
 LISTED_FAILURES = 30
@@ -118,6 +118,9 @@ class FileReport:
             say(f"{'stopped: ' if self.left else ''}{', '.join(words)}{advice}")
 
     def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, pad_edge=False)
         table.add_column("status")
         table.add_column(self._noun, justify="right")

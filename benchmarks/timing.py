@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,19 +32,21 @@ class ProcessCost:
     """What a whole process took."""
 
     seconds: float
-    cpu_s: float
-    """Of the processor, in the program and for it in the system: what other programs do hardly counts."""
     peak_mb: float
+    cpu_s: float
+    """On all cores: on a busy machine, steadier than the time on the clock."""
+    words: str
+    """What it said on stderr."""
 
 
-def process_cost(arguments: Sequence[str]) -> ProcessCost:
+def process_cost(arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> ProcessCost:
     """Run a process to its end and return its wall time, processor time and peak resident memory.
 
     Raises:
         RuntimeError: When it fails.
     """
     start = time.perf_counter()
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     assert process.stderr is not None
     watch = _PeakWatch(process.pid)
     watch.start()
@@ -57,7 +59,8 @@ def process_cost(arguments: Sequence[str]) -> ProcessCost:
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}: {words.decode()}")
     unit = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes on macOS, KiB elsewhere
-    return ProcessCost(seconds, usage.ru_utime + usage.ru_stime, watch.peak_mb or usage.ru_maxrss / unit)
+    peak_mb = watch.peak_mb or usage.ru_maxrss / unit
+    return ProcessCost(seconds, peak_mb, usage.ru_utime + usage.ru_stime, words.decode())
 
 
 class _PeakWatch(threading.Thread):

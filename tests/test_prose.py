@@ -7,6 +7,9 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+
+from acutance.cli.main import whole_program
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +31,26 @@ def test_a_page_reads_well(name: str) -> None:
     assert not found, "\n".join(f"{finding.what}\n    {finding.sentence}" for finding in found)
 
 
+def _helps(command, name: str):
+    """Return the help of a verb, of its options and of the verbs below it, by their names."""
+    helps = {name: command.help or ""}
+    helps |= {f"{name} {option.opts[-1]}": getattr(option, "help", None) or "" for option in command.params}
+    for below, verb in command.commands.items() if isinstance(command, TyperGroup) else ():
+        helps |= _helps(verb, f"{name} {below}")
+    return helps
+
+
+def test_the_help_reads_well() -> None:
+    helps = _helps(whole_program(), "acutance")
+    assert len(helps) > 200
+    assert not [(name, *PROSE.findings_in(text)) for name, text in helps.items() if PROSE.findings_in(text)]
+
+
+def test_pages_are_held_unless_they_are_records() -> None:
+    assert {"README.md", "docs/explanation/motion.md", "docs/how-to/video.md"} <= set(PROSE.HELD)
+    assert set(PROSE.NOT_HELD) == {"CHANGELOG.md", "docs/models.md"}
+
+
 @pytest.mark.parametrize(
     ("sentence", "what"),
     [
@@ -39,6 +62,7 @@ def test_a_page_reads_well(name: str) -> None:
         ("Who wants to know may ask.", "'who wants to'"),
         ("We utilise it.", "'utilis'"),
         ("It stops at once. A second sentence follows.", None),
+        ("word " * 20 + "ends. *Another* " + "word " * 20 + "ends.", None),
     ],
 )
 def test_a_habit_is_found(sentence: str, what: str | None) -> None:

@@ -141,7 +141,7 @@ def overlapping_starts(length: int, *, tile: int, overlap: int, multiple: int = 
         overlap: Below `tile`.
         multiple: Of which all starts are multiples; `length` and `tile` have to be, too.
 
-    Example:
+    Examples:
         >>> overlapping_starts(100, tile=40, overlap=10)
         [0, 30, 60]
     """

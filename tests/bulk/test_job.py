@@ -6,10 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("ray", reason="needs the extra bulk")
+from typer.testing import CliRunner
+
+from acutance.bulk import job
+from acutance.bulk.items import Item, table_of
+from acutance.bulk.job import BulkSettings
+from acutance.cli.main import app
+from acutance.errors import AcutanceError, OutputError
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
 
@@ -42,6 +50,89 @@ def test_a_run_makes_all_says_what_it_did_and_goes_on(photo, tmp_path):
     rest = bulk(source, target, "--resume")
     assert rest.returncode == 0
     assert "nothing to do" in rest.stderr
+
+
+def refused(*arguments: object) -> str:
+    """Run in this process what must not come as far as the cluster; return what it says and ends with."""
+    told = CliRunner().invoke(app, ["bulk", "--model", "fast", *map(str, arguments)])
+    assert isinstance(told.exception, AcutanceError), told.output
+    return f"{told.exception.exit_code}: {told.exception}"
+
+
+def test_what_holds_no_pictures_is_told_and_nothing_is_made(photo, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "1: " in (said := refused(tmp_path / "empty", tmp_path / "to"))
+    assert "holds no pictures; check the address" in said
+    (tmp_path / "list.txt").write_text("\n\n")
+    assert "holds no pictures" in refused(tmp_path / "list.txt", tmp_path / "to")
+    photo(tmp_path / "from" / "a.png")
+    assert "no pictures that are wanted" in refused(tmp_path / "from", tmp_path / "to", "--include", "*.jpg")
+    assert "there is nothing of that name" in refused(tmp_path / "none.tar", tmp_path / "to")
+    assert "there is nothing of that name" in refused(tmp_path / "none.txt", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_results_come_to_lie_neither_over_the_inputs_nor_among_other_files(photo, tmp_path):
+    photo(tmp_path / "from" / "a.png")
+    (tmp_path / "link").symlink_to(tmp_path / "from")
+    for target in (tmp_path / "from", f"{tmp_path}/from/", tmp_path, tmp_path / "link"):
+        assert "holds the inputs, and results could replace some" in refused(tmp_path / "from", target)
+    photo(tmp_path / "other" / "x" / "b.png")
+    assert "holds x/b.png already" in refused(tmp_path / "from", tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["x"]
+    assert [path.name for path in (tmp_path / "from").iterdir()] == ["a.png"]
+
+
+def test_settings_that_results_depend_on_are_in_their_key():
+    changed = [
+        {},
+        {"engine": "openvino"},
+        {"precision": "float16"},
+        {"fidelity": 0.5},
+        {"max_pixels": 9},
+        {"model": "x"},
+    ]
+    settings = [BulkSettings(**{"model": "fast", **values}) for values in changed]
+    with settings[0].opened() as sharpener:
+        keys = {one.key(sharpener) for one in settings}
+        others = {BulkSettings(model="fast", workers=3, time_limit_s=5.0).key(sharpener)}
+    assert len(keys) == len(changed)
+    assert others < keys
+
+
+def test_what_a_worker_cannot_write_and_what_ray_makes_of_errors_are_one_sentence(worker, photo, source, monkeypatch):
+    item = Item("a.png", str(photo(Path(source.root) / "a.png")), 1, "v", 1.0)
+    actor = object.__new__(job._Actor)
+    actor._worker = worker
+    monkeypatch.setattr(type(worker), "work", lambda *_: (_ for _ in ()).throw(OutputError("x: the disk is full.")))
+    (told,) = actor(table_of([item]))["entry"].to_pylist()
+    with pytest.raises(
+        OutputError, match=r"^x: the disk is full; what is made is in the ledger: go on with --resume\.$"
+    ):
+        job._entry(told)
+    pages = "ray::Actor\n  File x\nacutance.errors.ModelError: no model.\n\nTo change retry attempts, configure it."
+    assert job._reason(RuntimeError(pages)) == "no model."
+    assert job._reason(RuntimeError("a\n b\n")) == "b"
+
+
+def test_a_run_of_its_own_joins_no_cluster_that_happens_to_be_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr(job.ray, "init", lambda **how: asked.append(how.get("address")))
+    monkeypatch.setattr(job.ray, "shutdown", lambda: None)
+    for address in (None, "auto"):
+        with job.cluster(address):
+            pass
+    assert asked == ["local", "auto"]
+
+
+def test_a_machine_that_vanishes_is_no_pictures_fault(monkeypatch):
+    attempts = job._Attempts()
+    for node in ("a", "b", "b"):
+        attempts.begin(["x.png"], node)
+    monkeypatch.setattr(job.ray, "nodes", lambda: [{"NodeID": "a", "Alive": True}, {"NodeID": "b", "Alive": False}])
+    assert attempts.known(["x.png", "y.png"]) == [1, 0]
+    attempts.end(["x.png"])
+    assert attempts.known(["x.png"]) == [0]
 
 
 def test_a_plan_makes_nothing_and_tells_the_cost(photo, tmp_path):

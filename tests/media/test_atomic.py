@@ -170,3 +170,12 @@ begun.wait()
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True, timeout=30)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("survives", [True, False])
+def test_only_what_is_to_survive_waits_for_the_disk(tmp_path, monkeypatch, survives):
+    waited = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    write_atomically(tmp_path / "a", [b"there"], overwrite=False, survives_power_loss=survives)
+    assert (tmp_path / "a").read_bytes() == b"there"
+    assert len(waited) == survives

@@ -311,6 +311,22 @@ def test_nobody_is_let_in_without_room() -> None:
     assert admission.inside == 0
 
 
+def test_the_queue_is_limited_for_all_clients_together() -> None:
+    """Two clients fill it, neither of them its own share; a third, who has nothing in it, is refused."""
+    limits = Limits(max_queue=3, max_queue_per_client=2)
+    admission = Admission(limits, free_bytes=lambda: 2**60, stored_bytes=lambda: 0)
+    for client in ("a", "a", "b"):
+        admission.enter(client)
+    for client in ("b", "c"):
+        with pytest.raises(Refused, match="the server's queue is full"):
+            admission.enter(client)
+    admission.leave("b")
+    with pytest.raises(Refused, match="your share of the server's queue is full"):
+        admission.enter("a")
+    admission.enter("c")
+    assert admission.inside == 3
+
+
 def test_a_longer_queue_says_to_come_later() -> None:
     def told(places: int) -> float:
         limits = Limits(max_queue=places, max_queue_per_client=places, posts_at_once=1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from PIL import Image
 
 from acutance.client import Client
 from acutance.errors import UnsupportedImage
+from acutance.server import worker_handle
 from acutance.server.limits import Limits
 from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options
@@ -25,7 +28,7 @@ from acutance.server.refusals import Refused, Stopped
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import PictureTask
 from acutance.server.worker_handle import WorkerDied, WorkerLimits
-from acutance.server.worker_process import WorkerSettings
+from acutance.server.worker_process import SETTINGS, WorkerSettings, environment
 from acutance.server.workers import WorkerProcesses, WorkersHere, twice
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
@@ -291,3 +294,25 @@ def _lives(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_model_that_opens_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch, task: PictureTask) -> None:
+    """Its time begins with the worker's first word: opening a large network must not look like a dead process."""
+    answer = json.dumps({"refused": {"status": 418, "error": "opened", "detail": "it was waited for."}})
+    lines = ["import sys, time", "print('{\"opening\": true}', flush=True)", "time.sleep(3.5)"]
+    lines += ["print('{\"ready\": true}', flush=True)", "sys.stdin.readline()", "sys.stdin.readline()"]
+    monkeypatch.setattr(worker_handle, "_PROGRAM", "\n".join([*lines, f"print({answer!r}, flush=True)"]))
+    monkeypatch.setattr(worker_handle, "START_S", 3.0)
+    workers = made()
+    with pytest.raises(Refused, match="it was waited for"):
+        run(workers, task)
+    workers.close()
+
+
+def test_a_worker_speaks_before_it_opens_a_model() -> None:
+    settings = replace(MODELS.settings, names=("no-such.onnx",))
+    asked = SETTINGS.dump_json(WorkerSettings(models=settings, memory_bytes=2**30, opens_first=True)) + b"\n"
+    program = [sys.executable, "-P", "-c", "from acutance.server.worker_process import main; main()"]
+    done = subprocess.run(program, input=asked, env=environment(os.environ), capture_output=True, check=False)
+    assert done.returncode != 0
+    assert json.loads(done.stdout.splitlines()[0]) == {"opening": True}

@@ -11,13 +11,17 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 from safetensors.torch import load_file
 
+from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError, JobError
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.networks.generators import Generator, GeneratorConfig
+from acutance.training.batches import draw_batch
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
+from acutance.training.players import assemble
 from acutance.training.step import Batch, Player, game_step
+from acutance.training.stepper import take_step
 
 GAME = (
     "objective.adversarial=0.01",
@@ -154,6 +158,25 @@ def test_two_and_two_rounds_are_four(tmp_path, tiny, store, fabric, extra):
     assert any(name.startswith("discriminator.") for name in whole)
     for name, tensor in whole.items():
         assert torch.equal(tensor, parts[name]), name
+
+
+def test_while_it_warms_up_content_alone_counts(tiny, store, fabric):
+    """D and the terms besides the content wait; from the first step after the warm-up on they play."""
+    config = tiny(*GAME, "adversary.warmup_iterations=2", "watch.held_out=0")
+    sampler = PatchSampler(store, side_px=config.source_px, device=fabric.device)
+    players = assemble(config, sampler, fabric=fabric, vgg19=None)
+    judge = players.trained.networks["discriminator"]
+    before = weights_of(judge)
+    for iteration in range(3):
+        batch = draw_batch(config, sampler, iteration)
+        record = take_step(config, players, batch, iteration=iteration, fabric=fabric)
+        if iteration < 2:
+            assert set(record.terms) == {"content"}
+            assert record.game is None
+            assert torch.equal(weights_of(judge), before)
+    assert set(record.terms) == {"content", "adversarial"}
+    assert record.game is not None
+    assert not torch.equal(weights_of(judge), before)
 
 
 def test_features_without_weights_are_refused_before_anything_is_written(tmp_path, tiny, store, fabric):

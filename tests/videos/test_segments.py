@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
 from acutance.videos import VideoProgress, VideoResult, VideoSettings, sharpen_video
 from acutance.videos import segments as segments_module
+from acutance.videos.job import _interleaved
 
 TIMES = tuple(np.cumsum([0, *np.random.default_rng(5).integers(20, 90, 59)]).tolist())
 """60 frames, unevenly."""
@@ -42,7 +45,9 @@ def source(make) -> Path:
     )
 
 
-def run(source: Path, *, stop_after: int | None = None, key: str = "", **settings) -> tuple[VideoResult, int]:
+def run(
+    source: Path, *, stop_after: int | None = None, key: str = "", strength: float = 1.0, **settings
+) -> tuple[VideoResult, int]:
     """Run, or stop in the middle; return the result and how many frames the network saw."""
     seen = []
 
@@ -55,7 +60,13 @@ def run(source: Path, *, stop_after: int | None = None, key: str = "", **setting
     target = source.with_name("b.mkv")
     with Sharpener(engine=FakeEngine(halve)) as sharpener:
         result = sharpen_video(
-            sharpener, source, target, settings=VideoSettings(**settings), overwrite=True, resume_key=key
+            sharpener,
+            source,
+            target,
+            strength=strength,
+            settings=VideoSettings(**settings),
+            overwrite=True,
+            resume_key=key,
         )
     return result, len(seen)
 
@@ -134,15 +145,17 @@ def test_a_run_that_goes_on_tells_what_is_done(source):
     assert told[-1].frames == 60
 
 
-@pytest.mark.parametrize("change", ["settings", "key", "source", "damage"])
+@pytest.mark.parametrize("change", ["settings", "strength", "key", "source", "damage"])
 def test_segments_of_another_job_or_damaged_ones_are_not_taken(source, change):
     with pytest.raises(Stopped):
         run(source, stop_after=45, codec="ffv1")
     kept = len(parts(source))
     assert kept >= 3
-    settings, key, expected = {"codec": "ffv1"}, "", 60
+    settings, key, strength, expected = {"codec": "ffv1"}, "", 1.0, 60
     if change == "settings":
         settings = {"codec": "ffv1", "smoothing": 0.5}
+    elif change == "strength":
+        strength = 0.5
     elif change == "key":
         key = "fidelity 0.5"
     elif change == "source":
@@ -153,8 +166,24 @@ def test_segments_of_another_job_or_damaged_ones_are_not_taken(source, change):
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         expected = 50
-    result, seen = run(source, key=key, **settings)
+    result, seen = run(source, key=key, strength=strength, **settings)
     assert (result.frames, seen) == (60, expected)
+
+
+def test_packets_are_joined_in_the_order_of_their_times() -> None:
+    """Else a player that reads from a network waits for sound until the whole video has come."""
+
+    def packets(name: str, *ticks: int | None, base: int) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=name, dts=tick, pts=None, time_base=Fraction(1, base)) for tick in ticks]
+
+    encoded = packets("v", 0, 40, 80, 120, base=1000)
+    others = packets("a", 2000, 2040, None, 2090, base=1000)  # in the source's time: the part begins at 2 s
+    order = [packet.name for packet in _interleaved(iter(encoded), iter(others), shift_s=Fraction(2))]
+    assert order == ["v", "a", "v", "a", "a", "v", "a", "v"]
+    others[0].dts, others[0].pts = None, 2050  # without a time of decoding, that of showing counts
+    order = [packet.name for packet in _interleaved(iter(encoded), iter(others[:1]), shift_s=Fraction(2))]
+    assert order == ["v", "v", "a", "v", "v"]
+    assert [one.name for one in _interleaved(iter(()), iter(others), shift_s=Fraction(0))] == ["a"] * 4
 
 
 def test_a_preview_goes_on_too(source, times_of):

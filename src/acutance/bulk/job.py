@@ -35,15 +35,18 @@ from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
 from acutance.engines.engine import EngineName, Precision
-from acutance.errors import JobError
+from acutance.errors import AcutanceError, JobError, OutputError
 from acutance.inference.sharpener import Sharpener
 
-WAVE: Final = 2048
-"""Bundles of a dataset."""
-_CALLS: Final = 2
+WAVE: Final = 512
+WAVE_OF_EACH: Final = 64
+"""Bundles of a dataset, at least and for each worker: the driver holds some 60 kB for each, and at the end of a dataset
+workers wait for the last ones."""
+CALLS: Final = 2
 """Bundles in work at once in an actor: one is fetched, decoded, coded or stored while another has the network."""
 _COMPACT_S: Final = 600
 _WATCH_S: Final = 1.0
+_FAULT: Final = "fault"
 _RESULT: Final = pa.schema([("entry", pa.string())])
 
 
@@ -85,41 +88,50 @@ class BulkSettings:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
         model = [self.model, spec.name, spec.weights_sha256]
-        values = [*model, self.fidelity, self.precision, self.max_pixels, __version__]
+        values = [*model, self.fidelity, self.engine, self.precision, self.max_pixels, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 class _Attempts:
-    """Remembers which pictures are in work, on the driver's machine: it lives as long as the run."""
+    """Remembers which pictures are in work, on the driver's machine: it lives as long as the run.
+
+    A picture is not to blame for a machine that vanishes: those begun there do not count.
+    """
 
     def __init__(self) -> None:
-        self._begun: dict[str, int] = {}
+        self._begun: dict[str, list[str]] = {}
 
     def known(self, names: Sequence[str]) -> list[int]:
-        return [self._begun.get(name, 0) for name in names]
+        begun = [self._begun.get(name, []) for name in names]
+        if not any(begun):
+            return [0] * len(begun)
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        return [sum(node in alive for node in nodes) for nodes in begun]
 
-    def begin(self, name: str) -> None:
-        self._begun[name] = self._begun.get(name, 0) + 1
+    def begin(self, names: Sequence[str], node: str) -> None:
+        for name in names:
+            self._begun.setdefault(name, []).append(node)
 
-    def end(self, name: str) -> None:
-        self._begun.pop(name, None)
+    def end(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._begun.pop(name, None)
 
 
 class _RemoteAttempts:
     """`Attempts` in the actor above."""
 
     def __init__(self, actor: ActorHandle) -> None:
-        self._actor = actor
+        self._actor, self._node = actor, ray.get_runtime_context().get_node_id()
 
     def known(self, names: Sequence[str]) -> list[int]:
         found: list[int] = ray.get(self._actor.known.remote(list(names)))
         return found
 
-    def begin(self, name: str) -> None:
-        ray.get(self._actor.begin.remote(name))
+    def begin(self, names: Sequence[str]) -> None:
+        ray.get(self._actor.begin.remote(list(names), self._node))
 
-    def end(self, name: str) -> None:
-        self._actor.end.remote(name)  # should it be lost, the picture is worked on alone, should it come again
+    def end(self, names: Sequence[str]) -> None:
+        self._actor.end.remote(list(names))  # should it be lost, they are worked on alone, should they come again
 
 
 class _Actor:
@@ -135,7 +147,10 @@ class _Actor:
         threading.Thread(target=self._watch, args=(settings.time_limit_s,), daemon=True).start()
 
     def __call__(self, bundle: pa.Table) -> pa.Table:
-        entries = self._worker.work(items_in(bundle))
+        try:
+            entries = self._worker.work(items_in(bundle))
+        except OutputError as error:  # nothing can be written: not raised, since Ray would make pages of it
+            return pa.table({"entry": [json.dumps({_FAULT: str(error)})]}, schema=_RESULT)
         for entry in entries:
             self._pictures.inc(1, tags={"status": entry.status})
             self._megapixels.inc(max(entry.megapixels, 1e-9))
@@ -164,7 +179,8 @@ def cluster(address: str | None, *, cpus: int | None = None) -> Iterator[None]:
     try:
         with _silent():
             if address is None:
-                ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
+                # Without the word, Ray would join a cluster that happens to run here, or RAY_ADDRESS names.
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             else:
                 ray.init(address=address, **quiet)
     except Exception as error:
@@ -196,6 +212,7 @@ def run(
 
     Raises:
         JobError: When the cluster cannot do it.
+        OutputError: When nothing more can be written.
     """
     _quieten(DataContext.get_current())
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -203,7 +220,7 @@ def run(
     waiting = bundles(item for item in items if not done.has(item, key))
     pool = _pool(settings)
     ledger, compacted = Ledger(target), time.monotonic()
-    while wave := list(islice(waiting, WAVE)):
+    while wave := list(islice(waiting, max(WAVE, WAVE_OF_EACH * pool))):
         size = min(pool, len(wave))
         found = ray.data.from_arrow([table_of(bundle) for bundle in wave]).map_batches(
             _Actor,
@@ -212,22 +229,34 @@ def run(
             zero_copy_batch=True,
             fn_constructor_args=(settings, source, target, key, attempts),
             compute=ActorPoolStrategy(
-                size=size, max_concurrent_calls_per_actor=_CALLS, enable_true_multi_threading=True
+                size=size, max_concurrent_calls_per_actor=CALLS, enable_true_multi_threading=True
             ),
             num_cpus=settings.cpus_per_worker,
             num_gpus=settings.gpus_per_worker or None,
         )
         try:
             for table in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                yield from (Entry(**json.loads(text)) for text in table["entry"].to_pylist())
+                yield from map(_entry, table["entry"].to_pylist())
         except ray.exceptions.RayError as error:
             raise JobError(
-                f"the cluster cannot go on ({_first_line(error)}); what is made is in the ledger: go on with --resume."
+                f"the cluster cannot go on ({_reason(error)}); what is made is in the ledger: go on with --resume."
             ) from error
         if time.monotonic() - compacted > _COMPACT_S:
             ledger.compact()
             compacted = time.monotonic()
     ledger.compact()
+
+
+def _entry(text: str) -> Entry:
+    """Return what a worker tells.
+
+    Raises:
+        OutputError: When it tells that it cannot write.
+    """
+    values = json.loads(text)
+    if _FAULT in values:
+        raise OutputError(f"{values[_FAULT].removesuffix('.')}; what is made is in the ledger: go on with --resume.")
+    return Entry(**values)
 
 
 @contextmanager
@@ -255,11 +284,13 @@ def _pool(settings: BulkSettings) -> int:
 
 
 def _quieten(context: DataContext) -> None:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what goes wrong is raised as well
     context.enable_progress_bars = False
     context.print_on_execution_start = False
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return the one sentence of ours in what Ray tells of an error, or its last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    ours = [line.partition(": ")[2] for line in lines if line.startswith(f"{AcutanceError.__module__}.")]
+    return ours[-1] if ours else lines[-1] if lines else type(error).__name__

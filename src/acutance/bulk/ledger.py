@@ -22,13 +22,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from acutance.bulk.items import FOLDER, Item
-from acutance.bulk.stores import Store, Vanished
+from acutance.bulk.items import Item
+from acutance.bulk.stores import FOLDER, Listed, Store, Vanished
 from acutance.errors import OutputError
 
 LEDGER: Final = f"{FOLDER}/ledger"
 COMPACT_FROM: Final = 256
 """Parts from which on they become one."""
+COMPACT_BYTES: Final = 32 << 20
+"""A part that is larger stays: so the work of compacting does not grow with the square of the run's length."""
 _READ_ROWS: Final = 65536
 
 Status = Literal["done", "refused", "failed"]
@@ -110,10 +112,14 @@ class Ledger:
 
     def parts(self) -> list[str]:
         """Return the paths of all parts, oldest first."""
+        return [entry.path for entry in self._listed()]
+
+    def _listed(self) -> list[Listed]:
         try:
-            return sorted(entry.path for entry in self._store.listed(LEDGER) if entry.path.endswith(".parquet"))
+            found = [entry for entry in self._store.listed(LEDGER) if entry.path.endswith(".parquet")]
         except Vanished:
             return []
+        return sorted(found, key=lambda entry: entry.path)
 
     def append(self, entries: Sequence[Entry], strengths: Sequence[float]) -> None:
         """Write a part; it is in the store when this returns.
@@ -126,7 +132,7 @@ class Ledger:
             OutputError: When it cannot be written.
         """
         digests = [_digest(e.key, e.version, e.settings, s) for e, s in zip(entries, strengths, strict=True)]
-        table = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=SCHEMA)
+        table = pa.Table.from_pylist([_row(entry) for entry in entries], schema=SCHEMA)
         self._write(table.append_column("digest", pa.array([_bytes_of(d) for d in digests], pa.binary(16))))
 
     def done(self, settings: str) -> Done:
@@ -141,12 +147,12 @@ class Ledger:
         return self._read(self.parts(), columns)
 
     def compact(self, *, at_least: int = COMPACT_FROM) -> None:
-        """Make one part of all, if there are many; safe beside workers that add some, and when it is broken off.
+        """Make one part of all small ones, if there are many; safe beside workers that add some, and broken off.
 
         Raises:
             OutputError: When it cannot be written.
         """
-        parts = self.parts()
+        parts = [entry.path for entry in self._listed() if entry.size_bytes < COMPACT_BYTES]
         if len(parts) < at_least:
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -179,6 +185,15 @@ class Ledger:
             part = Path(folder) / "part.parquet"
             pq.write_table(table, part, compression="zstd")
             self._store.put(part, f"{LEDGER}/{_name()}")
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    """Return an entry as what Parquet can hold; of names that are no Unicode only the digest is exact."""
+    values = asdict(entry)
+    return {
+        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def _name() -> str:

@@ -18,6 +18,10 @@ from acutance.bulk.work import Worker
 from acutance.errors import InputError
 
 SAMPLE: Final = 200
+SAMPLE_S: Final = 300.0
+"""After so many seconds the sample is what it is."""
+SAMPLE_OF_SHARD: Final = 50
+"""Pictures of a tar file; the others are taken to be like them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,23 +82,55 @@ def plan(items: Iterable[Item], settings: BulkSettings, source: Store, *, done: 
             sample[place] = item
     if not sample:
         raise InputError(f"{source.address}: holds no pictures that are left to do ({listed} listed).")
+    rng.shuffle(sample)  # a list will do; where time is short, the first are any
+    taken = _Taken()
     with tempfile.TemporaryDirectory(prefix="acutance-plan-") as folder, settings.opened() as sharpener:
         bin_ = Store(folder)
         worker = Worker(sharpener, source, bin_, settings=key)
-        begun, cpu_s = time.perf_counter(), time.process_time()
-        entries = [entry for bundle in bundles(sample) for entry in worker.work(bundle)]
-        seconds, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_s
-        written = sum(entry.size_bytes for entry in bin_.listed())
-    count = len(entries)
+        until = time.perf_counter() + SAMPLE_S
+        for bundle in bundles(sample):
+            taken.add(worker, bundle, bin_)
+            if time.perf_counter() > until:
+                break
+    count = taken.count
     return Plan(
         inputs=listed,
         left=left,
         input_bytes=total_bytes,
         sampled=count,
-        unmade=sum(entry.status != "done" for entry in entries),
-        megapixels_each=sum(entry.megapixels for entry in entries) / count,
-        cpu_seconds_each=cpu_s / count,
-        seconds_each=seconds / count,
-        output_bytes_each=written / count,
+        unmade=taken.unmade,
+        megapixels_each=taken.megapixels / count,
+        cpu_seconds_each=taken.cpu_s / count,
+        seconds_each=taken.seconds / count,
+        output_bytes_each=taken.output_bytes / count,
         requests=listed // PAGE + 1 + 2 * left + left // BUNDLE,
     )
+
+
+@dataclass
+class _Taken:
+    """What the sample took; tar files as far as they would have as a whole."""
+
+    count: int = 0
+    unmade: int = 0
+    megapixels: float = 0.0
+    cpu_s: float = 0.0
+    seconds: float = 0.0
+    output_bytes: float = 0.0
+
+    def add(self, worker: Worker, bundle: list[Item], bin_: Store) -> None:
+        """Make the results of a bundle; a tar file has one of its own."""
+        begun, cpu_s, share = time.perf_counter(), time.process_time(), 1.0
+        if bundle[0].is_shard:
+            entry, share = worker.sample(bundle[0], SAMPLE_OF_SHARD)
+            entries = [entry]
+        else:
+            entries = worker.work(bundle)
+        self.seconds += (time.perf_counter() - begun) / share
+        self.cpu_s += (time.process_time() - cpu_s) / share
+        self.count += len(entries)
+        for entry in entries:
+            self.megapixels += entry.megapixels / share
+            self.unmade += entry.status != "done"
+            if entry.status == "done":
+                self.output_bytes += bin_.found(bin_.path_of(entry.target)).size_bytes / share

@@ -20,6 +20,8 @@ from fsspec.utils import stringify_path
 from acutance.errors import AcutanceError, InputError, OutputError
 from acutance.media import write_atomically
 
+FOLDER: Final = ".acutance"
+"""Within a target: the ledger, nothing else."""
 PAGE: Final = 1000
 """Names in one answer of an object store."""
 TRIES: Final = 6
@@ -34,10 +36,15 @@ _HOPELESS = {
     errno.EACCES: "access is not allowed; check the credentials of the store",
     errno.EPERM: "access is not allowed; check the credentials of the store",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+    errno.EISDIR: "it is a folder, not a file; choose another place",
+    errno.ENAMETOOLONG: "the name is too long for that place; give it a shorter one",
 }
 """What trying again does not mend."""
 _NO_CREDENTIALS = ("NoCredentialsError", "NoAuthError", "DefaultCredentialsError", "ClientAuthenticationError")
 """Names of the errors of the stores' own libraries, which are not imported here."""
+
+_OBJECTS: Final = ("gs", ("gs", "gcs"), ("abfs", "az", "abfss"))
+"""Protocols whose files are objects, beside S3: each appears when all of it has arrived."""
 
 _Answer = TypeVar("_Answer")
 
@@ -113,7 +120,48 @@ class Store:
 
     def key_of(self, path: str) -> str:
         """Return the name below the root of a path that was listed."""
-        return path.removeprefix(self.root).lstrip("/")
+        return path.removeprefix(f"{self.root}/")  # an object store's name may itself begin with a slash
+
+    def is_inside(self, other: Store) -> bool:
+        """Say whether it is the other place, or lies below it."""
+        return type(self.system) is type(other.system) and f"{self._real_root}/".startswith(f"{other._real_root}/")
+
+    def key_inside(self, other: Store) -> str | None:
+        """Return what all names of this store begin with that lie in the other; None where it is not within this."""
+        if not other.is_inside(self) or other._real_root == self._real_root:
+            return None
+        return other._real_root.removeprefix(f"{self._real_root}/") + "/"
+
+    def is_at(self, path: str, other: Store, key: str) -> bool:
+        """Say whether a path of this store is that of a name in the other: one would replace what the other holds."""
+        if type(self.system) is not type(other.system):
+            return False
+        place = other.path_of(key)
+        return os.path.realpath(path) == os.path.realpath(place) if self.is_local else path == place
+
+    @property
+    def _real_root(self) -> str:
+        return os.path.realpath(self.root).rstrip("/") if self.is_local else self.root
+
+    def check_key(self, key: str) -> None:
+        """Check that a name can be that of a result.
+
+        Raises:
+            InputError: When it would lead out of the store or into the ledger's folder, or is not one file's own.
+        """
+        fault = key_fault(key)
+        if not fault and self._has_folders and "//" in f"/{key}":
+            fault = "a part without characters"
+        if fault:
+            raise InputError(
+                f"{self.address}: no result can have the name {key!r} ({fault}); rename the input, or name its result "
+                "in the column `key` of a manifest."
+            )
+
+    @property
+    def _has_folders(self) -> bool:
+        """Whether `a//b` and `a/b` are one file."""
+        return not hasattr(self.system, "call_s3") and self.system.protocol not in _OBJECTS
 
     def listed(self, below: str = "") -> Iterator[Listed]:
         """Yield all files, a page at a time, in no order that could be relied on.
@@ -124,6 +172,28 @@ class Store:
         root = f"{self.root}/{below}".rstrip("/")
         with _told(self.address, Unreachable):
             yield from self._listed_s3(root) if hasattr(self.system, "call_s3") else self._listed(root)
+
+    def any_file(self) -> str | None:
+        """Return the name of some file that is not hidden; None where there is none, or no such place."""
+        with suppress(Vanished):
+            for entry in self.listed():
+                key = self.key_of(entry.path)
+                if not any(part.startswith(".") for part in key.split("/")):
+                    return key
+        return None
+
+    def found(self, path: str) -> Listed:
+        """Look one file up; its version is that of `listed`.
+
+        Raises:
+            Vanished: When it is not there.
+            Unreachable: When the store does not tell.
+        """
+        if self.is_local:
+            with _told(path, Unreachable):
+                state = os.stat(path)
+                return Listed(path, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
+        return _listed_as(_persistently(path, Unreachable, lambda: self.system.info(path)), path)
 
     def read(self, path: str) -> bytes:
         """Return the content of a small file."""
@@ -185,7 +255,7 @@ class Store:
         self.remove([path])
 
     def _put(self, source: Path, path: str) -> None:
-        if hasattr(self.system, "call_s3") or self.system.protocol in ("gs", ("gs", "gcs"), ("abfs", "az", "abfss")):
+        if not self._has_folders:
             self.system.put_file(str(source), path)
             return
         temporary = f"{path}.{os.getpid()}-{random.getrandbits(32):08x}.part"
@@ -217,9 +287,7 @@ class Store:
             return
         for _, _, files in self.system.walk(root, detail=True):
             for entry in files.values():
-                version = entry.get("ETag") or entry.get("etag") or entry.get("md5Hash")
-                changed = entry.get("mtime") or entry.get("LastModified") or entry.get("created")
-                yield Listed(entry["name"], entry["size"], str(version or f"{entry['size']}-{changed}"))
+                yield _listed_as(entry, entry["name"])
 
 
 def copy_out(file: IO[bytes], target: Path) -> None:
@@ -228,17 +296,45 @@ def copy_out(file: IO[bytes], target: Path) -> None:
         shutil.copyfileobj(file, out, _COPY_BYTES)
 
 
+def key_fault(key: str) -> str:
+    """Say why a name can be that of no result in any store; empty when it can."""
+    parts = key.split("/")
+    if not parts[-1]:
+        return "no name"
+    if any(part in (".", "..") for part in parts):
+        return "a part that leads to another folder"
+    if parts[0] == FOLDER:
+        return "the ledger's folder"
+    return "a zero byte" if "\0" in key else ""
+
+
+def _listed_as(entry: dict[str, Any], path: str) -> Listed:
+    """Return what a file system says of a file, whichever words it has for it."""
+    version = entry.get("ETag") or entry.get("etag") or entry.get("md5Hash")
+    changed = entry.get("mtime") or entry.get("LastModified") or entry.get("created")
+    size_bytes = int(entry.get("size") or 0)
+    return Listed(path, size_bytes, str(version).strip('"') if version else f"{size_bytes}-{changed}")
+
+
 def _walked(root: str) -> Iterator[Listed]:
     """List a folder's files without holding more than one folder's names; links to folders are not followed."""
     folders = [root]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        folder = folders.pop()
+        try:
+            entries = os.scandir(folder)
+        except FileNotFoundError:
+            if folder == root:
+                raise
+            continue  # removed since its own folder was read
+        with entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif entry.is_file():
-                    state = entry.stat()
-                    yield Listed(entry.path, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
+                with suppress(FileNotFoundError):  # as above
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file():
+                        state = entry.stat()
+                        yield Listed(entry.path, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
 
 
 def _persistently(place: str, kind: type[Unreachable] | type[OutputError], ask: Callable[[], _Answer]) -> _Answer:
@@ -258,7 +354,7 @@ def _told(place: str, kind: type[Unreachable] | type[OutputError]) -> Iterator[N
     """Let what a store's library raises become one sentence."""
     try:
         yield
-    except AcutanceError:
+    except (AcutanceError, MemoryError):
         raise
     except Exception as error:
         raise _sentence(place, kind, error) from error
@@ -267,7 +363,7 @@ def _told(place: str, kind: type[Unreachable] | type[OutputError]) -> Iterator[N
 def _may_pass(error: Exception) -> bool:
     """Say whether trying again may help."""
     if type(error).__name__ in _NO_CREDENTIALS or isinstance(
-        error, (FileNotFoundError, PermissionError, AcutanceError)
+        error, (FileNotFoundError, PermissionError, ValueError, MemoryError, AcutanceError)
     ):
         return False
     return not (isinstance(error, OSError) and error.errno in _HOPELESS)
@@ -283,7 +379,10 @@ def _sentence(place: str, kind: type[Unreachable] | type[OutputError], error: Ex
         return Vanished(f"{place}: there is nothing of that name; check the address.")
     if isinstance(error, PermissionError):
         return kind(f"{place}: access is not allowed; check the credentials of the store.")
-    if isinstance(error, OSError) and error.errno in _HOPELESS:
-        return kind(f"{place}: {_HOPELESS[error.errno]}.")
+    number = errno.ENOENT if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
+    if number in _HOPELESS:
+        return kind(f"{place}: {_HOPELESS[number]}.")
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ValueError):
+        return kind(f"{place}: the store cannot have such a name ({reason}); give it another.")
     return kind(f"{place}: the store does not answer as it should ({reason}); go on with --resume later.")

@@ -70,8 +70,8 @@ def ablate(
 ) -> None:
     """Train the paper's models alike, and measure them beside its Table 1.
 
-    Needs the extra train; acutance doctor says how to get it. Asked again with the same options, an interrupted
-    ablation goes on, and what is finished is kept.
+    Needs the extra train; acutance doctor says how to get it. Say the same again to go on with an interrupted
+    ablation; finished runs are kept.
     """
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request

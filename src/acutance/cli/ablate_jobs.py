@@ -180,6 +180,7 @@ def trained(
     """Train an entry in a folder, or go on with what is there, and export it; None when stopped before the end."""
     from acutance.evaluation.ablation import Outcome
     from acutance.exporting.export import export_onnx
+    from acutance.networks.own import OwnNetworkConfig
     from acutance.training.config import load_config
     from acutance.training.device import open_fabric
     from acutance.training.loop import CONFIG_FILE, GENERATOR_FILE, train
@@ -202,7 +203,8 @@ def trained(
     if is_new:
         _note_device(run)
     say(f"{entry.run_name}: {progress.iteration} steps in {progress.elapsed_s:.0f} s{'' if is_new else ', kept'}")
-    report = export_onnx(run / GENERATOR_FILE, run / ONNX_FILE, overwrite=True)
+    network = config.generator.part if isinstance(config.generator, OwnNetworkConfig) else None
+    report = export_onnx(run / GENERATOR_FILE, run / ONNX_FILE, network=network, overwrite=True)
     return Outcome(
         entry=entry,
         weights=report.path,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +30,7 @@ from acutance.cli.options import (
     Strength,
     given_name,
 )
-from acutance.errors import ConfigError, EngineUnavailable
+from acutance.errors import AcutanceError, ConfigError, EngineUnavailable, InputError
 from acutance.extras import how_to_get
 
 if TYPE_CHECKING:
@@ -66,15 +68,15 @@ def bulk(
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of each, and threads of its network.")] = 1,
     gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each.")] = 0.0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on by the ledger in DST: make only what is missing or has changed.")
+        bool, typer.Option("--resume", help="Go on from the ledger in DST: make only what is missing or has changed.")
     ] = False,
     include: Include = None,
     exclude: Exclude = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the totals and all that was not made as JSON.")
+        Path | None, typer.Option(metavar="FILE", help="Write the totals, and every picture that failed, as JSON.")
     ] = None,
     only_plan: Annotated[
-        bool, typer.Option("--plan", help="Make nothing: estimate time and cost from a sample of 200.")
+        bool, typer.Option("--plan", help="Only estimate time and cost, from a sample of 200.")
     ] = False,
     time_limit: Annotated[
         float, typer.Option("--time-limit", min=1.0, help="Seconds for one picture; then it is tried again alone.")
@@ -84,7 +86,7 @@ def bulk(
 ) -> None:
     """Sharpen millions of pictures: folders or buckets, on this machine or a Ray cluster.
 
-    What is done is in a ledger in DST; a run that was stopped or killed goes on with --resume.
+    A ledger in DST records what is done; a run that was stopped or killed goes on with --resume.
     """
     try:
         from acutance.bulk.job import BulkSettings, cluster, run
@@ -107,61 +109,80 @@ def bulk(
         gpus_per_worker=gpus,
         time_limit_s=time_limit,
     )
-    from_, items = _inputs(source, strength, include or [], exclude or [])
+    to = Store(target)
+    from_, items, count = _inputs(source, to, strength, include or [], exclude or [])
     with settings.opened() as sharpener:
         key = settings.key(sharpener)
-    to = Store(target)
     ledger = Ledger(to)
+    if count == 0 or (count is None and next(items(), None) is None):
+        what = "holds no pictures that are wanted" if include or exclude else "holds no pictures"
+        raise InputError(f"{source}: {what}; check the address and the patterns.")
     if only_plan:
         _tell_plan(plan(items(), settings, from_, done=ledger.done(key) if resume else Done(), key=key), workers or 1)
         return
+    if not resume and (held := "the ledger of an earlier run" if ledger.parts() else to.any_file()):
+        raise ConfigError(f"{target}: holds {held} already; go on with --resume, or choose another place.")
     to.check_writable(".acutance/try")
-    if not resume and ledger.parts():
-        raise ConfigError(
-            f"{target}: holds the ledger of an earlier run; go on with --resume, or choose another place."
-        )
     done = ledger.done(key)
     if resume:
         say(f"{len(done)} are done already, by the ledger")
-    tally = _Tally(total=_counted(items))
-    if not any(not done.has(item, key) for item in items()):
+    if len(done) and all(done.has(item, key) for item in items()):
         say("nothing to do")
         return
+    tally = _Tally(total=_counted(items) if count is None else lambda: count, keeps_all=report is not None)
     try:
-        with cluster(address, cpus=None if workers is None else workers * cpus):
+        # Ray prints a page about each worker that dies: to stdout, however quiet it was asked to be.
+        with (
+            cluster(address, cpus=None if workers is None else workers * cpus),
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+        ):
             for entry in run(items(), settings, from_, to, done=done, key=key):
                 tally.add(entry)
     except KeyboardInterrupt:
         say(f"acutance: interrupted after {tally.words}; go on with --resume.")
         raise typer.Exit(INTERRUPTED) from None
     tally.conclude(report)
-    if tally.unmade:
+    if tally.number_unmade:
         raise typer.Exit(1)
 
 
 def _inputs(
-    source: str, strength: float, include: list[str], exclude: list[str]
-) -> tuple[Store, Callable[[], Iterator[Item]]]:
-    """Return where inputs lie, and what lists them."""
-    from acutance.bulk.items import items_of, items_of_manifest
+    source: str, target: Store, strength: float, include: list[str], exclude: list[str]
+) -> tuple[Store, Callable[[], Iterator[Item]], int | None]:
+    """Return where inputs lie, what lists them, and how many there are, where that is known before they are listed.
+
+    Raises:
+        ConfigError: When results would come to lie among the inputs.
+        InputError: When there is no such place, or a manifest is wrong.
+    """
+    from acutance.bulk.items import MANIFEST_SUFFIXES, SHARD_SUFFIX, Manifest, items_of, shard_item
     from acutance.bulk.stores import Store
     from acutance.media.patterns import PathFilter
 
-    folder, _, name = source.rstrip("/").rpartition("/")
-    if source.lower().endswith((".parquet", ".txt", ".list")):
-        store, manifest = Store(folder or "."), Store(source)
-        return store, lambda: items_of_manifest(manifest, store, strength=strength)
-    if source.lower().endswith(".tar"):
-        store = Store(folder or ".")
-        return store, lambda: items_of(store, strength=strength, wanted=PathFilter.of([f"./{name}"], exclude))
-    store, wanted = Store(source), PathFilter.of(include, exclude)
-    return store, lambda: items_of(store, strength=strength, wanted=wanted)
+    place, wanted = Store(source), PathFilter.of(include, exclude)
+    folder, slash, _ = source.rpartition("/")
+    above = Store((folder or slash) if slash else ".") if not source.endswith("/") else place
+    if source.lower().endswith(MANIFEST_SUFFIXES):
+        manifest = Manifest(place, above, strength=strength, wanted=wanted)
+        return above, manifest.items, len(manifest)
+    if source.lower().endswith(SHARD_SUFFIX):
+        shard = shard_item(above, place.root, strength=strength)
+        return above, lambda: iter([shard]), 1
+    if place.is_inside(target):
+        raise ConfigError(f"{target.address}: holds the inputs, and results could replace some; choose another place.")
+    return place, lambda: items_of(place, strength=strength, wanted=wanted, target=target), None
 
 
 def _counted(items: Callable[[], Iterator[Item]]) -> Callable[[], int | None]:
     """Count inputs beside the work; returns what tells how many there are, or None as long as that is not known."""
     counted: list[int] = []
-    threading.Thread(target=lambda: counted.append(sum(1 for _ in items())), daemon=True).start()
+
+    def count() -> None:
+        with suppress(AcutanceError):  # the work lists them, too, and is told
+            counted.append(sum(1 for _ in items()))
+
+    threading.Thread(target=count, daemon=True).start()
     return lambda: counted[0] if counted else None
 
 
@@ -170,6 +191,8 @@ class _Tally:
     """What has happened so far, and what a person is told of it."""
 
     total: Callable[[], int | None]
+    keeps_all: bool = False
+    """For a report; else none is kept."""
     counts: Counter[str] = field(default_factory=Counter)
     megapixels: float = 0.0
     cpu_s: float = 0.0
@@ -182,12 +205,18 @@ class _Tally:
         self.megapixels += entry.megapixels
         self.cpu_s += entry.cpu_seconds
         if entry.status != "done":
-            self.unmade.append(entry)
-            if len(self.unmade) <= _TOLD:
+            if self.number_unmade <= _TOLD:
                 say(f"{entry.status}: {entry.reason}")
+            if self.keeps_all:
+                self.unmade.append(entry)
         if time.monotonic() - self._told_at > _EVERY_S:
             self._told_at = time.monotonic()
             say(self.words)
+
+    @property
+    def number_unmade(self) -> int:
+        """Return how many were refused, or failed."""
+        return sum(self.counts.values()) - self.counts["done"]
 
     @property
     def words(self) -> str:
@@ -203,8 +232,8 @@ class _Tally:
         """Tell how it ended, and write the report."""
         say(self.words)
         say(", ".join(f"{number} {status}" for status, number in sorted(self.counts.items())))
-        if len(self.unmade) > _TOLD:
-            say(f"{len(self.unmade) - _TOLD} more were not made: see --report, or the ledger in DST/.acutance")
+        if self.number_unmade > _TOLD:
+            say(f"{self.number_unmade - _TOLD} more were not made: see --report, or the ledger in DST/.acutance")
         if report is not None:
             from acutance.media import write_atomically
 

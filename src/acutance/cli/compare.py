@@ -49,7 +49,7 @@ def compare(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Say how far two pictures are apart, and draw them side by side, with the places magnified that differ most.
+    """Say how far two pictures are apart; draw them side by side, and magnify the places that differ most.
 
     Of two sizes, the smaller picture is enlarged by repeating its pixels, where a whole number of times fits.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
+from acutance.cli.recognition_run import RecognitionOptions, run_recognition
 
 if TYPE_CHECKING:
     from acutance.data.blurs import Psf
@@ -50,6 +51,19 @@ def evaluate(
     baselines: Annotated[bool, typer.Option(help="Measure the classical filters, too.")] = True,
     every: Annotated[int, typer.Option(min=1, help="Take only each n-th photo of a folder.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many photos of a folder.")] = None,
+    recognise: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure instead what readers read: of qr, serif, sans, chinese, text (these three), plates, with a "
+            "size in px as in plates@22.",
+            metavar="KINDS",
+        ),
+    ] = None,
+    items: Annotated[int, typer.Option(min=1, help="With --recognise: how many of each kind.")] = 200,
+    font: Annotated[
+        list[str] | None,
+        typer.Option(help="With --recognise: a font to draw with, as in chinese=FILE; may be repeated."),
+    ] = None,
     lpips_backbone: Annotated[
         Path | None,
         typer.Option(help="Measure LPIPS, too: torchvision's weights of VGG-16 (vgg16-397923af.pth)."),
@@ -70,25 +84,37 @@ def evaluate(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure the classical filters, and any models, on sharp photos that are degraded and restored, or on pairs.
+    """Measure classical filters and models on sharp photos, which it blurs and restores, or on pairs.
 
-    LPIPS and --vgg19 need the extra train, --plots the extra plots; acutance doctor says how to get them.
+    LPIPS and --vgg19 need the extra train, --plots the extra plots, --recognise the extra recognise; acutance doctor
+    says how to get them. With --recognise, --rows are blur, noise and JPEG as in gauss-2.5-n6-q50, and plates lie on
+    the photos of --test.
 
     Without --json the tables are printed: drawn on a terminal, as Markdown into a pipe or a file.
     """
-    from rich.console import Console
-
     from acutance.cli.console import progress_bar
     from acutance.data.kernel_file import load_psfs
     from acutance.evaluation.baselines import BASELINES
     from acutance.evaluation.evaluate import evaluate as measure
     from acutance.evaluation.evaluate import open_test_set
     from acutance.evaluation.pairs import evaluate_pairs, open_pairs
-    from acutance.evaluation.report import to_csv, to_json, to_markdown, to_rich
+    from acutance.evaluation.report import to_csv, to_markdown
     from acutance.evaluation.restorers import open_models
     from acutance.evaluation.scores import Perception
     from acutance.media.atomic import check_target, write_atomically
 
+    if recognise is not None:
+        given = {"--paired": paired, "--kernels": kernels, "--plots": plots, "--vgg19": vgg19, "--limit": limit}
+        given |= {"--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear}
+        run_recognition(
+            RecognitionOptions(
+                recognise=recognise, rows=rows, models=model or (), has_baselines=baselines, items=items,
+                fonts=font or (), backgrounds=test or (), engine=engine.engine, threads=threads, as_json=as_json,
+                csv=csv, markdown=markdown, overwrite=overwrite,
+            ),
+            unused=given,
+        )  # fmt: skip
+        return
     _check_sources(test, paired, is_protocol_asked=rows is not None or kernels is not None)
     test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test or ()]
     pairs = open_pairs(*paired, every=every, limit=limit) if paired else None
@@ -107,7 +133,7 @@ def evaluate(
             evaluation = evaluate_pairs(pairs, restorers, perception=perception, progress=bar)
         else:
             evaluation = measure(test_sets, chosen, restorers, psfs=psfs, perception=perception, progress=bar)
-    command = _command({
+    command = command_line({
         "--test": test or (),
         "--paired": [paired],
         "--rows": [",".join(row.name for row in chosen) or None],
@@ -126,15 +152,23 @@ def evaluate(
         write_atomically(markdown, [to_markdown(evaluation, command=command).encode()], overwrite=overwrite)
     if plots is not None:
         _write_plots(plots, evaluation, overwrite=overwrite)
+    _print(evaluation, command, as_json=as_json)
+
+
+def _print(evaluation: Evaluation, command: str, *, as_json: bool) -> None:
+    """Print the tables, drawn or as Markdown, or JSON."""
+    from rich.console import Console
+
+    from acutance.evaluation.report import to_json, to_markdown, to_rich
+
+    console = Console()
     if as_json:
         typer.echo(to_json(evaluation, command=command), nl=False)
-        return
-    console = Console()
-    if not console.is_terminal:
+    elif not console.is_terminal:
         typer.echo(to_markdown(evaluation, command=command), nl=False)
-        return
-    for table in to_rich(evaluation):
-        console.print(table)
+    else:
+        for table in to_rich(evaluation):
+            console.print(table)
 
 
 def _check_sources(test: list[Path] | None, paired: tuple[Path, Path] | None, *, is_protocol_asked: bool) -> None:
@@ -226,7 +260,7 @@ def _write_plots(folder: Path, evaluation: Evaluation, *, overwrite: bool) -> No
                 say(f"{name} is not drawn: it needs {need}.")
 
 
-def _command(options: Mapping[str, Sequence[object | None]], *switches: str) -> str:
+def command_line(options: Mapping[str, Sequence[object | None]], *switches: str) -> str:
     """Write the command that gives the same figures, as one would type it."""
     words: list[object] = []
     for name, values in options.items():

@@ -12,7 +12,7 @@ from acutance.cli.options import Json, Overwrite
 if TYPE_CHECKING:
     from acutance.exporting.elsewhere import Elsewhere
 
-Program = Literal["darktable", "chainner"]
+Program = Literal["darktable", "chainner", "ncnn"]
 
 
 def export(
@@ -23,17 +23,24 @@ def export(
             help="generator.safetensors of a run; with --for the name of a model, or an .onnx file.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx or .dtmodel file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx, .dtmodel or .param file to write.")],
     program: Annotated[
         Program | None,
         typer.Option("--for", help="Write a model as another program takes it (docs/how-to/elsewhere.md)."),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file.")] = False,
-    name: Annotated[str | None, typer.Option(help="Of the model, in the file; default the run's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in the file; default: the run's.")] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="The class of a network of your own, whose code is run (or PACKAGE.MODULE:NAME).",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write trained weights as ONNX and check them against torch, or a model for another program; extra `train`."""
+    """Write trained weights as ONNX, checked against torch, or a model for another program; needs the extra train."""
     import json
     from dataclasses import asdict
 
@@ -51,7 +58,7 @@ def export(
     with needs_extra("train", "exporting"):
         from acutance.exporting.export import export_onnx
 
-    report = export_onnx(source, output, half=half, name=name, overwrite=overwrite)
+    report = export_onnx(source, output, half=half, name=name, network=network, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({**asdict(report), "path": str(report.path)}))
     else:

@@ -38,7 +38,7 @@ def kernel(
 ) -> None:
     """Find what blurred a photo, or a region of it, and show it.
 
-    Where nothing is found to be sure of, that is said, and the exit code is 1.
+    Where it can be sure of nothing, it says so and ends with exit code 1.
     """
     import json
 

@@ -24,14 +24,12 @@ VERBS: Mapping[str, str] = {
     "still": "Merge the frames around a moment of a clip into one picture, and make that sharp.",
     "kernel": "Find what blurred a photo, or a region of it, and show it.",
     "bulk": "Sharpen millions of pictures: folders or buckets, on this machine or a Ray cluster.",
-    "compare": "Say how far two pictures are apart, and draw them side by side, with the places magnified that differ "
-    "most.",
+    "compare": "Say how far two pictures are apart; draw them side by side, and magnify the places that differ most.",
     "serve": "Serve the web page and the HTTP API on this machine.",
-    "evaluate": "Measure the classical filters, and any models, on sharp photos that are degraded and restored, or on "
-    "pairs.",
+    "evaluate": "Measure classical filters and models on sharp photos, which it blurs and restores, or on pairs.",
     "train": "Train a network on your own photos; needs the extra train, and acutance doctor says how to get it.",
-    "export": "Write trained weights as ONNX and check them against torch, or a model for another program; extra "
-    "`train`.",
+    "export": "Write trained weights as ONNX, checked against torch, or a model for another program; needs the extra "
+    "train.",
     "ablate": "Train the paper's models alike, and measure them beside its Table 1.",
     "doctor": "Check the installation: versions, extras, the shipped models, and the speed of the default one here.",
     "data": "Get photos to train on, and prepare them.",
@@ -71,6 +69,14 @@ app = typer.Typer(
 )
 for verb, words in VERBS.items():
     app.command(verb, help=words)(lambda: None)
+
+
+def whole_program() -> TyperGroup:
+    """Return the program with all verbs loaded, for whatever describes it."""
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
+    program.commands = {verb: _loaded(verb) for verb in VERBS}
+    return program
 
 
 def _print_version(is_asked: bool) -> None:

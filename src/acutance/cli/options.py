@@ -133,12 +133,12 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Skip what an earlier run has finished; make a result again if its photo or the settings have changed.",
+        help="Skip what an earlier run finished; renew results whose photo or settings have changed.",
     ),
 ]
 NoRecord = Annotated[
     bool,
-    typer.Option("--no-record", help="Leave no .acutance.jsonl beside a folder's results; --resume goes by it."),
+    typer.Option("--no-record", help="Leave no .acutance.jsonl beside a folder's results; --resume needs it."),
 ]
 MaxMemory = Annotated[
     int | None,
@@ -153,9 +153,9 @@ OnlyIfBlurred = Annotated[
 ]
 KeepTime = Annotated[bool, typer.Option("--keep-time", help="Give each result the time of its photo.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed; no progress, no sum.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed; no progress, no summary.")]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Say what would be made of which files, and what would fail; write nothing."),
+    typer.Option("--dry-run", help="Say which files would be written, and what would fail; write nothing."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

@@ -57,7 +57,9 @@ def serve(
     ] = 1,
     max_pixels: MaxPixels = None,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Refuse larger uploads.")] = 256.0,
-    queue: Annotated[int, typer.Option(min=1, help="Pictures of all clients that may be in at once.")] = 256,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Pictures of all clients that may wait or be worked on at once.")
+    ] = 256,
     max_memory: Annotated[
         int, typer.Option(min=500, help="Memory of one worker in MB; one that takes more is ended.")
     ] = 3000,
@@ -68,14 +70,12 @@ def serve(
     keep_hours: Annotated[float, typer.Option(min=0.01, help="How long results of jobs are kept.")] = 24.0,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(
-            "--allow-host", help="Name that the server is called by, where no token is asked for; repeatable."
-        ),
+        typer.Option("--allow-host", help="Name by which clients may call a server without tokens; repeatable."),
     ] = None,
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            "--proxy", help="Address or network of a reverse proxy that is believed about who asks; repeatable."
+            "--proxy", help="Address or network of a reverse proxy whose word about the client counts; repeatable."
         ),
     ] = None,
     access_log: Annotated[
@@ -88,8 +88,8 @@ def serve(
 ) -> None:
     """Serve the web page and the HTTP API on this machine.
 
-    Jobs and their results lie in a folder and survive the process. After Ctrl-C, what takes longer than --drain is
-    left to the next server.
+    Jobs and their results are kept in a folder and survive the process. After Ctrl-C, work that takes longer than
+    --drain is left to the next server.
     """
     from dataclasses import replace
 

@@ -108,9 +108,9 @@ def sharpen(
 ) -> None:
     """Make blurred photos and videos sharp.
 
-    Each photo is looked at, and gets the model that suits it, or stays as it is; --model names one for all.
-    The result keeps the size, format, metadata and colours; a video's times, sounds and subtitles, too. Nothing is
-    replaced without --overwrite, but for a result of its own that --resume finds outdated.
+    acutance looks at each photo and takes the model that suits it, or leaves the photo as it is; --model names one for
+    all. The result keeps the size, format, metadata and colours; a video also keeps its times, sounds and subtitles.
+    Existing files stay unless you say --overwrite; --resume also renews outdated results of its own.
     """
     from acutance.cli.console import ended_as_by_ctrl_c
     from acutance.cli.live import follow_camera

@@ -79,8 +79,8 @@ def still(
 ) -> None:
     """Merge the frames around a moment of a clip into one picture, and make that sharp.
 
-    The frames are registered by the region, which may move by itself; what does not fit is left out. Nothing comes from
-    anywhere but the clip.
+    The region registers the frames, and it may move by itself; what does not fit is left out. Everything in the result
+    comes from the clip.
     """
     import json
 

@@ -18,7 +18,7 @@ Motion = Annotated[
     str | None,
     typer.Option(
         metavar="LENGTH@ANGLE",
-        help="Undo straight motion that is known: 12px@30deg; 0 is to the right, 90 down.",
+        help="Undo straight motion that you know: 12px@30deg; 0 is to the right, 90 down.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -57,7 +57,7 @@ RegionOfClip = Annotated[
     typer.Option(
         "--region",
         metavar="X,Y,W,H",
-        help="What is wanted, in px of the upright frame: it is followed, and written alone. Default: the whole frame.",
+        help="The part to follow and to write, in px of the upright frame. Default: the whole frame.",
     ),
 ]
 

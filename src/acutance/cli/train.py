@@ -51,6 +51,7 @@ def train(
     from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 
     with needs_extra("train", "training"):
+        from acutance.networks.own import OwnNetworkConfig
         from acutance.networks.vgg19_weights import find_vgg19
         from acutance.training.config import load_config
         from acutance.training.device import open_fabric
@@ -102,7 +103,8 @@ def train(
     if speaks:
         if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
-        say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}")
+        own = f" --network {config.generator.part}" if isinstance(config.generator, OwnNetworkConfig) else ""
+        say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}{own} -o mine.onnx")
     leave_together(fabric)
 
 

@@ -17,7 +17,7 @@ def verify(
         typer.Option(
             parser=given_path,
             metavar="PATH",
-            help="Its record, as --report wrote it: JSON or page. Default: looked for beside it.",
+            help="Its record, as --report wrote it: JSON or page. Default: the one beside it.",
         ),
     ] = None,
     source: Annotated[
@@ -40,8 +40,8 @@ def verify(
 ) -> None:
     """Check a sharpened photo against the record that --report wrote.
 
-    Compares the hashes of record, result, input and model, and makes the result again: the same engine has to give the
-    same bytes, another one pixels within a stated bound. Ends with 1 when something is not as recorded.
+    It compares the hashes of record, result, input and model, and makes the result again. The same engine must give the
+    same bytes, another one pixels within a stated bound. It ends with 1 when something is not as recorded.
     """
     import json
 

@@ -42,12 +42,16 @@ def moment(text: str | float) -> float:
 From = Annotated[
     float,
     typer.Option(
-        "--from", parser=moment, metavar="TIME", help="Begin there: seconds, 1:30 or 0:01:30.5.", rich_help_panel=PANEL
+        "--from",
+        parser=moment,
+        metavar="TIME",
+        help="Begin at this time: seconds, 1:30 or 0:01:30.5.",
+        rich_help_panel=PANEL,
     ),
 ]
 To = Annotated[
     float | None,
-    typer.Option("--to", parser=moment, metavar="TIME", help="End there; for a preview.", rich_help_panel=PANEL),
+    typer.Option("--to", parser=moment, metavar="TIME", help="End at this time; for a preview.", rich_help_panel=PANEL),
 ]
 Codec = Annotated[
     str,

@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from acutance.errors import ConfigError
+from acutance.errors import AcutanceError, ConfigError
 
 
 @cache
@@ -43,6 +45,30 @@ def load_part(where: str) -> Callable[..., object]:
 def name_of_part(where: str) -> str:
     """Return the function's name alone."""
     return where.rpartition(":")[2]
+
+
+@contextmanager
+def running(where: str) -> Iterator[None]:
+    """Say in one sentence what a part raised, and in which line; the error itself is its cause.
+
+    Raises:
+        ConfigError: In place of whatever the part raised. `MemoryError` and acutance's own errors pass.
+    """
+    try:
+        yield
+    except (AcutanceError, MemoryError):
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split()) or "no reason given"
+        raise ConfigError(f"{where}: {type(error).__name__}: {words}{_line(where, error)}.") from error
+
+
+def _line(where: str, error: Exception) -> str:
+    """Return the innermost line of the part's own file that an error came through."""
+    code = getattr(sys.modules.get(load_part(where).__module__), "__file__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == code]
+    return f" (line {lines[-1]} of {Path(code).name})" if code and lines else ""
 
 
 def _of_file(path: Path) -> ModuleType:

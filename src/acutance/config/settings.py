@@ -45,6 +45,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(Path, lambda value, _: Path(cast(str, _exactly(str)(value, str))))
     converter.register_unstructure_hook(Path, str)
     converter.register_structure_hook_func(_is_literal, _one_of)
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)  # of a user's own part
     converter.register_structure_hook_factory(is_dataclass, lambda kind: _from_table(converter, kind))
     converter.register_structure_hook_factory(_is_tagged_union, lambda union: _by_kind(converter, union))
     return converter
@@ -79,26 +80,28 @@ def _from_table(converter: Converter, kind: type[Settings]) -> Callable[[object,
 
 
 def _is_tagged_union(kind: object) -> bool:
-    """Whether a type is a union of dataclasses that each carry a `kind`."""
+    """Whether a type is a union of dataclasses that carry a `kind`, but for one at most."""
     members = get_args(kind)
-    return len(members) > 1 and all(is_dataclass(member) and hasattr(member, "kind") for member in members)
+    untagged = [member for member in members if not hasattr(member, "kind")]
+    return len(members) > 1 and all(map(is_dataclass, members)) and len(untagged) <= 1
 
 
 def _by_kind(converter: Converter, union: object) -> Callable[[object, object], object]:
-    """Build the hook that picks a union's member by the tag in the values."""
+    """Build the hook that picks a union's member by the tag in the values; without one, the member that has none."""
     rows = {_tag(member): member for member in get_args(union)}
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, Mapping) or value.get("kind") not in rows:
             given = value.get("kind") if isinstance(value, Mapping) else value
-            raise ConfigError(f"kind = {given!r}: must be one of {', '.join(rows)}")
-        return converter.structure(value, rows[value["kind"]])
+            allowed = ", ".join(tag for tag in rows if tag) + (", or left out" if None in rows else "")
+            raise ConfigError(f"kind = {given!r}: must be one of {allowed}")
+        return converter.structure(value, rows[value.get("kind")])
 
     return structure
 
 
-def _tag(row: type) -> str:
-    return next(str(field.default) for field in fields(row) if field.name == "kind")
+def _tag(row: type) -> str | None:
+    return next((str(field.default) for field in fields(row) if field.name == "kind"), None)
 
 
 _CONVERTER = _converter()

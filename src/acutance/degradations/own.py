@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acutance.config.own_parts import load_part
+from acutance.config.own_parts import load_part, running
 from acutance.degradations.draws import check_share, happens
 from acutance.errors import ConfigError
 
@@ -58,14 +58,15 @@ class Own:
         """Degrade a batch.
 
         Raises:
-            ConfigError: When the function returns anything but images of the same size.
+            ConfigError: When the function fails, or returns anything but images of the same size.
         """
         chosen = happens(images.shape[0], self.probability, generator).nonzero().squeeze(1)
         if not len(chosen):
             return images
         degrade = cast(OwnDegradation, load_part(self.part))
         given = images[chosen]
-        made: object = degrade(given, generator)
+        with running(self.part):
+            made: object = degrade(given, generator)
         if not isinstance(made, Tensor) or made.shape != given.shape:
             what = f"a tensor of shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
             raise ConfigError(

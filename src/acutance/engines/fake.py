@@ -30,7 +30,7 @@ FAKE_SPEC = ModelSpec(
 class FakeEngine:
     """Runs a plain function as if it were a network, and remembers the sizes it was given.
 
-    Example:
+    Examples:
         >>> engine = FakeEngine(lambda batch: 1.0 - batch)
         >>> float(engine.run(np.zeros((1, 3, 2, 2), np.float32)).max())
         1.0

@@ -166,7 +166,8 @@ def _adopted(
         facts.append(Fact("size", f"{fixed[0]}×{fixed[1]} px alone", "in the graph"))
     else:
         spec = _tiled(replace(probe, form=form), spec, told, facts)
-    facts.append(Fact("tiles", spec.tiles_in_words, "told" if told.reach is not None else "found by probing"))
+    known: Source = "in the graph" if fixed else "told" if told.reach is not None else "found by probing"
+    facts.append(Fact("tiles", spec.tiles_in_words, known))
     return Adopted(as_ours(file, form, spec), spec, tuple(facts))
 
 

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.table import Table
@@ -22,6 +22,9 @@ from acutance.evaluation.scores import Scores
 
 JSON_FORMAT = 1
 """Version of the JSON."""
+
+Value = str | int | float | None
+"""Of one field of a record."""
 
 MISSING = "–"
 """Cell of a restorer that had nothing to say about a row."""
@@ -111,30 +114,39 @@ def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
 
 def to_markdown(evaluation: Evaluation, *, command: str) -> str:
     """Write the tables in Markdown, and under them the command that made them."""
-    parts = []
-    for table in tables(evaluation):
-        lines = [table.header, ("---",) * len(table.header), *table.lines]
-        parts.append("\n".join([f"**{table.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)]))
+    parts = [markdown_of(table) for table in tables(evaluation)]
     parts.append(f"Made by acutance {__version__}: `{command}`")
     return "\n\n".join(parts) + "\n"
 
 
 def to_rich(evaluation: Evaluation) -> tuple[Table, ...]:
     """Make the tables for a terminal."""
-    made = []
-    for table in tables(evaluation):
-        rich_table = Table(title=table.title, title_justify="left")
-        for number, head in enumerate(table.header):
-            rich_table.add_column(head, justify="left" if number == 0 else "right")
-        for line in table.lines:
-            rich_table.add_row(*line)
-        made.append(rich_table)
-    return tuple(made)
+    return tuple(rich_of(table) for table in tables(evaluation))
+
+
+def markdown_of(table: ReportTable) -> str:
+    """Write a table in Markdown, its title above it."""
+    lines = [table.header, ("---",) * len(table.header), *table.lines]
+    return "\n".join([f"**{table.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def rich_of(table: ReportTable) -> Table:
+    """Make a table for a terminal."""
+    rich_table = Table(title=table.title, title_justify="left")
+    for number, head in enumerate(table.header):
+        rich_table.add_column(head, justify="left" if number == 0 else "right")
+    for line in table.lines:
+        rich_table.add_row(*line)
+    return rich_table
 
 
 def to_csv(evaluation: Evaluation) -> str:
     """Write every measurement as a line of CSV under a header; what was not measured is empty."""
-    records = [_flat(one) for one in evaluation.measurements]
+    return csv_of([_flat(one) for one in evaluation.measurements])
+
+
+def csv_of(records: Sequence[Mapping[str, Value]]) -> str:
+    """Write records of one form as lines of CSV under a header; nothing of none."""
     stream = io.StringIO()
     if records:
         writer = csv.DictWriter(stream, list(records[0]), lineterminator="\n")
@@ -157,9 +169,6 @@ def to_json(evaluation: Evaluation, *, command: str) -> str:
         "measurements": [_finite(_flat(one)) for one in evaluation.measurements],
     }
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-Value = str | int | float | None
 
 
 def _flat(record: Measurement | Mean) -> dict[str, Value]:

@@ -1,8 +1,8 @@
-"""Models as other programs take them: an archive for darktable, an ONNX file for chaiNNer.
+"""Models as other programs take them: an archive for darktable, an ONNX file for chaiNNer, ncnn's two for Upscayl.
 
-Both run ONNX on sRGB pictures in [0, 1], as acutance does; what differs is the wrapping and the tiles. Neither knows
-how far a network looks: darktable gives every tile 64 px of context (16 where it enlarges), chaiNNer 16. A report says
-whether that is enough. torch is not needed.
+All run them on sRGB pictures in [0, 1], as acutance does; what differs is the wrapping and the tiles. None knows how
+far a network looks: darktable gives every tile 64 px of context (16 where it enlarges), chaiNNer 16, Upscayl 10. A
+report says whether that is enough. torch is needed for ncnn alone, whose converter asks for it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from acutance.engines.model_file import read_spec
 from acutance.engines.onnx_engine import ORT_ERRORS
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import ConfigError, CorruptWeights
-from acutance.media.atomic import write_atomically
+from acutance.media.atomic import check_target, write_atomically
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import find_model
 from acutance.zoo.own_models import NAME
 
-Program = Literal["darktable", "chainner"]
+Program = Literal["darktable", "chainner", "ncnn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,10 @@ class _Way:
     """Of a tile, by the scale."""
     tiles_px: tuple[int, ...]
     """Sides of tiles that the network has to take."""
-    pack: Callable[[bytes, ModelSpec], bytes]
+    pack: Callable[[bytes, ModelSpec], Mapping[str, bytes]]
+    """Makes the files, by their endings; the one with `ending` comes last."""
+    takes_fixed: bool = False
+    """Whether a network of one size alone can be run."""
 
 
 def export_for(
@@ -70,6 +73,7 @@ def export_for(
 
     Args:
         program: `darktable`: a `.dtmodel` archive with the network, `config.json` and a card. `chainner`: an ONNX file.
+            `ncnn`: a `.param` file, and a `.bin` file beside it.
         model: Name of a model, or path of an ONNX file; the weights for fidelity.
         target: The file to write.
         name: What the model is to be called there; default its own.
@@ -79,6 +83,7 @@ def export_for(
         ConfigError: When the program cannot run such a model, or the target has another ending than it takes.
         UnknownModel: When there is no such model.
         CorruptWeights: When the file is damaged.
+        EngineUnavailable: When what converts it is not installed.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
     """
     way = _WAYS[program]
@@ -92,10 +97,14 @@ def export_for(
         spec = replace(spec, name=name)
         file = with_spec(file, spec)
     _check_kind(program, way, spec)
-    _check_run(program, file, spec, way.tiles_px[-1])
-    packed = way.pack(file, spec)
-    write_atomically(target, [packed], overwrite=overwrite)
-    return Elsewhere(target, len(packed), spec, program, way.context_px(spec.scale))
+    if way.tiles_px:
+        _check_run(program, file, spec, way.tiles_px[-1])
+    packed = {target.with_suffix(ending): content for ending, content in way.pack(file, spec).items()}
+    for path in packed:
+        check_target(path, overwrite=overwrite)
+    for path, content in packed.items():
+        write_atomically(path, [content], overwrite=overwrite)
+    return Elsewhere(target, sum(map(len, packed.values())), spec, program, way.context_px(spec.scale))
 
 
 def _check_kind(program: Program, way: _Way, spec: ModelSpec) -> None:
@@ -107,9 +116,9 @@ def _check_kind(program: Program, way: _Way, spec: ModelSpec) -> None:
     if way.scales and spec.scale not in way.scales:
         places = ", ".join(map(str, way.scales))
         raise ConfigError(f"model {spec.name}: enlarges {spec.scale} times; {program} takes networks of {places}.")
-    if program == "darktable" and spec.fixed_height_px:
+    if spec.fixed_height_px and not way.takes_fixed:
         raise ConfigError(
-            f"model {spec.name}: takes {spec.fixed_height_px}×{spec.fixed_width_px} px alone; darktable gives tiles of "
+            f"model {spec.name}: takes {spec.fixed_height_px}×{spec.fixed_width_px} px alone; {program} gives tiles of "
             "many sizes."
         )
     wrong = [side for side in way.tiles_px if side % spec.size_multiple]
@@ -144,7 +153,7 @@ def _axes(file: bytes) -> tuple[str, str]:
     return dims[2].dim_param, dims[3].dim_param
 
 
-def _for_darktable(file: bytes, spec: ModelSpec) -> bytes:
+def _for_darktable(file: bytes, spec: ModelSpec) -> dict[str, bytes]:
     """Zip a folder: its name is the model's id, the network's file is named by the task."""
     task = "denoise" if spec.scale == 1 else "upscale"  # of its tasks, the one that keeps a picture's size
     folder = f"{task}-acutance-{spec.name}"
@@ -168,7 +177,7 @@ def _for_darktable(file: bytes, spec: ModelSpec) -> bytes:
             info = zipfile.ZipInfo(f"{folder}/{entry}")  # without the time: the same bytes every time
             info.external_attr = 0o644 << 16
             archive.writestr(info, content, zipfile.ZIP_DEFLATED)
-    return target.getvalue()
+    return {".dtmodel": target.getvalue()}
 
 
 def _card(spec: ModelSpec) -> str:
@@ -187,7 +196,7 @@ def _card(spec: ModelSpec) -> str:
     return f"# acutance {spec.name}\n\n| Property | Value |\n|---|---|\n{table}\n"
 
 
-def _for_chainner(file: bytes, spec: ModelSpec) -> bytes:
+def _for_chainner(file: bytes, spec: ModelSpec) -> dict[str, bytes]:
     """Return the file itself, where the scale can be inferred from the graph: that is how chaiNNer finds it."""
     model = onnx.load_model_from_string(file)
     side = spec.fixed_height_px or _CHAINNER_PX
@@ -201,7 +210,14 @@ def _for_chainner(file: bytes, spec: ModelSpec) -> bytes:
     dims = inferred.graph.output[0].type.tensor_type.shape.dim
     if dims[2].dim_value != side * spec.scale:
         raise ConfigError(f"model {spec.name}: chaiNNer cannot find its scale of {spec.scale} in the graph.")
-    return file
+    return {".onnx": file}
+
+
+def _for_ncnn(file: bytes, spec: ModelSpec) -> dict[str, bytes]:
+    from acutance.exporting.ncnn_files import as_ncnn  # here: nobody else needs pnnx and ncnn
+
+    param, weights = as_ncnn(file, spec)
+    return {".bin": weights, ".param": param}
 
 
 def _set_sides(value: onnx.ValueInfoProto, sides: tuple[int, ...]) -> None:
@@ -219,6 +235,15 @@ _WAYS: dict[Program, _Way] = {
         tiles_px=(2048, 1536, 1024, 768, 512, 384, 256),
         pack=_for_darktable,
     ),
-    "chainner": _Way(ending=".onnx", scales=(), context_px=lambda scale: 16, tiles_px=(512, 256), pack=_for_chainner),
+    "chainner": _Way(
+        ending=".onnx",
+        scales=(),
+        context_px=lambda scale: 16,
+        tiles_px=(512, 256),
+        pack=_for_chainner,
+        takes_fixed=True,
+    ),
+    # Its tiles have any size; layers are put around the network for that.
+    "ncnn": _Way(ending=".param", scales=(), context_px=lambda scale: 10, tiles_px=(), pack=_for_ncnn),
 }
 assert set(_WAYS) == set(get_args(Program))

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
-from acutance.errors import CorruptWeights
+from acutance.errors import ConfigError, CorruptWeights
 from acutance.exporting.onnx_graph import build_onnx
+from acutance.exporting.own_graph import own_as_onnx
 from acutance.media.atomic import write_atomically
+from acutance.networks.any_generator import AnyGenerator
 from acutance.networks.checkpoint_file import load_generator
-from acutance.networks.generators import Generator
+from acutance.networks.own import OwnGenerator
 from acutance.spec import ModelSpec
 
 PARITY_LIMIT = 1e-4
@@ -41,6 +43,7 @@ def export_onnx(
     *,
     half: bool = False,
     name: str | None = None,
+    network: str | None = None,
     overwrite: bool = False,
 ) -> ExportReport:
     """Write a generator's checkpoint as an ONNX file.
@@ -50,16 +53,25 @@ def export_onnx(
         target: The file to write.
         half: Keep the weights as float16: half the file.
         name: Of the model; None for the one in the checkpoint.
+        network: The class of a network of the user's own, `FILE.py:NAME` or `PACKAGE.MODULE:NAME`, whose code is run.
         overwrite: Replace an existing file.
 
     Raises:
+        ConfigError: When it is a network of the user's own and `network` is not its class, or says of itself what does
+            not hold.
         CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
             `PARITY_LIMIT`.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
     """
-    generator, spec = load_generator(checkpoint)
+    generator, spec = load_generator(checkpoint, part=network)
     spec = replace(spec, name=name or spec.name)
-    model = build_onnx(generator, spec, half=half).SerializeToString()
+    if isinstance(generator, OwnGenerator):
+        if half:
+            raise ConfigError("--half: is for this project's networks; leave it out for one of your own.")
+        own = own_as_onnx(generator, spec, limit=PARITY_LIMIT)
+        model, spec = own.model, own.spec
+    else:
+        model = build_onnx(generator, spec, half=half).SerializeToString()
     difference = parity(generator, model)
     limit = HALF_PARITY_LIMIT if half else PARITY_LIMIT
     if not difference <= limit:
@@ -72,7 +84,7 @@ def export_onnx(
 
 
 @torch.no_grad()
-def parity(generator: Generator, model: bytes) -> float:
+def parity(generator: AnyGenerator, model: bytes) -> float:
     """Return the largest difference between torch and ONNX Runtime over seeded noise pictures of three sizes."""
     engine = OnnxRuntimeEngine.from_bytes(model)
     random = np.random.default_rng(0)

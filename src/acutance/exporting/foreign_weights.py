@@ -9,18 +9,13 @@ torch reads it with `weights_only`.
 from __future__ import annotations
 
 import io
-import os
 import pickle
-import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
@@ -29,27 +24,16 @@ from torch import Tensor, nn
 from acutance.engines.adding import Converted
 from acutance.engines.foreign import Fact
 from acutance.engines.foreign_told import Told
-from acutance.engines.onnx_engine import ORT_ERRORS
-from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import CorruptWeights
 from acutance.exporting.export import PARITY_LIMIT
-from acutance.exporting.onnx_graph import OPSET
 from acutance.exporting.silent_spandrel import EXTRA_ARCHITECTURES, architectures
+from acutance.exporting.tracing import COMPARED_PX, FAILURES, TRACED_PX, first_line, noise, traced
 from acutance.geometry import ceil_to_multiple
 from acutance.spec import METADATA_KEY
 
-TRACED_PX = 64
-"""Side of the picture that a network is traced with, unless it needs a larger one."""
-COMPARED_PX = ((72, 120), (136, 96))
-"""Sizes at which the graph must give what torch gives; rounded up to the network's multiple."""
 FIXED_PX = 256
 """Side of the one size of a network that cannot be had for any."""
 
-_FAILURES: tuple[type[Exception], ...] = (
-    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError),
-    *(NotImplementedError, RuntimeError, TypeError, ValueError),
-)
-"""What code of others raises on weights, sizes or operations that it was not made for."""
 _DAMAGE: tuple[type[Exception], ...] = (SafetensorError, zipfile.BadZipFile, EOFError)
 """What readers raise on damaged files, besides."""
 
@@ -98,9 +82,9 @@ def convert_network(found: Any, name: str) -> Converted:  # noqa: ANN401  # span
     fixed = ceil_to_multiple(max(FIXED_PX, sizes.minimum), sizes.multiple_of)
     graph, reason = None, ""
     if not sizes.square:
-        graph, reason = _compared(network, first, others)
+        graph, reason = traced(network, first, others, limit=PARITY_LIMIT)
     if graph is None:
-        graph, reason = _compared(network, fixed, [])
+        graph, reason = traced(network, fixed, [], limit=PARITY_LIMIT)
     if graph is None:
         raise CorruptWeights(f"{name}: {title} cannot be converted to ONNX ({reason}).")
     told = Told(range="0..1", colours="rgb", multiple=sizes.multiple_of if sizes.multiple_of > 1 else None)
@@ -117,7 +101,7 @@ def _weights(content: bytes, name: str) -> dict[str, Any]:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CorruptWeights(f"{name}: is damaged or holds more than weights; save its state_dict() alone.") from error
-    except (*_DAMAGE, *_FAILURES) as error:
+    except (*_DAMAGE, *FAILURES) as error:
         if "TorchScript" in str(error):
             raise CorruptWeights(f"{name}: is a TorchScript program, not weights; save its state_dict().") from error
         raise CorruptWeights(f"{name}: is no file of weights that torch can read; get it again.") from error
@@ -140,7 +124,7 @@ def _recognised(weights: dict[str, Any], name: str) -> Any:  # noqa: ANN401  # a
             f"{name}: of no architecture that spandrel knows; the package {EXTRA_ARCHITECTURES} has more (Restormer, "
             "MPRNet, …; see their licences), or export it to ONNX with the code that trained it."
         ) from error
-    except _FAILURES as error:
+    except FAILURES as error:
         raise CorruptWeights(
             f"{name}: its weights fit no network of their architecture; get the file again."
         ) from error
@@ -153,16 +137,16 @@ def _title(found: Any) -> str:  # noqa: ANN401
 def _whole(found: Any, name: str) -> nn.Module:  # noqa: ANN401
     """Return what makes a picture of a picture: the network alone, or with what spandrel puts around it."""
     sizes = found.size_requirements
-    picture = _noise((ceil_to_multiple(max(TRACED_PX, sizes.minimum), sizes.multiple_of),) * 2)
+    picture = noise((ceil_to_multiple(max(TRACED_PX, sizes.minimum), sizes.multiple_of),) * 2)
     try:
         expected = found(picture)
-    except _FAILURES as error:
-        raise CorruptWeights(f"{name}: {_title(found)} cannot be run ({_first_line(error)}).") from error
+    except FAILURES as error:
+        raise CorruptWeights(f"{name}: {_title(found)} cannot be run ({first_line(error)}).") from error
     try:
         alone = found.model(picture)
         if isinstance(alone, Tensor) and torch.allclose(alone.clamp(0, 1), expected, atol=PARITY_LIMIT):
             return _OfOnePicture(found.model, None)
-    except _FAILURES:
+    except FAILURES:
         pass  # it takes or gives more than a picture
     return _OfOnePicture(found.model, found)
 
@@ -181,69 +165,3 @@ class _OfOnePicture(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Restore n 3 h w; called by spandrel, it is clipped to [0, 1]."""
         return cast(Tensor, self.network(picture)) if self._call is None else self._call(picture)
-
-
-@torch.no_grad()
-def _compared(network: nn.Module, side: int, others: list[tuple[int, ...]]) -> tuple[bytes | None, str]:
-    """Trace a network with a square picture; return the graph if it holds there and at the other sizes, or why not.
-
-    Without other sizes it is traced for that one alone.
-    """
-    axes = {2: "height", 3: "width"}
-    target = io.BytesIO()
-    try:
-        with _nothing_printed():
-            torch.onnx.export(
-                network,
-                (_noise((side, side)),),
-                cast(str, target),  # a file in memory will do for the tracer
-                input_names=["degraded"],
-                output_names=["restored"],
-                dynamic_axes={"degraded": axes, "restored": axes} if others else None,
-                opset_version=OPSET,
-                dynamo=False,  # the other exporter needs two packages more
-            )
-        session = onnxruntime.InferenceSession(target.getvalue(), _quiet(), providers=["CPUExecutionProvider"])
-        for size in [(side, side), *others]:
-            picture = _noise(size)
-            expected = network(picture).numpy()
-            (restored,) = session.run(["restored"], {"degraded": picture.numpy()})
-            if not _is_same(restored, expected):
-                return None, f"a picture of {size[0]}×{size[1]} px comes out otherwise"
-    except (*_FAILURES, *ORT_ERRORS) as error:
-        return None, _first_line(error)
-    return target.getvalue(), ""
-
-
-@contextmanager
-def _nothing_printed() -> Iterator[None]:
-    """Close the process's stdout: when torch's tracer fails, its C++ code prints the graph there, whatever is set."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _is_same(restored: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> bool:
-    if restored.shape != expected.shape or not np.isfinite(expected).all():
-        return False
-    return bool(np.abs(restored - expected).max() <= PARITY_LIMIT * max(1.0, np.abs(expected).max()))
-
-
-def _noise(size: tuple[int, ...]) -> Tensor:
-    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(0))
-
-
-def _quiet() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return options
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

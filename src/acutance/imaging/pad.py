@@ -33,33 +33,11 @@ def with_margin(size: Size, multiple: int) -> Box:
     return Box(-margin, -margin, bottom, right)
 
 
-def reflect_to_multiple(image: npt.NDArray[Scalar], multiple: int) -> npt.NDArray[Scalar]:
-    """Pad an image by mirroring until both sides are multiples of `multiple`.
-
-    The mirror does not repeat the edge (`abc` → `abcba`, SciPy's `mode="mirror"`). An image too small to
-    fill the padding with one reflection is reflected back and forth; one pixel is simply repeated.
-
-    Args:
-        image: `h w` or `h w c`, any dtype, at least 1×1.
-        multiple: Positive.
-
-    Returns:
-        The image with rows added at the bottom and columns at the right, so that
-        `padded[:height, :width]` is the image again. The image itself (not a copy) if nothing is missing.
-    """
-    height, width = image.shape[:2]
-    padded_height, padded_width = ceil_to_multiple(height, multiple), ceil_to_multiple(width, multiple)
-    if (padded_height, padded_width) == (height, width):
-        return image
-    padded = np.empty((padded_height, padded_width, *image.shape[2:]), dtype=image.dtype)
-    padded[:height, :width] = image
-    padded[:height, width:] = image[:, mirrored(width, width, padded_width)]
-    padded[height:] = padded[mirrored(height, height, padded_height)]
-    return padded
-
-
 def mirrored_part(image: npt.NDArray[Scalar], box: Box) -> npt.NDArray[Scalar]:
-    """Return a part of an image that is continued on all sides as its mirror image, as `reflect_to_multiple` does it.
+    """Return a part of an image that is continued on all sides as its mirror image.
+
+    The mirror does not repeat the edge (`abc` → `abcba`, SciPy's `mode="mirror"`). An image too small to fill the part
+    with one reflection is reflected back and forth; one pixel is repeated.
 
     Args:
         image: `h w` or `h w c`, any dtype, at least 1×1.
@@ -78,7 +56,7 @@ def mirrored_part(image: npt.NDArray[Scalar], box: Box) -> npt.NDArray[Scalar]:
 def mirrored(length: int, start: int, stop: int) -> npt.NDArray[np.intp]:
     """Return where positions `start … stop - 1` of a mirrored axis are found within `0 … length - 1`.
 
-    Example:
+    Examples:
         >>> mirrored(3, -2, 5).tolist()
         [2, 1, 0, 1, 2, 1, 0]
     """

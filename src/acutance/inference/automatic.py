@@ -26,6 +26,7 @@ from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
 from acutance.inference.restoring import Otherwise, PictureRestorer, Restored
 from acutance.inference.streaming import memory_of_whole
+from acutance.inference.tiling import TileWatch
 from acutance.inference.told import Region
 from acutance.inference.unblurring import FoundBlur, FoundMotion
 from acutance.spec import ModelSpec
@@ -76,6 +77,7 @@ class AutomaticRestorer:
         self._threads = threads
         self._max_memory_mb = max_memory_mb
         self._region = region
+        self._watch: TileWatch | None = None
         self._lock = threading.Lock()
         self._opened: dict[str, Engine] = {}
         self.spec = _spec_of_all(self.engine("soft").spec)
@@ -150,6 +152,12 @@ class AutomaticRestorer:
         other._region = region
         return other
 
+    def watched(self, watch: TileWatch) -> AutomaticRestorer:
+        """Return the same models, with somebody who looks at their tiles; it must not be closed."""
+        other = copy(self)
+        other._watch = watch
+        return other
+
     def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Engine, str]:
         """Choose one model for all frames of a video or an animation.
 
@@ -173,7 +181,10 @@ class AutomaticRestorer:
                 engine.close()
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
-        return PictureRestorer(self.engine(purpose), tile_px=self._tile_px, threads=self._threads, region=self._region)
+        restorer = PictureRestorer(
+            self.engine(purpose), tile_px=self._tile_px, threads=self._threads, region=self._region
+        )
+        return restorer if self._watch is None else restorer.watched(self._watch)
 
 
 def agrees(look: Look, blur: FoundBlur | FoundMotion) -> bool:

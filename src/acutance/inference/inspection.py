@@ -100,7 +100,7 @@ def inspect(
     Raises:
         InputError: When the picture cannot be read or is of a kind that is not supported.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> inspect(np.zeros((32, 48, 3), np.uint8)).words
         'nothing in it shows how blurred it is: leave it as it is'

@@ -20,7 +20,7 @@ from acutance.inference.listening import Found, Listener, Progress, ignore
 from acutance.inference.memory import allowed_bytes
 from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
-from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
+from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import (
     DEFAULT_MAX_PIXELS,
@@ -154,6 +154,18 @@ class PhotoSharpener:
         other = copy(self)
         other._region = region
         other._auto = other._restorer = self._auto.with_region(region)
+        return other
+
+    def watched(self, watch: TileWatch) -> Self:
+        """Return the same sharpener, with somebody who looks at tiles as they are finished; it must not be closed.
+
+        Only tiles of opaque pictures that are worked on as a whole, by a model that works tile by tile, are seen.
+        """
+        other = copy(self)
+        if self._auto is not None:
+            other._auto = other._restorer = self._auto.watched(watch)
+        elif isinstance(self._restorer, PictureRestorer):
+            other._restorer = self._restorer.watched(watch)
         return other
 
     def _by(self, engine: Engine, *, told: ToldBlur | None = None, region: Region | None = None) -> Self:

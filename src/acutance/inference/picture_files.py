@@ -98,6 +98,7 @@ def sharpen_file(
     listener: Listener = NOBODY,
     before_naming: Callable[[Fingerprint], None] = ignore,
     times_ns: tuple[int, int] | None = None,
+    survives_power_loss: bool = True,
 ) -> FileResult:
     """Open a file of pictures, sharpen them, and write the result whole or not at all.
 
@@ -110,6 +111,7 @@ def sharpen_file(
         listener: Who is told of the work.
         before_naming: See `write_atomically`; the source has been read and closed by then, and may be replaced.
         times_ns: See `write_atomically`.
+        survives_power_loss: See there.
 
     Raises:
         InputError: When a picture cannot be decoded, or would take more memory than is allowed.
@@ -124,7 +126,14 @@ def sharpen_file(
 
         work = _Work(sharpener, pictures, format_of(target), strength, listener)
         parts = parts_for_name(target, work.parts())
-        write_atomically(target, parts, overwrite=overwrite, before_naming=close, times_ns=times_ns)
+        write_atomically(
+            target,
+            parts,
+            overwrite=overwrite,
+            before_naming=close,
+            times_ns=times_ns,
+            survives_power_loss=survives_power_loss,
+        )
     made = work.outcome
     return FileResult(
         source=source if isinstance(source, Path) else STDIN,

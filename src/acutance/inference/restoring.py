@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +17,7 @@ from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
-from acutance.inference.tiling import restore_tiled
+from acutance.inference.tiling import TileWatch, restore_tiled
 from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
 from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
 from acutance.inference.undoing import KERNEL_REACH_PX, without_blur
@@ -87,6 +88,13 @@ class PictureRestorer:
         self._threads = threads
         self._told = told
         self._region = region
+        self._watch: TileWatch | None = None
+
+    def watched(self, watch: TileWatch) -> PictureRestorer:
+        """Return the same at work, with somebody who looks at the tiles of opaque pictures that are wanted whole."""
+        other = copy(self)
+        other._watch = watch
+        return other
 
     def restore(
         self,
@@ -146,9 +154,10 @@ class PictureRestorer:
         if self._engine.spec.feather_px:
             listener.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
         listener.doing(SHARPENING)
-        restored = self._through_network(colours, strength, listener.progress)
         if alpha is None:
-            return restored, None
+            watch = self._watch if self._region is None else None
+            return self._through_network(colours, strength, listener.progress, watch), None
+        restored = self._through_network(colours, strength, listener.progress)
         return restored, self._through_network(alpha[..., np.newaxis], strength, ignore)[..., 0]
 
     def _unblurred(
@@ -194,11 +203,17 @@ class PictureRestorer:
         return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
 
     def _through_network(
-        self, pixels: npt.NDArray[PixelType], strength: float, progress: Progress
+        self,
+        pixels: npt.NDArray[PixelType],
+        strength: float,
+        progress: Progress,
+        watch: TileWatch | None = None,
     ) -> npt.NDArray[PixelType]:
         is_grey = pixels.shape[2] == 1
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
-        restored = restore_tiled(self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress)
+        restored = restore_tiled(
+            self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress, watch=watch
+        )
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
 

@@ -25,7 +25,7 @@ class Sharpener(PhotoSharpener):
 
     It can be pickled for a worker, and used in a forked process (`EngineError` with torch): both open the model anew.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> with Sharpener() as sharpener:
         ...     sharp = sharpener(np.zeros((32, 48, 3), np.uint8))
@@ -145,7 +145,7 @@ def sharpen(
 
     What blurred the picture (`told`) is undone by the model `motion`, unless another model is named; see `ToldBlur`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
         dtype('uint8')

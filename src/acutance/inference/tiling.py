@@ -9,7 +9,8 @@ Around the picture lies a margin, its mirror image, which is thrown away again; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,29 @@ DEFAULT_TILE_PX = 1344
 SMALLEST_TILE_PX = 32
 """When memory is short, tiles are quartered down to this side before giving up."""
 
+LEAST_FIRST_PX = 256
+"""Half of the shortest side of a tile that is quartered so that something of it is seen sooner."""
+
+
+class TileWatch(Protocol):
+    """Somebody who looks at a picture while it is restored. It never changes the result."""
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether tiles are wanted now."""
+
+    def next_of(self, boxes: Sequence[Box]) -> int:
+        """Return which of the boxes that are left, in px of the picture, is to be restored next."""
+
+    def restored(self, box: Box, pixels: npt.NDArray[PixelType], size: Size) -> None:
+        """Take a finished part.
+
+        Args:
+            box: Where it lies, in px of the result.
+            pixels: `h w 3`, of the type of the result; not to be kept.
+            size: Of the result.
+        """
+
 
 def restore_tiled(
     engine: Engine,
@@ -39,6 +63,7 @@ def restore_tiled(
     strength: float = 1.0,
     tile_px: int = DEFAULT_TILE_PX,
     progress: Callable[[float], None] | None = None,
+    watch: TileWatch | None = None,
 ) -> npt.NDArray[PixelType]:
     """Restore a picture of any size.
 
@@ -51,6 +76,7 @@ def restore_tiled(
             are feathered, see `ModelSpec.feather_px`). A picture that has, with its margin, no more pixels than
             `most_uncut` is not cut.
         progress: Called with the share of pixels done.
+        watch: Chooses the order of the tiles, and is given each; not by models whose tiles are feathered.
 
     Returns:
         RGB `h·scale w·scale 3` of the same type, a new array.
@@ -69,12 +95,37 @@ def restore_tiled(
         return restore_feathered(engine, pixels, strength=strength, tile_px=tile_px, progress=progress)
     result = np.empty((size.height * spec.scale, size.width * spec.scale, 3), pixels.dtype)
     done = 0
-    for tile in tiles_of(size, spec, tile_px=tile_px):
+    tiles = tiles_of(size, spec, tile_px=tile_px)
+    for tile in tiles if watch is None else _as_wanted(tiles, watch, spec):
         restore_tile(engine, pixels, result, tile=tile, strength=strength)
-        done += tile.target.within(picture).size.pixels
+        inside = tile.target.within(picture)
+        done += inside.size.pixels
+        if watch is not None and watch.is_looking:
+            box = inside.scaled(spec.scale)
+            watch.restored(box, result[box.slices], Size(*result.shape[:2]))
         if progress is not None:
             progress(done / size.pixels)
     return result
+
+
+def _as_wanted(tiles: Iterator[Tile], watch: TileWatch, spec: ModelSpec) -> Iterator[Tile]:
+    """Give tiles in the order in which somebody wants them; the first is cut in four, so that it is seen sooner."""
+    left = list(tiles)
+    is_first = True
+    while left:
+        tile = left.pop(watch.next_of([tile.target for tile in left]))
+        is_large = min(tile.target.size) >= 2 * LEAST_FIRST_PX
+        if is_first and is_large and watch.is_looking:
+            left[:0] = _quarters(tile, spec)
+        else:
+            yield tile
+        is_first = False
+
+
+def _quarters(tile: Tile, spec: ModelSpec) -> list[Tile]:
+    halo_px = ceil_to_multiple(spec.halo_px, spec.size_multiple)
+    parts = quarter(tile.target, multiple=spec.size_multiple)
+    return [with_halo(part, within=tile.source, halo_px=halo_px) for part in parts]
 
 
 def most_uncut(spec: ModelSpec, *, tile_px: int) -> int:
@@ -122,10 +173,7 @@ def restore_tile(
     except OutOfMemory:
         if max(tile.target.size) <= SMALLEST_TILE_PX:
             raise
-        spec = engine.spec
-        for part in quarter(tile.target, multiple=spec.size_multiple):
-            halo_px = ceil_to_multiple(spec.halo_px, spec.size_multiple)
-            smaller = with_halo(part, within=tile.source, halo_px=halo_px)
+        for smaller in _quarters(tile, engine.spec):
             restore_tile(engine, pixels, result, tile=smaller, strength=strength)
         return
     scale = engine.spec.scale

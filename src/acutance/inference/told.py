@@ -46,7 +46,7 @@ _REGION = re.compile(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,
 class ToldBlur:
     """A blur that is known: made by `motion`, `defocus`, `gaussian` or `measured`, or of its words by `of_text`.
 
-    Example:
+    Examples:
         >>> str(ToldBlur.motion(12, degrees=30))
         'motion 12px@30deg'
     """

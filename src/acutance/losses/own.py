@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from jaxtyping import Float
 from torch import Tensor
 
-from acutance.config.own_parts import load_part, name_of_part
+from acutance.config.own_parts import load_part, name_of_part, running
 from acutance.errors import ConfigError
 
 
@@ -59,10 +59,11 @@ def own_term(term: OwnTerm, restored: Float[Tensor, "n c h w"], reference: Float
     """Evaluate a term of one's own.
 
     Raises:
-        ConfigError: When it does not return one number.
+        ConfigError: When it fails, or does not return one number.
     """
     loss = cast(OwnLoss, load_part(term.part))
-    value: object = loss(restored, reference)
+    with running(term.part):
+        value: object = loss(restored, reference)
     if not isinstance(value, Tensor) or value.shape != ():
         given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ConfigError(f"{term.part}: returned {given}; a loss must return one number: take the mean, say.")

@@ -90,6 +90,7 @@ def write_atomically(
     overwrite: bool,
     before_naming: Callable[[Fingerprint], None] | None = None,
     times_ns: tuple[int, int] | None = None,
+    survives_power_loss: bool = True,
 ) -> None:
     """Write a file whole or not at all; missing folders are made.
 
@@ -100,11 +101,15 @@ def write_atomically(
         before_naming: Called with the fingerprint of the content when all of it is written, before the file gets its
             name; when it raises, nothing is left behind.
         times_ns: When the file is to have been read and changed last; None for now.
+        survives_power_loss: Whether to wait until the disk has it; not for a file that is copied and thrown away.
 
     Raises:
         OutputError: When it cannot be written; nothing is left behind then.
     """
-    with temporary_beside(path, overwrite=overwrite, times_ns=times_ns) as (temporary, file):
+    with temporary_beside(path, overwrite=overwrite, times_ns=times_ns, survives_power_loss=survives_power_loss) as (
+        temporary,
+        file,
+    ):
         try:
             fingerprint = _written(file, parts)
             file.flush()
@@ -145,7 +150,7 @@ def joined_parts(parts: Iterable[bytes | memoryview | Patch]) -> bytes:
 
 @contextlib.contextmanager
 def temporary_beside(
-    path: Path, *, overwrite: bool, times_ns: tuple[int, int] | None = None
+    path: Path, *, overwrite: bool, times_ns: tuple[int, int] | None = None, survives_power_loss: bool = True
 ) -> Iterator[tuple[Path, BinaryIO]]:
     """Open a file to write; after the block it gets its name in one step, after an error it is removed.
 
@@ -155,6 +160,7 @@ def temporary_beside(
         path: Of the file that is wanted; see `write_atomically`.
         overwrite: Whether a present file is replaced.
         times_ns: When the file is to have been read and changed last; None for now.
+        survives_power_loss: See `write_atomically`.
 
     Yields:
         The path of the temporary file, and the file, which is empty and open for writing.
@@ -173,7 +179,8 @@ def temporary_beside(
         yield temporary, file
         try:
             file.flush()
-            os.fsync(file.fileno())
+            if survives_power_loss:
+                os.fsync(file.fileno())
             file.close()  # Windows renames no open file
             if times_ns is not None:
                 os.utime(temporary, ns=times_ns)

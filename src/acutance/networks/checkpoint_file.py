@@ -6,18 +6,25 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from acutance.config.own_parts import name_of_part
 from acutance.errors import ConfigError, CorruptWeights, InputError
+from acutance.networks.any_generator import AnyGenerator
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
+from acutance.networks.own import OwnGenerator, OwnNetworkConfig
 from acutance.spec import METADATA_KEY, ModelSpec, Task
 
 GENERATOR_KEY = "acutance.generator"
 """Key of the generator's config (JSON) in the file's metadata."""
+
+OWN_NETWORK_KEY = "acutance.own_network"
+"""Key of the part and its settings (JSON), in its place, where the generator is a network of the user's own."""
 
 
 def plain(tensor: Tensor) -> Tensor:
@@ -39,7 +46,7 @@ def weights_sha256(state: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def describe(generator: Generator, *, name: str, training_data: str, licence: str) -> ModelSpec:
+def describe(generator: AnyGenerator, *, name: str, training_data: str, licence: str) -> ModelSpec:
     """Derive the spec of a generator from its config and its weights."""
     config = generator.config
     task: Task = "sharpen" if config.scale == 1 else "sharpen-and-enlarge"
@@ -57,25 +64,35 @@ def describe(generator: Generator, *, name: str, training_data: str, licence: st
         training_data=training_data,
         licence=licence,
         guides=config.guides,
+        feather_px=config.feather_px,
         weights_sha256=weights_sha256(generator.state_dict()),
     )
 
 
-def generator_bytes(generator: Generator, spec: ModelSpec) -> bytes:
+def generator_bytes(generator: AnyGenerator, spec: ModelSpec) -> bytes:
     """Serialise a generator with its config and spec as safetensors."""
     tensors = {name: plain(tensor) for name, tensor in generator.state_dict().items()}
-    metadata = {
-        METADATA_KEY: spec.to_json(),
-        GENERATOR_KEY: json.dumps(dataclasses.asdict(generator.config), sort_keys=True),
-    }
+    metadata = {METADATA_KEY: spec.to_json()}
+    config = generator.config
+    if isinstance(config, OwnNetworkConfig):
+        named = {"part": config.part, "settings": dict(config.settings)}
+        metadata[OWN_NETWORK_KEY] = json.dumps(named, sort_keys=True)
+    else:
+        metadata[GENERATOR_KEY] = json.dumps(dataclasses.asdict(config), sort_keys=True)
     return save(tensors, metadata)
 
 
-def load_generator(path: Path) -> tuple[Generator, ModelSpec]:
+def load_generator(path: Path, *, part: str | None = None) -> tuple[AnyGenerator, ModelSpec]:
     """Read a generator and its spec, strictly: every tensor present and of its shape, spec and hash right.
+
+    Args:
+        path: The file.
+        part: The class of a network of the user's own, `FILE.py:NAME` or `PACKAGE.MODULE:NAME`. What a file names is
+            never run by itself: who reads such a file says what may be run, and where it lies now.
 
     Raises:
         InputError: When there is no such file.
+        ConfigError: When it is a network of the user's own, and no part or another one is given.
         CorruptWeights: When the file is not a generator or is damaged.
     """
     if not path.is_file():
@@ -84,14 +101,31 @@ def load_generator(path: Path) -> tuple[Generator, ModelSpec]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        values = dict(json.loads(metadata[GENERATOR_KEY]))
-        coarser = tuple(CoarserScale(**scale) for scale in values.pop("coarser", ()))
-        config = GeneratorConfig(**values, coarser=coarser)
         spec = ModelSpec.from_json(metadata[METADATA_KEY])
-        generator = Generator(config)
+        own = json.loads(metadata[OWN_NETWORK_KEY]) if OWN_NETWORK_KEY in metadata else None
+        generator = _ours(metadata[GENERATOR_KEY]) if own is None else _own(path, dict(own), part)
         generator.load_state_dict(state, strict=True)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptWeights(f"{path}: not a generator written by acutance ({error}).") from error
     if spec != describe(generator, name=spec.name, training_data=spec.training_data, licence=spec.licence):
         raise CorruptWeights(f"{path}: its weights are not those that its record describes; get it again.")
     return generator.eval(), spec
+
+
+def _ours(text: str) -> Generator:
+    """Build a generator of a config's JSON."""
+    values = dict(json.loads(text))
+    try:
+        coarser = tuple(CoarserScale(**scale) for scale in values.pop("coarser", ()))
+        return Generator(GeneratorConfig(**values, coarser=coarser))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def _own(path: Path, named: dict[str, Any], part: str | None) -> OwnGenerator:
+    """Build a network of the user's own with the settings of a file."""
+    known = str(named["part"])
+    if part is None or name_of_part(part) != name_of_part(known):
+        given = "its code is run only when it is named" if part is None else f"{part} is another"
+        raise ConfigError(f"{path}: is a network of its maker's own, {known}; {given}: give --network {known}.")
+    return OwnGenerator(OwnNetworkConfig(part=part, settings=named["settings"]))

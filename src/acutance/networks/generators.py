@@ -24,7 +24,7 @@ once trained it is part of the convolution before it (`folding.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -44,6 +44,7 @@ from acutance.networks.blocks import (
     activation,
     same_conv,
 )
+from acutance.networks.shape import Shape
 
 CHANNELS = 3
 """RGB in, RGB out."""
@@ -164,6 +165,11 @@ class GeneratorConfig:
         reach = _reach_px(self.scales, self.unshuffle, reach)
         # The input that is added, if enlarged, reaches 1 px: never farther.
         return reach + self.head_kernel // 2 * self.unshuffle
+
+    @property
+    def feather_px(self) -> int:
+        """None: its reach is known, so tiles are exact."""
+        return 0
 
     @property
     def receptive_radius_px(self) -> int:
@@ -304,12 +310,24 @@ def enlarge(images: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 
     return functional.interpolate(images, scale_factor=float(scale), mode="bilinear", align_corners=False)
 
 
-def restore(generator: Generator, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
+@runtime_checkable
+class Restoring(Protocol):
+    """What `restore` asks of a network."""
+
+    @property
+    def config(self) -> Shape:
+        """What the network says of itself."""
+
+    def __call__(self, degraded: Float[Tensor, "n 3 h w"]) -> Tensor:
+        """Return the restored images, not clipped."""
+
+
+def restore(generator: Restoring, degraded: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 hs ws"]:
     """Run the generator on images of any size as the product does: with their mirrored margin, cut off, in [0, 1]."""
     height, width = degraded.shape[-2:]
     seen = with_margin(Size(height, width), generator.config.size_multiple)
     rows = torch.from_numpy(mirrored(height, seen.top, seen.bottom)).to(degraded.device)
     columns = torch.from_numpy(mirrored(width, seen.left, seen.right)).to(degraded.device)
-    output: Tensor = generator(degraded[..., rows[:, None], columns])
+    output = generator(degraded[..., rows[:, None], columns])
     picture = Box(0, 0, height, width).shifted(seen.top, seen.left).scaled(generator.config.scale)
     return torch.clamp(output[(..., *picture.slices)], 0.0, 1.0)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class FairQueue(Generic[T]):
     """Entries in lanes, taken one lane after the other; within a lane, in order. For any threads.
 
-    Example:
+    Examples:
         >>> queue = FairQueue[str]()
         >>> for lane, entry in (("a", "a1"), ("a", "a2"), ("b", "b1")):
         ...     queue.put(lane, entry)

@@ -17,6 +17,7 @@ from acutance.media.formats import HEAD_BYTES
 from acutance.media.part_file import remove_leftovers
 from acutance.server.jobs import JOB_ID, is_job_id, new_job_id
 from acutance.server.refusals import storage_refusal
+from acutance.server.tiles import remove_tiles
 
 PASSING_S = 6 * 3600.0
 """Age at which a file that only passes through was forgotten by somebody."""
@@ -33,8 +34,8 @@ class Files:
         """
         self._folder = folder
         self._uploads, self._results, self._passing = (folder / name for name in ("uploads", "results", "passing"))
-        self._videos = folder / "videos"
-        for part in (folder, self._uploads, self._results, self._passing, self._videos):
+        self._videos, self._tiles = folder / "videos", folder / "tiles"
+        for part in (folder, self._uploads, self._results, self._passing, self._videos, self._tiles):
             part.mkdir(mode=0o700, parents=part == folder, exist_ok=True)
 
     @property
@@ -84,6 +85,10 @@ class Files:
         for path in self._videos.glob(f"*{job_id}*"):
             _remove_all(path)
 
+    def tiles(self, job_id: str) -> Path:
+        """Return the folder of a job's finished tiles, which is there while somebody looks."""
+        return self._tiles / job_id
+
     def remove(self, *paths: Path) -> None:
         """Remove files, where they are there and can be."""
         for path in paths:
@@ -95,6 +100,8 @@ class Files:
         for folder, kept in ((self._uploads, uploads), (self._results, results), (self._passing, ())):
             self.remove(*(path for path in _ours(folder) if path.name not in kept))
             remove_leftovers(folder)
+        for path in _ours(self._tiles):
+            remove_tiles(path)
         remove_leftovers(self._videos)
         for path in self._videos.iterdir():
             found = JOB_ID.search(path.name)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
+from acutance.geometry import Box
 from acutance.server.answers import (
     JOB_BODY,
     PICTURE_OR_VIDEO,
@@ -28,6 +29,7 @@ from acutance.server.refusals import Refused
 from acutance.server.schemas import JobsView, JobView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import SharpenQuery
+from acutance.server.tiles import read_tile, tiles_in
 from acutance.server.uploads import receive_upload
 from acutance.server.video_work import VIDEO_TYPES
 
@@ -203,6 +205,55 @@ async def events(job_id: str, service: TheService, client: TheClient) -> Respons
     return StreamingResponse(_events(service, job, client), media_type="text/event-stream")
 
 
+@router.put(
+    "/{job_id}/view",
+    operation_id="look_at_job",
+    summary="Look at a job while it is worked on",
+    description="From now on, finished tiles of the picture are in the job's `tiles`; those in view are made first. "
+    "The result is the same. Models that look at a picture as a whole, such as `motion`, have no tiles.",
+    response_model=JobView,
+    responses=problems(404, 422, 503, 507),
+)
+async def view(
+    job_id: str,
+    service: TheService,
+    box: Annotated[
+        str | None,
+        Query(
+            pattern="^[0-9]{1,9},[0-9]{1,9},[0-9]{1,9},[0-9]{1,9}$",
+            description="x,y,width,height of what is seen, in px of the picture as it is looked at; left out: all.",
+            examples=["0,0,1600,1200"],
+        ),
+    ] = None,
+) -> Response:
+    """Have tiles made, those in view first."""
+    seen = None
+    if box is not None:
+        x, y, width, height = map(int, box.split(","))
+        seen = Box(y, x, y + height, x + width)
+    return _shown(service, await service.look(job_id, seen), 200)
+
+
+@router.get(
+    "/{job_id}/tiles/{name}",
+    operation_id="get_job_tile",
+    summary="A finished part of a picture that is worked on",
+    response_class=Response,
+    responses={
+        **problems(404, 422, 503),
+        200: {
+            "description": "The tile.",
+            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+async def tile(job_id: str, name: str, service: TheService) -> Response:
+    """Send a tile."""
+    job = await service.job(job_id)
+    content = await asyncio.to_thread(read_tile, service.files.tiles(job.id), name)
+    return Response(content, media_type="image/jpeg")
+
+
 async def _events(service: Service, job: Job, client: str) -> AsyncIterator[str]:
     with service.live.watch(job.id, client) as changed:
         told = ""
@@ -234,7 +285,10 @@ def _place_in(cursor: str) -> tuple[float, str]:
 
 def _view(service: Service, job: Job) -> JobView:
     live = service.live
-    return JobView.of(job, share=live.share(job.id), trouble=live.trouble(job.id), keep_s=service.limits.keep_s)
+    tiles = tiles_in(service.files.tiles(job.id)) if job.state == "running" else ()
+    return JobView.of(
+        job, share=live.share(job.id), trouble=live.trouble(job.id), keep_s=service.limits.keep_s, tiles=tiles
+    )
 
 
 def _shown(service: Service, job: Job, status: int) -> Response:

@@ -30,6 +30,7 @@ from acutance.server.pool import Pool
 from acutance.server.refusals import INTERNAL, ErrorCode, Refused, Stopped, answer_to
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import PictureTask, VideoTask
+from acutance.server.tiles import remove_tiles
 from acutance.server.video_work import head_for_videos, is_video, video_type_of
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerDied
@@ -130,6 +131,7 @@ class JobRunner:
                 self._over(job_id)
             self._files.remove(self._files.upload(job_id), self._files.result(job_id))
             self._files.remove_video(job_id)
+            remove_tiles(self._files.tiles(job_id))
             self._metrics.ended("cancelled")
         elif self._store.discard(job_id):
             self._files.remove(self._files.result(job_id))
@@ -227,6 +229,7 @@ class JobRunner:
                 self._stops.pop(job_id, None)
                 self._futures.pop(job_id, None)
         if is_over:
+            remove_tiles(self._files.tiles(job_id))
             self._over(job_id)
         else:
             self._again(job_id)
@@ -253,7 +256,11 @@ class JobRunner:
     def _made_picture(self, job: Job, stop: StopSignal) -> JobResult:
         made = self._files.new_passing()
         task = PictureTask(
-            upload=self._files.upload(job.id), target=made, options=job.options, max_pixels=self._limits.max_pixels
+            upload=self._files.upload(job.id),
+            target=made,
+            options=job.options,
+            max_pixels=self._limits.max_pixels,
+            tiles=self._files.tiles(job.id),
         )
         try:
             sharpened = self._picture_workers.run(task, stop, partial(self._live.progress, job.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, read_here, written
 from acutance.server.refusals import Answer, ErrorCode
+from acutance.server.tiles import Tile
 from acutance.server.video_work import takes_videos
 from acutance.spec import Task
 
@@ -73,6 +75,31 @@ class ResultView(BaseModel):
     ]
 
 
+class TileView(BaseModel):
+    """A finished part of a result, as a JPEG for the eye; it is gone when the job is over."""
+
+    url: Annotated[str, Field(description="Where it is, relative to the server.")]
+    x: Annotated[int, Field(description="In px of the result as it is looked at, as all that follow.")]
+    y: int
+    width: int
+    height: int
+    result_width: int
+    result_height: int
+
+    @classmethod
+    def of(cls, job_id: str, tile: Tile) -> TileView:
+        """Show a tile."""
+        return cls(
+            url=f"/v1/jobs/{job_id}/tiles/{tile.name}",
+            x=tile.box.left,
+            y=tile.box.top,
+            width=tile.box.size.width,
+            height=tile.box.size.height,
+            result_width=tile.size.width,
+            result_height=tile.size.height,
+        )
+
+
 class JobView(BaseModel):
     """A job as it stands."""
 
@@ -100,6 +127,7 @@ class JobView(BaseModel):
                     "result": None,
                     "error": None,
                     "detail": None,
+                    "tiles": [],
                 }
             ]
         }
@@ -117,9 +145,15 @@ class JobView(BaseModel):
     result: ResultView | None
     error: Annotated[ErrorCode | None, Field(description="Why it failed, or is tried again.")]
     detail: Annotated[str | None, Field(description="The same in one sentence.")]
+    tiles: Annotated[
+        list[TileView],
+        Field(description="What is finished of a picture that is worked on, where somebody looks (see its `view`)."),
+    ]
 
     @classmethod
-    def of(cls, job: Job, *, share: float, trouble: Answer | None, keep_s: float) -> JobView:
+    def of(
+        cls, job: Job, *, share: float, trouble: Answer | None, keep_s: float, tiles: Sequence[Tile] = ()
+    ) -> JobView:
         """Show a job.
 
         Args:
@@ -127,6 +161,7 @@ class JobView(BaseModel):
             trouble: Why it does not go on, where that is not in the list.
             share: How far it is, if it is worked on.
             keep_s: How long finished jobs are kept.
+            tiles: What is finished of it.
         """
         model, result = job.options.model, job.result
         return cls.model_validate(
@@ -161,6 +196,7 @@ class JobView(BaseModel):
                 },
                 "error": job.error if trouble is None else trouble.error,
                 "detail": job.detail if trouble is None else trouble.detail,
+                "tiles": [TileView.of(job.id, tile) for tile in tiles],
             }
         )
 

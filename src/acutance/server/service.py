@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from acutance.geometry import Box
 from acutance.inference.inspection import Inspection
 from acutance.server.admission import Admission
 from acutance.server.files import Files
 from acutance.server.job_runner import JobRunner
 from acutance.server.job_store import JobStore
-from acutance.server.jobs import Job, NewJob, new_job_id
+from acutance.server.jobs import UNFINISHED, Job, NewJob, new_job_id
 from acutance.server.limits import Limits
 from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
@@ -31,6 +32,7 @@ from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.telling import check_known
+from acutance.server.tiles import look, remove_tiles
 from acutance.server.uploads import Upload
 from acutance.server.work import Sharpened
 from acutance.server.worker_handle import WorkerLimits
@@ -266,6 +268,26 @@ class Service:
         job = await asyncio.to_thread(self.store.get, job_id)
         if job is None:
             raise Refused(404, "not_found", "there is no job of that name; it may have been forgotten long ago.")
+        return job
+
+    async def look(self, job_id: str, view: Box | None) -> Job:
+        """Have the tiles of a job's picture written as they are finished, those in view first, until it is over.
+
+        Args:
+            job_id: Which.
+            view: The part that is seen, in px of the picture as it is looked at; None is all of it.
+
+        Raises:
+            Refused: When there is no such job, or the disk does not take it.
+        """
+        job = await self.job(job_id)
+        if job.state not in UNFINISHED:
+            return job
+        folder = self.files.tiles(job_id)
+        await asyncio.to_thread(look, folder, view)
+        job = await self.job(job_id)
+        if job.state not in UNFINISHED:  # it ended meanwhile, and nobody else removes the folder
+            await asyncio.to_thread(remove_tiles, folder)
         return job
 
     def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:

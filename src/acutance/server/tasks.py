@@ -52,11 +52,19 @@ class PictureTask:
     """Written in the end; who asks for the task makes its name last, or removes it."""
     options: Options
     max_pixels: int
+    tiles: Path | None = None
+    """A folder for finished tiles, which is there while somebody looks; None where nobody can."""
 
     def run(self, models: Models, stop: StopSignal, progress: Progress) -> Sharpened:
         """Do it; see `sharpen_upload`."""
         content, sharpened = sharpen_upload(
-            self.upload, self.options, models=models, max_pixels=self.max_pixels, stop=stop, progress=progress
+            self.upload,
+            self.options,
+            models=models,
+            max_pixels=self.max_pixels,
+            stop=stop,
+            progress=progress,
+            tiles=self.tiles,
         )
         try:
             self.target.write_bytes(content)

@@ -17,6 +17,7 @@ from acutance.server.models import Models
 from acutance.server.options import Options
 from acutance.server.stopping import StopSignal
 from acutance.server.telling import sharpener_for
+from acutance.server.tiles import TileWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ def sharpen_upload(
     max_pixels: int,
     stop: StopSignal,
     progress: Callable[[float], None] | None = None,
+    tiles: Path | None = None,
 ) -> tuple[bytes, Sharpened]:
     """Sharpen a picture; of an animation or of pages, each.
 
@@ -77,6 +79,7 @@ def sharpen_upload(
         max_pixels: Larger pictures are refused before they are decoded.
         stop: Looked at before each step and after each tile.
         progress: Called with the share of tiles done.
+        tiles: A folder that finished tiles of a single picture are written into while it is there.
 
     Returns:
         The content of the result's file, and facts about it.
@@ -102,6 +105,11 @@ def sharpen_upload(
         format_ = options.format or pictures.format
         with models.borrow(options.model) as sharpener:
             wanted, listener = sharpener_for(options, sharpener), Listener(progress=tell)
+            if tiles is not None and pictures.count == 1:
+                metadata = pictures.metadata
+                wanted = wanted.watched(
+                    TileWriter(tiles, pictures.size, orientation=metadata.orientation, icc_profile=metadata.icc_profile)
+                )
             content, made = sharpened_content(wanted, pictures, format_, strength=options.strength, listener=listener)
     stop.check()
     return content, Sharpened(

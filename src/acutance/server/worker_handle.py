@@ -31,7 +31,10 @@ GRACE_S = 0.5
 """What a worker that is asked to stop has for coming to the end of its tile; none where it is not needed again."""
 
 START_S = 60.0
-"""What a worker has for opening its engine; a cold disk is slow."""
+"""What a worker has for its first word; a cold disk is slow."""
+
+OPENING_S = 600.0
+"""What it has from then on for opening its first model: a large network of others takes minutes on a busy machine."""
 
 _PROGRAM = "from acutance.server.worker_process import main; main()"
 
@@ -133,10 +136,12 @@ class WorkerProcess:
         while not self._is_ready:
             stop.check()
             said = self._heard()
-            if said is not None:
+            if said is not None and "opening" in said:
+                end = time.monotonic() + OPENING_S
+            elif said is not None:
                 self._is_ready = True
             elif time.monotonic() > end:
-                raise WorkerDied(f"a worker was not ready after {START_S:g} s.")
+                raise WorkerDied("a worker was not ready in time.")
 
     def _next(self, stop: StopSignal, memory_bytes: int) -> dict[str, Any] | None:
         """Return what the worker says next; None when it said nothing for a moment.

@@ -80,6 +80,7 @@ class _Worker:
         self._told_at = 0.0
 
     def work(self) -> None:
+        self._say(opening=True)
         models = OpenedModels.of(self._settings.models)
         if self._settings.opens_first:
             with contextlib.suppress(AcutanceError), models.borrow(ModelChoice(name=models.offered[0].name)):

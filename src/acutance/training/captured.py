@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acutance.losses.objective import ObjectiveConfig, generator_loss
-from acutance.networks.generators import Generator
+from acutance.networks.any_generator import AnyGenerator
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import PEAK
 from acutance.training.step import Pair, StepRecord, energies
@@ -29,8 +29,8 @@ class CapturedStep:
 
     def __init__(
         self,
-        model: Generator,
-        average: WeightAverage[Generator],
+        model: AnyGenerator,
+        average: WeightAverage[AnyGenerator],
         optimizers: Sequence[torch.optim.Optimizer],
         objective: ObjectiveConfig,
         example: Pair,

@@ -17,9 +17,11 @@ from acutance.degradations.pipeline import DegradationConfig
 from acutance.degradations.stages import Blur, Grain, Unsharp
 from acutance.errors import ConfigError
 from acutance.losses.objective import ObjectiveConfig
+from acutance.networks.any_generator import AnyConfig
 from acutance.networks.blocks import RESIDUAL_INIT_GAIN
 from acutance.networks.discriminator import DiscriminatorConfig
 from acutance.networks.generators import GeneratorConfig
+from acutance.networks.own import OwnNetworkConfig
 from acutance.training.device import Precision
 from acutance.training.guides import GuideConfig
 from acutance.training.optimizers import OptimizerConfig
@@ -102,8 +104,8 @@ class TrainConfig:
     """Name of the model that comes out."""
     degradation: DegradationConfig
     """How the blurred input is made."""
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    """The network."""
+    generator: AnyConfig = field(default_factory=GeneratorConfig)
+    """The network: one of ours, or with `kind = "own"` one of the user's."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """What is minimised."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -117,7 +119,8 @@ class TrainConfig:
     guide: GuideConfig = field(default_factory=GuideConfig)
     """How wrong the kernels are that a network with guides is told."""
     head_start: Literal["random", "whitening"] = "random"
-    """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see."""
+    """How the head's filters begin: Kaiming's random numbers, or whitening the patches they will see. A network of the
+    user's own begins as it was written."""
     start_from: Path | None = None
     """Weights to begin with: generator.safetensors of a run, an exported ONNX file, or the name of a model that ships,
     such as fast; None begins at random. A network that enlarges may begin
@@ -164,6 +167,7 @@ class TrainConfig:
         if self.batch < 1 or self.patch_px < 1:
             raise ConfigError(f"batch = {self.batch}, patch_px = {self.patch_px}: must be at least 1.")
         self._check_sizes()
+        self._check_own_network()
         self._check_guides()
         self._check_pairs()
         self._check_blur()
@@ -210,6 +214,14 @@ class TrainConfig:
                     f"watch.rows: {name!r} reduces photos by {reduction}, but generator.scale is {scale}; there are "
                     f"{', '.join(fitting)}."
                 )
+
+    def _check_own_network(self) -> None:
+        """Check that nothing is asked of a network of the user's own that only ours can do."""
+        if isinstance(self.generator, OwnNetworkConfig) and self.head_start != "random":
+            raise ConfigError(
+                f'head_start = "{self.head_start}": is for this project\'s networks; leave it out with '
+                f"{self.generator.part}, which begins as it was written."
+            )
 
     def _check_guides(self) -> None:
         """Check that a network that is told the blur can be."""

@@ -30,8 +30,8 @@ from acutance.data.photo_store import PhotoStore
 from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
 from acutance.media.atomic import write_atomically
+from acutance.networks.any_generator import AnyGenerator
 from acutance.networks.checkpoint_file import describe, generator_bytes
-from acutance.networks.generators import Generator
 from acutance.training.batches import PairSource, own_part
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
@@ -315,7 +315,7 @@ def roll_back(run: Path, players: Players, progress: Progress, *, is_last_chance
     return replace(good, elapsed_s=progress.elapsed_s, rate_factor=0.5 * min(good.rate_factor, progress.rate_factor))
 
 
-def save_generator(path: Path, generator: Generator, config: TrainConfig) -> None:
+def save_generator(path: Path, generator: AnyGenerator, config: TrainConfig) -> None:
     """Write the self-describing weights of a run: in one step, and on the disk before they have their name."""
     spec = describe(generator, name=config.name, training_data=config.training_data, licence=config.licence)
     write_atomically(path, [generator_bytes(generator, spec)], overwrite=True)

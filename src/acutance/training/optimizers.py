@@ -168,19 +168,21 @@ def orthogonalised(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "
 def build_optimizers(
     config: OptimizerConfig, network: nn.Module, *, last: nn.Parameter | None = None
 ) -> tuple[torch.optim.Optimizer, ...]:
-    """Build the optimisers of a network; each parameter is in exactly one.
+    """Build the optimisers of a network; each parameter that is not frozen is in exactly one.
 
     Muon takes the weights of the convolutions; biases, slopes, fully connected layers and the weights of the `last`
     convolution, whose output is the picture itself, are Adam's.
     """
     optimizers: list[torch.optim.Optimizer] = []
-    rest = list(network.parameters())
+    rest = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if config.kind == "muon":
         matrices = [parameter for parameter in rest if parameter.ndim == 4 and parameter is not last]
-        optimizers.append(Muon(matrices, lr=config.muon_learning_rate, momentum=config.momentum))
+        if matrices:
+            optimizers.append(Muon(matrices, lr=config.muon_learning_rate, momentum=config.momentum))
         taken = {id(matrix) for matrix in matrices}
         rest = [parameter for parameter in rest if id(parameter) not in taken]
-    optimizers.append(MemoryOrderAdam(rest, lr=config.learning_rate, betas=config.betas))
+    if rest:
+        optimizers.append(MemoryOrderAdam(rest, lr=config.learning_rate, betas=config.betas))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group[PEAK] = group["lr"]

@@ -12,11 +12,13 @@ from torch import nn
 
 from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError
+from acutance.networks.any_generator import AnyConfig, AnyGenerator, build_generator
 from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.discriminator import Discriminator
-from acutance.networks.generators import Generator, GeneratorConfig, enlarging
+from acutance.networks.generators import Generator, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
+from acutance.networks.own import OwnGenerator, OwnNetworkConfig, examine
 from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
 from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
@@ -40,9 +42,9 @@ class Players:
     generator: Player
     discriminator: Player | None
     features: FeatureExtractor | None
-    model: Generator
+    model: AnyGenerator
     """The generator itself, without Fabric's wrapping."""
-    average: WeightAverage[Generator]
+    average: WeightAverage[AnyGenerator]
     trained: Trained
     """What a checkpoint holds of all this."""
 
@@ -78,33 +80,45 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     return Players(generator, discriminator, features, model, average, Trained(networks, optimizers))
 
 
-def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> Generator:
-    """Build the generator: random, with a whitened head, or from earlier weights."""
+def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> AnyGenerator:
+    """Build the generator: random, with a whitened head, or from earlier weights.
+
+    Raises:
+        ConfigError: When `start_from` is another network, or a network of the user's own cannot be trained.
+    """
     torch.manual_seed(config.seed)
-    model = Generator(config.generator)
-    start_branches(model, config.branch_gain)
+    model = build_generator(config.generator)
+    if isinstance(model, Generator):
+        start_branches(model, config.branch_gain)
     if config.start_from is not None:
-        earlier = _earlier(config.start_from, config.generator)
-        shape = earlier.config
-        if shape.scale < config.generator.scale:
-            earlier = enlarging(earlier)
-        if earlier.config.biases and not config.generator.biases:
-            earlier = without_biases(earlier)
-        if not can_grow(earlier.config, config.generator):
-            raise ConfigError(
-                f"start_from = {config.start_from}: is a {shape}, but the settings ask for {config.generator}."
-            )
-        model.load_state_dict(growing(earlier, config.generator).state_dict())
+        model.load_state_dict(_earlier(config.start_from, config.generator).state_dict())
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.head_start == "whitening" and config.start_from is None:
+    if isinstance(model, OwnGenerator):
+        examine(model, side_px=config.patch_px)
+    elif config.head_start == "whitening" and config.start_from is None:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
     return model
 
 
-def _earlier(start_from: Path, wanted: GeneratorConfig) -> Generator:
-    """Read the weights to begin with: of a checkpoint, of an exported file, or of a model that ships."""
+def _earlier(start_from: Path, wanted: AnyConfig) -> AnyGenerator:
+    """Read the weights to begin with, of a checkpoint, an exported file or a model that ships, in the shape wanted."""
+    another = f"start_from = {start_from}: is another network than the settings ask for"
+    if isinstance(wanted, OwnNetworkConfig):
+        earlier = load_generator(start_from, part=wanted.part)[0]
+        if earlier.config != wanted:
+            raise ConfigError(f"{another}, {wanted.part} with {dict(wanted.settings)}.")
+        return earlier
     exported = shipped_file(start_from)
-    return load_generator(start_from)[0] if exported is None else read_exported(exported, wanted)
+    earlier = load_generator(start_from)[0] if exported is None else read_exported(exported, wanted)
+    assert isinstance(earlier, Generator)  # one of the user's own is refused: its part is not named
+    shape = earlier.config
+    if shape.scale < wanted.scale:
+        earlier = enlarging(earlier)
+    if earlier.config.biases and not wanted.biases:
+        earlier = without_biases(earlier)
+    if not can_grow(earlier.config, wanted):
+        raise ConfigError(f"{another}: a {shape}, and they ask for {wanted}.")
+    return growing(earlier, wanted)
 
 
 def new_discriminator(config: TrainConfig, device: torch.device) -> Discriminator:
@@ -116,8 +130,11 @@ def new_discriminator(config: TrainConfig, device: torch.device) -> Discriminato
     return judge
 
 
-def last_weights(model: Generator) -> nn.Parameter:
-    """Return the weights whose output is the picture."""
+def last_weights(model: AnyGenerator) -> nn.Parameter | None:
+    """Return the weights whose output is the picture; of a network of the user's own, those of its last convolution."""
+    if isinstance(model, OwnGenerator):
+        convolutions = [weight for weight in model.parameters() if weight.ndim == 4]
+        return convolutions[-1] if convolutions else None
     weights = model.tail.weight
     assert isinstance(weights, nn.Parameter)
     return weights

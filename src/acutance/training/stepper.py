@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lightning_fabric import Fabric
 
+from acutance.errors import ConfigError
 from acutance.training.captured import CapturedStep
 from acutance.training.checkpoint import Progress
 from acutance.training.config import TrainConfig
@@ -74,7 +75,7 @@ def captured_step(
             example,
             is_bfloat16=config.precision == "bf16-mixed",
         )
-    except RuntimeError as error:
+    except (RuntimeError, ConfigError) as error:  # the second: what a part of the user's own raised
         say(f"the step could not be captured as a CUDA graph, so it takes longer: {error}")
         return None
 

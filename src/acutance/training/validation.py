@@ -17,7 +17,7 @@ from acutance.metrics.gmsd import gmsd
 from acutance.metrics.psnr import psnr
 from acutance.metrics.sharpness import gradient_energy_ratio
 from acutance.metrics.ssim import ssim
-from acutance.networks.generators import Generator, restore
+from acutance.networks.generators import Restoring, restore
 from acutance.training.watching import Measure, WatchConfig
 
 Pixels = npt.NDArray[np.uint8]
@@ -98,7 +98,7 @@ def _centre(picture: Pixels, side_px: int) -> Pixels:
 
 @torch.no_grad()
 def validate(
-    generator: Generator,
+    generator: Restoring,
     crops: list[HeldOut],
     rows: tuple[str, ...],
     *,

@@ -20,7 +20,7 @@ class Cancelled(Exception):
 class Channel(Generic[Item]):
     """Hands items from one thread to another, at most `capacity` of them waiting.
 
-    Example:
+    Examples:
         >>> channel = Channel[int](2)
         >>> channel.put(1)
         >>> channel.finish()

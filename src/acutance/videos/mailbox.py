@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 class Mailbox(Generic[Item]):
     """Holds the latest item that was put in and not yet taken.
 
-    Example:
+    Examples:
         >>> box = Mailbox[int]()
         >>> box.put(1)
         >>> box.put(2)

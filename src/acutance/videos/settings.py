@@ -21,7 +21,7 @@ LARGEST_SMOOTHING = 0.95
 class VideoSettings:
     """How a video is written, and which part of it.
 
-    Example:
+    Examples:
         >>> VideoSettings(codec="h265", from_s=10, to_s=15).quality
         'high'
     """

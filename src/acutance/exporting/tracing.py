@@ -1,0 +1,105 @@
+"""Networks that are torch code, as ONNX: traced with a picture, and compared with torch's answer at other sizes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from acutance.engines.onnx_engine import ORT_ERRORS
+from acutance.engines.silent_onnxruntime import onnxruntime
+from acutance.exporting.onnx_graph import OPSET
+
+TRACED_PX = 64
+"""Side of the picture that a network is traced with, unless it needs a larger one."""
+COMPARED_PX = ((72, 120), (136, 96))
+"""Sizes at which the graph must give what torch gives; rounded up to the network's multiple."""
+
+FAILURES: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError),
+    *(NotImplementedError, RuntimeError, TypeError, ValueError),
+)
+"""What code of others raises on weights, sizes or operations that it was not made for."""
+
+
+@torch.no_grad()
+def traced(network: nn.Module, side: int, others: list[tuple[int, ...]], *, limit: float) -> tuple[bytes | None, str]:
+    """Trace a network with a square picture; return the graph if it holds there and at the other sizes, or why not.
+
+    Args:
+        network: `n 3 h w` → `n 3 h·scale w·scale`, float32, in eval mode.
+        side: Of the picture, in px.
+        others: Heights and widths to compare at; without any, the network is traced for the one size alone.
+        limit: Largest difference to torch that is allowed: of values in [0, 1], or relative to the largest beyond.
+
+    Returns:
+        The ONNX file, `degraded` → `restored`, and no words; or None and the reason.
+    """
+    axes = {2: "height", 3: "width"}
+    target = io.BytesIO()
+    try:
+        with _nothing_printed():
+            torch.onnx.export(
+                network,
+                (noise((side, side)),),
+                cast(str, target),  # a file in memory will do for the tracer
+                input_names=["degraded"],
+                output_names=["restored"],
+                dynamic_axes={"degraded": axes, "restored": axes} if others else None,
+                opset_version=OPSET,
+                dynamo=False,  # the other exporter needs two packages more
+            )
+        session = onnxruntime.InferenceSession(target.getvalue(), _quiet(), providers=["CPUExecutionProvider"])
+        for size in [(side, side), *others]:
+            picture = noise(size)
+            expected = network(picture).numpy()
+            (restored,) = session.run(["restored"], {"degraded": picture.numpy()})
+            if not _is_same(restored, expected, limit):
+                return None, f"a picture of {size[0]}×{size[1]} px comes out otherwise"
+    except (*FAILURES, *ORT_ERRORS) as error:
+        return None, first_line(error)
+    return target.getvalue(), ""
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Close the process's stdout: when torch's tracer fails, its C++ code prints the graph there, whatever is set."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _is_same(restored: npt.NDArray[np.float32], expected: npt.NDArray[np.float32], limit: float) -> bool:
+    if restored.shape != expected.shape or not np.isfinite(expected).all():
+        return False
+    return bool(np.abs(restored - expected).max() <= limit * max(1.0, np.abs(expected).max()))
+
+
+def noise(size: tuple[int, ...]) -> Tensor:
+    """Return a picture of seeded noise, 1 3 h w in [0, 1]."""
+    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(0))
+
+
+def _quiet() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its kind."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -37,8 +37,10 @@ def main() -> None:
         rows = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "import acutance": [sys.executable, "-c", "import acutance"],
+            "acutance --version": acutance("--version"),
             "acutance --help": acutance("--help"),
             "acutance sharpen 768×512.jpg": acutance("sharpen", str(photo), "-o", output, "--overwrite"),
+            "the same, --model fast": acutance("sharpen", str(photo), "-o", output, "--overwrite", "-m", "fast"),
         }
         plain = {**os.environ, "XDG_CACHE_HOME": folder}
         with_package = {
@@ -52,12 +54,17 @@ def main() -> None:
                 costs.append(process_cost(arguments, environment=plain))
                 if options.gpu_package:
                     others.append(process_cost(arguments, environment=with_package))
-            line = f"{name:32} {_median_s(costs):6.3f} s   peak {max(cost.peak_mb for cost in costs):5.0f} MB"
+            times = f"{_median_s(costs):6.3f} s   processor {_cpu_s(costs):6.3f} s"
+            line = f"{name:32} {times}   peak {max(cost.peak_mb for cost in costs):5.0f} MB"
             print(line + (_beside(costs, others) if others else ""), flush=True)
 
 
 def _median_s(costs: list[ProcessCost]) -> float:
     return statistics.median(cost.seconds for cost in costs)
+
+
+def _cpu_s(costs: list[ProcessCost]) -> float:
+    return statistics.median(cost.cpu_s for cost in costs)
 
 
 def _beside(costs: list[ProcessCost], others: list[ProcessCost]) -> str:

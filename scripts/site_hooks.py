@@ -78,16 +78,13 @@ def with_links(text: str, place: str) -> str:
 def commands_page() -> str:
     """Return the reference of the command line, as the program itself prints it."""
     from typer.cli import get_docs_for_click
-    from typer.core import TyperGroup
-    from typer.main import get_command
 
-    from acutance.cli.main import app
+    from acutance.cli.main import whole_program
 
     os.environ["TERM"] = "dumb"
-    command = get_command(app)
+    command = whole_program()
     with command.make_context("acutance", [], resilient_parsing=True) as context:
         text: str = get_docs_for_click(obj=command, ctx=context, name="acutance")
-    assert isinstance(command, TyperGroup)
     for name, verb in command.commands.items():  # the list of verbs cuts their sentences short
         sentence = (verb.help or "").partition("\n\n")[0].replace("\n", " ")
         text = text.replace(f"`{name}`: {verb.get_short_help_str()}\n", f"`{name}`: {sentence}\n")

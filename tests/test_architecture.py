@@ -183,9 +183,10 @@ def test_exceptions_are_real():
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
+    """Nor by the names of types alone; but the root shows type checkers the names that it loads lazily."""
     graph = {name: set() for name in MODULES}
     for name, found in OURS:
-        if not found.is_for_types:
+        if not (name == "acutance" and found.is_for_types):
             graph[name].add(found.target)
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from acutance.cli.main import app
+from acutance.cli.main import whole_program
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +41,7 @@ def _helps(command, name: str):
 
 
 def test_the_help_reads_well() -> None:
-    helps = _helps(get_command(app), "acutance")
+    helps = _helps(whole_program(), "acutance")
     assert len(helps) > 200
     assert not [(name, *PROSE.findings_in(text)) for name, text in helps.items() if PROSE.findings_in(text)]
 

@@ -13,8 +13,7 @@ from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
     from acutance.inference.inspection import Inspection, inspect
-    from acutance.inference.once import sharpen
-    from acutance.inference.sharpener import Sharpener
+    from acutance.inference.sharpener import Sharpener, sharpen
     from acutance.inference.told import Region, ToldBlur
     from acutance.trust.consistency import consistency
     from acutance.trust.guesses import map_of_guesses
@@ -45,7 +44,7 @@ _LAZY = {
     "consistency": "acutance.trust.consistency",
     "inspect": "acutance.inference.inspection",
     "map_of_guesses": "acutance.trust.guesses",
-    "sharpen": "acutance.inference.once",
+    "sharpen": "acutance.inference.sharpener",
     "verify": "acutance.trust.verification",
 }
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from acutance.cli.file_report import ALIKE, FileReport
 from acutance.cli.options import model_names
-from acutance.inference.files import FileResult
+from acutance.inference.picture_files import FileResult
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()"]
 

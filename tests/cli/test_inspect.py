@@ -50,6 +50,19 @@ def test_a_folder_gets_a_table_the_softest_first_and_bad_files_are_told(folder: 
     assert "Traceback" not in result.output
 
 
+def test_the_table_fits_into_80_columns(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["inspect", str(folder)], env={"COLUMNS": "80", "TERM": "dumb"})
+    rows = done.stdout.splitlines()
+    assert max(map(len, rows)) <= 80
+    figures = [row for row in rows if " px " in row[:9]]
+    assert len(figures) == 2
+    assert all(row.split()[3] == "%" and "sharpen it" not in row for row in figures)
+    below = rows[rows.index(figures[0]) + 1 : rows.index(figures[1])]
+    words = " ".join(row.strip() for row in below)
+    assert "soft by about" in words
+    assert "sharpen it (model fast, about +" in words
+
+
 def test_json_has_a_line_for_each(folder: Path) -> None:
     rows = [json.loads(line) for line in run(folder, "--json").stdout.splitlines()]
     assert [Path(row["source"]).name for row in rows] == ["a-sharp.png", "b-soft.jpg", "c-bad.png"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance import __version__
-from acutance.cli.main import app
+from acutance.cli.main import VERBS, app
 from acutance.zoo.catalogue import list_models
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()"]
@@ -43,12 +44,24 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
         "from acutance.cli.main import run\n"
         "try: run()\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('numpy', 'torch', 'onnxruntime', 'PIL') if m in sys.modules])"
+        "heavy = ('numpy', 'torch', 'onnxruntime', 'PIL', 'rich.progress', 'acutance.cli.sharpen')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert shown.rstrip().endswith("[]")
     for verb in ("sharpen", "compare", "serve", "evaluate", "train", "export", "models", "doctor"):
         assert verb in shown
+
+
+def test_the_list_says_of_each_verb_what_its_own_help_says() -> None:
+    for verb, said in VERBS.items():
+        module = import_module(f"acutance.cli.{verb}")
+        text = module.app.info.help if hasattr(module, "app") else getattr(module, verb).__doc__
+        assert " ".join(text.split("\n\n")[0].split()) == said
+
+
+def test_a_slip_of_the_pen_is_answered_with_the_verb() -> None:
+    assert "'sharpen'" in CliRunner().invoke(app, ["sharpn"]).output
 
 
 def test_version() -> None:

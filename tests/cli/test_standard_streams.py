@@ -65,6 +65,14 @@ def test_where_nobody_can_be_told_the_work_is_done(folder: Path, stderr: str) ->
         assert result.size == (30, 24)
 
 
+@pytest.mark.parametrize("source", ["cat.png", "- <cat.png"])
+def test_two_things_on_stdout_are_refused(folder: Path, source: str) -> None:
+    done = shell(f"acutance sharpen -o - --json {source}", folder)
+    assert done.returncode != 0
+    assert done.stdout == b""
+    assert done.stderr.decode().count("both want stdout") == 1
+
+
 def test_no_file_takes_the_number_of_a_closed_stream(folder: Path) -> None:
     code = (
         "from acutance.cli.standard_streams import prepare_streams\n"

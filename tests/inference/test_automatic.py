@@ -15,6 +15,7 @@ from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.files import sharpen_files
+from acutance.inference.listening import Listener
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, plan_outputs
 from acutance.zoo.catalogue import AUTO, MODEL_FOR
@@ -97,7 +98,7 @@ def test_where_motion_cannot_be_undone_the_picture_is_sharpened_and_that_is_said
     chosen: list[str] = []
     moved = blurred(sharp, line_psf(11.0, 0.5))
     monkeypatch.setattr("acutance.inference.restoring.blur_in", lambda *_, **__: (None, "perhaps"))
-    fakes(opened).restore(moved, strength=1.0, found=found.append, chosen=chosen.append)
+    fakes(opened).restore(moved, strength=1.0, listener=Listener(found=found.append, chosen=chosen.append))
     assert chosen == [MODEL_FOR["soft"]]
     assert found[0].endswith("but not everywhere or not exactly: not taken out, sharpened only")
 
@@ -107,7 +108,9 @@ def test_without_the_memory_for_it_motion_is_not_undone(sharp: np.ndarray) -> No
     found: list[str] = []
     chosen: list[str] = []
     moved = blurred(sharp, line_psf(11.0, 0.5))
-    fakes(opened, max_memory_mb=200).restore(moved, strength=1.0, found=found.append, chosen=chosen.append)
+    fakes(opened, max_memory_mb=200).restore(
+        moved, strength=1.0, listener=Listener(found=found.append, chosen=chosen.append)
+    )
     assert chosen == [MODEL_FOR["soft"]]
     assert "in the memory allowed" in found[0]
 

@@ -27,8 +27,17 @@ def test_a_change_is_measured_and_placed(before: np.ndarray) -> None:
     assert changes is not None
     assert changes.rms_levels == pytest.approx(20 / 3, rel=0.01)
     assert changes.share == pytest.approx(1 / 9, rel=0.01)
-    assert changes.where == "mostly upper right"
-    assert "11 % of it changed, mostly upper right" in str(changes)
+    assert changes.where == "mostly in the upper right"
+    assert "11 % of it changed, mostly in the upper right" in str(changes)
+
+
+def test_the_parts_that_changed_most_are_told_in_reading_order(before: np.ndarray) -> None:
+    after = before.copy()
+    after[100:200, 110:220] += 20
+    after[:100, 110:220] += 16
+    changes = changes_between(before, after)
+    assert changes is not None
+    assert changes.where == "mostly at the top and in the middle"
 
 
 def test_a_change_of_everything_is_all_over(before: np.ndarray) -> None:

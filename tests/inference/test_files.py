@@ -17,9 +17,10 @@ from PIL import Image
 from acutance.engines.fake import FakeEngine
 from acutance.errors import ConfigError
 from acutance.imaging.pad import MARGIN_PX
-from acutance.inference.files import FileResult, sharpen_files
+from acutance.inference.files import sharpen_files
 from acutance.inference.journal import RECORD_NAME, ResultKey
 from acutance.inference.ledger import Ledger
+from acutance.inference.picture_files import FileResult
 from acutance.inference.sharpener import Sharpener
 from acutance.media import PlannedFile, plan_outputs
 
@@ -323,10 +324,10 @@ def test_a_photo_that_changes_while_it_is_read_fails(folder):
     path = folder / "in" / "a.png"
 
     class Restless(Ledger):
-        def observe(self, file, before):
+        def enter(self, file, before, target):
             if file.source == path:
                 os.utime(path, (7, 7))
-            return super().observe(file, before)
+            super().enter(file, before, target)
 
     sharpener = Sharpener(engine=FakeEngine())
     plan = plan_outputs([folder / "in"], folder / "out")

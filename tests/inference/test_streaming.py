@@ -143,7 +143,7 @@ def test_pictures_that_need_too_much_and_cannot_be_streamed_are_refused(tmp_path
 
 
 def test_the_limit_of_pixels_does_not_hold_for_strips_unless_it_is_given(tmp_path, monkeypatch):
-    monkeypatch.setattr("acutance.inference.sharpener.DEFAULT_MAX_PIXELS", 1000)
+    monkeypatch.setattr("acutance.inference.photo_sharpener.DEFAULT_MAX_PIXELS", 1000)
     path, target = tmp_path / "in.png", tmp_path / "out.png"
     path.write_bytes(encode_photo(Photo(pixels=make_photo(100, 60)), format="PNG"))
     sharpener = Sharpener(engine=ENGINES[1], tile_px=40)

@@ -218,7 +218,7 @@ def test_what_is_told_holds_for_the_photo_as_it_is_looked_at(truth, tmp_path, or
     exif[0x0112] = orientation
     image.save(tmp_path / "turned.tif", exif=exif)
     result = sharpener(told=told, region=region)(tmp_path / "turned.tif")
-    pixels = acutance.inference.sharpener.open_pictures  # the reader of the house turns as viewers do
+    pixels = acutance.inference.photo_sharpener.open_pictures  # the reader of the house turns as viewers do
     with pixels(result, max_pixels=10**6, max_bits=16) as pictures:
         (photo,) = pictures.photos()
     np.testing.assert_array_equal(photo.upright().pixels, upright)

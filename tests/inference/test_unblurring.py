@@ -245,7 +245,7 @@ def test_pictures_that_must_go_in_strips_are_refused(tmp_path):
     (result,) = sharpen_files(small, plan_outputs([source], None, overwrite=False))
     assert result.status == "failed"
     assert "by model motion, which looks at the whole" in result.error
-    with pytest.raises(ImageTooLarge), small.opened(source) as pictures:
-        small._sharpen_bytes(source.read_bytes(), strength=1.0)
+    with pytest.raises(ImageTooLarge):
+        small(source.read_bytes())
     with pytest.raises(ConfigError, match="looks at a picture as a whole"), small.opened(source) as pictures:
         small.sharpen_strips(pictures.strips())

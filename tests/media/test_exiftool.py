@@ -16,7 +16,8 @@ from corpus import good_files
 from PIL import Image, ImageCms
 
 from acutance.engines.fake import FakeEngine
-from acutance.inference.files import FileResult, sharpen_files
+from acutance.inference.files import sharpen_files
+from acutance.inference.picture_files import FileResult
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, PlannedFile, open_pictures
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from acutance.bulk.stores import Listed, Store, Unreachable, Vanished, key_fault
 from acutance.errors import InputError
-from acutance.inference.sharpener import STRENGTHS
+from acutance.inference.photo_sharpener import STRENGTHS
 from acutance.media.formats import PHOTO_SUFFIXES
 from acutance.media.patterns import PathFilter
 

@@ -13,15 +13,15 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from acutance.bulk.items import Item, is_picture_name
 from acutance.bulk.ledger import Entry, Ledger
 from acutance.bulk.stores import Store, Unreachable, Vanished, copy_out
 from acutance.errors import AcutanceError, InputError, OutputError
-from acutance.inference.picture_files import PictureWork
+from acutance.inference.picture_files import FileResult, sharpen_file
 from acutance.inference.sharpener import Sharpener
-from acutance.media import format_of, parts_for_name, plan_outputs, write_atomically
+from acutance.media import plan_outputs
 
 MOST_TRIES: Final = 3
 """A picture is set aside when its worker has died so often over it: once beside others, then alone."""
@@ -170,7 +170,7 @@ class Worker:
         source = folder / _local_name(item.path)
         self._source.get(item.path, source)
         made = self._sharpened(source, folder, item.strength, name=item.path)
-        key = made.name_in(item.key)
+        key = _name_of(made, item.key)
         self._check_free(item, key)
         self._target.put(made.target, key)
         return self._entry(item, target=key, megapixels=made.megapixels, reason="; ".join(made.lost))
@@ -212,9 +212,9 @@ class Worker:
 
     def _members(
         self, item: Item, old: tarfile.TarFile, new: tarfile.TarFile, folder: Path, *, is_retried: bool
-    ) -> tuple[list[_Made], list[str]]:
+    ) -> tuple[list[FileResult], list[str]]:
         """Copy a tar file member by member; returns what was made, and why others were not."""
-        made, unmade = list[_Made](), list[str]()
+        made, unmade = list[FileResult](), list[str]()
         for member in old:
             if self._most is not None and len(made) + len(unmade) >= self._most:
                 self._share = max(member.offset, 1) / max(item.size_bytes, member.offset, 1)
@@ -233,10 +233,10 @@ class Worker:
                     _add(new, member, source, member.name)
                 else:
                     made.append(one)
-                    _add(new, member, one.target, one.name_in(member.name))
+                    _add(new, member, one.target, _name_of(one, member.name))
         return made, unmade
 
-    def _member(self, item: Item, member: str, source: Path, *, is_noted: bool) -> _Made | str:
+    def _member(self, item: Item, member: str, source: Path, *, is_noted: bool) -> FileResult | str:
         """Make the result of a picture in a tar file, or say why that cannot be.
 
         Args:
@@ -260,7 +260,7 @@ class Worker:
                     raise
                 return _bug(name, error)
 
-    def _sharpened(self, source: Path, folder: Path, strength: float, *, name: str) -> _Made:
+    def _sharpened(self, source: Path, folder: Path, strength: float, *, name: str) -> FileResult:
         """Make the result of a file that is here, exactly as the verb `sharpen` does.
 
         Raises:
@@ -270,32 +270,24 @@ class Worker:
             (planned,) = plan_outputs([source], folder / "out", output_is_folder=True)
             if planned.kind == "video":
                 raise InputError(f"{name} is a video: acutance sharpen takes it.")
-            with self._sharpener.opened(planned.source) as pictures:
-                work = PictureWork(self._sharpener, pictures, format_of(planned.target), strength=strength)
-                parts = parts_for_name(planned.target, work.parts())
-                write_atomically(
-                    planned.target,
-                    parts,
-                    overwrite=True,
-                    before_naming=lambda _: pictures.close(),
-                    survives_power_loss=False,
-                )
+            return sharpen_file(
+                self._sharpener,
+                planned.source,
+                planned.target,
+                strength=strength,
+                overwrite=True,
+                survives_power_loss=False,
+            )
         except (InputError, OutputError) as error:
             raise type(error)(str(error).replace(str(source), name)) from error
-        return _Made(planned.target, work.megapixels, work.lost)
 
 
-class _Made(NamedTuple):
-    target: Path
-    megapixels: float
-    lost: tuple[str, ...]
+def _name_of(result: FileResult, name: str) -> str:
+    """Return the name of a result where the input is called `name`.
 
-    def name_in(self, name: str) -> str:
-        """Return the name of the result where the input is called `name`.
-
-        Where it needs another ending (`a.jpg` that is a PNG picture), that is put behind: `a.png` may be there, too.
-        """
-        return name if PurePosixPath(name).suffix == self.target.suffix else name + self.target.suffix
+    Where it needs another ending (`a.jpg` that is a PNG picture), that is put behind: `a.png` may be there, too.
+    """
+    return name if PurePosixPath(name).suffix == result.target.suffix else name + result.target.suffix
 
 
 class _Room:

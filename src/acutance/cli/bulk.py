@@ -27,6 +27,7 @@ from acutance.cli.options import (
     Model,
     PrecisionChoice,
     PrecisionOption,
+    Strength,
     given_name,
 )
 from acutance.errors import AcutanceError, ConfigError, EngineUnavailable, InputError
@@ -56,7 +57,7 @@ def bulk(
         str, typer.Argument(parser=given_name, metavar="DST", help="Folder or address; the ledger goes there, too.")
     ],
     model: Model = "auto",
-    strength: Annotated[float, typer.Option("--strength", "-s", min=0.0, max=2.0, help="See sharpen.")] = 1.0,
+    strength: Strength = 1.0,
     fidelity: Fidelity = 1.0,
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,

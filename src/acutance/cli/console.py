@@ -7,33 +7,41 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from functools import cache
+from typing import TYPE_CHECKING
 
 from acutance.errors import EngineUnavailable
 from acutance.extras import how_to_get
 
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect."""
 
-_STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+@cache
+def _stderr() -> Console:
+    from rich.console import Console  # a tenth of the time that the shortest run takes
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
     """Print one line for a person, on stderr; where that is full or gone, nobody reads it, and the work goes on."""
     with suppress(OSError):
-        _STDERR.print(text, markup=False, emoji=False)
+        _stderr().print(text, markup=False, emoji=False)
 
 
 def is_terminal() -> bool:
     """Say whether a person sees stderr as it is written."""
-    return _STDERR.is_terminal
+    return _stderr().is_terminal
 
 
 def show(table: RenderableType) -> None:
     """Print what is more than a line, such as a table, on stderr."""
-    _STDERR.print(table, soft_wrap=False)
+    _stderr().print(table, soft_wrap=False)
 
 
 class Bar:
@@ -58,9 +66,11 @@ def progress_bar(title: str, *, is_quiet: bool = False) -> Iterator[Bar]:
 
     Where stderr is not a terminal, and when it is to be quiet, nothing is drawn.
     """
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    is_hidden = is_quiet or not _STDERR.is_terminal
-    with Progress(*columns, console=_STDERR, transient=True, disable=is_hidden) as progress:
+    is_hidden = is_quiet or not _stderr().is_terminal
+    with Progress(*columns, console=_stderr(), transient=True, disable=is_hidden) as progress:
         yield Bar(progress, title)
 
 
@@ -70,13 +80,15 @@ def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None
 
     What is not known is None.
     """
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("frame {task.completed}/{task.fields[all]}"),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=_STDERR, transient=True) as progress:
+    with Progress(*columns, console=_stderr(), transient=True) as progress:
         task = progress.add_task("", total=None, all="?", left="")
 
         def show(name: str, frames: int, total: int | None, seconds_left: float | None) -> None:
@@ -90,8 +102,10 @@ def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None
 @contextmanager
 def status_line() -> Iterator[Callable[[str], None]]:
     """Show a line that changes on stderr; the yielded function takes its text. Off a terminal nothing is drawn."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal) as progress:
+    with Progress(*columns, console=_stderr(), transient=True, disable=not _stderr().is_terminal) as progress:
         task = progress.add_task("")
         yield lambda text: progress.update(task, description=text)
 

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from acutance.cli.console import is_terminal, say, show
 
 if TYPE_CHECKING:
-    from acutance.inference.files import FileResult
+    from rich.table import Table
+
+    from acutance.inference.picture_files import FileResult
 
 LISTED_FAILURES = 30
 """More of them are not repeated in the table; each has had its line."""
@@ -118,6 +118,9 @@ class FileReport:
             say(f"{'stopped: ' if self.left else ''}{', '.join(words)}{advice}")
 
     def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, pad_edge=False)
         table.add_column("status")
         table.add_column(self._noun, justify="right")

@@ -66,23 +66,21 @@ def shown(found: Sequence[InspectedFile]) -> None:
             typer.echo(readable(sentence))
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("soft by", justify="right", no_wrap=True)
-    table.add_column("photo", overflow="fold")
-    table.add_column("sure", justify="right")
-    table.add_column("noise", justify="right")
-    table.add_column("JPEG", justify="right")
-    table.add_column("what was seen, and what helps", overflow="fold")
+    for figure in ("soft by", "sure", "noise", "JPEG"):
+        table.add_column(figure, justify="right", no_wrap=True)
+    # One below the other: side by side they leave each other no room on a terminal of 80 columns.
+    table.add_column("photo, what was seen, and what helps", overflow="fold")
     for one in photos:
         seen = one.inspection
         assert seen is not None
         table.add_row(
             "–" if seen.softness_px is None else f"{seen.softness_px:.1f} px",
-            Text(readable(str(one.source))),
             _percent(seen.kind_confidence),
             "–" if seen.noise_levels is None else f"{seen.noise_levels:.1f}",
             "–" if seen.jpeg_quality is None else str(seen.jpeg_quality),
-            Text(_advised(seen)),
+            Text(readable(str(one.source)), style="bold"),
         )
+        table.add_row("", "", "", "", Text(_advised(seen)))
     console = Console(highlight=False, soft_wrap=False)
     console.print(table)
 

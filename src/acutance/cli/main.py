@@ -5,31 +5,60 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from acutance import __version__
-from acutance.cli.ablate import ablate
-from acutance.cli.bulk import bulk
-from acutance.cli.compare import compare
 from acutance.cli.console import INTERRUPTED, say
-from acutance.cli.data import app as data
-from acutance.cli.doctor import doctor
-from acutance.cli.evaluate import evaluate
-from acutance.cli.export import export
-from acutance.cli.inspect import inspect
-from acutance.cli.kernel import kernel
-from acutance.cli.models import app as models
-from acutance.cli.serve import serve
-from acutance.cli.sharpen import sharpen
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
-from acutance.cli.still import still
-from acutance.cli.train import train
-from acutance.cli.verify import verify
 from acutance.errors import AcutanceError, ConfigError
 
+VERBS: Mapping[str, str] = {
+    "sharpen": "Make blurred photos and videos sharp.",
+    "inspect": "Tell what blurred photos, how noisy they are, and whether sharpening helps; the softest come first.",
+    "verify": "Check a sharpened photo against the record that --report wrote.",
+    "still": "Merge the frames around a moment of a clip into one picture, and make that sharp.",
+    "kernel": "Find what blurred a photo, or a region of it, and show it.",
+    "bulk": "Sharpen millions of pictures: folders or buckets, on this machine or a Ray cluster.",
+    "compare": "Say how far two pictures are apart; draw them side by side, and magnify the places that differ most.",
+    "serve": "Serve the web page and the HTTP API on this machine.",
+    "evaluate": "Measure classical filters and models on sharp photos, which it blurs and restores, or on pairs.",
+    "train": "Train a network on your own photos; needs the extra train, and acutance doctor says how to get it.",
+    "export": "Write trained weights as ONNX, checked against torch, or a model for another program; needs the extra "
+    "train.",
+    "ablate": "Train the paper's models alike, and measure them beside its Table 1.",
+    "doctor": "Check the installation: versions, extras, the shipped models, and the speed of the default one here.",
+    "data": "Get photos to train on, and prepare them.",
+    "models": "List the models; add networks of others, and remove them.",
+}
+"""Each is a module of this room; what it does, in the words of its own help, which a test holds it to."""
+
+
+class _Verbs(TyperGroup):
+    """Loads a verb when it is called: to list them all, their names and words are enough."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - types of click, which typer has moved
+        """Find out which verb is called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _loaded(str(name)), rest
+
+
+def _loaded(name: str) -> Any:  # noqa: ANN401 - as above
+    """Return a verb with all of its options, or a group of them."""
+    module = import_module(f"acutance.cli.{name}")
+    if hasattr(module, "app"):
+        return typer.main.get_group(module.app)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    alone.command(name)(getattr(module, name))
+    return typer.main.get_command(alone)
+
+
 app = typer.Typer(
+    cls=_Verbs,
     name="acutance",
     help="Makes blurred photos sharp.",
     no_args_is_help=True,
@@ -38,11 +67,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = (sharpen, inspect, verify, still, kernel, bulk, compare, serve, evaluate, train, export, ablate, doctor)
-for verb in VERBS:
-    app.command()(verb)
-app.add_typer(data, name="data")
-app.add_typer(models, name="models")
+for verb, words in VERBS.items():
+    app.command(verb, help=words)(lambda: None)
+
+
+def whole_program() -> TyperGroup:
+    """Return the program with all verbs loaded, for whatever describes it."""
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
+    program.commands = {verb: _loaded(verb) for verb in VERBS}
+    return program
 
 
 def _print_version(is_asked: bool) -> None:
@@ -66,11 +100,7 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
     Raises:
         ConfigError: When it is so.
     """
-    if (
-        not arguments
-        or arguments[0].startswith("-")
-        or arguments[0] in {"data", "models", *(verb.__name__ for verb in VERBS)}
-    ):
+    if not arguments or arguments[0].startswith("-") or arguments[0] in VERBS:
         return
     if os.path.lexists(arguments[0]) or "." in arguments[0] or "/" in arguments[0]:
         line = shlex.join(["acutance", "sharpen", *arguments])

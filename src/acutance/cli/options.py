@@ -87,6 +87,9 @@ PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option("--precision", help="Arithmetic; auto: the fastest that the processor is made for."),
 ]
+Strength = Annotated[
+    float, typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer.")
+]
 Fidelity = Annotated[
     float,
     typer.Option(

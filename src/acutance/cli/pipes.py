@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,9 +14,8 @@ from acutance.cli.file_report import FileReport, readable
 from acutance.cli.standard_streams import stdin_bytes, stdout_bytes
 from acutance.cli.video_files import check_codec, shown_progress
 from acutance.errors import ConfigError, InputError
-from acutance.inference.files import FileResult
-from acutance.inference.picture_files import PictureWork
-from acutance.media import check_target, format_of, joined_parts, parts_for_name, write_atomically
+from acutance.inference.picture_files import FileResult, sharpen_file, sharpened_content
+from acutance.media import check_target
 from acutance.media.pil import silence_libtiff
 from acutance.media.video_formats import VIDEO_HEAD_BYTES, is_picture, sniff_video, video_suffix_of
 
@@ -78,47 +78,32 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, options: Sharpe
         head = source.peek(VIDEO_HEAD_BYTES) if hasattr(source, "peek") else b""
         if is_picture(head) or not sniff_video(head):
             options.video.refuse_any("this is none")
+            start = time.perf_counter()
             if is_stdout:
-                out = stdout_bytes()
-                out.write(_sharpened_photo(sharpener, source.read(), options))
-                out.flush()
+                _photo_to_stdout(sharpener, source.read(), options)
             else:
-                _tell(_photo_to_file(sharpener, source.read(), output, options), options)
+                made = sharpen_file(
+                    sharpener, source.read(), output, strength=options.strength, overwrite=options.overwrite
+                )
+                _tell(replace(made, seconds=time.perf_counter() - start), options)
         elif is_stdout:
             target = Path(f"stdout{_suffix(head, path, options.container)}")
-            made = _sharpened_video(sharpener, source, stdout_bytes(), path, target, options)
-            for note in () if options.quiet else (*made.found, *made.warnings):
+            video = _sharpened_video(sharpener, source, stdout_bytes(), path, target, options)
+            for note in () if options.quiet else (*video.found, *video.warnings):
                 say(readable(note))
         else:
             _tell(_video_to_file(sharpener, source, path, output, options), options)
 
 
-def _sharpened_photo(sharpener: Sharpener, content: bytes, options: SharpenOptions) -> bytes:
+def _photo_to_stdout(sharpener: Sharpener, content: bytes, options: SharpenOptions) -> None:
     """Sharpen a photo to standard output; what is said of it goes to stderr."""
     with sharpener.opened(content) as pictures:
-        work = PictureWork(sharpener, pictures, pictures.format, strength=options.strength)
-        result = joined_parts(work.parts())
-    for note in () if options.quiet else (*work.found, *([work.verdict.words] if work.verdict else [])):
+        result, made = sharpened_content(sharpener, pictures, strength=options.strength)
+    out = stdout_bytes()
+    out.write(result)
+    out.flush()
+    for note in () if options.quiet else made.words:
         say(readable(note))
-    return result
-
-
-def _photo_to_file(sharpener: Sharpener, content: bytes, target: Path, options: SharpenOptions) -> FileResult:
-    start = time.perf_counter()
-    with sharpener.opened(content) as pictures:
-        work = PictureWork(sharpener, pictures, format_of(target), strength=options.strength)
-        write_atomically(target, parts_for_name(target, work.parts()), overwrite=options.overwrite)
-    return FileResult(
-        source=Path(PIPE),
-        target=target,
-        status="done",
-        lost=work.lost,
-        found=work.found,
-        models=work.models,
-        verdict=work.verdict,
-        megapixels=work.megapixels,
-        seconds=time.perf_counter() - start,
-    )
 
 
 def _video_to_file(

@@ -27,6 +27,7 @@ from acutance.cli.options import (
     PrecisionOption,
     Quiet,
     Resume,
+    Strength,
     Threads,
     Tile,
     given_name,
@@ -69,10 +70,7 @@ def sharpen(
         ),
     ] = None,
     model: Model = "auto",
-    strength: Annotated[
-        float,
-        typer.Option("--strength", "-s", min=0.0, max=2.0, help="0 changes nothing, 1 is the network's answer."),
-    ] = 1.0,
+    strength: Strength = 1.0,
     fidelity: Fidelity = 1.0,
     motion: Motion = None,
     defocus: Defocus = None,
@@ -125,7 +123,7 @@ def sharpen(
     target = None if output is None else Path(output)
     is_folder = output is not None and output.endswith(("/", "\\"))  # which Path("out/") forgets
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder, is_dry=dry_run)
-    _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-")
+    _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-", as_json=as_json)
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
     options = SharpenOptions(
         strength=strength,
@@ -190,14 +188,18 @@ def _sources(paths: list[Path] | None, stream: str | None, *, is_dry: bool) -> l
     return paths or []
 
 
-def _check_places(container: str | None, segment: float | None, *, is_stream: bool, is_stdout: bool) -> None:
-    """Refuse options about the kind and the length of files where the names of the results say that.
+def _check_places(
+    container: str | None, segment: float | None, *, is_stream: bool, is_stdout: bool, as_json: bool
+) -> None:
+    """Refuse options about the kind and the length of files where the names of the results say that, and two on stdout.
 
     Raises:
         ConfigError: When one is given.
     """
     from acutance.errors import ConfigError
 
+    if as_json and is_stdout:
+        raise ConfigError("--json and -o -: both want stdout; name a file for the result, or leave --json out.")
     if segment is not None and not is_stream:
         raise ConfigError("--segment: is for a camera (--stream) that is followed into a folder; leave it out.")
     if container is not None and not (is_stream or is_stdout):

@@ -95,7 +95,7 @@ def planned(
     if all(file.kind == "photo" for file in plan):
         options.video.refuse_any("there is none among the files")
     if options.trust.has_any:
-        options.trust.check(plan, overwrite=options.overwrite)
+        options.trust.check(plan)
     return plan
 
 
@@ -144,7 +144,7 @@ def _sharpen_photos(
     if options.trust.has_any:
         from acutance.cli.trust_files import Questions
 
-        questions = Questions(sharpener, options, photos)
+        questions = Questions(sharpener, options.trust, photos)
     with progress_bar("sharpening", is_quiet=options.quiet) as bar:
         results = sharpen_files(
             sharpener,

@@ -14,8 +14,8 @@ from acutance.trust.recording import Run, write_trust
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
-    from acutance.cli.sharpen_run import SharpenOptions
-    from acutance.inference.files import FileResult
+    from acutance.cli.trust_options import TrustOptions
+    from acutance.inference.picture_files import FileResult
     from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
 
@@ -23,25 +23,23 @@ if TYPE_CHECKING:
 class Questions:
     """Questions each result, and writes its map and record."""
 
-    def __init__(self, sharpener: Sharpener, options: SharpenOptions, plan: Sequence[PlannedFile]) -> None:
+    def __init__(self, sharpener: Sharpener, wishes: TrustOptions, plan: Sequence[PlannedFile]) -> None:
         """Gather what all records say.
 
         Args:
             sharpener: The opened model.
-            options: What the user wants.
+            wishes: What the user wants.
             plan: All photos.
         """
-        wishes = options.trust
         engine, precision = resolved(wishes.engine.engine, wishes.precision.precision)
         self._wishes = wishes
-        self._overwrite = options.overwrite
         self._targets = [file.target for file in plan]
         self._run = Run(
             model=wishes.model,
             spec=sharpener.spec,
             settings=Settings(
-                strength=options.strength,
-                fidelity=options.fidelity,
+                strength=wishes.strength,
+                fidelity=wishes.fidelity,
                 engine=engine,
                 precision=precision,
                 tile_px=wishes.tile_px,
@@ -64,7 +62,7 @@ class Questions:
                 found=result.found,
                 lost=result.lost,
                 seconds={"sharpening": result.seconds},
-                overwrite=self._overwrite,
+                overwrite=self._wishes.overwrite,
             )
         except AcutanceError as error:
             words = f"{result.target} is written, but not its map or record: {error}"

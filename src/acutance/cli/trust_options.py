@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +48,8 @@ class TrustOptions:
 
     model: str
     strength: float
+    fidelity: float
+    overwrite: bool
     map_to: str | None
     report: str | None
     engine: EngineChoice
@@ -66,17 +68,8 @@ class TrustOptions:
         Raises:
             ConfigError: When there is nothing to compare, or more was told than a record holds.
         """
-        given = context.params
-        wishes = cls(
-            model=given["model"],
-            strength=given["strength"],
-            map_to=given["map_to"],
-            report=given["report"],
-            engine=given["engine"],
-            precision=given["precision"],
-            tile_px=given["tile"],
-            threads=given["threads"],
-        )
+        given = {"tile_px": context.params["tile"], **context.params}
+        wishes = cls(**{field.name: given[field.name] for field in fields(cls)})
         if is_pipe:
             wishes.refuse_any("a camera or a pipe leaves no files behind that could be compared")
         if any(given[name] is not None for name in TOLD):
@@ -99,7 +92,7 @@ class TrustOptions:
             if value is not None:
                 raise ConfigError(f"{name}: {reason}; leave it out.")
 
-    def check(self, plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
+    def check(self, plan: Sequence[PlannedFile]) -> None:
         """Refuse, before any work, what could not be written.
 
         Raises:
@@ -125,7 +118,7 @@ class TrustOptions:
                     format_of(path)
                 elif path.suffix.lower() not in (".json", ".html", ".htm"):
                     raise ConfigError(f"--report {path}: a record ends in .json, or in .html for a page; rename it.")
-                check_target(path, overwrite=overwrite)
+                check_target(path, overwrite=self.overwrite)
 
     def map_of(self, target: Path, targets: Sequence[Path]) -> Path | None:
         """Return where the map of a result goes; None for none.

@@ -54,7 +54,7 @@ def settings_or_failures(
         JobError: When it is.
         ConfigError: When a setting is out of range.
     """
-    from acutance.inference.files import FileResult
+    from acutance.inference.picture_files import FileResult
 
     try:
         return read()

@@ -23,12 +23,12 @@ from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
-from acutance.inference.restoring import Found, Otherwise, PictureRestorer, Progress, ignore, restored_turned
+from acutance.inference.listening import NOBODY, Listener, ignore
+from acutance.inference.restoring import Otherwise, PictureRestorer, Restored
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.tiling import TileWatch
 from acutance.inference.told import Region
 from acutance.inference.unblurring import FoundBlur, FoundMotion
-from acutance.media.photo import Photo
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
 
@@ -105,80 +105,38 @@ class AutomaticRestorer:
         alpha: npt.NDArray[PixelType] | None = None,
         *,
         strength: float,
-        progress: Progress | None = None,
-        found: Found = ignore,
-        doing: Found = ignore,
-        chosen: Found = ignore,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+        listener: Listener = NOBODY,
+    ) -> Restored[PixelType]:
         """Look at a picture and restore it; see `PictureRestorer.restore`.
 
         Args:
             pixels: See there.
             alpha: See there.
             strength: See there.
-            progress: See there.
-            found: Called with what was seen and done, in one clause.
-            doing: Called with the name of each phase as it begins.
-            chosen: Called with the name of the model that does it; not called where the picture is left as it is.
+            listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
-        doing(LOOKING)
-        tell = progress or ignore
+        listener.doing(LOOKING)
         box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
         look = look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
-        tell(0.0)  # whoever stopped the run meanwhile does not wait for the network
-        advice = advice_on(look)
-        if advice.purpose is None:
-            found(advice.words)
-            tell(1.0)
+        listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
+        advice, instead = advice_on(look), purpose_without_motion(look)
+        purpose, words, otherwise = advice.purpose, advice.words, None
+        if purpose is None:
+            listener.found(words)
+            listener.progress(1.0)
             return pixels.copy(), None if alpha is None else alpha.copy()
-
-        def by(purpose: Purpose, words: str) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-            found(words)
-            return self._restorer(purpose).restore(
-                pixels, alpha, strength=strength, progress=progress, doing=doing, chosen=chosen
-            )
-
-        otherwise = purpose_without_motion(look)
-        if advice.purpose != "moved":
-            return by(advice.purpose, advice.words)
-        if not self._has_room_for(pixels):
-            return by(otherwise, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[otherwise]}")
-        return self._restorer("moved").restore(
-            pixels,
-            alpha,
-            strength=strength,
-            progress=progress,
-            found=found,
-            doing=doing,
-            chosen=chosen,
-            otherwise=Otherwise(
-                restorer=self._restorer(otherwise),
-                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[otherwise]}",
+        if purpose == "moved" and not self._has_room_for(pixels):
+            purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
+        if purpose == "moved":
+            otherwise = Otherwise(
+                restorer=self._restorer(instead),
+                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}",
                 is_believed=lambda blur: agrees(look, blur),
-            ),
-        )
-
-    def restore_stored(
-        self,
-        photo: Photo,
-        alpha: npt.NDArray[PixelType] | None,
-        *,
-        strength: float,
-        progress: Progress | None = None,
-        found: Found = ignore,
-        doing: Found = ignore,
-        chosen: Found = ignore,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-        """Restore a photo whose pixels may be stored turned; see `PictureRestorer.restore_stored`."""
-
-        def upright(
-            pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None
-        ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-            return self.restore(
-                pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
             )
-
-        return restored_turned(upright, photo, alpha, photo.metadata.orientation if self._region else 1)
+        else:
+            listener.found(words)
+            listener = replace(listener, found=ignore)
+        return self._restorer(purpose).restore(pixels, alpha, strength=strength, listener=listener, otherwise=otherwise)
 
     def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
         """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""

@@ -27,9 +27,9 @@ _MOSTLY: Final = 0.75
 """Parts that hold this much of the change are named, where they are few."""
 _FEW: Final = 3
 _NAMES: Final = (
-    ("upper left", "top", "upper right"),
-    ("left", "middle", "right"),
-    ("lower left", "bottom", "lower right"),
+    ("in the upper left", "at the top", "in the upper right"),
+    ("on the left", "in the middle", "on the right"),
+    ("in the lower left", "at the bottom", "in the lower right"),
 )
 
 
@@ -164,12 +164,11 @@ def _where(energy: npt.NDArray[np.float64]) -> str:
     if total == 0:
         return "nowhere"
     order = np.argsort(energy, axis=None)[::-1]
-    held, named = 0.0, []
-    for place in order[:_FEW]:
+    held = 0.0
+    for count, place in enumerate(order[:_FEW], start=1):
         held += float(energy.flat[place])
-        named.append(_NAMES[place // _GRID][place % _GRID])
         if held >= _MOSTLY * total:
-            return (
-                f"mostly {' and '.join(named)}" if len(named) < 3 else f"mostly {', '.join(named[:-1])} and {named[-1]}"
-            )
+            # In reading order, whichever holds the most.
+            *others, last = (_NAMES[at // _GRID][at % _GRID] for at in sorted(order[:count]))
+            return f"mostly {', '.join(others)} and {last}" if others else f"mostly {last}"
     return "all over"

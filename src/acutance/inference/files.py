@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from acutance.errors import AcutanceError, ConfigError, OutputError
-from acutance.inference.changes import Verdict
 from acutance.inference.inspecting import look_at
 from acutance.inference.inspection import first_photo
 from acutance.inference.ledger import Ledger, ResultStatus
-from acutance.inference.picture_files import PictureWork
-from acutance.inference.restoring import Found, ignore
+from acutance.inference.listening import Found, Listener, ignore
+from acutance.inference.picture_files import FileResult, sharpen_file
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import work_through
 from acutance.media import (
@@ -24,47 +22,8 @@ from acutance.media import (
     PlannedFile,
     check_target,
     find_clashes,
-    format_of,
-    parts_for_name,
     remove_leftovers,
-    write_atomically,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileResult:
-    """What happened to one file."""
-
-    source: Path
-    target: Path
-    status: Literal["done", "skipped", "failed"]
-    """Skipped: an earlier run has finished it or, where `found` says so, it is sharp already."""
-    error: str = ""
-    """Why it failed: one sentence."""
-    lost: tuple[str, ...] = ()
-    """What the target's format could not hold, in words."""
-    found: tuple[str, ...] = ()
-    """What was found in it, in sentences: what blurred it, by models that look for that."""
-    models: tuple[str, ...] = ()
-    """The models that ran, by name; none where it was left as it is."""
-    verdict: Verdict | None = None
-    """What changed, and whether that was worth it; of several pictures in the first."""
-    trust: tuple[str, ...] = ()
-    """What was said of how far it can be trusted, in sentences, where that was asked for."""
-    megapixels: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def facts(self) -> str:
-        """What a person wants to know of a finished one, in a few words."""
-        return f"{self.megapixels:.1f} megapixels"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What else a person should know, in sentences."""
-        verdict = () if self.verdict is None else (self.verdict.words,)
-        return (*self.found, *verdict, *self.trust)
-
 
 SHARP = "sharp already: nothing is written"
 
@@ -101,9 +60,15 @@ class Task:
         """When the source was read and changed last, as `os.utime` takes it; None where that is not known."""
         return None if self.before is None else (self.before.st_atime_ns, self.before.st_mtime_ns)
 
-    def observe(self) -> Callable[[Fingerprint], None] | None:
-        """See `Ledger.observe`; to be called when the source has been read."""
-        return None if self.ledger is None else self.ledger.observe(self.file, self.before)
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the result is to be recorded."""
+        return self.ledger is not None and self.ledger.records
+
+    def enter(self, target: Fingerprint) -> None:
+        """Record the result; to be called when all of the source has been read, before the target gets its name."""
+        if self.ledger is not None:
+            self.ledger.enter(self.file, self.before, target)
 
 
 def sharpen_files(
@@ -148,30 +113,17 @@ def sharpen_files(
     """
 
     def make(task: Task) -> FileResult:
-        times_ns = task.source_times_ns if keep_times else None
         if only_if_blurred and _is_sharp(task.file.source, sharpener):
             return FileResult(source=task.file.source, target=task.file.target, status="skipped", found=(SHARP,))
-        with sharpener.opened(task.file.source) as pictures:
-
-            def enter(target: Fingerprint) -> None:
-                pictures.close()
-                record = task.observe()  # only now all of the source has been read
-                if record is not None:
-                    record(target)
-
-            format_ = format_of(task.file.target)
-            work = PictureWork(sharpener, pictures, format_, strength=strength, progress=task.tell, doing=doing)
-            parts = parts_for_name(task.file.target, work.parts())
-            write_atomically(task.file.target, parts, overwrite=task.overwrite, before_naming=enter, times_ns=times_ns)
-        return FileResult(
-            source=task.file.source,
-            target=task.file.target,
-            status="done",
-            lost=work.lost,
-            found=work.found,
-            models=work.models,
-            verdict=work.verdict,
-            megapixels=work.megapixels,
+        return sharpen_file(
+            sharpener,
+            task.file.source,
+            task.file.target,
+            strength=strength,
+            overwrite=task.overwrite,
+            listener=Listener(progress=task.tell, doing=doing),
+            before_naming=task.enter,
+            times_ns=task.source_times_ns if keep_times else None,
         )
 
     yield from make_files(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -65,22 +64,25 @@ class Ledger:
             name = error.filename or file.target
             raise InputError(f"{name} cannot be read ({error.strerror or error}).") from error
 
-    def observe(self, file: PlannedFile, before: os.stat_result | None) -> Callable[[Fingerprint], None] | None:
-        """Take a photo's fingerprint after it was read.
+    @property
+    def records(self) -> bool:
+        """Whether this run leaves a record."""
+        return self._records
+
+    def enter(self, file: PlannedFile, before: os.stat_result | None, target: Fingerprint) -> None:
+        """Record a result before it gets its name, when all of its photo has been read.
 
         Args:
             file: The photo and its result.
             before: The photo's state before it was read; None when it was not there then.
-
-        Returns:
-            What records the result: to be called with its fingerprint before it gets its name, and raising OutputError
-            when that cannot be written. None when this run leaves no record.
+            target: Of the result.
 
         Raises:
             InputError: When the photo has changed since, or cannot be read again.
+            OutputError: When the record cannot be written.
         """
         if not self._records:
-            return None
+            return
         try:
             content = fingerprint_of(file.source)
             after = file.source.stat()
@@ -88,22 +90,18 @@ class Ledger:
             raise InputError(f"{file.source} cannot be read ({error.strerror or error}).") from error
         if before is None or (after.st_mtime_ns, content.size_bytes) != (before.st_mtime_ns, before.st_size):
             raise InputError(f"{file.source} was changed while it was read; sharpen it again.")
-
-        def enter(target: Fingerprint) -> None:
-            folder = file.target.parent
-            record = Record(
-                source=source_name(file.source, folder),
-                source_bytes=content.size_bytes,
-                source_mtime_ns=after.st_mtime_ns,
-                source_sha256=content.sha256,
-                target=file.target.name,
-                target_bytes=target.size_bytes,
-                target_sha256=target.sha256,
-                key=self._key,
-            )
-            self._journals.append(folder, record)
-
-        return enter
+        folder = file.target.parent
+        record = Record(
+            source=source_name(file.source, folder),
+            source_bytes=content.size_bytes,
+            source_mtime_ns=after.st_mtime_ns,
+            source_sha256=content.sha256,
+            target=file.target.name,
+            target_bytes=target.size_bytes,
+            target_sha256=target.sha256,
+            key=self._key,
+        )
+        self._journals.append(folder, record)
 
     def _status(self, file: PlannedFile) -> ResultStatus:
         try:

@@ -1,17 +1,23 @@
-"""Sharpening a file of pictures (a photo, an animation, pages) into the content of another, picture by picture."""
+"""The one way of a file of pictures (a photo, an animation, pages): opened, sharpened one by one, written whole.
+
+Everybody takes it: `Sharpener`, batches, pipes, the server, and workers on many machines.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
-from acutance.errors import ImageTooLarge, InputError
+from acutance.errors import ImageTooLarge
 from acutance.inference.changes import Verdict, verdict_on
-from acutance.inference.restoring import Found, Progress, ignore
+from acutance.inference.listening import NOBODY, Listener, ignore
+from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.media import (
+    Fingerprint,
     ImageFormat,
     Patch,
     Photo,
@@ -19,56 +25,166 @@ from acutance.media import (
     StripSource,
     can_be_streamed,
     check_holds,
-    check_target,
     encode_pictures,
     encode_strips,
     format_of,
     has_thumbnail,
+    joined_parts,
     lost_in,
     lost_in_timing,
     parts_for_name,
-    plan_outputs,
     write_atomically,
 )
 from acutance.zoo.catalogue import MODEL_FOR
 
-if TYPE_CHECKING:
-    from acutance.inference.sharpener import Sharpener
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of the pictures of a file."""
+
+    lost: tuple[str, ...] = ()
+    """What the result's format could not hold, in words."""
+    found: tuple[str, ...] = ()
+    """What was found in them, in sentences: what blurred them, by models that look for that."""
+    models: tuple[str, ...] = ()
+    """The models that ran, by name; none where they were left as they are."""
+    verdict: Verdict | None = None
+    """What changed, and whether that was worth it; of several pictures in the first. None where it was not measured."""
+    megapixels: float = 0.0
+    """Of all pictures of the result."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was found and what that changed, in sentences."""
+        return self.found if self.verdict is None else (*self.found, self.verdict.words)
 
 
-class PictureWork:
-    """The way from an open file to the content of its result; nothing is decoded before `parts` is asked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileResult(Outcome):
+    """What happened to one file."""
+
+    source: Path
+    target: Path
+    status: Literal["done", "skipped", "failed"]
+    """Skipped: an earlier run has finished it or, where `found` says so, it is sharp already."""
+    error: str = ""
+    """Why it failed: one sentence."""
+    trust: tuple[str, ...] = ()
+    """What was said of how far it can be trusted, in sentences, where that was asked for."""
+    seconds: float = 0.0
+
+    @property
+    def facts(self) -> str:
+        """What a person wants to know of a finished one, in a few words."""
+        return f"{self.megapixels:.1f} megapixels"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else a person should know, in sentences."""
+        return (*self.words, *self.trust)
+
+
+STDIN = Path("-")
+"""The source of what has no name."""
+
+
+def sharpen_file(
+    sharpener: PhotoSharpener,
+    source: Path | bytes,
+    target: Path,
+    *,
+    strength: float = 1.0,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+    before_naming: Callable[[Fingerprint], None] = ignore,
+    times_ns: tuple[int, int] | None = None,
+    survives_power_loss: bool = True,
+) -> FileResult:
+    """Open a file of pictures, sharpen them, and write the result whole or not at all.
+
+    Args:
+        sharpener: The opened model.
+        source: A file, or its content.
+        target: Its name says the format.
+        strength: See `Sharpener.__call__`.
+        overwrite: Replace a target that exists.
+        listener: Who is told of the work.
+        before_naming: See `write_atomically`; the source has been read and closed by then, and may be replaced.
+        times_ns: See `write_atomically`.
+        survives_power_loss: See there.
+
+    Raises:
+        InputError: When a picture cannot be decoded, or would take more memory than is allowed.
+        OutputError: When the target cannot hold the pictures, or cannot be written.
+        EngineError: When the network cannot be run.
+    """
+    with sharpener.opened(source) as pictures:
+
+        def close(written: Fingerprint) -> None:
+            pictures.close()
+            before_naming(written)
+
+        work = _Work(sharpener, pictures, format_of(target), strength, listener)
+        parts = parts_for_name(target, work.parts())
+        write_atomically(
+            target,
+            parts,
+            overwrite=overwrite,
+            before_naming=close,
+            times_ns=times_ns,
+            survives_power_loss=survives_power_loss,
+        )
+    made = work.outcome
+    return FileResult(
+        source=source if isinstance(source, Path) else STDIN,
+        target=target,
+        status="done",
+        lost=made.lost,
+        found=made.found,
+        models=made.models,
+        verdict=made.verdict,
+        megapixels=made.megapixels,
+    )
+
+
+def sharpened_content(
+    sharpener: PhotoSharpener,
+    pictures: PictureFile,
+    format_: ImageFormat | None = None,
+    *,
+    strength: float = 1.0,
+    listener: Listener = NOBODY,
+) -> tuple[bytes, Outcome]:
+    """Sharpen the pictures of an open file into the content of another.
+
+    Args:
+        sharpener: The opened model.
+        pictures: What to sharpen.
+        format_: Of the result; None: their own.
+        strength: See `sharpen_file`; what it raises, too.
+        listener: See there.
+    """
+    work = _Work(sharpener, pictures, format_ or pictures.format, strength, listener)
+    return joined_parts(work.parts()), work.outcome
+
+
+class _Work:
+    """The way from an open file to the content of its result; nothing is decoded before `parts` are asked for."""
 
     def __init__(
         self,
-        sharpener: Sharpener,
+        sharpener: PhotoSharpener,
         pictures: PictureFile,
         format_: ImageFormat,
-        *,
-        strength: float = 1.0,
-        progress: Progress | None = None,
-        doing: Found = ignore,
+        strength: float,
+        listener: Listener,
     ) -> None:
-        """Check that the format can hold the pictures.
-
-        Args:
-            sharpener: The opened model.
-            pictures: What to sharpen.
-            format_: Of the result.
-            strength: See `Sharpener.__call__`.
-            progress: Called with the share of the file that is done, 0 … 1.
-            doing: Called with the name of each phase of the work, by models that look for what blurred it.
-
-        Raises:
-            OutputError: When the format holds one picture, and there are several.
-        """
         check_holds(pictures, format_)
         self._sharpener = sharpener
         self._pictures = pictures
         self._format: ImageFormat = format_
         self._strength = strength
-        self._progress = progress
-        self._doing = doing
+        self._listener = listener
         self._losses: dict[str, None] = {}
         self._found: dict[str, None] = {}
         self._chosen: dict[str, None] = {}
@@ -76,38 +192,18 @@ class PictureWork:
         self._pixels = 0
 
     @property
-    def lost(self) -> tuple[str, ...]:
-        """What the format could not hold, in words; complete when all parts are written."""
-        return tuple(self._losses)
-
-    @property
-    def found(self) -> tuple[str, ...]:
-        """What was found in the pictures, in sentences; complete when all parts are written."""
-        return tuple(self._found)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that ran, by name; complete when all parts are written."""
-        return tuple(self._chosen)
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """What changed in the first picture, and whether that was worth it; None where it was not measured."""
-        return self._verdict
-
-    @property
-    def megapixels(self) -> float:
-        """Of all pictures of the result; complete when all parts are written."""
-        return self._pixels / 1e6
+    def outcome(self) -> Outcome:
+        """What became of the pictures; complete when all parts are written."""
+        return Outcome(
+            lost=tuple(self._losses),
+            found=tuple(self._found),
+            models=tuple(self._chosen),
+            verdict=self._verdict,
+            megapixels=self._pixels / 1e6,
+        )
 
     def parts(self) -> Iterator[bytes | memoryview | Patch]:
-        """Return the content of the result, made as it is asked for.
-
-        Raises:
-            InputError: When a picture cannot be decoded, or would take more memory than is allowed.
-            OutputError: When one cannot be coded.
-            EngineError: When the network cannot be run.
-        """
+        """Return the content of the result, made as it is asked for; see `sharpen_file` for what is raised."""
         source = self._in_strips()
         if source is not None:
             return self._streamed(source)
@@ -152,57 +248,37 @@ class PictureWork:
         sample = Photo(pixels=np.zeros((1, 1, source.colours), np.uint8), alpha=alpha, metadata=metadata)
         self._losses.update(dict.fromkeys(lost_in(sample, self._format)))
         if self._sharpener.is_automatic:
-            self._tell("worked on in strips, which are not looked at: sharpened as a soft picture is")
+            self._note("worked on in strips, which are not looked at: sharpened as a soft picture is")
         self._chosen[MODEL_FOR["soft"] if self._sharpener.is_automatic else self._sharpener.spec.name] = None
-        result = self._sharpener.sharpen_strips(source, strength=self._strength, progress=self._progress)
+        result = self._sharpener.sharpen_strips(source, strength=self._strength, progress=self._listener.progress)
         if result is not source and has_thumbnail(metadata):
             self._losses["a thumbnail of the result (that of the photo stays)"] = None
         self._pixels += result.size.pixels
         return encode_strips(result, metadata, self._format)
 
     def _sharpened(self) -> Iterator[Photo]:
-        sharpener = self._sharpener
+        sharpener, count = self._sharpener, self._pictures.count
         for number, photo in enumerate(self._pictures.photos()):
             if number == 0 and self._pictures.animation is not None:
                 sharpener, words = sharpener.for_frames(photo.pixels)
                 self._found.update(dict.fromkeys(words))
+            listener = self._listener.part(number / count, (number + 1) / count)
             result = sharpener.sharpen_photo(
                 photo,
                 strength=self._strength,
-                progress=self._share(number),
-                found=self._tell,
-                doing=self._doing,
+                progress=listener.progress,
+                found=self._note,
+                doing=listener.doing,
                 chosen=lambda name: self._chosen.update({name: None}),
             )
             if number == 0 and self._strength > 0:
-                self._verdict = verdict_on(photo.pixels, result.pixels, found=self.found)
-            (self._share(number) or ignore)(1.0)  # what was stopped meanwhile is not coded
+                self._verdict = verdict_on(photo.pixels, result.pixels, found=tuple(self._found))
+            listener.progress(1.0)  # what was stopped meanwhile is not coded
             del photo  # so that the input's pixels are freed
             self._losses.update(dict.fromkeys(lost_in(result, self._format)))
             self._pixels += result.size.pixels
             yield result
             del result
 
-    def _tell(self, sentence: str) -> None:
+    def _note(self, sentence: str) -> None:
         self._found[sentence] = None
-
-    def _share(self, number: int) -> Progress | None:
-        tell = self._progress
-        if tell is None:
-            return None
-        return lambda share: tell((number + share) / self._pictures.count)
-
-
-def sharpen_file(
-    sharpener: Sharpener, path: Path, output: str | Path | None, *, strength: float, overwrite: bool
-) -> Path:
-    """Sharpen a photo into a file; see `Sharpener.__call__`."""
-    (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
-    if planned.kind == "video":
-        raise InputError(f"{path} is a video: acutance.videos.sharpen_video sharpens it, and acutance sharpen does.")
-    check_target(planned.target, overwrite=overwrite)
-    with sharpener.opened(planned.source) as pictures:
-        work = PictureWork(sharpener, pictures, format_of(planned.target), strength=strength)
-        parts = parts_for_name(planned.target, work.parts())
-        write_atomically(planned.target, parts, overwrite=overwrite, before_naming=lambda _: pictures.close())
-    return planned.target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,25 +16,18 @@ from acutance.geometry import Box, with_halo
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
+from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.tiling import TileWatch, restore_tiled
 from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
 from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
 from acutance.inference.undoing import KERNEL_REACH_PX, without_blur
-from acutance.media.photo import Photo, turned
 from acutance.spec import ModelSpec
 
-Progress = Callable[[float], None]
-"""Takes the share of the work done, 0 … 1."""
-
-Found = Callable[[str], None]
-"""Takes a sentence about what was found in a picture."""
+Restored = tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]
+"""Pixels, and alpha where there is any."""
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
-
-
-def ignore(what: object) -> None:
-    """Do nothing with what is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,23 +102,18 @@ class PictureRestorer:
         alpha: npt.NDArray[PixelType] | None = None,
         *,
         strength: float,
-        progress: Progress | None = None,
-        found: Found = ignore,
-        doing: Found = ignore,
-        chosen: Found = ignore,
+        listener: Listener = NOBODY,
         otherwise: Otherwise | None = None,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+    ) -> Restored[PixelType]:
         """Restore a picture.
 
         Args:
             pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
             alpha: `h w`, of the same type; None where nothing is transparent.
             strength: 0 … 2; see `blend`.
-            progress: Called with the share done, 0 … 1.
-            found: Called with a sentence, by models that look for what blurred the picture.
-            doing: Called with the name of each phase as it begins, by such models.
-            chosen: Called with the name of the model that ran.
-            otherwise: What such models do where nothing can be undone; None leaves the picture as it is.
+            listener: Who is told of it.
+            otherwise: What models that look for what blurred the picture do where nothing can be undone; None leaves
+                the picture as it is.
 
         Returns:
             Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
@@ -133,69 +121,21 @@ class PictureRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        tell = progress or ignore
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
         picture = Box(0, 0, *pixels.shape[:2])
-        saying = _Saying(found, doing, chosen)
+        restored = partial(self._restored, strength=strength, listener=listener, otherwise=otherwise)
         if self._region is None:
-            return self._restored(
-                colours, alpha, picture, strength=strength, tell=tell, saying=saying, otherwise=otherwise
-            )
+            return restored(colours, alpha, picture)
         box = self._region.box_in(picture.size)
         reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
         around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
-        part, part_alpha = self._restored(
-            colours[around.slices],
-            None if alpha is None else alpha[around.slices],
-            box.shifted(around.top, around.left),
-            strength=strength,
-            tell=tell,
-            saying=saying,
-            otherwise=otherwise,
-        )
+        part_alpha = None if alpha is None else alpha[around.slices]
+        part, part_alpha = restored(colours[around.slices], part_alpha, box.shifted(around.top, around.left))
         share = feathered(box, around)
+        faded = _faded_in(pixels, part, around, share[..., np.newaxis])
         if alpha is None or part_alpha is None:
-            return _faded_in(pixels, part, around, share[..., np.newaxis]), None
-        return (
-            _faded_in(pixels, part, around, share[..., np.newaxis]),
-            _faded_in(alpha, part_alpha, around, share),
-        )
-
-    def restore_stored(
-        self,
-        photo: Photo,
-        alpha: npt.NDArray[PixelType] | None,
-        *,
-        strength: float,
-        progress: Progress | None = None,
-        found: Found = ignore,
-        doing: Found = ignore,
-        chosen: Found = ignore,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-        """Restore a photo whose pixels may be stored turned; what is told, and where, holds for it as it is looked at.
-
-        Args:
-            photo: The photo.
-            alpha: Its transparency, if that counts.
-            strength: This and all that follow: see `restore`.
-            progress: See there.
-            found: See there.
-            doing: See there.
-            chosen: See there.
-
-        Returns:
-            As `restore`, as stored.
-        """
-        orientation = photo.metadata.orientation if self._told or self._region else 1
-
-        def upright(
-            pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None
-        ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-            return self.restore(
-                pixels, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
-            )
-
-        return restored_turned(upright, photo, alpha, orientation)
+            return faded, None
+        return faded, _faded_in(alpha, part_alpha, around, share)
 
     def _restored(
         self,
@@ -204,23 +144,20 @@ class PictureRestorer:
         looked_at: Box,
         *,
         strength: float,
-        tell: Progress,
-        saying: _Saying,
+        listener: Listener,
         otherwise: Otherwise | None,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+    ) -> Restored[PixelType]:
         """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
         if self._engine.spec.needs_whole:
-            return self._unblurred(
-                colours, alpha, looked_at, strength=strength, tell=tell, saying=saying, otherwise=otherwise
-            )
-        saying.chosen(self._engine.spec.name)
+            return self._unblurred(colours, alpha, looked_at, strength=strength, listener=listener, otherwise=otherwise)
+        listener.chosen(self._engine.spec.name)
         if self._engine.spec.feather_px:
-            saying.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
-        saying.doing(SHARPENING)
+            listener.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
+        listener.doing(SHARPENING)
         if alpha is None:
             watch = self._watch if self._region is None else None
-            return self._through_network(colours, strength, tell, watch), None
-        restored = self._through_network(colours, strength, tell)
+            return self._through_network(colours, strength, listener.progress, watch), None
+        restored = self._through_network(colours, strength, listener.progress)
         return restored, self._through_network(alpha[..., np.newaxis], strength, ignore)[..., 0]
 
     def _unblurred(
@@ -230,12 +167,11 @@ class PictureRestorer:
         looked_at: Box,
         *,
         strength: float,
-        tell: Progress,
-        saying: _Saying,
+        listener: Listener,
         otherwise: Otherwise | None,
-    ) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
+    ) -> Restored[PixelType]:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
-        looking = _phases(_part(tell, 0.0, 0.3), saying.doing)
+        looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
         if self._told is None:
             blur, words = blur_in(pixels[looked_at.slices], threads=self._threads, progress=looking)
@@ -244,14 +180,14 @@ class PictureRestorer:
         else:
             blur, words = self._told, f"{self._told.words}, as told: taken out"
         if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
-            saying.found(otherwise.words)
+            listener.found(otherwise.words)
             return otherwise.restorer._restored(
-                pixels, alpha, looked_at, strength=strength, tell=tell, saying=saying, otherwise=None
+                pixels, alpha, looked_at, strength=strength, listener=listener, otherwise=None
             )
-        saying.found(words)
-        saying.chosen(self._engine.spec.name)
+        listener.found(words)
+        listener.chosen(self._engine.spec.name)
         if blur is None:
-            tell(1.0)
+            listener.progress(1.0)
             return pixels.copy(), None if alpha is None else alpha.copy()
 
         picture = Box(0, 0, *pixels.shape[:2])
@@ -261,7 +197,7 @@ class PictureRestorer:
             restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=phases)
             return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
 
-        restored = undone(pixels, _phases(_part(tell, 0.3, 1.0), saying.doing))
+        restored = undone(pixels, listener.part(0.3, 1.0).phases())
         if alpha is None:
             return restored, None
         return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
@@ -282,32 +218,6 @@ class PictureRestorer:
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
 
 
-class _Saying(NamedTuple):
-    """Who is told what; see `PictureRestorer.restore`."""
-
-    found: Found
-    doing: Found
-    chosen: Found
-
-
-def restored_turned(
-    restore: Callable[
-        [npt.NDArray[PixelType], npt.NDArray[PixelType] | None],
-        tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None],
-    ],
-    photo: Photo,
-    alpha: npt.NDArray[PixelType] | None,
-    orientation: int,
-) -> tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]:
-    """Restore a photo turned as an EXIF orientation says, and turn the result back."""
-    back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
-    pixels, alpha = restore(turned(photo.pixels, orientation), None if alpha is None else turned(alpha, orientation))
-    return (
-        np.ascontiguousarray(turned(pixels, back)),
-        None if alpha is None else np.ascontiguousarray(turned(alpha, back)),
-    )
-
-
 def _faded_in(
     pixels: npt.NDArray[PixelType],
     part: npt.NDArray[PixelType],
@@ -319,22 +229,3 @@ def _faded_in(
     seen = to_float(pixels[around.slices])
     result[around.slices] = to_type(seen + share * (to_float(part) - seen), pixels.dtype.type)
     return result
-
-
-def _phases(progress: Progress, doing: Found) -> Callable[[float, str], None]:
-    """Return what tells the share done and, where it is a new one, the name of the phase."""
-    last = ""
-
-    def tell(share: float, phase: str) -> None:
-        nonlocal last
-        progress(share)
-        if phase != last:
-            doing(phase)
-        last = phase
-
-    return tell
-
-
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    """Return what tells the progress of a part as that of the whole."""
-    return lambda share: progress(start + (end - start) * share)

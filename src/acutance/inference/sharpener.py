@@ -1,53 +1,26 @@
-"""`Sharpener`: a picture in, a sharper picture of the same kind out."""
+"""`Sharpener`: a picture in, a sharper picture of the same kind out; `sharpen`: the same, once."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from copy import copy
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.engines.engine import Engine, EngineName, Precision
-from acutance.errors import ConfigError
-from acutance.geometry import Size
-from acutance.imaging.convert import PixelType
+from acutance.errors import ConfigError, InputError
 from acutance.inference.arrays import Layout, as_picture, sharpened_array
-from acutance.inference.automatic import AutomaticRestorer, model_opener
-from acutance.inference.memory import allowed_bytes
-from acutance.inference.picture_files import PictureWork, sharpen_file
-from acutance.inference.restoring import Found, PictureRestorer, Progress, ignore
-from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
-from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
+from acutance.inference.photo_sharpener import PhotoSharpener
+from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.told import Region, ToldBlur, model_for
-from acutance.media import (
-    DEFAULT_MAX_PIXELS,
-    Photo,
-    PictureFile,
-    StripSource,
-    from_pil,
-    joined_parts,
-    open_pictures,
-    to_pil,
-    with_new_thumbnail,
-)
-from acutance.spec import ModelSpec
+from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.zoo.catalogue import AUTO
-
-MAX_STREAMED_PIXELS = 10**12
-"""Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
-
-STRENGTHS = (0.0, 2.0)
-"""Allowed strengths: 0 changes nothing, 1 is the network's answer, above 1 exaggerates."""
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
 
 
-class Sharpener:
+class Sharpener(PhotoSharpener):
     """A model opened once, for any number of pictures. Immutable, and safe to use from several threads.
 
     It can be pickled for a worker, and used in a forked process (`EngineError` with torch): both open the model anew.
@@ -59,156 +32,6 @@ class Sharpener:
         >>> sharp.shape
         (32, 48, 3)
     """
-
-    def __init__(
-        self,
-        model: str | Path = AUTO,
-        *,
-        fidelity: float = 1.0,
-        engine: EngineName | Engine = "auto",
-        precision: Precision = "auto",
-        threads: int | None = None,
-        tile_px: int | None = None,
-        max_pixels: int | None = None,
-        max_memory_mb: int | None = None,
-        told: ToldBlur | None = None,
-        region: Region | None = None,
-    ) -> None:
-        """Open a model.
-
-        Args:
-            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`);
-                `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
-            fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
-                crispest; between them their weights are blended.
-            engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the
-                processor is made for.
-            threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
-            tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
-            max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
-                can be worked on in strips, when it may have any size.
-            max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
-                quarters of what the machine or the container has, and these are not refused.
-            told: What blurred the pictures, for the model `motion`, which then does not look for it.
-            region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
-
-        Raises:
-            UnknownModel: When there is no such model.
-            ConfigError: When a setting is out of range, or the model has no perceptual weights to give, cannot be told,
-                or enlarges while a region is asked for.
-            EngineError: When the engine is not installed.
-        """
-        if tile_px is not None and tile_px < SMALLEST_TILE_PX:
-            raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
-        self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._threads = threads
-        self._region = region
-        self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
-        self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
-        self._max_memory_mb = max_memory_mb
-        self._auto: AutomaticRestorer | None = None
-        if isinstance(engine, str):
-            name = model_for(told, model)
-            open_model = model_opener(name, fidelity=fidelity, engine=engine, precision=precision, threads=threads)
-            if str(name) == AUTO:
-                self._auto = AutomaticRestorer(
-                    open_model, tile_px=self._tile_px, threads=threads, max_memory_mb=max_memory_mb, region=region
-                )
-            self._engine = open_model(name) if self._auto is None else self._auto.engine("soft")
-        else:
-            self._engine = engine
-        if self._auto is None:
-            self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
-        self._restorer = self._auto or PictureRestorer(
-            self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region
-        )
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model is; of `auto`, what the one for soft pictures is."""
-        return self._engine.spec if self._auto is None else self._auto.spec
-
-    @property
-    def is_automatic(self) -> bool:
-        """Whether each picture is looked at, and gets the model that suits it."""
-        return self._auto is not None
-
-    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Sharpener, tuple[str, ...]]:
-        """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
-
-        Returns:
-            It, and what was seen and decided; itself, and nothing to say, where the model was named. It must not be
-            closed.
-        """
-        if self._auto is None:
-            return self, ()
-        engine, words = self._auto.for_frames(first)
-        return self._by(engine), (words,)
-
-    @property
-    def takes_parts(self) -> bool:
-        """Whether a picture may be worked on in strips: not where the whole is looked at, or a region is restored."""
-        return self.spec.takes_strips and self._region is None
-
-    def told(self, blur: ToldBlur | None = None, *, region: Region | None = None) -> Sharpener:
-        """Return a sharpener for other pictures: the same opened model, and all of its settings but these two.
-
-        It must not be closed: the engine belongs to this one.
-
-        Raises:
-            ConfigError: See `Sharpener`.
-        """
-        if self._auto is None:
-            return self._by(self._engine, told=blur, region=region)
-        if blur is not None:
-            return self._by(self._auto.engine("moved"), told=blur, region=region)
-        other = copy(self)
-        other._region = region
-        other._auto = other._restorer = self._auto.with_region(region)
-        return other
-
-    def watched(self, watch: TileWatch) -> Sharpener:
-        """Return the same sharpener, with somebody who looks at tiles as they are finished; it must not be closed.
-
-        Only tiles of opaque pictures that are worked on as a whole, by a model that works tile by tile, are seen.
-        """
-        other = copy(self)
-        if self._auto is not None:
-            other._auto = other._restorer = self._auto.watched(watch)
-        elif isinstance(self._restorer, PictureRestorer):
-            other._restorer = self._restorer.watched(watch)
-        return other
-
-    def _by(self, engine: Engine, *, told: ToldBlur | None = None, region: Region | None = None) -> Sharpener:
-        """Return a sharpener with these settings but for what is given; the engine is not its own."""
-        other = copy(self)
-        other._auto, other._engine, other._region = None, engine, region
-        other._restorer = PictureRestorer(
-            engine, tile_px=self._tile_px, threads=self._threads, told=told, region=region
-        )
-        return other
-
-    @property
-    def is_offloaded(self) -> bool:
-        """See `Engine.is_offloaded`."""
-        return self._engine.is_offloaded
-
-    @property
-    def max_pixels(self) -> int:
-        """Pictures with more pixels are refused before they are decoded."""
-        return self._max_pixels
-
-    def fits_as_whole(self, size: Size, *, row_bytes: int) -> bool:
-        """Say whether a picture may be held as a whole, of which a row takes so many bytes."""
-        needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self._tile_px)
-        return needed <= allowed_bytes(self._max_memory_mb)
-
-    @property
-    def has_memory_limit(self) -> bool:
-        """Whether it was said how much memory may be taken."""
-        return self._max_memory_mb is not None
 
     @overload
     def __call__(
@@ -253,103 +76,22 @@ class Sharpener:
             ConfigError: When the strength is out of range.
         """
         if isinstance(image, (str, Path)):
-            return sharpen_file(self, Path(image), output, strength=strength, overwrite=overwrite)
+            return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
         if output is not None or overwrite:
             raise ConfigError("output and overwrite: only for a picture given by its path.")
         if isinstance(image, (bytes, bytearray, memoryview)):
-            return self._sharpen_bytes(bytes(image), strength=strength)
+            with self.opened(bytes(image)) as pictures:
+                return sharpened_content(self, pictures, strength=strength)[0]
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
-    def sharpen_photo(
-        self,
-        photo: Photo,
-        *,
-        strength: float = 1.0,
-        progress: Progress | None = None,
-        found: Found = ignore,
-        doing: Found = ignore,
-        chosen: Found = ignore,
-    ) -> Photo:
-        """Sharpen a photo: its colours, and its transparency where it has any; its metadata stay, the thumbnail is new.
-
-        Grey photos stay grey. Colour under full transparency does not bleed into what is visible. Models that look for
-        what blurred the photo, and `auto`, call `found` with a sentence, and `doing` with the name of each phase.
-        `chosen` is called with the name of the model that ran, if one did.
-        """
-        if self._keeps_all(strength):
-            return photo
-        alpha = None if photo.is_opaque else photo.alpha
-        pixels, alpha = self._restorer.restore_stored(
-            photo, alpha, strength=strength, progress=progress, found=found, doing=doing, chosen=chosen
-        )
-        return with_new_thumbnail(photo.with_pixels(pixels) if alpha is None else photo.with_pixels(pixels, alpha))
-
-    def sharpen_strips(
-        self, source: StripSource, *, strength: float = 1.0, progress: Progress | None = None
-    ) -> StripSource:
-        """Return the sharpened picture, to be read in strips: the pixels that `sharpen_photo` gives.
-
-        Next to full transparency, the colours that are made up below it may differ: they come from fewer rows.
-
-        Raises:
-            ConfigError: When the rows do not fit into the memory that was allowed, or the strength is out of range.
-        """
-        if self._keeps_all(strength):
-            return source
-        if not self.spec.takes_strips:
-            raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
-        if not self.takes_parts:
-            raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")
-        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=allowed_bytes(self._max_memory_mb))
-        return restored_strips(self._engine, source, strength=strength, tile_px=tile_px, progress=progress)
-
-    def sharpen_pixels(
-        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
-    ) -> npt.NDArray[PixelType]:
-        """Sharpen pixels.
-
-        Args:
-            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
-            strength: 0 … 2.
-            progress: Called with the share done.
-
-        Returns:
-            The same shape (times the model's scale) and type.
-        """
-        if self._keeps_all(strength):
-            return pixels.copy()
-        return self._restorer.restore(pixels, strength=strength, progress=progress)[0]
-
-    def close(self) -> None:
-        """Free the engine."""
-        (self._auto or self._engine).close()
-
-    def __enter__(self) -> Sharpener:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _keeps_all(self, strength: float) -> bool:
-        """Check the strength; return whether it leaves every pixel as it is."""
-        low, high = STRENGTHS
-        if not low <= strength <= high:
-            raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
-        return strength == 0.0 and self.spec.scale == 1
-
-    def _sharpen_bytes(self, content: bytes, *, strength: float) -> bytes:
-        with self.opened(content) as pictures:
-            return joined_parts(PictureWork(self, pictures, pictures.format, strength=strength).parts())
-
-    def opened(self, source: Path | bytes) -> AbstractContextManager[PictureFile]:
-        """Open a file of pictures within the limits; see `open_pictures`."""
-        return open_pictures(
-            source, max_pixels=self._max_pixels, max_bits=16, max_streamed_pixels=self._max_streamed_pixels
-        )
+    def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
+        (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
+        if planned.kind == "video":
+            raise InputError(f"{path} is a video: acutance.videos.sharpen_video takes it, and acutance sharpen does.")
+        check_target(planned.target, overwrite=overwrite)
+        return sharpen_file(self, planned.source, planned.target, strength=strength, overwrite=overwrite).target
 
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
@@ -360,3 +102,55 @@ class Sharpener:
             colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)
             sharp = colours if alpha is None else np.dstack([colours, alpha])
         return (sharp[..., 0] if image.ndim == 2 else sharp).astype(image.dtype, copy=False)
+
+
+@overload
+def sharpen(
+    image: str | Path,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path: ...
+
+
+@overload
+def sharpen(
+    image: Kind,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+) -> Kind: ...
+
+
+def sharpen(
+    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+    """Sharpen one picture; see `Sharpener.__call__`. For several, open a `Sharpener` once: loading is saved.
+
+    What blurred the picture (`told`) is undone by the model `motion`, unless another model is named; see `ToldBlur`.
+
+    Examples:
+        >>> import numpy as np
+        >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
+        dtype('uint8')
+    """
+    with Sharpener(model_for(told, model), fidelity=fidelity, told=told, region=region) as sharpener:
+        if isinstance(image, (str, Path)):
+            return sharpener(image, strength=strength, output=output, overwrite=overwrite)
+        return sharpener(image, strength=strength)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NoReturn
 
+from acutance.errors import OutputError
 from acutance.media.animation import Animation
 from acutance.media.atomic import Patch
 from acutance.media.container import Container, Decoded
@@ -58,6 +59,10 @@ class Pages:
     """Asks for the pages one by one."""
 
 
+def _refuse(photo: Photo) -> NoReturn:
+    raise OutputError("files of this kind are read only; choose another.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A format of files that hold pictures."""
@@ -69,8 +74,8 @@ class Format:
     query: str
     """What the server's `format` takes."""
     media_type: str
-    suffixes: tuple[str, ...]
-    """Names of files to write end in one of these; the first is given to new files."""
+    suffixes: tuple[str, ...] = ()
+    """Names of files to write end in one of these; the first is given to new files. None: it is read only."""
     written_as: ImageFormat | None = None
     """Of files that are read only: what becomes of them."""
     other_suffixes: tuple[str, ...] = ()
@@ -82,7 +87,7 @@ class Format:
     """Takes a file and its name, and reads its header."""
     decode: Callable[[BinaryIO, Container, str], Decoded]
     """Takes a file of one picture, or of pages, with what `inspect` gave, and its name."""
-    encode: Callable[[Photo], Parts]
+    encode: Callable[[Photo], Parts] = _refuse
     """Takes a photo as the format can hold it."""
     extra: str | None = None
     """What of ours must be installed for it."""
@@ -94,7 +99,7 @@ class Format:
 
     max_bits: Literal[8, 16] = 8
     """Per channel: 8, or more."""
-    holds: frozenset[Kind]
+    holds: frozenset[Kind] = frozenset()
     """Metadata that come back."""
     has_alpha: bool = True
     """Whether there can be transparency."""

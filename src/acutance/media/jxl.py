@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.util
 import io
 import struct
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import numpy as np
 
-from acutance.errors import OutputError, UnsupportedImage
+from acutance.errors import UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import boxes_of
@@ -21,7 +21,7 @@ from acutance.media.container import Container, Decoded, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
 from acutance.media.jpeg.reading import decode_jpeg, inspect_jpeg
-from acutance.media.photo import Metadata, Photo
+from acutance.media.photo import Metadata
 from acutance.media.xmp import upright_packet
 
 NOTE = "JPEG XL (written as PNG)"
@@ -203,24 +203,17 @@ def _described(file: BinaryIO) -> tuple[bytes | None, bytes | None, bool]:
     return exif, xmp, is_packed
 
 
-def _refuse(photo: Photo) -> NoReturn:
-    raise OutputError("JPEG XL is not written; choose PNG (.png) or AVIF (.avif).")
-
-
 JXL = Format(
     name="JXL",
     label="JPEG XL",
     query="jxl",
     media_type="image/jxl",
-    suffixes=(),
     other_suffixes=(".jxl",),
     written_as="PNG",
     sniff=begins(_STREAM, _BOX),
     inspect=inspect_jxl,
     decode=decode_jxl,
-    encode=_refuse,
     extra="jxl",
-    holds=frozenset(),
     pixels="8 or 16 bit grey, RGB, with transparency",
     coding="a PNG",
 )

@@ -10,11 +10,11 @@ import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from acutance.errors import InputError, OutputError, UnsupportedImage
+from acutance.errors import InputError, UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand
@@ -24,7 +24,7 @@ from acutance.media.exif import with_orientation
 from acutance.media.format import Format
 from acutance.media.ifd import DirectoryError, Tree, block_of, read_header, read_tree
 from acutance.media.jpeg.reading import inspect_jpeg
-from acutance.media.photo import Metadata, Photo
+from acutance.media.photo import Metadata
 from acutance.media.tiff.tags import PIXEL_TAGS, UNWANTED_VALUES
 
 if TYPE_CHECKING:
@@ -145,10 +145,6 @@ def _exif(file: BinaryIO) -> bytes | None:
     return block_of(Tree(kept, tree.children), header.order) if kept or tree.children else None
 
 
-def _refuse(photo: Photo) -> NoReturn:
-    raise OutputError("raw files are not written; choose TIFF (.tif).")
-
-
 def _sniff(head: bytes) -> bool:
     known = any(head[place:].startswith(sign) for place, sign in (*_SIGNATURES, *_MORE_SIGNATURES))
     return known or has_brand(head, b"crx ") or (head[:2] in (b"II", b"MM") and head[8:10] == b"CR")
@@ -159,15 +155,12 @@ RAW = Format(
     label="cameras' raw files",
     query="raw",
     media_type="image/x-dcraw",
-    suffixes=(),
     other_suffixes=SUFFIXES if is_installed() else (),
     written_as="TIFF",
     sniff=_sniff,
     inspect=inspect_raw,
     decode=decode_raw,
-    encode=_refuse,
     extra="raw",
-    holds=frozenset(),
     pixels="16 bit RGB",
     coding="a TIFF of 16 bits",
 )

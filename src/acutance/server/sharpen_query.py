@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from acutance.engines.engine import Precision
-from acutance.inference.sharpener import STRENGTHS
+from acutance.inference.photo_sharpener import STRENGTHS
 from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, Region
 from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, FormatName, ModelChoice, Options

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from acutance.inference.inspecting import look_at
 from acutance.inference.inspection import Inspection, first_photo, inspection_of
-from acutance.inference.picture_files import PictureWork
-from acutance.media import ImageFormat, joined_parts, open_pictures
+from acutance.inference.listening import Listener
+from acutance.inference.picture_files import sharpened_content
+from acutance.media import ImageFormat, open_pictures
 from acutance.server.bounds import check_bounds
 from acutance.server.models import Models
 from acutance.server.options import Options
@@ -103,20 +104,19 @@ def sharpen_upload(
         check_bounds(pictures, content)
         format_ = options.format or pictures.format
         with models.borrow(options.model) as sharpener:
-            wanted = sharpener_for(options, sharpener)
+            wanted, listener = sharpener_for(options, sharpener), Listener(progress=tell)
             if tiles is not None and pictures.count == 1:
                 metadata = pictures.metadata
                 wanted = wanted.watched(
                     TileWriter(tiles, pictures.size, orientation=metadata.orientation, icc_profile=metadata.icc_profile)
                 )
-            work = PictureWork(wanted, pictures, format_, strength=options.strength, progress=tell)
-            content = joined_parts(work.parts())
+            content, made = sharpened_content(wanted, pictures, format_, strength=options.strength, listener=listener)
     stop.check()
     return content, Sharpened(
-        lost=work.lost,
-        found=(*work.found, *([work.verdict.words] if work.verdict else [])),
-        model=next(iter(work.models), None),
+        lost=made.lost,
+        found=made.words,
+        model=next(iter(made.models), None),
         format=format_,
         seconds=time.perf_counter() - start,
-        megapixels=work.megapixels,
+        megapixels=made.megapixels,
     )

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from acutance.engines.engine import CpuEngine, EngineName, Precision
 from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError, InputError
-from acutance.inference.picture_files import PictureWork
+from acutance.inference.picture_files import sharpened_content
 from acutance.inference.sharpener import Sharpener
-from acutance.media import Photo, format_of, joined_parts, open_pictures, parts_for_name
+from acutance.media import Photo, format_of, open_pictures
 from acutance.trust.facts import file_facts, model_files, this_machine
 from acutance.trust.record import FileFacts, Record, Settings, read_record
 
@@ -245,8 +245,7 @@ def _content_again(record: Record, result: Path, source: Path, engine: EngineNam
         ) as sharpener,
         sharpener.opened(source) as pictures,
     ):
-        work = PictureWork(sharpener, pictures, format_of(result), strength=settings.strength)
-        return joined_parts(parts_for_name(result, work.parts()))
+        return sharpened_content(sharpener, pictures, format_of(result), strength=settings.strength)[0]
 
 
 def _distance(content: bytes, result: Path) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from acutance.inference.files import FileResult, Task, counted, make_files
+from acutance.inference.files import Task, counted, make_files
 from acutance.inference.ledger import Ledger
+from acutance.inference.picture_files import FileResult
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.workers import Abandoned
 from acutance.media import PlannedFile, fingerprint_of
@@ -117,6 +118,5 @@ def sharpen_videos(
 
 def _enter(task: Task, finished: Path) -> None:
     """Record a result before it gets its name."""
-    enter = task.observe()
-    if enter is not None:
-        enter(fingerprint_of(finished))
+    if task.is_recorded:
+        task.enter(fingerprint_of(finished))

@@ -43,8 +43,8 @@ def sentences() -> list[str]:
             (0.0, 0.0, "nowhere", 1.0),
             (0.2, 0.1, "all over", 1.0),
             (3.0, 0.41, "all over", 1.4),
-            (3.0, 0.001, "mostly upper left and middle", 1.0),
-            (3.0, 0.5, "mostly top, lower left and right", 0.8),
+            (3.0, 0.001, "mostly in the upper left and in the middle", 1.0),
+            (3.0, 0.5, "mostly at the top, on the right and in the lower left", 0.8),
         )
     ]
     return [

@@ -16,10 +16,11 @@ pytest.importorskip("pyarrow", reason="needs the extra bulk")
 pytest.importorskip("s3fs", reason="needs the extra bulk")
 from s3fs import S3FileSystem
 
-from acutance.bulk import stores
+from acutance.bulk import store_errors
 from acutance.bulk.items import Item, Manifest, items_of
 from acutance.bulk.ledger import Ledger
-from acutance.bulk.stores import Store, Vanished
+from acutance.bulk.store_errors import Vanished
+from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
 from acutance.errors import InputError, OutputError
 from acutance.media.patterns import PathFilter
@@ -112,7 +113,7 @@ def bucket(monkeypatch) -> Iterator[Bucket]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(stores, "_FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(store_errors, "_FIRST_WAIT_S", 0.0)
     S3FileSystem.clear_instance_cache()
     yield made
     S3FileSystem.clear_instance_cache()

@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("fsspec", reason="needs the extra bulk")
 import fsspec
 
-from acutance.bulk import stores
-from acutance.bulk.stores import Store, Unreachable, Vanished
+from acutance.bulk import store_errors
+from acutance.bulk.store_errors import Unreachable, Vanished
+from acutance.bulk.stores import Store
 from acutance.errors import InputError, OutputError
 
 
@@ -25,7 +26,7 @@ def store(request, tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(stores, "_FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(store_errors, "_FIRST_WAIT_S", 0.0)
 
 
 def test_what_is_put_is_listed_read_replaced_and_removed(store, tmp_path_factory):
@@ -85,7 +86,7 @@ def test_a_store_that_stays_busy_is_given_up_with_a_sentence(monkeypatch):
     monkeypatch.setattr(store.system, "cat_file", cat_file)
     with pytest.raises(Unreachable, match=r"does not answer as it should.*--resume"):
         store.read("bucket/a")
-    assert len(calls) == stores.TRIES
+    assert len(calls) == store_errors.TRIES
 
 
 @pytest.mark.parametrize(

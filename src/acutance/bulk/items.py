@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from acutance.bulk.stores import Listed, Store, Unreachable, Vanished, key_fault
+from acutance.bulk.store_errors import Unreachable, Vanished
+from acutance.bulk.stores import Listed, Store, key_fault
 from acutance.errors import InputError
 from acutance.inference.photo_sharpener import STRENGTHS
 from acutance.media.formats import PHOTO_SUFFIXES

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from acutance.bulk.items import Item
-from acutance.bulk.stores import FOLDER, Listed, Store, Vanished
+from acutance.bulk.store_errors import Vanished
+from acutance.bulk.stores import FOLDER, Listed, Store
 from acutance.errors import OutputError
 
 LEDGER: Final = f"{FOLDER}/ledger"

@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar, cast
+from typing import IO, Any, Final, cast
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
-from acutance.errors import AcutanceError, InputError, OutputError
+from acutance.bulk.store_errors import Unreachable, Vanished, persistently, told
+from acutance.errors import InputError, OutputError
 from acutance.media import write_atomically
 
 FOLDER: Final = ".acutance"
 """Within a target: the ledger, nothing else."""
 PAGE: Final = 1000
 """Names in one answer of an object store."""
-TRIES: Final = 6
-_FIRST_WAIT_S: Final = 0.5
 _COPY_BYTES: Final = 1 << 20
-
-_HOPELESS = {
-    errno.ENOSPC: "there is no room left; make room and go on with --resume",
-    errno.EDQUOT: "the quota is used up; raise it and go on with --resume",
-    errno.EROFS: "it is read-only; choose another place",
-    errno.ENOENT: "there is no such place; check the address",
-    errno.EACCES: "access is not allowed; check the credentials of the store",
-    errno.EPERM: "access is not allowed; check the credentials of the store",
-    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
-    errno.EISDIR: "it is a folder, not a file; choose another place",
-    errno.ENAMETOOLONG: "the name is too long for that place; give it a shorter one",
-}
-"""What trying again does not mend."""
-_NO_CREDENTIALS = ("NoCredentialsError", "NoAuthError", "DefaultCredentialsError", "ClientAuthenticationError")
-"""Names of the errors of the stores' own libraries, which are not imported here."""
 
 _OBJECTS: Final = ("gs", ("gs", "gcs"), ("abfs", "az", "abfss"))
 """Protocols whose files are objects, beside S3: each appears when all of it has arrived."""
-
-_Answer = TypeVar("_Answer")
-
-
-class Unreachable(InputError):
-    """A file cannot be had from its store; whether it is sound nobody knows."""
-
-
-class Vanished(Unreachable):
-    """A file that was listed, or named, is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +142,7 @@ class Store:
             Unreachable: When it cannot be listed.
         """
         root = f"{self.root}/{below}".rstrip("/")
-        with _told(self.address, Unreachable):
+        with told(self.address, Unreachable):
             yield from self._listed_s3(root) if hasattr(self.system, "call_s3") else self._listed(root)
 
     def any_file(self) -> str | None:
@@ -190,14 +162,14 @@ class Store:
             Unreachable: When the store does not tell.
         """
         if self.is_local:
-            with _told(path, Unreachable):
+            with told(path, Unreachable):
                 state = os.stat(path)
                 return Listed(path, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
-        return _listed_as(_persistently(path, Unreachable, lambda: self.system.info(path)), path)
+        return _listed_as(persistently(path, Unreachable, lambda: self.system.info(path)), path)
 
     def read(self, path: str) -> bytes:
         """Return the content of a small file."""
-        return _persistently(path, Unreachable, lambda: cast(bytes, self.system.cat_file(path)))
+        return persistently(path, Unreachable, lambda: cast(bytes, self.system.cat_file(path)))
 
     def get(self, path: str, target: Path) -> None:
         """Copy a file here.
@@ -207,16 +179,16 @@ class Store:
             Unreachable: When it cannot be had.
         """
         if self.is_local:
-            with _told(path, Unreachable):
+            with told(path, Unreachable):
                 target.symlink_to(os.path.abspath(path))
                 target.stat()
             return
-        _persistently(path, Unreachable, lambda: self.system.get_file(path, str(target)))
+        persistently(path, Unreachable, lambda: self.system.get_file(path, str(target)))
 
     @contextmanager
     def opened(self, path: str) -> Iterator[IO[bytes]]:
         """Open a file to be read from its beginning to its end."""
-        with _told(path, Unreachable), self.system.open(path, "rb", cache_type="readahead") as file:
+        with told(path, Unreachable), self.system.open(path, "rb", cache_type="readahead") as file:
             yield file
 
     def put(self, source: Path, key: str) -> None:
@@ -232,12 +204,12 @@ class Store:
             with source.open("rb") as file:
                 write_atomically(Path(path), iter(lambda: file.read(_COPY_BYTES), b""), overwrite=True)
             return
-        _persistently(path, OutputError, lambda: self._put(source, path))
+        persistently(path, OutputError, lambda: self._put(source, path))
 
     def remove(self, paths: list[str]) -> None:
         """Remove files; those that are gone already are no failure."""
         for path in paths:
-            with _told(path, OutputError), suppress(FileNotFoundError):
+            with told(path, OutputError), suppress(FileNotFoundError):
                 self.system.rm_file(path)
 
     def check_writable(self, key: str) -> None:
@@ -250,7 +222,7 @@ class Store:
         if self.is_local:
             write_atomically(Path(path), [b"acutance"], overwrite=True)
         else:
-            with _told(self.address, OutputError):
+            with told(self.address, OutputError):
                 self.system.pipe_file(path, b"acutance")
         self.remove([path])
 
@@ -335,54 +307,3 @@ def _walked(root: str) -> Iterator[Listed]:
                     elif entry.is_file():
                         state = entry.stat()
                         yield Listed(entry.path, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
-
-
-def _persistently(place: str, kind: type[Unreachable] | type[OutputError], ask: Callable[[], _Answer]) -> _Answer:
-    """Ask a store, and again when it is busy or does not answer, with longer and longer pauses."""
-    for number in range(TRIES):
-        try:
-            return ask()
-        except Exception as error:
-            if number + 1 == TRIES or not _may_pass(error):
-                raise _sentence(place, kind, error) from error
-        time.sleep(_FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
-    raise AssertionError
-
-
-@contextmanager
-def _told(place: str, kind: type[Unreachable] | type[OutputError]) -> Iterator[None]:
-    """Let what a store's library raises become one sentence."""
-    try:
-        yield
-    except (AcutanceError, MemoryError):
-        raise
-    except Exception as error:
-        raise _sentence(place, kind, error) from error
-
-
-def _may_pass(error: Exception) -> bool:
-    """Say whether trying again may help."""
-    if type(error).__name__ in _NO_CREDENTIALS or isinstance(
-        error, (FileNotFoundError, PermissionError, ValueError, MemoryError, AcutanceError)
-    ):
-        return False
-    return not (isinstance(error, OSError) and error.errno in _HOPELESS)
-
-
-def _sentence(place: str, kind: type[Unreachable] | type[OutputError], error: Exception) -> AcutanceError:
-    if type(error).__name__ in _NO_CREDENTIALS:
-        return kind(
-            f"{place}: the store was given no credentials; set them as its own tools want it (for S3: AWS_PROFILE, or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."
-        )
-    if isinstance(error, FileNotFoundError) and kind is Unreachable:
-        return Vanished(f"{place}: there is nothing of that name; check the address.")
-    if isinstance(error, PermissionError):
-        return kind(f"{place}: access is not allowed; check the credentials of the store.")
-    number = errno.ENOENT if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
-    if number in _HOPELESS:
-        return kind(f"{place}: {_HOPELESS[number]}.")
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, ValueError):
-        return kind(f"{place}: the store cannot have such a name ({reason}); give it another.")
-    return kind(f"{place}: the store does not answer as it should ({reason}); go on with --resume later.")

@@ -17,7 +17,8 @@ from typing import Final, Protocol
 
 from acutance.bulk.items import Item, is_picture_name
 from acutance.bulk.ledger import Entry, Ledger
-from acutance.bulk.stores import Store, Unreachable, Vanished, copy_out
+from acutance.bulk.store_errors import Unreachable, Vanished
+from acutance.bulk.stores import Store, copy_out
 from acutance.errors import AcutanceError, InputError, OutputError
 from acutance.inference.picture_files import FileResult, sharpen_file
 from acutance.inference.sharpener import Sharpener

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from acutance.inference.inspection import Inspection
+from acutance.server.admission import Admission
+from acutance.server.files import Files
+from acutance.server.metrics import Metrics
 from acutance.server.options import Options
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import InspectTask, PictureTask
 from acutance.server.uploads import Upload
+from acutance.server.waiting import Waiting
 from acutance.server.work import Sharpened
-from acutance.server.workers import twice
-
-if TYPE_CHECKING:
-    from acutance.server.service import Service
+from acutance.server.workers import Workers, twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +32,33 @@ class FinishedResult:
 
 
 class DirectWork:
-    """Does what somebody waits for."""
+    """Does what somebody waits for.
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    Args:
+        waiting: Runs it.
+        workers: Decode, sharpen and encode.
+        files: Where a result lies until it is sent.
+        admission: Learns how long pictures take.
+        metrics: Counts them.
+        max_pixels: Of a picture.
+    """
+
+    def __init__(
+        self,
+        waiting: Waiting,
+        *,
+        workers: Workers,
+        files: Files,
+        admission: Admission,
+        metrics: Metrics,
+        max_pixels: int,
+    ) -> None:
+        self._waiting = waiting
+        self._workers = workers
+        self._files = files
+        self._admission = admission
+        self._metrics = metrics
+        self._max_pixels = max_pixels
 
     async def sharpen(self, upload: Upload, options: Options, client: str, gone: asyncio.Event) -> FinishedResult:
         """Sharpen a picture for somebody who waits.
@@ -50,17 +72,16 @@ class DirectWork:
         Raises:
             AcutanceError: When it is not to be had.
         """
-        stop = StopSignal(self._service.limits.run_s)
-        path = self._service.files.new_passing()
-        task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self._service.limits.max_pixels)
-        future = self._service.pool.submit(client, partial(self._sharpen_to, task, stop), is_job=False)
-        try:
-            return await self._service.awaited(future, stop, gone)
-        except BaseException:
-            future.add_done_callback(lambda _: self._service.files.remove(path))
-            raise
-        finally:
-            future.add_done_callback(lambda _: self._service.files.remove(upload.path))
+        path = self._files.new_passing()
+        task = PictureTask(upload=upload.path, target=path, options=options, max_pixels=self._max_pixels)
+        result = await self._waiting.result_of(
+            lambda stop: self._sharpen_to(task, stop),
+            client=client,
+            gone=gone,
+            undo=lambda: self._files.remove(upload.path, path),
+        )
+        self._files.remove(upload.path)
+        return result
 
     async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
         """Look at a picture for somebody who waits.
@@ -73,22 +94,19 @@ class DirectWork:
         Raises:
             AcutanceError: When it cannot be read.
         """
-        stop = StopSignal(self._service.limits.run_s)
-        task = InspectTask(upload=upload.path, max_pixels=self._service.limits.max_pixels)
-        future = self._service.pool.submit(client, partial(self._inspected, task, stop), is_job=False)
-        try:
-            return await self._service.awaited(future, stop, gone)
-        finally:
-            future.add_done_callback(lambda _: self._service.files.remove(upload.path))
+        task = InspectTask(upload=upload.path, max_pixels=self._max_pixels)
+        found = await self._waiting.result_of(
+            lambda stop: twice(lambda: self._workers.run(task, stop, lambda _: None)),
+            client=client,
+            gone=gone,
+            undo=lambda: self._files.remove(upload.path),
+        )
+        self._files.remove(upload.path)
+        return found
 
     def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:
         """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
-        stop.check()
-        sharpened = twice(lambda: self._service.picture_workers.run(task, stop, lambda _: None))
-        self._service.admission.took(sharpened.seconds)
-        self._service.metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
+        sharpened = twice(lambda: self._workers.run(task, stop, lambda _: None))
+        self._admission.took(sharpened.seconds)
+        self._metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
         return FinishedResult(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)
-
-    def _inspected(self, task: InspectTask, stop: StopSignal) -> Inspection:
-        stop.check()
-        return twice(lambda: self._service.picture_workers.run(task, stop, lambda _: None))

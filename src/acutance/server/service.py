@@ -8,9 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from acutance.geometry import Box
 from acutance.server.admission import Admission
@@ -26,16 +24,14 @@ from acutance.server.models import Models, check_choice
 from acutance.server.options import Options, fingerprint_of, photo_name, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
-from acutance.server.stopping import StopSignal
 from acutance.server.telling import check_known
 from acutance.server.tiles import look, remove_tiles
 from acutance.server.trust_files import TrustFiles
 from acutance.server.uploads import Upload
+from acutance.server.waiting import Waiting
 from acutance.server.webhook_delivery import WebhookDelivery
 from acutance.server.webhooks import WebhookPolicy
 from acutance.server.workers import workers_for
-
-T = TypeVar("T")
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -83,10 +79,24 @@ class Service:
         self.webhooks = webhooks or WebhookPolicy()
         self.delivery = WebhookDelivery(self.webhooks, store, self.metrics)
         self._stopping_since: float | None = None
-        self.direct = DirectWork(self)
-        self.trust = TrustFiles(self)
-        self._direct: set[StopSignal] = set()
-        """Of the requests that somebody waits for."""
+        self._waiting = Waiting(self.pool, limits.run_s)
+        self.direct = DirectWork(
+            self._waiting,
+            workers=self.picture_workers,
+            files=files,
+            admission=self.admission,
+            metrics=self.metrics,
+            max_pixels=limits.max_pixels,
+        )
+        self.trust = TrustFiles(
+            self._waiting,
+            workers=self.picture_workers,
+            files=files,
+            store=store,
+            admission=self.admission,
+            metrics=self.metrics,
+            max_pixels=limits.max_pixels,
+        )
 
     @property
     def is_stopping(self) -> bool:
@@ -122,36 +132,13 @@ class Service:
         """Begin to stop: let nobody in, begin no more jobs, end the event streams. From any thread; does not block."""
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
-            ending = threading.Timer(self.limits.drain_s, self._end_direct)
+            ending = threading.Timer(self.limits.drain_s, self._waiting.end)
             ending.daemon = True
             ending.start()
         self.admission.close()
         self.delivery.close()
         self.jobs.stop_taking()
         self.live.wake_all()
-
-    async def awaited(self, future: Future[T], stop: StopSignal, gone: asyncio.Event) -> T:
-        """Wait for work of the pool as long as somebody wants it.
-
-        Raises:
-            Refused: When nobody does any more; the work is given up then.
-        """
-        self._direct.add(stop)
-        watch = asyncio.create_task(gone.wait())
-        result = asyncio.wrap_future(future)
-        try:
-            await asyncio.wait((result, watch), return_when=asyncio.FIRST_COMPLETED)
-            if not result.done():
-                raise Refused(400, "cancelled", "the client went away.")
-            return result.result()
-        except BaseException:
-            stop.set("cancelled")
-            result.cancel()
-            self.pool.withdraw(future)
-            raise
-        finally:
-            watch.cancel()
-            self._direct.discard(stop)
 
     async def submit(
         self,
@@ -261,11 +248,6 @@ class Service:
         if job.state not in UNFINISHED:  # it ended meanwhile, and nobody else removes the folder
             await asyncio.to_thread(remove_tiles, folder)
         return job
-
-    def _end_direct(self) -> None:
-        """End what somebody waits for; who asks again finds the next server."""
-        for stop in list(self._direct):
-            stop.set("stopping")
 
     async def _sweep(self) -> None:
         while True:

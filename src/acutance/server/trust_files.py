@@ -4,29 +4,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from acutance.server.files import TRUST_FILES, TrustFile
+from acutance.server.admission import Admission
+from acutance.server.files import TRUST_FILES, Files, TrustFile
+from acutance.server.job_store import JobStore
 from acutance.server.jobs import Job, JobResult
+from acutance.server.metrics import Metrics
 from acutance.server.questions import MadeHow, Questioned, Targets
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import QuestionTask
 from acutance.server.video_work import suffix_of
-from acutance.server.workers import twice
-
-if TYPE_CHECKING:
-    from acutance.server.service import Service
+from acutance.server.waiting import Waiting
+from acutance.server.workers import Workers, twice
 
 
 class TrustFiles:
-    """Makes and keeps what is known of results' trust."""
+    """Makes and keeps what is known of results' trust.
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    Args:
+        waiting: Runs the work.
+        workers: Do it.
+        files: Where it is kept.
+        store: Learns what is kept.
+        admission: Lets a client in.
+        metrics: Counts.
+        max_pixels: Of a picture.
+    """
+
+    def __init__(
+        self,
+        waiting: Waiting,
+        *,
+        workers: Workers,
+        files: Files,
+        store: JobStore,
+        admission: Admission,
+        metrics: Metrics,
+        max_pixels: int,
+    ) -> None:
+        self._waiting = waiting
+        self._workers = workers
+        self._files = files
+        self._store = store
+        self._admission = admission
+        self._metrics = metrics
+        self._max_pixels = max_pixels
         self._asked: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Of jobs whose results are questioned: two who ask at once get what is made once."""
 
@@ -43,7 +68,7 @@ class TrustFiles:
             AcutanceError: When it is not to be had.
         """
         _check_questioned(job)
-        path = self._service.files.trust(job.id, kind)
+        path = self._files.trust(job.id, kind)
         lock = self._asked.setdefault(job.id, asyncio.Lock())
         async with lock:
             if not await asyncio.to_thread(path.exists):
@@ -54,13 +79,13 @@ class TrustFiles:
 
     async def _question(self, job: Job, *, wants_record: bool, client: str, gone: asyncio.Event) -> str:
         """Question a job's result and keep what comes of it; return why there is no map, if there is none."""
-        made = {kind: self._service.files.new_passing() for kind in TRUST_FILES}
+        made = {kind: self._files.new_passing() for kind in TRUST_FILES}
         result = job.result
         assert result is not None
         assert result.seconds is not None
         task = QuestionTask(
-            upload=self._service.files.upload(job.id),
-            result=self._service.files.result(job.id),
+            upload=self._files.upload(job.id),
+            result=self._files.result(job.id),
             how=MadeHow(
                 options=job.options,
                 ran=result.model,
@@ -74,25 +99,27 @@ class TrustFiles:
                 record=made["records"] if wants_record else None,
                 page=made["pages"] if wants_record else None,
             ),
-            max_pixels=self._service.limits.max_pixels,
+            max_pixels=self._max_pixels,
         )
-        stop = StopSignal(self._service.limits.run_s)
-        self._service.admission.enter(client)
+        self._admission.enter(client)
         try:
-            future = self._service.pool.submit(client, partial(self._questioned, task, stop), is_job=False)
+            questioned = await self._waiting.result_of(
+                lambda stop: self._questioned(task, stop),
+                client=client,
+                gone=gone,
+                undo=lambda: self._files.remove(*made.values()),
+            )
             try:
-                questioned = await self._service.awaited(future, stop, gone)
                 await asyncio.to_thread(self._keep_trust, job.id, made)
             finally:
-                future.add_done_callback(lambda _: self._service.files.remove(*made.values()))
+                self._files.remove(*made.values())
         finally:
-            self._service.admission.leave(client)
+            self._admission.leave(client)
         return questioned.why_not
 
     def _questioned(self, task: QuestionTask, stop: StopSignal) -> Questioned:
-        stop.check()
-        questioned = twice(lambda: self._service.picture_workers.run(task, stop, lambda _: None))
-        self._service.metrics.questioned(questioned.seconds)
+        questioned = twice(lambda: self._workers.run(task, stop, lambda _: None))
+        self._metrics.questioned(questioned.seconds)
         return questioned
 
     def _keep_trust(self, job_id: str, made: Mapping[TrustFile, Path]) -> None:
@@ -103,10 +130,10 @@ class TrustFiles:
         """
         for kind, path in made.items():
             if path.exists():
-                self._service.files.keep_trust(path, job_id, kind)
-        kept = [path for kind in TRUST_FILES if (path := self._service.files.trust(job_id, kind)).exists()]
-        if not self._service.store.note_trust(job_id, sum(path.stat().st_size for path in kept)):
-            self._service.files.remove(*kept)  # it was removed meanwhile
+                self._files.keep_trust(path, job_id, kind)
+        kept = [path for kind in TRUST_FILES if (path := self._files.trust(job_id, kind)).exists()]
+        if not self._store.note_trust(job_id, sum(path.stat().st_size for path in kept)):
+            self._files.remove(*kept)  # it was removed meanwhile
             raise Refused(410, "gone", "the result has expired; post the picture again.")
 
 

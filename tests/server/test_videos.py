@@ -86,7 +86,7 @@ def test_a_video_from_post_to_result(begin, tmp_path, picture) -> None:
     clip = served.clip.read_bytes()
     with pytest.raises(ServerRefused, match="post it to /v1/jobs"):
         served.client.sharpen(clip)
-    with pytest.raises(ServerRefused, match="motion, defocus, gaussian and region: only of pictures"):
+    with pytest.raises(ServerRefused, match="motion, defocus, gaussian, region and report: only of pictures"):
         served.client.submit(clip, region="0,0,16,16")
     with pytest.raises(ServerRefused, match="a video stays what it is"):
         served.client.submit(clip, format="png")

@@ -276,7 +276,7 @@ def test_what_a_pipe_cannot_take_is_one_sentence(make, arguments, code, words):
 
 
 def test_the_python_call_for_photos_names_that_for_videos(make, keeper):
-    with pytest.raises(InputError, match=r"a\.mkv is a video: acutance\.videos\.sharpen_video sharpens it"):
+    with pytest.raises(InputError, match=r"a\.mkv is a video: acutance\.videos\.sharpen_video takes it"):
         keeper(make("a.mkv"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from acutance.networks.any_discriminator import AnyDiscriminator, build_discrimi
 from acutance.networks.any_generator import AnyConfig, AnyGenerator, build_generator
 from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
-from acutance.networks.generators import Generator, enlarging
+from acutance.networks.generators import Generator, GeneratorConfig, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
 from acutance.networks.own import OwnGenerator, OwnNetworkConfig, examine
 from acutance.networks.synchronised_norm import synchronise
@@ -117,8 +117,14 @@ def _earlier(start_from: Path, wanted: AnyConfig) -> AnyGenerator:
     if earlier.config.biases and not wanted.biases:
         earlier = without_biases(earlier)
     if not can_grow(earlier.config, wanted):
-        raise ConfigError(f"{another}: a {shape}, and they ask for {wanted}.")
+        raise ConfigError(f"{another}: {_differences(shape, wanted)}.")
     return growing(earlier, wanted)
+
+
+def _differences(known: GeneratorConfig, wanted: GeneratorConfig) -> str:
+    """Name the settings in which two networks differ, with both values."""
+    pairs = ((field.name, getattr(known, field.name), getattr(wanted, field.name)) for field in fields(known))
+    return ", ".join(f"{name} is {has!r} there, {asked!r} asked for" for name, has, asked in pairs if has != asked)
 
 
 def new_discriminator(config: TrainConfig, device: torch.device) -> AnyDiscriminator:

@@ -95,7 +95,7 @@ class CapturedStep:
             average_share: By which the averaged weights move towards the new ones.
 
         Returns:
-            What the step gave; one that was not applied says that it was, and its norm is not finite.
+            What the step gave.
         """
         self._degraded.copy_(pair[0])
         self._reference.copy_(pair[1])
@@ -104,7 +104,7 @@ class CapturedStep:
         self._average_share.fill_(average_share)
         self._graph.replay()
         norm, ratio, *terms = self._figures.clone().unbind()
-        return StepRecord(dict(zip(self._names, terms, strict=True)), norm, True, ratio)
+        return StepRecord(dict(zip(self._names, terms, strict=True)), norm, self._found_inf == 0, ratio)
 
     def _step(self) -> tuple[Float[Tensor, " figures"], list[str]]:
         """Do all that a step does, on the static tensors."""
@@ -129,11 +129,7 @@ class CapturedStep:
         self._skipped_in_a_row.add_(1.0).mul_(self._found_inf)
         for optimizer in self._optimizers:
             optimizer.step()
-        with torch.no_grad():
-            kept: list[Tensor] = list(self._average.model.parameters())
-            moves = list(torch._foreach_sub(weights, kept))
-            torch._foreach_mul_(moves, self._average_share * (1.0 - self._found_inf))
-            torch._foreach_add_(kept, moves)
+        self._average.move(self._model, self._average_share * (1.0 - self._found_inf))
         ratio = means[0] / means[1].clamp_min(1e-12)
         return torch.cat([torch.stack([norm, ratio]), means[3:]]), names
 

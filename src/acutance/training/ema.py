@@ -7,7 +7,8 @@ import math
 from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -28,13 +29,33 @@ class WeightAverage(Generic[Network]):
         return 1.0 - math.pow(0.5, batch / half_life)
 
     @torch.no_grad()
-    def update(self, model: Network, *, batch: int, images_seen: int) -> None:
-        """Move the average towards the model by one step's worth."""
+    def update(
+        self, model: Network, *, batch: int, images_seen: int, was_applied: Bool[Tensor, ""] | None = None
+    ) -> None:
+        """Move the average towards the model by one step's worth, unless the step was refused.
+
+        Args:
+            model: After the step.
+            batch: Patches of the step.
+            images_seen: With the step.
+            was_applied: Whether it was, on the device; None: it was.
+        """
         share = self.share(batch=batch, images_seen=images_seen)
+        if was_applied is None:
+            self.move(model, torch.full((), share))
+        else:
+            self.move(model, share * was_applied.float())
+
+    @torch.no_grad()
+    def move(self, model: Network, share: Float[Tensor, ""]) -> None:
+        """Move the average towards the model by a share that lies on the device, or on the CPU."""
         # All weights in one call: on a GPU, a call for each would take longer than the arithmetic.
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), share)
+        weights: list[Tensor] = list(self.model.parameters())
+        moves = list(torch._foreach_sub(list(model.parameters()), weights))
+        torch._foreach_mul_(moves, share)
+        torch._foreach_add_(weights, moves)
         for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
             if buffer.is_floating_point():
-                kept.lerp_(buffer, share)  # moving statistics belong to the weights they were taken with
+                kept.lerp_(buffer, share.to(buffer))  # moving statistics belong to the weights they were taken with
             else:
                 kept.copy_(buffer)

@@ -237,13 +237,13 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 elapsed_s=elapsed_s,
                 images_seen=progress.images_seen + config.batch,
             )
-            if record.was_applied:
-                records.append(record)
+            records.append(record)
             if stepper.skipped_in_a_row >= SKIPPED_LIMIT:
                 rollbacks += 1
                 progress = roll_back(run, players, progress, is_last_chance=rollbacks > ROLLBACK_LIMIT)
                 log.say(progress.iteration, f"no finite gradient: back to step {progress.iteration}, at half the rates")
-                records, stepper.skipped_in_a_row = [], 0
+                records = []
+                stepper.start_again()
                 continue
 
             # --- once in a while --------------------------------------------------------------------------
@@ -253,6 +253,10 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             is_last = share >= 1.0
             loss, scores = None, None
             new_words: tuple[str, ...] = ()
+            if is_last or progress.iteration % watch.log_every == 0:
+                records = [
+                    record for record in records if record.was_applied
+                ]  # asked here alone: the device is waited for
             if records and (is_last or progress.iteration % watch.log_every == 0):
                 signs = health_summary(records)
                 loss = sum(config.objective.weights[name] * value for name, value in signs.terms.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 
@@ -12,10 +13,10 @@ def statistics_of(network: nn.Module) -> list[Tensor]:
 
 
 @torch.no_grad()
-def put_back(network: nn.Module, statistics: list[Tensor]) -> None:
-    """Give a network the buffers that it had.
+def put_back(network: nn.Module, statistics: list[Tensor], *, unless: Bool[Tensor, ""]) -> None:
+    """Give a network the buffers that it had, unless the pass that changed them counts; decided on the device.
 
     A pass whose values were not finite has left NaN in them, and a moving average never forgets a NaN.
     """
     for buffer, kept in zip(network.buffers(), statistics, strict=True):
-        buffer.copy_(kept)
+        buffer.copy_(torch.where(unless, buffer, kept))

@@ -70,6 +70,9 @@ class MemoryOrderAdam(torch.optim.Adam):
     The weights must stay where they are in memory: move the network to its device first.
     """
 
+    found_inf: Tensor | None = None
+    """As `Muon.found_inf`; torch's fused Adam asks for it."""
+
     def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float]) -> None:
         self._seen = list(parameters)
         self._orders = [_memory_order(parameter) for parameter in self._seen]
@@ -108,8 +111,8 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: for convolutions' weights, seen as matrices `out × (in · k · k)`."""
 
     found_inf: Tensor | None = None
-    """1 where the gradient is not finite and the step is to change nothing, decided on the device; else 0. The same
-    attribute of torch's fused Adam does the same there. None: the caller has looked."""
+    """1 where the gradient is not finite and the step is to change nothing, decided on the device; else 0. None: the
+    caller has looked."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -67,8 +67,7 @@ def content_step(
             yield loss.total
 
     norm, is_finite = descend(fabric, generator, losses(), parts=parts)
-    if not is_finite:
-        put_back(generator.network, statistics)
+    put_back(generator.network, statistics, unless=is_finite)
     return record_of(fabric, told, norm, is_finite)
 
 
@@ -105,12 +104,12 @@ def game_step(
     """
     statistics = statistics_of(generator.network)
     of_whole: Tensor | None = generator.network(batch.pair[0]) if parts == 1 else None
-    record, are_finite = None, True
+    record, are_finite = None, []
     if discriminator is not None:
         for shown in _shown_in_turn(generator, batch, of_whole, objective, discriminator_updates, parts=parts):
             to_it = shown if is_conditional else shown._replace(seen=None)
             record, is_finite = _update_discriminator(fabric, discriminator, to_it, objective, parts=parts)
-            are_finite = are_finite and is_finite
+            are_finite.append(is_finite)
         statistics_of_it = statistics_of(discriminator.network)
         discriminator.network.requires_grad_(False)  # its weights' gradients would be computed and thrown away
     told: list[PartRecord] = []
@@ -135,13 +134,11 @@ def game_step(
             yield loss.total
 
     norm, is_finite = descend(fabric, generator, losses(), parts=parts)
-    if not is_finite:
-        put_back(generator.network, statistics)
+    put_back(generator.network, statistics, unless=is_finite)
     if discriminator is not None:
         discriminator.network.requires_grad_(True)
-        if not is_finite:
-            put_back(discriminator.network, statistics_of_it)
-    return record_of(fabric, told, norm, are_finite and is_finite, game=record)
+        put_back(discriminator.network, statistics_of_it, unless=is_finite)
+    return record_of(fabric, told, norm, torch.stack([*are_finite, is_finite]).all(), game=record)
 
 
 def _verdicts(
@@ -190,7 +187,8 @@ def _shown_in_turn(
     statistics = statistics_of(generator.network)
     shown = _shown(generator, batch, restored, objective, parts=parts)
     if restored is None:
-        put_back(generator.network, statistics)  # the pass that G learns from moves them
+        # The pass that G learns from moves them.
+        put_back(generator.network, statistics, unless=torch.zeros((), dtype=torch.bool, device=shown.fake.device))
     for _ in range(updates):
         yield shown
 
@@ -209,7 +207,7 @@ def _shown(
 
 def _update_discriminator(
     fabric: Fabric, discriminator: Player, shown: Shown, objective: ObjectiveConfig, *, parts: int = 1
-) -> tuple[GameRecord, bool]:
+) -> tuple[GameRecord, Bool[Tensor, ""]]:
     """Update D once, eq. (7); return how it did before the update, and whether the update was applied.
 
     Patches without evidence teach D nothing, as G does not listen to what it would say of them.
@@ -230,8 +228,7 @@ def _update_discriminator(
             yield loss.total
 
     norm, is_finite = descend(fabric, discriminator, losses(), parts=parts)
-    if not is_finite:
-        put_back(discriminator.network, statistics)
+    put_back(discriminator.network, statistics, unless=is_finite)
     figures, accuracy_real, accuracy_fake = mean_of(told).unbind()
     # The norm is that of the mean gradient, which all processes have.
     record = GameRecord(loss=figures, accuracy_real=accuracy_real, accuracy_fake=accuracy_fake, gradient_norm=norm)
@@ -275,8 +272,10 @@ def _blurred_again(
 
 def descend(
     fabric: Fabric, player: Player, losses: Iterable[Float[Tensor, ""]], *, parts: int = 1
-) -> tuple[Float[Tensor, ""], bool]:
+) -> tuple[Float[Tensor, ""], Bool[Tensor, ""]]:
     """Move a player's weights down the gradient of a loss, unless it is not finite.
+
+    That is decided on the device: nothing is read back, so nobody waits.
 
     Args:
         fabric: Where and in what precision.
@@ -299,9 +298,14 @@ def descend(
         nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip_norm, norm)
     # The loss is asked as well: the gradient of |x| is a sign, and that of NaN looks healthy.
     # All processes ask the same mean, so that all of them take the step or none.
-    is_finite = bool(torch.isfinite(norm) & torch.isfinite(mean_over_processes(mean_of(values))))
-    if is_finite:
-        for optimizer in player.optimizers:
+    is_finite = torch.isfinite(norm) & torch.isfinite(mean_over_processes(mean_of(values)))
+    refused = 1.0 - is_finite.float()
+    for optimizer in player.optimizers:
+        of_torch = getattr(optimizer, "optimizer", optimizer)  # within Fabric's
+        if hasattr(of_torch, "found_inf"):
+            of_torch.found_inf = refused
+            optimizer.step()
+        elif bool(is_finite):  # an optimiser that cannot refuse by itself
             optimizer.step()
     return norm, is_finite
 

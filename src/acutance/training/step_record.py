@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -38,8 +38,9 @@ class StepRecord:
     """Unweighted terms of the generator's objective."""
     gradient_norm: Float[Tensor, ""]
     """Norm of the generator's gradient before clipping."""
-    was_applied: bool
-    """False when a loss or gradient was not finite: the weights concerned were left as they were."""
+    was_applied: Bool[Tensor, ""]
+    """False when a loss or gradient was not finite: the weights concerned were left as they were. On the device: who
+    asks, waits."""
     energy_ratio: Float[Tensor, ""]
     """Gradient energy of the output over that of the truth: 1 is as sharp as the truth."""
     game: GameRecord | None = None
@@ -67,7 +68,7 @@ def record_of(
     fabric: Fabric,
     told: Sequence[PartRecord],
     norm: Float[Tensor, ""],
-    was_applied: bool,
+    was_applied: Bool[Tensor, ""],
     *,
     game: GameRecord | None = None,
 ) -> StepRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from lightning_fabric import Fabric
 
 from acutance.errors import ConfigError
@@ -35,26 +36,32 @@ class Stepper:
         self._config, self._players, self._fabric = config, players, fabric
         self._captured = captured_step(config, players, example, fabric=fabric, say=say)
         self.skipped_in_a_row = 0
-        """Steps, up to the last, that were not applied. Of a captured step it is asked only every `watch.log_every`
-        steps, since the device is waited for."""
+        """Steps, up to the last, that were not applied. A GPU is asked only every `watch.log_every` steps, since it is
+        waited for."""
+        self._refused_in_a_row = torch.zeros((), device=fabric.device)
+
+    def start_again(self) -> None:
+        """Forget what was refused: the run has gone back."""
+        self._refused_in_a_row.zero_()
+        self.skipped_in_a_row = 0
 
     def take(self, batch: Batch, progress: Progress, *, rate_share: float) -> StepRecord:
         """Take the step that follows `progress`, at a share of each learning rate's height."""
         config, average, iteration = self._config, self._players.average, progress.iteration
         images_seen = progress.images_seen + config.batch
+        is_asked = self._fabric.device.type == "cpu" or (iteration + 1) % config.watch.log_every == 0
         if self._captured is not None:
             share = average.share(batch=config.batch, images_seen=images_seen)
             record = self._captured.take(batch.pair, rate_share=rate_share, average_share=share)
-            is_asked = (iteration + 1) % config.watch.log_every == 0
             self.skipped_in_a_row = self._captured.skipped_in_a_row if is_asked else 0
             return record
         set_share(self._players.trained.optimizers, rate_share)
         # Compiled networks give their memory back in the first backward pass, and there would be several.
         weighs = (iteration + 1) % config.watch.validate_every == 0 and not config.compiles
         record = take_step(config, self._players, batch, iteration=iteration, fabric=self._fabric, weighs_terms=weighs)
-        if record.was_applied:
-            average.update(self._players.model, batch=config.batch, images_seen=images_seen)
-        self.skipped_in_a_row = 0 if record.was_applied else self.skipped_in_a_row + 1
+        average.update(self._players.model, batch=config.batch, images_seen=images_seen, was_applied=record.was_applied)
+        self._refused_in_a_row.add_(1.0).mul_(1.0 - record.was_applied.float())
+        self.skipped_in_a_row = int(self._refused_in_a_row) if is_asked else 0
         return record
 
 

@@ -123,9 +123,11 @@ def _zxing(threads: int) -> Callable[[Sequence[Pixels], str], Sequence[Reading]]
     del threads
     import zxingcpp
 
+    qr_codes = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+
     def read(pictures: Sequence[Pixels], kind: str) -> list[Reading]:
         del kind
-        found = [zxingcpp.read_barcodes(one, formats=zxingcpp.BarcodeFormat.QRCode) for one in pictures]
+        found = [zxingcpp.read_barcodes(one, formats=qr_codes) for one in pictures]
         return [Reading(codes[0].text if codes else "") for codes in found]
 
     return read

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import acutance
-from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.errors import InputError
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference.choosing import TOO_NOISY_LEVELS, advice_on
@@ -70,13 +70,25 @@ def test_noise_goes_to_its_model_and_much_of_it_leaves_little_to_gain(sharp: np.
     assert seen.words.endswith("levels: too noisy to become much sharper; it can be made less noisy")
 
 
+SMALL = np.random.default_rng(0).integers(0, 256, (LEAST_SIDE_PX - 1, 300, 3), np.uint8)
+
+
 @pytest.mark.parametrize(
-    "pixels", [np.full((200, 200, 3), 90, np.uint8), np.zeros((SMALLEST_PX - 1, 300, 3), np.uint8)]
+    "pixels", [np.full((200, 200, 3), 90, np.uint8), SMALL]
 )
 def test_where_nothing_tells_nothing_is_claimed(pixels: np.ndarray) -> None:
     seen = acutance.inspect(pixels)
     assert (seen.kind, seen.kind_confidence, seen.softness_px, seen.noise_levels) == (None,) * 4
     assert (seen.worth, seen.model, seen.worst) == ("unknown", None, None)
+
+
+@pytest.mark.parametrize("height", [LEAST_SIDE_PX, 40, 63])
+def test_a_line_of_lettering_or_a_plate_tells_enough(sharp: np.ndarray, height: int) -> None:
+    strip = sharp[120 : 120 + height, 60:220]
+    assert acutance.inspect(strip).kind == "sharp"
+    soft = acutance.inspect(blurred(sharp, gaussian_psf(2.0))[120 : 120 + height, 60:220])
+    assert soft.kind not in (None, "sharp")
+    assert soft.model is not None
 
 
 def test_a_ramp_in_8_bits_is_not_taken_for_blur_and_little_light_in_16_bits_is_seen(sharp: np.ndarray) -> None:

@@ -181,6 +181,12 @@ def test_too_small_to_tell(remover, moved, size):
     np.testing.assert_array_equal(remover.sharpen_pixels(small), small)
 
 
+@pytest.mark.parametrize("size", [(24, 300), (28, 160), (160, 31)])
+def test_a_strip_is_looked_at_to_its_end(remover, moved, size):
+    strip = np.ascontiguousarray(np.tile(moved, (1, 2, 1))[: size[0], : size[1]])
+    assert remover.sharpen_pixels(strip).shape == strip.shape
+
+
 def test_nothing_in_it():
     grey = np.full((80, 90, 1), 0.5, np.float32)
     assert blur_in(grey, progress=ignore) == (None, "nothing in it shows how blurred it is: left as it is")

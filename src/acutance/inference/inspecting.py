@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import SMALLEST_PX
 from acutance.estimation.enlarged import Enlargement, enlargement
 from acutance.estimation.jpeg import doubling, doubling_chance, quality_of
 from acutance.estimation.kinds import SeenSoftness, softness_of
 from acutance.estimation.noise import LEAST_LEVELS, correlation_chance, flat_places, noise_levels
+from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
 from acutance.geometry import Box, Size
@@ -143,7 +143,7 @@ def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *,
     softness: SeenSoftness | None = None
     places: tuple[Place, ...] = ()
     noise: Noise | None = None
-    if min(size) >= SMALLEST_PX and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8):
+    if min(size) >= LEAST_SIDE_PX and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8):
         fields = [blur_field(grey, threads=threads) for grey in greys]
         joined = BlurField.joined(fields)
         softness = softness_of(joined.gathered)

@@ -137,8 +137,11 @@ def test_what_happens_is_told(shared, visit, photo) -> None:
     assert seen.page.evaluate("window.told") == ["a.png added.", "a.png is sharp."]
 
 
-def test_a_phone_s_width(shared, visit, photo) -> None:
-    seen = visit(shared, **PHONE)
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_s_width(shared, visit, photo, width: int, locale: str) -> None:
+    least = 36 if width == 390 else 32
+    seen = visit(shared, **{**PHONE, "viewport": {"width": width, "height": 844}}, locale=locale)
 
     def overflow() -> int:
         return seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -148,15 +151,26 @@ def test_a_phone_s_width(shared, visit, photo) -> None:
     seen.wait_until_sharp(6)
     assert overflow() == 0
     stage = seen.page.locator("#stage").bounding_box()
-    assert stage["width"] == 390
+    assert stage["width"] == width
     seen.page.touchscreen.tap(stage["x"] + 80, stage["y"] + 80)
-    for button in ("#save", "#zoom-in", "#divider", "#add", "#language"):
+    for button in ("#save", "#zoom-in", "#guesses-toggle", "#divider", "#add", "#language"):
         box = seen.page.locator(button).bounding_box()
-        assert min(box["width"], box["height"]) >= 36, f"{button} is large enough for a finger"
+        assert min(box["width"], box["height"]) >= least, f"{button} is large enough for a finger"
+        assert box["x"] + box["width"] <= width, f"{button} is seen whole"
+    assert seen.page.evaluate("(node => node.scrollWidth <= node.clientWidth)(document.querySelector('#save'))")
     seen.page.locator("#strength").scroll_into_view_if_needed()
     seen.set_range("#strength", 0.5)
     assert seen.page.inner_text("#strength-value") == "50 %"
     seen.download("#save-all")
+    seen.page.click("#guesses-toggle")
+    seen.wait_for("#trust-map:not([hidden])")
+    assert overflow() == 0
+    seen.page.evaluate("scrollTo(0, 0)")
+    seen.page.focus("#known summary")
+    seen.settle()
+    focused, foot = (seen.page.locator(node).bounding_box() for node in ("#known summary", ".panel-foot"))
+    assert focused["y"] + focused["height"] <= foot["y"], "what has the focus does not lie below the foot"
+    assert foot["y"] + foot["height"] <= 844
 
 
 def test_two_fingers_zoom(shared, visit, photo) -> None:

@@ -257,12 +257,49 @@ def test_a_run_is_cancelled_and_tried_again(serve, gate, visit, photo) -> None:
     seen.wait_until_sharp()
 
 
+def left_on(served) -> set[str]:
+    """Return the names of the files that a server has of pictures."""
+    return {path.name for part in ("uploads", "results", "passing") for path in (served.folder / part).iterdir()}
+
+
 def test_results_do_not_stay_on_the_server(serve, visit, photo, until) -> None:
+    """Of a photo that is closed nothing stays there; the page still has its result."""
     served = serve()
     seen = visit(served)
     seen.give(("a.png", photo(GREY)))
     seen.wait_until_sharp()
-    until(lambda: not [path for name in ("uploads", "results", "passing") for path in (served.folder / name).iterdir()])
+    seen.page.click(".thumb-remove")
+    until(lambda: not left_on(served))
+    seen.page.click("#history-open")
+    name, saved = seen.download("#history-list [aria-label^=Download]")
+    assert name == "a.sharp.png"
+    assert (pixels_of(saved) == INVERTED).all()
+
+
+def test_a_result_goes_from_the_server_when_another_is_made_of_the_photo(serve, several, visit, photo, until) -> None:
+    served = serve(models=several)
+    seen = visit(served)
+    seen.give(("a.png", photo(GREY)))
+    seen.wait_until_sharp()
+    first = left_on(served)
+    seen.page.click("label:has(input[value=plain])")
+    seen.page.wait_for_function("() => document.querySelector('#history-count').textContent === '2'")
+    until(lambda: not left_on(served) & first)
+    assert left_on(served), "the one that is looked at may still be asked about"
+
+
+def test_what_is_worked_on_goes_from_the_server_with_the_page(serve, gate, visit, photo, until) -> None:
+    served = serve(function=gate)
+    seen = visit(served)
+    seen.give(("a.png", photo(GREY)))
+    gate.wait_until_begun()
+    seen.wait_for("#working:not([hidden])")
+    seen.page.wait_for_function("() => document.getElementById('working-words').textContent.includes('%')")
+    (job,) = {path.name for path in (served.folder / "uploads").iterdir()}
+    seen.page.goto("about:blank")
+    served.wait(job, "cancelled")
+    gate.is_open.set()
+    until(lambda: not left_on(served))
 
 
 def test_with_the_real_network(serve, visit) -> None:

@@ -13,6 +13,9 @@ export class Refusal extends Error {
 /** Nobody answered. */
 export class Unreachable extends Error {}
 
+/** Jobs of this page that the server has, by name. */
+const held = new Set();
+
 /** List models, formats and limits. */
 export async function listModels() {
   return (await ask("v1/models")).json();
@@ -30,6 +33,7 @@ export async function isAlive() {
 /** Leave a picture as a job; `key` makes a repeated post harmless. */
 export async function submit(file, options, { key, onUpload, signal }) {
   const body = await upload(`v1/jobs?${query(options)}`, file, { key, onUpload, signal, type: "json" });
+  held.add(body.response.id);
   return body.response;
 }
 
@@ -77,9 +81,15 @@ export async function inspect(file) {
   return (await ask("v1/inspect", { method: "POST", body: file })).json();
 }
 
-/** Cancel a job, or remove its result from the server; `keepalive` even while the page goes. */
-export async function forget(jobId, { keepalive = false } = {}) {
-  await ask(`v1/jobs/${jobId}`, { method: "DELETE", keepalive });
+/** Cancel a job, or remove its result from the server, even while the page goes. */
+export async function forget(jobId) {
+  await ask(`v1/jobs/${jobId}`, { method: "DELETE", keepalive: true });
+  held.delete(jobId);
+}
+
+/** Have the server forget every job of this page, those that it works on, too. */
+export function forgetAll() {
+  for (const jobId of held) forget(jobId).catch(() => {}); // else it forgets them in a day
 }
 
 /** Sharpen a picture and wait for it: `{blob, name, lost}`. */

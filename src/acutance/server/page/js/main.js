@@ -228,6 +228,7 @@ async function begin() {
   window.addEventListener("beforeunload", (event) => {
     if (!queue.isIdle) event.preventDefault(); // a reload by mistake would lose what is being worked on
   });
+  window.addEventListener("pagehide", api.forgetAll);
   await learnOffer();
   panel = new Panel(offer, {
     onStrength: setStrength,

@@ -69,7 +69,7 @@ export class Queue {
         }
       }
     }
-    // A finished one is kept until it was asked what may be wrong in it; else the server forgets it in a day.
+    // A finished one is kept while it may be asked what is wrong in it: see `trust.js`.
     const isKept = version.state === "done" && version.isQuestioned;
     if (version.jobId && !isKept) api.forget(version.jobId).catch(() => {});
   }

@@ -27,8 +27,8 @@ export const TEXTS = {
   "example": ["Try an example", "试试示例"],
   "example.name": ["astronaut.jpg", "宇航员.jpg"],
   "privacy.local": [
-    "Runs on this computer. No photo leaves it, and nothing is kept.",
-    "在本机运行：照片不会离开这台电脑，也不会被保留。",
+    "Runs on this computer. No photo leaves it, and nothing is kept when you close this page.",
+    "在本机运行：照片不会离开这台电脑；关闭本页后不会保留任何内容。",
   ],
   "privacy.remote": [
     "Photos go to {host} and nowhere else; they are removed there when you close this page.",

@@ -9,7 +9,7 @@ import { errorWords } from "./words.js";
 
 const BUSY_WAIT_S = 3;
 
-/** So many pictures may lie on the server for it: who opens a thousand looks at few of them. */
+/** So many results may lie on the server for it: who opens a thousand photos looks at few of them. */
 const MOST_KEPT = 24;
 
 export class Trust {
@@ -18,7 +18,7 @@ export class Trust {
   #details = byId("trust");
   #isOn = false;
   #opacity = 0.6;
-  /** Versions whose pictures the server still has. */
+  /** Versions that the server still has. */
   #kept = new Set();
   #laid = null;
 
@@ -38,7 +38,6 @@ export class Trust {
       this.render();
     });
     for (const kind of ["html", "json"]) byId(`report-${kind}`).addEventListener("click", () => acts.onSave(kind));
-    window.addEventListener("pagehide", () => this.#letGo([...this.#kept]));
     onLanguage(() => this.render());
   }
 
@@ -56,13 +55,21 @@ export class Trust {
   render() {
     const version = this.#album.current?.version;
     const isDone = version?.state === "done";
-    for (const other of [...this.#album.history].reverse()) if (other.jobId && other.isQuestioned && !other.trust?.isOver) this.#kept.add(other);
-    const oldest = [...this.#kept].slice(0, Math.max(0, this.#kept.size - MOST_KEPT));
-    this.#letGo([...this.#kept].filter((other) => oldest.includes(other) || !this.#album.history.includes(other)));
+    this.#keepOpen();
     const isWanted = this.#isOn || this.#details.open;
     if (isDone && isWanted && version.isQuestioned && !version.trust) this.#ask(version);
     this.#lay(isDone && this.#isOn ? version : null);
     this.#fill(isDone ? version : null);
+  }
+
+  /** Let go of what nobody can ask about from where the page is: of photos that were closed, or run anew in another way. */
+  #keepOpen() {
+    const open = new Set(this.#album.pictures);
+    for (const version of this.#album.history) if (version.jobId && version.isQuestioned) this.#kept.add(version);
+    const isOpen = (version) => this.#kept.has(version) && open.has(version.picture) && version.picture.version === version;
+    const latest = new Set(this.#album.history.filter(isOpen).slice(0, MOST_KEPT));
+    const isBeingAsked = (version) => version.trust && !version.trust.isOver; // it is let go of at the end
+    this.#letGo([...this.#kept].filter((version) => !latest.has(version) && !isBeingAsked(version)));
   }
 
   async #ask(version) {
@@ -101,11 +108,11 @@ export class Trust {
     if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
   }
 
-  /** Let the server forget pictures that it kept for their report. */
+  /** Let the server forget results that it kept for their report. */
   #letGo(versions) {
     for (const version of versions) {
       this.#kept.delete(version);
-      if (version.jobId) api.forget(version.jobId, { keepalive: true }).catch(() => {}); // else it forgets them in a day
+      if (version.jobId) api.forget(version.jobId).catch(() => {}); // else when the page is left, or in a day
       version.jobId = null;
     }
   }
@@ -129,7 +136,8 @@ export class Trust {
     for (const id of ["trust-map", "trust-legend"]) byId(id).hidden = !hasMap;
     byId("trust-opacity").disabled = !this.#isOn;
     byId("trust-opacity").value = String(this.#opacity);
-    byId("trust-opacity").style.setProperty("--share", this.#opacity);
+    const least = Number(byId("trust-opacity").min);
+    byId("trust-opacity").style.setProperty("--share", (this.#opacity - least) / (1 - least));
     byId("trust-opacity").setAttribute("aria-valuetext", percent(this.#opacity));
     const words = version && this.#details.open ? this.#words(version) : "";
     if (byId("trust-words").textContent !== words) byId("trust-words").textContent = words;

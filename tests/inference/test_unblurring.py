@@ -15,6 +15,7 @@ from acutance.deconvolution.shake import SMALLEST_PX
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.engines.model_file import read_spec
 from acutance.errors import ConfigError, ImageTooLarge
+from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf, trajectory_psf
 from acutance.inference import restoring, undoing
@@ -213,6 +214,15 @@ def test_strength_blends_with_the_photo(remover, moved):
     np.testing.assert_array_equal(remover.sharpen_pixels(moved, strength=0.0), moved)
     inside = (full > 0) & (full < 255)
     assert np.abs(half - (moved + full) / 2)[inside].max() <= 1
+
+
+def test_what_is_taken_for_straight_motion_may_be_curved(shaken, path, monkeypatch):
+    straight = BlurVerdict(kind="line", share=0.7, strength_px=15.0, angle=0.3)
+    monkeypatch.setattr(BlurField, "whole", property(lambda field: straight))
+    found, words = blur_in(shaken, progress=ignore)
+    assert words == path.words
+    assert isinstance(found, FoundBlur)
+    np.testing.assert_array_equal(found.kernel.psf, path.kernel.psf)
 
 
 def test_tiles_of_curved_motion_join_without_seams(shaken, path, monkeypatch):

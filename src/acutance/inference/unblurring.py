@@ -55,6 +55,9 @@ SAME_BANDS = 0.2
 """Score from which on a quarter of the picture has the bands of the whole."""
 ONE_THING_PIXELS = 40_000
 """A picture, or a region, of no more is one thing that moved in one way."""
+PERHAPS_CURVED_PX = 10.0
+"""What looks like straight motion of this length or more, and does not prove to be, may be curved. In shorter motion
+the search finds paths that are none."""
 PATCH_PX = 64
 """Distance of the places, each of which is a patch of twice the side."""
 PLACE_PX = 80
@@ -145,20 +148,27 @@ def _as_told(
     """Follow what the estimator says of the picture as a whole; return that, refined, too."""
     seen = field.whole
     if seen.kind == "path":
-        # Looking for a path tells its own progress, from nothing on.
-        shake = find_shake(
-            grey,
-            threads=threads or usable_cpus(),
-            progress=lambda share, doing: progress(0.3 + 0.7 * share, doing),
-        )
-        if shake is None:
-            return None, seen
-        words = f"curved motion of about {shake.length_px:.0f} px: taken out"
-        return FoundBlur(words=words, kernel=shake, is_told=False, moved=True), seen
+        return _curved(grey, threads=threads, progress=progress), seen
     if seen.kind == "line":
         seen = refined(np.ascontiguousarray(grey[textured_box(grey, REFINED_PIXELS).slices]), seen)
     progress(0.7, LOOKING)
-    return _checked(grey, seen, field), seen
+    found = _checked(grey, seen, field)
+    if found is None and seen.kind == "line" and seen.strength_px >= PERHAPS_CURVED_PX:
+        found = _curved(grey, threads=threads, progress=progress)
+    return found, seen
+
+
+def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Progress) -> FoundBlur | None:
+    """Look for a curved path. That tells its own progress, from nothing on."""
+    shake = find_shake(
+        grey,
+        threads=threads or usable_cpus(),
+        progress=lambda share, doing: progress(0.3 + 0.7 * share, doing),
+    )
+    if shake is None:
+        return None
+    words = f"curved motion of about {shake.length_px:.0f} px: taken out"
+    return FoundBlur(words=words, kernel=shake, is_told=False, moved=True)
 
 
 def _has_no_edges(grey: npt.NDArray[np.float32]) -> bool:

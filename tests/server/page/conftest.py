@@ -78,6 +78,12 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
+    def hear(self, said: Any) -> None:
+        """Note an error that the browser tells, but for a tile that went as its job ended: the result comes instead."""
+        where = said.location["url"]
+        if said.type == "error" and not ("/tiles/" in where and "404" in said.text):
+            self.complaints.append(f"{said.text} {where}")
+
     def give(self, *files: tuple[str, bytes]) -> None:
         """Choose files, by name and content."""
         self.page.locator("#files").set_input_files(
@@ -138,7 +144,7 @@ def visit(browser) -> Iterator[Callable[..., Visit]]:
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         made = Visit(page)
-        page.on("console", lambda message: message.type == "error" and made.complaints.append(message.text))
+        page.on("console", made.hear)
         page.on("pageerror", lambda error: made.complaints.append(str(error)))
         home = f"http://127.0.0.1:{served.port}"
         page.on(

@@ -137,6 +137,67 @@ def test_a_profile_is_believed_more_than_numbers(save, pixels):
     assert not any("H.273" in words for words in lost_in(photo, "PNG"))
 
 
+def grown(avif: bytes, place: int, added: bytes, *outer: bytes) -> bytes:
+    """Put something into the description of a file of Pillow's: its boxes and the place of the pixels follow."""
+    pixels = avif.index(b"mdat") + 4
+    data = bytearray(avif)
+    for kind in outer:
+        at = data.index(kind) - 4
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(added)).to_bytes(4, "big")
+    at = data.index(pixels.to_bytes(4, "big"), data.index(b"iloc"))
+    data[at : at + 4] = (pixels + len(added)).to_bytes(4, "big")
+    return bytes(data[:place] + added + data[place:])
+
+
+def a_box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+@pytest.mark.parametrize(
+    ("added", "lost"),
+    [
+        (a_box(b"auxC", bytes(4) + b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth\0"), "the depth map"),
+        (a_box(b"infe", b"\2\0\0\1\0\x07\0\0tmap\0"), "the gain map (HDR)"),
+        (a_box(b"infe", b"\3\0\0\1\0\0\0\x07\0\0tmap\0"), "the gain map (HDR)"),
+        (a_box(b"iref", bytes(4) + a_box(b"thmb", b"\0\2\0\1\0\1")), "the smaller previews in the file"),
+    ],
+)
+def test_what_a_file_holds_besides_its_picture_is_said(save, pixels, added, lost):
+    avif = save(pixels, "AVIF")
+    place = avif.index(b"mdat") - 4  # the end of the description
+    photo = read_photo(grown(avif, place, a_box(b"free", added), b"meta"))
+    assert lost_in(photo, "AVIF") == (lost,)
+    assert lost_in(read_photo(encode_photo(photo, format="AVIF")), "AVIF") == ()
+
+
+def test_a_crop_that_is_not_taken_is_said(save, pixels):
+    avif = save(pixels, "AVIF")
+    clap = a_box(b"clap", b"".join(number.to_bytes(4, "big") for number in (20, 1, 10, 1, 0, 1, 0, 1)))
+    start = avif.index(b"ipco")
+    end = start - 4 + int.from_bytes(avif[start - 4 : start], "big")
+    number, at = 1, start + 4
+    while at < end:
+        at, number = at + int.from_bytes(avif[at : at + 4], "big"), number + 1
+    avif = grown(avif, end, clap, b"meta", b"iprp", b"ipco")
+    count = avif.index(b"ipma") + 4 + 4 + 4 + 2
+    avif = avif[:count] + bytes((avif[count] + 1,)) + avif[count + 1 :]
+    avif = grown(avif, count + 1 + avif[count] - 1, bytes((0x80 | number,)), b"meta", b"iprp", b"ipma")
+    photo = read_photo(avif)
+    assert photo.size == (20, 31)
+    assert lost_in(photo, "AVIF") == ("the crop that is to be shown (all of the picture is written)",)
+
+
+def test_the_sound_of_an_animation_is_said():
+    track = a_box(b"trak", a_box(b"mdia", a_box(b"hdlr", bytes(8) + b"soun" + bytes(13))))
+    data = moving()
+    at = data.index(b"moov") - 4
+    length = int.from_bytes(data[at : at + 4], "big")
+    assert at + length < data.index(b"mdat")  # so that the file can be grown behind it
+    data = grown(data, at + length, a_box(b"free", track), b"moov")
+    with open_pictures(data) as pictures:
+        assert "the sound" in pictures.metadata.left_out
+
+
 MOVING = [np.full((24, 32, 3), (level, 255 - level, 90), np.uint8) for level in (10, 120, 240)]
 
 

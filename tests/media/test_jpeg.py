@@ -179,6 +179,25 @@ def test_what_would_be_false_in_the_result_is_left_out_and_said(save, pixels, ex
     assert extra not in encode_photo(photo, format="JPEG")
 
 
+def test_what_stands_in_the_first_kind_of_segment_and_is_not_jfif_is_carried(save, pixels):
+    """Early Canon cameras wrote all that they knew into one, instead of EXIF."""
+    notes = segment(0xE0, b"II\x1a\0\0\0HEAPJPGM" + bytes(20))
+    photo = read_photo(with_segments(save(pixels, "JPEG"), notes))
+    assert notes in encode_photo(photo, format="JPEG")
+    assert lost_in(photo, "JPEG") == ()
+    assert lost_in(photo, "PNG") == ("application data of the JPEG file",)
+
+
+def test_previews_of_jfif_are_left_out_and_said(save, pixels):
+    jpeg = save(pixels, "JPEG")
+    extended = with_segments(jpeg, segment(0xE0, b"JFXX\0\x10small"))
+    within = jpeg[:2] + segment(0xE0, jpeg[6:18] + b"\1\1abc") + jpeg[20:]
+    for source in (extended, within):
+        photo = read_photo(source)
+        assert lost_in(photo, "JPEG") == ("the smaller previews in the file",)
+        assert lost_in(read_photo(encode_photo(photo, format="JPEG")), "JPEG") == ()
+
+
 @pytest.mark.parametrize(("unit", "wanted"), [(0, None), (1, (300.0, 240.0)), (2, (762.0, 609.6))])
 def test_the_resolution_is_that_of_the_file(save, pixels, unit, wanted):
     jpeg = bytearray(save(pixels, "JPEG"))

@@ -120,6 +120,11 @@ def test_cmyk_is_refused_with_a_way_out(save, pixels, alpha):
         read_photo(cmyk)
 
 
+def test_a_box_too_short_for_its_name_is_damage(save, pixels):
+    with pytest.raises(UnsupportedImage, match="ends too early"):
+        read_photo(with_box(save(pixels, "JPEG2000"), box(b"uuid", bytes(4))))
+
+
 def test_a_file_without_a_picture_is_damage(save, pixels):
     jp2 = save(pixels, "JPEG2000")
     with pytest.raises(UnsupportedImage, match="no picture"):

@@ -56,12 +56,26 @@ def test_gamma_is_carried_and_its_loss_is_said_unless_it_is_that_of_srgb(save, p
 
 
 def test_unknown_chunks_are_carried_if_they_are_safe_to_copy(save, pixels):
-    safe, unsafe = chunk(b"vpAg", b"12345"), chunk(b"sPLT", b"name\0")
+    safe, unsafe = chunk(b"vpAg", b"12345"), chunk(b"mkBT", b"layers")
     photo = read_photo(with_chunks(save(pixels, "PNG"), safe, unsafe))
     result = encode_photo(photo, format="PNG")
     assert safe in result
     assert unsafe not in result
-    assert lost_in(photo, "TIFF") == ("PNG chunks (vpAg)",)
+    lost = "the chunk mkBT (it may not fit a changed picture)"
+    assert lost_in(photo, "PNG") == (lost,)
+    assert lost_in(photo, "TIFF") == (lost, "PNG chunks (vpAg)")
+
+
+def test_measures_of_the_subject_are_carried_and_a_background_colour_is_said(save, pixels):
+    scale, palette = chunk(b"sCAL", b"\x010.5\x000.5"), chunk(b"sPLT", b"name\0\x08")
+    storage = (chunk(b"sBIT", b"\5\5\5"), chunk(b"tIME", bytes((7, 232, 1, 1, 0, 0, 0))))
+    background = chunk(b"bKGD", bytes(6))
+    photo = read_photo(with_chunks(save(pixels, "PNG"), scale, palette, *storage, background))
+    result = encode_photo(photo, format="PNG")
+    assert scale in result
+    assert palette in result
+    assert b"bKGD" not in result
+    assert lost_in(photo, "PNG") == ("the background colour (bKGD)",)
 
 
 def test_content_credentials_are_left_out_and_said(save, pixels):

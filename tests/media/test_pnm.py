@@ -55,6 +55,11 @@ def test_a_bitmap_becomes_grey_and_that_is_said(source):
     assert lost_in(photo, "PPM") == ("the depth of 1 bit (written as 8)",)
 
 
+@pytest.mark.parametrize(("white", "lost"), [(7, ("the depth of 3 bits (written as 8)",)), (255, ())])
+def test_few_levels_are_told(white, lost):
+    assert lost_in(read_photo(b"P5 2 1 %d\n\0\7" % white), "PPM") == lost
+
+
 def test_transparency_is_laid_on_white_in_any_depth(values16):
     photo = Photo(pixels=values16[:, :, :3].copy(), alpha=values16[:, :, 3].copy())
     again = read_photo(encode_photo(photo, format="PPM"), max_bits=16)

@@ -39,6 +39,22 @@ def test_the_size_is_read_from_every_kind_of_header(save, pixels, alpha, options
     assert container.size == (20, 31)
 
 
+def with_chunk(webp: bytes, kind: bytes, data: bytes) -> bytes:
+    added = kind + len(data).to_bytes(4, "little") + data
+    return webp[:4] + (len(webp) - 8 + len(added)).to_bytes(4, "little") + webp[8:] + added
+
+
+def test_unknown_chunks_are_left_out_and_said(save, pixels):
+    photo = read_photo(with_chunk(save(pixels, "WEBP"), b"ab\x01 ", b"data"))
+    assert lost_in(photo, "WEBP") == ("the chunk ab\x01 of the WebP file",)
+
+
+def test_xmp_under_a_wrong_name_is_read(save, pixels):
+    photo = read_photo(with_chunk(save(pixels, "WEBP"), b"XMP\0", b"<x/>"))
+    assert read_photo(encode_photo(photo, format="WEBP")).metadata.xmp == b"<x/>"
+    assert lost_in(photo, "WEBP") == ()
+
+
 def test_animations_are_refused(save, pixels):
     frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
     with pytest.raises(UnsupportedImage, match="animation"):

@@ -7,6 +7,7 @@ upright, so that no two programs can disagree.
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.boxes import box_at, has_brand, item_of, properties_of
-from acutance.media.container import Container, damaged, too_deep
+from acutance.media.container import PREVIEWS_LOST, Container, damaged, too_deep
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
@@ -35,6 +36,13 @@ _SRGB = (1, 13)
 """Primaries and transfer of sRGB, by the numbers of ITU-T H.273."""
 _STREAM_START = b"\x12\x00\x0a"
 """How an AV1 stream begins: an empty unit, and the type of its header."""
+_BESIDE = (
+    (re.compile(rb"infe[\2\3](?s:.{7}|.{9})tmap"), "the gain map (HDR)"),
+    (re.compile(rb"aux[Ci]\0{4}[!-~]*depth"), "the depth map"),
+    (re.compile(rb"\0{2}..thmb\0", re.DOTALL), PREVIEWS_LOST),
+    (re.compile(rb"hdlr\0{8}soun"), "the sound"),
+)
+"""What stands in the description of a file for what it holds besides its pictures, and what is said of that."""
 _Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 
@@ -47,7 +55,8 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedImage(f"{name} is an AVIF picture; {_REMEDY}.")
     moving = box_at(file, b"moov")
-    bits, coding = _pixel_format(_metadata_box(file, name) + _content(file, moving), name)
+    description = _metadata_box(file, name) + _content(file, moving)
+    bits, coding = _pixel_format(description, name)
     if bits > 8:  # of which Pillow would make 8
         raise too_deep(name, bits)
     with decoding(name):
@@ -66,9 +75,21 @@ def inspect_avif(file: BinaryIO, name: str) -> Container:
         icc_profile=None if is_unfit else icc,
         xmp=image.info.get("xmp") or None,
         coding=replace(coding, colours=_colours(file)),
-        left_out=("the colour profile (it is for grey pictures)",) if is_unfit else (),
+        left_out=(
+            *(("the colour profile (it is for grey pictures)",) if is_unfit else ()),
+            *_lost_beside(file, description),
+        ),
     )
     return Container(Size(image.height, image.width), metadata, animation=animation)
+
+
+def _lost_beside(file: BinaryIO, description: bytes) -> Iterator[str]:
+    """Yield what is lost of what a file holds besides its pictures, from the boxes that describe them."""
+    for pattern, what in _BESIDE:
+        if pattern.search(description):
+            yield what
+    if any(kind == b"clap" for kind, _ in properties_of(file)):
+        yield "the crop that is to be shown (all of the picture is written)"
 
 
 def _animation(file: BinaryIO) -> Animation | None:

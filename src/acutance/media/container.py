@@ -45,6 +45,10 @@ class OtherFormat(Exception):
     """A file turns out to be of the format of that name, though it begins like one of another."""
 
 
+PREVIEWS_LOST = "the smaller previews in the file"
+"""What is said where previews beside the picture, which would show it unsharpened, are not written."""
+
+
 def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:
     """Return what is said of a file of few colours, of `bits` per pixel: sharpened, it has more."""
     if has_palette:

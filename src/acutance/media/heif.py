@@ -19,7 +19,7 @@ from acutance.errors import OutputError, UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, item_of
-from acutance.media.container import Container, Decoded, damaged
+from acutance.media.container import PREVIEWS_LOST, Container, Decoded, damaged
 from acutance.media.exif import with_orientation, without_prefix
 from acutance.media.format import Format, lost_colours
 from acutance.media.photo import HeifCoding, Metadata, Photo
@@ -65,7 +65,7 @@ def inspect_heif(file: BinaryIO, name: str) -> Container:
     if info.get("depth_images") or info.get("aux"):
         left_out.append("the depth or gain map in the file")
     if info.get("thumbnails"):
-        left_out.append("the smaller previews in the file")
+        left_out.append(PREVIEWS_LOST)
     nclx = info.get("nclx_profile")
     metadata = Metadata(
         source_format="HEIF",

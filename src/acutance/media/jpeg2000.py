@@ -155,19 +155,26 @@ def _take(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -
     elif kind == b"jp2c":
         _take_codestream(found, file, start)
     elif kind == b"uuid" and length < _MAX_BOX_BYTES:
-        uuid, data = file.read(16), file.read(length - 16)
-        if uuid == EXIF_UUID:
-            found.exif = without_prefix(data)
-        elif uuid == XMP_UUID:
-            found.xmp = data
-        elif uuid == PHOTOSHOP_UUID:
-            found.photoshop = data
-        else:  # such as GeoJP2's, or captions in IPTC form
-            found.boxes.append((kind, uuid + data))
+        _take_uuid(found, file.read(length))
     elif kind == b"xml " and length < _MAX_BOX_BYTES:
         found.boxes.append((kind, file.read(length)))
     elif kind not in _EXPECTED:
         found.left_out.append("further boxes of the JPEG 2000 file")
+
+
+def _take_uuid(found: _Found, content: bytes) -> None:
+    """Sort a box by the name that its content begins with."""
+    if len(content) < 16:
+        raise EOFError
+    uuid, data = content[:16], content[16:]
+    if uuid == EXIF_UUID:
+        found.exif = without_prefix(data)
+    elif uuid == XMP_UUID:
+        found.xmp = data
+    elif uuid == PHOTOSHOP_UUID:
+        found.photoshop = data
+    else:  # such as GeoJP2's, or captions in IPTC form
+        found.boxes.append((b"uuid", content))
 
 
 def _take_description(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -> None:

@@ -64,7 +64,7 @@ def inspect_pnm(file: BinaryIO, name: str) -> Container:
         source_format="PPM",
         comments=header.comments,
         coding=PnmCoding(white=header.white) if is_deep else None,
-        left_out=depth_notes(1 if header.kind in (1, 4) else 8, has_palette=False),
+        left_out=depth_notes(header.white.bit_length(), has_palette=False),
     )
     return Container(header.size, metadata, bits=16 if is_deep else 8)
 

@@ -26,7 +26,8 @@ from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, pi
 QUALITY = 95
 """Quality of a lossy WebP. The files do not say at what quality they were written."""
 
-_KEPT = (b"VP8X", b"ICCP", b"EXIF", b"XMP ")
+_KEPT = (b"VP8X", b"ICCP", b"EXIF", b"XMP ", b"XMP\0")
+_KNOWN = frozenset((*_KEPT, b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"))
 _PIXELS = (b"VP8 ", b"VP8L")
 _PIXEL_HEAD_BYTES = 10
 _FRAME_HEAD_BYTES = 16
@@ -59,10 +60,17 @@ def inspect_webp(file: BinaryIO, name: str) -> Container:
         source_format="WEBP",
         exif=None if exif is None else without_prefix(exif),
         icc_profile=chunks.get(b"ICCP"),
-        xmp=chunks.get(b"XMP "),
+        xmp=chunks.get(b"XMP ", chunks.get(b"XMP\0")),  # as some programs have called it
         coding=WebpCoding(is_lossless=b"VP8L" in chunks),
+        left_out=tuple(_lost_chunks(listed)),
     )
     return Container(size, metadata, animation=_animation(chunks, frames))
+
+
+def _lost_chunks(listed: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
+    """Yield what is said of chunks that nothing is known of."""
+    for kind in dict.fromkeys(kind for kind, _ in listed if kind not in _KNOWN):
+        yield f"the chunk {kind.decode('ascii', 'backslashreplace').strip()} of the WebP file"
 
 
 def _animation(chunks: dict[bytes, bytes], frames: list[bytes]) -> Animation | None:

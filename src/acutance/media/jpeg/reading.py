@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import Container, Decoded, damaged, refused, too_deep
+from acutance.media.container import PREVIEWS_LOST, Container, Decoded, damaged, refused, too_deep
 from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
@@ -26,6 +26,7 @@ from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadat
 from acutance.media.pil import decoded, open_plugin
 from acutance.media.xmp import announced, without_announcements
 
+JFIF, JFXX = b"JFIF\0", b"JFXX\0"
 EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 ICC = b"ICC_PROFILE\0"
@@ -217,10 +218,8 @@ def _take(found: _Found, marker: int, payload: bytes) -> None:
 
 def _take_application_segment(found: _Found, marker: int, payload: bytes) -> None:
     match marker:
-        case 0xE0:
-            if payload.startswith(b"JFIF\0") and len(payload) >= 12:
-                found.is_jfif = True
-                found.dpi = _density(payload)
+        case 0xE0 if payload.startswith((JFIF, JFXX)):
+            _take_jfif(found, payload)
         case 0xE1 if payload.startswith(EXIF):
             found.exif += without_prefix(payload)
         case 0xE1 if payload.startswith(XMP):
@@ -235,6 +234,16 @@ def _take_application_segment(found: _Found, marker: int, payload: bytes) -> Non
             found.adobe_transform = payload[11] if len(payload) > 11 else None
         case _:
             found.others.append((marker, payload))
+
+
+def _take_jfif(found: _Found, payload: bytes) -> None:
+    """Note the resolution; a preview, which may stand in JFIF's own segment or in its extension, is left out."""
+    is_extension = payload.startswith(JFXX)
+    if not is_extension and len(payload) >= 12:
+        found.is_jfif = True
+        found.dpi = _density(payload)
+    if is_extension or all(payload[12:14].ljust(2, b"\0")):  # the preview's sides
+        found.left_out.append(PREVIEWS_LOST)
 
 
 def _frame(marker: int, payload: bytes) -> _Frame:

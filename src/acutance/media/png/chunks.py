@@ -28,6 +28,15 @@ TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 """What the numbers of the pixels mean, besides the ICC profile. They hold for the result as well, since no
 colour is converted, though the specification does not call them safe to copy."""
+_OF_THE_SUBJECT = (b"sCAL", b"pCAL", b"sTER", b"sPLT")
+"""Its measures, which of two views is where, and colours to show it with: they hold for the result as well."""
+_OF_THE_PIXELS = (b"PLTE", b"tRNS", b"sBIT", b"hIST", b"tIME", b"iDOT", b"fdAT", b"pHYs", b"IEND")
+"""How the pixels were stored, and when: they are written anew, so nothing is lost with these."""
+_LOST = {
+    b"caBX": "content credentials (C2PA), which hold for the unchanged picture only",
+    b"bKGD": "the background colour (bKGD)",
+}
+"""What is said of chunks that are left out."""
 
 _METRES_PER_INCH = 0.0254
 _BLOCK_BYTES = 2**20
@@ -117,7 +126,7 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         xmp=found.xmp,
         dpi=found.dpi,
         png_chunks=tuple(found.others),
-        left_out=tuple(found.left_out),
+        left_out=tuple(dict.fromkeys(found.left_out)),
     )
     size = Size(found.header.height, found.header.width)
     return Container(size, metadata, bits=max(found.header.depth, 8), animation=animation)
@@ -249,10 +258,16 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
         case b"pHYs" if data[8:9] == b"\1":
             horizontal, vertical = struct.unpack_from(">II", data)
             found.dpi = (horizontal * _METRES_PER_INCH, vertical * _METRES_PER_INCH)
-        case b"caBX":
-            found.left_out.append("content credentials (C2PA), which hold for the unchanged picture only")
-        case _ if _is_kept(kind):
-            found.others.append((kind, data))
+        case _:
+            _take_other(found, kind, data)
+
+
+def _take_other(found: _Found, kind: bytes, data: bytes) -> None:
+    """Keep a chunk, or say that it is left out."""
+    if _is_kept(kind):
+        found.others.append((kind, data))
+    elif kind not in _OF_THE_PIXELS:
+        found.left_out.append(_LOST.get(kind, f"the chunk {kind.decode('latin-1')} (it may not fit a changed picture)"))
 
 
 def _take_timing(found: _Found, kind: bytes, data: bytes) -> None:
@@ -270,7 +285,7 @@ def _is_kept(kind: bytes) -> bool:
 
     A small first letter says that pictures are seen without it, a small last one that it is safe to copy.
     """
-    return kind in COLOUR_CHUNKS or (kind[:1].islower() and kind[3:].islower())
+    return kind in (*COLOUR_CHUNKS, *_OF_THE_SUBJECT) or (kind[:1].islower() and kind[3:].islower())
 
 
 def _packet(data: bytes, found: _Found) -> bytes | None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.cmyk import converted, srgb_profile
-from acutance.media.container import Container, OtherFormat, damaged, depth_notes, refused
+from acutance.media.container import PREVIEWS_LOST, Container, OtherFormat, damaged, depth_notes, refused
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -80,7 +80,7 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
         raise refused(name, "a BigTIFF in Motorola byte order", "save it as an ordinary TIFF first")
     first = inspect_page(file, header.first_offset, name)
     if has_previews:
-        note = "the smaller previews in the file"
+        note = PREVIEWS_LOST
         left_out = tuple(dict.fromkeys((*first.metadata.left_out, note)))
         first = first._replace(metadata=replace(first.metadata, left_out=left_out))
     return first._replace(pages=pages)
@@ -116,7 +116,7 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     if layout is not None and layout.unused > 0:
         left_out.append("channels that are neither colour nor transparency")
     if directory.find(_SUB_IFDS):
-        left_out.append("the smaller previews in the file")
+        left_out.append(PREVIEWS_LOST)
     if directory.find(_LAYERS):
         left_out.append("Photoshop's layers")
     metadata = Metadata(

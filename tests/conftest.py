@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +87,15 @@ def photo_folder(tmp_path_factory) -> Path:
         name = f"below/{index}.png" if index == 3 else f"{index}.png"
         Image.fromarray(make_photo(height, width, seed=index)).save(folder / name)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def usual_priority() -> Iterator[None]:
+    """Give threads their priority back: as root, SVT-AV1 takes real-time priority, and all later tests would starve."""
+    yield
+    if sys.platform != "linux":
+        return
+    for task in os.listdir("/proc/self/task"):
+        with suppress(OSError):  # it has ended
+            if os.sched_getscheduler(int(task)) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(int(task), os.SCHED_OTHER, os.sched_param(0))

@@ -9,6 +9,7 @@ from acutance.errors import ConfigError, OutputError
 from acutance.videos import VideoSettings
 from acutance.videos.codecs import ENCODERS, Coding, choose_coding, options_for
 from acutance.videos.containers import CONTAINERS
+from acutance.videos.priority import open_encoder
 
 
 def chosen(suffix: str, source: str, pixel_format: str = "yuv420p", *, codec: str = "auto", ticks: float = 1000):
@@ -80,7 +81,7 @@ def test_every_encoder_opens_with_every_quality_that_it_has(encoder):
         context.width, context.height, context.pix_fmt = 64, 48, coding.pixel_format
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         context.options = options_for(coding, VideoSettings(quality=quality))
-        context.open()
+        open_encoder(context)
 
 
 def test_parameters_of_one_list_are_joined():

@@ -301,7 +301,8 @@ def _halves(crop: Plane) -> tuple[Plane, Plane]:
 def weighed(crop: Plane, psf: Psf) -> Evidence:
     """Return what speaks for a kernel that was found in a crop, but for agreement: none is known yet."""
     latent = deconvolved(crop, psf, _WEIGHING)
-    inner = _inner(crop)
+    high, wide = (min(_BORDER_PX, length // 4) for length in crop.shape)  # of a narrow crop its middle half counts
+    inner = np.s_[high : crop.shape[0] - high, wide : crop.shape[1] - wide]
     possible = np.clip(latent, 0, 1)
     long, short = spread_px(psf)
     again = convolve_mirror(possible[:, :, None], psf)[:, :, 0]
@@ -315,12 +316,6 @@ def weighed(crop: Plane, psf: Psf) -> Evidence:
         excess=math.sqrt(float(((latent - possible)[inner] ** 2).mean())),
         misfit=_misfit(again[inner], crop[inner]),
     )
-
-
-def _inner(crop: Plane) -> tuple[slice, slice]:
-    """Return where what lies beyond the border counts little; of a narrow crop, its middle half."""
-    high, wide = (min(_BORDER_PX, length // 4) for length in crop.shape)
-    return np.s_[high : crop.shape[0] - high, wide : crop.shape[1] - wide]
 
 
 def _misfit(again: npt.NDArray[np.floating], seen: Plane) -> float:

@@ -30,10 +30,10 @@ def scalar(value):
 
 def record(index):
     game = GameRecord(scalar(1 + index), scalar(0.5 + 0.1 * index), scalar(0.9), scalar(2 * index))
-    return StepRecord({"content": scalar(index)}, scalar(index), True, scalar(1.0 + index), game)
+    return StepRecord({"content": scalar(index)}, scalar(index), torch.tensor(True), scalar(1.0 + index), game)
 
 
-def test_vitals_are_means():
+def test_the_summary_is_of_means():
     found = health_summary([record(1), record(3)])
     assert found.terms == {"content": 2.0}
     assert (found.gradient_norm, found.energy_ratio) == (2.0, 3.0)

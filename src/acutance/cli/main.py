@@ -51,7 +51,9 @@ def _loaded(name: str) -> Any:  # noqa: ANN401 - as above
     """Return a verb with all of its options, or a group of them."""
     module = import_module(f"acutance.cli.{name}")
     if hasattr(module, "app"):
-        return typer.main.get_group(module.app)
+        group = typer.main.get_group(module.app)
+        group.name = name  # typer gives none to a group that stands alone
+        return group
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     alone.command(name)(getattr(module, name))
     return typer.main.get_command(alone)

@@ -73,7 +73,7 @@ def test_noise_goes_to_its_model_and_much_of_it_leaves_little_to_gain(sharp: np.
 SMALL = np.random.default_rng(0).integers(0, 256, (LEAST_SIDE_PX - 1, 300, 3), np.uint8)
 
 
-@pytest.mark.parametrize("pixels", [np.full((200, 200, 3), 90, np.uint8), SMALL])
+@pytest.mark.parametrize("pixels", [np.full((200, 200, 3), 90, np.uint8), SMALL, SMALL[:, :52].repeat(2, axis=0)])
 def test_where_nothing_tells_nothing_is_claimed(pixels: np.ndarray) -> None:
     seen = acutance.inspect(pixels)
     assert (seen.kind, seen.kind_confidence, seen.softness_px, seen.noise_levels) == (None,) * 4

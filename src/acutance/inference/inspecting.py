@@ -26,6 +26,8 @@ from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
 from acutance.media.photo import JpegCoding, Metadata
 
+LEAST_PIXELS: Final = 3000
+"""A plate or a line of text has them; an icon tells too little of what blurred it."""
 SMALLEST_STEP: Final = 2.5 / 255
 """Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have
 steps of one level, which the estimator takes for anything."""
@@ -143,7 +145,11 @@ def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *,
     softness: SeenSoftness | None = None
     places: tuple[Place, ...] = ()
     noise: Noise | None = None
-    if min(size) >= LEAST_SIDE_PX and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8):
+    if (
+        min(size) >= LEAST_SIDE_PX
+        and size.height * size.width >= LEAST_PIXELS
+        and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8)
+    ):
         fields = [blur_field(grey, threads=threads) for grey in greys]
         joined = BlurField.joined(fields)
         softness = softness_of(joined.gathered)

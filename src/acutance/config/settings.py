@@ -164,6 +164,29 @@ def _without_none(value: object) -> object:
     return value
 
 
+def differences(one: object, other: object) -> dict[str, tuple[Toml | None, Toml | None]]:
+    """Return the settings in which two differ: their dotted names, and both values, None for one that is not there."""
+    return _differing(to_values(one), to_values(other), "")
+
+
+def _differing(
+    one: Mapping[str, Toml], other: Mapping[str, Toml], place: str
+) -> dict[str, tuple[Toml | None, Toml | None]]:
+    found: dict[str, tuple[Toml | None, Toml | None]] = {}
+    for name in dict.fromkeys((*one, *other)):
+        before, now = one.get(name), other.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            found |= _differing(before, now, f"{place}{name}.")
+        elif before != now:
+            found[f"{place}{name}"] = (before, now)
+    return found
+
+
+def overridden(name: str, key: str) -> bool:
+    """Say whether an override of one dotted key sets a setting: its own, or that of a table around or below it."""
+    return f"{name}.".startswith(f"{key}.") or f"{key}.".startswith(f"{name}.")
+
+
 def to_toml(settings: object) -> str:
     """Write settings as TOML that `read_toml` and `from_values` turn into equal settings."""
     return tomli_w.dumps(to_values(settings))

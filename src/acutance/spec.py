@@ -15,6 +15,9 @@ from acutance.errors import CorruptWeights
 METADATA_KEY = "acutance.spec"
 """Key of the spec's JSON in the metadata of safetensors and ONNX files."""
 
+CHECKPOINT_HEAD_BYTES = 2**20
+"""How much of a file's beginning `is_checkpoint` wants to see."""
+
 SPEC_FORMAT = 1
 """Version of the JSON; a reader refuses a newer one."""
 
@@ -114,3 +117,8 @@ class ModelSpec:
                 "acutance that wrote the file, or export the weights again."
             )
         return cls(**values)
+
+
+def is_checkpoint(head: bytes) -> bool:
+    """Say whether a safetensors file that begins so is a checkpoint of ours: whether its header names a spec."""
+    return METADATA_KEY.encode() in head[: 8 + int.from_bytes(head[:8], "little")]

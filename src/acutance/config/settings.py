@@ -113,13 +113,31 @@ def _explain(error: BaseException, kind: type | None) -> str:
         return str(error).rstrip(".")
     if isinstance(error, ForbiddenExtraKeysError):
         known = [field.name for field in fields(error.cl)] if is_dataclass(error.cl) else []
-        return "; ".join(_unknown_key(key, known) for key in sorted(error.extra_fields))
+        return "; ".join(_unknown_key(key, known, _tables_with(key, error.cl)) for key in sorted(error.extra_fields))
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
     return str(error) or type(error).__name__
 
 
-def _unknown_key(key: str, known: Sequence[str]) -> str:
+def _tables_with(key: str, kind: type) -> list[str]:
+    """Return the dotted names of a setting in the tables directly below a dataclass."""
+    if not is_dataclass(kind):
+        return []
+    hints = get_type_hints(kind)
+    tables = [(name, member) for name, hint in hints.items() for member in (hint, *get_args(hint))]
+    found = (
+        name
+        for name, table in tables
+        if is_dataclass(table) and get_origin(hints[name]) is not tuple
+        for field in fields(table)
+        if field.name == key
+    )
+    return [f"{name}.{key}" for name in dict.fromkeys(found)]
+
+
+def _unknown_key(key: str, known: Sequence[str], below: Sequence[str]) -> str:
+    if below:
+        return f"unknown setting {key!r} (did you mean {' or '.join(map(repr, below))}?)"
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     return f"unknown setting {key!r} ({hint})"

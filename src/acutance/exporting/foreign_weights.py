@@ -29,7 +29,7 @@ from acutance.exporting.export import PARITY_LIMIT
 from acutance.exporting.silent_spandrel import EXTRA_ARCHITECTURES, architectures
 from acutance.exporting.tracing import COMPARED_PX, FAILURES, TRACED_PX, first_line, noise, traced
 from acutance.geometry import ceil_to_multiple
-from acutance.spec import METADATA_KEY
+from acutance.spec import is_checkpoint
 
 FIXED_PX = 256
 """Side of the one size of a network that cannot be had for any."""
@@ -95,7 +95,7 @@ def _weights(content: bytes, name: str) -> dict[str, Any]:
     """Read a state dict; nothing in the file is run."""
     try:
         if PurePath(name).suffix.lower() == ".safetensors":
-            if METADATA_KEY.encode() in content[: 8 + int.from_bytes(content[:8], "little")]:
+            if is_checkpoint(content):
                 raise CorruptWeights(f"{name}: is a checkpoint of acutance; run: acutance export {name} -o net.onnx")
             return dict(load_safetensors(content))
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -23,6 +23,7 @@ EXTRAS = {
     "gpu": ("onnxruntime_ep_webgpu",),
     "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
+    "foreign": ("torch", "onnx", "spandrel"),
     "plots": ("matplotlib",),
     "heif": ("pillow_heif",),
     "raw": ("rawpy",),
@@ -35,7 +36,7 @@ EXTRAS = {
 }
 """Modules that each extra brings."""
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-ep-webgpu", "safetensors", "openvino", "torch")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-ep-webgpu", "safetensors", "openvino", "torch", "spandrel")
 """Whose versions matter in a report."""
 
 SPEED_SIDE_PX = 512

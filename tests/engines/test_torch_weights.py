@@ -15,6 +15,7 @@ from importlib.util import find_spec  # noqa: E402
 if find_spec("spandrel") is None or find_spec("onnx") is None:
     pytest.skip("running weights of others needs the extra 'foreign'", allow_module_level=True)
 
+from acutance.cli import diagnosis  # noqa: E402
 from acutance.cli.main import app  # noqa: E402
 from acutance.engines import opening  # noqa: E402
 from acutance.engines.foreign_told import Told  # noqa: E402
@@ -152,6 +153,15 @@ def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.M
     monkeypatch.setattr(opening, "find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable, match=r"model atd: torch runs it, which is not installed; run: .*spandrel"):
         open_engine(find_model("atd"))
+
+
+def test_doctor_says_what_it_needs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert diagnosis.model_states()[-1] == "atd ok"
+    monkeypatch.setattr(diagnosis, "find_spec", lambda name: None)
+    assert diagnosis.model_states()[-1].startswith("atd needs torch and spandrel (pip install")
+    (folder / "other.json").write_text("{}", encoding="utf-8")
+    assert diagnosis.model_states()[-1].startswith("your own DAMAGED: ")
+    (folder / "other.json").unlink()
 
 
 def test_a_forked_process_refuses_it() -> None:

@@ -34,6 +34,7 @@ from spandrel.architectures.Compact import Compact  # noqa: E402
 from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
 from spandrel.architectures.FFTformer import FFTformer  # noqa: E402
 from spandrel.architectures.NAFNet import NAFNet  # noqa: E402
+from spandrel.architectures.SwinIR import SwinIR  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +157,18 @@ class WithDropout(torch.nn.Module):
         return self.dropout(picture) * self.gain
 
 
+class WritesIntoItsPicture(torch.nn.Module):
+    """A network that leaves its picture other than it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        picture *= 0.5
+        return picture * self.gain
+
+
 class WithStrength(torch.nn.Module):
     """A network that takes more than a picture."""
 
@@ -218,6 +231,29 @@ def test_no_network_is_left_in_the_mode_of_training() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_what_spandrel_puts_around_a_network_is_converted_with_it() -> None:
     half_of_it(loaded(WithStrength(), call_fn=lambda module, picture: module(picture, 0.5)[0]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_writes_into_its_picture_is_given_another() -> None:
+    found = loaded(WritesIntoItsPicture())
+    half_of_it(found)
+    picture = torch.full((1, 3, 8, 8), 0.5)
+    described_network(found, {}, "net.pth").module(picture)
+    assert (picture == 0.5).all()
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_attention_in_windows_is_had_for_any_size() -> None:
+    """At the size that it was trained with such a network takes a mask that it has kept; elsewhere it makes one."""
+    torch.manual_seed(0)
+    settings = {"embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "upscale": 1, "upsampler": ""}
+    network = SwinIR(img_size=64, **settings).eval()
+    converted = convert_weights(saved(network.state_dict()), "net.pth")
+    session = onnxruntime.InferenceSession(converted.file, providers=["CPUExecutionProvider"])
+    picture = torch.rand((1, 3, 48, 112), generator=torch.Generator().manual_seed(1))
+    (restored,) = session.run(None, {"degraded": picture.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(restored, network(picture).numpy(), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")

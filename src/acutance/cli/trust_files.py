@@ -42,6 +42,7 @@ class Questions:
                 fidelity=wishes.fidelity,
                 engine=engine,
                 precision=precision,
+                ensemble=wishes.ensemble.ensemble,
                 tile_px=wishes.tile_px,
                 threads=wishes.threads,
             ),

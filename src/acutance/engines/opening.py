@@ -10,6 +10,7 @@ from typing import get_args
 from acutance.engines.device_choice import open_on_device
 from acutance.engines.devices import Device, DeviceEngine, devices_for, find_devices
 from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
+from acutance.engines.ensemble import Ensemble, SelfEnsemble
 from acutance.engines.foreign import read_model
 from acutance.engines.model_file import blend_files, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
@@ -83,6 +84,7 @@ def open_engine(
     precision: Precision = "auto",
     fidelity: float = 1.0,
     threads: int | None = None,
+    ensemble: Ensemble = 1,
 ) -> Engine:
     """Open a model in an engine.
 
@@ -99,6 +101,7 @@ def open_engine(
             blended: one network runs.
         threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
             would hinder each other for ever. None leaves it to the engine (one per physical core).
+        ensemble: Orientations of which the mean is taken, 1, 2, 4 or 8; see `engines.ensemble`.
 
     Raises:
         ConfigError: When a setting is out of range or the model has not what it asks for.
@@ -108,6 +111,14 @@ def open_engine(
         UnknownModel: When a file is missing.
     """
     paths = ModelPaths(fidelity=model) if isinstance(model, Path) else model
+    opened = _opened(paths, engine=engine, precision=precision, fidelity=fidelity, threads=threads)
+    return opened if ensemble == 1 else SelfEnsemble(opened, ensemble)
+
+
+def _opened(
+    paths: ModelPaths, *, engine: EngineName, precision: Precision, fidelity: float, threads: int | None
+) -> Engine:
+    """Open a model in an engine; see `open_engine`."""
     if engine not in _NAMES:
         raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(_NAMES)}.")
     if threads is not None and threads < 1:

@@ -46,6 +46,7 @@ NEEDS_TORCH = {
     "acutance.exporting",
     "acutance.engines.torch_engine",
     "acutance.engines.torch_graph",
+    "acutance.engines.torch_weights",
     "acutance.data.patches",
 }
 NEEDS_EXTRA = NEEDS_TORCH | {
@@ -90,7 +91,7 @@ ONLY_IN = {
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
-    "spandrel": {"acutance.exporting.foreign_weights"},
+    "spandrel": {"acutance.engines.torch_weights"},
     "pyzbar": {"acutance.evaluation.recognition.judges"},
     "rapidocr": {"acutance.evaluation.recognition.judges"},
     "zxingcpp": {"acutance.evaluation.recognition.judges", "acutance.evaluation.recognition.items"},

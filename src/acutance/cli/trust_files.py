@@ -31,7 +31,7 @@ class Questions:
             wishes: What the user wants.
             plan: All photos.
         """
-        engine, precision = resolved(wishes.engine.engine, wishes.precision.precision)
+        engine, precision = resolved(wishes.engine.engine, wishes.precision.precision, sharpener.spec)
         self._wishes = wishes
         self._targets = [file.target for file in plan]
         self._run = Run(

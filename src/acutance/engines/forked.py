@@ -50,8 +50,8 @@ class ForkedEngine:
 
     def __init__(self, opened: Callable[[], Engine], *, reopens: bool) -> None:
         self._opened = opened
-        self._reopens = reopens
         self._engine = opened()
+        self._reopens = reopens and not self._engine.spec.needs_torch
         self._process = os.getpid()
         self._left: list[Engine] = []
         """Of the process before: to free it here, too, would wait for its threads."""

@@ -45,6 +45,8 @@ class OtherFormat(Exception):
     """A file turns out to be of the format of that name, though it begins like one of another."""
 
 
+END_LOST = "the damage of the file (its end marker was missing, nothing of the picture)"
+"""What is said where a file without its end proves to be whole but for that."""
 PREVIEWS_LOST = "the smaller previews in the file"
 """What is said where previews beside the picture, which would show it unsharpened, are not written."""
 

@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import PREVIEWS_LOST, Container, Decoded, damaged, refused, too_deep
+from acutance.media.container import END_LOST, PREVIEWS_LOST, Container, Decoded, damaged, refused, too_deep
 from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
@@ -123,7 +123,7 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     if is_unended:
         if not passes.is_complete_for(len(frame.components)) or len(frame.components) == 4:
             raise damaged(name, "it has no end marker")
-        found.left_out.append("the damage of the file (its end marker was missing, nothing of the picture)")
+        found.left_out.append(END_LOST)
     container = Container(frame.size, _metadata(found, frame), needs_own_decoder=is_unended)
     return converted(container, name) if len(frame.components) == 4 else container
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.container import Container, damaged, depth_notes, inflate
+from acutance.media.container import END_LOST, Container, damaged, depth_notes, inflate
 from acutance.media.excerpt import Part, excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
@@ -30,13 +30,17 @@ COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 colour is converted, though the specification does not call them safe to copy."""
 _OF_THE_SUBJECT = (b"sCAL", b"pCAL", b"sTER", b"sPLT")
 """Its measures, which of two views is where, and colours to show it with: they hold for the result as well."""
-_OF_THE_PIXELS = (b"PLTE", b"tRNS", b"sBIT", b"hIST", b"tIME", b"iDOT", b"fdAT", b"pHYs", b"IEND")
-"""How the pixels were stored, and when: they are written anew, so nothing is lost with these."""
+_OF_THE_PIXELS = (b"tRNS", b"hIST", b"iDOT", b"fdAT", b"pHYs", b"IEND")
+"""How the pixels were stored: they are written anew, so nothing is lost with these."""
 _LOST = {
     b"caBX": "content credentials (C2PA), which hold for the unchanged picture only",
-    b"bKGD": "the background colour (bKGD)",
+    b"tIME": "the time of the last change (tIME)",
 }
 """What is said of chunks that are left out."""
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits per channel that there are, by colour type."""
+_PALETTE = 3
+_DEFAULT_NAME, _MAX_NAME_BYTES = b"ICC Profile", 79
 
 _METRES_PER_INCH = 0.0254
 _BLOCK_BYTES = 2**20
@@ -84,7 +88,9 @@ class _Found:
 
     header: Header | None = None
     exif: bytes | None = None
+    palette: bytes = b""
     icc: bytes | None = None
+    icc_name: bytes = b""
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     plays: int = 0
@@ -111,6 +117,10 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         raise damaged(name, f"the checksum of {error} is wrong") from error
     if found.header is None:
         raise damaged(name, "it has no header")
+    if found.header.depth not in _DEPTHS.get(found.header.colour_type, ()):
+        raise damaged(name, "its header tells of a kind of pixels that there is not")
+    if END_LOST in found.left_out and (found.durations_s or not _has_all_pixels(file)):
+        raise damaged(name, "it ends too early")
     animation = None
     if len(found.durations_s) + found.has_still > 1 and found.durations_s:
         animation = Animation(
@@ -123,6 +133,7 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         source_format="PNG",
         exif=found.exif,
         icc_profile=found.icc,
+        icc_name=found.icc_name,
         xmp=found.xmp,
         dpi=found.dpi,
         png_chunks=tuple(found.others),
@@ -132,9 +143,9 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
     return Container(size, metadata, bits=max(found.header.depth, 8), animation=animation)
 
 
-def metadata_chunks(metadata: Metadata) -> bytes:
-    """Return the chunks that hold the metadata, as they stand between the header and the pixels."""
-    return b"".join(chunk_of(kind, data) for kind, data in _payloads(metadata))
+def metadata_chunks(metadata: Metadata, bits: int) -> bytes:
+    """Return the chunks that hold the metadata, as they stand between the header and pixels of 8 or 16 bits."""
+    return b"".join(chunk_of(kind, data) for kind, data in _payloads(metadata, bits))
 
 
 def text_keyword(data: bytes) -> str:
@@ -142,10 +153,10 @@ def text_keyword(data: bytes) -> str:
     return data.partition(b"\0")[0].decode("latin-1")
 
 
-def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+def _payloads(metadata: Metadata, bits: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield the chunks that hold the metadata."""
     if metadata.icc_profile is not None:
-        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
+        yield b"iCCP", (metadata.icc_name or _DEFAULT_NAME) + b"\0\0" + zlib.compress(metadata.icc_profile)
     colours = metadata.colour_numbers
     if colours is not None and max(colours) <= 255:
         yield b"cICP", bytes((*colours, 0, 1))  # RGB, full range
@@ -157,7 +168,8 @@ def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
         yield b"eXIf", metadata.exif
     if metadata.xmp is not None:
         yield b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp
-    yield from metadata.png_chunks
+    for kind, data in metadata.png_chunks:
+        yield kind, _rescaled(data, 16, bits) if kind == b"bKGD" else data
 
 
 def _ignore(kind: bytes) -> None:
@@ -173,20 +185,24 @@ def read_chunks(
         file: A PNG file.
         with_pixels: Whether the payloads of the pixels are wanted.
         on_dropped: Is told the type of a chunk that the pictures can do without and whose checksum is wrong; it is
-            passed over.
+            passed over. So is it of a missing end chunk, where nothing else is said to be missing.
 
     Raises:
-        EOFError, struct.error: When the file ends before the end chunk.
+        EOFError, struct.error: When the file ends within a chunk, or before the pixels.
         ChecksumError: When a checksum is not that of its chunk.
     """
     end = file.seek(0, io.SEEK_END)
-    position = 8
+    position, has_pixels = 8, False
     while True:
+        if position == end and has_pixels:
+            on_dropped(b"IEND")
+            return
         file.seek(position)
         length, kind = struct.unpack(">I4s", file.read(8))
         position += 12 + length
         if position > end:
             raise EOFError
+        has_pixels |= kind == b"IDAT"
         is_kept = with_pixels or kind not in (b"IDAT", b"fdAT")
         checksum, data = _read(file, length, zlib.crc32(kind), is_kept=is_kept)
         if file.read(4) != struct.pack(">I", checksum):
@@ -205,6 +221,8 @@ def _can_be_spared(kind: bytes) -> bool:
 
 
 def _dropped(kind: bytes) -> str:
+    if kind == b"IEND":
+        return END_LOST
     what = "the transparent colours" if kind == b"tRNS" else f"the chunk {kind.decode('latin-1')}"
     return f"{what} (the checksum is wrong)"
 
@@ -214,15 +232,30 @@ def bare_png(file: BinaryIO) -> BinaryIO:
 
     Pillow has limits for texts and profiles, and ends at a damaged one; it need not see them.
     """
+    end = file.seek(0, io.SEEK_END)
     parts: list[Part] = [(0, len(SIGNATURE))]
     position, kind = len(SIGNATURE), b""
-    while kind != b"IEND":
+    while position < end and kind != b"IEND":
         file.seek(position)
         length, kind = struct.unpack(">I4s", file.read(8))
-        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND") or (kind == b"tRNS" and _is_sound(file, length)):
+        if kind in (b"IHDR", b"PLTE", b"IDAT") or (kind == b"tRNS" and _is_sound(file, length)):
             parts.append((position, 12 + length))
         position += 12 + length
-    return excerpt(file, parts)
+    return excerpt(file, [*parts, chunk_of(b"IEND", b"")])
+
+
+def _has_all_pixels(file: BinaryIO) -> bool:
+    """Say whether the compressed pixels of a file of one picture come to their end."""
+    unpacker = zlib.decompressobj()
+    try:
+        for kind, data in read_chunks(file, with_pixels=True):
+            rest = data if kind == b"IDAT" else b""
+            while rest and not unpacker.eof:
+                unpacker.decompress(rest, _BLOCK_BYTES)
+                rest = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof
 
 
 def _is_sound(file: BinaryIO, length: int) -> bool:
@@ -251,8 +284,14 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
             _take_timing(found, kind, data)
         case b"eXIf":
             found.exif = without_prefix(data)
+        case b"PLTE":
+            found.palette = data
+            if found.header is not None and found.header.colour_type != _PALETTE:
+                found.left_out.append("the suggested palette (PLTE)")
         case b"iCCP":
-            found.icc = _inflated(data.partition(b"\0")[2][1:], "colour profile", found)
+            name, _, rest = data.partition(b"\0")
+            found.icc = _inflated(rest[1:], "colour profile", found)
+            found.icc_name = name if len(name) <= _MAX_NAME_BYTES else b""
         case b"iTXt" if data.startswith(XMP_KEYWORD + b"\0"):
             found.xmp = _packet(data, found)
         case b"pHYs" if data[8:9] == b"\1":
@@ -264,10 +303,42 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
 
 def _take_other(found: _Found, kind: bytes, data: bytes) -> None:
     """Keep a chunk, or say that it is left out."""
-    if _is_kept(kind):
+    if kind == b"bKGD":
+        background = _background(found, data)
+        if background is None:
+            found.left_out.append("a damaged background colour (bKGD)")
+        else:
+            found.others.append((kind, background))
+    elif kind == b"sBIT":
+        if found.header is not None and min(data, default=8) < _sample_bits(found.header):
+            found.left_out.append("how many bits of the pixels mean something (sBIT)")
+    elif _is_kept(kind):
         found.others.append((kind, data))
     elif kind not in _OF_THE_PIXELS:
         found.left_out.append(_LOST.get(kind, f"the chunk {kind.decode('latin-1')} (it may not fit a changed picture)"))
+
+
+def _sample_bits(header: Header) -> int:
+    return 8 if header.colour_type == _PALETTE else header.depth
+
+
+def _background(found: _Found, data: bytes) -> bytes | None:
+    """Return a background colour as grey or RGB of 16 bits, whatever the pixels are; None where it says none."""
+    if found.header is None:
+        return None
+    if found.header.colour_type == _PALETTE:
+        colour = found.palette[3 * data[0] :][:3] if data else b""
+        data = b"".join(bytes((0, level)) for level in colour)
+    if len(data) != (6 if found.header.colour_type & 2 else 2):
+        return None
+    return _rescaled(data, _sample_bits(found.header), 16)
+
+
+def _rescaled(levels: bytes, bits: int, wanted: int) -> bytes:
+    """Return levels, 16-bit numbers of so many significant bits, as numbers of others, rounded."""
+    numbers = (min(level, 2**bits - 1) for (level,) in struct.iter_unpack(">H", levels))
+    white, wanted_white = 2**bits - 1, 2**wanted - 1
+    return b"".join(struct.pack(">H", (level * wanted_white + white // 2) // white) for level in numbers)
 
 
 def _take_timing(found: _Found, kind: bytes, data: bytes) -> None:

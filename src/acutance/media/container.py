@@ -58,6 +58,11 @@ def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:
     return (f"the depth of {bits} bit{'s' if bits > 1 else ''} (written as 8)",) if bits < 8 else ()
 
 
+def shape_notes(ratio: float) -> tuple[str, ...]:
+    """Return what is said of pixels that are so many times as wide as high, where only square ones are written."""
+    return () if ratio == 1 else (f"the shape of the pixels ({ratio:.3g} times as wide as high)",)
+
+
 def damaged(name: str, what: str) -> UnsupportedImage:
     """Make the error for a file that is cut off or broken; `what` says where, in a few words."""
     return UnsupportedImage(f"{name} is cut off or damaged ({what}); get the file again.")

@@ -58,7 +58,10 @@ class GifFile:
     comments: list[bytes] = field(default_factory=list)
     icc: bytes | None = None
     xmp: bytes | None = None
-    has_trailer: bool = False
+    pixel_ratio: float = 1.0
+    """How many times as wide as high a pixel is."""
+    is_whole: bool = False
+    """Whether nothing can be missing behind the pictures: the end mark is there, or a single picture ends the file."""
 
     @property
     def animation(self) -> Animation | None:
@@ -85,25 +88,38 @@ class GifFile:
 def read_gif(file: BinaryIO) -> GifFile:
     """Read the blocks of a file.
 
+    It ends, as in browsers, where behind a whole picture something else stands than a block, or half of one.
+
     Raises:
-        EOFError, struct.error: When the file ends within one.
-        ValueError: When something that is no block stands between them.
+        EOFError, struct.error: When the file ends before the first picture, or within one.
+        ValueError: When something that is no block stands before the first picture.
     """
     file.seek(6)
-    width, height, flags, _, _ = struct.unpack("<HHBBB", _exactly(file, 7))
+    width, height, flags, _, aspect = struct.unpack("<HHBBB", _exactly(file, 7))
     found = GifFile(Size(height, width), _palette(file, flags))
+    if aspect:
+        found.pixel_ratio = (aspect + 15) / 64
     control = Control()
     while head := file.read(1):
         if head[0] == TRAILER:
-            found.has_trailer = True
+            found.is_whole = True
             break
         if head[0] == IMAGE:
             found.images.append((control, _image(file)))
             control = Control()
         elif head[0] == EXTENSION:
-            control = _take(found, file, control)
+            try:
+                control = _take(found, file, control)
+            except EOFError:
+                if not found.images:
+                    raise
+                break
         elif head[0]:  # stray zeros are seen between blocks, and passed over by everybody
-            raise ValueError(f"a block of the unknown kind {head[0]}")
+            if not found.images:
+                raise ValueError(f"a block of the unknown kind {head[0]}")
+            break
+    else:
+        found.is_whole = len(found.images) == 1
     if found.images:
         first = found.images[0][1]
         bottom, right = first.top + first.size.height, first.left + first.size.width

@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import END_LOST, PREVIEWS_LOST, Container, Decoded, damaged, refused, too_deep
+from acutance.media.container import END_LOST, PREVIEWS_LOST, Container, Decoded, damaged, refused, shape_notes, too_deep
 from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
@@ -242,6 +242,9 @@ def _take_jfif(found: _Found, payload: bytes) -> None:
     if not is_extension and len(payload) >= 12:
         found.is_jfif = True
         found.dpi = _density(payload)
+        unit, horizontal, vertical = struct.unpack_from(">BHH", payload, 7)
+        if not unit and horizontal and vertical:
+            found.left_out += shape_notes(vertical / horizontal)
     if is_extension or all(payload[12:14].ljust(2, b"\0")):  # the preview's sides
         found.left_out.append(PREVIEWS_LOST)
 

@@ -223,7 +223,8 @@ def test_bytes_after_the_end_do_not_matter(save, pixels):
 
 
 @pytest.mark.parametrize(
-    ("density", "lost"), [((1, 1), ()), ((3, 2), ("the shape of the pixels (0.667 times as wide as high)",)), ((0, 2), ())]
+    ("density", "lost"),
+    [((1, 1), ()), ((3, 2), ("the shape of the pixels (0.667 times as wide as high)",)), ((0, 2), ())],
 )
 def test_pixels_that_are_not_square_are_told(save, pixels, density, lost):
     jpeg = bytearray(save(pixels, "JPEG"))

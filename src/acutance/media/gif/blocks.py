@@ -88,22 +88,30 @@ class GifFile:
 def read_gif(file: BinaryIO) -> GifFile:
     """Read the blocks of a file.
 
-    It ends, as in browsers, where behind a whole picture something else stands than a block, or half of one.
+    They end, as in browsers, where something else stands than a block, or half of one.
 
     Raises:
-        EOFError, struct.error: When the file ends before the first picture, or within one.
-        ValueError: When something that is no block stands before the first picture.
+        EOFError, struct.error: When the file ends within its header, or within a picture.
     """
     file.seek(6)
     width, height, flags, _, aspect = struct.unpack("<HHBBB", _exactly(file, 7))
     found = GifFile(Size(height, width), _palette(file, flags))
     if aspect:
         found.pixel_ratio = (aspect + 15) / 64
+    found.is_whole = _read_blocks(found, file)
+    if found.images:
+        first = found.images[0][1]
+        bottom, right = first.top + first.size.height, first.left + first.size.width
+        found.size = Size(max(height, bottom), max(width, right))
+    return found
+
+
+def _read_blocks(found: GifFile, file: BinaryIO) -> bool:
+    """Read pictures and extensions; say whether nothing can be missing behind them."""
     control = Control()
     while head := file.read(1):
         if head[0] == TRAILER:
-            found.is_whole = True
-            break
+            return True
         if head[0] == IMAGE:
             found.images.append((control, _image(file)))
             control = Control()
@@ -111,20 +119,10 @@ def read_gif(file: BinaryIO) -> GifFile:
             try:
                 control = _take(found, file, control)
             except EOFError:
-                if not found.images:
-                    raise
-                break
+                return False
         elif head[0]:  # stray zeros are seen between blocks, and passed over by everybody
-            if not found.images:
-                raise ValueError(f"a block of the unknown kind {head[0]}")
-            break
-    else:
-        found.is_whole = len(found.images) == 1
-    if found.images:
-        first = found.images[0][1]
-        bottom, right = first.top + first.size.height, first.left + first.size.width
-        found.size = Size(max(height, bottom), max(width, right))
-    return found
+            return False
+    return len(found.images) == 1
 
 
 def _take(found: GifFile, file: BinaryIO, control: Control) -> Control:

@@ -71,7 +71,7 @@ def inspect_gif(file: BinaryIO, name: str) -> Container:
 def _blocks(file: BinaryIO, name: str) -> GifFile:
     try:
         found = read_gif(file)
-    except (EOFError, ValueError, struct.error) as error:
+    except (EOFError, struct.error) as error:
         raise damaged(name, str(error)) from error
     if not found.images:
         raise damaged(name, "it has no picture")

@@ -18,7 +18,16 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import END_LOST, PREVIEWS_LOST, Container, Decoded, damaged, refused, shape_notes, too_deep
+from acutance.media.container import (
+    END_LOST,
+    PREVIEWS_LOST,
+    Container,
+    Decoded,
+    damaged,
+    refused,
+    shape_notes,
+    too_deep,
+)
 from acutance.media.excerpt import excerpt
 from acutance.media.exif import without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer

@@ -50,7 +50,7 @@ class _Verbs(TyperGroup):
         """List the verbs in plain words: drawing this with rich takes longer than all else that the program does."""
         super(TyperGroup, self).format_help(ctx, formatter)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
         """Tell all that is said of a verb; click itself would cut it."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, command.help or "") for name, command in self.commands.items()])

@@ -47,6 +47,8 @@ class WebpCoding:
 
     is_lossless: bool
     """Whether the pixels were kept exactly."""
+    background: bytes = bytes(4)
+    """What an animation names as the colour behind it (blue, green, red, alpha), which browsers pass over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,7 +282,8 @@ def test_a_sound_file_of_a_kind_that_is_not_read_is_called_that(pixels):
 def grey_tiff(*entries: tuple[int, int, int, int], tail: bytes = b"") -> bytes:
     """A TIFF of one grey pixel: further entries are tag, type, count and the number in the field; `tail` is at 300."""
     described = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 1)]
-    records = b"".join(struct.pack("<HHII", *entry) for entry in sorted(described + list(entries)))
+    by_tag = {entry[0]: entry for entry in (*described, *entries)}
+    records = b"".join(struct.pack("<HHII", *by_tag[tag]) for tag in sorted(by_tag))
     head = b"II*\0\x0a\0\0\0" + b"\x7f\0" + struct.pack("<H", len(records) // 12) + records + bytes(4)
     return head.ljust(300, b"\0") + tail
 
@@ -295,6 +296,11 @@ def test_tags_larger_than_the_file_are_left_out_and_said():
     for cut in ((277, 3, 2**20, 8), (270, 2, 90, 5000)):
         with pytest.raises(UnsupportedImage, match=f"tag {cut[0]} lies outside of it"):
             read_photo(grey_tiff(cut))
+
+
+def test_no_bits_are_damage():
+    with pytest.raises(UnsupportedImage, match="0 bits"):
+        read_photo(grey_tiff((258, 3, 1, 0)))
 
 
 def nikon(place: int) -> bytes:

@@ -185,6 +185,8 @@ def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
 def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     """Return how many bits per channel are decoded, 8 or 16."""
     bits = max(directory.integers(_BITS, order), default=1)
+    if bits < 1:
+        raise damaged(name, "it says that its pixels have 0 bits")
     kind = directory.integer(_SAMPLE_FORMAT, order, 1)
     if kind not in (1, _FLOAT, 4):
         raise refused(name, "a picture of signed or complex numbers", "convert it to 8 or 16 bits first")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 from timing import acutance, median_s, process_cost
 
 from acutance import Sharpener
@@ -19,15 +19,16 @@ ENGINE_SIDE_PX = 1024
 RUNS = 5
 
 
-def write_photo(path: Path, *, height: int, width: int) -> None:
-    """Write a made-up photo: smooth shapes with fine texture, so that JPEG has something to do."""
+def write_photo(path: Path, *, height: int, width: int, softness_px: float = 0.0) -> None:
+    """Write a made-up photo: smooth shapes with fine texture, so that JPEG has something to do; blurred if asked."""
     rng = np.random.default_rng(0)
     tile = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     smooth = Image.fromarray(tile).resize((1024, 1024), Image.Resampling.BICUBIC)
     grain = rng.integers(-12, 13, (1024, 1024, 1))
     cell = np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)
     repeats = (-(-height // 1024), -(-width // 1024), 1)
-    Image.fromarray(np.tile(cell, repeats)[:height, :width]).save(path, quality=90)
+    photo = Image.fromarray(np.tile(cell, repeats)[:height, :width])
+    photo.filter(ImageFilter.GaussianBlur(softness_px)).save(path, quality=90)
 
 
 def overhead(folder: Path) -> None:

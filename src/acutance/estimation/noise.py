@@ -81,8 +81,9 @@ def _without_plane(blocks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Take the best plane out of each block."""
     axis = np.arange(_BLOCK_PX) - (_BLOCK_PX - 1) / 2
     y, x = np.meshgrid(axis, axis, indexing="ij")
-    basis = np.stack([np.ones_like(x) / _BLOCK_PX, y / np.linalg.norm(y), x / np.linalg.norm(x)])
-    return np.asarray(blocks - np.einsum("nhw,khw,kab->nab", blocks, basis, basis))
+    basis = np.stack([np.ones_like(x) / _BLOCK_PX, y / np.linalg.norm(y), x / np.linalg.norm(x)]).reshape(3, -1)
+    flat = blocks.reshape(len(blocks), -1)
+    return np.asarray(flat - (flat @ basis.T) @ basis).reshape(blocks.shape)
 
 
 _WHITE, _TEXTURE = 0.2, 0.55

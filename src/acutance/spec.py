@@ -122,5 +122,10 @@ class ModelSpec:
 
 
 def is_checkpoint(head: bytes) -> bool:
-    """Say whether a safetensors file that begins so is a checkpoint of ours: whether its header names a spec."""
-    return METADATA_KEY.encode() in head[: 8 + int.from_bytes(head[:8], "little")]
+    """Say whether a safetensors file that begins so is a checkpoint of a run: described by us, and to be exported."""
+    try:
+        header = json.loads(head[8 : 8 + int.from_bytes(head[:8], "little")])
+        spec = json.loads(header["__metadata__"][METADATA_KEY])
+        return not spec.get("needs_torch")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False

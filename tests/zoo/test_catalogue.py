@@ -48,7 +48,12 @@ def test_paths_are_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("metadata", "command"),
-    [({METADATA_KEY: "{}"}, "acutance export {} -o mine.onnx"), ({}, "acutance models add {}")],
+    [
+        ({METADATA_KEY: "{}"}, "acutance export {} -o mine.onnx"),
+        ({METADATA_KEY: '{"needs_torch": true}'}, "acutance models add {}"),
+        ({METADATA_KEY: "3"}, "acutance models add {}"),
+        ({}, "acutance models add {}"),
+    ],
 )
 def test_weights_are_refused_with_the_command_that_makes_a_model_of_them(
     tmp_path: Path, metadata: dict[str, str], command: str

@@ -15,9 +15,8 @@ import acutance
 ROOT = Path(acutance.__file__).parent
 
 FLOORS = {
-    8: {"__main__"},  # `python -m acutance`
     # floor: rooms; a room imports only from floors below its own, and from itself
-    8: {"__main__"},
+    8: {"__main__"},  # `python -m acutance`
     7: {"cli", "server"},
     6: {"bulk", "evaluation"},
     5: {"training", "exporting", "videos", "trust"},

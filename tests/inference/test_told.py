@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import acutance
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
@@ -174,6 +175,18 @@ def test_a_region_is_the_result_of_the_whole_and_the_rest_stays_bit_for_bit(trut
     beyond = np.ones(seen.shape[:2], bool)
     beyond[box.top - FEATHER_PX : box.bottom + FEATHER_PX, box.left - FEATHER_PX : box.right + FEATHER_PX] = False
     np.testing.assert_array_equal(part[beyond], seen[beyond])
+
+
+def test_a_region_of_a_jpeg_is_the_result_of_the_whole_wherever_it_begins():
+    """To the pixel: it is cut out from the beginning of one of JPEG's blocks on, by whose place networks know them."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 210, 3), dtype=np.uint8))
+    stored = io.BytesIO()
+    noise.filter(ImageFilter.GaussianBlur(2)).save(stored, "JPEG", quality=80)
+    seen = np.asarray(Image.open(stored))
+    region = Region(x=147, y=133, width=40, height=50)
+    inside = region.box_in(Size(*seen.shape[:2])).slices
+    whole, part = (Sharpener("fast", threads=1, region=where)(seen) for where in (None, region))
+    np.testing.assert_array_equal(part[inside], whole[inside])
 
 
 def test_the_edge_of_a_region_is_feathered():

@@ -125,7 +125,10 @@ Fidelity = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads; default one per physical core, at most one per CPU that this process may use."),
+    typer.Option(
+        min=1,
+        help="Threads, of the encoder of a HEIC or AVIF, too; default one per physical core, at most one per CPU.",
+    ),
 ]
 Tile = Annotated[
     int | None,

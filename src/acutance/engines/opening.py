@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-from acutance.engines.device_choice import open_on_device
 from acutance.engines.devices import Device, DeviceEngine, devices_for, find_devices
 from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
 from acutance.engines.ensemble import Ensemble, SelfEnsemble
@@ -138,6 +137,8 @@ def _opened(
         return _OPENERS[chosen](content, threads, name, computed_in)
 
     if devices:
+        from acutance.engines.device_choice import open_on_device
+
         is_open = engine == "auto" and precision != "float16"
         cpu = (f"{chosen} {computed_in}, {threads or 'all'} threads", on_cpu) if is_open else None
         opened = open_on_device(content, devices, name=name, precision=precision, threads=threads, cpu=cpu)

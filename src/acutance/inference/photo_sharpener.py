@@ -119,6 +119,11 @@ class PhotoSharpener:
         )
 
     @property
+    def threads(self) -> int | None:
+        """How many threads it was told to use; None: nothing was said."""
+        return self._threads
+
+    @property
     def spec(self) -> ModelSpec:
         """What the model is; of `auto`, what the one for soft pictures is."""
         return self._engine.spec if self._auto is None else self._auto.spec

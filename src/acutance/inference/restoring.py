@@ -26,6 +26,9 @@ from acutance.spec import ModelSpec
 Restored = tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]
 """Pixels, and alpha where there is any."""
 
+BLOCK_PX = 8
+"""Side of JPEG's blocks. A network knows them by their place: of a part that begins within one it undoes much less."""
+
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
 
@@ -129,6 +132,7 @@ class PictureRestorer:
         box = self._region.box_in(picture.size)
         reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
         around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
+        around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
         part_alpha = None if alpha is None else alpha[around.slices]
         part, part_alpha = restored(colours[around.slices], part_alpha, box.shifted(around.top, around.left))
         share = feathered(box, around)

@@ -37,6 +37,10 @@ def test_axe_finds_nothing(shared, visit, photo, options: dict[str, Any]) -> Non
     seen.page.click("#guesses-toggle")
     seen.wait_for("#trust-map:not([hidden])")
     assert violations(seen) == []
+    seen.page.click("#variants-open")
+    seen.page.wait_for_function("() => !document.querySelector('.variant[aria-busy=true]')")
+    assert violations(seen) == []
+    seen.page.keyboard.press("Escape")
     seen.page.click("#table-open")
     seen.wait_for("#table-rows td:nth-child(5)")
     assert violations(seen) == []

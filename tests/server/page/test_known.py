@@ -74,7 +74,7 @@ def test_a_rectangle_is_seen_at_once_and_kept_by_a_run(shared, visit, photo) -> 
         "60",
     ]
     assert len(posted) == 1
-    assert region_of(posted[0]) == [80, 80, 60, 60], "only the surroundings go to the server"
+    assert region_of(posted[0]) == [80, 84, 60, 60], "only the surroundings go to the server, from a JPEG's block on"
     with seen.page.expect_request(lambda request: request.url.endswith("/events")):
         seen.page.click("#known-apply")
     seen.page.wait_for_function("() => document.querySelector('#known-words').textContent === ''")
@@ -93,7 +93,7 @@ def test_the_part_follows_its_numbers_and_the_strength(shared, visit, photo) -> 
     for side, value in (("x", 100), ("y", 90), ("width", 40), ("height", 30)):
         seen.page.fill(f"#region-{side}", str(value))
     seen.page.wait_for_function("() => document.querySelector('#known-words').textContent.includes('as it will be')")
-    assert region_of(posted[-1]) == [80, 80, 40, 30]
+    assert region_of(posted[-1]) == [84, 82, 40, 30]
     with seen.page.expect_request(lambda request: "strength=0.5" in request.url):
         seen.set_range("#strength", 0.5)
     seen.page.click("#known-clear")

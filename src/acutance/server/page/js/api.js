@@ -92,14 +92,11 @@ export function forgetAll() {
   for (const jobId of held) forget(jobId).catch(() => {}); // else it forgets them in a day
 }
 
-/** Sharpen a picture and wait for it: `{blob, name, lost}`. */
+/** Sharpen a picture and wait for it: `{blob, name, lost, found}`. */
 export async function sharpen(file, options, { onUpload, signal } = {}) {
   const { response, header } = await upload(`v1/sharpen?${query(options)}`, file, { onUpload, signal, type: "blob" });
-  const lost = header("Acutance-Lost");
-  return {
-    ...picture(response, header("Content-Disposition")),
-    lost: lost ? lost.split(",").map(decodeURIComponent) : [],
-  };
+  const [lost, found] = ["Acutance-Lost", "Acutance-Found"].map((name) => header(name)?.split(",").map(decodeURIComponent) ?? []);
+  return { ...picture(response, header("Content-Disposition")), lost, found };
 }
 
 function query(options) {

@@ -1,8 +1,12 @@
 /** Whether the server answers. While it does not, the page says so, asks again, and what waits goes on by itself. */
-import { isAlive } from "./api.js";
+import { isAlive, Refusal, Unreachable } from "./api.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
+
+/** For a server that is busy and does not say how long, and at most. */
+const BUSY_WAIT_S = 3;
+const LONGEST_BUSY_S = 30;
 
 let returning = null;
 const listeners = new Set();
@@ -19,6 +23,17 @@ export function serverBack() {
     for (const listener of listeners) listener(false);
   });
   return returning;
+}
+
+/** Wait where waiting helps: for a server that is gone, or busy. Say whether it does. */
+export async function passes(error) {
+  if (error instanceof Unreachable) {
+    await serverBack();
+    return true;
+  }
+  if (!(error instanceof Refusal) || ![429, 503].includes(error.status)) return false;
+  await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(LONGEST_BUSY_S, error.retryAfterS ?? BUSY_WAIT_S)));
+  return true;
 }
 
 async function askUntilAlive() {

@@ -36,6 +36,14 @@ export function iconButton(name, label, onclick, classes = "quiet icon-only") {
   return make("button", { type: "button", class: classes, "aria-label": label, title: label, onclick }, icon(name));
 }
 
+/** Make one of a group of choices: a title, and words on it where there are any. */
+export function radio(group, value, title, words, onchange) {
+  const focused = document.activeElement?.name === group && document.activeElement?.value === String(value);
+  const input = make("input", { type: "radio", name: group, value, onchange });
+  if (focused) requestAnimationFrame(() => input.focus());
+  return make("label", { class: "option" }, input, make("span", { class: "option-words" }, make("strong", {}, title), words && make("span", {}, words)));
+}
+
 /** Return a function that calls another one in the next frame, once however often it is asked. */
 export function oncePerFrame(call) {
   let isAsked = false;

@@ -1,17 +1,15 @@
 /** What is known of a photo: the part that is wanted, and what blurred it; the part's result is shown at once. */
-import * as api from "./api.js";
 import { byId } from "./dom.js";
 import { number, onLanguage, text } from "./language.js";
-import { Layer } from "./layers.js";
 import { LEAST_REGION_PX, Marks } from "./marks.js";
+import { AROUND_PX, sharpenPart, widened, withinPicture } from "./parts.js";
 import { knownOptions } from "./pictures.js";
 import { errorWords } from "./words.js";
 
 /** After the last change of a number. */
 const WAIT_MS = 250;
 
-/** Around a region at least, and times the blur, so that what is undone has its surroundings. */
-const AROUND_PX = 80;
+/** Around a region, times the blur, so that what is undone has its surroundings. */
 const AROUND_TIMES = 2;
 
 const SIDES = ["x", "y", "width", "height"];
@@ -122,7 +120,7 @@ export class Known {
     this.#abort.abort();
     this.#abort = new AbortController();
     const [picture, { signal }] = [this.#picture, this.#abort];
-    const region = withinPicture(picture.known.region, picture.size);
+    const region = picture.known.region && complete(withinPicture(picture.known.region, picture.size));
     if (!region) {
       this.#stage.setPatch(null);
       return this.#tell(() => (picture.known.kind ? text("known.whole") : ""));
@@ -132,13 +130,11 @@ export class Known {
     try {
       const { told } = wanted(picture.known);
       const around = Math.ceil(Math.max(AROUND_PX, AROUND_TIMES * (told ? picture.known.px : 0)));
-      const part = withinPicture({ x: region.x - around, y: region.y - around, width: region.width + 2 * around, height: region.height + 2 * around }, picture.size);
+      const part = widened(region, around, picture.size);
       const inside = { ...region, x: region.x - part.x, y: region.y - part.y };
       const { model, fidelity, strength } = picture.settings;
-      const asked = { strength, ...knownOptions({ told, region: regionText(inside) }), ...(told ? {} : { model, fidelity: fidelity === 1 ? null : fidelity }), format: "png" };
-      const content = await this.#stage.partOf(part);
-      const { blob } = await api.sharpen(new File([content], "part.png", { type: "image/png" }), asked, { signal });
-      const layer = await Layer.decode(blob);
+      const asked = { strength, ...knownOptions({ told, region: regionText(inside) }), ...(told ? {} : { model, fidelity: fidelity === 1 ? null : fidelity }) };
+      const { layer } = await sharpenPart(this.#stage, part, asked, signal);
       if (signal.aborted) return layer.close();
       this.#stage.setPatch({ layer, part, region });
       const seconds = (performance.now() - start) / 1000;
@@ -190,12 +186,4 @@ function regionText({ x, y, width, height }) {
 
 function sameKnown(version, known) {
   return JSON.stringify(knownOptions(version)) === JSON.stringify(knownOptions(known));
-}
-
-function withinPicture(region, size) {
-  if (!region) return null;
-  const [x, y] = [Math.max(0, region.x), Math.max(0, region.y)];
-  const width = Math.min(size.width, region.x + region.width) - x;
-  const height = Math.min(size.height, region.y + region.height) - y;
-  return complete({ x, y, width, height });
 }

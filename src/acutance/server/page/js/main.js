@@ -16,10 +16,11 @@ import { Strip } from "./strip.js";
 import { MANY, Table } from "./table.js";
 import { addTheme } from "./theme.js";
 import { Trust } from "./trust.js";
+import { Variants } from "./variants.js";
 import { Viewer } from "./viewer.js";
 import { errorWords } from "./words.js";
 
-const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "wrong", "next", "paste"];
+const KEYS = ["zoom", "move", "fit", "divider", "hold", "loupe", "wrong", "variants", "next", "paste"];
 
 const album = new Album();
 const queue = new Queue(album, told);
@@ -35,6 +36,7 @@ const table = new Table(album, { onShow: (picture) => album.show(picture), onBeg
 let panel = null;
 let known = null;
 let trust = null;
+let variants = null;
 let offer = null;
 
 const render = oncePerFrame(() => {
@@ -49,6 +51,7 @@ const render = oncePerFrame(() => {
   panel?.render(album);
   known?.render(album);
   trust?.render();
+  variants?.render();
   history.render(album);
   table.render();
 });
@@ -101,6 +104,11 @@ function run(settings) {
   Object.assign(album.settings, settings);
   queue.ensure(album.current);
   album.changed();
+}
+
+function takeVariant({ strength, ...settings }) {
+  setStrength(strength);
+  run(settings);
 }
 
 /** Run a picture with what is known of it, which is of no other. */
@@ -239,6 +247,7 @@ async function begin() {
   });
   trust = new Trust(album, viewer.stage, { onSave: saveReport });
   known = new Known(album, viewer.stage, offer, { onApply: runKnown });
+  variants = new Variants(album, viewer.stage, offer, { onTake: takeVariant });
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });
   document.documentElement.dataset.ready = "yes";

@@ -1,5 +1,5 @@
 /** The panel: what the picture is, the settings, the download. */
-import { byId, make } from "./dom.js";
+import { byId, make, radio } from "./dom.js";
 import { bytesText, number, percent, text } from "./language.js";
 import { findingWords } from "./findings.js";
 import { inspectionWords } from "./table.js";
@@ -58,7 +58,7 @@ export class Panel {
     byId("size-field").hidden = scales.length < 2;
     byId("sizes").replaceChildren(
       ...scales.map((scale) =>
-        this.#radio("size", scale, scale === 1 ? text("size.1") : text("size.n", { scale }), null, () => this.#chooseScale(scale)),
+        radio("size", scale, scale === 1 ? text("size.1") : text("size.n", { scale }), null, () => this.#chooseScale(scale)),
       ),
     );
     const models = this.#offer.models.filter((model) => model.scale === picture.settings.scale);
@@ -75,20 +75,12 @@ export class Panel {
 
   /** The models in the order of who needs them, those of research folded away. */
   #modelChoices(models, chosen) {
-    const place = ({ name }) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
-    const choice = (model) => this.#radio("model", model.name, modelTitle(model.name), modelWords(model), () => this.#chooseModel(model));
-    const usual = models.filter(({ name }) => !RESEARCH.includes(name)).sort((one, other) => place(one) - place(other));
+    const choice = (model) => radio("model", model.name, modelTitle(model.name), modelWords(model), () => this.#chooseModel(model));
+    const usual = usualOf(models);
     const research = models.filter(({ name }) => RESEARCH.includes(name));
     if (!usual.length || !research.length) return models.map(choice);
     const folded = make("details", { class: "research", open: RESEARCH.includes(chosen) }, make("summary", {}, text("model.research")), ...research.map(choice));
     return [...usual.map(choice), folded];
-  }
-
-  #radio(group, value, title, words, onchange) {
-    const focused = document.activeElement?.name === group && document.activeElement?.value === String(value);
-    const input = make("input", { type: "radio", name: group, value, onchange });
-    if (focused) requestAnimationFrame(() => input.focus());
-    return make("label", { class: "option" }, input, make("span", { class: "option-words" }, make("strong", {}, title), words && make("span", {}, words)));
   }
 
   #chooseScale(scale) {
@@ -150,4 +142,10 @@ export class Panel {
     byId("save-note").textContent = lost ? text("save.lost", { lost }) : text("save.note");
     byId("use-for-all").hidden = album.pictures.length < 2;
   }
+}
+
+/** Return the models that are for photos of every day, those that most photos need first. */
+export function usualOf(models) {
+  const place = ({ name }) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  return models.filter(({ name }) => !RESEARCH.includes(name)).sort((one, other) => place(one) - place(other));
 }

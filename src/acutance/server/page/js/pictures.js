@@ -36,6 +36,8 @@ export class Version {
     this.lost = [];
     /** What was seen in the picture, what was done, and what that changed: sentences of the server. */
     this.found = [];
+    /** The model that ran, of `auto` the one that was chosen; null where the picture was left as it is. */
+    this.ran = null;
     /** What can be trusted of it: see `trust.js`; null where nobody has asked. */
     this.trust = null;
     this.error = null;

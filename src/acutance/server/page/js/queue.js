@@ -86,7 +86,7 @@ export class Queue {
     const job = await api.follow(version.jobId, (seen) => this.#see(version, seen), signal);
     if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
     const { blob, name } = await api.fetchResult(version.jobId, signal);
-    Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, found: job.result.found, isPreview: version.picture.needsPreview && !version.isUnseen });
+    Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, found: job.result.found, ran: job.result.model, isPreview: version.picture.needsPreview && !version.isUnseen });
   }
 
   /** Wait where waiting helps; say whether it did. */

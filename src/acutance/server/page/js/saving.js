@@ -1,12 +1,11 @@
 /** Downloads: one picture, or all in a zip, at the strength and in the format that are wanted. */
 import * as api from "./api.js";
-import { serverBack } from "./connection.js";
+import { passes } from "./connection.js";
 import { make } from "./dom.js";
 import { knownOptions } from "./pictures.js";
 import { downloadZip } from "../vendor/client-zip.js";
 
 const REVOKE_MS = 60_000;
-const BUSY_WAIT_S = 3;
 
 /** Media types of results from which nothing is lost when they are written in another format. */
 const LOSSLESS = ["image/png", "image/tiff"];
@@ -31,9 +30,7 @@ export async function fileOf(version, { strength, format, formats }) {
       if (made) return await api.sharpen(new File([version.blob], version.picture.name), { strength: 0, format: made });
       return await api.sharpen(version.picture.file, options);
     } catch (error) {
-      if (error instanceof api.Unreachable) await serverBack();
-      else if (error instanceof api.Refusal && [429, 503].includes(error.status)) await later(error.retryAfterS);
-      else throw error;
+      if (!(await passes(error))) throw error;
     }
   }
 }
@@ -94,8 +91,4 @@ function unique(name, names) {
   for (let count = 2; names.has(free.toLowerCase()); count += 1) free = `${stem}-${count}${ending}`;
   names.add(free.toLowerCase());
   return free;
-}
-
-function later(retryAfterS) {
-  return new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, retryAfterS ?? BUSY_WAIT_S)));
 }

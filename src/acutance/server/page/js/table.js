@@ -1,6 +1,6 @@
 /** What each photo is, before anything is sharpened: a table to sort, and to choose from. */
 import * as api from "./api.js";
-import { serverBack } from "./connection.js";
+import { passes } from "./connection.js";
 import { byId, icon, make } from "./dom.js";
 import { number, text } from "./language.js";
 import { errorWords } from "./words.js";
@@ -10,7 +10,6 @@ export const MANY = 12;
 
 /** One is uploaded while another is looked at. */
 const AT_ONCE = 2;
-const BUSY_WAIT_S = 3;
 
 const WORTHS = ["unknown", "none", "little", "some", "much"];
 
@@ -83,13 +82,8 @@ export class Table {
     try {
       picture.inspection = await api.inspect(picture.file);
     } catch (error) {
-      if (error instanceof api.Unreachable) return serverBack();
-      if (error instanceof api.Refusal && [429, 503].includes(error.status)) {
-        return new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, error.retryAfterS ?? BUSY_WAIT_S)));
-      }
-      picture.notSeen = error;
+      if (!(await passes(error))) picture.notSeen = error;
     }
-    return null;
   }
 
   #begin(isWanted) {

@@ -1,13 +1,11 @@
 /** What may be wrong in a result: asked for when somebody wants to see it, laid over the result, said, and saved. */
 import * as api from "./api.js";
-import { serverBack } from "./connection.js";
+import { passes } from "./connection.js";
 import { byId } from "./dom.js";
 import { guessLayer } from "./guesses.js";
 import { onLanguage, percent, text } from "./language.js";
 import { optionsOf } from "./queue.js";
 import { errorWords } from "./words.js";
-
-const BUSY_WAIT_S = 3;
 
 /** So many results may lie on the server for it: who opens a thousand photos looks at few of them. */
 const MOST_KEPT = 24;
@@ -176,14 +174,4 @@ export function trustSentences({ guesses, consistency, settings }, strength) {
 /** Return a small share as it is, not as nothing. */
 function shareText(share) {
   return share > 0 && share < 0.005 ? text("trust.lessThan", { percent: "1 %" }) : percent(share);
-}
-
-async function passes(error) {
-  if (error instanceof api.Unreachable) {
-    await serverBack();
-    return true;
-  }
-  if (!(error instanceof api.Refusal) || ![429, 503].includes(error.status)) return false;
-  await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, error.retryAfterS ?? BUSY_WAIT_S)));
-  return true;
 }

@@ -6,7 +6,7 @@ r"""Put trained weights into the zoo: export, measure, write the manifest's row 
 
 The first test set gives the figures of the manifest. Weights are also kept below `checkpoints/`, to train on from, and
 all figures as JSON beside the cards. Fidelity weights replace what is shipped only when they beat it (PSNR, mean over
-all rows but two) on every test set, or with --force.
+the rows of their scale, without `none`) on every test set, or with --force.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 
 import tomli_w
 
+from acutance.data.rows import find_row
 from acutance.exporting.export import export_onnx
 from acutance.zoo.catalogue import FOLDER, MANIFEST
 
@@ -42,8 +43,6 @@ TITLES = {
 }
 PAGE = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
-NOT_COUNTED = ("none", "x2-gauss-1.0")
-"""Rows that do not decide: where doing nothing is perfect, and where another model is meant."""
 COLUMNS = (("psnr_db", 2), ("ssim", 4), ("ms_ssim", 4), ("gmsd", 4), ("gradient_energy", 3), ("vgg", 4))
 
 Means = list[dict[str, Any]]
@@ -80,13 +79,18 @@ def test_sets(means: Means) -> list[str]:
     return list(dict.fromkeys(mean["test_set"] for mean in means))
 
 
-def refuse_if_worse(means: Means, new: str, old: str, *, is_forced: bool) -> None:
+def counts(row: str, scale: int) -> bool:
+    """Whether a row decides: not where doing nothing is perfect, or a model of another scale is meant."""
+    return row != "none" and find_row(row).reduction == scale
+
+
+def refuse_if_worse(means: Means, new: str, old: str, *, scale: int, is_forced: bool) -> None:
     """End the program when the new weights do not beat the old ones on every test set."""
     for test_set in test_sets(means):
         ours, theirs = psnr_by_row(means, test_set, new), psnr_by_row(means, test_set, old)
         gains = {row: round(ours[row] - theirs[row], 2) for row in ours if row in theirs}
         print(f"{test_set}: gains {gains}")
-        if sum(gain for row, gain in gains.items() if row not in NOT_COUNTED) <= 0 and not is_forced:
+        if sum(gain for row, gain in gains.items() if counts(row, scale)) <= 0 and not is_forced:
             sys.exit(f"{test_set}: not better than what is shipped; nothing was replaced.")
 
 
@@ -230,7 +234,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "fresh.onnx"
         fresh_name = str(fresh)  # models head their columns as they were given
-        name = export_onnx(arguments.run / "generator.safetensors", fresh, half=True).spec.name
+        spec = export_onnx(arguments.run / "generator.safetensors", fresh, half=True).spec
+        name = spec.name
         rows = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"]
         shipped = next((row for row in rows if row["name"] == name), None)
         is_contest = arguments.role == "fidelity" and shipped is not None
@@ -238,7 +243,7 @@ def main() -> None:
         content = fresh.read_bytes()
     facts = read_facts(name)
     if is_contest:
-        refuse_if_worse(means, fresh_name, name, is_forced=arguments.force)
+        refuse_if_worse(means, fresh_name, name, scale=spec.scale, is_forced=arguments.force)
     facts[arguments.role] = facts_of_run(arguments.run, arguments.command, arguments.device)
     CHECKPOINTS.mkdir(exist_ok=True)
     shutil.copy(arguments.run / "generator.safetensors", checkpoint_path(name, arguments.role))

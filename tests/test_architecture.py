@@ -16,6 +16,7 @@ ROOT = Path(acutance.__file__).parent
 
 FLOORS = {
     # floor: rooms; a room imports only from floors below its own, and from itself
+    8: {"__main__"},
     7: {"cli", "server"},
     6: {"bulk", "evaluation"},
     5: {"training", "exporting", "videos", "trust"},
@@ -46,6 +47,7 @@ NEEDS_TORCH = {
     "acutance.exporting",
     "acutance.engines.torch_engine",
     "acutance.engines.torch_graph",
+    "acutance.engines.torch_weights",
     "acutance.data.patches",
 }
 NEEDS_EXTRA = NEEDS_TORCH | {
@@ -90,7 +92,7 @@ ONLY_IN = {
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
-    "spandrel": {"acutance.exporting.foreign_weights"},
+    "spandrel": {"acutance.engines.torch_weights"},
     "pyzbar": {"acutance.evaluation.recognition.judges"},
     "rapidocr": {"acutance.evaluation.recognition.judges"},
     "zxingcpp": {"acutance.evaluation.recognition.judges", "acutance.evaluation.recognition.items"},

@@ -100,3 +100,8 @@ class DownloadError(AcutanceError):
 
 class JobError(AcutanceError):
     """A run (training, a batch of files) cannot go on."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error of others says, without the advice below it; or its kind."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -62,6 +62,8 @@ class ModelSpec:
     much, in input px, and are blended there."""
     tile_px: int = 0
     """Side of the tiles unless another is asked for; 0 is acutance's own."""
+    needs_torch: bool = False
+    """Whether ONNX cannot hold the network: its file is weights alone, and torch runs them by their architecture."""
     weights_sha256: str = ""
     """Hash of the trained numbers (names, shapes and float32 bytes, whole numbers as they are, in sorted order): the
     same for a checkpoint and for every file exported from it."""

@@ -44,13 +44,13 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
         "from acutance.cli.main import run\n"
         "try: run()\n"
         "except SystemExit: pass\n"
-        "heavy = ('numpy', 'torch', 'onnxruntime', 'PIL', 'rich.progress', 'acutance.cli.sharpen')\n"
+        "heavy = ('numpy', 'torch', 'onnxruntime', 'PIL', 'rich', 'pydantic', 'acutance.cli.sharpen')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert shown.rstrip().endswith("[]")
-    for verb in ("sharpen", "compare", "serve", "evaluate", "train", "export", "models", "doctor"):
-        assert verb in shown
+    for verb, said in VERBS.items():
+        assert f"{verb} {said}" in " ".join(shown.split())
 
 
 def test_the_list_says_of_each_verb_what_its_own_help_says() -> None:
@@ -62,6 +62,27 @@ def test_the_list_says_of_each_verb_what_its_own_help_says() -> None:
 
 def test_a_slip_of_the_pen_is_answered_with_the_verb() -> None:
     assert "'sharpen'" in CliRunner().invoke(app, ["sharpn"]).output
+
+
+def test_off_a_terminal_nothing_is_drawn_nor_loaded_for_that(tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.argv = ['acutance', 'sharpen', {str(save(tmp_path / 'cat.png'))!r}]\n"
+        "from acutance.cli.main import run\n"
+        "try: run()\n"
+        "finally: print('rich' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "False\n"
+    assert "cat.sharp.png" in done.stderr
+
+
+def test_a_module_is_the_program_too(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "acutance"]
+    shown = subprocess.run([*line, "--version"], capture_output=True, check=True, text=True).stdout
+    assert shown.strip() == f"acutance {__version__}"
+    refused = subprocess.run([*line, "sharpen", tmp_path / "none.png"], capture_output=True, check=False, text=True)
+    assert refused.returncode == run("sharpen", tmp_path / "none.png").returncode != 0
+    assert refused.stderr.startswith("acutance: ")
 
 
 def test_version() -> None:

@@ -54,7 +54,7 @@ def test_the_rows_are_those_of_the_protocol():
         *("motion-4-n2", "motion-8-n2", "motion-12-n2", "motion-16-n2", "motion-path", "motion-scene"),
         *("gauss-1.6-n6", "gauss-1.6-n12", "gauss-1.6-n20", "gauss-1.6-grain8"),
         *("gauss-1.6-dark4", "gauss-1.6-dark8", "gauss-1.6-dark16", "gauss-1.6-linear"),
-        *("camera", "ramps", "grain-only"),
+        *("camera", "x2", "ramps", "grain-only"),
     ]
     assert all(row.description for row in ROWS)
 
@@ -152,6 +152,8 @@ def test_x2_row_is_scipys_blur_and_pillows_half_size():
     reference = photo()
     expected = to_8_bit(through_pillow(blurred_by_scipy(reference, 1.0), 20, 18))
     np.testing.assert_array_equal(degrade(reference, find_row("x2-gauss-1.0"), index=0), expected)
+    clean = to_8_bit(through_pillow(reference.astype(float), 20, 18))
+    np.testing.assert_array_equal(degrade(reference, find_row("x2"), index=0), clean)
 
 
 @pytest.mark.parametrize("size", [(41, 36), (40, 37), (41, 37), (3, 2)])

@@ -6,8 +6,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from acutance.cli.options import EngineChoice, PrecisionChoice
+from acutance.cli.options import EngineChoice, EnsembleChoice, PrecisionChoice
 from acutance.engines.engine import EngineName, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import fastest_engine, open_engine
 from acutance.errors import ConfigError, CorruptWeights, EngineError, EngineUnavailable, UnknownModel
@@ -17,6 +18,7 @@ from acutance.zoo.catalogue import find_model
 def test_the_command_line_offers_what_there_is() -> None:
     assert {choice.value for choice in EngineChoice} == set(get_args(EngineName))
     assert {choice.value for choice in PrecisionChoice} == set(get_args(Precision))
+    assert [choice.ensemble for choice in EnsembleChoice] == list(get_args(Ensemble))
 
 
 def test_spec_comes_from_the_file() -> None:

@@ -20,9 +20,10 @@ if find_spec("spandrel") is None or find_spec("onnx") is None:
 from acutance.cli.main import app  # noqa: E402
 from acutance.engines.adding import Converted, add_model  # noqa: E402
 from acutance.engines.silent_onnxruntime import onnxruntime  # noqa: E402
+from acutance.engines.silent_spandrel import architectures  # noqa: E402
+from acutance.engines.torch_weights import described_network  # noqa: E402
 from acutance.errors import ConfigError, CorruptWeights, UnknownModel  # noqa: E402
-from acutance.exporting.foreign_weights import as_onnx, convert_network  # noqa: E402
-from acutance.exporting.silent_spandrel import architectures  # noqa: E402
+from acutance.exporting.foreign_weights import convert_network, convert_weights  # noqa: E402
 from acutance.inference.sharpener import Sharpener  # noqa: E402
 from acutance.networks.checkpoint_file import describe, generator_bytes  # noqa: E402
 from acutance.networks.generators import Generator, GeneratorConfig  # noqa: E402
@@ -33,6 +34,7 @@ from spandrel.architectures.Compact import Compact  # noqa: E402
 from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
 from spandrel.architectures.FFTformer import FFTformer  # noqa: E402
 from spandrel.architectures.NAFNet import NAFNet  # noqa: E402
+from spandrel.architectures.SwinIR import SwinIR  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +66,7 @@ def network(request: pytest.FixtureRequest) -> tuple[str, torch.nn.Module, int, 
     torch.manual_seed(3)
     make, scale = NETWORKS[request.param]
     module = make().eval()
-    return request.param, module, scale, as_onnx(saved({"params": module.state_dict()}), "net.pth")
+    return request.param, module, scale, convert_weights(saved({"params": module.state_dict()}), "net.pth")
 
 
 def saved(content: object) -> bytes:
@@ -92,7 +94,7 @@ def test_safetensors_gives_the_same_network() -> None:
     from safetensors.torch import save
 
     state = Compact(num_feat=8, num_conv=1, upscale=2).state_dict()
-    assert as_onnx(save(state), "net.safetensors").file == as_onnx(saved(state), "net.pth").file
+    assert convert_weights(save(state), "net.safetensors").file == convert_weights(saved(state), "net.pth").file
 
 
 def test_the_verb_adds_it_and_says_how_it_is_known(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_what_the_user_tells_goes_before_what_the_architecture_says(tmp_path: Pa
     path = tmp_path / "compact.pth"
     path.write_bytes(saved(Compact(num_feat=8, num_conv=1, upscale=1).state_dict()))
     path.with_suffix(".toml").write_text('range = "0..255"\n')
-    card = add_model(str(path), convert=as_onnx)
+    card = add_model(str(path), convert=convert_weights)
     assert {"what": "range", "value": "0..255", "source": "told"} in card.facts
 
 
@@ -141,6 +143,30 @@ class Unwritable(torch.nn.Module):
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         return picture * self.gain + 0 * torch.special.bessel_j0(picture)
+
+
+class WithDropout(torch.nn.Module):
+    """A network that leaves values out while it is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return self.dropout(picture) * self.gain
+
+
+class WritesIntoItsPicture(torch.nn.Module):
+    """A network that leaves its picture other than it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        picture *= 0.5
+        return picture * self.gain
 
 
 class WithStrength(torch.nn.Module):
@@ -180,14 +206,26 @@ def loaded(module: torch.nn.Module, **settings: object) -> spandrel.ImageModelDe
     return spandrel.ImageModelDescriptor(module, module.state_dict(), **(known | settings))
 
 
+def converted_descriptor(found: spandrel.ImageModelDescriptor) -> Converted:
+    return convert_network(described_network(found, found.model.state_dict(), "net.pth"))
+
+
 NETWORK_OF_THE_TEST = next(iter(spandrel.MAIN_REGISTRY)).architecture
 
 
-@pytest.mark.filterwarnings("ignore")  # of the tracer; `as_onnx` silences it
+@pytest.mark.filterwarnings("ignore")  # of the tracer; `convert_weights` silences it
 def test_a_network_that_holds_at_one_size_is_had_for_that() -> None:
-    converted = convert_network(loaded(EveryPixelItsOwn()), "net.pth")
+    converted = converted_descriptor(loaded(EveryPixelItsOwn()))
     (taken,) = onnxruntime.InferenceSession(converted.file, providers=["CPUExecutionProvider"]).get_inputs()
     assert taken.shape == [1, 3, 256, 256]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_network_is_left_in_the_mode_of_training() -> None:
+    network = described_network(loaded(WithDropout()), {}, "net.pth")
+    converted = convert_network(network)
+    assert len(converted.facts) == 1, "it is held in ONNX"
+    assert not any(part.training for part in network.module.modules())
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -196,12 +234,35 @@ def test_what_spandrel_puts_around_a_network_is_converted_with_it() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_what_writes_into_its_picture_is_given_another() -> None:
+    found = loaded(WritesIntoItsPicture())
+    half_of_it(found)
+    picture = torch.full((1, 3, 8, 8), 0.5)
+    described_network(found, {}, "net.pth").module(picture)
+    assert (picture == 0.5).all()
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_attention_in_windows_is_had_for_any_size() -> None:
+    """At the size that it was trained with such a network takes a mask that it has kept; elsewhere it makes one."""
+    torch.manual_seed(0)
+    settings = {"embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "upscale": 1, "upsampler": ""}
+    network = SwinIR(img_size=64, **settings).eval()
+    converted = convert_weights(saved(network.state_dict()), "net.pth")
+    session = onnxruntime.InferenceSession(converted.file, providers=["CPUExecutionProvider"])
+    picture = torch.rand((1, 3, 48, 112), generator=torch.Generator().manual_seed(1))
+    (restored,) = session.run(None, {"degraded": picture.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(restored, network(picture).numpy(), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_settings_of_a_network_stay_as_they_are() -> None:
     half_of_it(loaded(WithDefault()))
 
 
 def half_of_it(found: spandrel.ImageModelDescriptor) -> None:
-    session = onnxruntime.InferenceSession(convert_network(found, "net.pth").file, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(converted_descriptor(found).file, providers=["CPUExecutionProvider"])
     picture = np.random.default_rng(0).random((1, 3, 40, 60), np.float32)
     np.testing.assert_allclose(session.run(None, {"degraded": picture})[0], picture / 2, atol=1e-6)
 
@@ -210,7 +271,6 @@ def half_of_it(found: spandrel.ImageModelDescriptor) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: loaded(Unwritable()), r"cannot be converted to ONNX \(.+\)\.$"),
         (lambda: loaded(WithStrength()), r"cannot be run \(.*strength"),
         (lambda: loaded(EveryPixelItsOwn(), purpose="FaceSR"), "is for FaceSR; only networks that restore photos"),
         (lambda: loaded(EveryPixelItsOwn(), input_channels=1), "takes 1 and gives 3 channels"),
@@ -218,7 +278,7 @@ def half_of_it(found: spandrel.ImageModelDescriptor) -> None:
 )
 def test_networks_that_cannot_be_run_are_refused(make: Callable[[], object], words: str) -> None:
     with pytest.raises(CorruptWeights, match=words):
-        convert_network(make(), "net.pth")
+        converted_descriptor(make())
 
 
 class PooledToSize(torch.nn.Module):
@@ -236,7 +296,7 @@ class PooledToSize(torch.nn.Module):
 
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_is_printed_when_torch_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    convert_network(loaded(PooledToSize()), "net.pth")
+    converted_descriptor(loaded(PooledToSize()))
     assert capfd.readouterr() == ("", "")
 
 
@@ -261,17 +321,17 @@ def checkpoint_of_ours() -> bytes:
 )
 def test_files_that_are_no_weights_are_refused(content: bytes, name: str, words: str) -> None:
     with pytest.raises(CorruptWeights, match=words):
-        as_onnx(content, name)
+        convert_weights(content, name)
 
 
 def test_weights_cut_short_are_refused() -> None:
     state = Compact(num_feat=8, num_conv=2, upscale=2).state_dict()
     whole = saved(state)
     with pytest.raises(CorruptWeights, match="no file of weights"):
-        as_onnx(whole[: len(whole) // 2], "net.pth")
+        convert_weights(whole[: len(whole) // 2], "net.pth")
     state["body.0.weight"] = torch.zeros(5, 3, 3, 3)
     with pytest.raises(CorruptWeights, match="fit no network of their architecture"):
-        as_onnx(saved(state), "net.pth")
+        convert_weights(saved(state), "net.pth")
 
 
 @pytest.mark.filterwarnings("ignore")  # such programs are of the past
@@ -279,7 +339,7 @@ def test_programs_are_named() -> None:
     target = io.BytesIO()
     torch.jit.save(torch.jit.trace(torch.nn.Conv2d(3, 3, 3), torch.zeros(1, 3, 8, 8)), target)
     with pytest.raises(CorruptWeights, match="is a TorchScript program"):
-        as_onnx(target.getvalue(), "net.pt")
+        convert_weights(target.getvalue(), "net.pt")
 
 
 def test_weights_are_named_where_only_onnx_will_do(tmp_path: Path) -> None:
@@ -294,7 +354,7 @@ def test_weights_are_named_where_only_onnx_will_do(tmp_path: Path) -> None:
 def test_a_network_of_spectra_is_had_without_complex_numbers() -> None:
     torch.manual_seed(0)
     network = FFTformer(dim=8, num_blocks=[1, 1, 1], num_refinement_blocks=1).eval()
-    converted = as_onnx(saved(network.state_dict()), "net.pth")
+    converted = convert_weights(saved(network.state_dict()), "net.pth")
     assert converted.facts[0].value.startswith("FFTformer")
     picture = torch.rand((1, 3, 64, 96), generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(converted.file, providers=["CPUExecutionProvider"])

@@ -64,3 +64,23 @@ def test_what_it_holds_comes_back(save, pixels):
     photo = read_photo(save(pixels, "BMP", dpi=(300, 300)))
     np.testing.assert_array_equal(photo.pixels, pixels)
     assert photo.metadata.dpi == pytest.approx((300, 300), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("space", "primaries", "lost"),
+    [
+        (b"\0\0\0\0", bytes(48), ()),
+        (b"\0\0\0\0", bytes((1, *bytes(47))), ("the calibration of the colours (primaries and gamma)",)),
+        (b"BGRs", bytes((1, *bytes(47))), ()),
+        (b"KNIL", bytes(48), ("the colour profile, which lies in another file",)),
+    ],
+)
+@pytest.mark.parametrize("header", [108, 124])
+def test_what_a_long_header_says_of_the_colours_is_told(pixels, space, primaries, lost, header):
+    start = 14 + header
+    sides = struct.pack("<IiiHHIIiiII", header, 31, 20, 1, 24, 0, 20 * 96, 0, 0, 0, 0)
+    rows = np.pad(pixels[::-1, :, ::-1].reshape(20, -1), ((0, 0), (0, 3))).tobytes()
+    long = (sides + bytes(16) + space + primaries).ljust(header, b"\0")
+    photo = read_photo(struct.pack("<2sIII", b"BM", start + len(rows), 0, start) + long + rows)
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert lost_in(photo, "BMP") == lost

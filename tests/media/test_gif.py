@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from acutance.errors import UnsupportedImage
-from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
+from acutance.media import Metadata, Photo, encode_photo, lost_in, open_pictures, read_photo
 
 
 def round_trip(photo: Photo) -> Photo:
@@ -117,3 +117,40 @@ def test_animations_are_refused(save, pixels):
 
 def test_other_metadata_are_lost_and_that_is_said(few, photo):
     assert lost_in(Photo(pixels=few, metadata=photo.metadata), "GIF") == ("EXIF", "the resolution (dpi)")
+
+
+def moving(count: int) -> bytes:
+    frames = [Image.fromarray(np.full((5, 7), level, np.uint8)) for level in range(0, 40 * count, 40)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("end", [b"", b"\x21\xf9", b"\x21\xf9\4\0", b"G", b"\0\0\x38\x39"])
+def test_whole_pictures_before_a_broken_end_are_read_and_that_is_said(end):
+    with open_pictures(moving(3)[:-1] + end) as pictures:
+        assert [int(photo.pixels[0, 0, 0]) for photo in pictures.photos()] == [0, 40, 80]
+        words = "what followed picture 3 (the file is cut off or damaged behind it)"
+        assert pictures.metadata.left_out == (words,)
+
+
+def test_half_a_picture_is_damage():
+    with pytest.raises(UnsupportedImage, match="it ends too early"), open_pictures(moving(3)[:-4]):
+        pass
+
+
+def test_one_picture_before_something_else_is_read_and_that_is_said(few):
+    gif = encode_photo(Photo(pixels=few), format="GIF")
+    assert lost_in(read_photo(gif[:-1]), "GIF") == ()
+    photo = read_photo(gif[:-1] + b"GIF89a")
+    np.testing.assert_array_equal(photo.pixels, few)
+    assert "what followed picture 1" in lost_in(photo, "GIF")[0]
+
+
+@pytest.mark.parametrize(
+    ("aspect", "lost"), [(0, ()), (49, ()), (81, ("the shape of the pixels (1.5 times as wide as high)",))]
+)
+def test_pixels_that_are_not_square_are_told(few, aspect, lost):
+    gif = bytearray(encode_photo(Photo(pixels=few), format="GIF"))
+    gif[12] = aspect
+    assert lost_in(read_photo(bytes(gif)), "GIF") == lost

@@ -4,18 +4,25 @@ import io
 import json
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pillow_heif = pytest.importorskip("pillow_heif")
 
+from acutance.engines.fake import FakeEngine  # noqa: E402
 from acutance.errors import InputError, OutputError, UnsupportedImage  # noqa: E402
+from acutance.inference.picture_files import sharpen_file  # noqa: E402
+from acutance.inference.sharpener import Sharpener  # noqa: E402
 from acutance.media import (  # noqa: E402
     Metadata,
     Photo,
     encode_photo,
+    encoder_threads,
     heif,
     lost_in,
     open_pictures,
@@ -171,3 +178,46 @@ def test_the_encoder_does_not_spend_time_on_what_is_not_seen(monkeypatch, pixels
 
     assert asked["enc_params"]["preset"] == "fast"
     assert np.abs(photo.pixels.astype(int) - pixels).mean() < 2
+
+
+def most_threads(work: Callable[[], object]) -> int:
+    """How many threads more than before there are at most while something is done."""
+    tasks, is_over = Path("/proc/self/task"), threading.Event()
+    counts: list[int] = []
+
+    def watch() -> None:
+        while not is_over.wait(0.001):
+            counts.append(sum(1 for _ in tasks.iterdir()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    before = sum(1 for _ in tasks.iterdir())
+    work()
+    is_over.set()
+    watcher.join()
+    return max(counts) - before
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted as Linux tells them")
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_encoders_take_no_more_threads_than_were_told(tmp_path, suffix):
+    noise = np.random.default_rng(5).integers(0, 256, (512, 640, 3), np.uint8)
+    png = encode_photo(Photo(pixels=noise), format="PNG")
+
+    def with_threads(threads: int) -> int:
+        sharpener = Sharpener(engine=FakeEngine(), threads=threads)
+        target = tmp_path / f"{threads}.{suffix}"
+        return most_threads(lambda: sharpen_file(sharpener, png, target, strength=0))
+
+    one, seven = with_threads(1), with_threads(7)
+    assert one <= 2  # a tile, and what hands out the work
+    assert seven >= one + 4  # AVIF divides a picture of that size among five
+
+
+@pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
+def test_the_picture_is_the_same_with_any_number_of_threads(photo, format_):
+    decoded = []
+    for threads in (None, 1, 3):
+        with encoder_threads(threads):
+            decoded.append(read_photo(encode_photo(photo, format=format_)).pixels.astype(int))
+    assert max(np.abs(one - decoded[0]).mean() for one in decoded) < 1

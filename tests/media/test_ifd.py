@@ -64,8 +64,17 @@ def test_entries_that_all_point_to_one_place_cannot_fill_the_memory():
     big = 60_000
     record = struct.pack("<HHII", 65000, 1, big, 0)
     block = b"II*\0\x08\0\0\0" + struct.pack("<H", 1000) + record * 1000 + b"\0" * 4 + b"\0" * big
-    with pytest.raises(DirectoryError, match="larger than the file"):
-        read_directory(io.BytesIO(block), 8, read_header(io.BytesIO(block)))
+    directory = read_directory(io.BytesIO(block), 8, read_header(io.BytesIO(block)))
+    assert len(directory.entries) == 1
+    assert len(directory.outside) == 999
+
+
+def test_a_value_outside_of_the_file_costs_that_tag_alone():
+    records = struct.pack("<HHII", 270, 2, 9, 5000) + struct.pack("<HHII", 271, 2, 4, 0x434241)
+    block = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + records + b"\0" * 4
+    directory = read_directory(io.BytesIO(block), 8, read_header(io.BytesIO(block)))
+    assert directory.entries == (Entry(271, 2, 4, b"ABC\0"),)
+    assert directory.outside == ((270, 5000, 9),)
 
 
 def test_directories_that_point_at_each_other_end():

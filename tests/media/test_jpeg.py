@@ -220,3 +220,13 @@ def test_twelve_bits_are_refused(save, pixels):
 def test_bytes_after_the_end_do_not_matter(save, pixels):
     jpeg = save(pixels, "JPEG")
     np.testing.assert_array_equal(read_photo(jpeg + bytes(5000)).pixels, read_photo(jpeg).pixels)
+
+
+@pytest.mark.parametrize(
+    ("density", "lost"),
+    [((1, 1), ()), ((3, 2), ("the shape of the pixels (0.667 times as wide as high)",)), ((0, 2), ())],
+)
+def test_pixels_that_are_not_square_are_told(save, pixels, density, lost):
+    jpeg = bytearray(save(pixels, "JPEG"))
+    jpeg[13:18] = struct.pack(">BHH", 0, *density)
+    assert lost_in(read_photo(bytes(jpeg)), "JPEG") == lost

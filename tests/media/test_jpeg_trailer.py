@@ -209,3 +209,20 @@ def test_a_file_that_ends_within_its_pixels_is_refused_as_before(jpeg, how):
         for padding in (b"", bytes(500)):
             with pytest.raises(UnsupportedImage, match="cut off or damaged"):
                 read_photo(whole[:end] + padding)
+
+
+@pytest.mark.parametrize(("far", "is_lost"), [(0, True), (10**6, False), (-200, False)])
+def test_notes_that_point_behind_the_picture_are_told(save, pixels, far, is_lost):
+    def block(place: int) -> bytes:
+        notes = struct.pack("<HHHII", 1, 0x81, 7, 9, place) + bytes(4)
+        exif = struct.pack("<HHHII", 1, 37500, 7, len(notes), 44) + bytes(4)
+        return b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 34665, 4, 1, 26) + bytes(4) + exif + notes + bytes(99)
+
+    def jpeg(place: int) -> bytes:
+        payload = b"Exif\0\0" + block(place)
+        plain = save(pixels, "JPEG")
+        return plain[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + plain[2:]
+
+    photo = read_photo(jpeg(len(jpeg(0)) - 12 + far) + b"a preview")
+    assert encode_photo(photo, format="JPEG").endswith(b"a preview")
+    assert lost_in(photo, "JPEG") == (("what the camera's notes point to elsewhere in the file",) if is_lost else ())

@@ -66,16 +66,87 @@ def test_unknown_chunks_are_carried_if_they_are_safe_to_copy(save, pixels):
     assert lost_in(photo, "TIFF") == (lost, "PNG chunks (vpAg)")
 
 
-def test_measures_of_the_subject_are_carried_and_a_background_colour_is_said(save, pixels):
+def test_measures_of_the_subject_are_carried(save, pixels):
     scale, palette = chunk(b"sCAL", b"\x010.5\x000.5"), chunk(b"sPLT", b"name\0\x08")
-    storage = (chunk(b"sBIT", b"\5\5\5"), chunk(b"tIME", bytes((7, 232, 1, 1, 0, 0, 0))))
-    background = chunk(b"bKGD", bytes(6))
-    photo = read_photo(with_chunks(save(pixels, "PNG"), scale, palette, *storage, background))
+    photo = read_photo(with_chunks(save(pixels, "PNG"), scale, palette))
     result = encode_photo(photo, format="PNG")
     assert scale in result
     assert palette in result
-    assert b"bKGD" not in result
-    assert lost_in(photo, "PNG") == ("the background colour (bKGD)",)
+    assert lost_in(photo, "PNG") == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "palette", "background", "written"),
+    [
+        ((2, 1, 8, 0), b"\0\1\2", b"", b"\0\x80", b"\0\x80"),
+        ((2, 1, 16, 0), b"\0\1\2\3\4", b"", b"\1\x80", b"\1\x80"),
+        ((2, 1, 2, 0), b"\0\x40", b"", b"\0\2", b"\0\xaa"),  # level 2 of 0 … 3
+        ((2, 1, 4, 0), b"\0\x4f", b"", b"\xff\xff", b"\0\xff"),
+        ((1, 1, 8, 2), b"\0\1\2\3", b"", b"\0\1\0\2\0\xff", b"\0\1\0\2\0\xff"),
+        ((1, 1, 8, 6), b"\0\1\2\3\4", b"", b"\0\1\0\2\0\xff", b"\0\1\0\2\0\xff"),
+        ((1, 1, 16, 2), b"\0" + bytes(6), b"", b"\0\1\0\2\xff\xff", b"\0\1\0\2\xff\xff"),
+        ((2, 1, 8, 3), b"\0\0\1", b"\1\2\3\7\x08\xff", b"\1", b"\0\7\0\x08\0\xff"),
+    ],
+)
+def test_a_background_colour_is_told_in_the_pixels_of_the_result(header, rows, palette, background, written):
+    chunks = [chunk(b"PLTE", palette)] if palette else []
+    photo = read_photo(by_hand(header, rows, *chunks, chunk(b"bKGD", background)), max_bits=16)
+    assert chunk(b"bKGD", written) in encode_photo(photo, format="PNG")
+    assert not any("bKGD" in words for words in lost_in(photo, "PNG"))
+    assert any("bKGD" in words for words in lost_in(photo, "JPEG"))
+
+
+def test_a_background_colour_follows_pixels_that_are_rounded():
+    photo = read_photo(by_hand((1, 1, 16, 0), bytes(3), chunk(b"bKGD", b"\x80\x80")), max_bits=16)
+    assert chunk(b"bKGD", b"\0\x80") in encode_photo(photo.in_8_bits(), format="PNG")
+
+
+@pytest.mark.parametrize("background", [b"", b"\7"])
+def test_a_background_colour_that_is_none_is_left_out_and_said(background):
+    png = by_hand((2, 1, 8, 3), b"\0\0\1", chunk(b"PLTE", bytes(6)), chunk(b"bKGD", background))
+    assert "a damaged background colour (bKGD)" in lost_in(read_photo(png), "PNG")
+
+
+def test_what_is_true_of_the_old_pixels_only_is_said(save, pixels):
+    finer, all_bits = chunk(b"sBIT", b"\5\x08\5"), chunk(b"sBIT", b"\x08\x08\x08")
+    changed, palette = chunk(b"tIME", bytes((7, 232, 1, 1, 0, 0, 0))), chunk(b"PLTE", bytes(6))
+    photo = read_photo(with_chunks(save(pixels, "PNG"), finer, palette, changed))
+    result = encode_photo(photo, format="PNG")
+    assert b"tIME" not in result
+    assert b"sBIT" not in result
+    assert lost_in(photo, "PNG") == (
+        "how many bits of the pixels mean something (sBIT)",
+        "the suggested palette (PLTE)",
+        "the time of the last change (tIME)",
+    )
+    assert lost_in(read_photo(with_chunks(save(pixels, "PNG"), all_bits)), "PNG") == ()
+
+
+@pytest.mark.parametrize("name", [b"sRGB IEC61966-2.1", b"caf\xe9", b""])
+def test_a_profile_keeps_its_name(save, pixels, icc_profile, name):
+    photo = read_photo(with_chunks(save(pixels, "PNG"), chunk(b"iCCP", name + b"\0\0" + zlib.compress(icc_profile))))
+    result = encode_photo(photo, format="PNG")
+    assert b"iCCP" + (name or b"ICC Profile") + b"\0\0" in result
+    assert read_photo(result).metadata.icc_profile == icc_profile
+
+
+@pytest.mark.parametrize(("depth", "colour_type"), [(0, 0), (3, 0), (99, 2), (4, 2), (8, 5)])
+def test_a_depth_that_there_is_not_is_damage(depth, colour_type):
+    with pytest.raises(UnsupportedImage, match="a kind of pixels that there is not"):
+        read_photo(by_hand((1, 1, depth, colour_type), bytes(4)), max_bits=16)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_file_without_its_end_is_read_where_all_pixels_are_there(depth):
+    rows = bytes(1) + bytes(range(3 * depth // 8))
+    whole = by_hand((3, 1, depth, 0), rows)
+    photo = read_photo(whole[:-12], max_bits=16)
+    np.testing.assert_array_equal(photo.pixels, read_photo(whole, max_bits=16).pixels)
+    assert lost_in(photo, "PNG") == ("the damage of the file (its end marker was missing, nothing of the picture)",)
+    half = whole[:33] + chunk(b"IDAT", zlib.compress(rows)[:-5])
+    for broken in (whole[:-11], whole[:33], whole[:-20], half):
+        with pytest.raises(UnsupportedImage, match="damaged"):
+            read_photo(broken, max_bits=16)
 
 
 def test_content_credentials_are_left_out_and_said(save, pixels):

@@ -277,3 +277,56 @@ def test_a_sound_file_of_a_kind_that_is_not_read_is_called_that(pixels):
             read_photo(bytes(packed))
     with pytest.raises(UnsupportedImage, match="rare kind or order, which is not read here"):
         read_photo(written(pixels, photometric="itulab"))
+
+
+def grey_tiff(*entries: tuple[int, int, int, int], tail: bytes = b"") -> bytes:
+    """A TIFF of one grey pixel: further entries are tag, type, count and the number in the field; `tail` is at 300."""
+    described = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 1)]
+    by_tag = {entry[0]: entry for entry in (*described, *entries)}
+    records = b"".join(struct.pack("<HHII", *by_tag[tag]) for tag in sorted(by_tag))
+    head = b"II*\0\x0a\0\0\0" + b"\x7f\0" + struct.pack("<H", len(records) // 12) + records + bytes(4)
+    return head.ljust(300, b"\0") + tail
+
+
+def test_tags_larger_than_the_file_are_left_out_and_said():
+    photo = read_photo(grey_tiff((270, 2, 9000, 5000), (305, 2, 2**31, 8), (271, 2, 4, 0x434241)))
+    assert photo.pixels.ravel().tolist() == [127]
+    assert lost_in(photo, "TIFF") == ("the tags 270, 305 (outside of the file)",)
+    assert lost_in(read_photo(encode_photo(photo, format="TIFF")), "TIFF") == ()
+    for cut in ((277, 3, 2**20, 8), (270, 2, 90, 5000)):
+        with pytest.raises(UnsupportedImage, match=f"tag {cut[0]} lies outside of it"):
+            read_photo(grey_tiff(cut))
+
+
+def test_no_bits_are_damage():
+    with pytest.raises(UnsupportedImage, match="0 bits"):
+        read_photo(grey_tiff((258, 3, 1, 0)))
+
+
+def nikon(place: int) -> bytes:
+    """Notes with a TIFF header of their own; eight bytes of theirs are where `place` says, counted from it."""
+    directory = struct.pack("<HHHII", 1, 0x0E22, 3, 4, place) + bytes(4) + b"in\0there"
+    return b"Nikon\0\2\0\0\0II*\0\x08\0\0\0" + directory
+
+
+def canon(place: int) -> bytes:
+    """Notes whose offsets count from the beginning of the file."""
+    return struct.pack("<HHHII", 1, 0x0E22, 3, 4, place) + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("notes", "is_lost"),
+    [
+        (nikon(26), False),
+        (nikon(200), True),
+        (canon(350), True),
+        (canon(9_000_000), False),  # where there was nothing before
+        (canon(18) + b"in there", False),
+        (b"no directory", False),
+    ],
+)
+def test_what_notes_point_to_outside_of_themselves_is_said(notes, is_lost):
+    exif = struct.pack("<HHHII", 1, 37500, 7, len(notes), 318) + bytes(4)
+    photo = read_photo(grey_tiff((34665, 4, 1, 300), tail=exif + notes + bytes(300)))
+    assert notes in encode_photo(photo, format="TIFF")
+    assert lost_in(photo, "TIFF") == (("what the camera's notes point to elsewhere in the file",) if is_lost else ())

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from acutance.errors import UnsupportedImage
-from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
+from acutance.media import Metadata, Photo, encode_photo, encode_pictures, lost_in, open_pictures, read_photo
 from acutance.media.photo import WebpCoding
 from acutance.media.webp import inspect_webp
 
@@ -77,3 +77,11 @@ def test_grey_becomes_equal_colours_without_its_grey_profile(pixels):
 def test_the_resolution_is_not_lost_where_exif_holds_it(pixels, make_exif):
     assert lost_in(Photo(pixels=pixels, metadata=Metadata(dpi=(72, 72))), "WEBP") == ("the resolution (dpi)",)
     assert lost_in(Photo(pixels=pixels, metadata=Metadata(dpi=(72, 72), exif=make_exif())), "WEBP") == ()
+
+
+def test_the_colour_behind_an_animation_is_kept(save, pixels):
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    webp = save(frames[0], "WEBP", save_all=True, append_images=frames[1:], background=(10, 20, 30, 255))
+    with open_pictures(webp) as pictures:
+        parts = encode_pictures(pictures.photos(), "WEBP", count=2, animation=pictures.animation)
+        assert b"ANIM\6\0\0\0" + bytes((30, 20, 10, 255)) in b"".join(parts)

@@ -182,7 +182,7 @@ def test_the_preset_has_the_body_of_the_default_model():
     assert config.degradation.reduction == 2
     kinds = [stage.kind for stage in config.degradation.stages]
     assert kinds == ["blur", "reduce", "noise", "jpeg"]
-    assert config.watch.rows == ("x2-gauss-1.0",)
+    assert config.watch.rows == ("x2-gauss-1.0", "x2")
     assert config.source_px == 2 * config.patch_px + 2 * config.degradation.margin_px
 
 
@@ -193,7 +193,7 @@ def test_the_preset_has_the_body_of_the_default_model():
         (X2[1:], r"generator\.scale = 1: must be by how much the degradation reduces \(2 here\); .*scale 1 none"),
         (
             (*X2[:2], "watch.rows=['x2-gauss-1.0', 'none']"),
-            r"watch\.rows: 'none' reduces photos by 1, but generator\.scale is 2; there are x2-gauss-1\.0\.",
+            r"watch\.rows: 'none' reduces photos by 1, but generator\.scale is 2; there are x2-gauss-1\.0, x2\.",
         ),
         (
             ("watch.rows=['x2-gauss-1.0']",),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from acutance.errors import EngineUnavailable
@@ -15,7 +16,6 @@ from acutance.extras import how_to_get
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import Progress
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect."""
@@ -23,7 +23,8 @@ INTERRUPTED = 130
 
 @cache
 def _stderr() -> Console:
-    from rich.console import Console  # a tenth of the time that the shortest run takes
+    """Return what draws on a terminal; off one, nothing needs rich, which takes a tenth of the shortest run."""
+    from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -31,12 +32,16 @@ def _stderr() -> Console:
 def say(text: str) -> None:
     """Print one line for a person, on stderr; where that is full or gone, nobody reads it, and the work goes on."""
     with suppress(OSError):
-        _stderr().print(text, markup=False, emoji=False)
+        if is_terminal():
+            _stderr().print(text, markup=False, emoji=False)  # above a bar that is shown
+        elif sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
 
 def is_terminal() -> bool:
     """Say whether a person sees stderr as it is written."""
-    return _stderr().is_terminal
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def show(table: RenderableType) -> None:
@@ -47,17 +52,16 @@ def show(table: RenderableType) -> None:
 class Bar:
     """A bar that is shown; called with the share done, 0 … 1."""
 
-    def __init__(self, progress: Progress, title: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(title, total=1.0)
+    def __init__(self, update: Callable[..., None]) -> None:
+        self._update = update
 
     def __call__(self, share: float) -> None:
         """Show the share done."""
-        self._progress.update(self._task, completed=share)
+        self._update(completed=share)
 
     def name(self, doing: str) -> None:
         """Give the bar another title: what is being done now."""
-        self._progress.update(self._task, description=doing)
+        self._update(description=doing)
 
 
 @contextmanager
@@ -66,12 +70,14 @@ def progress_bar(title: str, *, is_quiet: bool = False) -> Iterator[Bar]:
 
     Where stderr is not a terminal, and when it is to be quiet, nothing is drawn.
     """
+    if is_quiet or not is_terminal():
+        yield Bar(lambda **_: None)
+        return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    is_hidden = is_quiet or not _stderr().is_terminal
-    with Progress(*columns, console=_stderr(), transient=True, disable=is_hidden) as progress:
-        yield Bar(progress, title)
+    with Progress(*columns, console=_stderr(), transient=True) as progress:
+        yield Bar(partial(progress.update, progress.add_task(title, total=1.0)))
 
 
 @contextmanager
@@ -102,10 +108,13 @@ def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None
 @contextmanager
 def status_line() -> Iterator[Callable[[str], None]]:
     """Show a line that changes on stderr; the yielded function takes its text. Off a terminal nothing is drawn."""
+    if not is_terminal():
+        yield lambda text: None
+        return
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=_stderr(), transient=True, disable=not _stderr().is_terminal) as progress:
+    with Progress(*columns, console=_stderr(), transient=True) as progress:
         task = progress.add_task("")
         yield lambda text: progress.update(task, description=text)
 

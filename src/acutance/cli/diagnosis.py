@@ -14,6 +14,7 @@ import acutance
 from acutance.engines.processor import processor_name
 from acutance.errors import CorruptWeights
 from acutance.extras import how_to_get
+from acutance.zoo.own_models import OwnModel, check_own_model, list_own_models
 
 if TYPE_CHECKING:
     from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine
@@ -23,6 +24,7 @@ EXTRAS = {
     "gpu": ("onnxruntime_ep_webgpu",),
     "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
+    "foreign": ("torch", "onnx", "spandrel"),
     "plots": ("matplotlib",),
     "heif": ("pillow_heif",),
     "raw": ("rawpy",),
@@ -35,7 +37,7 @@ EXTRAS = {
 }
 """Modules that each extra brings."""
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-ep-webgpu", "safetensors", "openvino", "torch")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-ep-webgpu", "safetensors", "openvino", "torch", "spandrel")
 """Whose versions matter in a report."""
 
 SPEED_SIDE_PX = 512
@@ -53,7 +55,7 @@ def diagnose() -> dict[str, str | list[str]]:
         "processor": f"{processor_name()}, {os.cpu_count()} logical cores",
         "packages": [f"{name} {_version(name)}" for name in PACKAGES],
         "extras": [f"{extra} {_extra_state(extra, modules)}" for extra, modules in EXTRAS.items()],
-        "models": _model_states(),
+        "models": model_states(),
         "processors": found_processors(),
         "workers of serve": report(),
         "speed of the default": _speeds(),
@@ -74,7 +76,8 @@ def _extra_state(extra: str, modules: tuple[str, ...]) -> str:
     return "installed" if not missing else f"not installed (missing: {', '.join(missing)}; {how_to_get(extra)})"
 
 
-def _model_states() -> list[str]:
+def model_states() -> list[str]:
+    """Say of every model, shipped or added, whether it is whole and can be run."""
     from acutance.zoo.catalogue import check_files, list_models
 
     states = []
@@ -84,7 +87,20 @@ def _model_states() -> list[str]:
             states.append(f"{row.name} ok")
         except CorruptWeights as error:
             states.append(f"{row.name} DAMAGED: {error}")
-    return states
+    try:
+        return states + [_own_state(own) for own in list_own_models()]
+    except CorruptWeights as error:
+        return [*states, f"your own DAMAGED: {error}"]
+
+
+def _own_state(own: OwnModel) -> str:
+    """Say whether a model that the user has added is whole, and can be run."""
+    try:
+        check_own_model(own)
+    except CorruptWeights as error:
+        return f"{own.name} DAMAGED: {error}"
+    missing = [name for name in ("torch", "spandrel") if own.form == "safetensors" and find_spec(name) is None]
+    return f"{own.name} needs {' and '.join(missing)} ({how_to_get('foreign')})" if missing else f"{own.name} ok"
 
 
 def _speeds() -> list[str]:

@@ -42,7 +42,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="A model's name or an .onnx file, and how it is run: fast@fidelity=0@precision=auto; may be repeated.",
+            help="A model's name or an .onnx file, and how it is run: fast@fidelity=0@ensemble=8; may be repeated.",
         ),
     ] = None,
     kernels: Annotated[

@@ -46,6 +46,15 @@ class _Verbs(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and _loaded(str(name)), rest
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """List the verbs in plain words: drawing this with rich takes longer than all else that the program does."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """Tell all that is said of a verb; click itself would cut it."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, command.help or "") for name, command in self.commands.items()])
+
 
 def _loaded(name: str) -> Any:  # noqa: ANN401 - as above
     """Return a verb with all of its options, or a group of them."""

@@ -97,7 +97,7 @@ def add(
     convert: Converter | None = None
     if PurePosixPath(urlsplit(source).path).suffix.lower() in WEIGHT_ENDINGS:
         with needs_extra("foreign", f"converting {source}"):
-            from acutance.exporting.foreign_weights import as_onnx as convert
+            from acutance.exporting.foreign_weights import convert_weights as convert
     with progress_bar("downloading") as show:
         card = add_model(
             source, sha256=sha256, name=name, summary=summary, settings=settings, convert=convert, progress=show

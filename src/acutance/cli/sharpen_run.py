@@ -183,7 +183,9 @@ def _video_run(sharpener: Sharpener, settings: VideoSettings, options: SharpenOp
 def _resume_key(options: SharpenOptions) -> str:
     """Return what the finished parts of a video depend on that neither the model nor its settings say."""
     told = f", {options.told}" if options.told else ""
-    return f"fidelity {options.fidelity:g}, precision {options.precision}{told}"
+    count = options.trust.ensemble.ensemble
+    ensemble = f", ensemble {count}" if count != 1 else ""
+    return f"fidelity {options.fidelity:g}, precision {options.precision}{ensemble}{told}"
 
 
 def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: SharpenOptions) -> None:
@@ -224,5 +226,6 @@ def _result_key(sharpener: Sharpener, options: SharpenOptions) -> ResultKey:
         strength=options.strength,
         fidelity=options.fidelity,
         precision=options.precision,
+        ensemble=options.trust.ensemble.ensemble,
         told=options.told,
     )

@@ -31,7 +31,7 @@ class Questions:
             wishes: What the user wants.
             plan: All photos.
         """
-        engine, precision = resolved(wishes.engine.engine, wishes.precision.precision)
+        engine, precision = resolved(wishes.engine.engine, wishes.precision.precision, sharpener.spec)
         self._wishes = wishes
         self._targets = [file.target for file in plan]
         self._run = Run(
@@ -42,6 +42,7 @@ class Questions:
                 fidelity=wishes.fidelity,
                 engine=engine,
                 precision=precision,
+                ensemble=wishes.ensemble.ensemble,
                 tile_px=wishes.tile_px,
                 threads=wishes.threads,
             ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acutance.cli.options import EngineChoice, PrecisionChoice, given_name
+from acutance.cli.options import EngineChoice, EnsembleChoice, PrecisionChoice, given_name
 from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class TrustOptions:
     report: str | None
     engine: EngineChoice
     precision: PrecisionChoice
+    ensemble: EnsembleChoice
     tile_px: int | None
     threads: int | None
 

@@ -195,6 +195,7 @@ REAL_BLUR_ROWS: tuple[Row, ...] = (
         camera=Processing(likeness_sigma=8 / 255, sharpening_sigma_px=1.0, sharpening_amount=0.5),
         may_shift=True,
     ),
+    Row(name="x2", description="half the size (bicubic), and nothing else: to be enlarged ×2", reduction=2),
     Row(name="ramps", description="smooth ramps and radial skies, 8 bits", picture="ramps", is_kept=True),
     Row(
         name="grain-only",

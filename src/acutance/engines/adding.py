@@ -23,18 +23,20 @@ ENDING = ".onnx"
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """Weights as an ONNX network."""
+    """Weights as a network that can be adopted."""
 
     file: bytes
-    """ONNX, without a spec."""
+    """ONNX, without a spec; or what else `adopt` takes."""
     told: Told
     """What the architecture says about it."""
     facts: tuple[Fact, ...]
     """What else is known, for the card."""
+    adopt: Callable[..., Adopted] = adopt
+    """Makes a model file of ours of it, as `acutance.engines.foreign.adopt` does."""
 
 
 Converter = Callable[[bytes, str], Converted]
-"""Takes a file of weights and its name; `acutance.exporting.foreign_weights.as_onnx` is one."""
+"""Takes a file of weights and its name; `acutance.exporting.foreign_weights.convert_weights` is one."""
 
 
 def add_model(
@@ -56,7 +58,7 @@ def add_model(
         summary: What it is for, in one line.
         settings: TOML file that tells what cannot be found (`inference.foreign_told.Told`); default the one beside a
             file, of its name.
-        convert: What makes ONNX of weights.
+        convert: What makes a network of weights.
         progress: Called with the share of a download that is done.
 
     Returns:
@@ -102,6 +104,7 @@ def add_model(
         sha256=hashlib.sha256(adopted.file).hexdigest(),
         bytes=len(adopted.file),
         facts=tuple(asdict(fact) for fact in adopted.facts),
+        form="safetensors" if adopted.spec.needs_torch else "onnx",
     )
     keep_model(adopted.file, card)
     return card
@@ -109,7 +112,7 @@ def add_model(
 
 def _adopted(converted: Converted, told: Told, *, name: str, told_in: str) -> Adopted:
     """Adopt a converted network; what the user tells goes before what the architecture says."""
-    adopted = adopt(converted.file, name=name, told=told.completed_by(converted.told), told_in=told_in)
+    adopted = converted.adopt(converted.file, name=name, told=told.completed_by(converted.told), told_in=told_in)
     said = {field.name for field in fields(Told) if getattr(told, field.name) is None}
     facts = (
         replace(fact, source="by its architecture") if fact.source == "told" and fact.what in said else fact

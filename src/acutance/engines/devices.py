@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.silent_onnxruntime import onnxruntime
-from acutance.errors import EngineUnavailable
+from acutance.errors import EngineUnavailable, first_line
 from acutance.extras import how_to_get
 
 Kind = Literal["CPU", "GPU", "NPU"]
@@ -219,7 +219,7 @@ def _plugged_in(provider: Provider) -> str | None:
             provider.names[0], import_module(provider.module).get_library_path()
         )
     except Exception as error:  # noqa: BLE001 - code of others: whatever it raises, the CPU is there
-        return f"{provider.package}: cannot be loaded ({_first_line(error)})."
+        return f"{provider.package}: cannot be loaded ({first_line(error)})."
     return None
 
 
@@ -303,7 +303,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -106,16 +106,18 @@ def adopt(file: bytes, *, name: str, told: Told | None = None, told_in: str = ""
         EngineError: When it takes no picture that was tried.
     """
     told = told or Told()
-    ask = _Question(name, told_in or f"{name}.toml")
+    ask = Question(name, told_in or f"{name}.toml")
     session = _session(file, name)
     form, facts = _form(session, told, ask)
     probe = Probe(session, form, ORT_ERRORS)
     try:
         fixed = _fixed(session, form, ask)
         scale = _scale(session, probe, fixed, facts)
-        return _adopted(file, probe, told, ask, facts, fixed=fixed, scale=scale)
+        parameters = count_numbers(file)
+        spec, form = describe(probe, told, ask, facts, fixed=fixed, scale=scale, parameters=parameters)
     except DoesNotFit as error:
         raise EngineError(f"{name}: the network cannot be run on a picture ({error}).") from error
+    return Adopted(as_ours(file, form, spec), spec, tuple(facts))
 
 
 def _scale(
@@ -133,16 +135,36 @@ def _scale(
     return scale
 
 
-def _adopted(
-    file: bytes,
+def describe(
     probe: Probe,
     told: Told,
-    ask: _Question,
+    ask: Question,
     facts: list[Fact],
     *,
     fixed: tuple[int, int] | None,
     scale: int,
-) -> Adopted:
+    parameters: int,
+    size_from: Source = "in the graph",
+) -> tuple[ModelSpec, ForeignForm]:
+    """Find out what is not told of a network, and describe it.
+
+    Args:
+        probe: The network.
+        told: What is known about it.
+        ask: Whom to ask for what cannot be found.
+        facts: What is known already; what is found is added.
+        fixed: The one size that it takes, or None for any.
+        scale: Of its result.
+        parameters: How many numbers were trained.
+        size_from: How the one size is known.
+
+    Returns:
+        Its spec, and what it takes and gives.
+
+    Raises:
+        ConfigError: When something has to be told.
+        DoesNotFit: When it takes no picture that was tried.
+    """
     range_ = told.range or find_range(probe, scale, fixed or (PROBE_PX, PROBE_PX))
     if range_ is None:
         raise ask.for_line('range = "0..1"', "what black and white are to it", "0..1, 0..255 or -1..1")
@@ -157,18 +179,18 @@ def _adopted(
         receptive_radius_px=0,
         halo_px=0,
         macs_per_pixel=0,
-        parameters=count_numbers(file),
+        parameters=parameters,
         training_data=told.training_data or "not known",
         licence=told.licence or "not known",
     )
     if fixed is not None:
         spec = replace(spec, fixed_height_px=fixed[0], fixed_width_px=fixed[1], feather_px=_feather(min(fixed)))
-        facts.append(Fact("size", f"{fixed[0]}×{fixed[1]} px alone", "in the graph"))
+        facts.append(Fact("size", f"{fixed[0]}×{fixed[1]} px alone", size_from))
     else:
         spec = _tiled(replace(probe, form=form), spec, told, facts)
-    known: Source = "in the graph" if fixed else "told" if told.reach is not None else "found by probing"
+    known: Source = size_from if fixed else "told" if told.reach is not None else "found by probing"
     facts.append(Fact("tiles", spec.tiles_in_words, known))
-    return Adopted(as_ours(file, form, spec), spec, tuple(facts))
+    return spec, form
 
 
 def _tiled(probe: Probe, spec: ModelSpec, told: Told, facts: list[Fact]) -> ModelSpec:
@@ -196,13 +218,14 @@ def _feather(side: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """Whom to ask, and where the answer goes."""
 
     name: str
     file: str
 
     def for_line(self, line: str, what: str, allowed: str) -> ConfigError:
+        """Return the error that asks for a line."""
         return ConfigError(
             f"{self.name}: {what} could not be found; write a line such as {line} into {self.file} beside it "
             f"(allowed: {allowed})."
@@ -219,7 +242,7 @@ def _session(file: bytes, name: str) -> onnxruntime.InferenceSession:
         raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
 
 
-def _form(session: onnxruntime.InferenceSession, told: Told, ask: _Question) -> tuple[ForeignForm, list[Fact]]:
+def _form(session: onnxruntime.InferenceSession, told: Told, ask: Question) -> tuple[ForeignForm, list[Fact]]:
     """Look up what the graph says."""
     inputs = session.get_inputs()
     taken = _one(inputs, told.input, "input", ask)
@@ -242,7 +265,7 @@ def _form(session: onnxruntime.InferenceSession, told: Told, ask: _Question) -> 
     return ForeignForm(input=taken.name, output=given.name, layout=layout, number=_NUMBERS[taken.type]), facts
 
 
-def _layout(shape: list[int | str | None], told: Told, ask: _Question) -> tuple[Layout, Source]:
+def _layout(shape: list[int | str | None], told: Told, ask: Question) -> tuple[Layout, Source]:
     if isinstance(shape[0], int) and shape[0] != 1:
         raise CorruptWeights(f"{ask.name}: takes {shape[0]} pictures at once; only networks of one are run.")
     if told.layout is not None:
@@ -270,7 +293,7 @@ def _pictures(session: onnxruntime.InferenceSession, layout: Layout) -> list[onn
 
 
 def _one(
-    entries: list[onnxruntime.NodeArg], name: str | None, kind: Literal["input", "output"], ask: _Question
+    entries: list[onnxruntime.NodeArg], name: str | None, kind: Literal["input", "output"], ask: Question
 ) -> onnxruntime.NodeArg:
     """Return the one that is told, or the only one there is."""
     names = ", ".join(entry.name for entry in entries)
@@ -284,7 +307,7 @@ def _one(
     return entries[0]
 
 
-def _fixed(session: onnxruntime.InferenceSession, form: ForeignForm, ask: _Question) -> tuple[int, int] | None:
+def _fixed(session: onnxruntime.InferenceSession, form: ForeignForm, ask: Question) -> tuple[int, int] | None:
     """Return the one size that the network takes, or None where it takes any."""
     (taken,) = session.get_inputs()
     sides = taken.shape[2:] if form.layout == "nchw" else taken.shape[1:3]

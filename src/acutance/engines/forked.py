@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine, EngineName, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.engines.opening import open_engine
 from acutance.errors import EngineError
 from acutance.spec import ModelSpec
@@ -28,11 +29,14 @@ def open_for_processes(
     engine: EngineName,
     precision: Precision,
     threads: int | None,
+    ensemble: Ensemble = 1,
 ) -> ForkedEngine:
     """Open a model in an engine that survives a fork, and can be pickled; see `model_opener` and `open_engine`."""
     paths = find_model(name)
     blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
-    opened = partial(open_engine, paths, engine=engine, precision=precision, fidelity=blend, threads=threads)
+    opened = partial(
+        open_engine, paths, engine=engine, precision=precision, fidelity=blend, threads=threads, ensemble=ensemble
+    )
     return ForkedEngine(opened, reopens=engine != "torch")
 
 
@@ -46,8 +50,8 @@ class ForkedEngine:
 
     def __init__(self, opened: Callable[[], Engine], *, reopens: bool) -> None:
         self._opened = opened
-        self._reopens = reopens
         self._engine = opened()
+        self._reopens = reopens and not self._engine.spec.needs_torch
         self._process = os.getpid()
         self._left: list[Engine] = []
         """Of the process before: to free it here, too, would wait for its threads."""

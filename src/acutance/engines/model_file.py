@@ -8,6 +8,7 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, so that a user needs no 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def find_numbers(file: bytes) -> dict[str, Numbers]:
 
 
 def read_spec(file: bytes, *, name: str = "model") -> ModelSpec:
-    """Read the spec in an ONNX file's metadata.
+    """Read the spec in the metadata of an ONNX file, or of safetensors.
 
     Raises:
         CorruptWeights: When the file is damaged or has none.
@@ -78,7 +79,7 @@ def read_spec(file: bytes, *, name: str = "model") -> ModelSpec:
 
 
 def has_spec(file: bytes, *, name: str = "model") -> bool:
-    """Say whether an ONNX file has a spec in its metadata: whether it is a model file of ours.
+    """Say whether a file has a spec in its metadata: whether it is a model file of ours.
 
     Raises:
         CorruptWeights: When the file is damaged.
@@ -86,14 +87,23 @@ def has_spec(file: bytes, *, name: str = "model") -> bool:
     return _spec_in(file, name) is not None
 
 
+def is_safetensors(file: bytes) -> bool:
+    """Say whether a file is weights as safetensors: the length of a header, and the header, which is JSON."""
+    return file[8:9] == b"{" and 8 + int.from_bytes(file[:8], "little") <= len(file)
+
+
 def _spec_in(file: bytes, name: str) -> str | None:
     try:
+        if is_safetensors(file):
+            header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
+            spec: str | None = header.get("__metadata__", {}).get(METADATA_KEY)
+            return spec
         for field, start, end in fields_of(file, 0, len(file)):
             if field == MODEL_METADATA:
                 entry = {number: file[first:last].decode() for number, first, last in fields_of(file, start, end)}
                 if entry.get(ENTRY_KEY) == METADATA_KEY:
                     return entry.get(ENTRY_VALUE, "")
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, AttributeError) as error:
         raise CorruptWeights(f"{name}: is no ONNX file, or is damaged; get the file again.") from error
     return None
 

@@ -7,15 +7,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-from acutance.engines.device_choice import open_on_device
 from acutance.engines.devices import Device, DeviceEngine, devices_for, find_devices
 from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
+from acutance.engines.ensemble import Ensemble, SelfEnsemble
 from acutance.engines.foreign import read_model
-from acutance.engines.model_file import blend_files
+from acutance.engines.model_file import blend_files, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus
 from acutance.errors import ConfigError, EngineUnavailable
 from acutance.extras import how_to_get
+from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
 
 
@@ -44,6 +45,30 @@ def _torch(model: bytes, threads: int | None, name: str, precision: ChosenPrecis
     return TorchEngine.from_bytes(model, threads, name=name)
 
 
+def _of_others(model: bytes, spec: ModelSpec, name: str, engine: EngineName, threads: int | None) -> Engine:
+    """Open weights that torch alone runs."""
+    if find_spec("torch") is None:
+        raise EngineUnavailable(
+            f"model {spec.name}: torch runs it, which is not installed; run: {how_to_get('foreign')}"
+        )
+    from acutance.engines.torch_engine import TorchEngine
+
+    device = {"cpu": "cpu", "gpu": "cuda"}.get(engine)
+    return TorchEngine.from_bytes(model, threads, name=name, device=device)
+
+
+def _check_torch(spec: ModelSpec, engine: EngineName, precision: Precision) -> None:
+    """Refuse what a model that torch alone runs cannot be run with."""
+    if engine not in ("auto", "cpu", "gpu", "torch"):
+        raise ConfigError(
+            f"engine {engine}: ONNX cannot hold the model {spec.name}, only torch runs it; leave the engine at auto."
+        )
+    if precision not in ("auto", "float32"):
+        raise ConfigError(
+            f"precision {precision}: the model {spec.name} is run in float32 alone; leave the precision at auto."
+        )
+
+
 _OPENERS: dict[CpuEngine, Callable[[bytes, int | None, str, ChosenPrecision], Engine]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
@@ -58,11 +83,13 @@ def open_engine(
     precision: Precision = "auto",
     fidelity: float = 1.0,
     threads: int | None = None,
+    ensemble: Ensemble = 1,
 ) -> Engine:
     """Open a model in an engine.
 
     Args:
-        model: A model's files, or one ONNX file with a spec in its metadata.
+        model: A model's files, or one ONNX file with a spec in its metadata. Weights that ONNX cannot hold are run by
+            torch, whatever is `auto` else.
         engine: `auto` takes the fastest: of the devices that are found and the CPU (`fastest_engine`), by a trial of
             half a second each that is remembered for this machine, its drivers and the network. Where no device is
             found, nothing is tried. A device is guarded by the CPU, which takes over with a word in the log
@@ -73,6 +100,7 @@ def open_engine(
             blended: one network runs.
         threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
             would hinder each other for ever. None leaves it to the engine (one per physical core).
+        ensemble: Orientations of which the mean is taken, 1, 2, 4 or 8; see `engines.ensemble`.
 
     Raises:
         ConfigError: When a setting is out of range or the model has not what it asks for.
@@ -82,21 +110,35 @@ def open_engine(
         UnknownModel: When a file is missing.
     """
     paths = ModelPaths(fidelity=model) if isinstance(model, Path) else model
+    opened = _opened(paths, engine=engine, precision=precision, fidelity=fidelity, threads=threads)
+    return opened if ensemble == 1 else SelfEnsemble(opened, ensemble)
+
+
+def _opened(
+    paths: ModelPaths, *, engine: EngineName, precision: Precision, fidelity: float, threads: int | None
+) -> Engine:
+    """Open a model in an engine; see `open_engine`."""
     if engine not in _NAMES:
         raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(_NAMES)}.")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
     threads = None if threads is None else min(threads, usable_cpus())
+    content, name = _with_fidelity(paths, fidelity), str(paths.fidelity)
+    spec = read_spec(content, name=name)
+    if spec.needs_torch:
+        _check_torch(spec, engine, precision)
+        return _of_others(content, spec, name, engine, threads)
     devices = _devices(engine, precision)
     chosen = _on_cpu(engine, precision)
     # Of a device that fails, the CPU does the work as it likes.
     computed_in = chosen_precision("auto" if devices and precision == "float16" else precision, chosen)
-    content, name = _with_fidelity(paths, fidelity), str(paths.fidelity)
 
     def on_cpu() -> Engine:
         return _OPENERS[chosen](content, threads, name, computed_in)
 
     if devices:
+        from acutance.engines.device_choice import open_on_device
+
         is_open = engine == "auto" and precision != "float16"
         cpu = (f"{chosen} {computed_in}, {threads or 'all'} threads", on_cpu) if is_open else None
         opened = open_on_device(content, devices, name=name, precision=precision, threads=threads, cpu=cpu)
@@ -131,12 +173,20 @@ def _on_cpu(engine: EngineName, precision: Precision) -> CpuEngine:
     return named.get(engine) or ("openvino" if precision == "bfloat16" else fastest_engine())
 
 
-def resolved(engine: EngineName, precision: Precision) -> tuple[EngineName, Precision]:
+def resolved(engine: EngineName, precision: Precision, spec: ModelSpec | None = None) -> tuple[EngineName, Precision]:
     """Return the engine on the CPU and the arithmetic that names stand for here; of a device, the names themselves.
+
+    Args:
+        engine: As `open_engine` takes it.
+        precision: As `open_engine` takes it.
+        spec: Of the model that is run; None is any that ships.
 
     Raises:
         EngineUnavailable: See `open_engine`; ConfigError, too.
     """
+    if spec is not None and spec.needs_torch:
+        _check_torch(spec, engine, precision)
+        return "torch", "float32"
     if _devices(engine, precision):
         return engine, precision
     chosen = _on_cpu(engine, precision)
@@ -151,8 +201,10 @@ def fastest_engine() -> CpuEngine:
     return "openvino" if is_intel() and find_spec("openvino") is not None else "onnxruntime"
 
 
-def offered_precisions(engine: EngineName = "auto") -> tuple[ChosenPrecision, ...]:
-    """Return what models can be computed in by an engine as `open_engine` takes it."""
+def offered_precisions(engine: EngineName = "auto", spec: ModelSpec | None = None) -> tuple[ChosenPrecision, ...]:
+    """Return what a model (None: any that ships) can be computed in by an engine as `open_engine` takes it."""
+    if spec is not None and spec.needs_torch:
+        return ("float32",)
     offered: list[ChosenPrecision] = ["float32"]
     if engine in ("auto", "cpu", "openvino") and find_spec("openvino") is not None:
         offered.append("bfloat16")

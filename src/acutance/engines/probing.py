@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.foreign_graph import RANGES, ForeignForm, ValueRange
-from acutance.errors import CorruptWeights
+from acutance.errors import CorruptWeights, first_line
 from acutance.geometry import ceil_to_multiple
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 
@@ -92,7 +92,7 @@ class Probe:
         try:
             (result,) = self.session.run([self.form.output], {self.form.input: batch})
         except self.errors as error:
-            raise DoesNotFit(str(error).partition("\n")[0]) from error
+            raise DoesNotFit(first_line(error)) from error
         if result.ndim != 4 or result.shape[1 if self.form.layout == "nchw" else 3] != 3:
             raise DoesNotFit(f"it gives an array of shape {result.shape}")
         planes: Picture = result[0].astype(np.float32)

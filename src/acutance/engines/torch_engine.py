@@ -1,6 +1,7 @@
 """torch on a CUDA device, or on the CPU where there is none (extra `torch`): the engine for people with a GPU.
 
-It opens the very file that the other engines open; `torch_graph.py` makes a torch module of it.
+It opens the very file that the other engines open; `torch_graph.py` makes a torch module of it. What ONNX cannot hold
+is weights of a network of others, of which `torch_weights.py` makes the module; that computes in float32 everywhere.
 
 On a GPU the convolutions compute in 16 bits, and where that gives something that is not finite, it is computed again
 in float32. The picture itself never passes through 16 bits: what the network adds to it is added in float32. A GPU may
@@ -12,17 +13,18 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, fx
+from torch import Tensor, nn
 
 from acutance.engines.model_file import read_spec
 from acutance.engines.torch_graph import read_network
-from acutance.errors import EngineError, OutOfMemory
+from acutance.errors import EngineError, OutOfMemory, first_line
 from acutance.spec import ModelSpec
 
 Network = Callable[[Tensor], Tensor]
@@ -43,10 +45,14 @@ class TorchEngine:
     """A model as a torch module; see `acutance.engines.engine.Engine`."""
 
     def __init__(
-        self, network: fx.GraphModule, spec: ModelSpec, *, device: torch.device, number: torch.dtype, compiles: bool
+        self, network: nn.Module, spec: ModelSpec, *, device: torch.device, number: torch.dtype, compiles: bool
     ) -> None:
         """Take a network in float32; `from_bytes` says what the settings are."""
-        self._layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+        # Code of others may look at its values as if they lay row by row.
+        is_free = device.type == "cuda" and not spec.needs_torch
+        self._layout = torch.channels_last if is_free else torch.contiguous_format
+        # It may also keep what it makes of a picture until the next.
+        self._turn = threading.Lock() if spec.needs_torch else nullcontext()
         self._device = device
         self._spec = spec
         exact = network.to(device).to(memory_format=self._layout)  # type: ignore[call-overload]  # absent in its types
@@ -64,14 +70,14 @@ class TorchEngine:
         threads: int | None = None,
         *,
         name: str = "model",
-        device: torch.device | None = None,
+        device: torch.device | str | None = None,
         number: torch.dtype | None = None,
         compiles: bool | None = None,
     ) -> TorchEngine:
         """Open a serialised model.
 
         Args:
-            model: ONNX file.
+            model: ONNX file, or weights with a spec.
             threads: Threads on the CPU. torch has one such setting for the whole process: it also holds for whatever
                 else runs in torch there. None leaves it alone.
             name: What errors call the model.
@@ -86,12 +92,13 @@ class TorchEngine:
             EngineError: When it has a node that is not known here, or the device cannot be used.
             OutOfMemory: When it does not fit into the device's memory.
         """
-        network = read_network(model, name=name)
         spec = read_spec(model, name=name)
+        network = _network_of_others(model, name) if spec.needs_torch else read_network(model, name=name)
         if threads is not None:
             torch.set_num_threads(threads)
-        if device is None:
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if spec.needs_torch:
+            number, compiles = torch.float32, False
         if compiles is None:
             compiles = device.type == "cuda" and find_spec("triton") is not None
         try:
@@ -99,7 +106,7 @@ class TorchEngine:
         except (AssertionError, RuntimeError) as error:  # the first where torch was built without CUDA
             if _is_out_of_memory(error):
                 raise OutOfMemory(f"not enough memory on {device} for {name}; free some, or take the CPU.") from error
-            raise EngineError(f"engine torch: {device} cannot be used ({_first_line(error)}).") from error
+            raise EngineError(f"engine torch: {device} cannot be used ({first_line(error)}).") from error
 
     @property
     def spec(self) -> ModelSpec:
@@ -120,7 +127,7 @@ class TorchEngine:
             return self._restore(batch, networks)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
-                raise EngineError(f"torch failed: {_first_line(error)}") from error
+                raise EngineError(f"torch failed: {first_line(error)}") from error
         # Not raised while the other error is handled: its traceback keeps every activation alive, and the caller tries
         # a smaller batch while it handles this one.
         size = "×".join(str(side) for side in batch.shape)
@@ -138,7 +145,8 @@ class TorchEngine:
     def _restore(self, batch: npt.NDArray[np.float32], networks: _Networks) -> npt.NDArray[np.float32]:
         writable = np.require(batch, np.float32, ["C", "W"])  # of others torch warns: it could write into them
         degraded = torch.from_numpy(writable).to(self._device, memory_format=self._layout)
-        restored = networks.quick(degraded)
+        with self._turn:
+            restored = networks.quick(degraded)
         if networks.exact is not None and not bool(torch.isfinite(restored).all()):
             restored = networks.exact(degraded)
         result: npt.NDArray[np.float32] = restored.float().contiguous().cpu().numpy()
@@ -181,6 +189,12 @@ class _CompiledIfPossible:
         return restored
 
 
+def _network_of_others(model: bytes, name: str) -> nn.Module:
+    from acutance.engines.torch_weights import network_of, read_weights  # here: nothing else needs spandrel
+
+    return network_of(read_weights(model, name), name).module
+
+
 def _quick_number(device: torch.device) -> torch.dtype:
     """Return the kind of number that the device's convolutions are fast in.
 
@@ -193,8 +207,3 @@ def _quick_number(device: torch.device) -> torch.dtype:
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in text for word in _OUT_OF_MEMORY_WORDS)
-
-
-def _first_line(error: Exception) -> str:
-    """Return what an error says, without the advice and the C++ frames that torch adds."""
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -18,6 +18,7 @@ from acutance.imaging.resize import enlarge_bicubic
 
 if TYPE_CHECKING:
     from acutance.engines.engine import EngineName, Precision
+    from acutance.engines.ensemble import Ensemble
     from acutance.inference.sharpener import Sharpener
 
 
@@ -92,7 +93,7 @@ class ModelRestorer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """A model and how it is to be run, as the command line says it: `fast@fidelity=0@precision=auto`."""
+    """A model and how it is to be run, as the command line says it: `fast@fidelity=0@precision=auto@ensemble=8`."""
 
     model: str
     """Name of a shipped model or path of an ONNX file."""
@@ -100,6 +101,8 @@ class ModelChoice:
     """0 … 1; see `acutance.engines.opening.open_engine`."""
     precision: Precision = "float32"
     """Of the arithmetic: figures are float32's where nothing else is said, whatever the processor."""
+    ensemble: Ensemble = 1
+    """Orientations of which the mean is taken."""
 
     @classmethod
     def parse(cls, text: str) -> ModelChoice:
@@ -109,6 +112,7 @@ class ModelChoice:
             ConfigError: When no model is named, or a setting is unknown, has no such value or is given twice.
         """
         from acutance.engines.engine import Precision
+        from acutance.engines.ensemble import Ensemble
 
         choice, given = cls(model=text), set[str]()
         while "@" in choice.model and not choice.model.endswith(".onnx"):
@@ -118,8 +122,11 @@ class ModelChoice:
                 choice = replace(choice, model=model, fidelity=float(value))
             elif key == "precision" and key not in given and value in get_args(Precision):
                 choice = replace(choice, model=model, precision=cast("Precision", value))
+            elif key == "ensemble" and key not in given and value in map(str, get_args(Ensemble)):
+                choice = replace(choice, model=model, ensemble=cast("Ensemble", int(value)))
             else:
-                allowed = f"fidelity=0 … 1 or precision={'|'.join(get_args(Precision))}, each once"
+                precisions, ensembles = ("|".join(map(str, get_args(kind))) for kind in (Precision, Ensemble))
+                allowed = f"fidelity=0 … 1, precision={precisions} or ensemble={ensembles}, each once"
                 raise ConfigError(f"model {text!r}: {setting!r} behind the @ must be {allowed}.")
             given.add(key)
         if not choice.model:
@@ -159,7 +166,12 @@ def open_models(
         restorers = []
         for text, choice in choices:
             sharpener = Sharpener(
-                choice.model, fidelity=choice.fidelity, engine=engine, precision=choice.precision, threads=threads
+                choice.model,
+                fidelity=choice.fidelity,
+                engine=engine,
+                precision=choice.precision,
+                threads=threads,
+                ensemble=choice.ensemble,
             )
             restorers.append(ModelRestorer(text, stack.enter_context(sharpener)))
         yield tuple(restorers)

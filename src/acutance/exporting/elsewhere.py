@@ -23,7 +23,7 @@ from acutance.engines.foreign_graph import with_spec
 from acutance.engines.model_file import read_spec
 from acutance.engines.onnx_engine import ORT_ERRORS
 from acutance.engines.silent_onnxruntime import onnxruntime
-from acutance.errors import ConfigError, CorruptWeights
+from acutance.errors import ConfigError, CorruptWeights, first_line
 from acutance.media.atomic import check_target, write_atomically
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import find_model
@@ -91,12 +91,12 @@ def export_for(
         raise ConfigError(f"{target}: {program} takes files of {way.ending}; give the file that ending.")
     file = read_model(find_model(model).fidelity)
     spec = read_spec(file, name=str(model))
+    _check_kind(program, way, spec)
     if name is not None:
         if not NAME.fullmatch(name) or ".." in name:
             raise ConfigError(f"--name {name}: must be 1 to 64 letters, digits, dots, dashes and underscores.")
         spec = replace(spec, name=name)
         file = with_spec(file, spec)
-    _check_kind(program, way, spec)
     if way.tiles_px:
         _check_run(program, file, spec, way.tiles_px[-1])
     packed = {target.with_suffix(ending): content for ending, content in way.pack(file, spec).items()}
@@ -108,6 +108,8 @@ def export_for(
 
 
 def _check_kind(program: Program, way: _Way, spec: ModelSpec) -> None:
+    if spec.needs_torch:
+        raise ConfigError(f"model {spec.name}: ONNX cannot hold it, and {program} runs no other; take another model.")
     if spec.needs_whole or spec.guides:
         raise ConfigError(
             f"model {spec.name}: is told what blurred the picture as a whole, which {program} does not find out; take "
@@ -140,9 +142,7 @@ def _check_run(program: Program, file: bytes, spec: ModelSpec, side: int) -> Non
         grey = np.full((1, 3, height, width), 0.5, np.float32)
         (restored,) = session.run(None, {session.get_inputs()[0].name: grey})
     except ORT_ERRORS as error:
-        raise CorruptWeights(
-            f"model {spec.name}: fails as {program} runs it ({str(error).splitlines()[0]})."
-        ) from error
+        raise CorruptWeights(f"model {spec.name}: fails as {program} runs it ({first_line(error)}).") from error
     if restored.shape != (1, 3, height * spec.scale, width * spec.scale) or not np.isfinite(restored).all():
         raise CorruptWeights(f"model {spec.name}: gives no picture as {program} runs it (shape {restored.shape}).")
 

@@ -10,8 +10,9 @@ import torch
 from acutance.engines.foreign import adopt
 from acutance.engines.foreign_graph import with_spec
 from acutance.engines.foreign_told import Told
+from acutance.engines.torch_weights import noise
 from acutance.errors import ConfigError
-from acutance.exporting.tracing import COMPARED_PX, TRACED_PX, noise, traced
+from acutance.exporting.tracing import COMPARED_PX, TRACED_PX, traced
 from acutance.geometry import ceil_to_multiple
 from acutance.networks.own import OwnGenerator
 from acutance.spec import ModelSpec

@@ -12,10 +12,12 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from acutance.engines.onnx_engine import ORT_ERRORS
 from acutance.engines.silent_onnxruntime import onnxruntime
+from acutance.engines.torch_weights import FAILURES, noise
+from acutance.errors import first_line
 from acutance.exporting.onnx_graph import OPSET
 from acutance.exporting.real_spectra import real_spectra
 
@@ -23,12 +25,6 @@ TRACED_PX = 64
 """Side of the picture that a network is traced with, unless it needs a larger one."""
 COMPARED_PX = ((72, 120), (136, 96))
 """Sizes at which the graph must give what torch gives; rounded up to the network's multiple."""
-
-FAILURES: tuple[type[Exception], ...] = (
-    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError),
-    *(NotImplementedError, RuntimeError, TypeError, ValueError),
-)
-"""What code of others raises on weights, sizes or operations that it was not made for."""
 
 
 @torch.no_grad()
@@ -90,17 +86,7 @@ def _is_same(restored: npt.NDArray[np.float32], expected: npt.NDArray[np.float32
     return bool(np.abs(restored - expected).max() <= limit * max(1.0, np.abs(expected).max()))
 
 
-def noise(size: tuple[int, ...]) -> Tensor:
-    """Return a picture of seeded noise, 1 3 h w in [0, 1]."""
-    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(0))
-
-
 def _quiet() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     return options
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its kind."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -17,6 +17,7 @@ from typing import Final
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine, EngineName, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.engines.forked import open_for_processes
 from acutance.engines.model_file import read_spec
 from acutance.geometry import Size
@@ -40,14 +41,26 @@ LOOKING: Final = "looking at the picture"
 
 
 def model_opener(
-    model: str | Path, *, fidelity: float, engine: EngineName, precision: Precision, threads: int | None
+    model: str | Path,
+    *,
+    fidelity: float,
+    engine: EngineName,
+    precision: Precision,
+    threads: int | None,
+    ensemble: Ensemble = 1,
 ) -> Callable[[str | Path], Engine]:
     """Return what opens a model by its name, with the settings of `open_engine`.
 
     For `auto`, a model without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
     """
     return partial(
-        open_for_processes, model=model, fidelity=fidelity, engine=engine, precision=precision, threads=threads
+        open_for_processes,
+        model=model,
+        fidelity=fidelity,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        ensemble=ensemble,
     )
 
 

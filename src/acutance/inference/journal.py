@@ -37,6 +37,8 @@ class ResultKey:
     """As it was asked for: `auto` may be another arithmetic on another machine."""
     video: str = ""
     """How a video is written, and which part of it; nothing of a photo."""
+    ensemble: int = 1
+    """Orientations of which the mean is taken."""
     told: str = ""
     """What blurred the photo and which region is restored, where that was told."""
     acutance: str = __version__

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine, EngineName, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
@@ -60,6 +61,7 @@ class PhotoSharpener:
         max_memory_mb: int | None = None,
         told: ToldBlur | None = None,
         region: Region | None = None,
+        ensemble: Ensemble = 1,
     ) -> None:
         """Open a model.
 
@@ -80,6 +82,8 @@ class PhotoSharpener:
                 quarters of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
+            ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
+                at 8, in as many times the time. Not of an opened engine.
 
         Raises:
             UnknownModel: When there is no such model.
@@ -98,7 +102,9 @@ class PhotoSharpener:
         self._auto: AutomaticRestorer | None = None
         if isinstance(engine, str):
             name = model_for(told, model)
-            open_model = model_opener(name, fidelity=fidelity, engine=engine, precision=precision, threads=threads)
+            open_model = model_opener(
+                name, fidelity=fidelity, engine=engine, precision=precision, threads=threads, ensemble=ensemble
+            )
             if str(name) == AUTO:
                 self._auto = AutomaticRestorer(
                     open_model, tile_px=self._tile_px, threads=threads, max_memory_mb=max_memory_mb, region=region
@@ -111,6 +117,11 @@ class PhotoSharpener:
         self._restorer = self._auto or PictureRestorer(
             self._engine, tile_px=self._tile_px, threads=threads, told=told, region=region
         )
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads it was told to use; None: nothing was said."""
+        return self._threads
 
     @property
     def spec(self) -> ModelSpec:

@@ -27,6 +27,7 @@ from acutance.media import (
     check_holds,
     encode_pictures,
     encode_strips,
+    encoder_threads,
     format_of,
     has_thumbnail,
     joined_parts,
@@ -118,7 +119,7 @@ def sharpen_file(
         OutputError: When the target cannot hold the pictures, or cannot be written.
         EngineError: When the network cannot be run.
     """
-    with sharpener.opened(source) as pictures:
+    with encoder_threads(sharpener.threads), sharpener.opened(source) as pictures:
 
         def close(written: Fingerprint) -> None:
             pictures.close()
@@ -165,7 +166,8 @@ def sharpened_content(
         listener: See there.
     """
     work = _Work(sharpener, pictures, format_ or pictures.format, strength, listener)
-    return joined_parts(work.parts()), work.outcome
+    with encoder_threads(sharpener.threads):
+        return joined_parts(work.parts()), work.outcome
 
 
 class _Work:

@@ -1,6 +1,7 @@
 """Photos in and out: files become `Photo`s and back, and nothing that a file held is lost without a word."""
 
 from acutance.media.atomic import Patch, check_target, joined_parts, write_atomically
+from acutance.media.encoder_threads import encoder_threads
 from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.format import Format
 from acutance.media.formats import FORMATS, format_of
@@ -39,6 +40,7 @@ __all__ = [
     "encode_photo",
     "encode_pictures",
     "encode_strips",
+    "encoder_threads",
     "find_clashes",
     "find_photos",
     "fingerprint_of",

@@ -21,6 +21,7 @@ from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.boxes import box_at, has_brand, item_of, properties_of
 from acutance.media.container import PREVIEWS_LOST, Container, damaged, too_deep
+from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
@@ -193,7 +194,9 @@ def check_avif() -> None:
 
 def _saved(image: Image.Image, metadata: Metadata, **more: object) -> tuple[bytes, ...]:
     subsampling = metadata.coding.subsampling if isinstance(metadata.coding, AvifCoding) else "4:4:4"
-    buffer = io.BytesIO()
+    buffer, threads = io.BytesIO(), allowed_threads()
+    if threads is not None:
+        more["max_threads"] = threads
     image.save(
         buffer,
         "AVIF",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -15,9 +16,9 @@ from acutance.media.format import Format, begins
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import decode_with, decoding, dpi_of, open_plugin, picture_of
 
-_FILE_HEADER, _V5_HEADER, _INFO_HEADER = 14, 124, 40
-_EMBEDDED, _SRGB = b"DEBM", b"BGRs"
-"""Colour spaces, as numbers that read MBED and sRGB."""
+_FILE_HEADER, _V5_HEADER, _V4_HEADER, _INFO_HEADER = 14, 124, 108, 40
+_CALIBRATED, _EMBEDDED, _LINKED, _SRGB = bytes(4), b"DEBM", b"KNIL", b"BGRs"
+"""Colour spaces, as numbers that read 0, MBED, LINK and sRGB."""
 _METRES_PER_INCH = 0.0254
 _BIT_FIELDS = 3
 _INTENT = 4  # perceptual
@@ -35,7 +36,7 @@ def inspect_bmp(file: BinaryIO, name: str) -> Container:
         source_format="BMP",
         dpi=dpi_of(image),
         icc_profile=_profile(file),
-        left_out=depth_notes(1 if image.mode == "1" else 8, has_palette=image.mode == "P"),
+        left_out=(*depth_notes(1 if image.mode == "1" else 8, has_palette=image.mode == "P"), *_lost_colours(file)),
     )
     return Container(Size(image.height, image.width), metadata)
 
@@ -87,6 +88,18 @@ def _profile(file: BinaryIO) -> bytes | None:
     file.seek(_FILE_HEADER + place)
     profile = file.read(length)
     return profile if length and len(profile) == length else None
+
+
+def _lost_colours(file: BinaryIO) -> Iterator[str]:
+    """Yield what the header says of the colours and is not written."""
+    file.seek(_FILE_HEADER)
+    header = file.read(_V4_HEADER)
+    if len(header) < _V4_HEADER or struct.unpack_from("<I", header)[0] < _V4_HEADER:
+        return
+    if header[56:60] == _CALIBRATED and any(header[60:]):
+        yield "the calibration of the colours (primaries and gamma)"
+    if header[56:60] == _LINKED:
+        yield "the colour profile, which lies in another file"
 
 
 BMP = Format(

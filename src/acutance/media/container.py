@@ -45,6 +45,8 @@ class OtherFormat(Exception):
     """A file turns out to be of the format of that name, though it begins like one of another."""
 
 
+END_LOST = "the damage of the file (its end marker was missing, nothing of the picture)"
+"""What is said where a file without its end proves to be whole but for that."""
 PREVIEWS_LOST = "the smaller previews in the file"
 """What is said where previews beside the picture, which would show it unsharpened, are not written."""
 
@@ -54,6 +56,11 @@ def depth_notes(bits: int, *, has_palette: bool) -> tuple[str, ...]:
     if has_palette:
         return ("the palette (colours are written in full)",)
     return (f"the depth of {bits} bit{'s' if bits > 1 else ''} (written as 8)",) if bits < 8 else ()
+
+
+def shape_notes(ratio: float) -> tuple[str, ...]:
+    """Return what is said of pixels that are so many times as wide as high, where only square ones are written."""
+    return () if ratio == 1 else (f"the shape of the pixels ({ratio:.3g} times as wide as high)",)
 
 
 def damaged(name: str, what: str) -> UnsupportedImage:

@@ -27,9 +27,10 @@ def first_directory(exif: bytes) -> Directory | None:
     file = io.BytesIO(exif)
     try:
         header = read_header(file)
-        return None if header.is_big else read_directory(file, header.first_offset, header)
+        directory = read_directory(file, header.first_offset, header)
     except DirectoryError:
         return None
+    return None if header.is_big or directory.outside else directory
 
 
 def orientation_of(exif: bytes) -> int:

@@ -61,11 +61,21 @@ class Entry(NamedTuple):
         return self._replace(data=b"".join(units))
 
 
+class Outside(NamedTuple):
+    """A tag whose value lies outside of its file, or is too large for it."""
+
+    tag: int
+    start: int
+    size: int
+
+
 class Directory(NamedTuple):
     """A directory and what follows it."""
 
     entries: tuple[Entry, ...]
     next_offset: int
+    outside: tuple[Outside, ...] = ()
+    """Tags that are not among the entries, for want of their values."""
 
     def find(self, tag: int) -> Entry | None:
         """Return the first entry of a tag, or None."""
@@ -87,6 +97,8 @@ class Tree(NamedTuple):
 
     entries: tuple[Entry, ...]
     children: Mapping[int, Tree]
+    outside: tuple[Outside, ...] = ()
+    """Of the directory and all that it points to."""
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -119,7 +131,7 @@ def read_directory(file: BinaryIO, offset: int, header: Header, *, without: froz
         without: Tags whose values are not wanted, such as long lists of strips; they come with empty data.
 
     Raises:
-        DirectoryError: When something lies outside the file, or the values together are larger than it.
+        DirectoryError: When the directory itself lies outside the file.
     """
     end = file.seek(0, io.SEEK_END)
     order = header.order
@@ -132,6 +144,7 @@ def read_directory(file: BinaryIO, offset: int, header: Header, *, without: froz
         raise DirectoryError(f"a directory of {count} entries")
     table = _read_at(file, file.tell(), table_bytes + struct.calcsize(order + pointer_code))
     entries: list[Entry] = []
+    outside: list[Outside] = []
     budget = end  # many entries may point to one place: together they must not outgrow the file
     for tag, type_, values, field in record.iter_unpack(table[:table_bytes]):
         size = values * _UNIT_BYTES.get(type_, 0)
@@ -140,17 +153,17 @@ def read_directory(file: BinaryIO, offset: int, header: Header, *, without: froz
         if tag in without:
             entries.append(Entry(tag, type_, values, b""))
             continue
-        budget -= size
-        if budget < 0:
-            raise DirectoryError(f"tag {tag} is larger than the file")
+        data = field[:size]
         if size > inline_bytes:
             (start,) = struct.unpack(order + pointer_code, field)
+            if size > budget or start > end - size:
+                outside.append(Outside(tag, start, size))
+                continue
             data = _read_at(file, start, size)
-        else:
-            data = field[:size]
+        budget -= size
         entries.append(Entry(tag, type_, values, data))
     (next_offset,) = struct.unpack(order + pointer_code, table[table_bytes:])
-    return Directory(tuple(entries), next_offset)
+    return Directory(tuple(entries), next_offset, tuple(outside))
 
 
 def read_tree(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int]) -> Tree:
@@ -167,6 +180,7 @@ def read_tree(file: BinaryIO, offset: int, header: Header, *, without: frozenset
 def _read_tree(file: BinaryIO, directory: Directory, header: Header, *, depth: int) -> Tree:
     entries: list[Entry] = []
     children: dict[int, Tree] = {}
+    outside = list(directory.outside)
     for entry in directory.entries:
         if entry.tag not in (EXIF_POINTER, GPS_POINTER, INTEROP_POINTER):
             entries.append(entry)
@@ -174,9 +188,11 @@ def _read_tree(file: BinaryIO, directory: Directory, header: Header, *, depth: i
             try:
                 child = read_directory(file, offsets[0], header)
             except DirectoryError:
+                outside.append(Outside(entry.tag, offsets[0], 0))
                 continue
             children[entry.tag] = _read_tree(file, child, header, depth=depth + 1)
-    return Tree(tuple(entries), children)
+            outside += children[entry.tag].outside
+    return Tree(tuple(entries), children, tuple(outside))
 
 
 def serialise(tree: Tree, order: ByteOrder, start: int, *, is_big: bool = False) -> bytes:

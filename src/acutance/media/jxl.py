@@ -20,7 +20,8 @@ from acutance.media.boxes import boxes_of
 from acutance.media.container import Container, Decoded, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
-from acutance.media.jpeg.reading import decode_jpeg, inspect_jpeg
+from acutance.media.jpeg.pixels import decode_jpeg
+from acutance.media.jpeg.reading import inspect_jpeg
 from acutance.media.photo import Metadata
 from acutance.media.xmp import upright_packet
 

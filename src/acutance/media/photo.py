@@ -47,6 +47,8 @@ class WebpCoding:
 
     is_lossless: bool
     """Whether the pixels were kept exactly."""
+    background: bytes = bytes(4)
+    """What an animation names as the colour behind it (blue, green, red, alpha), which browsers pass over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,8 @@ class Metadata:
     """EXIF block, beginning with its TIFF header (`II*\\0` or `MM\\0*`)."""
     icc_profile: bytes | None = field(default=None, repr=False)
     """Colour profile."""
+    icc_name: bytes = b""
+    """What a PNG file calls it, Latin-1; empty: nothing."""
     xmp: bytes | None = field(default=None, repr=False)
     """XMP packet, UTF-8."""
     photoshop: bytes | None = field(default=None, repr=False)
@@ -150,7 +154,7 @@ class Metadata:
     jpeg_trailer: JpegTrailer | None = None
     """What follows the picture in a JPEG file."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
-    """Further PNG chunks (texts, gamma, …): type and payload."""
+    """Further PNG chunks (texts, gamma, …): type and payload; that of a background colour is of 16 bits."""
     jp2_boxes: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     """Further JPEG 2000 boxes (places on earth, captions): type and content."""
     coding: Coding | None = None

@@ -44,6 +44,8 @@ _DECODER_ERRORS = (
 """What Pillow raises for damaged files, as fuzzing shows; nothing narrower covers it."""
 _SAYING = (OSError, SyntaxError, EOFError)
 """Those with which it means the file. The others say where in the code it failed."""
+_INTERNAL = ("decoder error", "broken data stream", "codec configuration", "unrecognized data", "could not create")
+"""How words begin that say nothing of the file but that its pixels cannot be decoded."""
 
 Plugin = Callable[[BinaryIO], ImageFile.ImageFile]
 """Pillow's way to open a format."""
@@ -206,8 +208,12 @@ def _is_of_unknown_kind(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     """Return what an error says, if that says anything to a person: of the file, not of the inside of a library."""
+    if isinstance(error, SyntaxError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # in whose words Pillow repeats whatever its plugins raise
     words = " ".join(str(error).split()).rstrip(".")
-    is_internal = not isinstance(error, _SAYING) or isinstance(error, struct.error) or words.startswith("decoder error")
+    if words.startswith("image file is truncated"):
+        return "its pixels end too early"
+    is_internal = not isinstance(error, _SAYING) or isinstance(error, struct.error) or words.startswith(_INTERNAL)
     return "its pixels cannot be decoded" if is_internal or not words else words
 
 

@@ -61,7 +61,7 @@ def inspect_webp(file: BinaryIO, name: str) -> Container:
         exif=None if exif is None else without_prefix(exif),
         icc_profile=chunks.get(b"ICCP"),
         xmp=chunks.get(b"XMP ", chunks.get(b"XMP\0")),  # as some programs have called it
-        coding=WebpCoding(is_lossless=b"VP8L" in chunks),
+        coding=WebpCoding(is_lossless=b"VP8L" in chunks, background=chunks.get(b"ANIM", b"")[:4].ljust(4, b"\0")),
         left_out=tuple(_lost_chunks(listed)),
     )
     return Container(size, metadata, animation=_animation(chunks, frames))
@@ -135,10 +135,11 @@ def encode_webp_frames(photos: Iterable[Photo], animation: Animation) -> tuple[b
     flags = _ANIMATION | sum(flag for _, flag, data in kinds if data) | (_ALPHA if before.alpha is not None else 0)
     sides = b"".join((side - 1).to_bytes(3, "little") for side in reversed(before.size))
     described = [_chunk(kind, data) if data else b"" for kind, _, data in kinds]
+    background = metadata.coding.background if isinstance(metadata.coding, WebpCoding) else bytes(4)
     parts = [
         _chunk(b"VP8X", bytes((flags, 0, 0, 0)) + sides),
         described[0],
-        _chunk(b"ANIM", struct.pack("<IH", 0, min(animation.plays, 65535))),
+        _chunk(b"ANIM", background + struct.pack("<H", min(animation.plays, 65535))),
         *frames,
         *described[1:],
     ]

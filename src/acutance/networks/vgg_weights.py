@@ -24,7 +24,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from acutance.errors import CorruptWeights, InputError
+from acutance.errors import CorruptWeights, InputError, first_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ def read_state_file(path: Path, *, what: str, ways: str) -> StateFile:
         return _read(path)
     except _UNREADABLE as error:
         raise CorruptWeights(
-            f"{path}: not a file of weights that can be read ({_first_line(error)}); get it again, or {ways}."
+            f"{path}: not a file of weights that can be read ({first_line(error)}); get it again, or {ways}."
         ) from error
 
 
@@ -217,10 +217,6 @@ def checked_tensor(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, .
     if not tensor.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinity")
     return tensor.detach().to(torch.float32, copy=True).contiguous()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _read(path: Path) -> StateFile:

@@ -243,12 +243,13 @@ def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
     paths = find_model(model)
     row = next((row for row in list_models() if row.name == model), None)
     own = next((own for own in list_own_models() if own.name == model), None)
+    spec = read_spec(read_model(paths.fidelity), name=model)
     return OfferedModel(
         name=name,
         summary=row.summary if row else own.summary if own else "a model of this server's own",
-        spec=read_spec(read_model(paths.fidelity), name=model),
+        spec=spec,
         has_fidelity=paths.perceptual is not None,
-        precisions=offered_precisions(engine),
+        precisions=offered_precisions(engine, spec),
         psnr_db=dict(row.psnr_db) if row else {},
     )
 

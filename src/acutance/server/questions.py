@@ -134,7 +134,8 @@ def _run(how: MadeHow, models: Models, max_pixels: int) -> Run:
     if name == AUTO:
         name = how.ran or DEFAULT_MODEL
     spec, files = _model(name, options.model.fidelity, models, opened)
-    engine, precision = (OWN_ENGINE, "float32") if opened is None else resolved(opened.engine, options.model.precision)
+    asked = options.model.precision
+    engine, precision = (OWN_ENGINE, "float32") if opened is None else resolved(opened.engine, asked, spec)
     was_left = options.model.name == AUTO and how.ran is None
     settings = Settings(
         strength=0.0 if was_left else options.strength,

@@ -14,7 +14,7 @@ from acutance.media import fingerprint_of
 from acutance.trust.record import FileFacts, Machine
 from acutance.zoo.catalogue import find_model
 
-PACKAGES: Final = ("numpy", "pillow", "onnxruntime", "openvino", "torch")
+PACKAGES: Final = ("numpy", "pillow", "onnxruntime", "openvino", "torch", "spandrel")
 """What the pixels of a result depend on, if it is installed."""
 
 

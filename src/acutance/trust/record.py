@@ -57,6 +57,8 @@ class Settings:
     precision: str
     tile_px: int | None
     threads: int | None
+    ensemble: int = 1
+    """Orientations of which the mean was taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import CpuEngine, EngineName, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError, InputError
 from acutance.inference.picture_files import sharpened_content
@@ -242,6 +243,7 @@ def _content_again(record: Record, result: Path, source: Path, engine: EngineNam
             precision=precision,
             threads=settings.threads,
             tile_px=settings.tile_px,
+            ensemble=cast("Ensemble", settings.ensemble),
         ) as sharpener,
         sharpener.opened(source) as pictures,
     ):

@@ -75,7 +75,7 @@ class ModelPaths:
     """Where a model's files lie."""
 
     fidelity: Path
-    """ONNX file of the network itself."""
+    """File of the network itself: ONNX, or weights that torch runs."""
     perceptual: Path | None = None
     """ONNX file of the same architecture, trained with perceptual, texture and adversarial terms as well."""
 

@@ -1,7 +1,7 @@
 """Models that a user has added: kept in the user's folder, each a file with a card beside it.
 
-A model lies there as a model file of acutance (its spec inside), so nothing has to be found out again when it is used.
-A card without its file, or a file without its card, is no model.
+A model lies there as a model file of acutance (its spec inside), so nothing has to be found out again when it is used:
+ONNX, or weights alone where ONNX cannot hold it. A card without its file, or a file without its card, is no model.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownModel
 
@@ -23,6 +23,8 @@ FOLDER_VARIABLE = "ACUTANCE_MODELS"
 
 WEIGHT_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
 """Of files of weights alone, which are converted when they are added."""
+
+Form = Literal["onnx", "safetensors"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -45,11 +47,13 @@ class OwnModel:
     """Of the file that is kept."""
     facts: Sequence[Mapping[str, str]]
     """What the network takes and gives: `what`, `value`, and the `source` that this is known from."""
+    form: Form = "onnx"
+    """What the file that is kept is, and its ending; the second holds weights that torch runs."""
 
     @property
     def path(self) -> Path:
         """Where its file lies."""
-        return models_folder() / f"{self.name}.onnx"
+        return models_folder() / f"{self.name}.{self.form}"
 
 
 def models_folder() -> Path:
@@ -79,7 +83,8 @@ def list_own_models() -> tuple[OwnModel, ...]:
     Raises:
         CorruptWeights: When a card cannot be read.
     """
-    return tuple(_read(card) for card in sorted(models_folder().glob("*.json")) if card.with_suffix(".onnx").is_file())
+    cards = (_read(path) for path in sorted(models_folder().glob("*.json")))
+    return tuple(card for card in cards if card.path.is_file())
 
 
 def keep_model(file: bytes, card: OwnModel) -> Path:
@@ -159,7 +164,9 @@ def _written(card: OwnModel) -> bytes:
 def _read(path: Path) -> OwnModel:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if set(values) != {field.name for field in fields(OwnModel)} or values["name"] != path.stem:
+        known = {field.name: field.default is MISSING for field in fields(OwnModel)}
+        is_card = values.keys() <= known.keys() and {name for name, needed in known.items() if needed} <= values.keys()
+        if not is_card or values["name"] != path.stem or values.get("form", "onnx") not in get_args(Form):
             raise ValueError("its entries are not those of a card")
         return OwnModel(**{**values, "facts": tuple(values["facts"])})
     except (OSError, ValueError, TypeError) as error:

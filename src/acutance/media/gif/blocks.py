@@ -58,7 +58,10 @@ class GifFile:
     comments: list[bytes] = field(default_factory=list)
     icc: bytes | None = None
     xmp: bytes | None = None
-    has_trailer: bool = False
+    pixel_ratio: float = 1.0
+    """How many times as wide as high a pixel is."""
+    is_whole: bool = False
+    """Whether nothing can be missing behind the pictures: the end mark is there, or a single picture ends the file."""
 
     @property
     def animation(self) -> Animation | None:
@@ -85,30 +88,41 @@ class GifFile:
 def read_gif(file: BinaryIO) -> GifFile:
     """Read the blocks of a file.
 
+    They end, as in browsers, where something else stands than a block, or half of one.
+
     Raises:
-        EOFError, struct.error: When the file ends within one.
-        ValueError: When something that is no block stands between them.
+        EOFError, struct.error: When the file ends within its header, or within a picture.
     """
     file.seek(6)
-    width, height, flags, _, _ = struct.unpack("<HHBBB", _exactly(file, 7))
+    width, height, flags, _, aspect = struct.unpack("<HHBBB", _exactly(file, 7))
     found = GifFile(Size(height, width), _palette(file, flags))
-    control = Control()
-    while head := file.read(1):
-        if head[0] == TRAILER:
-            found.has_trailer = True
-            break
-        if head[0] == IMAGE:
-            found.images.append((control, _image(file)))
-            control = Control()
-        elif head[0] == EXTENSION:
-            control = _take(found, file, control)
-        elif head[0]:  # stray zeros are seen between blocks, and passed over by everybody
-            raise ValueError(f"a block of the unknown kind {head[0]}")
+    if aspect:
+        found.pixel_ratio = (aspect + 15) / 64
+    found.is_whole = _read_blocks(found, file)
     if found.images:
         first = found.images[0][1]
         bottom, right = first.top + first.size.height, first.left + first.size.width
         found.size = Size(max(height, bottom), max(width, right))
     return found
+
+
+def _read_blocks(found: GifFile, file: BinaryIO) -> bool:
+    """Read pictures and extensions; say whether nothing can be missing behind them."""
+    control = Control()
+    while head := file.read(1):
+        if head[0] == TRAILER:
+            return True
+        if head[0] == IMAGE:
+            found.images.append((control, _image(file)))
+            control = Control()
+        elif head[0] == EXTENSION:
+            try:
+                control = _take(found, file, control)
+            except EOFError:
+                return False
+        elif head[0]:  # stray zeros are seen between blocks, and passed over by everybody
+            return False
+    return len(found.images) == 1
 
 
 def _take(found: GifFile, file: BinaryIO, control: Control) -> Control:

@@ -20,7 +20,7 @@ from PIL.GifImagePlugin import GifImageFile
 from acutance.geometry import Box
 from acutance.media.animation import Animation, bounding_box, cropped, differing
 from acutance.media.canvas import Canvas, Disposal
-from acutance.media.container import Container, Decoded, damaged
+from acutance.media.container import Container, Decoded, damaged, shape_notes
 from acutance.media.gif.blocks import (
     TRAILER,
     GifFile,
@@ -55,11 +55,15 @@ def inspect_gif(file: BinaryIO, name: str) -> Container:
         UnsupportedImage: When it is damaged.
     """
     found = _blocks(file, name)
+    left_out = shape_notes(found.pixel_ratio)
+    if not found.is_whole:
+        left_out += (f"what followed picture {len(found.images)} (the file is cut off or damaged behind it)",)
     metadata = Metadata(
         source_format="GIF",
         comments=tuple(found.comments),
         icc_profile=found.icc,
         xmp=found.xmp,
+        left_out=left_out,
     )
     return Container(found.size, metadata, animation=found.animation, needs_own_decoder=not found.is_covered)
 
@@ -67,13 +71,10 @@ def inspect_gif(file: BinaryIO, name: str) -> Container:
 def _blocks(file: BinaryIO, name: str) -> GifFile:
     try:
         found = read_gif(file)
-    except (EOFError, ValueError, struct.error) as error:
+    except (EOFError, struct.error) as error:
         raise damaged(name, str(error)) from error
     if not found.images:
         raise damaged(name, "it has no picture")
-    # A single picture without its end mark is whole; an animation may have lost others.
-    if len(found.images) > 1 and not found.has_trailer:
-        raise damaged(name, "it has no end mark")
     return found
 
 

@@ -1,7 +1,7 @@
 """JPEG files around their pixels: segments are read from and written between the markers.
 
-Pillow decodes and encodes the pixels. It is given no metadata, because it cuts some (long EXIF), refuses
-others and keeps only the last comment.
+Pillow decodes (`pixels`) and encodes (`writing`) the pixels. It is given no metadata, because it cuts some (long EXIF),
+refuses others and keeps only the last comment.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-from PIL.JpegImagePlugin import JpegImageFile
-
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
-from acutance.media.container import PREVIEWS_LOST, Container, Decoded, damaged, refused, too_deep
-from acutance.media.excerpt import excerpt
+from acutance.media.container import (
+    END_LOST,
+    PREVIEWS_LOST,
+    Container,
+    damaged,
+    refused,
+    shape_notes,
+    too_deep,
+)
 from acutance.media.exif import without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
+from acutance.media.maker_notes import NOTES_LOST, notes_of_block_lead_out
 from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
-from acutance.media.pil import decoded, open_plugin
 from acutance.media.xmp import announced, without_announcements
 
 JFIF, JFXX = b"JFIF\0", b"JFXX\0"
@@ -52,14 +55,6 @@ _ZIGZAG = sorted(
 )  # fmt: skip
 
 
-_BLOCK_BYTES = 2**20
-_FILLINGS = tuple(
-    b"".join(bytes((number,)) * 2**11 + bytes((0xFF, restart)) for restart in range(0xD0, 0xD8))
-    for number in (0x55, 0xAA, 0xFE)
-)
-"""Compressed data of no meaning, that begin with different bits, and with all marks at which a decoder starts anew."""
-
-
 @dataclass(slots=True)
 class _Frame:
     """The frame header: `components` are (id, horizontal, vertical sampling, table)."""
@@ -77,6 +72,8 @@ class _Found:
     frame: _Frame | None = None
     tables: dict[int, tuple[int, ...]] = field(default_factory=dict)
     exif: bytes = b""
+    exif_start: int = 0
+    """Where that begins in the file."""
     xmp: bytes | None = None
     icc: dict[int, bytes] = field(default_factory=dict)
     photoshop: bytes = b""
@@ -103,10 +100,7 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
                 raise refused(
                     name, _RARE_FRAMES[marker], "save it as an ordinary JPEG or PNG with another program first"
                 )
-            if marker == _APP2 and payload.startswith(MP):
-                _take_list(found, payload[len(MP) :], file.tell() - len(payload) + len(MP))
-            else:
-                _take(found, marker, payload)
+            _take(found, marker, payload, file.tell() - len(payload))
     except (struct.error, IndexError, EOFError) as error:
         raise damaged(name, "its header ends too early") from error
     frame = found.frame
@@ -123,46 +117,9 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     if is_unended:
         if not passes.is_complete_for(len(frame.components)) or len(frame.components) == 4:
             raise damaged(name, "it has no end marker")
-        found.left_out.append("the damage of the file (its end marker was missing, nothing of the picture)")
+        found.left_out.append(END_LOST)
     container = Container(frame.size, _metadata(found, frame), needs_own_decoder=is_unended)
     return converted(container, name) if len(frame.components) == 4 else container
-
-
-def decode_jpeg(file: BinaryIO, container: Container, name: str) -> Decoded:
-    """Decode a file that has passed `inspect_jpeg`.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
-    if container.needs_own_decoder:
-        return _decode_unended(file, container, name)
-    return decoded(open_plugin(file, JpegImageFile), container, name)
-
-
-def _decode_unended(file: BinaryIO, container: Container, name: str) -> Decoded:
-    """Decode a file without an end marker, if nothing else is missing.
-
-    Where compressed data end too early, decoders make up the rest of the picture, and say nothing. So it is decoded
-    several times, with something else behind its end: only a picture that needs none of it comes out the same.
-
-    Raises:
-        UnsupportedImage: When some of the picture is missing.
-    """
-    end = file.seek(0, io.SEEK_END)
-    while end:  # zeros, where a disk was full, are no part of the picture; nor is half of an end marker
-        start = max(end - _BLOCK_BYTES, 0)
-        file.seek(start)
-        block = file.read(end - start).rstrip(b"\0\xff")
-        end = start + len(block)
-        if block:
-            break
-    pictures: list[npt.NDArray[np.uint8]] = []
-    for more in (b"", *_FILLINGS):
-        image = open_plugin(excerpt(file, [(0, end), more, b"\xff\xd9"]), JpegImageFile)
-        pictures = [*pictures[:1], decoded(image, container, name)[0]]
-        if (pictures[0] != pictures[-1]).any():
-            raise damaged(name, "it ends within its pixels")
-    return pictures[0], None
 
 
 def _take_list(found: _Found, block: bytes, base: int) -> None:
@@ -182,6 +139,9 @@ def _take_trailer(found: _Found, file: BinaryIO, end: int) -> None:
         missing = announced(found.xmp)
         found.xmp = without_announcements(found.xmp)
         found.left_out += [f"{what} (XMP announced it, the file has none)" for what in missing]
+    behind = range(end - found.exif_start, file.seek(0, io.SEEK_END) - found.exif_start)
+    if behind and notes_of_block_lead_out(found.exif, behind):
+        found.left_out.append(NOTES_LOST)
 
 
 def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -204,15 +164,19 @@ def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield marker, _exactly(file, max(length - 2, 0))
 
 
-def _take(found: _Found, marker: int, payload: bytes) -> None:
-    """Sort one segment into what was found."""
+def _take(found: _Found, marker: int, payload: bytes, place: int) -> None:
+    """Sort one segment, whose payload stands at a place in the file, into what was found."""
     if marker in _FRAME_MARKERS and found.frame is None:
         found.frame = _frame(marker, payload)
     elif marker == _DQT:
         found.tables.update(_quantisation_tables(payload))
     elif marker == _COM:
         found.comments.append(payload)
+    elif marker == _APP2 and payload.startswith(MP):
+        _take_list(found, payload[len(MP) :], place + len(MP))
     elif _APP0 <= marker <= 0xEF:
+        if marker == _APP1 and payload.startswith(EXIF) and not found.exif:
+            found.exif_start = place + len(EXIF)
         _take_application_segment(found, marker, payload)
 
 
@@ -242,6 +206,9 @@ def _take_jfif(found: _Found, payload: bytes) -> None:
     if not is_extension and len(payload) >= 12:
         found.is_jfif = True
         found.dpi = _density(payload)
+        unit, horizontal, vertical = struct.unpack_from(">BHH", payload, 7)
+        if not unit and horizontal and vertical:
+            found.left_out += shape_notes(vertical / horizontal)
     if is_extension or all(payload[12:14].ljust(2, b"\0")):  # the preview's sides
         found.left_out.append(PREVIEWS_LOST)
 

@@ -97,7 +97,7 @@ def encode_apng(photos: Iterable[Photo], animation: Animation) -> Iterator[bytes
             kind = head[8:]
             yield SIGNATURE + chunk_of(b"IHDR", head)
             yield chunk_of(b"acTL", struct.pack(">II", len(animation.durations_s), animation.plays))
-            yield metadata_chunks(photo.metadata)
+            yield metadata_chunks(photo.metadata, photo.bits)
         elif head[8:] != kind:
             raise UnsupportedImage("the pictures of the animation are of different kinds; save them apart.")
         is_in_front = is_still or (before is None and not animation.has_still)

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.media.container import damaged
 from acutance.media.pil import strips_of
 from acutance.media.png.chunks import Header, read_chunks
 
@@ -30,20 +29,17 @@ Bytes = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.uint16]
 
 
-def decode_png16(file: BinaryIO, name: str) -> tuple[Values, Values | None]:
+def decode_png16(file: BinaryIO) -> tuple[Values, Values | None]:
     """Decode the pixels of a file that has passed `inspect_png`.
 
     Returns:
         Pixels, uint16 `h w c` with c = 1 or 3, and alpha, uint16 `h w`, or None if there is none.
 
     Raises:
-        UnsupportedImage: When the file is damaged.
         ValueError, OSError: When its pixels are.
     """
     header, transparent, packed = _parts(file)
-    channels = CHANNELS.get(header.colour_type)
-    if channels is None:
-        raise damaged(name, f"it has 16 bits per channel and colour type {header.colour_type}")
+    channels = CHANNELS[header.colour_type]
     colours = 3 if channels > 2 else 1
     pixels = np.zeros((header.height, header.width, colours), np.uint16)
     alpha = np.zeros(pixels.shape[:2], np.uint16) if channels > colours else None

@@ -26,7 +26,7 @@ def decode_png(file: BinaryIO, container: Container, name: str) -> Decoded:
         UnsupportedImage: When it is damaged.
     """
     if container.bits > 8:
-        return decode_png16(file, name)
+        return decode_png16(file)
     image = open_plugin(bare_png(file), PngImageFile)
     _correct_transparency(image)
     return decoded(image, container, name)
@@ -43,7 +43,7 @@ def encode_png(photo: Photo) -> tuple[bytes | memoryview, ...]:
     buffer = io.BytesIO()
     picture_of(photo).save(buffer, "PNG")
     encoded = buffer.getvalue()
-    return encoded[:_HEADER_END], metadata_chunks(photo.metadata), memoryview(encoded)[_HEADER_END:]
+    return encoded[:_HEADER_END], metadata_chunks(photo.metadata, 8), memoryview(encoded)[_HEADER_END:]
 
 
 def _correct_transparency(image: ImageFile.ImageFile) -> None:

@@ -153,7 +153,7 @@ def encode_png_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes
         b"IHDR",
         struct.pack(">IIBBBBB", source.size.width, source.size.height, source.bits, colour_type, 0, 0, 0),
     )
-    yield metadata_chunks(metadata)
+    yield metadata_chunks(metadata, source.bits)
     rows = max(_BLOCK_BYTES // source.row_bytes, 1)
     for data in packed_rows(_bytes_of(strip) for strip in regrouped(source.read(), rows)):
         yield chunk_of(b"IDAT", data)

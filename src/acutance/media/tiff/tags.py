@@ -30,6 +30,7 @@ from acutance.media.ifd import (
     read_header,
     read_tree,
 )
+from acutance.media.maker_notes import NOTES_LOST, notes_lead_out
 from acutance.media.photo import Metadata
 from acutance.media.tiff.compression import check_can_be_unpacked, coding_of
 from acutance.media.tiff.layout import LAB, Layout, layout_of
@@ -56,6 +57,7 @@ UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
 
 _MAX_PAGES = 10_000
 _MAX_SUB_IFDS = 16
+_MAX_NAMED_TAGS = 5
 _FLOAT = 3
 _RAW_DATA = (32803, 34892)
 """Photometric interpretations of raw files: values behind a filter of colours, and linear ones."""
@@ -99,6 +101,11 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         tree = read_tree(file, offset, header, without=UNWANTED_VALUES)
     except (DirectoryError, struct.error) as error:
         raise damaged(name, str(error)) from error
+    # What is larger than the whole file was not cut off from it: without such a tag, the rest may be sound.
+    length = file.seek(0, io.SEEK_END)
+    broken = next((tag for tag, _, size in directory.outside if tag in PIXEL_TAGS or size <= length), None)
+    if broken is not None:
+        raise damaged(name, f"tag {broken} lies outside of it")
     order = header.order
     if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG) or _has_raw_data(file, directory, header):
         raise OtherFormat("RAW")  # whose first picture is only a thumbnail
@@ -110,7 +117,9 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
     photometric = directory.integer(_PHOTOMETRIC, order, 1)
     layout = _layout(directory, order, name, bits=bits)
-    left_out = [*_depth_notes(directory, order)]
+    left_out = [*_depth_notes(directory, order), *_outside_notes(tree)]
+    if notes_lead_out(tree, order, range(length)):
+        left_out.append(NOTES_LOST)
     if photometric in LAB:
         left_out.append("Lab (converted to sRGB)")
     if layout is not None and layout.unused > 0:
@@ -131,7 +140,8 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     )
     size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
     is_inverted = photometric == 0 and len(directory.integers(_BITS, order)) > 1
-    needs_own = bits > 8 or is_inverted or photometric in LAB or (layout is not None and _confuses_pillow(layout))
+    is_odd = layout is not None and (_confuses_pillow(layout) or bool(tree.outside))
+    needs_own = bits > 8 or is_inverted or photometric in LAB or is_odd
     container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own, pages=(offset,))
     return converted(container, name) if is_cmyk else container
 
@@ -175,6 +185,8 @@ def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
 def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     """Return how many bits per channel are decoded, 8 or 16."""
     bits = max(directory.integers(_BITS, order), default=1)
+    if bits < 1:
+        raise damaged(name, "it says that its pixels have 0 bits")
     kind = directory.integer(_SAMPLE_FORMAT, order, 1)
     if kind not in (1, _FLOAT, 4):
         raise refused(name, "a picture of signed or complex numbers", "convert it to 8 or 16 bits first")
@@ -189,6 +201,14 @@ def _depth_notes(directory: Directory, order: ByteOrder) -> Iterator[str]:
         yield f"floating-point numbers of {bits} bits (written as whole ones of 16)"
     elif bits > 16:
         yield f"the depth of {bits} bits (written as 16)"
+
+
+def _outside_notes(tree: Tree) -> Iterator[str]:
+    """Yield what is said of tags without values."""
+    tags = sorted({tag for tag, _, _ in tree.outside})
+    if tags:
+        named = ", ".join(map(str, tags[:_MAX_NAMED_TAGS])) + (", …" if len(tags) > _MAX_NAMED_TAGS else "")
+        yield f"the tag{'s' if tags[1:] else ''} {named} (outside of the file)"
 
 
 def _layout(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> Layout | None:

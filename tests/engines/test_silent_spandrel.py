@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from acutance.engines.silent_spandrel import torchvision_or_stand_in
 from acutance.errors import EngineUnavailable
-from acutance.exporting.silent_spandrel import torchvision_or_stand_in
 
 NAMES = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
 

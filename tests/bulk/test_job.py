@@ -89,6 +89,7 @@ def test_settings_that_results_depend_on_are_in_their_key():
         {"engine": "openvino"},
         {"precision": "float16"},
         {"fidelity": 0.5},
+        {"ensemble": 8},
         {"max_pixels": 9},
         {"model": "x"},
     ]

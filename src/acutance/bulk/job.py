@@ -37,6 +37,7 @@ from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
 from acutance.engines.engine import EngineName, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.errors import AcutanceError, JobError, OutputError
 from acutance.inference.sharpener import Sharpener
 
@@ -60,6 +61,8 @@ class BulkSettings:
     fidelity: float = 1.0
     engine: EngineName = "auto"
     precision: Precision = "auto"
+    ensemble: Ensemble = 1
+    """Orientations of which the mean is taken."""
     max_pixels: int | None = None
     max_memory_mb: int | None = None
     workers: int | None = None
@@ -81,6 +84,7 @@ class BulkSettings:
             fidelity=self.fidelity,
             engine=self.engine,
             precision=self.precision,
+            ensemble=self.ensemble,
             threads=self.cpus_per_worker,
             max_pixels=self.max_pixels,
             max_memory_mb=self.max_memory_mb,
@@ -90,7 +94,7 @@ class BulkSettings:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
         model = [self.model, spec.name, spec.weights_sha256]
-        values = [*model, self.fidelity, self.engine, self.precision, self.max_pixels, __version__]
+        values = [*model, self.fidelity, self.engine, self.precision, self.ensemble, self.max_pixels, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

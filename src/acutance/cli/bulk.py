@@ -19,6 +19,8 @@ from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.options import (
     Engine,
     EngineChoice,
+    EnsembleChoice,
+    EnsembleOption,
     Exclude,
     Fidelity,
     Include,
@@ -61,6 +63,7 @@ def bulk(
     fidelity: Fidelity = 1.0,
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,
+    ensemble: EnsembleOption = EnsembleChoice.ONE,
     address: Annotated[
         str | None, typer.Option(metavar="RAY", help="A Ray cluster that runs (auto, ray://…); default: this machine.")
     ] = None,
@@ -102,6 +105,7 @@ def bulk(
         fidelity=fidelity,
         engine=engine.engine,
         precision=precision.precision,
+        ensemble=ensemble.ensemble,
         max_pixels=max_pixels,
         max_memory_mb=max_memory,
         workers=workers,

@@ -10,6 +10,8 @@ import typer
 from acutance.cli.options import (
     Engine,
     EngineChoice,
+    EnsembleChoice,
+    EnsembleOption,
     Fidelity,
     Json,
     Model,
@@ -67,6 +69,7 @@ def still(
     kernel: Kernel = None,
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,
+    ensemble: EnsembleOption = EnsembleChoice.ONE,
     threads: Threads = None,
     record: Annotated[
         Path | None,
@@ -104,6 +107,7 @@ def still(
         fidelity=fidelity,
         engine=engine.engine,
         precision=precision.precision,
+        ensemble=ensemble.ensemble,
         threads=threads,
         told=told,
     ) as sharpener:

@@ -54,10 +54,15 @@ def test_a_part_within_the_image_is_not_copied():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 2, 3, 4, 8, 40]))
-def test_the_margin_keeps_cells_in_their_place(height, width, multiple):
-    box = with_margin(Size(height, width), multiple)
-    assert all(side % multiple == 0 for side in box)
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.sampled_from([1, 2, 3, 4, 8, 40]),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
+)
+def test_the_margin_keeps_cells_in_their_place(height, width, multiple, start):
+    box = with_margin(Size(height, width), multiple, start=start)
+    assert all((side - place) % multiple == 0 for side, place in zip(box, start * 2, strict=True))
     for before, beyond in ((-box.top, box.bottom - height), (-box.left, box.right - width)):
         assert MARGIN_PX <= before < MARGIN_PX + multiple
         assert MARGIN_PX <= beyond < MARGIN_PX + 2 * multiple

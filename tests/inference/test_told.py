@@ -189,6 +189,18 @@ def test_a_region_of_a_jpeg_is_the_result_of_the_whole_wherever_it_begins():
     np.testing.assert_array_equal(part[inside], whole[inside])
 
 
+def test_what_was_cut_out_of_a_jpeg_is_sharpened_as_the_whole_is():
+    """To the pixel: networks know JPEG's blocks by their place, which the picture itself tells."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (240, 250, 3), dtype=np.uint8))
+    stored = io.BytesIO()
+    noise.filter(ImageFilter.GaussianBlur(2)).save(stored, "JPEG", quality=80)
+    seen = np.asarray(Image.open(stored))
+    with Sharpener("fast", threads=1) as fast:
+        whole, cut = fast(seen)[3:, 5:], fast(np.ascontiguousarray(seen[3:, 5:]))
+    inner = np.s_[95:-70, 95:-70]  # beyond the reach of the border, and of the margin around it
+    np.testing.assert_array_equal(cut[inner], whole[inner])
+
+
 def test_the_edge_of_a_region_is_feathered():
     share = feathered(Box(20, 20, 40, 50), Box(0, 0, 60, 70))
     assert share[20:40, 20:50].min() == 1.0

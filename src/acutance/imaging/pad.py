@@ -14,7 +14,7 @@ trained on patches whose border is no mirror), with 32 as without any; a smooth 
 """
 
 
-def with_margin(size: Size, multiple: int) -> Box:
+def with_margin(size: Size, multiple: int, *, start: tuple[int, int] = (0, 0)) -> Box:
     """Return what a network sees of a picture and its mirror image around it, in the picture's frame.
 
     A network that pads with zeros takes the border of a bright picture for an edge; what it makes of the margin's
@@ -23,14 +23,16 @@ def with_margin(size: Size, multiple: int) -> Box:
     Args:
         size: Of the picture.
         multiple: What the network's input sizes must be multiples of.
+        start: Row and column of the picture, not negative, with which one of the network's cells begins.
 
     Returns:
-        A box with at least `MARGIN_PX` on each side. It starts at multiples of `multiple`, so the cells of a network
-        lie where they would lie without it, and its sides are multiples, too.
+        A box with at least `MARGIN_PX` on each side. It starts at multiples of `multiple` from `start`, so the cells of
+        a network lie where they would lie without it, and its sides are multiples, too.
     """
     margin = ceil_to_multiple(MARGIN_PX, multiple)
-    bottom, right = (ceil_to_multiple(side + margin, multiple) for side in size)
-    return Box(-margin, -margin, bottom, right)
+    top, left = (place - ceil_to_multiple(MARGIN_PX + place, multiple) for place in start)
+    bottom = top + ceil_to_multiple(size.height + margin - top, multiple)
+    return Box(top, left, bottom, left + ceil_to_multiple(size.width + margin - left, multiple))
 
 
 def mirrored_part(image: npt.NDArray[Scalar], box: Box) -> npt.NDArray[Scalar]:

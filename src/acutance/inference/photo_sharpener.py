@@ -251,7 +251,8 @@ class PhotoSharpener:
     ) -> StripSource:
         """Return the sharpened picture, to be read in strips: the pixels that `sharpen_photo` gives.
 
-        Next to full transparency, the colours that are made up below it may differ: they come from fewer rows.
+        Next to full transparency, the colours that are made up below it may differ: they come from fewer rows. JPEG's
+        blocks are taken to begin where the picture does, as they do unless it was cut out of one.
 
         Raises:
             ConfigError: When the rows do not fit into the memory that was allowed, or the strength is out of range.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from acutance.engines.engine import Engine
 from acutance.errors import ConfigError
+from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.geometry import Box, with_halo
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
@@ -25,9 +26,6 @@ from acutance.spec import ModelSpec
 
 Restored = tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]
 """Pixels, and alpha where there is any."""
-
-BLOCK_PX = 8
-"""Side of JPEG's blocks. A network knows them by their place: of a part that begins within one it undoes much less."""
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -132,6 +130,7 @@ class PictureRestorer:
         box = self._region.box_in(picture.size)
         reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
         around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
+        # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
         around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
         part_alpha = None if alpha is None else alpha[around.slices]
         part, part_alpha = restored(colours[around.slices], part_alpha, box.shifted(around.top, around.left))
@@ -215,8 +214,10 @@ class PictureRestorer:
     ) -> npt.NDArray[PixelType]:
         is_grey = pixels.shape[2] == 1
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
+        # What was cut out of a JPEG begins within one of its blocks; networks know blocks by their place.
+        start = first_block(pixels) if self._engine.spec.size_multiple > 1 else (0, 0)
         restored = restore_tiled(
-            self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress, watch=watch
+            self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress, watch=watch, start=start
         )
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored

@@ -64,6 +64,7 @@ def restore_tiled(
     tile_px: int = DEFAULT_TILE_PX,
     progress: Callable[[float], None] | None = None,
     watch: TileWatch | None = None,
+    start: tuple[int, int] = (0, 0),
 ) -> npt.NDArray[PixelType]:
     """Restore a picture of any size.
 
@@ -77,6 +78,7 @@ def restore_tiled(
             `most_uncut` is not cut.
         progress: Called with the share of pixels done.
         watch: Chooses the order of the tiles, and is given each; not by models whose tiles are feathered.
+        start: Row and column with which one of the network's cells begins; not with models whose tiles are feathered.
 
     Returns:
         RGB `h·scale w·scale 3` of the same type, a new array.
@@ -88,14 +90,14 @@ def restore_tiled(
     spec = engine.spec
     size = Size(*pixels.shape[:2])
     picture = Box(0, 0, *size)
-    padded = with_margin(size, spec.size_multiple).size
+    padded = with_margin(size, spec.size_multiple, start=start).size
     if padded.pixels <= most_uncut(spec, tile_px=tile_px):
         tile_px = max(padded)  # a frame of full HD, say: cut in two, it would cost 5 % more, and as much memory
     if spec.feather_px:
         return restore_feathered(engine, pixels, strength=strength, tile_px=tile_px, progress=progress)
     result = np.empty((size.height * spec.scale, size.width * spec.scale, 3), pixels.dtype)
     done = 0
-    tiles = tiles_of(size, spec, tile_px=tile_px)
+    tiles = tiles_of(size, spec, tile_px=tile_px, start=start)
     for tile in tiles if watch is None else _as_wanted(tiles, watch, spec):
         restore_tile(engine, pixels, result, tile=tile, strength=strength)
         inside = tile.target.within(picture)
@@ -133,12 +135,12 @@ def most_uncut(spec: ModelSpec, *, tile_px: int) -> int:
     return (tile_px + 2 * spec.halo_px + 2 * MARGIN_PX) ** 2
 
 
-def tiles_of(size: Size, spec: ModelSpec, *, tile_px: int) -> Iterator[Tile]:
+def tiles_of(size: Size, spec: ModelSpec, *, tile_px: int, start: tuple[int, int] = (0, 0)) -> Iterator[Tile]:
     """Cut a picture and its margin into tiles, row by row from the top, left to right.
 
     They are in the picture's frame, so the first begin before it. Those that lie in the margin altogether are left out.
     """
-    picture, seen = Box(0, 0, *size), with_margin(size, spec.size_multiple)
+    picture, seen = Box(0, 0, *size), with_margin(size, spec.size_multiple, start=start)
     for tile in plan_tiles(seen.size, tile_px=tile_px, halo_px=spec.halo_px, multiple=spec.size_multiple):
         source, target = (box.shifted(-seen.top, -seen.left) for box in (tile.source, tile.target))
         if min(target.within(picture).size) > 0:

@@ -199,6 +199,21 @@ def test_one_is_taken_for_the_whole_photo_by_keyboard(serve, several, visit, pho
     assert seen.page.inner_text("#strength-value") == "50 %", "who closes it has chosen nothing"
 
 
+def test_nothing_is_compared_before_the_photo_is_on_the_stage(serve, several, visit, photo) -> None:
+    seen, _ = opened(visit, serve(models=several), ("a.png", photo(GREY)), ("b.png", photo((1, 2, 3))))
+    press = """(keys) => {
+        const stage = document.getElementById('stage');
+        for (const key of keys) stage.dispatchEvent(new KeyboardEvent('keydown', {key}));
+    }"""
+    seen.page.evaluate(press, ["PageDown", "v"])
+    assert not seen.page.is_visible("#variants"), "the other one is still there"
+    seen.page.wait_for_function("() => document.getElementById('picture-name').textContent === 'b.png'")
+    seen.page.wait_for_function("() => !document.getElementById('variants-open').disabled")
+    seen.page.evaluate(press, ["v"])
+    seen.page.wait_for_function(DONE)
+    assert middles(seen)[0] == (254, 253, 252)
+
+
 def test_what_cannot_be_made_says_so_in_its_tile(serve, several, visit, photo) -> None:
     seen, _ = opened(visit, serve(models=several), ("a.png", photo(GREY, (300, 200))))
     problem = {"status": 422, "content_type": "application/json", "body": '{"error": "x", "detail": "no such thing"}'}

@@ -247,7 +247,7 @@ async function begin() {
   });
   trust = new Trust(album, viewer.stage, { onSave: saveReport });
   known = new Known(album, viewer.stage, offer, { onApply: runKnown });
-  variants = new Variants(album, viewer.stage, offer, { onTake: takeVariant });
+  variants = new Variants(album, viewer, offer, { onTake: takeVariant });
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });
   document.documentElement.dataset.ready = "yes";

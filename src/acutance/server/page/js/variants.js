@@ -22,6 +22,7 @@ const AT_ONCE = 2;
 
 export class Variants {
   #album;
+  #viewer;
   #stage;
   #offer;
   #acts;
@@ -36,15 +37,17 @@ export class Variants {
   #tiles = [];
 
   /** `offer` is the answer of /v1/models; `acts`: `{onTake({model, fidelity, strength})}`. */
-  constructor(album, stage, offer, acts) {
+  constructor(album, viewer, offer, acts) {
+    const { stage } = viewer;
     this.#album = album;
+    this.#viewer = viewer;
     this.#stage = stage;
     this.#offer = offer;
     this.#acts = acts;
     this.#button.addEventListener("click", () => this.open());
     byId("stage").addEventListener("keydown", (event) => {
       if (event.target !== byId("stage") || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key.toLowerCase() === "v" && !this.#button.disabled) this.open();
+      if (event.key.toLowerCase() === "v") this.open();
     });
     byId("variants-close").addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
@@ -56,11 +59,17 @@ export class Variants {
   }
 
   render() {
+    this.#button.disabled = !this.#isPossible;
+  }
+
+  /** Whether the photo is on the stage: another one may be there still. */
+  get #isPossible() {
     const picture = this.#album.current;
-    this.#button.disabled = !picture?.size || !this.#stage.size || !this.#sets().length;
+    return Boolean(picture?.size && this.#stage.size && this.#viewer.shown === picture);
   }
 
   async open() {
+    if (!this.#isPossible) return;
     const { settings } = this.#album.current;
     const sets = this.#sets();
     if (!sets.includes(this.#set)) this.#set = sets[0];

@@ -60,6 +60,11 @@ export class Viewer {
     }
   }
 
+  /** The picture that is on the stage. */
+  get shown() {
+    return this.#layers.of;
+  }
+
   /** Where marks are drawn. */
   get stage() {
     return this.#stage;

@@ -221,9 +221,9 @@ class _Kept:
         return self._engine.spec
 
     @property
-    def is_apart(self) -> bool:
-        """See `Engine.is_apart`."""
-        return self._engine.is_apart
+    def is_offloaded(self) -> bool:
+        """See `Engine.is_offloaded`."""
+        return self._engine.is_offloaded
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """See `Engine.run`."""

@@ -16,7 +16,7 @@ ROOT = Path(acutance.__file__).parent
 
 FLOORS = {
     # floor: rooms; a room imports only from floors below its own, and from itself
-    8: {"__main__"},
+    8: {"__main__"},  # `python -m acutance`
     7: {"cli", "server"},
     6: {"bulk", "evaluation"},
     5: {"training", "exporting", "videos", "trust"},

@@ -230,3 +230,24 @@ def test_pixels_that_are_not_square_are_told(save, pixels, density, lost):
     jpeg = bytearray(save(pixels, "JPEG"))
     jpeg[13:18] = struct.pack(">BHH", 0, *density)
     assert lost_in(read_photo(bytes(jpeg)), "JPEG") == lost
+
+
+@pytest.mark.parametrize(
+    ("dpi", "written"),
+    [
+        ((300.0, 240.0), (1, 300, 240)),
+        ((299.9994, 299.9994), (1, 300, 300)),
+        ((118 * 2.54, 118 * 2.54), (2, 118, 118)),
+        ((2.54, 5.08), (2, 1, 2)),
+        ((1e6, 72.0), (2, 65535, 28)),
+        ((0.3, 0.3), (0, 1, 1)),
+        (None, (0, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("coding", [True, False])
+def test_the_resolution_is_in_the_unit_that_it_fits(save, pixels, dpi, written, coding):
+    source = read_photo(save(pixels, "JPEG" if coding else "PNG"))
+    photo = replace(source, metadata=replace(source.metadata, dpi=dpi))
+    jpeg = encode_photo(photo, format="JPEG")
+    assert struct.unpack_from(">BHH", jpeg, 13) == written
+    assert Image.open(io.BytesIO(jpeg)).info["jfif_unit"] == written[0]

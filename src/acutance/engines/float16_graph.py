@@ -12,17 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acutance.engines import onnx_proto as proto
 from acutance.engines.protobuf import bytes_field, fields_of, number_field, records_of, varint_at
-
-MODEL_GRAPH = 7
-GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
-NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_KIND, NODE_ATTRIBUTE = 1, 2, 3, 4, 5
-ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TYPE = 1, 3, 20
-TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 2, 8, 9
-"""Numbers of the fields in onnx.proto."""
-
-FLOAT, FLOAT16, TYPE_INT = 1, 10, 2
-"""TensorProto.DataType, and AttributeProto.AttributeType of a whole number."""
 
 KNOWN = frozenset({"Conv", "LeakyRelu", "Add", "DepthToSpace"})
 """Kinds of nodes that may compute in float16."""
@@ -47,13 +38,13 @@ def in_float16(model: bytes) -> bytes | None:
     try:
         kept = bytearray()
         for number, begin, start, end in records_of(model, 0, len(model)):
-            if number != MODEL_GRAPH:
+            if number != proto.MODEL_GRAPH:
                 kept += model[begin:end]
                 continue
             graph = _rounded(model, start, end)
             if graph is None:
                 return None
-            kept += bytes_field(MODEL_GRAPH, graph)
+            kept += bytes_field(proto.MODEL_GRAPH, graph)
         return bytes(kept)
     except (IndexError, ValueError):  # damaged: whoever opens it says so
         return None
@@ -76,7 +67,9 @@ class _Roles:
 
 def _rounded(model: bytes, start: int, end: int) -> bytes | None:
     """Rewrite the graph, or return None where it is not of the known form."""
-    nodes = [_node(model[first:stop]) for number, first, stop in fields_of(model, start, end) if number == GRAPH_NODE]
+    nodes = [
+        _node(model[first:stop]) for number, first, stop in fields_of(model, start, end) if number == proto.GRAPH_NODE
+    ]
     if not nodes:
         return None
     roles = _Roles(
@@ -95,31 +88,31 @@ def _rounded(model: bytes, start: int, end: int) -> bytes | None:
         *(_with_inputs(node, {name: name + ROUNDED for name in roles.plain(node)}) for node in inner),
         *_last(nodes[-1], roles),
     ):
-        written += bytes_field(GRAPH_NODE, content)
+        written += bytes_field(proto.GRAPH_NODE, content)
     for number, begin, first, stop in records_of(model, start, end):
-        if number == GRAPH_INITIALIZER:
-            written += bytes_field(GRAPH_INITIALIZER, _rounded_tensor(model[first:stop], roles.biases))
-        elif number != GRAPH_NODE:
+        if number == proto.GRAPH_INITIALIZER:
+            written += bytes_field(proto.GRAPH_INITIALIZER, _rounded_tensor(model[first:stop], roles.biases))
+        elif number != proto.GRAPH_NODE:
             written += model[begin:stop]
     return bytes(written)
 
 
 def _before(node: _Node, roles: _Roles) -> bytes:
     """Return what a node becomes that no convolution comes before: weights are read as float16, pictures stay."""
-    return _cast(node.inputs[0], node.output, FLOAT16) if node.output in roles.weights else node.content
+    return _cast(node.inputs[0], node.output, proto.FLOAT16) if node.output in roles.weights else node.content
 
 
 def _casts_of_pictures(inner: list[_Node], roles: _Roles) -> list[bytes]:
     """Return the nodes that round the pictures that convolutions look at."""
     names = dict.fromkeys(name for node in inner for name in roles.plain(node))
-    return [_cast(name, name + ROUNDED, FLOAT16) for name in names]
+    return [_cast(name, name + ROUNDED, proto.FLOAT16) for name in names]
 
 
 def _last(node: _Node, roles: _Roles) -> Iterator[bytes]:
     """Return the last node, in float32, behind the Casts that it needs."""
     wide = {name: f"{name}/float32" for name in node.inputs if name in roles.convolved}
     for name, target in wide.items():
-        yield _cast(name, target, FLOAT)
+        yield _cast(name, target, proto.FLOAT)
     yield _with_inputs(node, wide)
 
 
@@ -135,11 +128,11 @@ def _behind_convolutions(nodes: list[_Node]) -> frozenset[str]:
 def _node(content: bytes) -> _Node:
     inputs, output, kind = [], "", ""
     for number, start, end in fields_of(content, 0, len(content)):
-        if number == NODE_INPUT:
+        if number == proto.NODE_INPUT:
             inputs.append(content[start:end].decode())
-        elif number == NODE_OUTPUT:
+        elif number == proto.NODE_OUTPUT:
             output = content[start:end].decode()
-        elif number == NODE_KIND:
+        elif number == proto.NODE_KIND:
             kind = content[start:end].decode()
     return _Node(content, kind, tuple(inputs), output)
 
@@ -148,9 +141,9 @@ def _with_inputs(node: _Node, other: dict[str, str]) -> bytes:
     """Return the node with some inputs' names replaced."""
     written = bytearray()
     for number, begin, start, end in records_of(node.content, 0, len(node.content)):
-        if number == NODE_INPUT:
+        if number == proto.NODE_INPUT:
             name = node.content[start:end].decode()
-            written += bytes_field(NODE_INPUT, other.get(name, name))
+            written += bytes_field(proto.NODE_INPUT, other.get(name, name))
         else:
             written += node.content[begin:end]
     return bytes(written)
@@ -158,27 +151,35 @@ def _with_inputs(node: _Node, other: dict[str, str]) -> bytes:
 
 def _cast(source: str, target: str, number_type: int) -> bytes:
     to = (
-        bytes_field(ATTRIBUTE_NAME, "to")
-        + number_field(ATTRIBUTE_INT, number_type)
-        + number_field(ATTRIBUTE_TYPE, TYPE_INT)
+        bytes_field(proto.ATTRIBUTE_NAME, "to")
+        + number_field(proto.ATTRIBUTE_INT, number_type)
+        + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_INT)
     )
-    names = bytes_field(NODE_INPUT, source) + bytes_field(NODE_OUTPUT, target) + bytes_field(NODE_NAME, target)
-    return names + bytes_field(NODE_KIND, "Cast") + bytes_field(NODE_ATTRIBUTE, to)
+    names = (
+        bytes_field(proto.NODE_INPUT, source)
+        + bytes_field(proto.NODE_OUTPUT, target)
+        + bytes_field(proto.NODE_NAME, target)
+    )
+    return names + bytes_field(proto.NODE_KIND, "Cast") + bytes_field(proto.NODE_ATTRIBUTE, to)
 
 
 def _rounded_tensor(tensor: bytes, names: frozenset[str]) -> bytes:
     """Return a constant in float16 if it is one of those named and in float32, else as it is."""
     fields = {number: (start, end) for number, start, end in fields_of(tensor, 0, len(tensor))}
-    name = tensor[slice(*fields[TENSOR_NAME])].decode() if TENSOR_NAME in fields else ""
-    if name not in names or TENSOR_RAW not in fields or varint_at(tensor, fields[TENSOR_TYPE][0])[0] != FLOAT:
+    name = tensor[slice(*fields[proto.TENSOR_NAME])].decode() if proto.TENSOR_NAME in fields else ""
+    if (
+        name not in names
+        or proto.TENSOR_RAW not in fields
+        or varint_at(tensor, fields[proto.TENSOR_TYPE][0])[0] != proto.FLOAT
+    ):
         return tensor
     written = bytearray()
     for number, begin, start, end in records_of(tensor, 0, len(tensor)):
-        if number == TENSOR_TYPE:
-            written += number_field(TENSOR_TYPE, FLOAT16)
-        elif number == TENSOR_RAW:
+        if number == proto.TENSOR_TYPE:
+            written += number_field(proto.TENSOR_TYPE, proto.FLOAT16)
+        elif number == proto.TENSOR_RAW:
             values = np.frombuffer(tensor[start:end], "<f4").astype("<f2")
-            written += bytes_field(TENSOR_RAW, values.tobytes())
+            written += bytes_field(proto.TENSOR_RAW, values.tobytes())
         else:
             written += tensor[begin:end]
     return bytes(written)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from acutance.engines import onnx_proto as proto
 from acutance.engines.protobuf import bytes_field, fields_of, number_field, records_of, varint_at
 from acutance.errors import CorruptWeights
 from acutance.spec import METADATA_KEY, ModelSpec
@@ -25,19 +26,6 @@ RANGES: dict[ValueRange, tuple[float, float]] = {"0..1": (1.0, 0.0), "0..255": (
 
 SOURCE, RESULT = "degraded", "acutance/restored"
 """What the input and the output of the file are called."""
-
-_MODEL_GRAPH, _MODEL_METADATA = 7, 14
-_ENTRY_KEY, _ENTRY_VALUE = 1, 2
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
-_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 3, 4, 5
-_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 1, 3, 5, 8, 20
-_TYPE_INT, _TYPE_TENSOR, _TYPE_INTS = 2, 4, 7
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_RAW = 1, 2, 9
-_VALUE_NAME, _VALUE_TYPE, _TYPE_OF_TENSOR, _ELEMENT, _SHAPE, _DIM, _DIM_NUMBER, _DIM_NAME = 1, 2, 1, 1, 2, 1, 1, 2
-"""Numbers of the fields in onnx.proto."""
-
-_FLOAT, _INT64, _FLOAT16 = 1, 7, 10
-"""TensorProto.DataType."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +73,14 @@ def _rewritten(file: bytes, spec: ModelSpec, graph: Callable[[int, int], bytes])
     try:
         kept = bytearray()
         for number, begin, start, end in records_of(file, 0, len(file)):
-            if number == _MODEL_GRAPH:
-                kept += bytes_field(_MODEL_GRAPH, graph(start, end))
-            elif not (number == _MODEL_METADATA and _first_text(file, start, end) == METADATA_KEY):
+            if number == proto.MODEL_GRAPH:
+                kept += bytes_field(proto.MODEL_GRAPH, graph(start, end))
+            elif not (number == proto.MODEL_METADATA and _first_text(file, start, end) == METADATA_KEY):
                 kept += file[begin:end]
     except (IndexError, ValueError) as error:
         raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
-    entry = bytes_field(_ENTRY_KEY, METADATA_KEY) + bytes_field(_ENTRY_VALUE, spec.to_json())
-    return bytes(kept + bytes_field(_MODEL_METADATA, entry))
+    entry = bytes_field(proto.ENTRY_KEY, METADATA_KEY) + bytes_field(proto.ENTRY_VALUE, spec.to_json())
+    return bytes(kept + bytes_field(proto.MODEL_METADATA, entry))
 
 
 def count_numbers(file: bytes) -> int:
@@ -104,9 +92,9 @@ def count_numbers(file: bytes) -> int:
     total = 0
     try:
         for number, start, end in fields_of(file, 0, len(file)):
-            if number == _MODEL_GRAPH:
+            if number == proto.MODEL_GRAPH:
                 for inner, first, last in fields_of(file, start, end):
-                    if inner == _GRAPH_INITIALIZER:
+                    if inner == proto.GRAPH_INITIALIZER:
                         total += _size_of(file, first, last)
     except (IndexError, ValueError) as error:
         raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
@@ -116,7 +104,7 @@ def count_numbers(file: bytes) -> int:
 def _size_of(file: bytes, start: int, end: int) -> int:
     size = 1
     for number, first, last in fields_of(file, start, end):
-        if number == _TENSOR_DIMS:
+        if number == proto.TENSOR_DIMS:
             position = first
             while position < last:  # one number, or all of them packed
                 side, position = varint_at(file, position)
@@ -137,8 +125,8 @@ def _wrapped(file: bytes, start: int, end: int, form: ForeignForm, spec: ModelSp
     if form.layout == "nhwc":
         before.transpose((0, 2, 3, 1))
     if form.number == "float16":
-        before.cast(_FLOAT16)
-        after.cast(_FLOAT)
+        before.cast(proto.FLOAT16)
+        after.cast(proto.FLOAT)
     if form.layout == "nhwc":
         after.transpose((0, 3, 1, 2))
     after.plus(-offset)
@@ -147,10 +135,12 @@ def _wrapped(file: bytes, start: int, end: int, form: ForeignForm, spec: ModelSp
         after.swap_colours()
     graph = bytearray(before.ended(own))
     for number, begin, first, last in records_of(file, start, end):
-        if number == _GRAPH_OUTPUT or (number == _GRAPH_INPUT and _first_text(file, first, last) == form.input):
+        if number == proto.GRAPH_OUTPUT or (
+            number == proto.GRAPH_INPUT and _first_text(file, first, last) == form.input
+        ):
             continue
-        if number == _GRAPH_NODE and own != form.input:
-            graph += bytes_field(_GRAPH_NODE, _renamed(file, first, last, form.input, own))
+        if number == proto.GRAPH_NODE and own != form.input:
+            graph += bytes_field(proto.GRAPH_NODE, _renamed(file, first, last, form.input, own))
         else:
             graph += file[begin:last]
     graph += after.ended(RESULT)
@@ -158,8 +148,8 @@ def _wrapped(file: bytes, start: int, end: int, form: ForeignForm, spec: ModelSp
     batch: int | str = 1 if high else "n"
     sides: tuple[int | str, int | str] = (high, wide) if high else ("height", "width")
     larger = (high * spec.scale, wide * spec.scale) if high else ("out_height", "out_width")
-    graph += bytes_field(_GRAPH_INPUT, _value(SOURCE, (batch, 3, *sides)))
-    graph += bytes_field(_GRAPH_OUTPUT, _value(RESULT, (batch, 3, *larger)))
+    graph += bytes_field(proto.GRAPH_INPUT, _value(SOURCE, (batch, 3, *sides)))
+    graph += bytes_field(proto.GRAPH_OUTPUT, _value(RESULT, (batch, 3, *larger)))
     return bytes(graph)
 
 
@@ -173,18 +163,18 @@ class _Chain:
 
     def swap_colours(self) -> None:
         order = struct.pack("<3q", 2, 1, 0)
-        self._add("Gather", self._constant(_INT64, order, 3), _attribute("axis", 1))
+        self._add("Gather", self._constant(proto.INT64, order, 3), _attribute("axis", 1))
 
     def transpose(self, order: tuple[int, ...]) -> None:
         self._add("Transpose", None, _attribute("perm", order))
 
     def times(self, factor: float) -> None:
         if factor != 1:
-            self._add("Mul", self._constant(_FLOAT, struct.pack("<f", factor), 1))
+            self._add("Mul", self._constant(proto.FLOAT, struct.pack("<f", factor), 1))
 
     def plus(self, offset: float) -> None:
         if offset != 0:
-            self._add("Add", self._constant(_FLOAT, struct.pack("<f", offset), 1))
+            self._add("Add", self._constant(proto.FLOAT, struct.pack("<f", offset), 1))
 
     def cast(self, kind: int) -> None:
         self._add("Cast", None, _attribute("to", kind))
@@ -192,14 +182,20 @@ class _Chain:
     def ended(self, name: str) -> bytes:
         """Return the nodes; the last one gives a value of this name."""
         self._add("Identity", None, out=name)
-        return b"".join(bytes_field(_GRAPH_NODE, node) for node in self._nodes)
+        return b"".join(bytes_field(proto.GRAPH_NODE, node) for node in self._nodes)
 
     def _constant(self, kind: int, raw: bytes, count: int) -> str:
         # A node: files of the first versions of the format would want an initializer to be an input, too.
-        tensor = number_field(_TENSOR_DIMS, count) + number_field(_TENSOR_TYPE, kind) + bytes_field(_TENSOR_RAW, raw)
-        attribute = bytes_field(_ATTRIBUTE_NAME, "value") + bytes_field(_ATTRIBUTE_TENSOR, tensor)
+        tensor = (
+            number_field(proto.TENSOR_DIMS, count)
+            + number_field(proto.TENSOR_TYPE, kind)
+            + bytes_field(proto.TENSOR_RAW, raw)
+        )
+        attribute = bytes_field(proto.ATTRIBUTE_NAME, "value") + bytes_field(proto.ATTRIBUTE_TENSOR, tensor)
         name = f"acutance/{self._name}/{len(self._nodes)}"
-        self._nodes.append(_node("Constant", [], name, attribute + number_field(_ATTRIBUTE_TYPE, _TYPE_TENSOR)))
+        self._nodes.append(
+            _node("Constant", [], name, attribute + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_TENSOR))
+        )
         return name
 
     def _add(self, kind: str, constant: str | None, attribute: bytes | None = None, *, out: str = "") -> None:
@@ -209,35 +205,40 @@ class _Chain:
 
 
 def _node(kind: str, inputs: Sequence[str], output: str, attribute: bytes | None) -> bytes:
-    named = b"".join(bytes_field(_NODE_INPUT, name) for name in inputs) + bytes_field(_NODE_OUTPUT, output)
-    named += bytes_field(_NODE_NAME, output) + bytes_field(_NODE_KIND, kind)
-    return named if attribute is None else named + bytes_field(_NODE_ATTRIBUTE, attribute)
+    named = b"".join(bytes_field(proto.NODE_INPUT, name) for name in inputs) + bytes_field(proto.NODE_OUTPUT, output)
+    named += bytes_field(proto.NODE_NAME, output) + bytes_field(proto.NODE_KIND, kind)
+    return named if attribute is None else named + bytes_field(proto.NODE_ATTRIBUTE, attribute)
 
 
 def _attribute(name: str, value: int | tuple[int, ...]) -> bytes:
-    named = bytes_field(_ATTRIBUTE_NAME, name)
+    named = bytes_field(proto.ATTRIBUTE_NAME, name)
     if isinstance(value, int):
-        return named + number_field(_ATTRIBUTE_INT, value) + number_field(_ATTRIBUTE_TYPE, _TYPE_INT)
-    numbers = b"".join(number_field(_ATTRIBUTE_INTS, number) for number in value)
-    return named + numbers + number_field(_ATTRIBUTE_TYPE, _TYPE_INTS)
+        return named + number_field(proto.ATTRIBUTE_INT, value) + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_INT)
+    numbers = b"".join(number_field(proto.ATTRIBUTE_INTS, number) for number in value)
+    return named + numbers + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_INTS)
 
 
 def _value(name: str, sides: Sequence[int | str]) -> bytes:
     """Write what an input or an output is: float32 of a shape."""
     shape = b"".join(
-        bytes_field(_DIM, number_field(_DIM_NUMBER, side) if isinstance(side, int) else bytes_field(_DIM_NAME, side))
+        bytes_field(
+            proto.DIM,
+            number_field(proto.DIM_NUMBER, side) if isinstance(side, int) else bytes_field(proto.DIM_NAME, side),
+        )
         for side in sides
     )
-    tensor = number_field(_ELEMENT, _FLOAT) + bytes_field(_SHAPE, shape)
-    return bytes_field(_VALUE_NAME, name) + bytes_field(_VALUE_TYPE, bytes_field(_TYPE_OF_TENSOR, tensor))
+    tensor = number_field(proto.ELEMENT, proto.FLOAT) + bytes_field(proto.SHAPE, shape)
+    return bytes_field(proto.VALUE_NAME, name) + bytes_field(
+        proto.VALUE_TYPE, bytes_field(proto.TYPE_OF_TENSOR, tensor)
+    )
 
 
 def _renamed(file: bytes, start: int, end: int, name: str, new: str) -> bytes:
     """Return a node that takes what is now called otherwise."""
     node = bytearray()
     for number, begin, first, last in records_of(file, start, end):
-        is_meant = number == _NODE_INPUT and file[first:last].decode() == name
-        node += bytes_field(_NODE_INPUT, new) if is_meant else file[begin:last]
+        is_meant = number == proto.NODE_INPUT and file[first:last].decode() == name
+        node += bytes_field(proto.NODE_INPUT, new) if is_meant else file[begin:last]
     return bytes(node)
 
 

@@ -2,8 +2,7 @@
 
 Two networks of one architecture are two files of one graph with other numbers: the weights (initializers, float32
 or float16) and the slopes of the activations (attributes of nodes). Their blend is the first file with its numbers
-replaced; no second network runs. An ONNX file is a protobuf message; what is read of it here is a few fields of
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, so that a user needs no ONNX package.
+replaced; no second network runs.
 """
 
 from __future__ import annotations
@@ -15,19 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines import onnx_proto as proto
 from acutance.engines.protobuf import fields_of, varint_at
 from acutance.errors import ConfigError, CorruptWeights
 from acutance.spec import METADATA_KEY, ModelSpec
 
-MODEL_GRAPH, MODEL_METADATA = 7, 14
-ENTRY_KEY, ENTRY_VALUE = 1, 2
-GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
-NODE_NAME, NODE_ATTRIBUTE = 3, 5
-ATTRIBUTE_NAME, ATTRIBUTE_FLOAT = 1, 2
-TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 2, 8, 9
-"""Numbers of the fields in onnx.proto."""
-
-TENSOR_TYPES: dict[int, np.dtype[np.floating]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
+TENSOR_TYPES: dict[int, np.dtype[np.floating]] = {
+    proto.FLOAT: np.dtype("<f4"),
+    proto.FLOAT16: np.dtype("<f2"),
+}
 """TensorProto.DataType of the floats that weights are kept in."""
 
 
@@ -56,7 +51,7 @@ def find_numbers(file: bytes) -> dict[str, Numbers]:
     try:
         found: dict[str, Numbers] = {}
         for field, start, end in fields_of(file, 0, len(file)):
-            if field == MODEL_GRAPH:
+            if field == proto.MODEL_GRAPH:
                 found.update(_of_graph(file, start, end))
         for name, numbers in found.items():
             if (numbers.end - numbers.start) % numbers.dtype.itemsize:
@@ -99,10 +94,10 @@ def _spec_in(file: bytes, name: str) -> str | None:
             spec: str | None = header.get("__metadata__", {}).get(METADATA_KEY)
             return spec
         for field, start, end in fields_of(file, 0, len(file)):
-            if field == MODEL_METADATA:
+            if field == proto.MODEL_METADATA:
                 entry = {number: file[first:last].decode() for number, first, last in fields_of(file, start, end)}
-                if entry.get(ENTRY_KEY) == METADATA_KEY:
-                    return entry.get(ENTRY_VALUE, "")
+                if entry.get(proto.ENTRY_KEY) == METADATA_KEY:
+                    return entry.get(proto.ENTRY_VALUE, "")
     except (IndexError, ValueError, AttributeError) as error:
         raise CorruptWeights(f"{name}: is no ONNX file, or is damaged; get the file again.") from error
     return None
@@ -153,20 +148,20 @@ def _blended(start: npt.NDArray[np.floating], goal: npt.NDArray[np.floating], sh
 
 def _of_graph(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
     for field, begin, stop in fields_of(file, start, end):
-        if field == GRAPH_INITIALIZER:
+        if field == proto.GRAPH_INITIALIZER:
             yield from _of_tensor(file, begin, stop)
-        elif field == GRAPH_NODE:
+        elif field == proto.GRAPH_NODE:
             yield from _of_node(file, begin, stop)
 
 
 def _of_tensor(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
     name, kind, raw = "", 0, None
     for field, begin, stop in fields_of(file, start, end):
-        if field == TENSOR_NAME:
+        if field == proto.TENSOR_NAME:
             name = file[begin:stop].decode()
-        elif field == TENSOR_TYPE:
+        elif field == proto.TENSOR_TYPE:
             kind = varint_at(file, begin)[0]
-        elif field == TENSOR_RAW:
+        elif field == proto.TENSOR_RAW:
             raw = (begin, stop)
     if kind in TENSOR_TYPES and raw is not None and name.endswith((".weight", ".bias")):
         yield name, Numbers(*raw, TENSOR_TYPES[kind])
@@ -174,11 +169,11 @@ def _of_tensor(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers
 
 def _of_node(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
     fields = list(fields_of(file, start, end))
-    names = [file[begin:stop].decode() for field, begin, stop in fields if field == NODE_NAME]
+    names = [file[begin:stop].decode() for field, begin, stop in fields if field == proto.NODE_NAME]
     for field, begin, stop in fields:
-        if field != NODE_ATTRIBUTE or not names:
+        if field != proto.NODE_ATTRIBUTE or not names:
             continue
         inner = {number: (first, last) for number, first, last in fields_of(file, begin, stop)}
-        if ATTRIBUTE_FLOAT in inner and ATTRIBUTE_NAME in inner:
-            first, last = inner[ATTRIBUTE_NAME]
-            yield f"{names[0]}.{file[first:last].decode()}", Numbers(*inner[ATTRIBUTE_FLOAT], np.dtype("<f4"))
+        if proto.ATTRIBUTE_FLOAT in inner and proto.ATTRIBUTE_NAME in inner:
+            first, last = inner[proto.ATTRIBUTE_NAME]
+            yield f"{names[0]}.{file[first:last].decode()}", Numbers(*inner[proto.ATTRIBUTE_FLOAT], np.dtype("<f4"))

@@ -7,14 +7,11 @@ tiled by that. What cannot be traced at all stays weights, which torch runs.
 
 from __future__ import annotations
 
-import warnings
-
 from acutance.engines.adding import Converted
 from acutance.engines.foreign import Fact
 from acutance.engines.torch_weights import TorchNetwork, adopt_weights, network_of, read_weights, weights_file
 from acutance.exporting.export import PARITY_LIMIT
-from acutance.exporting.tracing import COMPARED_PX, traced
-from acutance.geometry import ceil_to_multiple
+from acutance.exporting.tracing import traced
 
 
 def convert_weights(content: bytes, name: str) -> Converted:
@@ -37,15 +34,11 @@ def convert_weights(content: bytes, name: str) -> Converted:
 
 def convert_network(network: TorchNetwork) -> Converted:
     """Convert a network; see `convert_weights`."""
-    first, fixed = network.side_px, network.fixed_px
-    others = [tuple(ceil_to_multiple(max(side, first), network.multiple) for side in size) for size in COMPARED_PX]
     graph, reason = None, ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old code; the tracer's, of what may not hold elsewhere: that is compared
-        if not network.is_square:
-            graph, reason = traced(network.module, first, others, limit=PARITY_LIMIT)
-        if graph is None:
-            graph, reason = traced(network.module, fixed, [], limit=PARITY_LIMIT)
+    if not network.is_square:
+        graph, reason = traced(network.module, network.side_px, multiple=network.multiple, limit=PARITY_LIMIT)
+    if graph is None:
+        graph, reason = traced(network.module, network.fixed_px, multiple=None, limit=PARITY_LIMIT)
     facts = (Fact("architecture", network.title, "by its weights"),)
     if graph is not None:
         return Converted(graph, network.told, facts)

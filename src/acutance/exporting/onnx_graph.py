@@ -15,6 +15,8 @@ Parity with torch is a test, not a hope.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -31,16 +33,21 @@ OPSET = 17
 IR_VERSION = 8
 INPUT, OUTPUT = "degraded", "restored"
 
+Shape = Sequence[int | str | None]
+"""Of an input or output: numbers, names, or what is left open."""
 
-class _Graph:
+
+class Graph:
     """Collects nodes and weights; every method adds one operation and returns the name of its result."""
 
     def __init__(self, *, half: bool) -> None:
+        """Begin without anything; `half` keeps the weights of convolutions in 16 bits."""
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self._half = half
 
     def constant(self, name: str, values: npt.NDArray[np.generic]) -> str:
+        """Add numbers."""
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
@@ -52,18 +59,33 @@ class _Graph:
         return self.add_node("Cast", [name], f"{name}.wide", to=TensorProto.FLOAT)
 
     def add_node(self, kind: str, inputs: list[str], output: str, **attributes: int | float | str | list[int]) -> str:
+        """Add a node of any kind."""
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))  # type: ignore[arg-type]
         return output
 
+    def model(self, name: str, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> onnx.ModelProto:
+        """Return it as a model of float32 inputs and outputs, by their shapes; whoever is given it checks it."""
+        ends = [
+            [helper.make_tensor_value_info(end, TensorProto.FLOAT, shape) for end, shape in values.items()]
+            for values in (inputs, outputs)
+        ]
+        graph = helper.make_graph(self.nodes, name, ends[0], ends[1], self.weights)
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="acutance")
+
+
+class _GeneratorGraph(Graph):
+    """The graph of a generator."""
+
     def conv(self, name: str, conv: nn.Conv2d, source: str, *, unshuffle: int = 1) -> str:
         """Add a convolution; with `unshuffle` u it also does the pixel-unshuffle before it."""
-        weight = _array(conv.weight)
+        weight = array_of(conv.weight)
         if unshuffle > 1:
             weight = _fold_unshuffle(weight, unshuffle)
         pad = (conv.kernel_size[0] // 2) * unshuffle
         inputs = [source, self.weight(f"{name}.weight", weight)]
         if conv.bias is not None:
-            inputs.append(self.constant(f"{name}.bias", _array(conv.bias)))
+            inputs.append(self.constant(f"{name}.bias", array_of(conv.bias)))
         side = weight.shape[-1]
         return self.add_node(
             "Conv", inputs, name, kernel_shape=[side, side], pads=[pad] * 4, strides=[unshuffle, unshuffle]
@@ -96,7 +118,8 @@ class _Graph:
         return self.add_node("Add", [inner, source], f"{name}.add")
 
 
-def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
+def array_of(tensor: Tensor) -> npt.NDArray[np.float32]:
+    """Return a tensor's numbers as float32."""
     return tensor.detach().cpu().float().numpy()
 
 
@@ -122,7 +145,7 @@ def build_onnx(generator: Generator, spec: ModelSpec, *, half: bool = False) -> 
     """
     generator = fold_batch_norm(generator)
     config = generator.config
-    graph = _Graph(half=half)
+    graph = _GeneratorGraph(half=half)
     shallow = graph.conv("head", generator.head, INPUT, unshuffle=config.unshuffle)
     shallow = graph.activation("head_activation", generator.head_activation, shallow)
     deep = shallow
@@ -136,10 +159,14 @@ def build_onnx(generator: Generator, spec: ModelSpec, *, half: bool = False) -> 
     if factor > 1:
         last = graph.add_node("DepthToSpace", [last], "shuffle", blocksize=factor, mode="CRD")
     _finish(graph, last, config)
-    return _model(graph, spec, channels_in=config.channels_in)
+    source: dict[str, Shape] = {INPUT: ["n", config.channels_in, "height", "width"]}
+    model = graph.model(spec.name, source, {OUTPUT: ["n", 3, "out_height", "out_width"]})
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
-def _finish(graph: _Graph, last: str, config: GeneratorConfig) -> None:
+def _finish(graph: Graph, last: str, config: GeneratorConfig) -> None:
     """Add the input (enlarged, or of its guides the middle one), or just name the output."""
     if not config.global_residual:
         graph.add_node("Identity", [last], OUTPUT)
@@ -154,16 +181,3 @@ def _finish(graph: _Graph, last: str, config: GeneratorConfig) -> None:
         limits = [graph.constant(f"base.{name}", np.array([value], np.int64)) for name, value in bounds.items()]
         skip = graph.add_node("Slice", [INPUT, *limits], "base")
     graph.add_node("Add", [last, skip], OUTPUT)
-
-
-def _model(graph: _Graph, spec: ModelSpec, *, channels_in: int) -> onnx.ModelProto:
-    """Wrap the graph with its inputs, outputs and metadata, and check it."""
-    source = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", channels_in, "height", "width"])
-    target = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", 3, "out_height", "out_width"])
-    proto = helper.make_graph(graph.nodes, spec.name, [source], [target], graph.weights)
-    model = helper.make_model(
-        proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="acutance"
-    )
-    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-    onnx.checker.check_model(model, full_check=True)
-    return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +11,7 @@ from acutance.engines.foreign_graph import with_spec
 from acutance.engines.foreign_told import Told
 from acutance.engines.torch_weights import noise
 from acutance.errors import ConfigError
-from acutance.exporting.tracing import COMPARED_PX, TRACED_PX, traced
+from acutance.exporting.tracing import TRACED_PX, traced
 from acutance.geometry import ceil_to_multiple
 from acutance.networks.own import OwnGenerator
 from acutance.spec import ModelSpec
@@ -44,10 +43,7 @@ def own_as_onnx(generator: OwnGenerator, spec: ModelSpec, *, limit: float) -> Ow
     """
     config = generator.config
     multiple, said = config.size_multiple, config.said.reach_px
-    sizes = [tuple(ceil_to_multiple(side, multiple) for side in size) for size in COMPARED_PX]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer's, of what may not hold elsewhere: that is compared
-        graph, reason = traced(generator, ceil_to_multiple(TRACED_PX, multiple), sizes, limit=limit)
+    graph, reason = traced(generator, ceil_to_multiple(TRACED_PX, multiple), multiple=multiple, limit=limit)
     if graph is None:
         raise ConfigError(f"{config.part}: cannot be exported to ONNX for pictures of any size ({reason}).")
     told = Told(range="0..1", colours="rgb", layout="nchw", multiple=multiple)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -20,6 +21,7 @@ from acutance.engines.torch_weights import FAILURES, noise
 from acutance.errors import first_line
 from acutance.exporting.onnx_graph import OPSET
 from acutance.exporting.real_spectra import real_spectra
+from acutance.geometry import ceil_to_multiple
 
 TRACED_PX = 64
 """Side of the picture that a network is traced with, unless it needs a larger one."""
@@ -28,41 +30,44 @@ COMPARED_PX = ((72, 120), (136, 96))
 
 
 @torch.no_grad()
-def traced(network: nn.Module, side: int, others: list[tuple[int, ...]], *, limit: float) -> tuple[bytes | None, str]:
-    """Trace a network with a square picture; return the graph if it holds there and at the other sizes, or why not.
+def traced(network: nn.Module, side: int, *, multiple: int | None, limit: float) -> tuple[bytes | None, str]:
+    """Trace a network with a square picture; return the graph if it holds there and at other sizes, or why not.
 
     Args:
         network: `n 3 h w` → `n 3 h·scale w·scale`, float32, in eval mode.
         side: Of the picture, in px.
-        others: Heights and widths to compare at; without any, the network is traced for the one size alone.
+        multiple: What the sides of its input have to be multiples of; None traces it for the one size alone.
         limit: Largest difference to torch that is allowed: of values in [0, 1], or relative to the largest beyond.
 
     Returns:
         The ONNX file, `degraded` → `restored`, and no words; or None and the reason.
     """
     axes = {2: "height", 3: "width"}
+    others = [tuple(ceil_to_multiple(max(px, side), multiple) for px in size) for size in COMPARED_PX if multiple]
     target = io.BytesIO()
-    try:
-        with _nothing_printed(), real_spectra():
-            torch.onnx.export(
-                network,
-                (noise((side, side)),),
-                cast(str, target),  # a file in memory will do for the tracer
-                input_names=["degraded"],
-                output_names=["restored"],
-                dynamic_axes={"degraded": axes, "restored": axes} if others else None,
-                opset_version=OPSET,
-                dynamo=False,  # the other exporter needs two packages more
-            )
-        session = onnxruntime.InferenceSession(target.getvalue(), _quiet(), providers=["CPUExecutionProvider"])
-        for size in [(side, side), *others]:
-            picture = noise(size)
-            expected = network(picture).numpy()
-            (restored,) = session.run(["restored"], {"degraded": picture.numpy()})
-            if not _is_same(restored, expected, limit):
-                return None, f"a picture of {size[0]}×{size[1]} px comes out otherwise"
-    except (*FAILURES, *ORT_ERRORS) as error:
-        return None, first_line(error)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old code; the tracer's, of what may not hold elsewhere: that is compared
+        try:
+            with _nothing_printed(), real_spectra():
+                torch.onnx.export(
+                    network,
+                    (noise((side, side)),),
+                    cast(str, target),  # a file in memory will do for the tracer
+                    input_names=["degraded"],
+                    output_names=["restored"],
+                    dynamic_axes={"degraded": axes, "restored": axes} if others else None,
+                    opset_version=OPSET,
+                    dynamo=False,  # the other exporter needs two packages more
+                )
+            session = onnxruntime.InferenceSession(target.getvalue(), _quiet(), providers=["CPUExecutionProvider"])
+            for size in [(side, side), *others]:
+                picture = noise(size)
+                expected = network(picture).numpy()
+                (restored,) = session.run(["restored"], {"degraded": picture.numpy()})
+                if not _is_same(restored, expected, limit):
+                    return None, f"a picture of {size[0]}×{size[1]} px comes out otherwise"
+        except (*FAILURES, *ORT_ERRORS) as error:
+            return None, first_line(error)
     return target.getvalue(), ""
 
 

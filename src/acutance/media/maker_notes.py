@@ -37,8 +37,8 @@ def notes_lead_out(tree: Tree, order: ByteOrder, within: range, *, block: bytes 
         within: Offsets at which such a thing may lie; what lies elsewhere was not there before either.
         block: The EXIF block, where it is carried as it is; None: the notes are carried alone.
     """
-    exif = tree.children.get(EXIF_POINTER)
-    note = next((entry.data for entry in (exif.entries if exif else ()) if entry.tag == _MAKER_NOTE), b"")
+    exif = tree.children.get(EXIF_POINTER, tree)
+    note = next((entry.data for entry in (*exif.entries, *tree.entries) if entry.tag == _MAKER_NOTE), b"")
     held = note if block is None else block
     at = held.find(note)
     for base, directory in _directories(held, at, order):

@@ -20,6 +20,10 @@ PROGRESSIVE_MAX_PIXELS = 40_000_000
 per pixel."""
 
 _APP1, _APP2, _APP13, _COM = 0xE1, 0xE2, 0xED, 0xFE
+_JFIF_MARKER, _UNIT = b"\xff\xe0", 13
+"""How a file with JFIF goes on behind its first marker, and where it says in which unit its resolution is."""
+_PER_INCH = {1: 1.0, 2: 2.54}
+"""By the numbers of the units."""
 
 
 def encode_jpeg(photo: Photo) -> tuple[bytes | memoryview, ...]:
@@ -50,7 +54,7 @@ def encode_jpeg(photo: Photo) -> tuple[bytes | memoryview, ...]:
 def metadata_segments(encoded: bytes, metadata: Metadata) -> tuple[int, bytes]:
     """Return the segments that hold the metadata, and where in a file of Pillow's they go."""
     start = 2
-    if encoded[2:4] == b"\xff\xe0":  # JFIF wants to be the first segment
+    if encoded[2:4] == _JFIF_MARKER:  # JFIF wants to be the first segment
         start += 2 + int.from_bytes(encoded[4:6], "big")
     return start, b"".join(_segment(marker, payload) for marker, payload in _payloads(metadata))
 
@@ -74,11 +78,9 @@ def _encoded(
     restart_rows: int = 0,
 ) -> bytes:
     buffer = io.BytesIO()
-    dpi = metadata.dpi or (0, 0)
-    density = tuple(min(round(value), 65535) for value in dpi)
     if coding is None:
-        image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, dpi=density, restart_marker_rows=restart_rows)
-        return buffer.getvalue()
+        image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, restart_marker_rows=restart_rows)
+        return _with_density(buffer.getvalue(), metadata.dpi)
     image.save(
         buffer,
         "JPEG",
@@ -86,10 +88,24 @@ def _encoded(
         subsampling=coding.subsampling,
         keep_rgb=coding.is_rgb,
         progressive=is_progressive,
-        dpi=density,
         restart_marker_rows=restart_rows,
     )
-    return buffer.getvalue()
+    return _with_density(buffer.getvalue(), metadata.dpi)
+
+
+def _with_density(encoded: bytes, dpi: tuple[float, float] | None) -> bytes:
+    """Return a file with a resolution: in whole px per inch or per cm, whichever is nearer."""
+    if dpi is None or encoded[2:4] != _JFIF_MARKER:
+        return encoded
+
+    def error(unit: int) -> float:
+        return sum(abs(density * _PER_INCH[unit] / value - 1) for density, value in zip(whole[unit], dpi, strict=True))
+
+    whole = {unit: [min(round(value / scale), 65535) for value in dpi] for unit, scale in _PER_INCH.items()}
+    unit = min(_PER_INCH, key=error)
+    if not all(whole[unit]):
+        return encoded
+    return encoded[:_UNIT] + struct.pack(">BHH", unit, *whole[unit]) + encoded[_UNIT + 5 :]
 
 
 def _tables_to_write(coding: JpegCoding, *, channels: int) -> list[list[int]]:

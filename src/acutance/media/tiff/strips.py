@@ -22,6 +22,7 @@ from acutance.media.pil import decoding
 from acutance.media.strips import Strip, StripSource
 from acutance.media.tiff.layout import LAB, RAW, STRAIGHT, Layout, layout_of
 from acutance.media.tiff.pixels import blocks_of, places_of
+from acutance.media.tiff.tags import PIXEL_TAGS
 
 MAX_BLOCK_BYTES = 64 * 2**20
 """A compressed strip or tile is unpacked as a whole: larger ones cannot be read in strips."""
@@ -41,6 +42,8 @@ def open_tiff_strips(file: BinaryIO, container: Container, name: str) -> StripSo
     try:
         header = read_header(file)
         directory = read_directory(file, container.pages[0], header)
+        if any(tag in PIXEL_TAGS for tag, _, _ in directory.outside):
+            raise DirectoryError("where its pixels are lies outside of it")
         layout = layout_of(directory, header.order, name)
         places = places_of(layout, directory, header.order, name)
     except (DirectoryError, struct.error) as error:

@@ -15,6 +15,9 @@ from acutance.errors import CorruptWeights
 METADATA_KEY = "acutance.spec"
 """Key of the spec's JSON in the metadata of safetensors and ONNX files."""
 
+CHECKPOINT_HEAD_BYTES = 2**20
+"""How much of a file's beginning `is_checkpoint` wants to see."""
+
 SPEC_FORMAT = 1
 """Version of the JSON; a reader refuses a newer one."""
 
@@ -116,3 +119,13 @@ class ModelSpec:
                 "acutance that wrote the file, or export the weights again."
             )
         return cls(**values)
+
+
+def is_checkpoint(head: bytes) -> bool:
+    """Say whether a safetensors file that begins so is a checkpoint of a run: described by us, and to be exported."""
+    try:
+        header = json.loads(head[8 : 8 + int.from_bytes(head[:8], "little")])
+        spec = json.loads(header["__metadata__"][METADATA_KEY])
+        return not spec.get("needs_torch")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False

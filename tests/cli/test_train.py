@@ -60,6 +60,8 @@ def test_trains_resumes_and_leaves_a_model(run_train, photo_folder, tmp_path):
     assert f"next: acutance export {out / 'generator.safetensors'}" in result.stderr
     assert result.stdout == ""
 
+    with pytest.raises(ConfigError, match=r"give --iterations 2, or another value"):
+        run_train(*common, "--resume")
     run_train(*common, "--iterations", 4, "--resume")
     assert [line["iteration"] for line in lines_of(out) if line["kind"] == "train"] == [1, 2, 3, 4]
     assert (out / "store" / "pixels.u8").exists()

@@ -87,6 +87,8 @@ def test_every_kind_of_value_is_read():
     ("values", "message"),
     [
         ({"shaps": []}, r"d\.toml: unknown setting 'shaps' \(did you mean 'shapes'\?\)\.$"),
+        ({"colour": "red"}, r"unknown setting 'colour' \(did you mean 'pen\.colour'\?\)\.$"),
+        ({"side": 3}, r"unknown setting 'side' \("),
         ({"zzz": 1}, r"unknown setting 'zzz' \(known: name, shapes, pen, limit_s, span, tags, file\)"),
         ({"pen": {"widht": 1.0}}, r"unknown setting 'widht' \(did you mean 'width'\?\) \(at pen\)"),
         ({"shapes": [{"kind": "circle"}, {"kind": "square", "sides": 1}]}, r"'sides'.*\(at shapes\[1\]\)"),

@@ -155,6 +155,11 @@ def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.M
         open_engine(find_model("atd"))
 
 
+def test_it_is_listed() -> None:
+    listed = CliRunner().invoke(app, ["models"], env={"COLUMNS": "300"})
+    assert "its tiles are overlapping by 64 px, and blended there; torch runs it" in listed.stdout
+
+
 def test_doctor_says_what_it_needs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnosis.model_states()[-1] == "atd ok"
     monkeypatch.setattr(diagnosis, "find_spec", lambda name: None)

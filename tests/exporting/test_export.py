@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
 
 from acutance.engines.onnx_engine import OnnxRuntimeEngine  # noqa: E402
 from acutance.engines.opening import open_engine  # noqa: E402
-from acutance.errors import CorruptWeights, OutputError  # noqa: E402
+from acutance.errors import CorruptWeights, OutputError, WrongName  # noqa: E402
 from acutance.exporting.export import PARITY_LIMIT, export_onnx, parity  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
 from acutance.geometry import Size, plan_tiles  # noqa: E402
@@ -120,6 +120,12 @@ def test_the_file_describes_itself(tmp_path: Path, config: GeneratorConfig) -> N
     assert report.path.read_bytes() == build_onnx(generator, spec).SerializeToString(), "not reproducible"
     with pytest.raises(OutputError, match="exists"):
         export_onnx(checkpoint, tmp_path / "mine.onnx")
+
+
+@pytest.mark.parametrize("name", ["mine.pth", "mine"])
+def test_a_name_that_no_verb_would_take_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WrongName, match=rf"{name}: what is written is an ONNX file; .* ends in \.onnx"):
+        export_onnx(tmp_path / "generator.safetensors", tmp_path / name)
 
 
 def test_diverged_weights_are_not_exported(tmp_path: Path) -> None:

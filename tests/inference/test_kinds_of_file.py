@@ -144,7 +144,7 @@ def test_the_same_kind_comes_back_whatever_the_name_says(inverter, tmp_path, for
 
     assert format_of(result) == format_
     assert result.read_bytes() == inverter(source)
-    again = read_photo(result)
+    again = read_photo(result, max_bits=16).in_8_bits()  # a format may have 16 alone
     assert again.metadata.source_format == format_
     assert np.abs(255 - again.pixels.astype(int) - photo.pixels).mean() < (10 if format_ == "GIF" else 3)
     assert lost_in(photo, format_) == (("colours beyond 256",) if format_ == "GIF" else ())

@@ -163,10 +163,10 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
         read_photo(bomb(100_000, 100_000))
 
 
-def test_the_limit_is_the_callers(save, pixels):
+def test_the_limit_is_the_callers(pixels):
     for format_ in (name for name in TABLE if name != "HEIF"):
-        data = save(Image.fromarray(pixels), format_)
-        assert read_photo(data, max_pixels=20 * 31).size == (20, 31)
+        data = encode_photo(Photo(pixels=pixels), format=format_)
+        assert read_photo(data, max_pixels=20 * 31, max_bits=16).size == (20, 31)
         with pytest.raises(ImageTooLarge, match="31×20"):
             read_photo(data, max_pixels=20 * 31 - 1)
 

@@ -81,7 +81,7 @@ def house_with(folder: Path, module: str) -> Path:
         if entry.name not in ("formats.py", "__pycache__"):
             (package / "media" / entry.name).symlink_to(entry)
     table = (PACKAGE / "media" / "formats.py").read_text("utf-8")
-    table = table.replace("    PPM,\n)", "    PPM,\n    TOY,\n)")
+    table = re.sub(r"(_TABLE = \((?:\n    \w+,)+)", r"\1\n    TOY,", table, count=1)  # behind the last row
     table = table.replace("from acutance.media.webp", "from acutance.media.toy import TOY\nfrom acutance.media.webp")
     (package / "media" / "formats.py").write_text(table, "utf-8")
     (package / "media" / "toy.py").write_text(module, "utf-8")

@@ -14,8 +14,10 @@ from acutance.media import Metadata, Photo, encode_photo, lost_in, read_photo
 
 FORMATS = tuple(name for name in TABLE if name != "HEIF")  # an extra; see test_heif.py
 WITH_EXIF = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
-WITH_ALPHA = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
-GREY_AS_COLOUR = ("WEBP",)
+GREY_AS_COLOUR = ("WEBP",)  # formats that have no grey
+SIXTEEN_BITS_ALONE: tuple[str, ...] = ()  # formats that have nothing else: 8 bits come back as 16
+Image.init()
+OF_PILLOW = tuple(name for name in FORMATS if name in Image.OPEN)  # the second reader, where there is one
 
 KINDS = {
     "xmp": b"<x:xmpmeta/>",
@@ -40,6 +42,11 @@ LOSSES = {
 }
 
 
+def read(data: bytes) -> Photo:
+    """Read a photo with 8 bits per channel, whatever its format has."""
+    return read_photo(data, max_bits=16).in_8_bits()
+
+
 def same(kind: str, before: object, after: object) -> bool:
     if kind == "dpi":
         return after is not None and np.allclose(after, before, atol=0.02)
@@ -59,7 +66,7 @@ def test_each_kind_is_carried_or_its_loss_is_said(pixels, kind, target, bits):
     result = read_photo(encode_photo(photo, format=target), max_bits=16)
     after = getattr(result.metadata, kind)
 
-    assert result.bits == photo.bits
+    assert result.bits == (16 if target in SIXTEEN_BITS_ALONE else photo.bits)
 
     losses = lost_in(photo, target)
     if same(kind, KINDS[kind], after):
@@ -98,8 +105,8 @@ def test_what_all_formats_know_goes_from_each_to_each(photo, source, target, mak
 def test_every_photo_is_seen_the_same_way_up(pixels, make_exif, source, target, orientation):
     photo = Photo(pixels=pixels, metadata=Metadata(exif=make_exif(orientation=orientation)))
 
-    first = read_photo(encode_photo(photo, format=source))
-    second = read_photo(encode_photo(first, format=target))
+    first = read(encode_photo(photo, format=source))
+    second = read(encode_photo(first, format=target))
 
     wanted = photo.upright().pixels.astype(int)
     allowed = 5 if "GIF" in (source, target) else 0
@@ -118,10 +125,10 @@ def test_every_photo_is_seen_the_same_way_up(pixels, make_exif, source, target, 
 def test_transparency_is_carried_or_laid_on_white(pixels, alpha, source, target, channels):
     photo = Photo(pixels=np.ascontiguousarray(pixels[:, :, :channels]), alpha=alpha)
 
-    first = read_photo(encode_photo(photo, format=source))
-    second = read_photo(encode_photo(first, format=target))
+    first = read(encode_photo(photo, format=source))
+    second = read(encode_photo(first, format=target))
 
-    if target not in WITH_ALPHA:
+    if not TABLE[target].has_alpha:
         opacity = first.alpha[:, :, np.newaxis] / 255
         wanted = first.pixels * opacity + 255 * (1 - opacity)
         assert second.alpha is None
@@ -139,14 +146,16 @@ def test_transparency_is_carried_or_laid_on_white(pixels, alpha, source, target,
 def test_grey_stays_grey_where_it_can(pixels, target):
     photo = Photo(pixels=np.ascontiguousarray(pixels[:, :, :1]))
     encoded = encode_photo(photo, format=target)
+    assert lost_in(photo, target) == ()
+    assert np.abs(read(encoded).pixels.astype(int) - photo.pixels).max() <= 6
+    if target not in OF_PILLOW:
+        return
     if target != "AVIF" or Image.__version__ >= "13":  # Pillow 12 opens a grey AVIF as RGB
         assert Image.open(io.BytesIO(encoded)).mode == ("RGB" if target in GREY_AS_COLOUR else "L")
-    assert lost_in(photo, target) == ()
-    assert np.abs(read_photo(encoded).pixels.astype(int) - photo.pixels).max() <= 6
 
 
 @pytest.mark.parametrize("target", FORMATS)
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1, 1), (1, 17, 3), (17, 1, 3)])
 def test_the_smallest_pictures_are_written(target, shape):
     photo = Photo(pixels=np.full(shape, 100, np.uint8))
-    assert read_photo(encode_photo(photo, format=target)).size == shape[:2]
+    assert read(encode_photo(photo, format=target)).size == shape[:2]

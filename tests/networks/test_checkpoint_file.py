@@ -285,6 +285,13 @@ def test_coarser_scales_of_another_network_are_refused(tmp_path, coarser):
         load_generator(path)
 
 
+def test_the_state_of_a_run_is_not_taken_for_its_result(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_file({"generator.head.weight": torch.zeros(3)}, path, {"format": "1", "progress": "{}"})
+    with pytest.raises(CorruptWeights, match=r"what a run goes on from, not its result; give generator\.safetensors"):
+        load_generator(path)
+
+
 @pytest.mark.parametrize("text", ["3", "null", "[]", '"config"', "{", "true"])
 def test_a_config_that_is_no_table_is_refused(tmp_path, text):
     path = tmp_path / "g.safetensors"

@@ -11,8 +11,9 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 
 from acutance.errors import ConfigError
+from acutance.networks.blocks import BLOCKS
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
-from acutance.networks.growing import growing
+from acutance.networks.growing import GROWABLE, can_grow, growing
 
 FIRST, SECOND, THIRD = (CoarserScale(width=width, num_blocks=count) for width, count in ((6, 3), (5, 2), (4, 1)))
 MORE = CoarserScale(width=6, num_blocks=6)
@@ -58,6 +59,15 @@ def test_more_blocks_without_skips_around_them_are_refused_and_scales_are_not(bl
     assert torch.equal(growing(small, replace(small.config, coarser=(FIRST,)))(degraded), small(degraded))
     with pytest.raises(ConfigError, match="more blocks"):
         growing(small, replace(small.config, num_blocks=3))
+
+
+def test_blocks_of_a_kind_that_is_not_declared_growable_are_not_inserted(monkeypatch):
+    """A kind that somebody adds is in no list yet: it must not pass for one that can be made silent."""
+    small = build()
+    assert set(GROWABLE) < set(BLOCKS)
+    monkeypatch.setattr("acutance.networks.growing.GROWABLE", ())
+    assert can_grow(small.config, replace(small.config, coarser=(FIRST,)))
+    assert not can_grow(small.config, replace(small.config, num_blocks=3))
 
 
 @pytest.mark.parametrize(("coarser", "num_blocks"), [((FIRST, SECOND), 2), ((MORE,), 4)])

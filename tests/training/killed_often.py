@@ -18,7 +18,8 @@ from pathlib import Path
 from acutance.data.photo_store import open_store
 from acutance.training.config import load_config
 from acutance.training.device import open_fabric
-from acutance.training.loop import CONFIG_FILE, train
+from acutance.training.loop import train
+from acutance.training.run_folder import CONFIG_FILE
 
 SETTINGS = (
     "generator.width=4",

@@ -123,6 +123,13 @@ def test_incomplete_or_foreign_contents_are_refused(path, tensors, metadata):
         load_checkpoint(path, build())
 
 
+def test_a_file_that_was_cut_off_says_from_where_to_begin_anew(path):
+    save_checkpoint(path, build(), PROGRESS)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CorruptWeights, match=r"is damaged or .*: --set start_from=.*generator\.safetensors\.$"):
+        load_checkpoint(path, build())
+
+
 def test_a_newer_format_is_refused(path):
     rewritten(path, change_metadata=lambda metadata: metadata | {"format": "2"})
     with pytest.raises(CorruptWeights, match="has format 2, this acutance reads 1"):

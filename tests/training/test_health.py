@@ -48,6 +48,19 @@ def test_without_a_discriminator_there_are_no_figures_of_one():
     assert complaints(found, loss=1.0, loss_before=1.0).keys() == {"sharpness"}
 
 
+@pytest.mark.parametrize(
+    ("terms", "advice"),
+    [
+        (("content",), "early in a run this is normal; if it stays, lower the learning rates"),
+        (("content", "texture"), "lower objective.texture"),
+        (("content", "texture", "adversarial"), "lower objective.adversarial or objective.texture"),
+    ],
+)
+def test_the_advice_is_of_terms_that_are_trained_with(terms, advice):
+    now = replace(WELL, terms=dict.fromkeys(terms, 0.02), energy_ratio=1.4)
+    assert complaints(now, loss=0.02, loss_before=0.02)["sharpness"].endswith(f"over-sharpened; {advice}")
+
+
 def test_all_is_well():
     assert complaints(WELL, loss=0.02, loss_before=0.021) == {}
     assert complaints(WELL, loss=0.02, loss_before=None) == {}

@@ -22,12 +22,11 @@ from acutance.training.batches import batch_generator
 from acutance.training.config import TrainConfig
 from acutance.training.loop import (
     CHECKPOINT_FILE,
-    CONFIG_FILE,
     GENERATOR_FILE,
     SKIPPED_LIMIT,
-    prepare_folder,
     train,
 )
+from acutance.training.run_folder import CONFIG_FILE, check_said, prepare_folder
 
 
 def state_of(run):
@@ -289,9 +288,42 @@ def test_what_was_never_begun_is_not_resumed(tmp_path, tiny):
 @pytest.mark.parametrize("override", ["batch=5", "generator.width=9", "seed=1", "optimizer.kind=muon"])
 def test_other_settings_are_not_resumed(tmp_path, tiny, override):
     prepare_folder(tmp_path / "run", tiny(), resume=False)
-    with pytest.raises(ConfigError, match="other settings"):
+    name = override.partition("=")[0].replace(".", r"\.")
+    with pytest.raises(ConfigError, match=rf"other settings than asked for \({name} is \S+ there, \S+ asked for\)"):
         prepare_folder(tmp_path / "run", tiny(override), resume=True)
     assert from_values(TrainConfig, read_toml(tmp_path / "run" / CONFIG_FILE), source="config") == tiny()
+
+
+@pytest.mark.parametrize(
+    ("begun", "now", "words"),
+    [
+        (
+            "schedule.minutes=1.5",
+            "batch=4",
+            r"minutes = 1\.5 and would go on with none.* give --minutes 1\.5,",
+        ),
+        ("schedule.iterations=9", "batch=4", r"schedule\.iterations = 9 .* give --iterations 9,"),
+        ("optimizer.learning_rate=1e-3", "schedule.iterations=7", r"give --set optimizer\.learning_rate=0\.001,"),
+    ],
+)
+def test_what_the_command_leaves_out_does_not_silently_become_the_presets(tmp_path, tiny, begun, now, words):
+    prepare_folder(tmp_path / "run", tiny(begun), resume=False)
+    with pytest.raises(ConfigError, match=words):
+        check_said(tmp_path / "run", tiny(now), [now])
+
+
+@pytest.mark.parametrize(
+    ("begun", "now"),
+    [
+        ("schedule.minutes=1.5", "schedule.minutes=1.5"),
+        ("schedule.minutes=1.5", "schedule.iterations=9"),
+        ("schedule.iterations=9", "schedule={iterations=7}"),
+        ("watch.log_every=3", "gradient_accumulation=2"),
+    ],
+)
+def test_what_the_command_says_may_change(tmp_path, tiny, begun, now):
+    prepare_folder(tmp_path / "run", tiny(begun), resume=False)
+    check_said(tmp_path / "run", tiny(now), [now])
 
 
 @pytest.mark.parametrize("override", ["schedule.iterations=9", "watch.log_every=7"])

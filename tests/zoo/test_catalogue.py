@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from acutance.engines.opening import open_engine
 from acutance.errors import CorruptWeights, UnknownModel
+from acutance.spec import METADATA_KEY
 from acutance.zoo.catalogue import (
     DEFAULT_MODEL,
     FORMER_NAMES,
@@ -41,6 +44,25 @@ def test_paths_are_taken(tmp_path: Path) -> None:
     assert find_model(path) == ModelPaths(fidelity=path)
     with pytest.raises(UnknownModel, match="no such file"):
         find_model(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "command"),
+    [
+        ({METADATA_KEY: "{}"}, "acutance export {} -o mine.onnx"),
+        ({METADATA_KEY: '{"needs_torch": true}'}, "acutance models add {}"),
+        ({METADATA_KEY: "3"}, "acutance models add {}"),
+        ({}, "acutance models add {}"),
+    ],
+)
+def test_weights_are_refused_with_the_command_that_makes_a_model_of_them(
+    tmp_path: Path, metadata: dict[str, str], command: str
+) -> None:
+    path = tmp_path / "generator.safetensors"
+    header = json.dumps({"__metadata__": metadata}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(UnknownModel, match=f"run: {re.escape(command.format(path))}$"):
+        find_model(path)
 
 
 def test_unknown_names() -> None:

@@ -193,7 +193,7 @@ def _check(
     from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
     from acutance.training.config import load_config
     from acutance.training.device import open_fabric
-    from acutance.training.loop import CONFIG_FILE, check_folder
+    from acutance.training.run_folder import CONFIG_FILE, check_folder
 
     configs = {entry: load_config(entry.preset, [*overrides, *entry.settings]) for entry in entries}
     for name in ALIKE:

@@ -183,7 +183,8 @@ def trained(
     from acutance.networks.own import OwnNetworkConfig
     from acutance.training.config import load_config
     from acutance.training.device import open_fabric
-    from acutance.training.loop import CONFIG_FILE, GENERATOR_FILE, train
+    from acutance.training.loop import GENERATOR_FILE, train
+    from acutance.training.run_folder import CONFIG_FILE
 
     config = load_config(entry.preset, [*task.overrides, *entry.settings])
     is_new = not (run / TRAINED_ON_FILE).exists()

@@ -61,7 +61,8 @@ def models(context: typer.Context, as_json: Json = False) -> None:
             row.summary,
         )
     for own, spec in own_rows:
-        for_what = f"{own.summary}; its tiles are {spec.tiles_in_words}"
+        by_torch = "; torch runs it" if spec.needs_torch else ""
+        for_what = f"{own.summary}; its tiles are {spec.tiles_in_words}{by_torch}"
         table.add_row(own.name, f"{own.bytes / 1e6:.1f}", f"{spec.parameters:,}", "–", "–", "1", for_what)
     Console().print(table)
 

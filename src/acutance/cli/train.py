@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from acutance.data.photo_store import PhotoStore
+    from acutance.training.config import TrainConfig
 
 
 def train(
@@ -53,16 +54,14 @@ def train(
     with needs_extra("train", "training"):
         from acutance.networks.own import OwnNetworkConfig
         from acutance.networks.vgg19_weights import find_vgg19
-        from acutance.training.config import load_config
         from acutance.training.device import open_fabric
-        from acutance.training.loop import GENERATOR_FILE, Tick, check_folder
+        from acutance.training.loop import GENERATOR_FILE, Tick
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
     folders = _folders(data, paired, validation)
-    config = load_config(preset, _overrides(settings, iterations, minutes, is_paired=paired is not None))
-    for folder in folders:
-        check_folder(out, config, resume=resume, data=folder)  # before minutes go into decoding
+    overrides = _overrides(settings, iterations, minutes, is_paired=paired is not None)
+    config = _checked(preset, overrides, out, folders, resume=resume)
     check_processes(config, devices or 1)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
     fabric = open_fabric(device, precision=config.precision, devices=devices)
@@ -102,10 +101,23 @@ def train(
             )
     if speaks:
         if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
-            say(f"stopped and saved at step {progress.iteration}; go on with --resume.")
+            say(f"stopped and saved at step {progress.iteration}; go on with the same command and --resume.")
         own = f" --network {config.generator.part}" if isinstance(config.generator, OwnNetworkConfig) else ""
         say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}{own} -o mine.onnx")
     leave_together(fabric)
+
+
+def _checked(preset: str, overrides: list[str], out: Path, folders: tuple[Path, ...], *, resume: bool) -> TrainConfig:
+    """Read the settings, and check that a run with them can begin or go on in OUT, before minutes go into decoding."""
+    from acutance.training.config import load_config
+    from acutance.training.run_folder import check_folder, check_said
+
+    config = load_config(preset, overrides)
+    for folder in folders:
+        check_folder(out, config, resume=resume, data=folder)
+    if resume:
+        check_said(out, config, overrides)
+    return config
 
 
 def _overrides(

@@ -113,13 +113,31 @@ def _explain(error: BaseException, kind: type | None) -> str:
         return str(error).rstrip(".")
     if isinstance(error, ForbiddenExtraKeysError):
         known = [field.name for field in fields(error.cl)] if is_dataclass(error.cl) else []
-        return "; ".join(_unknown_key(key, known) for key in sorted(error.extra_fields))
+        return "; ".join(_unknown_key(key, known, _tables_with(key, error.cl)) for key in sorted(error.extra_fields))
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
     return str(error) or type(error).__name__
 
 
-def _unknown_key(key: str, known: Sequence[str]) -> str:
+def _tables_with(key: str, kind: type) -> list[str]:
+    """Return the dotted names of a setting in the tables directly below a dataclass."""
+    if not is_dataclass(kind):
+        return []
+    hints = get_type_hints(kind)
+    tables = [(name, member) for name, hint in hints.items() for member in (hint, *get_args(hint))]
+    found = (
+        name
+        for name, table in tables
+        if is_dataclass(table) and get_origin(hints[name]) is not tuple
+        for field in fields(table)
+        if field.name == key
+    )
+    return [f"{name}.{key}" for name in dict.fromkeys(found)]
+
+
+def _unknown_key(key: str, known: Sequence[str], below: Sequence[str]) -> str:
+    if below:
+        return f"unknown setting {key!r} (did you mean {' or '.join(map(repr, below))}?)"
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     return f"unknown setting {key!r} ({hint})"
@@ -162,6 +180,29 @@ def _without_none(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_without_none(item) for item in value]
     return value
+
+
+def differences(one: object, other: object) -> dict[str, tuple[Toml | None, Toml | None]]:
+    """Return the settings in which two differ: their dotted names, and both values, None for one that is not there."""
+    return _differing(to_values(one), to_values(other), "")
+
+
+def _differing(
+    one: Mapping[str, Toml], other: Mapping[str, Toml], place: str
+) -> dict[str, tuple[Toml | None, Toml | None]]:
+    found: dict[str, tuple[Toml | None, Toml | None]] = {}
+    for name in dict.fromkeys((*one, *other)):
+        before, now = one.get(name), other.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            found |= _differing(before, now, f"{place}{name}.")
+        elif before != now:
+            found[f"{place}{name}"] = (before, now)
+    return found
+
+
+def overridden(name: str, key: str) -> bool:
+    """Say whether an override of one dotted key sets a setting: its own, or that of a table around or below it."""
+    return f"{name}.".startswith(f"{key}.") or f"{key}.".startswith(f"{name}.")
 
 
 def to_toml(settings: object) -> str:

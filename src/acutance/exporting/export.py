@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
-from acutance.errors import ConfigError, CorruptWeights
+from acutance.errors import ConfigError, CorruptWeights, WrongName
 from acutance.exporting.onnx_graph import build_onnx
 from acutance.exporting.own_graph import own_as_onnx
 from acutance.media.atomic import write_atomically
@@ -50,7 +50,7 @@ def export_onnx(
 
     Args:
         checkpoint: generator.safetensors of a run.
-        target: The file to write.
+        target: The file to write; its name ends in .onnx, or `--model` would not take it.
         half: Keep the weights as float16: half the file.
         name: Of the model; None for the one in the checkpoint.
         network: The class of a network of the user's own, `FILE.py:NAME` or `PACKAGE.MODULE:NAME`, whose code is run.
@@ -61,8 +61,11 @@ def export_onnx(
             not hold.
         CorruptWeights: When the checkpoint is damaged, or ONNX Runtime's output differs from torch's by more than
             `PARITY_LIMIT`.
+        WrongName: When the target's name ends otherwise.
         OutputError: When the target exists and `overwrite` is false, or cannot be written.
     """
+    if target.suffix != ".onnx":
+        raise WrongName(f"{target}: what is written is an ONNX file; give it a name that ends in .onnx.")
     generator, spec = load_generator(checkpoint, part=network)
     spec = replace(spec, name=name or spec.name)
     if isinstance(generator, OwnGenerator):

@@ -101,6 +101,10 @@ def load_generator(path: Path, *, part: str | None = None) -> tuple[AnyGenerator
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if METADATA_KEY not in metadata and "progress" in metadata:
+            raise CorruptWeights(
+                f"{path}: is what a run goes on from, not its result; give generator.safetensors, which lies beside it."
+            )
         spec = ModelSpec.from_json(metadata[METADATA_KEY])
         own = json.loads(metadata[OWN_NETWORK_KEY]) if OWN_NETWORK_KEY in metadata else None
         generator = _ours(metadata[GENERATOR_KEY]) if own is None else _own(path, dict(own), part)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import torch
 from torch import nn
 
 from acutance.errors import ConfigError
-from acutance.networks.blocks import ClassicalBlock, ImprovedBlock
+from acutance.networks.blocks import BlockKind, ClassicalBlock, ImprovedBlock
 from acutance.networks.generators import Generator, GeneratorConfig, NestedScale
+
+GROWABLE: Final[tuple[BlockKind, ...]] = ("classical", "improved")
+"""Kinds of block that add nothing to what they are given once their last layer is silent (`_silence`). Without a plain
+skip around it, a new block changes something."""
 
 
 def can_grow(known: GeneratorConfig, config: GeneratorConfig) -> bool:
@@ -21,9 +26,7 @@ def can_grow(known: GeneratorConfig, config: GeneratorConfig) -> bool:
         replace(known, num_blocks=config.num_blocks, coarser=config.coarser) == config
         and len(new) >= len(old)
         and all(before.width == after.width and before.num_blocks <= after.num_blocks for before, after in pairs)
-        and not (
-            has_new_blocks and config.block in ("stacked", "stacked-bn")
-        )  # without skips around them, new blocks change something
+        and not (has_new_blocks and config.block not in GROWABLE)
     )
 
 

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 
 from acutance.errors import CorruptWeights
 
+WEIGHTS = "generator.safetensors"
+"""What lies beside the checkpoint of a run: its averaged weights, as they were at the same step."""
+
 FORMAT = 1
 """Version of the layout; a newer one is refused."""
 
@@ -86,7 +89,10 @@ def load_checkpoint(path: Path, trained: Trained) -> Progress:
         values = json.loads(metadata["progress"])
         return Progress(**{**values, "ailing": tuple(values.get("ailing", ()))})
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise CorruptWeights(f"{path}: not a checkpoint of this run ({error}).") from error
+        raise CorruptWeights(
+            f"{path}: is damaged or not a checkpoint of this run ({error}); start a new run from its last weights: "
+            f"--set start_from={path.with_name(WEIGHTS)}."
+        ) from error
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ strong the gradients are, and whether the output has as much fine detail as the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -104,9 +105,17 @@ def complaints(now: HealthSummary, *, loss: float, loss_before: float | None) ->
     if now.energy_ratio > OVERSHARP_AT:
         found["sharpness"] = (
             f"the output has {now.energy_ratio:.2f} times the gradient energy of the truth: it is over-sharpened; "
-            "lower objective.adversarial or objective.texture"
+            f"{_calmed(now.terms)}"
         )
     return found
+
+
+def _calmed(terms: Mapping[str, float]) -> str:
+    """Say what to do against too much detail, by the terms that are trained with."""
+    invents = [f"objective.{name}" for name in ("adversarial", "texture") if name in terms]
+    if invents:
+        return f"lower {' or '.join(invents)}"
+    return "early in a run this is normal; if it stays, lower the learning rates"
 
 
 def _mean(values: list[Float[Tensor, ""]]) -> float:

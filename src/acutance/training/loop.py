@@ -24,10 +24,8 @@ import torch
 from lightning_fabric import Fabric
 
 import acutance
-from acutance.config.settings import from_values, read_toml, to_toml
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import PhotoStore
-from acutance.downloads.disk import replace_text
 from acutance.errors import ConfigError, JobError
 from acutance.media.atomic import write_atomically
 from acutance.networks.any_generator import AnyGenerator
@@ -36,16 +34,15 @@ from acutance.training.batches import PairSource, own_part
 from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import HealthSummary, complaints, health_summary
-from acutance.training.optimizers import OptimizerConfig
 from acutance.training.players import Players, assemble
 from acutance.training.processes import check_processes, on_first, reporting_lost_process, sync_stop
+from acutance.training.run_folder import prepare_folder
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step_record import StepRecord
 from acutance.training.stepper import Stepper
 from acutance.training.validation import HeldOut, all_held_out, split_store, validate
 from acutance.training.watching import forget_snapshots, goodness, snapshot_path
 
-CONFIG_FILE = "config.toml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 GENERATOR_FILE = "generator.safetensors"
 BEST_FILE = "best.safetensors"
@@ -72,56 +69,6 @@ class Tick:
     """What goes badly, in plain words."""
 
 
-def check_folder(
-    run: Path, config: TrainConfig, *, resume: bool, data: Path | None = None, at_its_rates: bool = False
-) -> None:
-    """Check that a run can begin, or go on, in a folder; nothing is written.
-
-    Args:
-        run: The folder.
-        config: What is asked for.
-        resume: Whether it is to go on.
-        data: Folder of the photos.
-        at_its_rates: Whether it may go on at its learning rates only.
-
-    Raises:
-        ConfigError: When the folder holds a run and `resume` was not asked for, or the other way round; when the
-            settings of the run differ in more than `_may_change` allows; or when it lies inside the folder of photos,
-            where its samples would become training data.
-    """
-    path = run / CONFIG_FILE
-    if data is not None and run.resolve().is_relative_to(data.resolve()):
-        raise ConfigError(f"{run}: lies inside {data}, so pictures of the run would be trained on; choose another.")
-    if not resume:
-        if path.exists():
-            raise ConfigError(f"{run}: holds a run already; give --resume to go on with it, or another folder.")
-        return
-    if not path.exists():
-        raise ConfigError(f"{run}: holds no run to resume; leave --resume out to start one.")
-    begun = from_values(TrainConfig, read_toml(path), source=str(path))
-    if _may_change(begun, config, rates=not at_its_rates) != config:
-        raise ConfigError(
-            f"{run}: its {CONFIG_FILE} has other settings than asked for; use the same, or another folder."
-        )
-
-
-def _may_change(begun: TrainConfig, config: TrainConfig, *, rates: bool) -> TrainConfig:
-    """Return the settings of a run with what others may change of them: length, parts, what is watched, the rates."""
-
-    def changed(before: OptimizerConfig, now: OptimizerConfig) -> OptimizerConfig:
-        names = ("learning_rate", "muon_learning_rate", "clip_norm") if rates else ()
-        return replace(before, **{name: getattr(now, name) for name in names})
-
-    return replace(
-        begun,
-        schedule=config.schedule,
-        watch=config.watch,
-        gradient_accumulation=config.gradient_accumulation,
-        optimizer=changed(begun.optimizer, config.optimizer),
-        adversary=replace(begun.adversary, optimizer=changed(begun.adversary.optimizer, config.adversary.optimizer)),
-    )
-
-
 def check_photos(config: TrainConfig, store: PhotoStore) -> None:
     """Check that photos are pairs where the settings say so, and only there, and from as many folders as are weighed.
 
@@ -139,13 +86,6 @@ def check_photos(config: TrainConfig, store: PhotoStore) -> None:
             f"data_weights = {list(config.data_weights)}: the photos come from {folders} "
             f"folder{'s' if folders > 1 else ''}; give as many numbers."
         )
-
-
-def prepare_folder(run: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Make the run's folder, or check that it is this run's, and write the settings; see `check_folder`."""
-    check_folder(run, config, resume=resume)
-    run.mkdir(parents=True, exist_ok=True)
-    replace_text(run / CONFIG_FILE, to_toml(config))  # in one step: a run that is killed here can be resumed
 
 
 def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from acutance.errors import CorruptWeights, UnknownModel
+from acutance.spec import CHECKPOINT_HEAD_BYTES, is_checkpoint
 from acutance.zoo.own_models import WEIGHT_ENDINGS, list_own_models
 
 FOLDER = Path(__file__).parent
@@ -113,6 +114,11 @@ def find_model(name: str | Path) -> ModelPaths:
     if path.suffix == ".onnx":
         raise UnknownModel(f"model {name}: no such file.")
     if path.suffix.lower() in WEIGHT_ENDINGS and path.is_file():
+        if path.suffix.lower() == ".safetensors" and _is_checkpoint(path):
+            raise UnknownModel(
+                f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
+                f"acutance export {name} -o mine.onnx"
+            )
         raise UnknownModel(
             f"model {name}: is a file of weights, which is converted once; run: acutance models add {name}"
         )
@@ -122,6 +128,11 @@ def find_model(name: str | Path) -> ModelPaths:
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
     raise UnknownModel(f"model {str(name)!r}: unknown; {hint} (or give the path of an .onnx file)")
+
+
+def _is_checkpoint(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return is_checkpoint(file.read(CHECKPOINT_HEAD_BYTES))
 
 
 def check_files(row: ModelRow) -> None:

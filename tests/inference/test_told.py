@@ -201,6 +201,21 @@ def test_what_was_cut_out_of_a_jpeg_is_sharpened_as_the_whole_is():
     np.testing.assert_array_equal(cut[inner], whole[inner])
 
 
+def test_the_first_frame_tells_for_all_where_blocks_begin():
+    """From frame to frame they would flicker, where one shows its blocks and the next does not."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8))
+    stored = io.BytesIO()
+    soft = noise.filter(ImageFilter.GaussianBlur(2))
+    soft.save(stored, "JPEG", quality=80)
+    blocks, none = np.asarray(Image.open(stored))[3:, 5:], np.asarray(soft)[3:, 5:]
+    with Sharpener("fast", threads=1) as fast:
+        frames = fast.for_frames(none)[0]
+        assert not np.array_equal(frames.sharpen_pixels(blocks), fast.sharpen_pixels(blocks))
+        np.testing.assert_array_equal(frames.sharpen_pixels(none), fast.sharpen_pixels(none))
+        frames = fast.for_frames(blocks)[0]
+        np.testing.assert_array_equal(frames.sharpen_pixels(blocks), fast.sharpen_pixels(blocks))
+
+
 def test_the_edge_of_a_region_is_feathered():
     share = feathered(Box(20, 20, 40, 50), Box(0, 0, 60, 70))
     assert share[20:40, 20:50].min() == 1.0

@@ -137,13 +137,16 @@ class PhotoSharpener:
         """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
 
         Returns:
-            It, and what was seen and decided; itself, and nothing to say, where the model was named. It must not be
-            closed.
+            It, and what was seen and decided: nothing to say where the model was named. It must not be closed.
         """
-        if self._auto is None:
-            return self, ()
-        engine, words = self._auto.for_frames(first)
-        return self._by(engine), (words,)
+        other = copy(self)
+        found: tuple[str, ...] = ()
+        if self._auto is not None:
+            engine, words = self._auto.for_frames(first)
+            other, found = self._by(engine), (words,)
+        if isinstance(other._restorer, PictureRestorer):
+            other._restorer = other._restorer.for_frames(first)
+        return other, found
 
     @property
     def takes_parts(self) -> bool:

@@ -90,6 +90,13 @@ class PictureRestorer:
         self._told = told
         self._region = region
         self._watch: TileWatch | None = None
+        self._start: tuple[int, int] | None = None
+
+    def for_frames(self, first: npt.NDArray[PixelType]) -> PictureRestorer:
+        """Return the same at work on frames: what a picture tells by itself is told by the first of them for all."""
+        other = copy(self)
+        other._start = self._first_block(first)
+        return other
 
     def watched(self, watch: TileWatch) -> PictureRestorer:
         """Return the same at work, with somebody who looks at the tiles of opaque pictures that are wanted whole."""
@@ -214,13 +221,16 @@ class PictureRestorer:
     ) -> npt.NDArray[PixelType]:
         is_grey = pixels.shape[2] == 1
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
-        # What was cut out of a JPEG begins within one of its blocks; networks know blocks by their place.
-        start = first_block(pixels) if self._engine.spec.size_multiple > 1 else (0, 0)
+        start = self._first_block(pixels) if self._start is None else self._start
         restored = restore_tiled(
             self._engine, colour, strength=strength, tile_px=self._tile_px, progress=progress, watch=watch, start=start
         )
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         return np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
+
+    def _first_block(self, pixels: npt.NDArray[PixelType]) -> tuple[int, int]:
+        # What was cut out of a JPEG begins within one of its blocks; networks of cells know blocks by their place.
+        return first_block(pixels) if self._engine.spec.size_multiple > 1 else (0, 0)
 
 
 def _faded_in(

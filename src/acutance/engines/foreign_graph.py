@@ -21,8 +21,9 @@ ValueRange = Literal["0..1", "0..255", "-1..1"]
 Colours = Literal["rgb", "bgr"]
 Number = Literal["float32", "float16"]
 
-RANGES: dict[ValueRange, tuple[float, float]] = {"0..1": (1.0, 0.0), "0..255": (255.0, 0.0), "-1..1": (2.0, -1.0)}
-"""By what a value in [0, 1] is multiplied, and what is added then."""
+RANGES: dict[ValueRange, tuple[float, float]] = {"0..1": (1.0, 0.0), "-1..1": (2.0, -1.0), "0..255": (255.0, 0.0)}
+"""By what a value in [0, 1] is multiplied, and what is added then. In the order in which they are tried: a network for
+−1 … 1 without biases restores about as well where black and white are 0 and 255, but not the other way round."""
 
 SOURCE, RESULT = "degraded", "acutance/restored"
 """What the input and the output of the file are called."""

@@ -31,7 +31,11 @@ def open_for_processes(
     threads: int | None,
     ensemble: Ensemble = 1,
 ) -> ForkedEngine:
-    """Open a model in an engine that survives a fork, and can be pickled; see `model_opener` and `open_engine`."""
+    """Open a model in an engine that survives a fork, and can be pickled; see `open_engine`.
+
+    The name is that of the network: the model's, or one of those that `auto` chooses from. For `auto`, a network
+    without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
+    """
     paths = find_model(name)
     blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
     opened = partial(

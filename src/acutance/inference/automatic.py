@@ -10,15 +10,11 @@ import threading
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 import numpy.typing as npt
 
-from acutance.engines.engine import Engine, EngineName, Precision
-from acutance.engines.ensemble import Ensemble
-from acutance.engines.forked import open_for_processes
+from acutance.engines.engine import Engine
 from acutance.engines.model_file import read_spec
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
@@ -38,30 +34,6 @@ SHORTEST_SHARE: Final = 0.55
 has learnt from, the two below this made the picture worse (a JPEG of quality 50, two layers)."""
 LOOKING: Final = "looking at the picture"
 """The phase in which it is decided."""
-
-
-def model_opener(
-    model: str | Path,
-    *,
-    fidelity: float,
-    engine: EngineName,
-    precision: Precision,
-    threads: int | None,
-    ensemble: Ensemble = 1,
-) -> Callable[[str | Path], Engine]:
-    """Return what opens a model by its name, with the settings of `open_engine`.
-
-    For `auto`, a model without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
-    """
-    return partial(
-        open_for_processes,
-        model=model,
-        fidelity=fidelity,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        ensemble=ensemble,
-    )
 
 
 class AutomaticRestorer:

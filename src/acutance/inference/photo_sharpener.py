@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from copy import copy
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,10 +14,11 @@ import numpy.typing as npt
 
 from acutance.engines.engine import Engine, EngineName, Precision
 from acutance.engines.ensemble import Ensemble
+from acutance.engines.forked import open_for_processes
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.automatic import AutomaticRestorer, model_opener
+from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.listening import Found, Listener, Progress, ignore
 from acutance.inference.memory import allowed_bytes
 from acutance.inference.restoring import PictureRestorer
@@ -102,8 +104,14 @@ class PhotoSharpener:
         self._auto: AutomaticRestorer | None = None
         if isinstance(engine, str):
             name = model_for(told, model)
-            open_model = model_opener(
-                name, fidelity=fidelity, engine=engine, precision=precision, threads=threads, ensemble=ensemble
+            open_model = partial(
+                open_for_processes,
+                model=name,
+                fidelity=fidelity,
+                engine=engine,
+                precision=precision,
+                threads=threads,
+                ensemble=ensemble,
             )
             if str(name) == AUTO:
                 self._auto = AutomaticRestorer(

@@ -40,17 +40,26 @@ export function iconButton(name, label, onclick, classes = "quiet icon-only") {
 export function radio(group, value, title, words, onchange) {
   const focused = document.activeElement?.name === group && document.activeElement?.value === String(value);
   const input = make("input", { type: "radio", name: group, value, onchange });
-  if (focused) requestAnimationFrame(() => input.focus());
+  if (focused) queueMicrotask(() => input.focus()); // once it is in the page
   return make("label", { class: "option" }, input, make("span", { class: "option-words" }, make("strong", {}, title), words && make("span", {}, words)));
+}
+
+/** Return a function that calls another one when what runs now is over, once however often it is asked: also in a tab that nobody sees. */
+export function oncePerTask(call) {
+  return once(call, queueMicrotask);
 }
 
 /** Return a function that calls another one in the next frame, once however often it is asked. */
 export function oncePerFrame(call) {
+  return once(call, requestAnimationFrame);
+}
+
+function once(call, defer) {
   let isAsked = false;
   return () => {
     if (isAsked) return;
     isAsked = true;
-    requestAnimationFrame(() => {
+    defer(() => {
       isAsked = false;
       call();
     });

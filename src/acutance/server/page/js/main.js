@@ -1,7 +1,7 @@
 /** The page: puts its parts together. */
 import * as api from "./api.js";
 import { onLost, serverBack } from "./connection.js";
-import { byId, make, oncePerFrame } from "./dom.js";
+import { byId, make, oncePerTask } from "./dom.js";
 import { History } from "./history.js";
 import { Known } from "./known.js";
 import { addIntake } from "./intake.js";
@@ -39,7 +39,7 @@ let trust = null;
 let variants = null;
 let offer = null;
 
-const render = oncePerFrame(() => {
+const render = oncePerTask(() => {
   const isEmpty = album.pictures.length === 0;
   const wasEmpty = byId("workspace").hidden;
   byId("intro").hidden = !isEmpty;

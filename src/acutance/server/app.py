@@ -111,8 +111,13 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
-            names = [model.name for model in cast("Service", self.state.service).models.offered]
-            finish(super().openapi(), models=names, has_tokens=self.state.has_tokens)
+            service = cast("Service", self.state.service)
+            finish(
+                super().openapi(),
+                models=[model.name for model in service.models.offered],
+                max_ensemble=service.limits.max_ensemble,
+                has_tokens=self.state.has_tokens,
+            )
         return self.openapi_schema or {}
 
 

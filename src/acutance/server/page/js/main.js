@@ -134,7 +134,7 @@ function showNeighbour(by) {
 }
 
 function showVersion(version) {
-  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale, told: version.told, region: version.region });
+  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, ensemble: version.ensemble, scale: version.scale, told: version.told, region: version.region });
   album.show(version.picture);
 }
 

@@ -1,7 +1,7 @@
 /** Runs versions on the server, a few at a time, through refusals that pass and a server that goes away and comes back. */
 import * as api from "./api.js";
 import { serverBack } from "./connection.js";
-import { Version, knownOptions, versionKey } from "./pictures.js";
+import { Version, knownOptions, runOptions, versionKey } from "./pictures.js";
 
 /** One is uploaded while another is worked on; browsers allow six connections to a server, and others need some too. */
 const AT_ONCE = 2;
@@ -30,6 +30,8 @@ export class Queue {
   ensure(picture) {
     const key = versionKey(picture.settings);
     const known = picture.versions.get(key);
+    // Nobody waits any more for what other settings asked for, and it would keep this one waiting.
+    for (const other of picture.versions.values()) if (other !== known && !other.isOver) this.cancel(other);
     if (known && !["failed", "cancelled"].includes(known.state)) return;
     const version = new Version(picture, picture.settings);
     picture.versions.set(key, version);
@@ -142,7 +144,7 @@ export function optionsOf(version) {
     model: version.told ? null : version.model, // the server takes the one that can be told
     ...knownOptions(version),
     report: version.isQuestioned || null,
-    fidelity: version.fidelity === 1 ? null : version.fidelity,
+    ...runOptions(version),
     format: version.picture.needsPreview && !version.isUnseen ? "png" : null,
   };
 }

@@ -117,6 +117,12 @@ export const TEXTS = {
   "fidelity.low": ["crisp", "更锐利"],
   "fidelity.high": ["true", "更真实"],
   "fidelity.help": ["At 100 % no texture is added; small marks may still be wrong. A change runs the network anew.", "100 % 时不添加纹理，但细小之处仍可能有误。更改后会重新处理。"],
+  "ensemble": ["Thoroughness", "精细程度"],
+  "ensemble.1": ["Usual", "标准"],
+  "ensemble.2": ["Thorough, takes 2 × as long", "精细，用时约 2 倍"],
+  "ensemble.4": ["More thorough, 4 × as long", "更精细，用时约 4 倍"],
+  "ensemble.8": ["Most thorough, 8 × as long", "最精细，用时约 8 倍"],
+  "ensemble.help": ["Restores the photo mirrored and turned, too, and takes the mean: a little nearer to the truth.", "将照片翻转、旋转后各复原一次再取平均，结果略微更接近真实。"],
   "known": ["A part, or a known blur", "局部处理与已知模糊"],
   "known.help": [
     "Draw a rectangle around what you want, and a line as long as a point was smeared. The part is shown at once.",
@@ -238,6 +244,7 @@ export const TEXTS = {
   "history.clear": ["Forget all", "全部清除"],
   "history.facts": ["{model}, {time}", "{model}，{time}"],
   "history.fidelity": ["{model}, fidelity {percent}", "{model}，保真度 {percent}"],
+  "history.ensemble": ["{model}, thorough × {count}", "{model}，精细 × {count}"],
 
   "keys.open": ["Keyboard and mouse", "键盘与鼠标"],
   "keys.title": ["Keyboard and mouse", "键盘与鼠标"],

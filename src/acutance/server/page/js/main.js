@@ -15,6 +15,7 @@ import { fileOf, reportOf, saveAs, zipOf } from "./saving.js";
 import { Strip } from "./strip.js";
 import { MANY, Table } from "./table.js";
 import { addTheme } from "./theme.js";
+import { Title } from "./title.js";
 import { Trust } from "./trust.js";
 import { Variants } from "./variants.js";
 import { Viewer } from "./viewer.js";
@@ -33,6 +34,7 @@ const viewer = new Viewer(album, {
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
 const table = new Table(album, { onShow: (picture) => album.show(picture), onBegin: (pictures) => pictures.forEach((picture) => queue.ensure(picture)) });
+const title = new Title(album);
 let panel = null;
 let known = null;
 let trust = null;
@@ -54,6 +56,7 @@ const render = oncePerTask(() => {
   variants?.render();
   history.render(album);
   table.render();
+  title.render();
 });
 
 album.addEventListener("change", render);
@@ -231,6 +234,7 @@ async function begin() {
   addIntake(take);
   onLost((isLost) => {
     byId("lost").hidden = !isLost;
+    title.setLost(isLost);
     if (!isLost) say(text("said.back"));
   });
   window.addEventListener("beforeunload", (event) => {

@@ -2,6 +2,11 @@
 export const TEXTS = {
   "skip": ["Skip to the content", "跳到正文"],
   "title": ["acutance: make blurred photos sharp", "acutance：把模糊的照片变清晰"],
+  "title.state": ["{words} · acutance", "{words} · acutance"],
+  "title.several": ["{percent}, {done} of {count}", "{percent}，{done}/{count}"],
+  "title.done": ["Done", "已完成"],
+  "title.failed": ["{count} failed", "{count} 张失败"],
+  "title.lost": ["No answer", "无响应"],
   "language.other": ["中文", "English"],
   "language.label": ["中文: show this page in Chinese", "English：用英文显示本页"],
   "theme.auto": ["Colours: as the system", "配色：跟随系统"],

@@ -156,8 +156,11 @@ async function whole(response) {
 function upload(path, file, { key, onUpload, signal, type }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const stop = () => request.abort();
+    let isSent = false;
     let isStill = false;
+    // A job that was sent is the server's: its name must be known for it to be forgotten.
+    const stop = () => !(isSent && type === "json") && request.abort();
+    request.upload.onload = () => (isSent = true);
     request.open("POST", path);
     request.responseType = "blob"; // a refusal is JSON whatever was asked for
     if (key) request.setRequestHeader("Idempotency-Key", key);

@@ -14,6 +14,7 @@ export class Queue {
   #album;
   #waiting = [];
   #running = 0;
+  #sending = null;
   #onOver;
 
   /** `onOver(version)` is called when a version is done or failed. */
@@ -41,22 +42,35 @@ export class Queue {
   }
 
   cancel(version) {
-    version.abort.abort();
-    this.#waiting = this.#waiting.filter((other) => other !== version);
-    this.#over(version, "cancelled");
+    this.cancelAll([version]);
+  }
+
+  cancelAll(versions) {
+    this.#waiting = this.#waiting.filter((other) => !versions.includes(other));
+    for (const version of versions) {
+      version.abort.abort();
+      this.#over(version, "cancelled");
+    }
   }
 
   #next() {
-    while (this.#running < AT_ONCE && this.#waiting.length) {
+    // One is sent at a time: the server begins with what comes first, which is to be the one that is looked at.
+    while (this.#running < AT_ONCE && !this.#isSending && this.#waiting.length) {
       const looked = this.#waiting.findIndex((version) => version.picture === this.#album.current);
       const [version] = this.#waiting.splice(Math.max(0, looked), 1);
       if (version.abort.signal.aborted) continue;
       this.#running += 1;
+      this.#sending = version;
       this.#run(version).finally(() => {
         this.#running -= 1;
         this.#next();
       });
     }
+  }
+
+  /** Whether the version that was begun last is still on its way to the server. */
+  get #isSending() {
+    return Boolean(this.#sending && !this.#sending.isOver && !this.#sending.jobId);
   }
 
   async #run(version) {
@@ -83,6 +97,8 @@ export class Queue {
       const onUpload = (share) => this.#tell(version, "uploading", share);
       const job = await api.submit(version.picture.file, optionsOf(version), { key: version.key, onUpload, signal });
       version.jobId = job.id;
+      signal.throwIfAborted();
+      this.#next();
     }
     this.#tell(version, "queued", 0);
     const job = await api.follow(version.jobId, (seen) => this.#see(version, seen), signal);

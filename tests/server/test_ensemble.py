@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sqlite3
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,3 +197,19 @@ def test_a_job_gives_its_runs_back(serve, picture, gate) -> None:
     served.wait(first)
     served.wait_until_empty()
     assert served.service.admission.runs == 0
+
+
+def test_jobs_and_requests_take_as_many_turns_as_they_have_runs(serve, picture, monkeypatch) -> None:
+    served = serve()
+    turns: list[tuple[bool, int]] = []
+    submit = served.service.pool.submit
+
+    def noted(client: str, work: Any, *, is_job: bool, runs: int = 1) -> Any:
+        turns.append((is_job, runs))
+        return submit(client, work, is_job=is_job, runs=runs)
+
+    monkeypatch.setattr(served.service.pool, "submit", noted)
+    served.post(picture(), "/v1/sharpen?ensemble=4")
+    served.post(picture(), "/v1/inspect")
+    served.wait(served.post(picture(), "/v1/jobs?ensemble=8").json["id"])
+    assert turns == [(False, 4), (False, 1), (True, 8)]

@@ -79,6 +79,7 @@ class DirectWork:
             client=client,
             gone=gone,
             undo=lambda: self._files.remove(upload.path, path),
+            runs=options.model.ensemble,
         )
         self._files.remove(upload.path)
         return result

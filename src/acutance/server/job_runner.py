@@ -186,16 +186,17 @@ class JobRunner:
     def _take(self, job: Job) -> None:
         with self._lock:
             self._placed[job.id] = (job.client, job.options.model.ensemble)
-        self._queue(job.id, job.client)
+        self._queue(job.id)
 
-    def _queue(self, job_id: str, client: str) -> None:
+    def _queue(self, job_id: str) -> None:
         with self._lock:
             if self._is_stopping or job_id not in self._placed:
                 return
             # Under the lock: a worker that begins it at once must find its future here.
             # Videos have a thread of their own: pictures must not wait for hours.
             pool = self._videos if self._is_video(job_id) else self._pool
-            self._futures[job_id] = pool.submit(client, partial(self._run, job_id), is_job=True)
+            client, runs = self._placed[job_id]
+            self._futures[job_id] = pool.submit(client, partial(self._run, job_id), is_job=True, runs=runs)
 
     def _is_video(self, job_id: str) -> bool:
         try:
@@ -320,13 +321,12 @@ class JobRunner:
     def _again(self, job_id: str) -> None:
         """Queue a job once more, in a while."""
         with self._lock:
-            placed = self._placed.get(job_id)
-            if placed is None or self._loop is None:
+            if job_id not in self._placed or self._loop is None:
                 return
             tries = self._tries[job_id] = self._tries.get(job_id, 0) + 1
         wait_s = min(LONGEST_WAIT_S, self._limits.retry_s * 2 ** min(tries - 1, 20))
         with suppress(RuntimeError):  # the loop is closed: the next server goes on with it
-            self._loop.call_soon_threadsafe(self._loop.call_later, wait_s, self._queue, job_id, placed[0])
+            self._loop.call_soon_threadsafe(self._loop.call_later, wait_s, self._queue, job_id)
 
     def _over(self, job_id: str) -> None:
         """Give a job's place back, once."""

@@ -72,6 +72,18 @@ def test_steps_of_the_keyboard_are_one_run(serve, several, visit, photo) -> None
     assert ensembles_of(posted, "/v1/jobs") == [None, "8"]
 
 
+def test_what_is_wanted_of_a_photo_is_of_no_other(serve, several, visit, photo) -> None:
+    """Fidelity, too: who goes on to the next photo at once has it run as it was."""
+    seen, posted = begun(visit, serve(models=several), ("a.png", photo()), ("b.png", photo((1, 2, 3))))
+    seen.page.select_option("#ensemble", "8")
+    seen.set_range("#fidelity", 0.5)
+    seen.page.locator(".thumb").nth(1).click()
+    seen.page.wait_for_timeout(800)
+    assert seen.page.input_value("#ensemble") == "1"
+    assert seen.page.input_value("#fidelity") == "1"
+    assert ensembles_of(posted, "/v1/jobs") == [None, None]
+
+
 def test_it_is_kept_for_another_model_for_all_and_for_new_photos(serve, several, visit, photo) -> None:
     seen, posted = begun(visit, serve(models=several), ("a.png", photo()), ("b.png", photo((1, 2, 3))))
     seen.page.select_option("#ensemble", "2")

@@ -42,6 +42,10 @@ export class Panel {
 
   render(album) {
     const picture = album.current;
+    if (picture !== this.#picture) {
+      clearTimeout(this.#waiting); // what was wanted was of the photo before
+      this.#changes = {};
+    }
     this.#picture = picture;
     if (!picture) return;
     this.#build(picture);
@@ -102,13 +106,12 @@ export class Panel {
   }
 
   #runLater(settings) {
-    const picture = this.#picture;
     Object.assign(this.#changes, settings);
     clearTimeout(this.#waiting);
     this.#waiting = setTimeout(() => {
       const changes = this.#changes;
       this.#changes = {};
-      if (picture === this.#picture) this.#acts.onRun(changes); // else another photo is looked at meanwhile
+      this.#acts.onRun(changes);
     }, STEPS_WAIT_MS);
   }
 

@@ -255,7 +255,7 @@ def test_an_enlarged_photo_has_fewer_questions(serve, several, visit, photo) -> 
     seen.page.click("#variants-open")
     seen.page.wait_for_function(DONE)
     sets = [node.get_attribute("value") for node in seen.page.locator("#variants-sets input").all()]
-    assert sets == ["strength"], "one model enlarges, and it has no fidelity"
+    assert sets == ["strength", "ensemble"], "one model enlarges, and it has no fidelity"
     assert middles(seen)[1] == INVERTED
 
 

@@ -249,7 +249,8 @@ def main() -> None:
     """Ship the weights of one role."""
     arguments = parse()
     if not arguments.run.exists():
-        return measure_again(str(arguments.run), arguments)
+        measure_again(str(arguments.run), arguments)
+        return
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "fresh.onnx"
         fresh_name = str(fresh)  # models head their columns as they were given

@@ -35,7 +35,7 @@ from acutance.geometry import Size
 STEP_PX: Final = BLOCK_PX // 2
 """From block to block."""
 
-MARGIN_PX: Final = 24
+MARGIN_PX: Final = 16
 """Around a block, for what is blurred into it."""
 
 NEIGHBOURS: Final = 3

@@ -10,10 +10,11 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from acutance import __version__
 from acutance.cli.console import INTERRUPTED, say
+from acutance.cli.loading import loading
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.errors import AcutanceError, ConfigError
 
@@ -56,15 +57,25 @@ class _Verbs(TyperGroup):
             formatter.write_dl([(name, command.help or "") for name, command in self.commands.items()])
 
 
+class _Verb(TyperCommand):
+    """A verb whose options are read while nothing is collected: typer loads what checks them only then."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:  # noqa: ANN401 - as above
+        """Read the options."""
+        with loading():
+            return super().make_context(*args, **settings)
+
+
 def _loaded(name: str) -> Any:  # noqa: ANN401 - as above
     """Return a verb with all of its options, or a group of them."""
-    module = import_module(f"acutance.cli.{name}")
+    with loading():
+        module = import_module(f"acutance.cli.{name}")
     if hasattr(module, "app"):
         group = typer.main.get_group(module.app)
         group.name = name  # typer gives none to a group that stands alone
         return group
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    alone.command(name)(getattr(module, name))
+    alone.command(name, cls=_Verb)(getattr(module, name))
     return typer.main.get_command(alone)
 
 

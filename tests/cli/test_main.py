@@ -76,6 +76,35 @@ def test_off_a_terminal_nothing_is_drawn_nor_loaded_for_that(tmp_path: Path) -> 
     assert "cat.sharp.png" in done.stderr
 
 
+NOT_FOR_A_PHOTO = (
+    "pydantic",  # checks numbers and choices that are given
+    "numpy.ma",
+    "acutance.deconvolution.shake",  # looks for motion
+    "acutance.engines.probing",  # networks of others
+    "acutance.inference.automatic",  # looks at a picture
+    "acutance.videos",
+    "openvino",
+    "rich",
+    "torch",
+)
+
+
+def test_a_photo_by_a_named_model_loads_what_it_needs(tmp_path: Path) -> None:
+    """A person waits for every module; their number is held, not their time, which is another on every machine."""
+    arguments = ["sharpen", str(save(tmp_path / "cat.png")), "-o", str(tmp_path / "out.jpg"), "--model", "fast"]
+    code = (
+        f"import sys; sys.argv = ['acutance', *{arguments!r}, '--engine', 'onnxruntime']\n"
+        "from acutance.cli.main import run\n"
+        "try: run()\n"
+        f"finally: print([name for name in {NOT_FOR_A_PHOTO!r} if name in sys.modules], "
+        "sum(name.split('.')[0] == 'acutance' for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded, count = done.stdout.rsplit(maxsplit=1)
+    assert loaded == "[]"
+    assert int(count) <= 145
+
+
 def test_a_module_is_the_program_too(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "acutance"]
     shown = subprocess.run([*line, "--version"], capture_output=True, check=True, text=True).stdout

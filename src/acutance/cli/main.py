@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from acutance import __version__
 from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.loading import loading
+from acutance.cli.plain_values import taking_plainly
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.errors import AcutanceError, ConfigError
 
@@ -42,7 +43,11 @@ VERBS: Mapping[str, str] = {
 class _Verbs(TyperGroup):
     """Loads a verb when it is called: to list them all, their names and words are enough."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - types of click, which typer has moved
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - types of click, which typer has moved
+        """Return the options that stand before the verb."""
+        return taking_plainly(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
         """Find out which verb is called."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and _loaded(str(name)), rest
@@ -58,12 +63,16 @@ class _Verbs(TyperGroup):
 
 
 class _Verb(TyperCommand):
-    """A verb whose options are read while nothing is collected: typer loads what checks them only then."""
+    """A verb whose options are read without what most of them do not need."""
 
     def make_context(self, *args: Any, **settings: Any) -> Any:  # noqa: ANN401 - as above
         """Read the options."""
         with loading():
             return super().make_context(*args, **settings)
+
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Return the options."""
+        return taking_plainly(super().get_params(ctx))
 
 
 def _loaded(name: str) -> Any:  # noqa: ANN401 - as above

@@ -7,7 +7,7 @@ from copy import copy
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from acutance.engines.forked import open_for_processes
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.listening import Found, Listener, Progress, ignore
 from acutance.inference.memory import allowed_bytes
 from acutance.inference.restoring import PictureRestorer
@@ -36,6 +35,9 @@ from acutance.media import (
 from acutance.media.photo import turned
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
+
+if TYPE_CHECKING:
+    from acutance.inference.automatic import AutomaticRestorer
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -114,6 +116,8 @@ class PhotoSharpener:
                 ensemble=ensemble,
             )
             if str(name) == AUTO:
+                from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
+
                 self._auto = AutomaticRestorer(
                     open_model, tile_px=self._tile_px, threads=threads, max_memory_mb=max_memory_mb, region=region
                 )

@@ -21,7 +21,6 @@ from acutance.geometry import Box, Size, Tile
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
-from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
 from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
@@ -42,6 +41,8 @@ def memory_of_whole(size: Size, *, row_bytes: int, spec: ModelSpec, tile_px: int
     picture = size.height * row_bytes
     held = picture * (1 + spec.scale**2) + _PILLOW_BYTES_PER_PX * size.pixels
     if spec.needs_whole:
+        from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
+
         high, wide = (min(side, TILE_PX + 2 * (spec.halo_px + KERNEL_REACH_PX)) for side in size)
         return _PROCESS_BYTES + _UNDOING_BYTES_PER_PX * high * wide + _BLENDED_BYTES_PER_PX * size.pixels + held
     seen = (tile_px + 2 * spec.halo_px) ** 2

@@ -25,7 +25,7 @@ from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
-from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
+from acutance.media.pil import decode_with, decoding, frames_with, open_plugin, picture_of
 
 QUALITY = 95
 """Quality (Pillow's scale). The files do not say at what quality they were written."""
@@ -118,17 +118,6 @@ def _content(file: BinaryIO, place: tuple[int, int] | None) -> bytes:
         return b""
     file.seek(place[0])
     return file.read(min(place[1], _MAX_META_BYTES))
-
-
-def decode_avif_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
-    """Decode the pictures of an animation.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
-    with decoding(name):
-        image = open_plugin(file, AvifImagePlugin.AvifImageFile)
-    yield from frames_of(image, container.num_pictures, name)
 
 
 def encode_avif_frames(photos: Iterable[Photo], animation: Animation) -> tuple[bytes, ...]:
@@ -268,7 +257,7 @@ class _Verbatim(Image.Exif):
 
 
 def _metadata_box(file: BinaryIO, name: str) -> bytes:
-    """Return the box that describes the pictures in a file."""
+    """Return the box that describes the pictures in a file, also where it is cut off."""
     end = file.seek(0, io.SEEK_END)
     position = 0
     while position + 8 <= end:
@@ -311,7 +300,7 @@ AVIF = Format(
     decode=decode_with(AvifImagePlugin.AvifImageFile),
     encode=encode_avif,
     check_writable=check_avif,
-    frames=Frames(decode=decode_avif_frames, encode=encode_avif_frames, per_second=1000),
+    frames=Frames(decode=frames_with(AvifImagePlugin.AvifImageFile), encode=encode_avif_frames, per_second=1000),
     holds=frozenset(("exif", "xmp", "icc", "colours")),
     grey_profiles="of opaque pictures",
     orientation="not held",

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from acutance.media.container import exactly
+
 _MAX_ITEM_BYTES = 64 * 2**20
 
 
@@ -73,9 +75,7 @@ def item_of(file: BinaryIO, kind: bytes) -> bytes | None:
         The bytes; None where there is no such item, or its place makes no sense.
     """
     try:
-        end = file.seek(0, io.SEEK_END)
-        meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
-        inner = {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
+        inner = _described(file)
         number = next(number for number, name in _items(file, *inner[b"iinf"]) if name == kind)
         extents = next(places for known, places in _places(file, *inner[b"iloc"]) if known == number)
         if extents is None or sum(length for _, length in extents) > _MAX_ITEM_BYTES:
@@ -96,9 +96,7 @@ def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
         Nothing where the boxes make no sense.
     """
     try:
-        end = file.seek(0, io.SEEK_END)
-        meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
-        inner = {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
+        inner = _described(file)
         of_items = {name: (start, length) for name, start, length in boxes_of(file, *_span(inner[b"iprp"]))}
         known = list(boxes_of(file, *_span(of_items[b"ipco"])))
         file.seek(inner[b"pitm"][0])
@@ -113,6 +111,13 @@ def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
         return found
     except (StopIteration, KeyError, IndexError, EOFError, struct.error, OverflowError):
         return []
+
+
+def _described(file: BinaryIO) -> dict[bytes, tuple[int, int]]:
+    """Return start and length of the boxes in which a file describes its items, by their kinds."""
+    end = file.seek(0, io.SEEK_END)
+    meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
+    return {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
 
 
 def _span(place: tuple[int, int]) -> tuple[int, int]:
@@ -155,10 +160,7 @@ def _places(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list
     content = io.BytesIO(file.read(length))
 
     def number(size: int) -> int:
-        data = content.read(size)
-        if len(data) != size:
-            raise EOFError
-        return int.from_bytes(data, "big")
+        return int.from_bytes(exactly(content, size), "big")
 
     version = number(4) >> 24
     offset_bytes, length_bytes = divmod(number(1), 16)

@@ -16,7 +16,7 @@ from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from acutance.geometry import Size
 from acutance.media.boxes import box_of, boxes_of
-from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
+from acutance.media.container import METRES_PER_INCH, Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, begins
 from acutance.media.photo import Jpeg2000Coding, Metadata, Photo
@@ -34,7 +34,6 @@ _EXPECTED = frozenset((b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"uuid", b"free", b"r
 _CMYK = 12
 _MAX_BOX_BYTES = 64 * 2**20
 _COD = 0x52
-_METRES_PER_INCH = 0.0254
 
 
 @dataclass(slots=True)
@@ -131,7 +130,7 @@ def _described(header: bytes, metadata: Metadata) -> bytes:
             content = b"\2\0\0" + metadata.icc_profile
         parts.append(box_of(kind, content))
     if metadata.dpi is not None:
-        horizontal, vertical = (struct.pack(">HHb", *_fraction(value / _METRES_PER_INCH)) for value in metadata.dpi)
+        horizontal, vertical = (struct.pack(">HHb", *_fraction(value / METRES_PER_INCH)) for value in metadata.dpi)
         numbers = vertical[:4] + horizontal[:4] + vertical[4:] + horizontal[4:]
         parts.append(box_of(b"res ", box_of(b"resc", numbers) + box_of(b"resd", numbers)))
     return b"".join(parts)
@@ -198,8 +197,8 @@ def _dpi(numbers: bytes) -> tuple[float, float] | None:
     v_numerator, v_denominator, h_numerator, h_denominator, v_power, h_power = struct.unpack_from(">4H2b", numbers)
     if not (v_numerator and v_denominator and h_numerator and h_denominator):
         return None
-    horizontal = h_numerator / h_denominator * 10.0**h_power * _METRES_PER_INCH
-    return horizontal, v_numerator / v_denominator * 10.0**v_power * _METRES_PER_INCH
+    horizontal = h_numerator / h_denominator * 10.0**h_power * METRES_PER_INCH
+    return horizontal, v_numerator / v_denominator * 10.0**v_power * METRES_PER_INCH
 
 
 def _take_codestream(found: _Found, file: BinaryIO, start: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import struct
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -85,9 +86,9 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
     jpeg, values, icc = _decoded(file, name)
     if jpeg is not None:
         container = inspect_jpeg(io.BytesIO(jpeg), name)
-        metadata = container.metadata
-        left_out = (*metadata.left_out, NOTE)
-        return container._replace(metadata=_as_png(metadata, left_out))
+        left_out = (*container.metadata.left_out, NOTE)
+        metadata = replace(container.metadata, source_format="PNG", coding=None, left_out=left_out)
+        return container._replace(metadata=metadata)
     left_out = (*(("packed metadata (EXIF or XMP)",) if is_packed else ()), NOTE)
     metadata = Metadata(
         source_format="PNG",
@@ -97,21 +98,6 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
         left_out=left_out,
     )
     return Container(Size(*values.shape[:2]), metadata, bits=8 * values.itemsize)
-
-
-def _as_png(metadata: Metadata, left_out: tuple[str, ...]) -> Metadata:
-    return Metadata(
-        source_format="PNG",
-        exif=metadata.exif,
-        icc_profile=metadata.icc_profile,
-        xmp=metadata.xmp,
-        photoshop=metadata.photoshop,
-        dpi=metadata.dpi,
-        comments=metadata.comments,
-        jpeg_segments=metadata.jpeg_segments,
-        jpeg_trailer=metadata.jpeg_trailer,
-        left_out=left_out,
-    )
 
 
 def decode_jxl(file: BinaryIO, container: Container, name: str) -> Decoded:

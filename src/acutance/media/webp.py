@@ -21,7 +21,7 @@ from acutance.media.container import Container, damaged
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import Metadata, Photo, WebpCoding
-from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
+from acutance.media.pil import decode_with, frames_with, picture_of
 
 QUALITY = 95
 """Quality of a lossy WebP. The files do not say at what quality they were written."""
@@ -78,17 +78,6 @@ def _animation(chunks: dict[bytes, bytes], frames: list[bytes]) -> Animation | N
         return None
     durations = tuple(Fraction(int.from_bytes(frame[12:15], "little"), 1000) for frame in frames)
     return Animation(durations_s=durations, plays=int.from_bytes(chunks.get(b"ANIM", b"")[4:6], "little"))
-
-
-def decode_webp_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
-    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
-    with decoding(name):
-        image = open_plugin(file, WebPImageFile)
-    yield from frames_of(image, sum(kind == b"ANMF" for kind, _ in _chunks(file)), name)
 
 
 def encode_webp(photo: Photo) -> tuple[bytes, ...]:
@@ -222,7 +211,7 @@ WEBP = Format(
     inspect=inspect_webp,
     decode=decode_with(WebPImageFile),
     encode=encode_webp,
-    frames=Frames(decode=decode_webp_frames, encode=encode_webp_frames, per_second=1000),
+    frames=Frames(decode=frames_with(WebPImageFile), encode=encode_webp_frames, per_second=1000),
     holds=frozenset(("exif", "xmp", "icc")),
     grey_profiles="not held",
     max_side_px=16_383,

@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance import __version__
-from acutance.cli.main import VERBS, app
+from acutance.cli.main import IDLE_THREADS_SLEEP, VERBS, app
 from acutance.zoo.catalogue import list_models
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()"]
@@ -103,6 +103,20 @@ def test_a_photo_by_a_named_model_loads_what_it_needs(tmp_path: Path) -> None:
     loaded, count = done.stdout.rsplit(maxsplit=1)
     assert loaded == "[]"
     assert int(count) <= 145
+
+
+@pytest.mark.parametrize(("set_to", "seen"), [(None, "4"), ("9", "9")])
+def test_idle_threads_sleep_unless_somebody_has_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch, set_to: str | None, seen: str
+) -> None:
+    name = IDLE_THREADS_SLEEP[0]
+    monkeypatch.delenv(name, raising=False)
+    if set_to is not None:
+        monkeypatch.setenv(name, set_to)
+    code = "import atexit, os, sys; sys.argv = ['acutance', '--version']\n"
+    code += f"atexit.register(lambda: print(os.environ[{name!r}]))\nfrom acutance.cli.main import run; run()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.split()[-1] == seen
 
 
 def test_a_module_is_the_program_too(tmp_path: Path) -> None:

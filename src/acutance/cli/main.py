@@ -40,6 +40,11 @@ VERBS: Mapping[str, str] = {
 """Each is a module of this room; what it does, in the words of its own help, which a test holds it to."""
 
 
+IDLE_THREADS_SLEEP = ("OPENBLAS_THREAD_TIMEOUT", "4")
+"""NumPy's threads for products of matrices: they would wait for work in a loop, one per core, for 0.05 s from the start
+and after every product, whatever else wants the cores."""
+
+
 class _Verbs(TyperGroup):
     """Loads a verb when it is called: to list them all, their names and words are enough."""
 
@@ -141,6 +146,7 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
     prepare_streams()
+    os.environ.setdefault(*IDLE_THREADS_SLEEP)
     try:
         try:
             _refuse_file_for_verb(sys.argv[1:])

@@ -19,7 +19,7 @@ from PIL import AvifImagePlugin, Image
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.boxes import box_at, has_brand, item_of, properties_of
+from acutance.media.boxes import MAX_CONTENT_BYTES, box_at, content_of, has_brand, item_of, properties_of
 from acutance.media.container import PREVIEWS_LOST, Container, damaged, too_deep
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
@@ -31,7 +31,6 @@ QUALITY = 95
 """Quality (Pillow's scale). The files do not say at what quality they were written."""
 
 _REMEDY = "the installed Pillow was built without it, so install one of Pillow's own packages"
-_MAX_META_BYTES = 64 * 2**20
 _MAX_FRAMES = 2**16
 _SRGB = (1, 13)
 """Primaries and transfer of sRGB, by the numbers of ITU-T H.273."""
@@ -114,10 +113,7 @@ def _animation(file: BinaryIO) -> Animation | None:
 
 def _content(file: BinaryIO, place: tuple[int, int] | None) -> bytes:
     """Return the content of a box; nothing where there is none."""
-    if place is None:
-        return b""
-    file.seek(place[0])
-    return file.read(min(place[1], _MAX_META_BYTES))
+    return b"" if place is None else content_of(file, *place)
 
 
 def encode_avif_frames(photos: Iterable[Photo], animation: Animation) -> tuple[bytes, ...]:
@@ -264,7 +260,7 @@ def _metadata_box(file: BinaryIO, name: str) -> bytes:
         file.seek(position)
         length, kind = struct.unpack(">I4s", file.read(8))
         if kind == b"meta":
-            return file.read(min(length, _MAX_META_BYTES))
+            return file.read(min(length, MAX_CONTENT_BYTES))
         if length < 8:  # 0 reaches to the end, 1 has 64 bits: neither comes before it
             break
         position += length

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from acutance.media.container import exactly
 
-_MAX_ITEM_BYTES = 64 * 2**20
+MAX_CONTENT_BYTES = 64 * 2**20
 
 
 def boxes_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -53,6 +53,12 @@ def box_at(file: BinaryIO, *path: bytes, within: tuple[int, int] | None = None) 
     return start, length
 
 
+def content_of(file: BinaryIO, start: int, length: int) -> bytes:
+    """Return the content of a box, or its beginning: no more than 64 MB."""
+    file.seek(start)
+    return file.read(min(length, MAX_CONTENT_BYTES))
+
+
 def box_of(kind: bytes, content: bytes) -> bytes:
     """Return a whole box."""
     return struct.pack(">I4s", len(content) + 8, kind) + content
@@ -78,13 +84,9 @@ def item_of(file: BinaryIO, kind: bytes) -> bytes | None:
         inner = _described(file)
         number = next(number for number, name in _items(file, *inner[b"iinf"]) if name == kind)
         extents = next(places for known, places in _places(file, *inner[b"iloc"]) if known == number)
-        if extents is None or sum(length for _, length in extents) > _MAX_ITEM_BYTES:
+        if extents is None or sum(length for _, length in extents) > MAX_CONTENT_BYTES:
             return None
-        pieces = []
-        for start, length in extents:
-            file.seek(start)
-            pieces.append(file.read(length))
-        return b"".join(pieces)
+        return b"".join(content_of(file, start, length) for start, length in extents)
     except (StopIteration, KeyError, EOFError, struct.error, OverflowError):
         return None
 
@@ -105,9 +107,8 @@ def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
         found = []
         for number in next(numbers for item, numbers in _associations(file, *of_items[b"ipma"]) if item == main):
             kind, start, length = known[number - 1]
-            if number and length <= _MAX_ITEM_BYTES:
-                file.seek(start)
-                found.append((kind, file.read(length)))
+            if number and length <= MAX_CONTENT_BYTES:
+                found.append((kind, content_of(file, start, length)))
         return found
     except (StopIteration, KeyError, IndexError, EOFError, struct.error, OverflowError):
         return []
@@ -126,8 +127,7 @@ def _span(place: tuple[int, int]) -> tuple[int, int]:
 
 def _associations(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[int]]]:
     """Yield the number of each item that an `ipma` box names, and those of its properties, counted from 1."""
-    file.seek(start)
-    content = io.BytesIO(file.read(length))
+    content = io.BytesIO(content_of(file, start, length))
     version, *_, flags = content.read(4)
     (count,) = struct.unpack(">I", content.read(4))
     for _ in range(count):
@@ -145,8 +145,7 @@ def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes
     version = file.read(4)[0]
     head = 6 if version == 0 else 8
     for _, place, size in boxes_of(file, start + head, start + length):
-        file.seek(place)
-        content = file.read(min(size, 16))
+        content = content_of(file, place, min(size, 16))
         if content[0] < 2:
             continue
         form = ">HH4s" if content[0] == 2 else ">IH4s"
@@ -156,8 +155,7 @@ def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes
 
 def _places(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[tuple[int, int]] | None]]:
     """Yield number and extents of the items that an `iloc` box places; None for one that lies elsewhere."""
-    file.seek(start)
-    content = io.BytesIO(file.read(length))
+    content = io.BytesIO(content_of(file, start, length))
 
     def number(size: int) -> int:
         return int.from_bytes(exactly(content, size), "big")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import UnsupportedImage
@@ -82,6 +83,13 @@ def too_deep(name: str, bits: int) -> UnsupportedImage:
         f"{name} is a picture of {bits} bits per channel, which is not read here; it would lose tones in fewer, so "
         "convert it yourself if that is what you want."
     )
+
+
+def colours_and_alpha(values: npt.NDArray[Any]) -> Decoded:
+    """Return decoded values `h w c`, c = 1 … 4, as colours, `h w 1` or `h w 3`, and transparency, `h w`, if there."""
+    colours = 3 if values.shape[2] > 2 else 1
+    alpha = np.ascontiguousarray(values[..., colours]) if values.shape[2] > colours else None
+    return np.ascontiguousarray(values[..., :colours]), alpha
 
 
 def exactly(file: BinaryIO, size: int) -> bytes:

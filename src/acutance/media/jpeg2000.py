@@ -15,7 +15,7 @@ from typing import BinaryIO
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from acutance.geometry import Size
-from acutance.media.boxes import box_of, boxes_of
+from acutance.media.boxes import MAX_CONTENT_BYTES, box_of, boxes_of, content_of
 from acutance.media.container import METRES_PER_INCH, Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, begins
@@ -32,7 +32,6 @@ PHOTOSHOP_UUID = bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb")
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _EXPECTED = frozenset((b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"uuid", b"free", b"rreq"))
 _CMYK = 12
-_MAX_BOX_BYTES = 64 * 2**20
 _COD = 0x52
 
 
@@ -104,8 +103,7 @@ def encode_jpeg2000(photo: Photo) -> tuple[bytes, ...]:
     image.save(buffer, "JPEG2000", mct=1 if image.mode.startswith("RGB") else 0, **options)
     parts: list[bytes] = []
     for kind, start, length in boxes_of(buffer, 0, buffer.getbuffer().nbytes):
-        buffer.seek(start)
-        content = buffer.read(length)
+        content = content_of(buffer, start, length)
         if kind == b"jp2h":
             content = _described(content, metadata)
         if kind == b"jp2c":
@@ -147,16 +145,15 @@ def _fraction(per_metre: float) -> tuple[int, int, int]:
 
 def _take(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -> None:
     """Sort one box of the file into what was found."""
-    file.seek(start)
     if kind == b"jp2h":
         for inner, place, size in boxes_of(file, start, start + length):
             _take_description(found, file, inner, place, size)
     elif kind == b"jp2c":
         _take_codestream(found, file, start)
-    elif kind == b"uuid" and length < _MAX_BOX_BYTES:
-        _take_uuid(found, file.read(length))
-    elif kind == b"xml " and length < _MAX_BOX_BYTES:
-        found.boxes.append((kind, file.read(length)))
+    elif kind == b"uuid" and length < MAX_CONTENT_BYTES:
+        _take_uuid(found, content_of(file, start, length))
+    elif kind == b"xml " and length < MAX_CONTENT_BYTES:
+        found.boxes.append((kind, content_of(file, start, length)))
     elif kind not in _EXPECTED:
         found.left_out.append("further boxes of the JPEG 2000 file")
 
@@ -178,8 +175,7 @@ def _take_uuid(found: _Found, content: bytes) -> None:
 
 def _take_description(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -> None:
     """Sort one box of the header into what was found."""
-    file.seek(start)
-    content = file.read(min(length, _MAX_BOX_BYTES))
+    content = content_of(file, start, length)
     if kind == b"colr" and found.icc is None:
         if content[0] in (2, 3):
             found.icc = content[3:]
@@ -189,8 +185,7 @@ def _take_description(found: _Found, file: BinaryIO, kind: bytes, start: int, le
         found.has_palette = True
     elif kind == b"res ":
         for _, place, size in boxes_of(file, start, start + length):
-            file.seek(place)
-            found.dpi = found.dpi or _dpi(file.read(size))
+            found.dpi = found.dpi or _dpi(content_of(file, place, size))
 
 
 def _dpi(numbers: bytes) -> tuple[float, float] | None:

@@ -17,8 +17,8 @@ import numpy as np
 from acutance.errors import UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
-from acutance.media.boxes import boxes_of
-from acutance.media.container import Container, Decoded, damaged, refused
+from acutance.media.boxes import MAX_CONTENT_BYTES, boxes_of, content_of
+from acutance.media.container import Container, Decoded, colours_and_alpha, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
 from acutance.media.jpeg.pixels import decode_jpeg
@@ -32,7 +32,6 @@ MAX_PIXELS = 100_000_000
 
 _STREAM, _BOX = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 _HEAD_BYTES = 64
-_MAX_METADATA_BYTES = 64 * 2**20
 _RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width by height, by their numbers in the file."""
 
@@ -112,9 +111,7 @@ def decode_jxl(file: BinaryIO, container: Container, name: str) -> Decoded:
     jpeg, values, _ = _decoded(file, name)
     if jpeg is not None:
         return decode_jpeg(io.BytesIO(jpeg), container, name)
-    colours = 3 if values.shape[2] > 2 else 1
-    alpha = np.ascontiguousarray(values[..., colours]) if values.shape[2] > colours else None
-    return np.ascontiguousarray(values[..., :colours]), alpha
+    return colours_and_alpha(values)
 
 
 def _decoded(file: BinaryIO, name: str) -> tuple[bytes | None, np.ndarray, bytes | None]:
@@ -145,8 +142,7 @@ def _stream(file: BinaryIO) -> bytes:
     for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
         if kind in (b"jxlc", b"jxlp"):
             skipped = 4 if kind == b"jxlp" else 0
-            file.seek(start + skipped)
-            return file.read(min(length - skipped, _HEAD_BYTES))
+            return content_of(file, start + skipped, min(length - skipped, _HEAD_BYTES))
     raise EOFError
 
 
@@ -177,9 +173,8 @@ def _described(file: BinaryIO) -> tuple[bytes | None, bytes | None, bool]:
     if file.read(len(_STREAM)) == _STREAM:
         return None, None, False
     for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
-        if kind in (b"Exif", b"xml ", b"brob") and length <= _MAX_METADATA_BYTES:
-            file.seek(start)
-            content = file.read(length)
+        if kind in (b"Exif", b"xml ", b"brob") and length <= MAX_CONTENT_BYTES:
+            content = content_of(file, start, length)
             if kind == b"Exif":
                 is_bare = content[:4] in (b"II*\0", b"MM\0*")  # some writers leave out where the block begins
                 exif = content if is_bare else content[4 + int.from_bytes(content[:4], "big") :]

@@ -20,15 +20,15 @@ def taking_plainly(params: list[Any]) -> list[Any]:
     return params
 
 
-def _processed(param: Any, kind: Any, checked: Any, context: Any, value: Any) -> Any:  # noqa: ANN401 - as above
+def _processed(param: Any, kind: Any, checked: Any, ctx: Any, value: Any) -> Any:  # noqa: ANN401 - types of click, which typer has moved
     """Return what typer makes of a value, by its own way where it is not plain."""
     try:
         plain = _plain(param, kind, value)
-    except Exception:  # noqa: BLE001 - whatever a parser raises, typer turns it into words
+    except ValueError:  # which typer turns into words
         plain = _NOT_PLAIN
     if plain is _NOT_PLAIN:
-        return checked(context, value)
-    return plain if param.callback is None else param.callback(context, param, plain)
+        return checked(ctx, value)
+    return plain if param.callback is None else param.callback(ctx, param, plain)
 
 
 _NOT_PLAIN = object()

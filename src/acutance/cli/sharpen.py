@@ -10,6 +10,7 @@ import typer
 from acutance.cli.console import ended_as_by_ctrl_c
 from acutance.cli.loading import loading
 from acutance.cli.options import (
+    BackProjection,
     DryRun,
     Engine,
     EngineChoice,
@@ -94,6 +95,7 @@ def sharpen(
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,
     ensemble: EnsembleOption = EnsembleChoice.ONE,
+    back_projection: BackProjection = None,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     max_memory: MaxMemory = None,
@@ -171,6 +173,7 @@ def sharpen(
             engine=engine.engine,
             precision=precision.precision,
             ensemble=ensemble.ensemble,
+            back_projection=back_projection,
             threads=threads,
             tile_px=tile,
             max_pixels=max_pixels,

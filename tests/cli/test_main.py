@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance import __version__
-from acutance.cli.main import VERBS, app
+from acutance.cli.main import IDLE_THREADS_SLEEP, VERBS, app
 from acutance.zoo.catalogue import list_models
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()"]
@@ -74,6 +74,49 @@ def test_off_a_terminal_nothing_is_drawn_nor_loaded_for_that(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "False\n"
     assert "cat.sharp.png" in done.stderr
+
+
+NOT_FOR_A_PHOTO = (
+    "pydantic",  # checks numbers and choices that are given
+    "numpy.ma",
+    "acutance.deconvolution.shake",  # looks for motion
+    "acutance.engines.probing",  # networks of others
+    "acutance.inference.automatic",  # looks at a picture
+    "acutance.videos",
+    "openvino",
+    "rich",
+    "torch",
+)
+
+
+def test_a_photo_by_a_named_model_loads_what_it_needs(tmp_path: Path) -> None:
+    """A person waits for every module; their number is held, not their time, which is another on every machine."""
+    arguments = ["sharpen", str(save(tmp_path / "cat.png")), "-o", str(tmp_path / "out.jpg"), "--model", "fast"]
+    code = (
+        f"import sys; sys.argv = ['acutance', *{arguments!r}, '--engine', 'onnxruntime']\n"
+        "from acutance.cli.main import run\n"
+        "try: run()\n"
+        f"finally: print([name for name in {NOT_FOR_A_PHOTO!r} if name in sys.modules], "
+        "sum(name.split('.')[0] == 'acutance' for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded, count = done.stdout.rsplit(maxsplit=1)
+    assert loaded == "[]"
+    assert int(count) <= 140
+
+
+@pytest.mark.parametrize(("set_to", "seen"), [(None, "4"), ("9", "9")])
+def test_idle_threads_sleep_unless_somebody_has_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch, set_to: str | None, seen: str
+) -> None:
+    name = IDLE_THREADS_SLEEP[0]
+    monkeypatch.delenv(name, raising=False)
+    if set_to is not None:
+        monkeypatch.setenv(name, set_to)
+    code = "import atexit, os, sys; sys.argv = ['acutance', '--version']\n"
+    code += f"atexit.register(lambda: print(os.environ[{name!r}]))\nfrom acutance.cli.main import run; run()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.split()[-1] == seen
 
 
 def test_a_module_is_the_program_too(tmp_path: Path) -> None:

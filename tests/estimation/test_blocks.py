@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from acutance.estimation.blocks import first_block
+from acutance.estimation.blocks import _median, first_block
 
 
 @cache
@@ -46,3 +46,10 @@ def test_nothing_is_found_where_there_are_none() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     for seen in (np.asarray(soft()), noise, ramp, np.zeros((300, 300, 1), np.uint16), noise[:20], noise[:1, :1]):
         assert first_block(seen) == (0, 0)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (7,), (8, 5), (9, 5)])
+def test_the_median_is_that_of_numpy_bit_for_bit(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(len(shape)).normal(size=shape).astype(np.float32)
+    found = _median(values)
+    assert (found, found.dtype) == (np.median(values), np.float32)

@@ -97,7 +97,7 @@ def test_where_motion_cannot_be_undone_the_picture_is_sharpened_and_that_is_said
     found: list[str] = []
     chosen: list[str] = []
     moved = blurred(sharp, line_psf(11.0, 0.5))
-    monkeypatch.setattr("acutance.inference.restoring.blur_in", lambda *_, **__: (None, "perhaps"))
+    monkeypatch.setattr("acutance.inference.unblurring.blur_in", lambda *_, **__: (None, "perhaps"))
     fakes(opened).restore(moved, strength=1.0, listener=Listener(found=found.append, chosen=chosen.append))
     assert chosen == [MODEL_FOR["soft"]]
     assert found[0].endswith("but not everywhere or not exactly: not taken out, sharpened only")

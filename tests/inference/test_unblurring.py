@@ -18,7 +18,7 @@ from acutance.errors import ConfigError, ImageTooLarge
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf, trajectory_psf
-from acutance.inference import restoring, undoing
+from acutance.inference import unblurring, undoing
 from acutance.inference.files import sharpen_files
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.streaming import memory_of_whole
@@ -80,7 +80,7 @@ def remover() -> Sharpener:
 @pytest.fixture
 def found(monkeypatch, line) -> None:
     """Take the motion that was found once: looking for it takes a second."""
-    monkeypatch.setattr(restoring, "blur_in", lambda pixels, *, threads, progress: (line, line.words))
+    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, *, threads, progress: (line, line.words))
 
 
 def energy(pixels: np.ndarray) -> float:

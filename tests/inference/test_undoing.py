@@ -15,7 +15,7 @@ from acutance.errors import NonFiniteOutput
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import to_float
 from acutance.imaging.kernels import convolve_mirror, disk_psf, line_psf
-from acutance.inference import restoring, undoing
+from acutance.inference import unblurring, undoing
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.unblurring import LOOKING, FoundBlur, blur_in
 from acutance.inference.undoing import KERNEL_REACH_PX, UNDOING, without_blur
@@ -69,7 +69,7 @@ def remover() -> Sharpener:
 @pytest.fixture
 def found(monkeypatch, blur) -> None:
     """Take the blur that was found once: looking for it takes a second."""
-    monkeypatch.setattr(restoring, "blur_in", lambda pixels, *, threads, progress: (blur, blur.words))
+    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, *, threads, progress: (blur, blur.words))
 
 
 # --- what is found ----------------------------------------------------------------------------------------

@@ -11,9 +11,8 @@ from PIL import Image, MpoImagePlugin
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
-from acutance.media import Photo, encode_photo, lost_in, open_pictures, read_photo
+from acutance.media import Photo, encode_photo, encode_strips, lost_in, open_pictures, read_photo
 from acutance.media.atomic import Patch
-from acutance.media.streaming import encode_strips
 from acutance.media.strips import Strip, StripSource
 
 XMP = b"http://ns.adobe.com/xap/1.0/\0"

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from acutance.errors import UnsupportedImage
 from acutance.media import encode_photo, lost_in, open_pictures, read_photo
-from acutance.media.ifd import Tree, integer_entry, serialise, short_entry
+from acutance.media.ifd import Tree, integer_entry, serialise
 from acutance.media.pil import can_unpack_tiff
 
 GREYS = np.add.outer(np.linspace(0, 0.5, 23), np.linspace(0, 0.5, 31))
@@ -31,7 +31,7 @@ def by_hand(data: bytes, shape: tuple[int, int, int], bits: int, **tags: int) ->
     shorts = {258: (bits,) * samples, 262: (2 if samples == 3 else 1,), 277: (samples,)}
     shorts |= {int(tag[1:]): (value,) for tag, value in tags.items()}
     longs = {256: (width,), 257: (height,), 273: (8,), 278: (height,), 279: (len(data),)}
-    entries = [short_entry(tag, numbers, "<") for tag, numbers in shorts.items()]
+    entries = [integer_entry(tag, numbers, "<", bits=16) for tag, numbers in shorts.items()]
     entries += [integer_entry(tag, numbers, "<") for tag, numbers in longs.items()]
     data += b"\0" * (len(data) % 2)
     place = 8 + len(data)

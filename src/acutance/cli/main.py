@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from acutance import __version__
 from acutance.cli.console import INTERRUPTED, say
+from acutance.cli.loading import loading
+from acutance.cli.plain_values import taking_plainly
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.errors import AcutanceError, ConfigError
 
@@ -38,10 +40,19 @@ VERBS: Mapping[str, str] = {
 """Each is a module of this room; what it does, in the words of its own help, which a test holds it to."""
 
 
+IDLE_THREADS_SLEEP = ("OPENBLAS_THREAD_TIMEOUT", "4")
+"""NumPy's threads for products of matrices: they would wait for work in a loop, one per core, for 0.05 s from the start
+and after every product, whatever else wants the cores."""
+
+
 class _Verbs(TyperGroup):
     """Loads a verb when it is called: to list them all, their names and words are enough."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - types of click, which typer has moved
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - types of click, which typer has moved
+        """Return the options that stand before the verb."""
+        return taking_plainly(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
         """Find out which verb is called."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and _loaded(str(name)), rest
@@ -56,15 +67,29 @@ class _Verbs(TyperGroup):
             formatter.write_dl([(name, command.help or "") for name, command in self.commands.items()])
 
 
+class _Verb(TyperCommand):
+    """A verb whose options are read without what most of them do not need."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:  # noqa: ANN401 - as above
+        """Read the options."""
+        with loading():
+            return super().make_context(*args, **settings)
+
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Return the options."""
+        return taking_plainly(super().get_params(ctx))
+
+
 def _loaded(name: str) -> Any:  # noqa: ANN401 - as above
     """Return a verb with all of its options, or a group of them."""
-    module = import_module(f"acutance.cli.{name}")
+    with loading():
+        module = import_module(f"acutance.cli.{name}")
     if hasattr(module, "app"):
         group = typer.main.get_group(module.app)
         group.name = name  # typer gives none to a group that stands alone
         return group
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    alone.command(name)(getattr(module, name))
+    alone.command(name, cls=_Verb)(getattr(module, name))
     return typer.main.get_command(alone)
 
 
@@ -121,6 +146,7 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
     prepare_streams()
+    os.environ.setdefault(*IDLE_THREADS_SLEEP)
     try:
         try:
             _refuse_file_for_verb(sys.argv[1:])

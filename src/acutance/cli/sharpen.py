@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from acutance.cli.console import ended_as_by_ctrl_c
+from acutance.cli.loading import loading
 from acutance.cli.options import (
     BackProjection,
     DryRun,
@@ -36,7 +38,16 @@ from acutance.cli.options import (
     given_name,
     given_path,
 )
-from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOption
+from acutance.cli.told_options import (
+    Defocus,
+    Gaussian,
+    Kernel,
+    Motion,
+    RegionOption,
+    region_of,
+    told_by,
+    told_model,
+)
 from acutance.cli.trust_options import MapOption, ReportOption, TrustOptions
 from acutance.cli.video_options import (
     Codec,
@@ -117,12 +128,11 @@ def sharpen(
     all. The result keeps the size, format, metadata and colours; a video also keeps its times, sounds and subtitles.
     Existing files stay unless you say --overwrite; --resume also renews outdated results of its own.
     """
-    from acutance.cli.console import ended_as_by_ctrl_c
-    from acutance.cli.live import follow_camera
-    from acutance.cli.pipes import is_piped, sharpen_pipe
-    from acutance.cli.sharpen_run import SharpenOptions, planned, preview_plan, sharpen_plan
-    from acutance.cli.told_options import region_of, told_by, told_model
-    from acutance.inference.sharpener import Sharpener
+    with loading():
+        from acutance.cli.live import follow_camera
+        from acutance.cli.pipes import is_piped, sharpen_pipe
+        from acutance.cli.sharpen_run import SharpenOptions, planned, preview_plan, sharpen_plan
+        from acutance.inference.sharpener import Sharpener
 
     sources = _sources(paths, stream, is_dry=dry_run)
     target, is_folder = (None, False) if output is None else (Path(output), output.endswith(("/", "\\")))

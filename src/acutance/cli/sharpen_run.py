@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from acutance.cli.console import INTERRUPTED, progress_bar, say, stop_request
-from acutance.cli.dry_run import previews, tell_previews
 from acutance.cli.file_report import FileReport
 from acutance.cli.video_files import VideoRun, check_codec, settings_or_failures, work_through_videos
 from acutance.extras import how_to_get
@@ -195,6 +194,8 @@ def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: Sha
         typer.Exit: With code 1 when some would fail.
         JobError, ConfigError: See `sharpen_plan`.
     """
+    from acutance.cli.dry_run import previews, tell_previews
+
     ledgers = {"photo": Ledger(_result_key(sharpener, options), resume=options.resume, record=options.records)}
     if videos := [file.target for file in plan if file.kind == "video"]:
         settings = options.video.settings()

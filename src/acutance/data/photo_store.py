@@ -21,7 +21,7 @@ import numpy.typing as npt
 from acutance.downloads.disk import make_folder, only_one
 from acutance.errors import AcutanceError, InputError, OutputError
 from acutance.imaging.convert import to_8_bits
-from acutance.media.fingerprint import fingerprint_of
+from acutance.media.atomic import fingerprint_of
 from acutance.media.reading import read_photo
 
 PIXELS_FILE = "pixels.u8"

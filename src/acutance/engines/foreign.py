@@ -7,13 +7,10 @@ it (`foreign_told.py`). What neither says is asked for, in an error that names t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 from acutance.engines.foreign_graph import ForeignForm, Layout, Number, as_ours, count_numbers
-from acutance.engines.foreign_told import Told, read_told, told_path
-from acutance.engines.model_file import has_spec
+from acutance.engines.foreign_told import Told
 from acutance.engines.onnx_engine import ORT_ERRORS
 from acutance.engines.probing import (
     PROBE_PX,
@@ -26,7 +23,7 @@ from acutance.engines.probing import (
     whole_scale,
 )
 from acutance.engines.silent_onnxruntime import onnxruntime
-from acutance.errors import ConfigError, CorruptWeights, EngineError, UnknownModel
+from acutance.errors import ConfigError, CorruptWeights, EngineError
 from acutance.geometry import ceil_to_multiple
 from acutance.spec import ModelSpec
 
@@ -62,32 +59,6 @@ class Adopted:
     spec: ModelSpec
     facts: tuple[Fact, ...]
     """What it takes and gives, and how that is known."""
-
-
-def read_model(path: Path) -> bytes:
-    """Return a model file of ours from a path: the file as it is, or what `adopt` makes of a network of others.
-
-    Raises:
-        UnknownModel: When it cannot be read.
-        CorruptWeights, ConfigError: See `adopt`.
-    """
-    try:
-        stamp = path.stat()
-        beside = told_path(path)
-        told_stamp = beside.stat().st_mtime_ns if beside.is_file() else 0
-        return _read(path, stamp.st_mtime_ns, stamp.st_size, told_stamp)
-    except OSError as error:
-        raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
-
-
-@lru_cache(maxsize=4)
-def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
-    """Read a file as it was at a time: probing takes seconds, and the server opens a model several times."""
-    del changed, size, told_changed
-    file = path.read_bytes()
-    if has_spec(file, name=str(path)):
-        return file
-    return adopt(file, name=path.stem, told=read_told(told_path(path)), told_in=told_path(path).name).file
 
 
 def adopt(file: bytes, *, name: str, told: Told | None = None, told_in: str = "") -> Adopted:

@@ -10,10 +10,10 @@ from typing import get_args
 from acutance.engines.devices import Device, DeviceEngine, devices_for, find_devices
 from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
 from acutance.engines.ensemble import Ensemble, SelfEnsemble
-from acutance.engines.foreign import read_model
 from acutance.engines.model_file import blend_files, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus
+from acutance.engines.reading import read_model
 from acutance.errors import ConfigError, EngineUnavailable
 from acutance.extras import how_to_get
 from acutance.spec import ModelSpec

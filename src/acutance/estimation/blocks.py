@@ -40,7 +40,7 @@ def _start(plane: npt.NDArray[np.float32]) -> int:
     steps = np.abs(np.diff(plane, axis=1))
     # How much more a column differs from the one before than those beside it do; edges, which are steep, count little.
     beyond = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
-    most = 2 * float(np.median(steps)) + float(steps.mean()) / 4
+    most = 2 * float(_median(steps)) + float(steps.mean()) / 4
     beyond = np.clip(beyond, -most, most).mean(0)
     places = (np.arange(len(beyond)) + 2) % BLOCK_PX
     means = np.array([beyond[places == place].mean() for place in range(BLOCK_PX)])
@@ -49,3 +49,10 @@ def _start(plane: npt.NDArray[np.float32]) -> int:
     sigma = float(rest.std()) / (len(beyond) / BLOCK_PX) ** 0.5
     is_seen = means[best] - rest.mean() > _LEAST_SIGMAS * sigma and means[best] - means[0] > _LEAST_SIGMAS * sigma
     return best if is_seen else 0
+
+
+def _median(values: npt.NDArray[np.float32]) -> np.float32:
+    """Return the median of finite values, bit for bit as `np.median` does, which loads masked arrays: 30 ms."""
+    low, high = (values.size - 1) // 2, values.size // 2
+    middle: np.float32 = np.partition(values, sorted({low, high}), axis=None)[low : high + 1].mean()
+    return middle

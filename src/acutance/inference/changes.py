@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
-from acutance.inference.choosing import advice_on
-from acutance.inference.inspecting import Look, look_at
 from acutance.zoo.catalogue import MODEL_FOR
 
 UNCHANGED_LEVELS: Final = 0.5
@@ -137,7 +135,7 @@ def verdict_on(
         return None
     words = str(changes)
     if changes.is_practically_none and not found:
-        words = f"{words}: {_reason(look_at(before))}"
+        words = f"{words}: {_reason(before)}"
     return Verdict(
         changed_levels=round(changes.rms_levels, 2),
         changed_share=round(changes.share, 4),
@@ -148,9 +146,12 @@ def verdict_on(
     )
 
 
-def _reason(look: Look) -> str:
-    """Say why a model that was asked for did nothing."""
-    advice = advice_on(look)
+def _reason(before: npt.NDArray[PixelType]) -> str:
+    """Say why a model that was asked for did nothing; only then is what looks at pictures loaded."""
+    from acutance.inference.choosing import advice_on
+    from acutance.inference.inspecting import look_at
+
+    advice = advice_on(look_at(before))
     if advice.worth == "little":
         return f"too noisy ({advice.seen})"
     if advice.purpose is None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acutance.errors import AcutanceError, ConfigError, OutputError
-from acutance.inference.inspecting import look_at
-from acutance.inference.inspection import first_photo
 from acutance.inference.ledger import Ledger, ResultStatus
 from acutance.inference.listening import Found, Listener, ignore
 from acutance.inference.picture_files import FileResult, sharpen_file
@@ -30,6 +28,9 @@ SHARP = "sharp already: nothing is written"
 
 def _is_sharp(source: Path, sharpener: Sharpener) -> bool:
     """Look whether the first picture of a file is sharp; what is too large to be held is not looked at."""
+    from acutance.inference.inspecting import look_at
+    from acutance.inference.inspection import first_photo
+
     with sharpener.opened(source) as pictures:
         if pictures.is_too_large_as_whole:
             return False

@@ -7,7 +7,7 @@ from copy import copy
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,6 @@ from acutance.engines.processor import usable_cpus
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.back_projecting import is_corrected
 from acutance.inference.listening import Found, Listener, Progress, ignore
 from acutance.inference.memory import allowed_bytes
@@ -39,6 +38,9 @@ from acutance.media.photo import turned
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
 
+if TYPE_CHECKING:
+    from acutance.inference.automatic import AutomaticRestorer
+
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
 
@@ -47,10 +49,7 @@ STRENGTHS = (0.0, 2.0)
 
 
 class PhotoSharpener:
-    """A model opened once, for any number of photos. Immutable, and safe to use from several threads.
-
-    It can be pickled for a worker, and used in a forked process (`EngineError` with torch): both open the model anew.
-    """
+    """A model opened once, for any number of photos, as `Sharpener` is; see there for threads and processes."""
 
     def __init__(
         self,
@@ -121,6 +120,8 @@ class PhotoSharpener:
                 ensemble=ensemble,
             )
             if str(name) == AUTO:
+                from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
+
                 self._auto = AutomaticRestorer(
                     open_model,
                     tile_px=self._tile_px,

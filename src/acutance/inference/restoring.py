@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,10 @@ from acutance.inference.back_projecting import corrected, is_corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.tiling import TileWatch, restore_tiled
 from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
-from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
-from acutance.inference.undoing import KERNEL_REACH_PX, without_blur
 from acutance.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from acutance.inference.unblurring import FoundBlur, FoundMotion
 
 Restored = tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]
 """Pixels, and alpha where there is any."""
@@ -144,6 +146,8 @@ class PictureRestorer:
         restored = partial(self._restored, strength=strength, listener=listener, otherwise=otherwise)
         if self._region is None:
             return restored(colours, alpha, picture)
+        from acutance.inference.undoing import KERNEL_REACH_PX
+
         box = self._region.box_in(picture.size)
         reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
         around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
@@ -191,6 +195,12 @@ class PictureRestorer:
         otherwise: Otherwise | None,
     ) -> Restored[PixelType]:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
+        from acutance.inference.unblurring import (  # the mathematics of deconvolution, for this alone
+            FoundMotion,
+            blur_in,
+        )
+        from acutance.inference.undoing import without_blur
+
         looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
         if self._told is None:

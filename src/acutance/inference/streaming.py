@@ -22,7 +22,6 @@ from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
 from acutance.inference.back_projecting import Rows, corrected_rows, is_corrected
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
-from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
 from acutance.media import Strip, StripSource, joined
 from acutance.spec import ModelSpec
 
@@ -49,6 +48,8 @@ def memory_of_whole(size: Size, *, row_bytes: int, spec: ModelSpec, tile_px: int
     if is_corrected(spec, wanted=None):
         held += picture + _CORRECTED_ROWS * size.width * _LUMINANCE_BYTES_PER_PX
     if spec.needs_whole:
+        from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
+
         high, wide = (min(side, TILE_PX + 2 * (spec.halo_px + KERNEL_REACH_PX)) for side in size)
         return _PROCESS_BYTES + _UNDOING_BYTES_PER_PX * high * wide + _BLENDED_BYTES_PER_PX * size.pixels + held
     seen = (tile_px + 2 * spec.halo_px) ** 2

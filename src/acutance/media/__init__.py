@@ -1,8 +1,7 @@
 """Photos in and out: files become `Photo`s and back, and nothing that a file held is lost without a word."""
 
-from acutance.media.atomic import Patch, check_target, joined_parts, write_atomically
+from acutance.media.atomic import Fingerprint, Patch, check_target, fingerprint_of, joined_parts, write_atomically
 from acutance.media.encoder_threads import encoder_threads
-from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.format import Format
 from acutance.media.formats import FORMATS, format_of
 from acutance.media.losses import lost_in
@@ -14,11 +13,10 @@ from acutance.media.pictures import PictureFile, check_holds, encode_pictures, l
 from acutance.media.pillow_images import from_pil, to_pil
 from acutance.media.pnm import parts_for_name
 from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
-from acutance.media.streaming import can_be_streamed, encode_strips
 from acutance.media.strips import Strip, StripSource, joined
 from acutance.media.thumbnail import has_thumbnail, with_new_thumbnail
 from acutance.media.video_formats import FileKind, kind_of
-from acutance.media.writing import encode_photo, own_format, write_photo
+from acutance.media.writing import can_be_streamed, encode_photo, encode_strips, own_format, write_photo
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

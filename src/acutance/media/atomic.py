@@ -13,11 +13,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from acutance.errors import OutputError
-from acutance.media.fingerprint import Fingerprint, fingerprint_of
 from acutance.media.part_file import part_file
 
 OVERWRITE = "allow overwriting (--overwrite, overwrite=True)"
@@ -34,6 +34,26 @@ _REASONS = {
     errno.EEXIST: "a part of the path is a file, not a folder; choose another place",
     errno.EFBIG: "the disk does not take files that large; choose another place",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Size and hash of a file's content."""
+
+    size_bytes: int
+    sha256: str
+    """In hex, lower case."""
+
+
+def fingerprint_of(path: Path) -> Fingerprint:
+    """Read a file through and return its fingerprint.
+
+    Raises:
+        OSError: When it cannot be read.
+    """
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return Fingerprint(file.tell(), digest.hexdigest())
 
 
 class Patch(NamedTuple):

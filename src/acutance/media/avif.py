@@ -19,19 +19,18 @@ from PIL import AvifImagePlugin, Image
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.boxes import box_at, has_brand, item_of, properties_of
+from acutance.media.boxes import MAX_CONTENT_BYTES, box_at, content_of, has_brand, item_of, properties_of
 from acutance.media.container import PREVIEWS_LOST, Container, damaged, too_deep
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
-from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
+from acutance.media.pil import decode_with, decoding, frames_with, open_plugin, picture_of
 
 QUALITY = 95
 """Quality (Pillow's scale). The files do not say at what quality they were written."""
 
 _REMEDY = "the installed Pillow was built without it, so install one of Pillow's own packages"
-_MAX_META_BYTES = 64 * 2**20
 _MAX_FRAMES = 2**16
 _SRGB = (1, 13)
 """Primaries and transfer of sRGB, by the numbers of ITU-T H.273."""
@@ -114,21 +113,7 @@ def _animation(file: BinaryIO) -> Animation | None:
 
 def _content(file: BinaryIO, place: tuple[int, int] | None) -> bytes:
     """Return the content of a box; nothing where there is none."""
-    if place is None:
-        return b""
-    file.seek(place[0])
-    return file.read(min(place[1], _MAX_META_BYTES))
-
-
-def decode_avif_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
-    """Decode the pictures of an animation.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
-    with decoding(name):
-        image = open_plugin(file, AvifImagePlugin.AvifImageFile)
-    yield from frames_of(image, container.num_pictures, name)
+    return b"" if place is None else content_of(file, *place)
 
 
 def encode_avif_frames(photos: Iterable[Photo], animation: Animation) -> tuple[bytes, ...]:
@@ -268,14 +253,14 @@ class _Verbatim(Image.Exif):
 
 
 def _metadata_box(file: BinaryIO, name: str) -> bytes:
-    """Return the box that describes the pictures in a file."""
+    """Return the box that describes the pictures in a file, also where it is cut off."""
     end = file.seek(0, io.SEEK_END)
     position = 0
     while position + 8 <= end:
         file.seek(position)
         length, kind = struct.unpack(">I4s", file.read(8))
         if kind == b"meta":
-            return file.read(min(length, _MAX_META_BYTES))
+            return file.read(min(length, MAX_CONTENT_BYTES))
         if length < 8:  # 0 reaches to the end, 1 has 64 bits: neither comes before it
             break
         position += length
@@ -311,7 +296,7 @@ AVIF = Format(
     decode=decode_with(AvifImagePlugin.AvifImageFile),
     encode=encode_avif,
     check_writable=check_avif,
-    frames=Frames(decode=decode_avif_frames, encode=encode_avif_frames, per_second=1000),
+    frames=Frames(decode=frames_with(AvifImagePlugin.AvifImageFile), encode=encode_avif_frames, per_second=1000),
     holds=frozenset(("exif", "xmp", "icc", "colours")),
     grey_profiles="of opaque pictures",
     orientation="not held",

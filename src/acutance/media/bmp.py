@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 
 from acutance.geometry import Size
-from acutance.media.container import Container, depth_notes
+from acutance.media.container import METRES_PER_INCH, Container, depth_notes
 from acutance.media.format import Format, begins
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import decode_with, decoding, dpi_of, open_plugin, picture_of
@@ -19,7 +19,6 @@ from acutance.media.pil import decode_with, decoding, dpi_of, open_plugin, pictu
 _FILE_HEADER, _V5_HEADER, _V4_HEADER, _INFO_HEADER = 14, 124, 108, 40
 _CALIBRATED, _EMBEDDED, _LINKED, _SRGB = bytes(4), b"DEBM", b"KNIL", b"BGRs"
 """Colour spaces, as numbers that read 0, MBED, LINK and sRGB."""
-_METRES_PER_INCH = 0.0254
 _BIT_FIELDS = 3
 _INTENT = 4  # perceptual
 
@@ -54,7 +53,7 @@ def encode_bmp(photo: Photo) -> tuple[bytes, ...]:
     rows = _rows(image)
     header = _V5_HEADER if has_alpha or icc is not None else _INFO_HEADER
     start = _FILE_HEADER + header + len(palette)
-    per_metre = (min(round(value / _METRES_PER_INCH), 2**31 - 1) for value in metadata.dpi or (0, 0))
+    per_metre = (min(round(value / METRES_PER_INCH), 2**31 - 1) for value in metadata.dpi or (0, 0))
     bits, compression = (8 if is_grey else 32 if has_alpha else 24), (_BIT_FIELDS if has_alpha else 0)
     parts = [
         struct.pack("<2sIII", b"BM", start + len(rows) + len(icc or b""), 0, start),

@@ -7,7 +7,9 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-_MAX_ITEM_BYTES = 64 * 2**20
+from acutance.media.container import exactly
+
+MAX_CONTENT_BYTES = 64 * 2**20
 
 
 def boxes_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -51,6 +53,12 @@ def box_at(file: BinaryIO, *path: bytes, within: tuple[int, int] | None = None) 
     return start, length
 
 
+def content_of(file: BinaryIO, start: int, length: int) -> bytes:
+    """Return the content of a box, or its beginning: no more than 64 MB."""
+    file.seek(start)
+    return file.read(min(length, MAX_CONTENT_BYTES))
+
+
 def box_of(kind: bytes, content: bytes) -> bytes:
     """Return a whole box."""
     return struct.pack(">I4s", len(content) + 8, kind) + content
@@ -73,18 +81,12 @@ def item_of(file: BinaryIO, kind: bytes) -> bytes | None:
         The bytes; None where there is no such item, or its place makes no sense.
     """
     try:
-        end = file.seek(0, io.SEEK_END)
-        meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
-        inner = {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
+        inner = _described(file)
         number = next(number for number, name in _items(file, *inner[b"iinf"]) if name == kind)
         extents = next(places for known, places in _places(file, *inner[b"iloc"]) if known == number)
-        if extents is None or sum(length for _, length in extents) > _MAX_ITEM_BYTES:
+        if extents is None or sum(length for _, length in extents) > MAX_CONTENT_BYTES:
             return None
-        pieces = []
-        for start, length in extents:
-            file.seek(start)
-            pieces.append(file.read(length))
-        return b"".join(pieces)
+        return b"".join(content_of(file, start, length) for start, length in extents)
     except (StopIteration, KeyError, EOFError, struct.error, OverflowError):
         return None
 
@@ -96,9 +98,7 @@ def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
         Nothing where the boxes make no sense.
     """
     try:
-        end = file.seek(0, io.SEEK_END)
-        meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
-        inner = {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
+        inner = _described(file)
         of_items = {name: (start, length) for name, start, length in boxes_of(file, *_span(inner[b"iprp"]))}
         known = list(boxes_of(file, *_span(of_items[b"ipco"])))
         file.seek(inner[b"pitm"][0])
@@ -107,12 +107,18 @@ def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
         found = []
         for number in next(numbers for item, numbers in _associations(file, *of_items[b"ipma"]) if item == main):
             kind, start, length = known[number - 1]
-            if number and length <= _MAX_ITEM_BYTES:
-                file.seek(start)
-                found.append((kind, file.read(length)))
+            if number and length <= MAX_CONTENT_BYTES:
+                found.append((kind, content_of(file, start, length)))
         return found
     except (StopIteration, KeyError, IndexError, EOFError, struct.error, OverflowError):
         return []
+
+
+def _described(file: BinaryIO) -> dict[bytes, tuple[int, int]]:
+    """Return start and length of the boxes in which a file describes its items, by their kinds."""
+    end = file.seek(0, io.SEEK_END)
+    meta = next((start, length) for name, start, length in boxes_of(file, 0, end) if name == b"meta")
+    return {name: (start, length) for name, start, length in boxes_of(file, meta[0] + 4, sum(meta))}
 
 
 def _span(place: tuple[int, int]) -> tuple[int, int]:
@@ -121,8 +127,7 @@ def _span(place: tuple[int, int]) -> tuple[int, int]:
 
 def _associations(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[int]]]:
     """Yield the number of each item that an `ipma` box names, and those of its properties, counted from 1."""
-    file.seek(start)
-    content = io.BytesIO(file.read(length))
+    content = io.BytesIO(content_of(file, start, length))
     version, *_, flags = content.read(4)
     (count,) = struct.unpack(">I", content.read(4))
     for _ in range(count):
@@ -140,8 +145,7 @@ def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes
     version = file.read(4)[0]
     head = 6 if version == 0 else 8
     for _, place, size in boxes_of(file, start + head, start + length):
-        file.seek(place)
-        content = file.read(min(size, 16))
+        content = content_of(file, place, min(size, 16))
         if content[0] < 2:
             continue
         form = ">HH4s" if content[0] == 2 else ">IH4s"
@@ -151,14 +155,10 @@ def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes
 
 def _places(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[tuple[int, int]] | None]]:
     """Yield number and extents of the items that an `iloc` box places; None for one that lies elsewhere."""
-    file.seek(start)
-    content = io.BytesIO(file.read(length))
+    content = io.BytesIO(content_of(file, start, length))
 
     def number(size: int) -> int:
-        data = content.read(size)
-        if len(data) != size:
-            raise EOFError
-        return int.from_bytes(data, "big")
+        return int.from_bytes(exactly(content, size), "big")
 
     version = number(4) >> 24
     offset_bytes, length_bytes = divmod(number(1), 16)

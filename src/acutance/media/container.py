@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import UnsupportedImage
@@ -45,6 +46,9 @@ class OtherFormat(Exception):
     """A file turns out to be of the format of that name, though it begins like one of another."""
 
 
+METRES_PER_INCH = 0.0254
+"""For files that tell their resolution in pixels per metre."""
+
 END_LOST = "the damage of the file (its end marker was missing, nothing of the picture)"
 """What is said where a file without its end proves to be whole but for that."""
 PREVIEWS_LOST = "the smaller previews in the file"
@@ -79,6 +83,25 @@ def too_deep(name: str, bits: int) -> UnsupportedImage:
         f"{name} is a picture of {bits} bits per channel, which is not read here; it would lose tones in fewer, so "
         "convert it yourself if that is what you want."
     )
+
+
+def colours_and_alpha(values: npt.NDArray[Any]) -> Decoded:
+    """Return decoded values `h w c`, c = 1 … 4, as colours, `h w 1` or `h w 3`, and transparency, `h w`, if there."""
+    colours = 3 if values.shape[2] > 2 else 1
+    alpha = np.ascontiguousarray(values[..., colours]) if values.shape[2] > colours else None
+    return np.ascontiguousarray(values[..., :colours]), alpha
+
+
+def exactly(file: BinaryIO, size: int) -> bytes:
+    """Read so many bytes.
+
+    Raises:
+        EOFError: When there are fewer.
+    """
+    data = file.read(size)
+    if len(data) != size:
+        raise EOFError("it ends too early")
+    return data
 
 
 def inflate(data: bytes) -> bytes | None:

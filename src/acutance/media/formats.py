@@ -63,6 +63,17 @@ def sniff_format(head: bytes) -> ImageFormat | None:
     return next((format_.name for format_ in READABLE.values() if format_.sniff(head)), None)
 
 
+def head_of(path: Path, size_bytes: int = HEAD_BYTES) -> bytes:
+    """Return the beginning of a file; nothing of what cannot be read, or is no plain file."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(size_bytes)
+    except OSError:
+        return b""
+
+
 def format_of(path: Path) -> ImageFormat:
     """Return the format in which a file of that name is written.
 

@@ -19,7 +19,7 @@ from acutance.errors import OutputError, UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, item_of
-from acutance.media.container import PREVIEWS_LOST, Container, Decoded, damaged
+from acutance.media.container import PREVIEWS_LOST, Container, Decoded, colours_and_alpha, damaged
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import with_orientation, without_prefix
 from acutance.media.format import Format, lost_colours
@@ -107,10 +107,7 @@ def decode_heif(file: BinaryIO, container: Container, name: str) -> Decoded:
         white = 2**bits - 1
         levels = values >> (16 - bits)  # they stand in the higher bits
         values = ((levels.astype(np.uint32) * _WHITE_16 + white // 2) // white).astype(np.uint16)
-    channels = values.shape[2]
-    colours = 3 if channels > 2 else 1
-    alpha = np.ascontiguousarray(values[:, :, colours]) if channels > colours else None
-    return np.ascontiguousarray(values[:, :, :colours]), alpha
+    return colours_and_alpha(values)
 
 
 def encode_heif(photo: Photo) -> tuple[bytes, ...]:

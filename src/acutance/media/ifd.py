@@ -236,22 +236,10 @@ def block_of(tree: Tree, order: ByteOrder) -> bytes:
     return head + serialise(tree, order, len(head))
 
 
-def integer_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
-    """Make an entry of 32-bit whole numbers."""
-    numbers = tuple(values)
-    return Entry(tag, 4, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
-
-
-def short_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
-    """Make an entry of 16-bit whole numbers."""
-    numbers = tuple(values)
-    return Entry(tag, 3, len(numbers), struct.pack(f"{order}{len(numbers)}H", *numbers))
-
-
-def long_entry(tag: int, values: Iterable[int], order: ByteOrder) -> Entry:
-    """Make an entry of 64-bit whole numbers, for a BigTIFF."""
-    numbers = tuple(values)
-    return Entry(tag, 16, len(numbers), struct.pack(f"{order}{len(numbers)}Q", *numbers))
+def integer_entry(tag: int, values: Iterable[int], order: ByteOrder, *, bits: Literal[16, 32, 64] = 32) -> Entry:
+    """Make an entry of whole numbers; those of 64 bits are for a BigTIFF."""
+    numbers, type_ = tuple(values), {16: 3, 32: 4, 64: 16}[bits]
+    return Entry(tag, type_, len(numbers), struct.pack(f"{order}{len(numbers)}{_INTEGER_CODES[type_]}", *numbers))
 
 
 def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:

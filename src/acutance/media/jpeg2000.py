@@ -15,8 +15,8 @@ from typing import BinaryIO
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from acutance.geometry import Size
-from acutance.media.boxes import box_of, boxes_of
-from acutance.media.container import Container, damaged, depth_notes, refused, too_deep
+from acutance.media.boxes import MAX_CONTENT_BYTES, box_of, boxes_of, content_of
+from acutance.media.container import METRES_PER_INCH, Container, damaged, depth_notes, refused, too_deep
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, begins
 from acutance.media.photo import Jpeg2000Coding, Metadata, Photo
@@ -32,9 +32,7 @@ PHOTOSHOP_UUID = bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb")
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _EXPECTED = frozenset((b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"uuid", b"free", b"rreq"))
 _CMYK = 12
-_MAX_BOX_BYTES = 64 * 2**20
 _COD = 0x52
-_METRES_PER_INCH = 0.0254
 
 
 @dataclass(slots=True)
@@ -105,8 +103,7 @@ def encode_jpeg2000(photo: Photo) -> tuple[bytes, ...]:
     image.save(buffer, "JPEG2000", mct=1 if image.mode.startswith("RGB") else 0, **options)
     parts: list[bytes] = []
     for kind, start, length in boxes_of(buffer, 0, buffer.getbuffer().nbytes):
-        buffer.seek(start)
-        content = buffer.read(length)
+        content = content_of(buffer, start, length)
         if kind == b"jp2h":
             content = _described(content, metadata)
         if kind == b"jp2c":
@@ -131,7 +128,7 @@ def _described(header: bytes, metadata: Metadata) -> bytes:
             content = b"\2\0\0" + metadata.icc_profile
         parts.append(box_of(kind, content))
     if metadata.dpi is not None:
-        horizontal, vertical = (struct.pack(">HHb", *_fraction(value / _METRES_PER_INCH)) for value in metadata.dpi)
+        horizontal, vertical = (struct.pack(">HHb", *_fraction(value / METRES_PER_INCH)) for value in metadata.dpi)
         numbers = vertical[:4] + horizontal[:4] + vertical[4:] + horizontal[4:]
         parts.append(box_of(b"res ", box_of(b"resc", numbers) + box_of(b"resd", numbers)))
     return b"".join(parts)
@@ -148,16 +145,15 @@ def _fraction(per_metre: float) -> tuple[int, int, int]:
 
 def _take(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -> None:
     """Sort one box of the file into what was found."""
-    file.seek(start)
     if kind == b"jp2h":
         for inner, place, size in boxes_of(file, start, start + length):
             _take_description(found, file, inner, place, size)
     elif kind == b"jp2c":
         _take_codestream(found, file, start)
-    elif kind == b"uuid" and length < _MAX_BOX_BYTES:
-        _take_uuid(found, file.read(length))
-    elif kind == b"xml " and length < _MAX_BOX_BYTES:
-        found.boxes.append((kind, file.read(length)))
+    elif kind == b"uuid" and length < MAX_CONTENT_BYTES:
+        _take_uuid(found, content_of(file, start, length))
+    elif kind == b"xml " and length < MAX_CONTENT_BYTES:
+        found.boxes.append((kind, content_of(file, start, length)))
     elif kind not in _EXPECTED:
         found.left_out.append("further boxes of the JPEG 2000 file")
 
@@ -179,8 +175,7 @@ def _take_uuid(found: _Found, content: bytes) -> None:
 
 def _take_description(found: _Found, file: BinaryIO, kind: bytes, start: int, length: int) -> None:
     """Sort one box of the header into what was found."""
-    file.seek(start)
-    content = file.read(min(length, _MAX_BOX_BYTES))
+    content = content_of(file, start, length)
     if kind == b"colr" and found.icc is None:
         if content[0] in (2, 3):
             found.icc = content[3:]
@@ -190,16 +185,15 @@ def _take_description(found: _Found, file: BinaryIO, kind: bytes, start: int, le
         found.has_palette = True
     elif kind == b"res ":
         for _, place, size in boxes_of(file, start, start + length):
-            file.seek(place)
-            found.dpi = found.dpi or _dpi(file.read(size))
+            found.dpi = found.dpi or _dpi(content_of(file, place, size))
 
 
 def _dpi(numbers: bytes) -> tuple[float, float] | None:
     v_numerator, v_denominator, h_numerator, h_denominator, v_power, h_power = struct.unpack_from(">4H2b", numbers)
     if not (v_numerator and v_denominator and h_numerator and h_denominator):
         return None
-    horizontal = h_numerator / h_denominator * 10.0**h_power * _METRES_PER_INCH
-    return horizontal, v_numerator / v_denominator * 10.0**v_power * _METRES_PER_INCH
+    horizontal = h_numerator / h_denominator * 10.0**h_power * METRES_PER_INCH
+    return horizontal, v_numerator / v_denominator * 10.0**v_power * METRES_PER_INCH
 
 
 def _take_codestream(found: _Found, file: BinaryIO, start: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import struct
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy as np
 from acutance.errors import UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
-from acutance.media.boxes import boxes_of
-from acutance.media.container import Container, Decoded, damaged, refused
+from acutance.media.boxes import MAX_CONTENT_BYTES, boxes_of, content_of
+from acutance.media.container import Container, Decoded, colours_and_alpha, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
 from acutance.media.jpeg.pixels import decode_jpeg
@@ -31,7 +32,6 @@ MAX_PIXELS = 100_000_000
 
 _STREAM, _BOX = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 _HEAD_BYTES = 64
-_MAX_METADATA_BYTES = 64 * 2**20
 _RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width by height, by their numbers in the file."""
 
@@ -85,9 +85,9 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
     jpeg, values, icc = _decoded(file, name)
     if jpeg is not None:
         container = inspect_jpeg(io.BytesIO(jpeg), name)
-        metadata = container.metadata
-        left_out = (*metadata.left_out, NOTE)
-        return container._replace(metadata=_as_png(metadata, left_out))
+        left_out = (*container.metadata.left_out, NOTE)
+        metadata = replace(container.metadata, source_format="PNG", coding=None, left_out=left_out)
+        return container._replace(metadata=metadata)
     left_out = (*(("packed metadata (EXIF or XMP)",) if is_packed else ()), NOTE)
     metadata = Metadata(
         source_format="PNG",
@@ -97,21 +97,6 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
         left_out=left_out,
     )
     return Container(Size(*values.shape[:2]), metadata, bits=8 * values.itemsize)
-
-
-def _as_png(metadata: Metadata, left_out: tuple[str, ...]) -> Metadata:
-    return Metadata(
-        source_format="PNG",
-        exif=metadata.exif,
-        icc_profile=metadata.icc_profile,
-        xmp=metadata.xmp,
-        photoshop=metadata.photoshop,
-        dpi=metadata.dpi,
-        comments=metadata.comments,
-        jpeg_segments=metadata.jpeg_segments,
-        jpeg_trailer=metadata.jpeg_trailer,
-        left_out=left_out,
-    )
 
 
 def decode_jxl(file: BinaryIO, container: Container, name: str) -> Decoded:
@@ -126,9 +111,7 @@ def decode_jxl(file: BinaryIO, container: Container, name: str) -> Decoded:
     jpeg, values, _ = _decoded(file, name)
     if jpeg is not None:
         return decode_jpeg(io.BytesIO(jpeg), container, name)
-    colours = 3 if values.shape[2] > 2 else 1
-    alpha = np.ascontiguousarray(values[..., colours]) if values.shape[2] > colours else None
-    return np.ascontiguousarray(values[..., :colours]), alpha
+    return colours_and_alpha(values)
 
 
 def _decoded(file: BinaryIO, name: str) -> tuple[bytes | None, np.ndarray, bytes | None]:
@@ -159,8 +142,7 @@ def _stream(file: BinaryIO) -> bytes:
     for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
         if kind in (b"jxlc", b"jxlp"):
             skipped = 4 if kind == b"jxlp" else 0
-            file.seek(start + skipped)
-            return file.read(min(length - skipped, _HEAD_BYTES))
+            return content_of(file, start + skipped, min(length - skipped, _HEAD_BYTES))
     raise EOFError
 
 
@@ -191,9 +173,8 @@ def _described(file: BinaryIO) -> tuple[bytes | None, bytes | None, bool]:
     if file.read(len(_STREAM)) == _STREAM:
         return None, None, False
     for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
-        if kind in (b"Exif", b"xml ", b"brob") and length <= _MAX_METADATA_BYTES:
-            file.seek(start)
-            content = file.read(length)
+        if kind in (b"Exif", b"xml ", b"brob") and length <= MAX_CONTENT_BYTES:
+            content = content_of(file, start, length)
             if kind == b"Exif":
                 is_bare = content[:4] in (b"II*\0", b"MM\0*")  # some writers leave out where the block begins
                 exif = content if is_bare else content[4 + int.from_bytes(content[:4], "big") :]

@@ -15,9 +15,9 @@ from acutance.extras import how_to_get
 from acutance.media import raw
 from acutance.media.atomic import OVERWRITE
 from acutance.media.formats import (
-    HEAD_BYTES,
     PHOTO_SUFFIXES,
     format_of,
+    head_of,
     is_writable_suffix,
     sniff_format,
     suffix_for,
@@ -239,7 +239,7 @@ def _to_folder(source: Path, folder: Path, *, is_beside: bool) -> PlannedFile:
 
 def _photo_suffix(source: Path) -> str:
     found = _sniffed(source)
-    if source.suffix.lower() == ".pgm" and _head_of(source)[:2] in (b"P3", b"P6"):
+    if source.suffix.lower() == ".pgm" and head_of(source)[:2] in (b"P3", b"P6"):
         return ".ppm"  # it has colours, whatever its name says
     suffix = suffix_for(found, source.suffix) if found else source.suffix
     return suffix if is_writable_suffix(suffix) else ".png"
@@ -307,18 +307,7 @@ def _looks_like_one(path: Path) -> bool:
 
 def _sniffed(path: Path) -> ImageFormat | None:
     """Return the format of a file by content; None for one that cannot be read (reading it will say why)."""
-    return sniff_format(_head_of(path))
-
-
-def _head_of(path: Path) -> bytes:
-    """Return the beginning of a file; nothing of one that cannot be read."""
-    if not path.is_file():
-        return b""
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError:
-        return b""
+    return sniff_format(head_of(path))
 
 
 def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:

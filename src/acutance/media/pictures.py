@@ -19,7 +19,6 @@ from acutance.media.format import Format
 from acutance.media.formats import FORMATS, format_named
 from acutance.media.photo import ImageFormat, Metadata, Photo
 from acutance.media.reading import DEFAULT_MAX_PIXELS, check_size, decoded_photo, inspected, name_of, opened
-from acutance.media.streaming import open_strips
 from acutance.media.strips import StripSource
 from acutance.media.writing import encoded_parts, encoding, prepared
 
@@ -87,7 +86,9 @@ class PictureFile:
         Raises:
             UnsupportedImage: When it is damaged.
         """
-        source = open_strips(self._file, self._format, self._container, self._name)
+        if self.count > 1 or self._container.cmyk_profile is not None or self._format.strips is None:
+            return None
+        source = self._format.strips.open(self._file, self._container, self._name)
         return None if source is None or source.bits > self._max_bits else source
 
     def photos(self) -> Generator[Photo, None, None]:

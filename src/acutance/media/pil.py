@@ -149,20 +149,25 @@ def decoded(image: ImageFile.ImageFile, container: Container, name: str) -> Deco
     return arrays_of(image.convert("RGB") if image.mode == "YCbCr" else image, name)
 
 
-def frames_of(image: ImageFile.ImageFile, count: int, name: str) -> Iterator[Photo]:
-    """Decode so many pictures of an image that Pillow has opened, each as it is seen.
+def frames_with(plugin: Plugin) -> Callable[[BinaryIO, Container, str], Iterator[Photo]]:
+    """Return a decoder of animations by a plugin of Pillow, which gives each picture as it is seen.
 
-    Raises:
-        UnsupportedImage: When there are others than that.
+    It raises `UnsupportedImage` for a damaged file, and for one of other pictures than its header tells.
     """
-    if getattr(image, "n_frames", 1) != count:
-        raise damaged(name, "its pictures cannot be told apart")
-    for number in range(count):
+
+    def decode(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
         with decoding(name):
-            image.seek(number)
-            image.load()
-            pixels, alpha = arrays_of(image, name)
-        yield Photo(pixels=pixels, alpha=alpha)
+            image = open_plugin(file, plugin)
+        if getattr(image, "n_frames", 1) != container.num_pictures:
+            raise damaged(name, "its pictures cannot be told apart")
+        for number in range(container.num_pictures):
+            with decoding(name):
+                image.seek(number)
+                image.load()
+                pixels, alpha = arrays_of(image, name)
+            yield Photo(pixels=pixels, alpha=alpha)
+
+    return decode
 
 
 def open_plugin(file: BinaryIO, plugin: Plugin) -> ImageFile.ImageFile:

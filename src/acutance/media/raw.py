@@ -35,8 +35,7 @@ DEVELOPED = "the raw data (developed with the camera's white balance, into 16 bi
 _SRGB_CURVE = (2.4, 12.92)
 _FIRST_DNG_TAG = 50706
 _CFA_TAGS = frozenset((33421, 33422))
-_SIGNATURES = ((0, b"FUJIFILMCCD-RAW"), (0, b"IIU\0"), (0, b"IIRO"), (0, b"IIRS"), (0, b"MMOR"), (0, b"\0MRM"))
-_MORE_SIGNATURES = ((6, b"HEAPCCDR"), (0, b"FOVb"), (0, b"IIII"), (0, b"MMMM"))
+_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb", b"IIII", b"MMMM")
 # fmt: off
 SUFFIXES = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
@@ -146,8 +145,8 @@ def _exif(file: BinaryIO) -> bytes | None:
 
 
 def _sniff(head: bytes) -> bool:
-    known = any(head[place:].startswith(sign) for place, sign in (*_SIGNATURES, *_MORE_SIGNATURES))
-    return known or has_brand(head, b"crx ") or (head[:2] in (b"II", b"MM") and head[8:10] == b"CR")
+    is_known = head.startswith(_SIGNATURES) or head[6:14] == b"HEAPCCDR"
+    return is_known or has_brand(head, b"crx ") or (head[:2] in (b"II", b"MM") and head[8:10] == b"CR")
 
 
 RAW = Format(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-_RAW = "a camera's raw file"
-
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     *(
         (4, b"ftyp" + brand, "a HEIF picture of a rare coding")
         for brand in (b"mif1", b"msf1", b"avci", b"jpeg", b"miaf")
     ),
-    (4, b"ftypcrx ", _RAW),
     (4, b"ftyp", "a video or a picture of a rare kind"),
     (0, b"II\xbc", "a JPEG XR picture"),
     (0, b"BPG\xfb", "a BPG picture"),
@@ -45,14 +42,6 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
     (40, b" EMF", "a Windows metafile"),
     (0, b"AT&TFORM", "a DjVu document"),
-    (0, b"FUJIFILMCCD-RAW", _RAW),
-    (0, b"IIU\0", _RAW),
-    (0, b"IIRO", _RAW),
-    (0, b"IIRS", _RAW),
-    (0, b"MMOR", _RAW),
-    (6, b"HEAPCCDR", _RAW),
-    (0, b"\0MRM", _RAW),
-    (0, b"FOVb", _RAW),
     (0, b"PK\3\4", "a zip archive or an office document"),
     (0, b"\x1f\x8b", "a packed file (gzip)"),
     (0, b"7z\xbc\xaf", "a packed file (7z)"),
@@ -62,17 +51,15 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 """Offset, bytes there, and what such a file is. The more general ones of one offset stand last."""
 
-NOT_AN_IMAGE = "not an image"
-
 
 def describe_unread(head: bytes) -> str:
     """Return what a file is that is of none of our formats, from its beginning, for use in a sentence.
 
     Returns:
-        Such as `a Photoshop document, a kind of file that acutance does not read`; `NOT_AN_IMAGE` of what is not known.
+        Such as `a Photoshop document, a kind of file that acutance does not read`; `not an image` of what is not known.
     """
     known = next((name for offset, sign, name in _SIGNATURES if head[offset:].startswith(sign)), None) or _text_of(head)
-    return NOT_AN_IMAGE if known is None else f"{known}, a kind of file that acutance does not read"
+    return "not an image" if known is None else f"{known}, a kind of file that acutance does not read"
 
 
 def _text_of(head: bytes) -> str | None:

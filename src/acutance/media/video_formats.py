@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from acutance.media.formats import HEAD_BYTES, sniff_format
+from acutance.media.formats import HEAD_BYTES, head_of, sniff_format
 
 FileKind = Literal["photo", "video"]
 
@@ -124,7 +124,7 @@ def kind_of(path: Path) -> FileKind:
 
     A file that is neither, or cannot be read, counts as a photo; reading it will say what is wrong.
     """
-    head = _head_of(path)
+    head = head_of(path, VIDEO_HEAD_BYTES)
     if is_picture(head):
         return "photo"
     return "video" if sniff_video(head) or path.suffix.lower() in VIDEO_SUFFIXES else "photo"
@@ -137,7 +137,7 @@ def is_writable_video_suffix(suffix: str) -> bool:
 
 def video_suffix_for(path: Path) -> str:
     """Return the suffix of the result of a video: its own, where that is true and can be written."""
-    return video_suffix_of(_head_of(path), path.suffix)
+    return video_suffix_of(head_of(path, VIDEO_HEAD_BYTES), path.suffix)
 
 
 def video_suffix_of(head: bytes, suffix: str) -> str:
@@ -147,14 +147,3 @@ def video_suffix_of(head: bytes, suffix: str) -> str:
     if suffix.lower() in suffixes:
         return suffix
     return suffixes[0] if found and suffixes else _ANY_SUFFIX
-
-
-def _head_of(path: Path) -> bytes:
-    """Return the beginning of a file; nothing of what cannot be read, or is no plain file."""
-    if not path.is_file():
-        return b""
-    try:
-        with path.open("rb") as file:
-            return file.read(VIDEO_HEAD_BYTES)
-    except OSError:
-        return b""

@@ -21,7 +21,7 @@ from acutance.media.container import Container, damaged
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import Metadata, Photo, WebpCoding
-from acutance.media.pil import decode_with, decoding, frames_of, open_plugin, picture_of
+from acutance.media.pil import decode_with, frames_with, picture_of
 
 QUALITY = 95
 """Quality of a lossy WebP. The files do not say at what quality they were written."""
@@ -78,17 +78,6 @@ def _animation(chunks: dict[bytes, bytes], frames: list[bytes]) -> Animation | N
         return None
     durations = tuple(Fraction(int.from_bytes(frame[12:15], "little"), 1000) for frame in frames)
     return Animation(durations_s=durations, plays=int.from_bytes(chunks.get(b"ANIM", b"")[4:6], "little"))
-
-
-def decode_webp_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
-    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
-    with decoding(name):
-        image = open_plugin(file, WebPImageFile)
-    yield from frames_of(image, sum(kind == b"ANMF" for kind, _ in _chunks(file)), name)
 
 
 def encode_webp(photo: Photo) -> tuple[bytes, ...]:
@@ -154,27 +143,18 @@ def _frame(photo: Photo, before: Photo | None, duration_ms: int) -> bytes:
         top, left = box.top // 2 * 2, box.left // 2 * 2  # the format halves them
         photo = cropped(photo, box._replace(top=top, left=left))
     (encoded,) = encode_webp(replace(photo, metadata=Metadata(coding=photo.metadata.coding)))
-    pixels = b"".join(
-        _chunk(kind, data) for kind, data in _whole_chunks(encoded) if kind in (b"ALPH", b"VP8 ", b"VP8L")
-    )
+    chunks = _chunks(io.BytesIO(encoded), with_pixels=True)
+    pixels = b"".join(_chunk(kind, data) for kind, data in chunks if kind in (b"ALPH", b"VP8 ", b"VP8L"))
     numbers = (left // 2, top // 2, photo.size.width - 1, photo.size.height - 1, duration_ms)
     return b"".join(number.to_bytes(3, "little") for number in numbers) + bytes((_OVERWRITES,)) + pixels
-
-
-def _whole_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
-    position = 12
-    while position + 8 <= len(encoded):
-        kind, size = struct.unpack_from("<4sI", encoded, position)
-        yield kind, encoded[position + 8 : position + 8 + size]
-        position += 8 + size + size % 2
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack("<4sI", kind, len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield types and payloads; of the pixels only the beginning.
+def _chunks(file: BinaryIO, *, with_pixels: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """Yield types and payloads; without pixels, of theirs only the beginning.
 
     Raises:
         EOFError: When the file is shorter than it says.
@@ -191,7 +171,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         kind, size = struct.unpack("<4sI", file.read(8))
         if position + 8 + size > end:
             raise EOFError
-        wanted = size if kind in _KEPT else min(size, _FRAME_HEAD_BYTES + _PIXEL_HEAD_BYTES)
+        wanted = size if with_pixels or kind in _KEPT else min(size, _FRAME_HEAD_BYTES + _PIXEL_HEAD_BYTES)
         yield kind, file.read(wanted)
         position += 8 + size + size % 2
 
@@ -222,7 +202,7 @@ WEBP = Format(
     inspect=inspect_webp,
     decode=decode_with(WebPImageFile),
     encode=encode_webp,
-    frames=Frames(decode=decode_webp_frames, encode=encode_webp_frames, per_second=1000),
+    frames=Frames(decode=frames_with(WebPImageFile), encode=encode_webp_frames, per_second=1000),
     holds=frozenset(("exif", "xmp", "icc")),
     grey_profiles="not held",
     max_side_px=16_383,

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from acutance.errors import OutputError
 from acutance.geometry import Size
-from acutance.media.atomic import check_target, write_atomically
-from acutance.media.fingerprint import Fingerprint
+from acutance.media.atomic import Fingerprint, Patch, check_target, write_atomically
 from acutance.media.formats import FORMATS, format_named, format_of
 from acutance.media.losses import has_unfit_profile, is_damaged
 from acutance.media.photo import ImageFormat, Metadata, Photo
 from acutance.media.pnm import parts_for_name
+from acutance.media.strips import Strip, StripSource
 from acutance.media.thumbnail import with_new_thumbnail
 from acutance.media.xmp import without_announcements
 
@@ -119,6 +119,46 @@ def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
         return metadata
     xmp = None if metadata.xmp is None else without_announcements(metadata.xmp)
     return replace(metadata, xmp=xmp, jpeg_trailer=None)
+
+
+def can_be_streamed(metadata: Metadata, format_: ImageFormat) -> bool:
+    """Say whether a picture can be written in strips: the format takes them, and the pixels need not be turned."""
+    return FORMATS[format_].strips is not None and not must_be_turned(metadata, format_)
+
+
+def encode_strips(source: StripSource, metadata: Metadata, format_: ImageFormat) -> Iterator[bytes | Patch]:
+    """Encode a picture whose rows come in strips; see `encode_photo` for what becomes of depth and transparency.
+
+    Args:
+        source: The picture.
+        metadata: Of the photo.
+        format_: One that `can_be_streamed` accepts.
+
+    Yields:
+        The file in parts.
+
+    Raises:
+        OutputError: When it cannot be coded; what `source` raises goes on as it is.
+    """
+    target = FORMATS[format_]
+    if target.strips is None:
+        raise ValueError(f"{format_} is not written in strips")
+    check_sides(source.size, format_)
+    metadata = true_metadata(metadata, format_)
+    is_opaque = not target.has_alpha
+    bits = min(source.bits, target.max_bits)
+
+    read_all = source.read
+
+    def read() -> Iterator[Strip]:
+        for pixels, alpha in read_all():
+            photo = prepared(Photo(pixels=pixels, alpha=alpha), format_)
+            yield Strip(photo.pixels, photo.alpha)
+
+    if bits != source.bits or (is_opaque and source.has_alpha):
+        source = replace(source, bits=bits, has_alpha=source.has_alpha and not is_opaque, read=read)
+    with encoding(format_):
+        yield from target.strips.encode(source, metadata)
 
 
 def _check_fits(photo: Photo, format_: ImageFormat) -> None:

@@ -12,9 +12,9 @@ from typing import Protocol, get_args
 
 from acutance.engines.engine import ChosenPrecision, Engine, EngineName
 from acutance.engines.ensemble import Ensemble, SelfEnsemble, check_ensemble
-from acutance.engines.foreign import read_model
 from acutance.engines.model_file import read_spec
 from acutance.engines.opening import offered_precisions
+from acutance.engines.reading import read_model
 from acutance.errors import ConfigError, UnknownModel
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice

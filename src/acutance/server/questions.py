@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acutance.engines.foreign import read_model
 from acutance.engines.model_file import read_spec
 from acutance.engines.opening import resolved
+from acutance.engines.reading import read_model
 from acutance.errors import AcutanceError
 from acutance.inference.back_projecting import is_corrected
 from acutance.media import Photo, encode_photo

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation
+from acutance.media.container import exactly
 from acutance.media.photo import Metadata
 
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
@@ -94,7 +95,7 @@ def read_gif(file: BinaryIO) -> GifFile:
         EOFError, struct.error: When the file ends within its header, or within a picture.
     """
     file.seek(6)
-    width, height, flags, _, aspect = struct.unpack("<HHBBB", _exactly(file, 7))
+    width, height, flags, _, aspect = struct.unpack("<HHBBB", exactly(file, 7))
     found = GifFile(Size(height, width), _palette(file, flags))
     if aspect:
         found.pixel_ratio = (aspect + 15) / 64
@@ -127,7 +128,7 @@ def _read_blocks(found: GifFile, file: BinaryIO) -> bool:
 
 def _take(found: GifFile, file: BinaryIO, control: Control) -> Control:
     """Sort an extension into what was found; returns what holds for the next picture."""
-    label = _exactly(file, 1)[0]
+    label = exactly(file, 1)[0]
     if label == APPLICATION:
         _take_application(found, file)
         return control
@@ -141,7 +142,7 @@ def _take(found: GifFile, file: BinaryIO, control: Control) -> Control:
 
 
 def _take_application(found: GifFile, file: BinaryIO) -> None:
-    name = _exactly(file, _exactly(file, 1)[0])
+    name = exactly(file, exactly(file, 1)[0])
     if name == XMP:
         # The packet stands there as it is. Read as blocks, it ends where they do, thanks to its trailer.
         start = file.tell()
@@ -161,10 +162,10 @@ def _take_application(found: GifFile, file: BinaryIO) -> None:
 
 
 def _image(file: BinaryIO) -> Image:
-    left, top, width, height, flags = struct.unpack("<HHHHB", _exactly(file, 9))
+    left, top, width, height, flags = struct.unpack("<HHHHB", exactly(file, 9))
     palette = _palette(file, flags)
     start = file.tell()
-    _exactly(file, 1)
+    exactly(file, 1)
     for _ in _sub_blocks(file):
         pass
     end = file.tell()
@@ -173,19 +174,12 @@ def _image(file: BinaryIO) -> Image:
 
 
 def _palette(file: BinaryIO, flags: int) -> bytes:
-    return _exactly(file, 3 * 2 ** ((flags & 7) + 1)) if flags & 0x80 else b""
+    return exactly(file, 3 * 2 ** ((flags & 7) + 1)) if flags & 0x80 else b""
 
 
 def _sub_blocks(file: BinaryIO) -> Iterator[bytes]:
-    while length := _exactly(file, 1)[0]:
-        yield _exactly(file, length)
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise EOFError("it ends too early")
-    return data
+    while length := exactly(file, 1)[0]:
+        yield exactly(file, length)
 
 
 def head_of(size: Size, animation: Animation | None) -> bytes:

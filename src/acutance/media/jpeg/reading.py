@@ -19,6 +19,7 @@ from acutance.media.container import (
     PREVIEWS_LOST,
     Container,
     damaged,
+    exactly,
     refused,
     shape_notes,
     too_deep,
@@ -148,20 +149,20 @@ def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield markers and payloads up to the start of the first scan."""
     file.seek(2)
     while True:
-        byte = _exactly(file, 1)
+        byte = exactly(file, 1)
         if byte != b"\xff":
             continue  # stray bytes between segments are allowed for, as decoders do
         marker = 0xFF
         while marker == 0xFF:
-            marker = _exactly(file, 1)[0]
+            marker = exactly(file, 1)[0]
         if marker == _SOS:
             return
         if marker in (0x00, 0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
             continue
         if marker == _EOI:
             raise EOFError
-        (length,) = struct.unpack(">H", _exactly(file, 2))
-        yield marker, _exactly(file, max(length - 2, 0))
+        (length,) = struct.unpack(">H", exactly(file, 2))
+        yield marker, exactly(file, max(length - 2, 0))
 
 
 def _take(found: _Found, marker: int, payload: bytes, place: int) -> None:
@@ -302,10 +303,3 @@ def _has_end(file: BinaryIO) -> bool:
             return True
         last = block[-1:]
     return False
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise EOFError
-    return data

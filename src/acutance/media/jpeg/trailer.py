@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from acutance.media.ifd import DirectoryError, read_directory, read_header
+from acutance.media.ifd import DirectoryError, Entry, Tree, block_of, integer_entry, read_directory, read_header
 from acutance.media.photo import JpegTrailer, ListedPicture
 from acutance.media.xmp import items_of
 
@@ -235,9 +235,10 @@ def mp_segment(trailer: JpegTrailer | None, place: int, end: int | None) -> byte
     end = base if end is None else end
     rows = [struct.pack("<IIIHH", trailer.kind, end, 0, 0, 0)]
     rows += [struct.pack("<IIIHH", kind, size, end + start - base, 0, 0) for kind, start, size in trailer.pictures]
-    directory = struct.pack("<H", 3)
-    directory += struct.pack("<HHI4s", _MP_VERSION, 7, 4, b"0100")
-    directory += struct.pack("<HHII", _MP_COUNT, 4, 1, len(rows))
-    directory += struct.pack("<HHII", _MP_ENTRIES, 7, 16 * len(rows), 8 + 2 + 3 * 12 + 4)
-    payload = MP + b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + b"".join(rows)
+    entries = (
+        Entry(_MP_VERSION, 7, 4, b"0100"),
+        integer_entry(_MP_COUNT, (len(rows),), "<"),
+        Entry(_MP_ENTRIES, 7, 16 * len(rows), b"".join(rows)),
+    )
+    payload = MP + block_of(Tree(entries, {}), "<")
     return struct.pack(">BBH", 0xFF, 0xE2, len(payload) + 2) + payload

@@ -31,7 +31,7 @@ def decode_apng(file: BinaryIO, container: Container, name: str) -> Iterator[Pho
     Raises:
         UnsupportedImage: When it is damaged.
     """
-    header = next(Header._make(struct.unpack_from(">IIBBBBB", data)) for kind, data in read_chunks(file))
+    header = next(Header.of(data) for kind, data in read_chunks(file))
     controls = [Control.of(data) for kind, data in read_chunks(file) if kind == b"fcTL"]
     size = Size(header.height, header.width)
     covers = bool(controls) and (controls[0].height, controls[0].width) == size
@@ -69,8 +69,9 @@ def _singles(file: BinaryIO, header: Header) -> Iterator[tuple[Control | None, b
 
 
 def _single(header: Header, control: Control | None, described: list[bytes], packed: list[bytes]) -> bytes:
-    size = (header.width, header.height) if control is None else (control.width, control.height)
-    head = chunk_of(b"IHDR", struct.pack(">IIBBBBB", *size, *header[2:]))
+    if control is not None:
+        header = header._replace(width=control.width, height=control.height)
+    head = chunk_of(b"IHDR", header.payload)
     return SIGNATURE + head + b"".join(described) + chunk_of(b"IDAT", b"".join(packed)) + chunk_of(b"IEND", b"")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
+from acutance.media.container import METRES_PER_INCH
 from acutance.media.excerpt import Part, excerpt
 from acutance.media.photo import Metadata
 
@@ -25,7 +26,6 @@ colour is converted, though the specification does not call them safe to copy.""
 _DEFAULT_NAME = b"ICC Profile"
 """Of a colour profile."""
 
-METRES_PER_INCH = 0.0254
 _BLOCK_BYTES = 2**20
 
 
@@ -39,6 +39,16 @@ class Header(NamedTuple):
     compression: int
     filters: int
     is_interlaced: int
+
+    @classmethod
+    def of(cls, data: bytes) -> Header:
+        """Read a payload."""
+        return cls._make(struct.unpack_from(">IIBBBBB", data))
+
+    @property
+    def payload(self) -> bytes:
+        """As it stands in the file."""
+        return struct.pack(">IIBBBBB", *self)
 
 
 class Control(NamedTuple):
@@ -142,20 +152,27 @@ def _can_be_spared(kind: bytes) -> bool:
     return kind[:1].islower() and kind not in (b"acTL", b"fcTL", b"fdAT")
 
 
+def places_of(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and length of the payload of each chunk up to the end chunk, with the file standing there."""
+    end, position = file.seek(0, io.SEEK_END), len(SIGNATURE)
+    while position + 8 <= end:
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        yield kind, position + 8, length
+        if kind == b"IEND":
+            return
+        position += 12 + length
+
+
 def bare_png(file: BinaryIO) -> BinaryIO:
     """Return a file that has passed `inspect_png` without all that its pixels can do without.
 
     Pillow has limits for texts and profiles, and ends at a damaged one; it need not see them.
     """
-    end = file.seek(0, io.SEEK_END)
     parts: list[Part] = [(0, len(SIGNATURE))]
-    position, kind = len(SIGNATURE), b""
-    while position < end and kind != b"IEND":
-        file.seek(position)
-        length, kind = struct.unpack(">I4s", file.read(8))
+    for kind, start, length in places_of(file):
         if kind in (b"IHDR", b"PLTE", b"IDAT") or (kind == b"tRNS" and _is_sound(file, length)):
-            parts.append((position, 12 + length))
-        position += 12 + length
+            parts.append((start - 8, 12 + length))
     return excerpt(file, [*parts, chunk_of(b"IEND", b"")])
 
 

@@ -7,7 +7,6 @@ is done here, since filtering rows, unlike undoing it, is a matter of whole arra
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -56,7 +55,7 @@ def decode_png16(file: BinaryIO) -> tuple[Values, Values | None]:
 def _parts(file: BinaryIO) -> tuple[Header, bytes | None, bytes]:
     """Return the header, the transparent colour, and the compressed pixels."""
     chunks = list(read_chunks(file, with_pixels=True))
-    header = next(Header._make(struct.unpack_from(">IIBBBBB", data)) for kind, data in chunks if kind == b"IHDR")
+    header = next(Header.of(data) for kind, data in chunks if kind == b"IHDR")
     transparent = next((data for kind, data in chunks if kind == b"tRNS"), None)
     return header, transparent, b"".join(data for kind, data in chunks if kind == b"IDAT")
 

@@ -14,12 +14,11 @@ from typing import BinaryIO
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.container import END_LOST, Container, damaged, depth_notes, inflate
+from acutance.media.container import END_LOST, METRES_PER_INCH, Container, damaged, depth_notes, inflate
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
 from acutance.media.png.chunks import (
     COLOUR_CHUNKS,
-    METRES_PER_INCH,
     XMP_KEYWORD,
     ChecksumError,
     Control,
@@ -130,7 +129,7 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
     """Sort one chunk into what was found."""
     match kind:
         case b"IHDR":
-            found.header = Header._make(struct.unpack_from(">IIBBBBB", data))
+            found.header = Header.of(data)
         case b"acTL" | b"fcTL" | b"IDAT":
             _take_timing(found, kind, data)
         case b"eXIf":

@@ -6,8 +6,6 @@ above them, in clear, as the first one.
 
 from __future__ import annotations
 
-import io
-import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -19,7 +17,7 @@ from acutance.geometry import Size
 from acutance.media.container import Container, damaged
 from acutance.media.photo import Metadata
 from acutance.media.pil import decoding, strips_of
-from acutance.media.png.chunks import SIGNATURE, Header, chunk_of, metadata_chunks
+from acutance.media.png.chunks import SIGNATURE, Header, chunk_of, metadata_chunks, places_of
 from acutance.media.png.deep import CHANNELS, packed_rows, undone, unpacked
 from acutance.media.strips import Strip, StripSource, regrouped
 
@@ -36,9 +34,9 @@ def open_png_strips(file: BinaryIO, container: Container, name: str) -> StripSou
         None for pictures that are interlaced, of fewer than 8 bits, or with a palette or a transparent colour.
     """
     header = None
-    for kind, data in _chunk_heads(file):
+    for kind, _, length in places_of(file):
         if kind == b"IHDR":
-            header = Header._make(struct.unpack_from(">IIBBBBB", data))
+            header = Header.of(file.read(min(length, 13)))
         elif kind in (b"tRNS", b"PLTE", b"acTL"):
             return None
     if header is None or header.is_interlaced or header.depth < 8 or header.colour_type not in CHANNELS:
@@ -113,32 +111,13 @@ def _filtered_rows(file: BinaryIO, row_bytes: int, num_rows: int, height: int) -
 
 def _packed_blocks(file: BinaryIO) -> Iterator[bytes]:
     """Yield the content of the pixels' chunks in small pieces; their checksums have been verified before."""
-    end = file.seek(0, io.SEEK_END)
-    position = 8
-    while position + 8 <= end:
-        file.seek(position)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind == b"IEND":
-            return
-        start, position = position + 8, position + 12 + length
-        while kind == b"IDAT" and length:
-            file.seek(start)  # whoever reads may have moved in between
-            block = file.read(min(length, _BLOCK_BYTES))
+    for kind, start, length in places_of(file):
+        for place in range(start, start + length if kind == b"IDAT" else start, _BLOCK_BYTES):
+            file.seek(place)  # whoever reads may have moved in between
+            block = file.read(min(start + length - place, _BLOCK_BYTES))
             if not block:
                 return
-            start, length = start + len(block), length - len(block)
             yield block
-
-
-def _chunk_heads(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and first bytes of all chunks, reading little of the file."""
-    end = file.seek(0, io.SEEK_END)
-    position = 8
-    while position + 8 <= end:
-        file.seek(position)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        yield kind, file.read(min(length, 13))
-        position += 12 + length
 
 
 def encode_png_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:
@@ -149,10 +128,8 @@ def encode_png_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes
     """
     channels = source.colours + source.has_alpha
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    yield SIGNATURE + chunk_of(
-        b"IHDR",
-        struct.pack(">IIBBBBB", source.size.width, source.size.height, source.bits, colour_type, 0, 0, 0),
-    )
+    header = Header(source.size.width, source.size.height, source.bits, colour_type, 0, 0, 0)
+    yield SIGNATURE + chunk_of(b"IHDR", header.payload)
     yield metadata_chunks(metadata, source.bits)
     rows = max(_BLOCK_BYTES // source.row_bytes, 1)
     for data in packed_rows(_bytes_of(strip) for strip in regrouped(source.read(), rows)):

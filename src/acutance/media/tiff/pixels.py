@@ -1,4 +1,4 @@
-"""The pixels of TIFF files of more than 8 bits, and of those of 8 bits that are read in strips.
+"""The pixels of TIFF files: by Pillow, but for those of more than 8 bits, and those of 8 that are read in strips.
 
 Pillow opens a coloured one of 16 bits as 8 bits without a word. So the strips and tiles are found here, and what they
 mean (byte order, predictor, planes, transparency) is undone here. Only the compression is left to Pillow's libtiff,
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from PIL.TiffImagePlugin import TiffImageFile
 
 from acutance.geometry import Size
-from acutance.media.container import damaged
+from acutance.media.container import Container, Decoded, damaged
+from acutance.media.excerpt import excerpt
 from acutance.media.ifd import (
     ByteOrder,
     Directory,
@@ -28,7 +29,7 @@ from acutance.media.ifd import (
     serialise,
 )
 from acutance.media.photo import turned
-from acutance.media.pil import open_plugin
+from acutance.media.pil import decoded, open_plugin
 from acutance.media.tiff.layout import LAB, PREMULTIPLIED, RAW, Layout, layout_of
 from acutance.media.tiff.values import levels_of, srgb_of_lab
 
@@ -38,6 +39,26 @@ _TILE_OFFSETS, _TILE_BYTES = 324, 325
 _GROUP_BYTES = 2**23
 Values = npt.NDArray[Any]
 """uint8 or uint16."""
+
+
+def decode_tiff(file: BinaryIO, container: Container, name: str) -> Decoded:
+    """Decode a page, the first one of those that the container names.
+
+    Raises:
+        UnsupportedImage: When it is damaged.
+    """
+    offset = container.pages[0]
+    if container.needs_own_decoder:
+        return decode_tiff16(file, name, offset)
+    header = read_header(file)  # through which Pillow is shown that page as the first
+    end = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = (
+        file.read(8) + struct.pack("<Q", offset)
+        if header.is_big
+        else file.read(4) + struct.pack(header.order + "I", offset)
+    )
+    return decoded(open_plugin(excerpt(file, [head, (len(head), end - len(head))]), TiffImageFile), container, name)
 
 
 def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple[Values, Values | None]:

@@ -88,6 +88,21 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
     return first._replace(pages=pages)
 
 
+def inspect_pages(file: BinaryIO, container: Container, name: str) -> Iterator[Container]:
+    """Yield what is known of each page of a file that has passed `inspect_tiff`.
+
+    Raises:
+        UnsupportedImage: When one is damaged, or not read.
+    """
+    yield container._replace(pages=container.pages[:1])
+    for offset in container.pages[1:]:
+        try:
+            yield inspect_page(file, offset, name)
+        except OtherFormat:
+            remedy = "save the pages that are pictures as files of their own"
+            raise refused(name, "a TIFF with a camera's raw data on one of its pages", remedy) from None
+
+
 def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     """Read size and metadata of the page whose directory stands at an offset.
 

@@ -21,11 +21,9 @@ from acutance.media.ifd import (
     Entry,
     Tree,
     integer_entry,
-    long_entry,
     read_directory,
     read_header,
     serialise,
-    short_entry,
 )
 from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
@@ -128,7 +126,7 @@ def _written(pages: Iterable[tuple[StripSource, Metadata]], *, is_big: bool) -> 
         entries.update((entry.tag, entry) for entry in _layout_entries(source, coding, rows, order))
         entries.update((entry.tag, entry) for entry in tags_of(metadata, order))
         for tag, numbers in ((273, starts), (279, lengths)):
-            entries[tag] = long_entry(tag, numbers, order) if is_big else integer_entry(tag, numbers, order)
+            entries[tag] = integer_entry(tag, numbers, order, bits=64 if is_big else 32)
         directory = serialise(Tree(tuple(entries.values()), tree.children), order, place, is_big=is_big)
         if place + len(directory) > _CLASSIC_BYTES and not is_big:
             raise ValueError("it grows beyond 4 GB, though its pixels do not")
@@ -185,7 +183,7 @@ def _layout_entries(source: StripSource, coding: TiffCoding, rows: int, order: B
         **({530: (1, 1)} if colours == _YCBCR else {}),
     }
     for tag, numbers in shorts.items():
-        yield short_entry(tag, numbers, order)
+        yield integer_entry(tag, numbers, order, bits=16)
 
 
 def _packed(strip: Strip, coding: TiffCoding, order: ByteOrder) -> bytes:

@@ -216,6 +216,20 @@ def test_the_first_frame_tells_for_all_where_blocks_begin():
         np.testing.assert_array_equal(frames.sharpen_pixels(blocks), fast.sharpen_pixels(blocks))
 
 
+def test_a_region_of_an_animation_holds_where_the_model_is_chosen(truth):
+    region = Region(x=0, y=0, width=64, height=64)
+    soft = Image.fromarray(blurred(truth, gaussian_psf(1.6)))
+    file = io.BytesIO()
+    soft.save(file, "PNG", save_all=True, append_images=[soft.rotate(2)], duration=50)
+    with Sharpener("auto", threads=1, region=region) as auto:
+        result = Image.open(io.BytesIO(auto(file.getvalue())))
+    for number, before in enumerate((soft, soft.rotate(2))):
+        result.seek(number)
+        after = np.asarray(result.convert("RGB"))
+        np.testing.assert_array_equal(after[80:, 80:], np.asarray(before)[80:, 80:])
+        assert not np.array_equal(after[:64, :64], np.asarray(before)[:64, :64])
+
+
 def test_the_edge_of_a_region_is_feathered():
     share = feathered(Box(20, 20, 40, 50), Box(0, 0, 60, 70))
     assert share[20:40, 20:50].min() == 1.0

@@ -101,8 +101,7 @@ class AutomaticRestorer:
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
-        look = look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
+        look = self._look(pixels)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
@@ -153,8 +152,11 @@ class AutomaticRestorer:
 
         Returns:
             The opened model, and what was seen and decided, in one clause.
+
+        Raises:
+            ConfigError: When the region lies outside the picture.
         """
-        look = look_at(first, threads=self._threads)
+        look = self._look(first)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
@@ -164,6 +166,11 @@ class AutomaticRestorer:
         with self._lock:
             for engine in self._opened.values():
                 engine.close()
+
+    def _look(self, pixels: npt.NDArray[PixelType]) -> Look:
+        """Look at a picture, or at the region of it that is restored."""
+        box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
+        return look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
         restorer = PictureRestorer(

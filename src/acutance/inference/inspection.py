@@ -95,10 +95,11 @@ def inspect(
         image: A path, the bytes of a file (of an animation or pages: the first picture), an array as `Sharpener` takes
             it, or a PIL image.
         max_pixels: Larger pictures are refused before they are decoded.
-        threads: None is one per core.
+        threads: At most one per CPU for this process; None is one per core.
 
     Raises:
         InputError: When the picture cannot be read or is of a kind that is not supported.
+        ConfigError: When `threads` is less than one.
 
     Examples:
         >>> import numpy as np

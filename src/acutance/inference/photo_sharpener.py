@@ -151,7 +151,7 @@ class PhotoSharpener:
         found: tuple[str, ...] = ()
         if self._auto is not None:
             engine, words = self._auto.for_frames(first)
-            other, found = self._by(engine), (words,)
+            other, found = self._by(engine, region=self._region), (words,)
         if isinstance(other._restorer, PictureRestorer):
             other._restorer = other._restorer.for_frames(first)
         return other, found

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from acutance.deconvolution.shake import Progress, Shake
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.engines.engine import Engine
-from acutance.engines.processor import usable_cpus
+from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
@@ -75,7 +75,7 @@ def without_blur(
     padded = Size(*(ceil_to_multiple(side, multiple) for side in size))
     tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))
     progress(0.0, UNDOING)
-    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
+    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
         for number, tile in enumerate(tiles, start=1):
             target = tile.target.within(Box(0, 0, *size) if wanted is None else wanted)
             if min(target.size) > 0:
@@ -104,7 +104,7 @@ def without_path(
     """
     result = np.empty(pixels.shape, np.float32)
     tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=PATH_REACH_PX))
-    threads = threads or usable_cpus()
+    threads = within_cpus(threads) or usable_cpus()
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(threads) as pool:
         for number, tile in enumerate(tiles, start=1):

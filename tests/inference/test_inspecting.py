@@ -174,3 +174,10 @@ def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.
     assert second.thumbnail == tmp_path / "worst" / "00002-good.png"
     with Image.open(second.thumbnail) as written:
         assert written.size == (right - left, bottom - top)
+
+
+@pytest.mark.parametrize("shape", [(1, 700, 3), (700, 1, 3), (4, 600), (513, 3, 3)])
+def test_thin_pictures_tell_nothing_and_raise_nothing(shape):
+    """Of so few rows, every fourth of which is looked at, none has a neighbour."""
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    assert acutance.inspect(pixels, threads=1).kind is None

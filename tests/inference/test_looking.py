@@ -12,8 +12,8 @@ from PIL import Image
 import acutance
 import acutance.estimation
 from acutance.engines.processor import usable_cpus
-from acutance.estimation.classes import CLASSES
 from acutance.errors import ConfigError
+from acutance.estimation.classes import CLASSES
 from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
 from acutance.inference import looking
 from acutance.inference.looking import STRIDE_PX, WINDOW_PX, blur_field
@@ -102,4 +102,6 @@ def test_it_takes_no_more_threads_than_there_are_cpus(monkeypatch):
     blur_field(np.zeros((WINDOW_PX, WINDOW_PX), np.float32), threads=100_000)
     assert asked == [usable_cpus()]
     with pytest.raises(ConfigError, match="threads = -1"):
-        acutance.inspect(np.zeros((300, 300, 3), np.uint8) + np.arange(300, dtype=np.uint8)[:, None] // 4 * 3, threads=-1)
+        acutance.inspect(
+            np.zeros((300, 300, 3), np.uint8) + np.arange(300, dtype=np.uint8)[:, None] // 4 * 3, threads=-1
+        )

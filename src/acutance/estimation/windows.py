@@ -86,7 +86,8 @@ def _texture(grey: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     small = np.ascontiguousarray(grey[::_STEP_PX, ::_STEP_PX], dtype=np.float32)
     steps = np.abs(np.diff(small, axis=0))[:, :-1] + np.abs(np.diff(small, axis=1))[:-1]
     # A few edges between black and white are not more to go by than a wall of bricks.
-    steps = np.minimum(steps, 4 * float(steps.mean()) + 1e-6)
+    if steps.size:  # a picture of four rows or columns has none
+        steps = np.minimum(steps, 4 * float(steps.mean()) + 1e-6)
     return np.pad(steps.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
 
 

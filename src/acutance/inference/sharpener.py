@@ -63,8 +63,9 @@ class Sharpener(PhotoSharpener):
                   all its metadata, and its path returned;
                 - bytes of a picture file: bytes of a file of the same format;
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
-                  float in [0, 1], or a tensor: one of the same shape and type;
-                - a PIL image: a PIL image of the same mode.
+                  float in [0, 1], or a tensor: one of the same shape (times the model's scale) and type;
+                - a PIL image: one of mode L, LA, RGB, RGBA or I;16, the nearest to its own that can hold the result
+                  (1 becomes L; P becomes RGB, or RGBA with transparency); CMYK, F and others are refused.
             strength: 0 changes nothing, 1 is the network's answer, up to 2 exaggerates.
             output: For a path only.
             overwrite: For a path only: replace an existing file.
@@ -87,6 +88,8 @@ class Sharpener(PhotoSharpener):
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         if planned.kind == "video":
             raise InputError(f"{path} is a video: acutance.videos.sharpen_video takes it, and acutance sharpen does.")

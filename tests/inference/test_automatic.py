@@ -144,6 +144,15 @@ def test_transparency_strength_and_grey(auto: Sharpener, sharp: np.ndarray) -> N
     np.testing.assert_array_equal(auto(soft, strength=0.0), soft)
 
 
+def test_a_soft_photo_without_its_background_is_sharpened(auto: Sharpener, sharp: np.ndarray) -> None:
+    """It was left as it is: the edge to the erased background is sharp."""
+    soft = blurred(sharp, gaussian_psf(1.8))
+    y, x = (np.arange(side) - side / 2 for side in soft.shape[:2])
+    is_shown = np.hypot(y[:, None], x) < 100
+    cut_out = np.dstack([np.where(is_shown[..., None], soft, 0), 255 * is_shown]).astype(np.uint8)
+    assert np.abs(auto(cut_out).astype(int) - cut_out)[is_shown].mean() > 1
+
+
 def test_files_carry_model_words_and_verdict(auto: Sharpener, sharp: np.ndarray, tmp_path: Path) -> None:
     for name, pixels in (("sharp", sharp), ("soft", blurred(sharp, gaussian_psf(1.8)))):
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")

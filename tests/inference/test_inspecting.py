@@ -181,3 +181,34 @@ def test_thin_pictures_tell_nothing_and_raise_nothing(shape):
     """Of so few rows, every fourth of which is looked at, none has a neighbour."""
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     assert acutance.inspect(pixels, threads=1).kind is None
+
+
+@pytest.mark.parametrize("hidden", [0, 255, "noise"])
+@pytest.mark.parametrize("side", [320, 640])
+def test_what_is_fully_transparent_tells_nothing(sharp, hidden, side):
+    """A soft photo whose background was erased is soft, whatever colour is left there."""
+    soft = blurred(np.tile(sharp, (3, 2, 1))[:side, :side], gaussian_psf(1.8))
+    y, x = np.mgrid[:side, :side] - side / 2
+    is_shown = y**2 + x**2 < (side / 3) ** 2
+    left = np.random.default_rng(0).integers(0, 256, soft.shape) if hidden == "noise" else hidden
+    cut_out = np.dstack([np.where(is_shown[..., None], soft, left), 255 * is_shown]).astype(np.uint8)
+    told = acutance.inspect(cut_out, threads=1)
+    assert (told.kind, told.model) == ("gaussian", "fast")
+    assert told.strength_px == pytest.approx(1.8, abs=0.3)
+    assert told.noise_levels is not None
+    assert told.noise_levels < 1
+    assert told.clipped_black < 0.2
+    assert told.clipped_white < 0.2
+
+
+def test_the_noise_of_what_is_shown_is_told(sharp):
+    noise = np.random.default_rng(0).normal(0, 6, sharp[:300, :300].shape)
+    noisy = np.clip(np.rint(blurred(sharp[:300, :300], gaussian_psf(1.8)) + noise), 0, 255)
+    is_shown = np.arange(300) < 200
+    cut_out = np.dstack([np.where(is_shown[:, None], noisy, 0), np.broadcast_to(255 * is_shown, (300, 300))])
+    assert acutance.inspect(cut_out.astype(np.uint8), threads=1).noise_levels == pytest.approx(6, abs=1.5)
+
+
+def test_of_a_picture_that_is_hidden_all_over_the_colours_are_looked_at(sharp):
+    nothing = np.dstack([sharp[:200, :200], np.zeros((200, 200), np.uint8)])
+    assert acutance.inspect(nothing, threads=1).kind == acutance.inspect(sharp[:200, :200], threads=1).kind

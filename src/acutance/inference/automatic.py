@@ -101,7 +101,7 @@ class AutomaticRestorer:
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        look = self._look(pixels)
+        look = self._look(pixels, alpha)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
@@ -142,13 +142,16 @@ class AutomaticRestorer:
         other._watch = watch
         return other
 
-    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Engine, str]:
+    def for_frames(
+        self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
+    ) -> tuple[Engine, str]:
         """Choose one model for all frames of a video or an animation.
 
         Motion is not looked for: it takes seconds a frame, and differs from one to the next.
 
         Args:
             first: The first frame, `h w c`.
+            alpha: Its transparency, `h w`; None where nothing is transparent.
 
         Returns:
             The opened model, and what was seen and decided, in one clause.
@@ -156,7 +159,7 @@ class AutomaticRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        look = self._look(first)
+        look = self._look(first, alpha)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
@@ -167,10 +170,12 @@ class AutomaticRestorer:
             for engine in self._opened.values():
                 engine.close()
 
-    def _look(self, pixels: npt.NDArray[PixelType]) -> Look:
+    def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None) -> Look:
         """Look at a picture, or at the region of it that is restored."""
-        box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
-        return look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
+        if self._region is not None:
+            box = self._region.box_in(Size(*pixels.shape[:2]))
+            pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
+        return look_at(pixels, alpha=alpha, threads=self._threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
         restorer = PictureRestorer(

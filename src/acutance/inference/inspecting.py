@@ -21,9 +21,11 @@ from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
 from acutance.geometry import Box, Size
+from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
+from acutance.inference.showing import Mask, asked, shown_windows
 from acutance.media.photo import JpegCoding, Metadata
 
 LEAST_PIXELS: Final = 3000
@@ -124,17 +126,27 @@ class Look:
         return max(self.places, key=lambda place: place.seen.softness_px, default=None)
 
 
-def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *, threads: int | None = None) -> Look:
+def look_at(
+    pixels: npt.NDArray[PixelType],
+    metadata: Metadata | None = None,
+    *,
+    alpha: npt.NDArray[PixelType] | None = None,
+    threads: int | None = None,
+) -> Look:
     """Look at a picture.
 
     Args:
         pixels: `h w 3` RGB or `h w 1` grey; uint8, uint16, or float32 in [0, 1].
         metadata: Of its file, for what JPEG did.
+        alpha: `h w` of the same type: what is fully transparent tells nothing. None where nothing is transparent.
         threads: For the estimator; None is one per core.
 
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
     size = Size(*pixels.shape[:2])
+    hidden = None if alpha is None or alpha.all() else alpha == 0
+    if alpha is not None:
+        pixels = fill_transparent(pixels, alpha)
     middle = pixels[..., pixels.shape[2] // 2]
     sample = to_float(np.ascontiguousarray(np.moveaxis(pixels[::_EVERY, ::_EVERY], 2, 0)))
     brightest = np.maximum.reduce(sample)
@@ -151,10 +163,12 @@ def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *,
         and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8)
     ):
         fields = [blur_field(grey, threads=threads) for grey in greys]
-        joined = BlurField.joined(fields)
+        windows = shown_windows(hidden, boxes, fields)
+        told = [asked(field, shown) for field, shown in zip(fields, windows, strict=True)]
+        joined = BlurField.joined([field for field in told if field is not None])
         softness = softness_of(joined.gathered)
-        places = _seen_places(boxes, fields)
-        noise = _noise(joined, [to_float(np.ascontiguousarray(middle[box.slices])) for box in boxes])
+        places = _seen_places(boxes, fields, windows)
+        noise = _noise(joined, [_shown_plane(middle, hidden, box) for box in boxes])
     return Look(
         size=size,
         softness=softness,
@@ -187,17 +201,32 @@ def has_no_edges(greys: list[npt.NDArray[np.float32]], *, is_fine: bool) -> bool
     return step < min(_SMALLEST_STEP_16 * span, SMALLEST_STEP) or step == 0
 
 
-def _seen_places(boxes: tuple[Box, ...], fields: list[BlurField]) -> tuple[Place, ...]:
+def _seen_places(boxes: tuple[Box, ...], fields: list[BlurField], windows: list[Mask]) -> tuple[Place, ...]:
     """Say what each place looks like; a picture that was looked at as a whole is divided into parts."""
     if len(boxes) > 1:
-        return tuple(Place(box=box, seen=softness_of(field.gathered)) for box, field in zip(boxes, fields, strict=True))
-    (box,), (field,) = boxes, fields
+        told = [asked(field, shown) for field, shown in zip(fields, windows, strict=True)]
+        return tuple(
+            Place(box=box, seen=softness_of(field.gathered))
+            for box, field in zip(boxes, told, strict=True)
+            if field is not None
+        )
+    (box,), (field,), (shown,) = boxes, fields, windows
     places = []
     rows, columns = field.log_shares.shape[1:]
     for down, across in parts_of(rows, columns):
         part = BlurField(field.log_shares[:, down, across], field.noise_levels[down, across])
-        places.append(Place(box=_part_of(box, (down, rows), (across, columns)), seen=softness_of(part.gathered)))
+        one = asked(part, shown[down, across])
+        if one is not None:
+            places.append(Place(box=_part_of(box, (down, rows), (across, columns)), seen=softness_of(one.gathered)))
     return tuple(places)
+
+
+def _shown_plane(middle: npt.NDArray[PixelType], hidden: Mask | None, box: Box) -> npt.NDArray[np.float32]:
+    """Return one channel of a place; what is hidden is NaN, which no block of `flat_places` counts with."""
+    plane = to_float(np.ascontiguousarray(middle[box.slices]))
+    if hidden is not None:
+        plane[hidden[box.slices]] = np.nan
+    return plane
 
 
 def _part_of(box: Box, down: tuple[slice, int], across: tuple[slice, int]) -> Box:

@@ -107,12 +107,14 @@ def inspect(
         'nothing in it shows how blurred it is: leave it as it is'
     """
     if not isinstance(image, str | Path | bytes | bytearray | memoryview | Image.Image):
-        return inspection_of(look_at(as_picture(array_of(image))[..., :3], threads=threads))
+        picture = as_picture(array_of(image))
+        alpha = picture[..., 3] if picture.shape[2] == 4 else None
+        return inspection_of(look_at(picture[..., :3], alpha=alpha, threads=threads))
     if isinstance(image, Image.Image):
         photo = from_pil(image)
     else:
         photo = first_photo(Path(image) if isinstance(image, str | Path) else bytes(image), max_pixels=max_pixels)
-    return inspection_of(look_at(photo.pixels, photo.metadata, threads=threads))
+    return inspection_of(look_at(photo.pixels, photo.metadata, alpha=photo.alpha, threads=threads))
 
 
 def first_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:

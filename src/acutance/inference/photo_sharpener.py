@@ -141,8 +141,14 @@ class PhotoSharpener:
         """Whether each picture is looked at, and gets the model that suits it."""
         return self._auto is not None
 
-    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Self, tuple[str, ...]]:
+    def for_frames(
+        self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
+    ) -> tuple[Self, tuple[str, ...]]:
         """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
+
+        Args:
+            first: `h w c`.
+            alpha: Its transparency, `h w`; None where nothing is transparent.
 
         Returns:
             It, and what was seen and decided: nothing to say where the model was named. It must not be closed.
@@ -150,7 +156,7 @@ class PhotoSharpener:
         other = copy(self)
         found: tuple[str, ...] = ()
         if self._auto is not None:
-            engine, words = self._auto.for_frames(first)
+            engine, words = self._auto.for_frames(first, alpha)
             other, found = self._by(engine, region=self._region), (words,)
         if isinstance(other._restorer, PictureRestorer):
             other._restorer = other._restorer.for_frames(first)

@@ -141,6 +141,11 @@ class PhotoSharpener:
         """Whether each picture is looked at, and gets the model that suits it."""
         return self._auto is not None
 
+    @property
+    def region(self) -> Region | None:
+        """The part of each picture that is restored; None is the whole."""
+        return self._region
+
     def for_frames(
         self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
     ) -> tuple[Self, tuple[str, ...]]:

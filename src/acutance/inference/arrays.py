@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,17 @@ from acutance.errors import ConfigError, InputError
 
 Layout = Literal["hwc", "chw", "nhwc", "nchw"]
 """In which order an array has its rows, columns and channels, and whether there are several pictures (n) in it."""
+
+
+class GivesDLPack(Protocol):
+    """What gives itself by DLPack, as torch's tensors do, and those of most libraries."""
+
+    def __dlpack__(self, *, stream: Any = None) -> Any:  # noqa: ANN401 - as the protocol has it
+        """Return a capsule of the array."""
+
+    def __dlpack_device__(self) -> Any:  # noqa: ANN401
+        """Return where it lies."""
+
 
 BEYOND = 1e-3
 """Floats so little beyond 0 … 1 come from rounding, and are clipped."""

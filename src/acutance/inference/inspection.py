@@ -13,7 +13,7 @@ from PIL import Image
 from acutance.estimation.kinds import STRENGTH_WITHIN, Softness
 from acutance.estimation.noise import GRAIN_WITHIN, WHITE_WITHIN
 from acutance.geometry import Box
-from acutance.inference.arrays import array_of, as_picture
+from acutance.inference.arrays import GivesDLPack, array_of, as_picture
 from acutance.inference.choosing import Worth, advice_on
 from acutance.inference.inspecting import Look, look_at
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, from_pil, open_pictures
@@ -84,7 +84,7 @@ class Inspection:
 
 
 def inspect(
-    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+    image: str | Path | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image | GivesDLPack,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     threads: int | None = None,

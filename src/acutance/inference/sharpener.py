@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.errors import ConfigError, InputError
-from acutance.inference.arrays import Layout, as_picture, sharpened_array
+from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.told import Region, ToldBlur, model_for
@@ -18,6 +18,7 @@ from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.zoo.catalogue import AUTO
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
+Tensor = TypeVar("Tensor", bound=GivesDLPack)
 
 
 class Sharpener(PhotoSharpener):
@@ -46,15 +47,21 @@ class Sharpener(PhotoSharpener):
     @overload
     def __call__(self, image: Kind, *, strength: float = 1.0, layout: Layout = "hwc") -> Kind: ...
 
+    @overload
+    def __call__(self, image: bytearray | memoryview, *, strength: float = 1.0) -> bytes: ...
+
+    @overload
+    def __call__(self, image: Tensor, *, strength: float = 1.0, layout: Layout = "hwc") -> Tensor: ...
+
     def __call__(
         self,
-        image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+        image: str | Path | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image | GivesDLPack,
         *,
         strength: float = 1.0,
         output: str | Path | None = None,
         overwrite: bool = False,
         layout: Layout = "hwc",
-    ) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+    ) -> Path | bytes | npt.NDArray[Any] | Image.Image | GivesDLPack:
         """Sharpen a picture; what comes back is of the kind that was given.
 
         Args:
@@ -133,8 +140,32 @@ def sharpen(
 ) -> Kind: ...
 
 
+@overload
 def sharpen(
-    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+    image: bytearray | memoryview,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+) -> bytes: ...
+
+
+@overload
+def sharpen(
+    image: Tensor,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+) -> Tensor: ...
+
+
+def sharpen(
+    image: str | Path | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image | GivesDLPack,
     *,
     model: str | Path = AUTO,
     strength: float = 1.0,
@@ -143,7 +174,7 @@ def sharpen(
     region: Region | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
-) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+) -> Path | bytes | npt.NDArray[Any] | Image.Image | GivesDLPack:
     """Sharpen one picture; see `Sharpener.__call__`. For several, open a `Sharpener` once: loading is saved.
 
     What blurred the picture (`told`) is undone by the model `motion`, unless another model is named; see `ToldBlur`.

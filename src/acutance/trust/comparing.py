@@ -9,11 +9,11 @@ from PIL import Image
 
 from acutance.errors import InputError
 from acutance.imaging.convert import to_float, to_type
-from acutance.inference.arrays import array_of, as_picture
+from acutance.inference.arrays import GivesDLPack, array_of, as_picture
 from acutance.media import from_pil
 
-Comparable = npt.NDArray[Any] | Image.Image
-"""An array as `Sharpener` takes it, or a PIL image."""
+Comparable = npt.NDArray[Any] | Image.Image | GivesDLPack
+"""An array or a tensor as `Sharpener` takes it, or a PIL image."""
 
 
 def compared(before: Comparable, after: Comparable, *, needed_by: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -25,7 +25,7 @@ from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
-from acutance.inference.showing import Mask, asked, shown_windows
+from acutance.inference.showing import Mask, asked, hidden_in, shown_windows
 from acutance.media.photo import JpegCoding, Metadata
 
 LEAST_PIXELS: Final = 3000
@@ -144,16 +144,21 @@ def look_at(
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
     size = Size(*pixels.shape[:2])
-    hidden = None if alpha is None or alpha.all() else alpha == 0
-    if alpha is not None:
-        pixels = fill_transparent(pixels, alpha)
+    hidden = hidden_in(alpha)
     middle = pixels[..., pixels.shape[2] // 2]
     sample = to_float(np.ascontiguousarray(np.moveaxis(pixels[::_EVERY, ::_EVERY], 2, 0)))
     brightest = np.maximum.reduce(sample)
+    if hidden is not None and not hidden[::_EVERY, ::_EVERY].all():
+        brightest = brightest[~hidden[::_EVERY, ::_EVERY]]
     white = 1 - 0.5 / 65535
     coding = None if metadata is None else metadata.coding
-    boxes = places_of(middle)
-    greys = [grey_of(to_float(pixels[box.slices])) for box in boxes]
+    boxes = places_of(middle, hidden)
+    # Only in the places: all of a large picture would take longer than the look.
+    shown = [
+        pixels[box.slices] if alpha is None else fill_transparent(pixels[box.slices], alpha[box.slices])
+        for box in boxes
+    ]
+    greys = [grey_of(to_float(part)) for part in shown]
     softness: SeenSoftness | None = None
     places: tuple[Place, ...] = ()
     noise: Noise | None = None
@@ -164,7 +169,7 @@ def look_at(
     ):
         fields = [blur_field(grey, threads=threads) for grey in greys]
         windows = shown_windows(hidden, boxes, fields)
-        told = [asked(field, shown) for field, shown in zip(fields, windows, strict=True)]
+        told = [asked(field, one) for field, one in zip(fields, windows, strict=True)]
         joined = BlurField.joined([field for field in told if field is not None])
         softness = softness_of(joined.gathered)
         places = _seen_places(boxes, fields, windows)

@@ -21,6 +21,14 @@ _HIDDEN: Final = 0.02
 """Windows with no larger hidden share are asked; where all have a larger one, those that have the least."""
 
 
+def hidden_in(alpha: npt.NDArray[np.generic] | None) -> Mask | None:
+    """Return what of a picture is fully transparent, `h w`; None where nothing or all of it is, which tells nothing."""
+    if alpha is None or alpha.all():
+        return None
+    hidden: Mask = alpha == 0
+    return None if hidden.all() else hidden
+
+
 def shown_windows(hidden: Mask | None, boxes: Sequence[Box], fields: Sequence[BlurField]) -> list[Mask]:
     """Return for each place, by row and column, which of its windows are to be asked: at least one in all.
 

@@ -133,7 +133,9 @@ def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[tuple
 
 
 def overlapping_starts(length: int, *, tile: int, overlap: int, multiple: int = 1) -> list[int]:
-    """Return where parts of one size begin that cover a side, each overlapping the next by `overlap` or more.
+    """Return where parts of one size begin that cover a side, in order, each overlapping the next by `overlap` or more.
+
+    Where that is no multiple, by the next one; but one multiple of each part is left at least.
 
     Args:
         length: Of the side, not below `tile`.
@@ -145,6 +147,7 @@ def overlapping_starts(length: int, *, tile: int, overlap: int, multiple: int = 
         >>> overlapping_starts(100, tile=40, overlap=10)
         [0, 30, 60]
     """
+    overlap = min(ceil_to_multiple(overlap, multiple), tile - multiple)
     count = max(-(-(length - overlap) // (tile - overlap)), 1)
     last = length - tile
     return [last * index // max(count - 1, 1) // multiple * multiple for index in range(count)]

@@ -69,6 +69,19 @@ class Box(NamedTuple):
         return Box(self.top * factor, self.left * factor, self.bottom * factor, self.right * factor)
 
 
+def upright(box: Box, size: Size, orientation: int) -> Box:
+    """Return where a box of a picture lies once that is turned as an EXIF orientation, 1 to 8, says."""
+    top, left, bottom, right = box
+    height, width = size
+    if orientation >= 5:
+        top, left, bottom, right, height, width = left, top, right, bottom, width, height
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    return Box(top, left, bottom, right)
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """One piece of work: read `source`, keep `target`.

@@ -176,6 +176,31 @@ def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.
         assert written.size == (right - left, bottom - top)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_is_told_of_a_turned_photo_holds_as_it_is_looked_at(sharp, tmp_path, orientation):
+    """A phone held upright turns its photos by a tag: people, and `--motion`, mean the turned one."""
+    seen = blurred(sharp, line_psf(11.0, np.radians(30)))
+    seen[:, 170:] = blurred(sharp, line_psf(16.0, np.radians(30)))[:, 170:]
+    how = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90"}
+    how |= {7: "TRANSVERSE", 8: "ROTATE_270"}
+    image = Image.fromarray(seen)
+    image = image.transpose(Image.Transpose[how[orientation]]) if orientation > 1 else image
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.jpg", exif=exif, quality=97)
+    (told,) = inspect_files([tmp_path / "a.jpg"], thumbnails=tmp_path / "worst")
+    found = told.inspection
+    assert found is not None
+    assert (found.width, found.height) == (340, 300)
+    assert found.angle_degrees == pytest.approx(30, abs=4)
+    assert found.worst is not None
+    top, left, bottom, right = found.worst
+    assert left + right > 340
+    with Image.open(tmp_path / "worst" / "00001-a.png") as written:
+        worst = np.asarray(written.convert("RGB")).astype(int)
+    assert np.abs(worst - seen[top:bottom, left:right]).mean() < 4
+
+
 @pytest.mark.parametrize("shape", [(1, 700, 3), (700, 1, 3), (4, 600), (513, 3, 3)])
 def test_thin_pictures_tell_nothing_and_raise_nothing(shape):
     """Of so few rows, every fourth of which is looked at, none has a neighbour."""

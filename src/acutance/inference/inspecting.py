@@ -7,7 +7,7 @@ that nothing here has learnt from; `docs/explanation/looking.md` has the tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from acutance.estimation.noise import LEAST_LEVELS, correlation_chance, flat_pla
 from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
-from acutance.geometry import Box, Size
+from acutance.geometry import Box, Size, upright
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
@@ -125,6 +125,22 @@ class Look:
         """The softest place."""
         return max(self.places, key=lambda place: place.seen.softness_px, default=None)
 
+    def turned(self, orientation: int) -> Look:
+        """Return what is seen in the picture turned as an EXIF orientation, 1 to 8, says."""
+        if orientation == 1:
+            return self
+
+        def of(seen: SeenSoftness) -> SeenSoftness:
+            return replace(seen, verdict=seen.verdict.turned(orientation))
+
+        places = (Place(box=upright(one.box, self.size, orientation), seen=of(one.seen)) for one in self.places)
+        return replace(
+            self,
+            size=Size(self.size.width, self.size.height) if orientation >= 5 else self.size,
+            softness=None if self.softness is None else of(self.softness),
+            places=tuple(places),
+        )
+
 
 def look_at(
     pixels: npt.NDArray[PixelType],
@@ -137,7 +153,8 @@ def look_at(
 
     Args:
         pixels: `h w 3` RGB or `h w 1` grey; uint8, uint16, or float32 in [0, 1].
-        metadata: Of its file, for what JPEG did.
+        metadata: Of its file: for what JPEG did, and for how the picture is turned when somebody looks at it. Sizes,
+            places and directions are told so. None: `pixels` are as they are looked at.
         alpha: `h w` of the same type: what is fully transparent tells nothing. None where nothing is transparent.
         threads: For the estimator; None is one per core.
 
@@ -174,7 +191,7 @@ def look_at(
         softness = softness_of(joined.gathered)
         places = _seen_places(boxes, fields, windows)
         noise = _noise(joined, [_shown_plane(middle, hidden, box) for box in boxes])
-    return Look(
+    look = Look(
         size=size,
         softness=softness,
         places=places,
@@ -185,6 +202,7 @@ def look_at(
         clipped_white=float((brightest >= white).mean()),
         brightness=float(np.quantile(brightest, 0.995)),
     )
+    return look if metadata is None else look.turned(metadata.orientation)
 
 
 def has_no_edges(greys: list[npt.NDArray[np.float32]], *, is_fine: bool) -> bool:

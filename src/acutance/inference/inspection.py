@@ -24,6 +24,9 @@ from acutance.zoo.catalogue import MODEL_FOR
 class Inspection:
     """What was seen in a picture, and what to do about it.
 
+    Sizes, places and directions are those of the picture as it is looked at, whatever the orientation tag of its file
+    says: the angle is what `ToldBlur.motion` takes.
+
     A field that ends in `_confidence` is a probability, calibrated on held-out pictures: how sure it is that what the
     field before it says is right. `_within` is half of an interval that held nine of ten of them, as a share of the
     value.
@@ -173,7 +176,7 @@ def inspection_of(look: Look) -> Inspection:
 
 def worst_place(photo: Photo, inspection: Inspection) -> npt.NDArray[Any] | None:
     """Return the pixels of the softest place, `h w c`; None where nothing was looked at."""
-    return None if inspection.worst is None else photo.pixels[Box(*inspection.worst).slices]
+    return None if inspection.worst is None else photo.upright().pixels[Box(*inspection.worst).slices]
 
 
 def _sure(chance: float | None) -> float | None:

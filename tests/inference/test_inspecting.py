@@ -17,6 +17,7 @@ from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference.choosing import TOO_NOISY_LEVELS, advice_on
 from acutance.inference.inspected_files import inspect_files
 from acutance.inference.inspecting import Noise, look_at
+from acutance.media import read_photo
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
 
@@ -199,6 +200,21 @@ def test_what_is_told_of_a_turned_photo_holds_as_it_is_looked_at(sharp, tmp_path
     with Image.open(tmp_path / "worst" / "00001-a.png") as written:
         worst = np.asarray(written.convert("RGB")).astype(int)
     assert np.abs(worst - seen[top:bottom, left:right]).mean() < 4
+
+
+@pytest.mark.parametrize("model", ["auto", "motion"])
+def test_the_words_on_a_turned_photo_hold_as_it_is_looked_at(sharp, tmp_path, model):
+    seen = Image.fromarray(blurred(sharp, line_psf(11.0, np.radians(30))))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    seen.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.jpg", exif=exif, quality=97)
+    said: list[str] = []
+    with acutance.Sharpener(model, threads=1) as sharpener:
+        sharpener.sharpen_photo(read_photo(tmp_path / "a.jpg"), found=said.append)
+    (words,) = said
+    assert "straight motion" in words
+    degrees = int(words.partition("along ")[2].partition("°")[0])
+    assert degrees == pytest.approx(30, abs=4)
 
 
 @pytest.mark.parametrize("shape", [(1, 700, 3), (700, 1, 3), (4, 600), (513, 3, 3)])

@@ -69,7 +69,7 @@ def remover() -> Sharpener:
 @pytest.fixture
 def found(monkeypatch, blur) -> None:
     """Take the blur that was found once: looking for it takes a second."""
-    monkeypatch.setattr(restoring, "blur_in", lambda pixels, *, threads, progress: (blur, blur.words))
+    monkeypatch.setattr(restoring, "blur_in", lambda pixels, **_: (blur, blur.words))
 
 
 # --- what is found ----------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ class AutomaticRestorer:
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        look = self._look(pixels, alpha)
+        look = self._look(pixels, alpha).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None

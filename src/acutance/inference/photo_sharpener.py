@@ -254,14 +254,21 @@ class PhotoSharpener:
         """
         if self._keeps_all(strength):
             return photo
-        # What is told, and where, holds for a photo as it is looked at.
-        orientation = photo.metadata.orientation if self._told or self._region else 1
+        # What is told, and where, holds for a photo as it is looked at; so do the words on what is found.
+        tag = photo.metadata.orientation
+        orientation = tag if self._told or self._region else 1
         back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
         pixels, alpha = self._restorer.restore(
             turned(photo.pixels, orientation),
             None if photo.alpha is None or photo.is_opaque else turned(photo.alpha, orientation),
             strength=strength,
-            listener=Listener(progress=progress or ignore, found=found, doing=doing, chosen=chosen),
+            listener=Listener(
+                progress=progress or ignore,
+                found=found,
+                doing=doing,
+                chosen=chosen,
+                orientation=1 if orientation == tag else tag,
+            ),
         )
         pixels = np.ascontiguousarray(turned(pixels, back))
         if alpha is None:

@@ -184,7 +184,9 @@ class PictureRestorer:
         looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
         if self._told is None:
-            blur, words = blur_in(pixels[looked_at.slices], threads=self._threads, progress=looking)
+            blur, words = blur_in(
+                pixels[looked_at.slices], threads=self._threads, progress=looking, orientation=listener.orientation
+            )
             if isinstance(blur, FoundMotion):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import acutance
-from acutance.errors import ConfigError, InputError
+from acutance.errors import ConfigError, InputError, UnknownModel
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.trust.comparing import compared
 from acutance.trust.consistency import consistency
@@ -76,6 +76,16 @@ def test_strengths_and_fidelities_that_there_are_not(seen, sharp):
     for wrong in ({"strength": np.nan}, {"strength": np.inf}, {"fidelity": 1.5}, {"fidelity": np.nan}):
         with pytest.raises(ConfigError, match="give those that the result was made with"):
             acutance.map_of_guesses(seen[..., :3], sharp[..., :3], **wrong)
+
+
+def test_a_model_is_known_by_its_name(seen, sharp):
+    with acutance.Sharpener("fast", threads=1) as fast:
+        by_spec = acutance.map_of_guesses(seen[..., :3], sharp[..., :3], model=fast.spec)
+    by_name = acutance.map_of_guesses(seen[..., :3], sharp[..., :3], model="fast")
+    assert by_name.is_calibrated
+    np.testing.assert_array_equal(by_name.distance, by_spec.distance)
+    with pytest.raises(UnknownModel, match="fats"):
+        acutance.map_of_guesses(seen[..., :3], sharp[..., :3], model="fats")
 
 
 @pytest.mark.parametrize("psf", [np.ones((3, 3)), np.ones((2, 2)) / 4, np.ones((1, 3)) / 3, np.full((3, 3), np.nan)])

@@ -27,14 +27,7 @@ from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
 from acutance.inference.told import Region, ToldBlur, model_for
-from acutance.media import (
-    DEFAULT_MAX_PIXELS,
-    Photo,
-    PictureFile,
-    StripSource,
-    open_pictures,
-    with_new_thumbnail,
-)
+from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
@@ -134,14 +127,7 @@ class PhotoSharpener:
             self._engine = engine
         if self._auto is None:
             self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
-        self._restorer = self._auto or PictureRestorer(
-            self._engine,
-            tile_px=self._tile_px,
-            threads=threads,
-            told=told,
-            region=region,
-            back_projection=back_projection,
-        )
+        self._restorer = self._auto or self._at_work(self._engine)
 
     @property
     def threads(self) -> int | None:
@@ -172,10 +158,6 @@ class PhotoSharpener:
         self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
     ) -> tuple[Self, tuple[str, ...]]:
         """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
-
-        Args:
-            first: `h w c`.
-            alpha: Its transparency, `h w`; None where nothing is transparent.
 
         Returns:
             It, and what was seen and decided: nothing to say where the model was named. It must not be closed.
@@ -227,15 +209,18 @@ class PhotoSharpener:
         """Return a sharpener with these settings but for what is given; the engine is not its own."""
         other = copy(self)
         other._auto, other._engine, other._told, other._region = None, engine, told, region
-        other._restorer = PictureRestorer(
+        other._restorer = other._at_work(engine)
+        return other
+
+    def _at_work(self, engine: Engine) -> PictureRestorer:
+        return PictureRestorer(
             engine,
             tile_px=self._tile_px,
             threads=self._threads,
-            told=told,
-            region=region,
+            told=self._told,
+            region=self._region,
             back_projection=self._back_projection,
         )
-        return other
 
     @property
     def is_offloaded(self) -> bool:
@@ -283,19 +268,13 @@ class PhotoSharpener:
             return photo
         # What is told, and where, holds for a photo as it is looked at; so do the words on what is found.
         tag = photo.metadata.orientation
-        orientation = tag if self._told or self._region else 1
+        orientation, said = (tag, 1) if self._told or self._region else (1, tag)
         back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
         pixels, alpha = self._restorer.restore(
             turned(photo.pixels, orientation),
             None if photo.alpha is None or photo.is_opaque else turned(photo.alpha, orientation),
             strength=strength,
-            listener=Listener(
-                progress=progress or ignore,
-                found=found,
-                doing=doing,
-                chosen=chosen,
-                orientation=1 if orientation == tag else tag,
-            ),
+            listener=Listener(progress=progress or ignore, found=found, doing=doing, chosen=chosen, orientation=said),
         )
         pixels = np.ascontiguousarray(turned(pixels, back))
         if alpha is None:

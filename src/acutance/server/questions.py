@@ -143,6 +143,7 @@ def _run(how: MadeHow, models: Models, max_pixels: int) -> Run:
         engine=engine,
         precision=precision,
         tile_px=None,
+        ensemble=options.model.ensemble,
         threads=None if opened is None else opened.threads,
     )
     return Run(model=name, spec=spec, settings=settings, max_pixels=max_pixels, files=files)

@@ -91,7 +91,9 @@ def test_models_strengths_and_fidelities_of_the_part_in_view(serve, several, vis
     assert np.abs(np.array(middles(seen)) - expected).max() <= 1
     assert len(posted) == 1, "strengths are one run"
     choose_set(seen, "fidelity")
-    asked = sorted(options_of(url).get("fidelity") for url in posted[1:])  # two at once: which is posted first is chance
+    asked = sorted(
+        options_of(url).get("fidelity") for url in posted[1:]
+    )  # two at once: which is posted first is chance
     assert asked == ["0", "0.35", "0.65"]
     assert np.abs(np.array(middles(seen)) - [np.array(INVERTED) * share for share in (1, 0.65, 0.35, 0)]).max() <= 1
     assert len(several.runs) - before == 4
@@ -253,7 +255,7 @@ def test_an_enlarged_photo_has_fewer_questions(serve, several, visit, photo) -> 
     seen.page.click("#variants-open")
     seen.page.wait_for_function(DONE)
     sets = [node.get_attribute("value") for node in seen.page.locator("#variants-sets input").all()]
-    assert sets == ["strength"], "one model enlarges, and it has no fidelity"
+    assert sets == ["strength", "ensemble"], "one model enlarges, and it has no fidelity"
     assert middles(seen)[1] == INVERTED
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
+from acutance.errors import EngineError
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
@@ -123,6 +124,17 @@ def test_models_are_opened_when_they_are_needed(sharp: np.ndarray) -> None:
     restorer.restore(blurred(sharp, gaussian_psf(1.8), 6), strength=1.0)
     assert opened == [MODEL_FOR["soft"], MODEL_FOR["noisy"]]
     restorer.close()
+
+
+def test_when_it_is_closed_no_further_model_is_opened(sharp: np.ndarray) -> None:
+    opened: list[str] = []
+    restorer = fakes(opened)
+    other = restorer.with_region(None)
+    restorer.close()
+    for one in (restorer, other):
+        with pytest.raises(EngineError, match="closed; open it again"):
+            one.restore(blurred(sharp, line_psf(11.0, 0.5)), strength=1.0)
+    assert opened == ["fast"]
 
 
 def test_all_frames_get_one_model_and_motion_is_not_looked_for(auto: Sharpener, sharp: np.ndarray) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from acutance.engines.engine import Engine
 from acutance.engines.model_file import read_spec
+from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
@@ -66,23 +67,35 @@ class AutomaticRestorer:
         self._region = region
         self._back_projection = back_projection
         self._watch: TileWatch | None = None
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
         self._opened: dict[str, Engine] = {}
         self.spec = _spec_of_all(self.engine("soft").spec)
         """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
 
+    def __copy__(self) -> AutomaticRestorer:
+        """Share the models and their lock: `copy` would go by what is pickled, so each copy would have its own lock."""
+        other = object.__new__(AutomaticRestorer)
+        other.__dict__.update(self.__dict__)
+        return other
+
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_closed")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
 
     def engine(self, purpose: Purpose) -> Engine:
-        """Return the opened model for a purpose."""
+        """Return the opened model for a purpose.
+
+        Raises:
+            EngineError: When it was closed: what would be opened then, nobody would close.
+        """
         name = MODEL_FOR[purpose]
         # Opening, a part of a second, is done under the lock: two pictures must not open one network twice.
         with self._lock:
+            if self._closed.is_set():
+                raise EngineError("the engine is closed; open it again.")
             if name not in self._opened:
                 self._opened[name] = self._open_model(name)
             return self._opened[name]
@@ -170,6 +183,7 @@ class AutomaticRestorer:
     def close(self) -> None:
         """Free all engines."""
         with self._lock:
+            self._closed.set()
             for engine in self._opened.values():
                 engine.close()
 

@@ -136,7 +136,7 @@ def test_only_the_part_goes_to_the_server_and_is_shown_at_its_zoom(serve, severa
 
 
 def test_a_tile_shows_what_the_whole_photo_will_be(start, visit, tmp_path) -> None:
-    """To the pixel, with a real network, which knows where JPEG's blocks lie: parts begin with one."""
+    """To two levels, with a real network, which knows where JPEG's blocks lie: parts begin with one."""
     pixels = np.random.default_rng(0).integers(0, 256, (520, 560, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)).save(buffer, "JPEG", quality=80)
@@ -162,7 +162,8 @@ def test_a_tile_shows_what_the_whole_photo_will_be(start, visit, tmp_path) -> No
         ]
         assert len(there) == 1
         whole = served.form(buffer.getvalue(), "/v1/sharpen?fidelity=0&format=png", name="a.jpg").pixels
-        np.testing.assert_array_equal(tile[middle], whole[there[0][0] :, there[0][1] :][:100, :100])
+        expected = whole[there[0][0] :, there[0][1] :][:100, :100]
+        assert np.abs(tile[middle].astype(int) - expected).max() <= 2, "more of the whole counts for the correction"
     finally:
         served.stop()
 

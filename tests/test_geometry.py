@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acutance.errors import ConfigError
-from acutance.geometry import Box, Size, ceil_to_multiple, in_pixels, plan_tiles, quarter, with_halo
+from acutance.geometry import (
+    Box,
+    Size,
+    ceil_to_multiple,
+    in_pixels,
+    overlapping_starts,
+    plan_tiles,
+    quarter,
+    with_halo,
+)
 
 
 @st.composite
@@ -87,3 +98,16 @@ def test_tiles_are_as_few_as_can_be_and_cost_no_more_than_their_halos() -> None:
 )
 def test_numbers_of_pixels_in_words(number, words):
     assert in_pixels(number) == words
+
+
+@given(st.sampled_from([1, 3, 4, 8]), st.integers(1, 40), st.integers(0, 400), st.integers(0, 319))
+def test_parts_overlap_by_what_is_asked_and_none_comes_twice(
+    multiple: int, parts: int, more: int, overlap: int
+) -> None:
+    tile = multiple * parts
+    length, overlap = tile + multiple * more, overlap % tile
+    starts = overlapping_starts(length, tile=tile, overlap=overlap, multiple=multiple)
+    assert (starts[0], starts[-1]) == (0, length - tile)
+    assert all(start % multiple == 0 for start in starts)
+    steps = [after - before for before, after in pairwise(starts)]
+    assert all(0 < step <= max(tile - overlap, multiple) for step in steps)

@@ -69,6 +69,19 @@ class Box(NamedTuple):
         return Box(self.top * factor, self.left * factor, self.bottom * factor, self.right * factor)
 
 
+def upright(box: Box, size: Size, orientation: int) -> Box:
+    """Return where a box of a picture lies once that is turned as an EXIF orientation, 1 to 8, says."""
+    top, left, bottom, right = box
+    height, width = size
+    if orientation >= 5:
+        top, left, bottom, right, height, width = left, top, right, bottom, width, height
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    return Box(top, left, bottom, right)
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """One piece of work: read `source`, keep `target`.
@@ -133,7 +146,9 @@ def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[tuple
 
 
 def overlapping_starts(length: int, *, tile: int, overlap: int, multiple: int = 1) -> list[int]:
-    """Return where parts of one size begin that cover a side, each overlapping the next by `overlap` or more.
+    """Return where parts of one size begin that cover a side, in order, each overlapping the next by `overlap` or more.
+
+    Where that is no multiple, by the next one; but one multiple of each part is left at least.
 
     Args:
         length: Of the side, not below `tile`.
@@ -145,6 +160,7 @@ def overlapping_starts(length: int, *, tile: int, overlap: int, multiple: int = 
         >>> overlapping_starts(100, tile=40, overlap=10)
         [0, 30, 60]
     """
+    overlap = min(ceil_to_multiple(overlap, multiple), tile - multiple)
     count = max(-(-(length - overlap) // (tile - overlap)), 1)
     last = length - tile
     return [last * index // max(count - 1, 1) // multiple * multiple for index in range(count)]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from acutance.engines import processor
-from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus
+from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus, within_cpus
+from acutance.errors import ConfigError
 
 SAPPHIRE_RAPIDS = """\
 processor\t: 0
@@ -143,3 +144,11 @@ def test_a_machine_is_told_by_what_speeds_depend_on(tmp_path: Path, monkeypatch:
     seen.add(told())
     assert len(seen) == 5
     processor.describe_machine.cache_clear()
+
+
+def test_no_more_threads_are_taken_than_there_are_cpus() -> None:
+    assert within_cpus(None) is None
+    assert within_cpus(1) == 1
+    assert within_cpus(100_000) == usable_cpus()
+    with pytest.raises(ConfigError, match="threads = 0: must be at least 1"):
+        within_cpus(0)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
+from acutance.errors import EngineError
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
@@ -125,6 +126,17 @@ def test_models_are_opened_when_they_are_needed(sharp: np.ndarray) -> None:
     restorer.close()
 
 
+def test_when_it_is_closed_no_further_model_is_opened(sharp: np.ndarray) -> None:
+    opened: list[str] = []
+    restorer = fakes(opened)
+    other = restorer.with_region(None)
+    restorer.close()
+    for one in (restorer, other):
+        with pytest.raises(EngineError, match="closed; open it again"):
+            one.restore(blurred(sharp, line_psf(11.0, 0.5)), strength=1.0)
+    assert opened == ["fast"]
+
+
 def test_all_frames_get_one_model_and_motion_is_not_looked_for(auto: Sharpener, sharp: np.ndarray) -> None:
     settled, words = auto.for_frames(blurred(sharp, line_psf(11.0, 0.5)))
     assert settled.spec.name == "fast"
@@ -142,6 +154,15 @@ def test_transparency_strength_and_grey(auto: Sharpener, sharp: np.ndarray) -> N
     assert auto(np.dstack([soft, alpha])).shape == (*soft.shape[:2], 4)
     assert auto(soft[..., 1]).shape == soft.shape[:2]
     np.testing.assert_array_equal(auto(soft, strength=0.0), soft)
+
+
+def test_a_soft_photo_without_its_background_is_sharpened(auto: Sharpener, sharp: np.ndarray) -> None:
+    """It was left as it is: the edge to the erased background is sharp."""
+    soft = blurred(sharp, gaussian_psf(1.8))
+    y, x = (np.arange(side) - side / 2 for side in soft.shape[:2])
+    is_shown = np.hypot(y[:, None], x) < 100
+    cut_out = np.dstack([np.where(is_shown[..., None], soft, 0), 255 * is_shown]).astype(np.uint8)
+    assert np.abs(auto(cut_out).astype(int) - cut_out)[is_shown].mean() > 1
 
 
 def test_files_carry_model_words_and_verdict(auto: Sharpener, sharp: np.ndarray, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference.choosing import TOO_NOISY_LEVELS, advice_on
 from acutance.inference.inspected_files import inspect_files
 from acutance.inference.inspecting import Noise, look_at
+from acutance.media import read_photo
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
 
@@ -174,3 +175,81 @@ def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.
     assert second.thumbnail == tmp_path / "worst" / "00002-good.png"
     with Image.open(second.thumbnail) as written:
         assert written.size == (right - left, bottom - top)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_is_told_of_a_turned_photo_holds_as_it_is_looked_at(sharp, tmp_path, orientation):
+    """A phone held upright turns its photos by a tag: people, and `--motion`, mean the turned one."""
+    seen = blurred(sharp, line_psf(11.0, np.radians(30)))
+    seen[:, 170:] = blurred(sharp, line_psf(16.0, np.radians(30)))[:, 170:]
+    how = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90"}
+    how |= {7: "TRANSVERSE", 8: "ROTATE_270"}
+    image = Image.fromarray(seen)
+    image = image.transpose(Image.Transpose[how[orientation]]) if orientation > 1 else image
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.jpg", exif=exif, quality=97)
+    (told,) = inspect_files([tmp_path / "a.jpg"], thumbnails=tmp_path / "worst")
+    found = told.inspection
+    assert found is not None
+    assert (found.width, found.height) == (340, 300)
+    assert found.angle_degrees == pytest.approx(30, abs=4)
+    assert found.worst is not None
+    top, left, bottom, right = found.worst
+    assert left + right > 340
+    with Image.open(tmp_path / "worst" / "00001-a.png") as written:
+        worst = np.asarray(written.convert("RGB")).astype(int)
+    assert np.abs(worst - seen[top:bottom, left:right]).mean() < 4
+
+
+@pytest.mark.parametrize("model", ["auto", "motion"])
+def test_the_words_on_a_turned_photo_hold_as_it_is_looked_at(sharp, tmp_path, model):
+    seen = Image.fromarray(blurred(sharp, line_psf(11.0, np.radians(30))))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    seen.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.jpg", exif=exif, quality=97)
+    said: list[str] = []
+    with acutance.Sharpener(model, threads=1) as sharpener:
+        sharpener.sharpen_photo(read_photo(tmp_path / "a.jpg"), found=said.append)
+    (words,) = said
+    assert "straight motion" in words
+    degrees = int(words.partition("along ")[2].partition("°")[0])
+    assert degrees == pytest.approx(30, abs=4)
+
+
+@pytest.mark.parametrize("shape", [(1, 700, 3), (700, 1, 3), (4, 600), (513, 3, 3)])
+def test_thin_pictures_tell_nothing_and_raise_nothing(shape):
+    """Of so few rows, every fourth of which is looked at, none has a neighbour."""
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    assert acutance.inspect(pixels, threads=1).kind is None
+
+
+@pytest.mark.parametrize("hidden", [0, 255, "noise"])
+@pytest.mark.parametrize("side", [320, 640])
+def test_what_is_fully_transparent_tells_nothing(sharp, hidden, side):
+    """A soft photo whose background was erased is soft, whatever colour is left there."""
+    soft = blurred(np.tile(sharp, (3, 2, 1))[:side, :side], gaussian_psf(1.8))
+    y, x = np.mgrid[:side, :side] - side / 2
+    is_shown = y**2 + x**2 < (side / 3) ** 2
+    left = np.random.default_rng(0).integers(0, 256, soft.shape) if hidden == "noise" else hidden
+    cut_out = np.dstack([np.where(is_shown[..., None], soft, left), 255 * is_shown]).astype(np.uint8)
+    told = acutance.inspect(cut_out, threads=1)
+    assert (told.kind, told.model) == ("gaussian", "fast")
+    assert told.strength_px == pytest.approx(1.8, abs=0.3)
+    assert told.noise_levels is not None
+    assert told.noise_levels < 1
+    assert told.clipped_black < 0.2
+    assert told.clipped_white < 0.2
+
+
+def test_the_noise_of_what_is_shown_is_told(sharp):
+    noise = np.random.default_rng(0).normal(0, 6, sharp[:300, :300].shape)
+    noisy = np.clip(np.rint(blurred(sharp[:300, :300], gaussian_psf(1.8)) + noise), 0, 255)
+    is_shown = np.arange(300) < 200
+    cut_out = np.dstack([np.where(is_shown[:, None], noisy, 0), np.broadcast_to(255 * is_shown, (300, 300))])
+    assert acutance.inspect(cut_out.astype(np.uint8), threads=1).noise_levels == pytest.approx(6, abs=1.5)
+
+
+def test_of_a_picture_that_is_hidden_all_over_the_colours_are_looked_at(sharp):
+    nothing = np.dstack([sharp[:200, :200], np.zeros((200, 200), np.uint8)])
+    assert acutance.inspect(nothing, threads=1).kind == acutance.inspect(sharp[:200, :200], threads=1).kind

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import acutance
 import acutance.estimation
+from acutance.engines.processor import usable_cpus
+from acutance.errors import ConfigError
 from acutance.estimation.classes import CLASSES
 from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
 from acutance.inference import looking
@@ -89,3 +92,16 @@ def test_small_pictures_are_continued(size):
     field = blur_field(np.random.default_rng(0).random(size, np.float32), threads=1)
     assert field.noise_levels.shape == (1, (max(size[1], WINDOW_PX) - WINDOW_PX) // STRIDE_PX + 1)
     assert np.isfinite(field.log_shares).all()
+
+
+def test_it_takes_no_more_threads_than_there_are_cpus(monkeypatch):
+    """Hundreds on a few CPUs hinder each other: a look that takes half a second took fifteen."""
+    asked: list[int] = []
+    session = looking._session
+    monkeypatch.setattr(looking, "_session", lambda threads: asked.append(threads) or session(1))
+    blur_field(np.zeros((WINDOW_PX, WINDOW_PX), np.float32), threads=100_000)
+    assert asked == [usable_cpus()]
+    with pytest.raises(ConfigError, match="threads = -1"):
+        acutance.inspect(
+            np.zeros((300, 300, 3), np.uint8) + np.arange(300, dtype=np.uint8)[:, None] // 4 * 3, threads=-1
+        )

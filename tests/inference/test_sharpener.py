@@ -98,6 +98,37 @@ def test_layouts_that_do_not_fit(inverter: Sharpener) -> None:
         inverter(picture((3, 9, 7)), layout="nhw")  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize("kind", [">u2", ">f4", ">f8"])
+def test_other_byte_orders(inverter: Sharpener, kind: str) -> None:
+    """As FITS and TIFF files give them."""
+    image = np.linspace(0, 1, 60).reshape(4, 5, 3)
+    image = (image * 65535 if kind == ">u2" else image).astype(kind)
+    result = inverter(image)
+    assert result.dtype == image.dtype
+    np.testing.assert_array_equal(result, inverter(image.astype(image.dtype.newbyteorder("="))))
+
+
+def test_arrays_of_a_subclass_are_what_they_hold(inverter: Sharpener) -> None:
+    image = picture((8, 9))
+    for one in (np.ma.masked_array(image), np.ma.masked_array(image, np.zeros_like(image, bool))):
+        result = inverter(one)
+        assert type(result) is np.ndarray
+        np.testing.assert_array_equal(result, 255 - image)
+    with pytest.raises(InputError, match=r"masked places: .* array.filled\(0\)"):
+        inverter(np.ma.masked_array(image, image > 100))
+
+
+def test_a_folder_is_no_picture(inverter: Sharpener, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.fromarray(picture((8, 9, 3))).save(tmp_path / name)
+    with pytest.raises(InputError, match="is a folder: name a photo in it"):
+        inverter(tmp_path)
+    (tmp_path / "b.png").unlink()
+    with pytest.raises(InputError, match="is a folder"):
+        inverter(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_a_batch_of_tensors(inverter: Sharpener) -> None:
     torch = pytest.importorskip("torch")
     batch = torch.rand(2, 3, 9, 7)

@@ -113,12 +113,35 @@ def test_a_measured_kernel_keeps_its_origin_and_loses_its_frame():
         np.ones(3),
         np.ones((1, 200)),
         np.array([["a"]]),
+        [[1.0, 2.0], [3.0]],
+        np.full((3, 3), 1e308),
     ],
 )
 def test_what_is_no_kernel_is_refused(kernel):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="a kernel"):
         ToldBlur.measured(kernel)
     assert LARGEST_KERNEL_PX % 2
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [(), ((0.5, 0.5), (0.0, 0.0)), ((0.0, 1.0),), ((3.0,),), ((0, -1, 0), (0, 2, 0), (0, 0, 0))],
+)
+def test_weights_that_are_no_kernel_are_refused(weights):
+    with pytest.raises(ConfigError, match="a measured kernel must have"):
+        ToldBlur(kind="kernel", weights=weights)
+
+
+def test_kinds_that_there_are_not():
+    with pytest.raises(ConfigError, match="'zoom': unknown; there are motion, defocus, gaussian, kernel"):
+        ToldBlur(kind="zoom", strength_px=3)
+
+
+def test_a_region_is_whole_pixels():
+    with pytest.raises(ConfigError, match=r"region 1.5,2,20,20: must be whole numbers"):
+        Region(x=1.5, y=2, width=20, height=20)
+    numbers = Region(x=np.int64(1), y=np.uint8(250), width=20, height=20)
+    assert numbers.box_in(Size(300, 50)) == Box(250, 1, 270, 21)
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "-1,0,20,20", "0,0,7,20", "0,0,20,0", "1.5,0,20,20", ""])
@@ -214,6 +237,20 @@ def test_the_first_frame_tells_for_all_where_blocks_begin():
         np.testing.assert_array_equal(frames.sharpen_pixels(none), fast.sharpen_pixels(none))
         frames = fast.for_frames(blocks)[0]
         np.testing.assert_array_equal(frames.sharpen_pixels(blocks), fast.sharpen_pixels(blocks))
+
+
+def test_a_region_of_an_animation_holds_where_the_model_is_chosen(truth):
+    region = Region(x=0, y=0, width=64, height=64)
+    soft = Image.fromarray(blurred(truth, gaussian_psf(1.6)))
+    file = io.BytesIO()
+    soft.save(file, "PNG", save_all=True, append_images=[soft.rotate(2)], duration=50)
+    with Sharpener("auto", threads=1, region=region) as auto:
+        result = Image.open(io.BytesIO(auto(file.getvalue())))
+    for number, before in enumerate((soft, soft.rotate(2))):
+        result.seek(number)
+        after = np.asarray(result.convert("RGB"))
+        np.testing.assert_array_equal(after[80:, 80:], np.asarray(before)[80:, 80:])
+        assert not np.array_equal(after[:64, :64], np.asarray(before)[:64, :64])
 
 
 def test_the_edge_of_a_region_is_feathered():

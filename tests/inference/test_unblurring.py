@@ -80,7 +80,7 @@ def remover() -> Sharpener:
 @pytest.fixture
 def found(monkeypatch, line) -> None:
     """Take the motion that was found once: looking for it takes a second."""
-    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, *, threads, progress: (line, line.words))
+    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, **_: (line, line.words))
 
 
 def energy(pixels: np.ndarray) -> float:

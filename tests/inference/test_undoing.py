@@ -17,6 +17,7 @@ from acutance.imaging.convert import to_float
 from acutance.imaging.kernels import convolve_mirror, disk_psf, line_psf
 from acutance.inference import unblurring, undoing
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import ToldBlur
 from acutance.inference.unblurring import LOOKING, FoundBlur, blur_in
 from acutance.inference.undoing import KERNEL_REACH_PX, UNDOING, without_blur
 from acutance.metrics.psnr import psnr
@@ -69,7 +70,7 @@ def remover() -> Sharpener:
 @pytest.fixture
 def found(monkeypatch, blur) -> None:
     """Take the blur that was found once: looking for it takes a second."""
-    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, *, threads, progress: (blur, blur.words))
+    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, **_: (blur, blur.words))
 
 
 # --- what is found ----------------------------------------------------------------------------------------
@@ -217,3 +218,20 @@ def test_what_is_not_finite_is_refused(moved, blur):
     engine = FakeEngine(lambda batch: middle_guide(batch) * np.float32("nan"), SPEC)
     with pytest.raises(NonFiniteOutput):
         without_blur(moved, blur, engine, threads=1, progress=quiet)
+
+
+def test_tiles_of_long_motion_fade_into_each_other(monkeypatch):
+    """What is made of frequencies that are all but gone differs from tile to tile: it was a step where two met."""
+    monkeypatch.setattr(undoing, "TILE_PX", 128)
+    told = ToldBlur.motion(40, degrees=0)
+    truth = np.kron(np.random.default_rng(0).random((16, 112)), np.ones((6, 6))) * 200 + 20
+    seen = np.clip(np.rint(convolve_mirror(np.repeat(truth[..., None], 3, axis=2), told.psf)), 0, 255).astype(np.uint8)
+    spec = replace(FAKE_SPEC, task="remove-motion", guides=3, size_multiple=4, halo_px=8)
+    engine = FakeEngine(lambda batch: batch[:, 3:6], spec)
+    result = without_blur(seen, told, engine, progress=quiet)
+    cuts = sorted({tile.target.left for tile in plan_tiles(Size(96, 672), tile_px=128, halo_px=72, multiple=4)} - {0})
+    assert len(cuts) > 2
+    steps = np.abs(np.diff(result, axis=1)).mean(axis=(0, 2))
+    for cut in cuts:
+        around = np.delete(steps[cut - 12 : cut + 10], 11)
+        assert steps[cut - 1] < 1.5 * around.max()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -20,6 +21,7 @@ from acutance.errors import ConfigError, EngineError, ImageTooLarge, InputError,
 from acutance.extras import how_to_get
 from acutance.imaging.pad import MARGIN_PX
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import Region
 from acutance.spec import ModelSpec
 from acutance.videos import VideoProgress, VideoSettings, sharpen_video
 from acutance.videos.stages import MOST_IN_WORK, QUEUE_FRAMES
@@ -144,6 +146,51 @@ def test_the_result_is_judged_equal_by_ffprobe(make, keeper, ffprobe):
     assert one == other
     one, other = (ffprobe(path, "-show_entries", "frame=pts", "-select_streams", "v") for path in (source, target))
     assert one["frames"] == other["frames"]
+
+
+@pytest.fixture
+def darker() -> Sharpener:
+    return Sharpener(
+        engine=FakeEngine(lambda batch: batch * np.float32(0.5)), region=Region(x=0, y=0, width=16, height=16)
+    )
+
+
+def test_names_are_taken_as_text_too(make, keeper, frames_of, difference):
+    source = make("a.mkv", times=(0, 40))
+    target = source.with_name("b.mkv")
+    sharpen_video(keeper, str(source), str(target), settings=LOSSLESS)
+    assert difference(frames_of(source), frames_of(target)) == 0
+
+
+def test_a_region_of_a_video_is_sharpened_and_the_rest_stays(make, darker, frames_of):
+    source = make("a.mkv", times=(0, 40))
+    target = source.with_name("b.mkv")
+    sharpen_video(darker, source, target, settings=LOSSLESS)
+    for before, after in zip(frames_of(source), frames_of(target), strict=True):
+        np.testing.assert_array_equal(after.planes[0][28:, 28:], before.planes[0][28:, 28:])
+        assert after.planes[0][:12, :12].mean() < 0.8 * before.planes[0][:12, :12].mean()
+
+
+@pytest.mark.parametrize(
+    ("clip", "how"), [({"rotation": 90}, "turned when it is shown"), ({"is_interlaced": True}, "interlaced")]
+)
+def test_a_region_of_frames_that_are_shown_otherwise_is_refused(make, darker, clip, how):
+    """It is told in px of what is looked at: elsewhere it would be another part."""
+    source = make("a.mp4", codec="libx264", times=(0, 40), **clip)
+    with pytest.raises(ConfigError, match=f"region 0,0,16,16: this video is {how}"):
+        sharpen_video(darker, source, source.with_name("b.mp4"))
+    assert names_in(source.parent) == ["a.mp4"]
+
+
+def test_where_blocks_begin_is_told_once_for_all_frames_of_a_named_model_too(make, monkeypatch):
+    """From frame to frame they would flicker."""
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr("acutance.inference.restoring.first_block", lambda pixels: asked.append(pixels.shape) or (0, 0))
+    source = make("a.mkv", times=(0, 40, 80))
+    engine = FakeEngine(spec=replace(FAKE_SPEC, size_multiple=4))
+    with Sharpener(engine=engine) as named:
+        sharpen_video(named, source, source.with_name("b.mkv"), settings=LOSSLESS)
+    assert asked == [(48, 64, 3)]
 
 
 def test_the_network_sees_fields_of_interlaced_frames_one_by_one(make, frames_of):

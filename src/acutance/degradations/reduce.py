@@ -1,4 +1,4 @@
-"""ResultKey a batch smaller by a whole factor: what super-resolution is trained to undo."""
+"""Reduce a batch smaller by a whole factor: what super-resolution is trained to undo."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineNa
 from acutance.engines.ensemble import Ensemble, SelfEnsemble
 from acutance.engines.model_file import blend_files, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
-from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus
+from acutance.engines.processor import is_intel, multiplies_bfloat16, within_cpus
 from acutance.engines.reading import read_model
 from acutance.errors import ConfigError, EngineUnavailable
 from acutance.extras import how_to_get
@@ -120,9 +120,7 @@ def _opened(
     """Open a model in an engine; see `open_engine`."""
     if engine not in _NAMES:
         raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(_NAMES)}.")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
-    threads = None if threads is None else min(threads, usable_cpus())
+    threads = within_cpus(threads)
     content, name = _with_fidelity(paths, fidelity), str(paths.fidelity)
     spec = read_spec(content, name=name)
     if spec.needs_torch:

@@ -7,6 +7,8 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from acutance.errors import ConfigError
+
 CPUINFO = Path("/proc/cpuinfo")
 """Linux's list of the processor's features."""
 
@@ -76,6 +78,21 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def within_cpus(threads: int | None) -> int | None:
+    """Return how many threads to take of those asked for: no more than there are CPUs for this process.
+
+    A thousand on two would hinder each other for ever. None, where nothing was asked for, stays None.
+
+    Raises:
+        ConfigError: When it is less than one.
+    """
+    if threads is None:
+        return None
+    if threads < 1:
+        raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
+    return min(threads, usable_cpus())
 
 
 def _cpuinfo() -> dict[str, str]:

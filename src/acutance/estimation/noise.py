@@ -44,7 +44,8 @@ def flat_places(planes: Iterable[npt.NDArray[np.float32]]) -> FlatPlaces | None:
     A plane through each block is taken out first: a ramp is no noise.
 
     Args:
-        planes: `h w` each, one channel, in [0, 1]: in brightness, the noise of three channels is less.
+        planes: `h w` each, one channel, in [0, 1]: in brightness, the noise of three channels is less. Blocks with NaN
+            do not count.
 
     Returns:
         None where there are fewer than eight blocks in the midtones.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -82,6 +82,15 @@ class BlurVerdict:
                 return line_psf(self.strength_px, self.angle)
             case "path":
                 return None
+
+    def turned(self, orientation: int) -> BlurVerdict:
+        """Return what it is once the picture is turned as an EXIF orientation, 1 to 8, says: motion turns with it."""
+        x, y = math.cos(self.angle), math.sin(self.angle)
+        if orientation >= 5:
+            x, y = y, x
+        if (orientation in (2, 3, 6, 7)) != (orientation in (3, 4, 7, 8)):  # a direction and its opposite are one
+            x = -x
+        return replace(self, angle=math.atan2(y, x) % math.pi) if self.kind == "line" and orientation != 1 else self
 
     def __str__(self) -> str:
         """Say it in a few words."""

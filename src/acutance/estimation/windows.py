@@ -28,11 +28,12 @@ _MOST_PLACES: Final = 6
 """The three flattest of nine are left out: a 12-megapixel picture is looked at in 0.4 s so."""
 
 
-def places_of(grey: npt.NDArray[Any]) -> tuple[Box, ...]:
+def places_of(grey: npt.NDArray[Any], hidden: npt.NDArray[np.bool_] | None = None) -> tuple[Box, ...]:
     """Choose the places of a picture that tell most of its blur.
 
     Args:
         grey: `h w`, numbers of any type and range; only every fourth pixel is read.
+        hidden: `h w`: what counts as flat, since it is transparent; None where nothing is.
 
     Returns:
         For a picture of up to 512 px a side the picture itself. Else the place with most texture in each of nine parts,
@@ -43,7 +44,7 @@ def places_of(grey: npt.NDArray[Any]) -> tuple[Box, ...]:
     size = Size(*grey.shape)
     if max(size) <= _WHOLE_PX:
         return (Box(0, 0, *size),)
-    texture = _texture(grey)
+    texture = _texture(grey, hidden)
     found = []
     for down in range(PARTS):
         for across in range(PARTS):
@@ -81,12 +82,16 @@ def _begins(length: int, part: int) -> list[int]:
     return sorted({*range(first, last, _GRID_PX), last})
 
 
-def _texture(grey: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _texture(grey: npt.NDArray[Any], hidden: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float64]:
     """Return sums of steps from the upper left corner, in a grid of `_STEP_PX`."""
     small = np.ascontiguousarray(grey[::_STEP_PX, ::_STEP_PX], dtype=np.float32)
     steps = np.abs(np.diff(small, axis=0))[:, :-1] + np.abs(np.diff(small, axis=1))[:-1]
+    if hidden is not None:
+        few = hidden[::_STEP_PX, ::_STEP_PX]
+        steps[few[:-1, :-1] | few[1:, :-1] | few[:-1, 1:]] = 0
     # A few edges between black and white are not more to go by than a wall of bricks.
-    steps = np.minimum(steps, 4 * float(steps.mean()) + 1e-6)
+    if steps.size:  # a picture of four rows or columns has none
+        steps = np.minimum(steps, 4 * float(steps.mean()) + 1e-6)
     return np.pad(steps.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
 
 

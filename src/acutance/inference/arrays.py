@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,17 @@ from acutance.errors import ConfigError, InputError
 Layout = Literal["hwc", "chw", "nhwc", "nchw"]
 """In which order an array has its rows, columns and channels, and whether there are several pictures (n) in it."""
 
+
+class GivesDLPack(Protocol):
+    """What gives itself by DLPack, as torch's tensors do, and those of most libraries."""
+
+    def __dlpack__(self, *, stream: Any = None) -> Any:  # noqa: ANN401 - as the protocol has it
+        """Return a capsule of the array."""
+
+    def __dlpack_device__(self) -> Any:  # noqa: ANN401
+        """Return where it lies."""
+
+
 BEYOND = 1e-3
 """Floats so little beyond 0 … 1 come from rounding, and are clipped."""
 
@@ -21,10 +32,16 @@ BEYOND = 1e-3
 def array_of(image: object) -> npt.NDArray[Any]:
     """Return the array that an object is or gives of itself (`__array__` or DLPack, as tensors do).
 
+    It is a plain array (of a subclass the values count), in the byte order of the machine.
+
     Raises:
-        InputError: When it is none, or holds numbers that are none, or floats beyond 0 … 1.
+        InputError: When it is none, or holds numbers that are none, masked places, or floats beyond 0 … 1.
     """
-    array = image if isinstance(image, np.ndarray) else _given_by(image)
+    if isinstance(image, np.ma.MaskedArray) and np.ma.is_masked(image):
+        raise InputError("an array with masked places: say what they show, e.g. array.filled(0).")
+    array = np.asarray(image) if isinstance(image, np.ndarray) else _given_by(image)
+    if not array.dtype.isnative and array.dtype.kind in "uf":
+        array = array.astype(array.dtype.newbyteorder("="))
     with np.errstate(over="ignore"):
         is_finite = array.dtype.kind != "f" or bool(np.isfinite(array.astype(np.float32, copy=False)).all())
     if not is_finite:
@@ -79,7 +96,9 @@ def with_layout(pictures: Sequence[npt.NDArray[Any]], layout: Layout) -> npt.NDA
 
 
 def in_kind_of(image: object, array: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - a tensor of a library not imported here
-    """Return an array as a tensor of torch's, if the picture was one; it lies in the CPU's memory."""
+    """Return an array as the picture was: as a tensor of torch's, in the CPU's memory, or in the array's byte order."""
+    if isinstance(image, np.ndarray):
+        return array.astype(image.dtype, copy=False)
     torch = sys.modules.get("torch")
     return torch.from_numpy(array) if torch is not None and isinstance(image, torch.Tensor) else array
 
@@ -108,8 +127,8 @@ def as_picture(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Raises:
         InputError: When it is of another shape or type, or holds no pixels.
     """
-    if array.dtype in (np.float64, np.float16):
-        array = array.astype(np.float32)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32, copy=False)
     picture = array[..., None] if array.ndim == 2 else array
     is_known = picture.dtype in (np.uint8, np.uint16, np.float32)
     if not is_known or picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):

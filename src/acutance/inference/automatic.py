@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from acutance.engines.engine import Engine
 from acutance.engines.model_file import read_spec
+from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
@@ -66,23 +67,35 @@ class AutomaticRestorer:
         self._region = region
         self._back_projection = back_projection
         self._watch: TileWatch | None = None
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
         self._opened: dict[str, Engine] = {}
         self.spec = _spec_of_all(self.engine("soft").spec)
         """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
 
+    def __copy__(self) -> AutomaticRestorer:
+        """Share the models and their lock: `copy` would go by what is pickled, so each copy would have its own lock."""
+        other = object.__new__(AutomaticRestorer)
+        other.__dict__.update(self.__dict__)
+        return other
+
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_closed")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
 
     def engine(self, purpose: Purpose) -> Engine:
-        """Return the opened model for a purpose."""
+        """Return the opened model for a purpose.
+
+        Raises:
+            EngineError: When it was closed: what would be opened then, nobody would close.
+        """
         name = MODEL_FOR[purpose]
         # Opening, a part of a second, is done under the lock: two pictures must not open one network twice.
         with self._lock:
+            if self._closed.is_set():
+                raise EngineError("the engine is closed; open it again.")
             if name not in self._opened:
                 self._opened[name] = self._open_model(name)
             return self._opened[name]
@@ -104,8 +117,7 @@ class AutomaticRestorer:
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        box = None if self._region is None else self._region.box_in(Size(*pixels.shape[:2]))
-        look = look_at(pixels if box is None else pixels[box.slices], threads=self._threads)
+        look = self._look(pixels, alpha).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
@@ -146,18 +158,24 @@ class AutomaticRestorer:
         other._watch = watch
         return other
 
-    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Engine, str]:
+    def for_frames(
+        self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
+    ) -> tuple[Engine, str]:
         """Choose one model for all frames of a video or an animation.
 
         Motion is not looked for: it takes seconds a frame, and differs from one to the next.
 
         Args:
             first: The first frame, `h w c`.
+            alpha: Its transparency, `h w`; None where nothing is transparent.
 
         Returns:
             The opened model, and what was seen and decided, in one clause.
+
+        Raises:
+            ConfigError: When the region lies outside the picture.
         """
-        look = look_at(first, threads=self._threads)
+        look = self._look(first, alpha)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
@@ -165,8 +183,16 @@ class AutomaticRestorer:
     def close(self) -> None:
         """Free all engines."""
         with self._lock:
+            self._closed.set()
             for engine in self._opened.values():
                 engine.close()
+
+    def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None) -> Look:
+        """Look at a picture, or at the region of it that is restored."""
+        if self._region is not None:
+            box = self._region.box_in(Size(*pixels.shape[:2]))
+            pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
+        return look_at(pixels, alpha=alpha, threads=self._threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
         restorer = PictureRestorer(

@@ -34,7 +34,8 @@ def _is_sharp(source: Path, sharpener: Sharpener) -> bool:
     with sharpener.opened(source) as pictures:
         if pictures.is_too_large_as_whole:
             return False
-    softness = look_at(first_photo(source, max_pixels=sharpener.max_pixels).pixels).softness
+    photo = first_photo(source, max_pixels=sharpener.max_pixels)
+    softness = look_at(photo.pixels, alpha=photo.alpha).softness
     return softness is not None and softness.kind == "sharp"
 
 

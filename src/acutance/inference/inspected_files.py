@@ -61,7 +61,7 @@ def inspect_files(
         target = None if thumbnails is None else thumbnails / f"{number:05d}-{path.stem}.png"
         try:
             photo = first_photo(path, max_pixels=max_pixels)
-            inspection = inspection_of(look_at(photo.pixels, photo.metadata, threads=threads))
+            inspection = inspection_of(look_at(photo.pixels, photo.metadata, alpha=photo.alpha, threads=threads))
             written = target if target is not None and _write(photo, inspection, target, overwrite=overwrite) else None
         except AcutanceError as error:
             yield InspectedFile(source=path, error=str(error), seconds=time.perf_counter() - start)

@@ -7,7 +7,7 @@ that nothing here has learnt from; `docs/explanation/looking.md` has the tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,10 +20,12 @@ from acutance.estimation.noise import LEAST_LEVELS, correlation_chance, flat_pla
 from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
-from acutance.geometry import Box, Size
+from acutance.geometry import Box, Size, upright
+from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
+from acutance.inference.showing import Mask, asked, hidden_in, shown_windows
 from acutance.media.photo import JpegCoding, Metadata
 
 LEAST_PIXELS: Final = 3000
@@ -123,25 +125,57 @@ class Look:
         """The softest place."""
         return max(self.places, key=lambda place: place.seen.softness_px, default=None)
 
+    def turned(self, orientation: int) -> Look:
+        """Return what is seen in the picture turned as an EXIF orientation, 1 to 8, says."""
+        if orientation == 1:
+            return self
 
-def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *, threads: int | None = None) -> Look:
+        def of(seen: SeenSoftness) -> SeenSoftness:
+            return replace(seen, verdict=seen.verdict.turned(orientation))
+
+        places = (Place(box=upright(one.box, self.size, orientation), seen=of(one.seen)) for one in self.places)
+        return replace(
+            self,
+            size=Size(self.size.width, self.size.height) if orientation >= 5 else self.size,
+            softness=None if self.softness is None else of(self.softness),
+            places=tuple(places),
+        )
+
+
+def look_at(
+    pixels: npt.NDArray[PixelType],
+    metadata: Metadata | None = None,
+    *,
+    alpha: npt.NDArray[PixelType] | None = None,
+    threads: int | None = None,
+) -> Look:
     """Look at a picture.
 
     Args:
         pixels: `h w 3` RGB or `h w 1` grey; uint8, uint16, or float32 in [0, 1].
-        metadata: Of its file, for what JPEG did.
+        metadata: Of its file: for what JPEG did, and for how the picture is turned when somebody looks at it. Sizes,
+            places and directions are told so. None: `pixels` are as they are looked at.
+        alpha: `h w` of the same type: what is fully transparent tells nothing. None where nothing is transparent.
         threads: For the estimator; None is one per core.
 
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
     size = Size(*pixels.shape[:2])
+    hidden = hidden_in(alpha)
     middle = pixels[..., pixels.shape[2] // 2]
     sample = to_float(np.ascontiguousarray(np.moveaxis(pixels[::_EVERY, ::_EVERY], 2, 0)))
     brightest = np.maximum.reduce(sample)
+    if hidden is not None and not hidden[::_EVERY, ::_EVERY].all():
+        brightest = brightest[~hidden[::_EVERY, ::_EVERY]]
     white = 1 - 0.5 / 65535
     coding = None if metadata is None else metadata.coding
-    boxes = places_of(middle)
-    greys = [grey_of(to_float(pixels[box.slices])) for box in boxes]
+    boxes = places_of(middle, hidden)
+    # Only in the places: all of a large picture would take longer than the look.
+    shown = [
+        pixels[box.slices] if alpha is None else fill_transparent(pixels[box.slices], alpha[box.slices])
+        for box in boxes
+    ]
+    greys = [grey_of(to_float(part)) for part in shown]
     softness: SeenSoftness | None = None
     places: tuple[Place, ...] = ()
     noise: Noise | None = None
@@ -151,11 +185,13 @@ def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *,
         and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8)
     ):
         fields = [blur_field(grey, threads=threads) for grey in greys]
-        joined = BlurField.joined(fields)
+        windows = shown_windows(hidden, boxes, fields)
+        told = [asked(field, one) for field, one in zip(fields, windows, strict=True)]
+        joined = BlurField.joined([field for field in told if field is not None])
         softness = softness_of(joined.gathered)
-        places = _seen_places(boxes, fields)
-        noise = _noise(joined, [to_float(np.ascontiguousarray(middle[box.slices])) for box in boxes])
-    return Look(
+        places = _seen_places(boxes, fields, windows)
+        noise = _noise(joined, [_shown_plane(middle, hidden, box) for box in boxes])
+    look = Look(
         size=size,
         softness=softness,
         places=places,
@@ -166,6 +202,7 @@ def look_at(pixels: npt.NDArray[PixelType], metadata: Metadata | None = None, *,
         clipped_white=float((brightest >= white).mean()),
         brightness=float(np.quantile(brightest, 0.995)),
     )
+    return look if metadata is None else look.turned(metadata.orientation)
 
 
 def has_no_edges(greys: list[npt.NDArray[np.float32]], *, is_fine: bool) -> bool:
@@ -187,17 +224,32 @@ def has_no_edges(greys: list[npt.NDArray[np.float32]], *, is_fine: bool) -> bool
     return step < min(_SMALLEST_STEP_16 * span, SMALLEST_STEP) or step == 0
 
 
-def _seen_places(boxes: tuple[Box, ...], fields: list[BlurField]) -> tuple[Place, ...]:
+def _seen_places(boxes: tuple[Box, ...], fields: list[BlurField], windows: list[Mask]) -> tuple[Place, ...]:
     """Say what each place looks like; a picture that was looked at as a whole is divided into parts."""
     if len(boxes) > 1:
-        return tuple(Place(box=box, seen=softness_of(field.gathered)) for box, field in zip(boxes, fields, strict=True))
-    (box,), (field,) = boxes, fields
+        told = [asked(field, shown) for field, shown in zip(fields, windows, strict=True)]
+        return tuple(
+            Place(box=box, seen=softness_of(field.gathered))
+            for box, field in zip(boxes, told, strict=True)
+            if field is not None
+        )
+    (box,), (field,), (shown,) = boxes, fields, windows
     places = []
     rows, columns = field.log_shares.shape[1:]
     for down, across in parts_of(rows, columns):
         part = BlurField(field.log_shares[:, down, across], field.noise_levels[down, across])
-        places.append(Place(box=_part_of(box, (down, rows), (across, columns)), seen=softness_of(part.gathered)))
+        one = asked(part, shown[down, across])
+        if one is not None:
+            places.append(Place(box=_part_of(box, (down, rows), (across, columns)), seen=softness_of(one.gathered)))
     return tuple(places)
+
+
+def _shown_plane(middle: npt.NDArray[PixelType], hidden: Mask | None, box: Box) -> npt.NDArray[np.float32]:
+    """Return one channel of a place; what is hidden is NaN, which no block of `flat_places` counts with."""
+    plane = to_float(np.ascontiguousarray(middle[box.slices]))
+    if hidden is not None:
+        plane[hidden[box.slices]] = np.nan
+    return plane
 
 
 def _part_of(box: Box, down: tuple[slice, int], across: tuple[slice, int]) -> Box:

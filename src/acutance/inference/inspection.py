@@ -13,7 +13,7 @@ from PIL import Image
 from acutance.estimation.kinds import STRENGTH_WITHIN, Softness
 from acutance.estimation.noise import GRAIN_WITHIN, WHITE_WITHIN
 from acutance.geometry import Box
-from acutance.inference.arrays import array_of, as_picture
+from acutance.inference.arrays import GivesDLPack, array_of, as_picture
 from acutance.inference.choosing import Worth, advice_on
 from acutance.inference.inspecting import Look, look_at
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, from_pil, open_pictures
@@ -23,6 +23,9 @@ from acutance.zoo.catalogue import MODEL_FOR
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """What was seen in a picture, and what to do about it.
+
+    Sizes, places and directions are those of the picture as it is looked at, whatever the orientation tag of its file
+    says: the angle is what `ToldBlur.motion` takes.
 
     A field that ends in `_confidence` is a probability, calibrated on held-out pictures: how sure it is that what the
     field before it says is right. `_within` is half of an interval that held nine of ten of them, as a share of the
@@ -84,7 +87,7 @@ class Inspection:
 
 
 def inspect(
-    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+    image: str | Path | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image | GivesDLPack,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     threads: int | None = None,
@@ -95,10 +98,11 @@ def inspect(
         image: A path, the bytes of a file (of an animation or pages: the first picture), an array as `Sharpener` takes
             it, or a PIL image.
         max_pixels: Larger pictures are refused before they are decoded.
-        threads: None is one per core.
+        threads: At most one per CPU for this process; None is one per core.
 
     Raises:
         InputError: When the picture cannot be read or is of a kind that is not supported.
+        ConfigError: When `threads` is less than one.
 
     Examples:
         >>> import numpy as np
@@ -106,12 +110,14 @@ def inspect(
         'nothing in it shows how blurred it is: leave it as it is'
     """
     if not isinstance(image, str | Path | bytes | bytearray | memoryview | Image.Image):
-        return inspection_of(look_at(as_picture(array_of(image))[..., :3], threads=threads))
+        picture = as_picture(array_of(image))
+        alpha = picture[..., 3] if picture.shape[2] == 4 else None
+        return inspection_of(look_at(picture[..., :3], alpha=alpha, threads=threads))
     if isinstance(image, Image.Image):
         photo = from_pil(image)
     else:
         photo = first_photo(Path(image) if isinstance(image, str | Path) else bytes(image), max_pixels=max_pixels)
-    return inspection_of(look_at(photo.pixels, photo.metadata, threads=threads))
+    return inspection_of(look_at(photo.pixels, photo.metadata, alpha=photo.alpha, threads=threads))
 
 
 def first_photo(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
@@ -170,7 +176,7 @@ def inspection_of(look: Look) -> Inspection:
 
 def worst_place(photo: Photo, inspection: Inspection) -> npt.NDArray[Any] | None:
     """Return the pixels of the softest place, `h w c`; None where nothing was looked at."""
-    return None if inspection.worst is None else photo.pixels[Box(*inspection.worst).slices]
+    return None if inspection.worst is None else photo.upright().pixels[Box(*inspection.worst).slices]
 
 
 def _sure(chance: float | None) -> float | None:

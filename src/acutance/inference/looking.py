@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import acutance.estimation
+from acutance.engines.processor import within_cpus
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.estimation.verdict import STRIDE_PX, WINDOW_PX, BlurField
 from acutance.geometry import Box
@@ -25,13 +26,16 @@ def blur_field(grey: npt.NDArray[np.float32], *, threads: int | None = None) -> 
 
     Args:
         grey: `h w` in [0, 1], gamma space, at least 1×1; what is smaller than a window is continued by mirror images.
-        threads: None is one per core.
+        threads: At most one per CPU for this process; None is one per core.
+
+    Raises:
+        ConfigError: When `threads` is less than one.
 
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
     height, width = grey.shape
     grey = mirrored_part(grey, Box(0, 0, max(height, WINDOW_PX), max(width, WINDOW_PX)))
-    session = _session(threads or 0)
+    session = _session(within_cpus(threads) or 0)
     rows, columns = ((side - WINDOW_PX) // STRIDE_PX + 1 for side in grey.shape)
     bands = []
     for top in range(0, rows, _AT_ONCE):

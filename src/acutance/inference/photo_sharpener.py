@@ -15,7 +15,7 @@ import numpy.typing as npt
 from acutance.engines.engine import Engine, EngineName, Precision
 from acutance.engines.ensemble import Ensemble
 from acutance.engines.forked import open_for_processes
-from acutance.engines.processor import usable_cpus
+from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
@@ -26,14 +26,7 @@ from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
 from acutance.inference.told import Region, ToldBlur, model_for
-from acutance.media import (
-    DEFAULT_MAX_PIXELS,
-    Photo,
-    PictureFile,
-    StripSource,
-    open_pictures,
-    with_new_thumbnail,
-)
+from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
@@ -135,14 +128,7 @@ class PhotoSharpener:
             self._engine = engine
         if self._auto is None:
             self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
-        self._restorer = self._auto or PictureRestorer(
-            self._engine,
-            tile_px=self._tile_px,
-            threads=threads,
-            told=told,
-            region=region,
-            back_projection=back_projection,
-        )
+        self._restorer = self._auto or self._at_work(self._engine)
 
     @property
     def threads(self) -> int | None:
@@ -160,11 +146,18 @@ class PhotoSharpener:
         return self._auto is not None
 
     @property
+    def region(self) -> Region | None:
+        """The part of each picture that is restored; None is the whole."""
+        return self._region
+
+    @property
     def is_corrected(self) -> bool:
         """Whether photos are corrected by what was seen, where a model is at work that allows it."""
         return self._region is None and is_corrected(self.spec, wanted=self._back_projection)
 
-    def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Self, tuple[str, ...]]:
+    def for_frames(
+        self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
+    ) -> tuple[Self, tuple[str, ...]]:
         """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.
 
         Returns:
@@ -173,8 +166,8 @@ class PhotoSharpener:
         other = copy(self)
         found: tuple[str, ...] = ()
         if self._auto is not None:
-            engine, words = self._auto.for_frames(first)
-            other, found = self._by(engine), (words,)
+            engine, words = self._auto.for_frames(first, alpha)
+            other, found = self._by(engine, region=self._region), (words,)
         if isinstance(other._restorer, PictureRestorer):
             other._restorer = other._restorer.for_frames(first)
         return other, found
@@ -217,15 +210,18 @@ class PhotoSharpener:
         """Return a sharpener with these settings but for what is given; the engine is not its own."""
         other = copy(self)
         other._auto, other._engine, other._told, other._region = None, engine, told, region
-        other._restorer = PictureRestorer(
+        other._restorer = other._at_work(engine)
+        return other
+
+    def _at_work(self, engine: Engine) -> PictureRestorer:
+        return PictureRestorer(
             engine,
             tile_px=self._tile_px,
             threads=self._threads,
-            told=told,
-            region=region,
+            told=self._told,
+            region=self._region,
             back_projection=self._back_projection,
         )
-        return other
 
     @property
     def is_offloaded(self) -> bool:
@@ -271,14 +267,15 @@ class PhotoSharpener:
         """
         if self._keeps_all(strength):
             return photo
-        # What is told, and where, holds for a photo as it is looked at.
-        orientation = photo.metadata.orientation if self._told or self._region else 1
+        # What is told, and where, holds for a photo as it is looked at; so do the words on what is found.
+        tag = photo.metadata.orientation
+        orientation, said = (tag, 1) if self._told or self._region else (1, tag)
         back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
         pixels, alpha = self._restorer.restore(
             turned(photo.pixels, orientation),
             None if photo.alpha is None or photo.is_opaque else turned(photo.alpha, orientation),
             strength=strength,
-            listener=Listener(progress=progress or ignore, found=found, doing=doing, chosen=chosen),
+            listener=Listener(progress=progress or ignore, found=found, doing=doing, chosen=chosen, orientation=said),
         )
         pixels = np.ascontiguousarray(turned(pixels, back))
         if alpha is None:
@@ -309,7 +306,7 @@ class PhotoSharpener:
             strength=strength,
             tile_px=tile_px,
             corrects=self.is_corrected,
-            threads=self._threads or usable_cpus(),
+            threads=within_cpus(self._threads) or usable_cpus(),
             progress=progress,
         )
 

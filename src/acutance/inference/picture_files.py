@@ -262,7 +262,7 @@ class _Work:
         sharpener, count = self._sharpener, self._pictures.count
         for number, photo in enumerate(self._pictures.photos()):
             if number == 0 and self._pictures.animation is not None:
-                sharpener, words = sharpener.for_frames(photo.pixels)
+                sharpener, words = sharpener.for_frames(photo.pixels, photo.alpha)
                 self._found.update(dict.fromkeys(words))
             listener = self._listener.part(number / count, (number + 1) / count)
             result = sharpener.sharpen_photo(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine
-from acutance.engines.processor import usable_cpus
+from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.errors import ConfigError
 from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.geometry import Box, with_halo
@@ -204,7 +204,9 @@ class PictureRestorer:
         looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
         if self._told is None:
-            blur, words = blur_in(pixels[looked_at.slices], threads=self._threads, progress=looking)
+            blur, words = blur_in(
+                pixels[looked_at.slices], threads=self._threads, progress=looking, orientation=listener.orientation
+            )
             if isinstance(blur, FoundMotion):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:
@@ -258,7 +260,7 @@ class PictureRestorer:
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
         if not corrects:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=self._threads or usable_cpus())
+        return corrected(pixels, restored, strength=strength, threads=within_cpus(self._threads) or usable_cpus())
 
     def _first_block(self, pixels: npt.NDArray[PixelType]) -> tuple[int, int]:
         # What was cut out of a JPEG begins within one of its blocks; networks of cells know blocks by their place.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.errors import ConfigError, InputError
-from acutance.inference.arrays import Layout, as_picture, sharpened_array
+from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.told import Region, ToldBlur, model_for
@@ -18,6 +18,7 @@ from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.zoo.catalogue import AUTO
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
+Tensor = TypeVar("Tensor", bound=GivesDLPack)
 
 
 class Sharpener(PhotoSharpener):
@@ -46,15 +47,21 @@ class Sharpener(PhotoSharpener):
     @overload
     def __call__(self, image: Kind, *, strength: float = 1.0, layout: Layout = "hwc") -> Kind: ...
 
+    @overload
+    def __call__(self, image: bytearray | memoryview, *, strength: float = 1.0) -> bytes: ...
+
+    @overload
+    def __call__(self, image: Tensor, *, strength: float = 1.0, layout: Layout = "hwc") -> Tensor: ...
+
     def __call__(
         self,
-        image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+        image: str | Path | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image | GivesDLPack,
         *,
         strength: float = 1.0,
         output: str | Path | None = None,
         overwrite: bool = False,
         layout: Layout = "hwc",
-    ) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+    ) -> Path | bytes | npt.NDArray[Any] | Image.Image | GivesDLPack:
         """Sharpen a picture; what comes back is of the kind that was given.
 
         Args:
@@ -63,8 +70,9 @@ class Sharpener(PhotoSharpener):
                   all its metadata, and its path returned;
                 - bytes of a picture file: bytes of a file of the same format;
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
-                  float in [0, 1], or a tensor: one of the same shape and type;
-                - a PIL image: a PIL image of the same mode.
+                  float in [0, 1], or a tensor: one of the same shape (times the model's scale) and type;
+                - a PIL image: one of mode L, LA, RGB, RGBA or I;16, the nearest to its own that can hold the result
+                  (1 becomes L; P becomes RGB, or RGBA with transparency); CMYK, F and others are refused.
             strength: 0 changes nothing, 1 is the network's answer, up to 2 exaggerates.
             output: For a path only.
             overwrite: For a path only: replace an existing file.
@@ -87,6 +95,8 @@ class Sharpener(PhotoSharpener):
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         if planned.kind == "video":
             raise InputError(f"{path} is a video: acutance.videos.sharpen_video takes it, and acutance sharpen does.")
@@ -130,8 +140,32 @@ def sharpen(
 ) -> Kind: ...
 
 
+@overload
 def sharpen(
-    image: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+    image: bytearray | memoryview,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+) -> bytes: ...
+
+
+@overload
+def sharpen(
+    image: Tensor,
+    *,
+    model: str | Path = AUTO,
+    strength: float = 1.0,
+    fidelity: float = 1.0,
+    told: ToldBlur | None = None,
+    region: Region | None = None,
+) -> Tensor: ...
+
+
+def sharpen(
+    image: str | Path | bytes | bytearray | memoryview | npt.NDArray[Any] | Image.Image | GivesDLPack,
     *,
     model: str | Path = AUTO,
     strength: float = 1.0,
@@ -140,7 +174,7 @@ def sharpen(
     region: Region | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
-) -> Path | bytes | npt.NDArray[Any] | Image.Image:
+) -> Path | bytes | npt.NDArray[Any] | Image.Image | GivesDLPack:
     """Sharpen one picture; see `Sharpener.__call__`. For several, open a `Sharpener` once: loading is saved.
 
     What blurred the picture (`told`) is undone by the model `motion`, unless another model is named; see `ToldBlur`.

@@ -11,8 +11,9 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +64,16 @@ class ToldBlur:
         """Check the numbers.
 
         Raises:
-            ConfigError: When one is out of range.
+            ConfigError: When one is out of range, or there is no such kind.
         """
+        if self.kind not in get_args(ToldKind):
+            raise ConfigError(f"blur of kind {self.kind!r}: unknown; there are {', '.join(get_args(ToldKind))}.")
         if self.kind == "kernel":
-            if not self.weights:
-                raise ConfigError("a measured kernel has no weights: make it by ToldBlur.measured(array).")
+            if not _is_kernel(self.weights):
+                raise ConfigError(
+                    "a measured kernel must have as many rows as columns, an odd number, none negative, and unit sum: "
+                    "make it by ToldBlur.measured(array)."
+                )
             return
         largest = LARGEST_PX[self.kind]
         if not (math.isfinite(self.strength_px) and 0 < self.strength_px <= largest):
@@ -120,13 +126,19 @@ class ToldBlur:
         Raises:
             ConfigError: When it is none.
         """
-        array = np.asarray(kernel)
+        try:
+            array = np.asarray(kernel)
+        except ValueError as error:
+            raise ConfigError(
+                "a kernel whose rows are of different lengths: must be a 2-D array of numbers."
+            ) from error
         if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
             raise ConfigError(
                 f"a kernel of shape {array.shape} and type {array.dtype}: must be a 2-D array of numbers, not empty."
             )
         psf = array.astype(np.float64)
-        total = float(psf.sum())
+        with np.errstate(over="ignore"):
+            total = float(psf.sum())
         if not math.isfinite(total) or total <= 0 or psf.min() < 0:
             raise ConfigError(f"a kernel that sums to {total}: must be finite, not negative and not all zero.")
         y, x = (axis - side // 2 for axis, side in zip(np.nonzero(psf), psf.shape, strict=True))
@@ -213,8 +225,12 @@ class Region:
         """Check the numbers.
 
         Raises:
-            ConfigError: When it begins left of or above a picture, or is too small.
+            ConfigError: When they are not whole, it begins left of or above a picture, or is too small.
         """
+        if not all(isinstance(number, Integral) for number in (self.x, self.y, self.width, self.height)):
+            raise ConfigError(f"region {self}: must be whole numbers of px; round them.")
+        for name in ("x", "y", "width", "height"):  # a number of NumPy's would wrap round where two are added
+            object.__setattr__(self, name, int(getattr(self, name)))
         if self.x < 0 or self.y < 0 or min(self.width, self.height) < SMALLEST_REGION_PX:
             raise ConfigError(
                 f"region {self}: must begin within the picture and be {SMALLEST_REGION_PX} px wide and high at least; "
@@ -253,6 +269,15 @@ class Region:
                 "region must lie in it each way; look its place up again."
             )
         return box
+
+
+def _is_kernel(weights: tuple[tuple[float, ...], ...]) -> bool:
+    """Say whether rows are a kernel: square, of odd sides, not negative, of unit sum."""
+    side = len(weights)
+    if side % 2 == 0 or any(len(row) != side for row in weights):
+        return False
+    numbers = [weight for row in weights for weight in row]
+    return min(numbers) >= 0 and math.isclose(math.fsum(numbers), 1.0, rel_tol=1e-6)
 
 
 def model_for(told: ToldBlur | None, model: str | Path) -> str | Path:

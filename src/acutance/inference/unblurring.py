@@ -17,7 +17,7 @@ import numpy.typing as npt
 from acutance.deconvolution.planes import Psf
 from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, Shake, find_shake, known_shake, textured_box, weighed
-from acutance.engines.processor import usable_cpus
+from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, spectral_motions
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -79,6 +79,8 @@ class FoundBlur:
     is_sure: bool = False
     """Whether all of the picture has the bands of this motion in its spectrum: then no place is held against its
     residual, which is large where lettering is, too."""
+    seen: BlurVerdict | None = None
+    """What the kernel is of; None for a curved path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class FoundMotion:
 
 
 def blur_in(
-    pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress
+    pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress, orientation: int = 1
 ) -> tuple[FoundBlur | FoundMotion | None, str]:
     """Look for what blurred a picture: one kernel all over, or else straight motion by place.
 
@@ -113,6 +115,7 @@ def blur_in(
         pixels: `h w 3` RGB or `h w 1` grey.
         threads: None is one per core.
         progress: Called with the share done and what comes next.
+        orientation: How the picture is turned when somebody looks at it, as EXIF says it; for the sentence alone.
 
     Returns:
         What was found, None where nothing can be undone; and a sentence on it.
@@ -135,11 +138,11 @@ def blur_in(
     if found is None and not is_small:
         found, seen = _as_told(grey, field, threads=threads, progress=progress)
     if found is not None:
-        return found, found.words
+        return found, found.words if found.seen is None else f"{found.seen.turned(orientation)}: taken out"
     motion = None if is_small else _by_place(grey, field, threads=threads)
     if motion is not None:
         return motion, motion.words
-    return None, f"{seen}, perhaps, but not everywhere or not exactly: left as it is"
+    return None, f"{seen.turned(orientation)}, perhaps, but not everywhere or not exactly: left as it is"
 
 
 def _as_told(
@@ -162,7 +165,7 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
     """Look for a curved path. That tells its own progress, from nothing on."""
     shake = find_shake(
         grey,
-        threads=threads or usable_cpus(),
+        threads=within_cpus(threads) or usable_cpus(),
         progress=lambda share, doing: progress(0.3 + 0.7 * share, doing),
     )
     if shake is None:
@@ -190,7 +193,7 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
     if evidence.excess > LARGEST_EXCESS or evidence.misfit > LARGEST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
-    return FoundBlur(words=f"{seen}: taken out", kernel=kernel, is_told=True, moved=moved)
+    return FoundBlur(words=f"{seen}: taken out", kernel=kernel, is_told=True, moved=moved, seen=seen)
 
 
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
@@ -202,7 +205,8 @@ def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None
         return None
     is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
     kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
-    return FoundBlur(words=f"{seen}: taken out", kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike)
+    words = f"{seen}: taken out"
+    return FoundBlur(words=words, kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
 
 
 def _banded_motion(
@@ -265,5 +269,5 @@ def _banded_places(
         part = np.ascontiguousarray(grey[boxes[place].slices])
         return None if _has_no_edges(part) else _banded_motion(part, part, field.noise)
 
-    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
+    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
         return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from acutance.deconvolution.shake import Progress, Shake
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.engines.engine import Engine
-from acutance.engines.processor import usable_cpus
-from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles
+from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, with_halo
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.inference.belief import grey_of, keep_what_is_believed
@@ -26,6 +26,10 @@ from acutance.inference.unblurring import PATCH_PX, FoundBlur, FoundMotion
 TILE_PX = 1024
 """Fixed, unlike the network's tiles: what is beyond a tile's halo has some influence here, which must not depend on how
 much memory there is."""
+FADE_PX = 48
+"""So far beyond its border a tile fades into the next. Of long motion some frequencies are all but gone, and what is
+made of them differs from tile to tile, however much of their surroundings they see: of 100 px there was a step of ten
+levels between two tiles."""
 UNDOING = "taking the blur out"
 KERNEL_REACH_PX = 64
 """So far beyond a tile its surroundings still count for the deconvolution in closed form."""
@@ -68,24 +72,47 @@ def without_blur(
     if isinstance(found, FoundBlur) and not found.is_told:
         return without_path(pixels, found.kernel, threads=threads, progress=progress)
     size = Size(*pixels.shape[:2])
-    result = np.empty(pixels.shape, np.float32) if wanted is None else to_float(pixels)
+    kept = Box(0, 0, *size) if wanted is None else wanted
+    result = np.zeros(pixels.shape, np.float32) if wanted is None else to_float(pixels)
+    result[kept.slices] = 0
     multiple = engine.spec.size_multiple
     reach = max(KERNEL_REACH_PX, len(found.psf)) if isinstance(found, ToldBlur) else KERNEL_REACH_PX
     halo = ceil_to_multiple(engine.spec.halo_px + reach, multiple)
     padded = Size(*(ceil_to_multiple(side, multiple) for side in size))
     tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))
     progress(0.0, UNDOING)
-    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
+    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
         for number, tile in enumerate(tiles, start=1):
-            target = tile.target.within(Box(0, 0, *size) if wanted is None else wanted)
+            target = with_halo(tile.target, within=kept, halo_px=FADE_PX).source
             if min(target.size) > 0:
                 part = Tile(source=tile.source, target=target)
-                result[target.slices] = _undone_tile(pixels, part, found, engine, pool, sees_all=wanted is None)
+                undone = _undone_tile(pixels, part, found, engine, pool, sees_all=wanted is None)
+                result[target.slices] += _share(tile.target, target, padded)[..., np.newaxis] * undone
             progress(number / len(tiles), UNDOING)
     if isinstance(found, FoundMotion) or (isinstance(found, FoundBlur) and found.moved):
-        kept = (Box(0, 0, *size) if wanted is None else wanted).slices
-        keep_what_is_believed(pixels[kept], result[kept])
+        keep_what_is_believed(pixels[kept.slices], result[kept.slices])
     return result
+
+
+def _share(tile: Box, part: Box, size: Size) -> npt.NDArray[np.float32]:
+    """Return how far each pixel of a part is a tile's: it fades into its neighbours, and all tiles together are 1.
+
+    Args:
+        tile: What the tile alone would give.
+        part: Where it reaches, fading.
+        size: Of all tiles together.
+    """
+    shares = []
+    for low, high, length, first, last in (
+        (tile.top, tile.bottom, size.height, part.top, part.bottom),
+        (tile.left, tile.right, size.width, part.left, part.right),
+    ):
+        place = np.arange(first, last) + 0.5
+        rise = np.ones(last - first) if low == 0 else np.clip((place - low) / (2 * FADE_PX) + 0.5, 0, 1)
+        fall = np.zeros(last - first) if high == length else np.clip((place - high) / (2 * FADE_PX) + 0.5, 0, 1)
+        rise, fall = (share * share * (3 - 2 * share) for share in (rise, fall))
+        shares.append(rise - fall)
+    return np.outer(*shares).astype(np.float32)
 
 
 def without_path(
@@ -104,7 +131,7 @@ def without_path(
     """
     result = np.empty(pixels.shape, np.float32)
     tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=PATH_REACH_PX))
-    threads = threads or usable_cpus()
+    threads = within_cpus(threads) or usable_cpus()
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(threads) as pool:
         for number, tile in enumerate(tiles, start=1):

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from acutance.geometry import Box, Size
+from acutance.geometry import Box, Size, upright
 from acutance.imaging.convert import PixelType, to_float, to_uint8
 from acutance.media.photo import turned
 from acutance.server.jobs import new_job_id
@@ -163,19 +163,6 @@ class TileWriter:
         except (OSError, UnicodeDecodeError):
             return None
         return Box(*map(int, text.split(","))) if _VIEW.fullmatch(text) else None
-
-
-def upright(box: Box, size: Size, orientation: int) -> Box:
-    """Return where a box of a picture lies once that is turned as an EXIF orientation says; see `turned`."""
-    top, left, bottom, right = box
-    height, width = size
-    if orientation >= 5:
-        top, left, bottom, right, height, width = left, top, right, bottom, width, height
-    if orientation in (3, 4, 7, 8):
-        top, bottom = height - bottom, height - top
-    if orientation in (2, 3, 6, 7):
-        left, right = width - right, width - left
-    return Box(top, left, bottom, right)
 
 
 def _tile(name: str) -> Tile:

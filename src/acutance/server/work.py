@@ -57,7 +57,7 @@ def inspect_upload(path: Path, *, max_pixels: int, stop: StopSignal) -> Inspecti
         check_bounds(pictures, content)
     photo = first_photo(content, max_pixels=max_pixels)
     stop.check()
-    return inspection_of(look_at(photo.pixels, photo.metadata))
+    return inspection_of(look_at(photo.pixels, photo.metadata, alpha=photo.alpha))
 
 
 def sharpen_upload(

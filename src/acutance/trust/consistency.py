@@ -30,11 +30,12 @@ from acutance.deconvolution.planes import (
     spectrum_of,
     transfer_of,
 )
-from acutance.engines.processor import usable_cpus
-from acutance.errors import InputError
+from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile, plan_tiles
-from acutance.imaging.convert import PixelType, to_float
+from acutance.imaging.convert import to_float
 from acutance.inference.belief import grey_of
+from acutance.trust.comparing import Comparable, compared
 from acutance.trust.features import mean_of_three
 from acutance.trust.reblurring import SIDES, fitted_kernel
 
@@ -83,8 +84,8 @@ class Consistency:
 
 
 def consistency(
-    before: npt.NDArray[PixelType],
-    after: npt.NDArray[PixelType],
+    before: Comparable,
+    after: Comparable,
     *,
     psf: Psf | None = None,
     origin: tuple[float, float] = (0.0, 0.0),
@@ -93,25 +94,25 @@ def consistency(
     """Blur a result again and compare it with the picture.
 
     Args:
-        before: The picture, `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16 or float32 in [0, 1].
+        before: The picture, gamma space: `h w`, `h w 1`, `h w 3` or `h w 4`; uint8, uint16 or float in [0, 1]; or a PIL
+            image. Transparency is left out, and with it what is fully transparent.
         after: Its result, of the same shape.
-        psf: What blurred it, where that is known; None fits the smallest kernel that explains it, region by region.
+        psf: What blurred it, where that is known: `k k`, k odd, of unit sum; None fits the smallest kernel that
+            explains it, region by region.
         origin: `(y, x)` of the psf's origin, in px from its middle.
-        threads: None is one per core.
+        threads: At most one per CPU for this process; None is one per core.
 
     Raises:
-        InputError: When the two differ in size.
+        InputError: When one is no picture, or the two differ in shape.
+        ConfigError: When the psf is none, or `threads` is less than one.
 
     Determinism: the same for the same input on one build of NumPy.
     """
-    if before.shape != after.shape:
-        raise InputError(
-            f"the picture has {before.shape[1]}×{before.shape[0]} px and the result {after.shape[1]}×{after.shape[0]}; "
-            "consistency needs the same size and colours."
-        )
-    seen, restored = grey_of(to_float(before)), grey_of(to_float(after))
+    _check_psf(psf)
+    seen, restored = (grey_of(to_float(one)) for one in compared(before, after, needed_by="consistency"))
     sigma = noise_sigma(seen)
     size = Size(*seen.shape)
+    halo = _HALO_PX if psf is None else max(_HALO_PX, len(psf))  # a kernel that is told may reach far
     side = max(REGION_PX, -(-max(size) // _REGIONS))
     whole = psf if psf is not None else _whole_kernel(seen, restored)
     picture = np.empty(seen.shape, np.float32)
@@ -127,8 +128,8 @@ def consistency(
         picture[tile.target.slices] = 255 * (beyond + np.abs(unknown))
         return _energy(residual), _energy(beyond), _energy(unknown)
 
-    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
-        tiles = plan_tiles(size, tile_px=side + 2 * _HALO_PX, halo_px=_HALO_PX)
+    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
+        tiles = plan_tiles(size, tile_px=side + 2 * _HALO_PX, halo_px=halo)
         misfit, wrong, lost = (math.fsum(parts) for parts in zip(*pool.map(told, tiles), strict=True))
     change = _energy(restored - seen)
     return Consistency(
@@ -140,6 +141,22 @@ def consistency(
         kernel=whole,
         picture=picture,
     )
+
+
+def _check_psf(psf: Psf | None) -> None:
+    """Refuse what is no kernel.
+
+    Raises:
+        ConfigError: When it is not square, of odd sides, finite and of unit sum.
+    """
+    if psf is None:
+        return
+    shape = np.shape(psf)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] % 2 == 0 or not math.isclose(np.sum(psf), 1, rel_tol=1e-3):
+        raise ConfigError(
+            f"a psf of shape {shape}: must be as high as wide, an odd number of px, and of unit sum; "
+            "ToldBlur.measured(array).psf makes one of any kernel."
+        )
 
 
 def _energy(plane: Plane) -> float:

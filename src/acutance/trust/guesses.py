@@ -12,6 +12,7 @@ another kind than all that was fitted, it may be wrong.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,14 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from acutance.errors import ConfigError, InputError
-from acutance.imaging.convert import PixelType, to_float
+from acutance.engines.model_file import read_spec
+from acutance.errors import ConfigError
+from acutance.imaging.convert import to_float
 from acutance.spec import ModelSpec
+from acutance.trust.comparing import Comparable, compared
 from acutance.trust.conditions import CONDITIONS, at_blocks, conditions_of
 from acutance.trust.features import BLOCK_PX, FEATURES, Maps, features_of
+from acutance.zoo.catalogue import find_model
 
 INTERVAL: Final = 0.9
 """Share of pixels whose truth lies within the stated distance, in all of its channels."""
@@ -102,10 +106,10 @@ def heat(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def map_of_guesses(
-    before: npt.NDArray[PixelType],
-    after: npt.NDArray[PixelType],
+    before: Comparable,
+    after: Comparable,
     *,
-    model: ModelSpec | None = None,
+    model: ModelSpec | str | None = None,
     strength: float = 1.0,
     fidelity: float = 1.0,
     threads: int | None = None,
@@ -113,27 +117,31 @@ def map_of_guesses(
     """Say for each pixel of a result how far it may be off.
 
     Args:
-        before: The picture, `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16 or float32 in [0, 1].
+        before: The picture, gamma space: `h w`, `h w 1`, `h w 3` or `h w 4`; uint8, uint16 or float in [0, 1]; or a PIL
+            image. Transparency is left out.
         after: Its result, of the same shape.
-        model: What made it; None or an unknown one takes the default model's figures, and says so.
+        model: What made it: its spec, or its name; None, or one without figures of its own, takes the default model's
+            figures, and says so.
         strength: With which it was made. Distances are calibrated for 1; for others the way from the network's answer
             to the result is added.
         fidelity: With which it was made. Calibrated for 1 and 0; between them distances are blended.
-        threads: None is one per core.
+        threads: At most one per CPU for this process; None is one per core.
 
     Raises:
-        InputError: When the two differ in shape.
-        ConfigError: When the strength is 0: the answer cannot be known from a result that does not hold it.
+        InputError: When one is no picture, or the two differ in shape.
+        UnknownModel: When there is no model of that name.
+        ConfigError: When the strength is 0: the answer cannot be known from a result that does not hold it; when it,
+            the fidelity or `threads` is out of range.
 
     Determinism: that of ONNX Runtime on one processor.
     """
-    if before.shape != after.shape:
-        raise InputError(
-            f"the picture has {before.shape[1]}×{before.shape[0]} px and the result {after.shape[1]}×{after.shape[0]}; "
-            "a map of guesses needs the same size and colours."
-        )
     if strength <= 0:
         raise ConfigError(f"strength = {strength:g}: nothing was changed, so there is nothing to map; raise it.")
+    if not math.isfinite(strength) or not 0 <= fidelity <= 1:
+        raise ConfigError(
+            f"strength = {strength:g}, fidelity = {fidelity:g}: give those that the result was made with."
+        )
+    before, after = compared(before, after, needed_by="a map of guesses")
     aside: npt.NDArray[np.float32] | float = 0.0
     answer = after
     if strength != 1.0:
@@ -146,12 +154,17 @@ def map_of_guesses(
     height, width = before.shape[:2]
     grid = conditions_of(before, threads=threads)
     conditions = at_blocks(grid, (height, width), (maps.shape[1], maps.shape[2]))
-    tables, is_calibrated = _tables_of(model, fidelity)
+    tables, is_calibrated = _tables_of(_spec_of(model) if isinstance(model, str) else model, fidelity)
     logs = sum(share * _log_distance(table, maps, conditions) for share, table in tables)
     least = LEAST_LEVELS if before.dtype == np.uint8 else LEAST_LEVELS_16
     blocks = np.maximum(np.exp2(logs), np.float32(least)).astype(np.float32)
     distance = blocks.repeat(BLOCK_PX, axis=0).repeat(BLOCK_PX, axis=1)[:height, :width]
     return GuessMap(is_calibrated=is_calibrated, distance=np.asarray(distance + aside, dtype=np.float32))
+
+
+def _spec_of(name: str) -> ModelSpec:
+    path = find_model(name).fidelity
+    return read_spec(path.read_bytes(), name=path.name)
 
 
 def bins_of(

@@ -100,7 +100,7 @@ class GuessFacts:
     worst_tenth_levels: float
     """The distance that a tenth of the pixels exceeds."""
     share: float
-    """Share of pixels that are guesses: the distance is more than `limit_levels`."""
+    """Share of pixels that are guesses: the distance is `limit_levels` or more."""
     limit_levels: float
 
 

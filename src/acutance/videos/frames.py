@@ -27,6 +27,7 @@ from acutance.videos.colour import (
     tags_of,
 )
 from acutance.videos.flicker import FlickerMeter, ResidualSmoother
+from acutance.videos.hdr import display_matrix_of, side_data_of
 from acutance.videos.planes import Layout, Plane, planar_name, planes_of
 from acutance.videos.reading import StreamChunk
 
@@ -129,10 +130,22 @@ def check_takes_frames(sharpener: Sharpener) -> None:
 
 
 def settled_on(sharpener: Sharpener, first: VideoFrame) -> tuple[Sharpener, tuple[str, ...]]:
-    """Return the sharpener for all frames, by a look at the first where no model was named, and what it saw."""
-    if not sharpener.is_automatic:
-        return sharpener, ()
-    return sharpener.for_frames(cast(npt.NDArray[np.uint8], first.to_ndarray(format="rgb24")))
+    """Return the sharpener for all frames, by a look at the first where no model was named, and what it saw.
+
+    Of an interlaced video a field is looked at, as it is sharpened: two fields together have combs for edges.
+
+    Raises:
+        ConfigError: When a region is restored, and frames are not as they are looked at; or it lies outside of them.
+    """
+    is_two_fields = first.interlaced_frame and sharpener.spec.scale == 1
+    if sharpener.region is not None and (is_two_fields or display_matrix_of(side_data_of(first)) is not None):
+        how = "interlaced" if is_two_fields else "turned when it is shown"
+        raise ConfigError(
+            f"region {sharpener.region}: this video is {how}, where no region can be sharpened; leave it out, or write "
+            "the video anew, upright and progressive, first."
+        )
+    pixels = cast(npt.NDArray[np.uint8], first.to_ndarray(format="rgb24"))
+    return sharpener.for_frames(pixels[::2] if is_two_fields else pixels)
 
 
 def sharpen_frame(pending: PendingFrame, sharpener: Sharpener, strength: float) -> None:

@@ -155,7 +155,7 @@ def _rate(moments: deque[float]) -> float:
 def sharpen_live(
     sharpener: Sharpener,
     source: str,
-    target: Path | BinaryIO,
+    target: str | Path | BinaryIO,
     *,
     suffix: str = ".mkv",
     strength: float = 1.0,
@@ -195,7 +195,9 @@ def sharpen_live(
     settings = settings or VideoSettings()
     camera = Camera(source, tell=tell)
     run = _LiveRun(sharpener, camera, strength=strength, settings=settings, container=CONTAINERS[suffix], tell=tell)
-    recorder = Recorder(target, suffix, segment_s=segment_s, overwrite=overwrite)
+    recorder = Recorder(
+        Path(target) if isinstance(target, str) else target, suffix, segment_s=segment_s, overwrite=overwrite
+    )
     run.work(recorder, report, should_stop)
     return LiveResult(status=run.status, files=tuple(recorder.files), size=run.size, codec=run.codec)
 

@@ -25,8 +25,8 @@ RAW = CONTAINERS[".y4m"]
 
 def sharpen_video(
     sharpener: Sharpener,
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     *,
     strength: float = 1.0,
     settings: VideoSettings | None = None,
@@ -60,6 +60,7 @@ def sharpen_video(
         ConfigError: When a setting is out of range, or the model is for photos only.
         EngineError: When the network fails.
     """
+    source, target = Path(source), Path(target)
     settings = settings or VideoSettings()
     placed = temporary_beside(target, overwrite=overwrite, times_ns=times_ns)
     with placed as (part, _), open_video(source) as opened:
@@ -92,7 +93,7 @@ def sharpen_video(
 def sharpen_stream(
     sharpener: Sharpener,
     source: BinaryIO,
-    target: BinaryIO | Path,
+    target: BinaryIO | str | Path,
     *,
     container: Container | None = None,
     strength: float = 1.0,
@@ -121,6 +122,7 @@ def sharpen_stream(
         EngineError: When the network fails.
     """
     settings = settings or VideoSettings()
+    target = Path(target) if isinstance(target, str) else target
     kind = container or (container_of(target) if isinstance(target, Path) else RAW)
     with ExitStack() as stack:
         place: BinaryIO | Path = target

@@ -96,7 +96,7 @@ class Still:
 
 
 def still(
-    source: Path,
+    source: str | Path,
     *,
     at_s: float,
     frames: int = 25,
@@ -128,7 +128,7 @@ def still(
         raise ConfigError(f"scale = {scale}: must be 1 or 2.")
     if not (math.isfinite(at_s) and at_s >= 0):
         raise ConfigError(f"at = {at_s} s: must be a moment of the clip, 0 or later.")
-    shown = frames_near(source, at_s, frames, fields=fields)
+    shown = frames_near(Path(source), at_s, frames, fields=fields)
     progress(0.2)
     middle = min(range(len(shown)), key=lambda number: abs(shown[number].time_s - at_s))
     size = Size(*shown[middle].pixels.shape[:2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +12,9 @@ import typer
 if TYPE_CHECKING:
     from acutance.data.photo_store import PhotoStore
     from acutance.training.config import TrainConfig
+
+PAIRED = ("paired=true", "reduced_share=0.0", "ramp_share=0.0")
+"""What `--paired` sets."""
 
 
 def train(
@@ -60,8 +63,8 @@ def train(
         from acutance.training.processes import check_processes, in_turn, leave_together
 
     folders = _folders(data, paired, validation)
-    overrides = _overrides(settings, iterations, minutes, is_paired=paired is not None)
-    config = _checked(preset, overrides, out, folders, resume=resume)
+    changes = _changes(settings, iterations, minutes, is_paired=paired is not None)
+    config = _checked(preset, changes, out, folders, resume=resume)
     check_processes(config, devices or 1)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
     fabric = open_fabric(device, precision=config.precision, devices=devices)
@@ -107,12 +110,15 @@ def train(
     leave_together(fabric)
 
 
-def _checked(preset: str, overrides: list[str], out: Path, folders: tuple[Path, ...], *, resume: bool) -> TrainConfig:
+def _checked(
+    preset: str, changes: Sequence[tuple[str, str]], out: Path, folders: tuple[Path, ...], *, resume: bool
+) -> TrainConfig:
     """Read the settings, and check that a run with them can begin or go on in OUT, before minutes go into decoding."""
     from acutance.training.config import load_config
     from acutance.training.run_folder import check_folder, check_said
 
-    config = load_config(preset, overrides)
+    overrides = [override for override, _ in changes]
+    config = load_config(preset, overrides, typed=dict(changes))
     for folder in folders:
         check_folder(out, config, resume=resume, data=folder)
     if resume:
@@ -120,16 +126,23 @@ def _checked(preset: str, overrides: list[str], out: Path, folders: tuple[Path, 
     return config
 
 
-def _overrides(
+def _changes(
     settings: list[str] | None, iterations: int | None, minutes: float | None, *, is_paired: bool
-) -> list[str]:
-    """Return what the options change of a preset."""
+) -> list[tuple[str, str]]:
+    """Return what the options change of a preset, as `key=value`, each with how it was typed."""
     # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
-    overrides = ["paired=true", "reduced_share=0.0", "ramp_share=0.0"] if is_paired else []
-    overrides += settings or []
-    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
-    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
-    return overrides
+    changes = [(override, "--paired") for override in PAIRED] if is_paired else []
+    return changes + said_changes(settings, iterations, minutes)
+
+
+def said_changes(settings: list[str] | None, iterations: int | None, minutes: float | None) -> list[tuple[str, str]]:
+    """Return what `--set`, `--iterations` and `--minutes` change, as `key=value`, each with how it was typed."""
+    changes = [(setting, f"--set {setting}") for setting in settings or ()]
+    if iterations is not None:
+        changes.append((f"schedule.iterations={iterations}", f"--iterations {iterations}"))
+    if minutes is not None:
+        changes.append((f"schedule.minutes={minutes}", f"--minutes {minutes:g}"))
+    return changes
 
 
 def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None, validation: Path | None) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from acutance.networks.any_discriminator import AnyDiscriminator, build_discrimi
 from acutance.networks.any_generator import AnyConfig, AnyGenerator, build_generator
 from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
-from acutance.networks.generators import Generator, GeneratorConfig, enlarging
+from acutance.networks.generators import Generator, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
 from acutance.networks.own import OwnGenerator, OwnNetworkConfig, examine
 from acutance.networks.synchronised_norm import synchronise
@@ -28,6 +28,7 @@ from acutance.training.checkpoint import Trained
 from acutance.training.config import TrainConfig
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import OptimizerConfig, build_optimizers
+from acutance.training.run_folder import told_differences
 from acutance.training.shipped_start import read_exported, shipped_file
 from acutance.training.step import FeatureExtractor, Player
 
@@ -106,25 +107,18 @@ def _earlier(start_from: Path, wanted: AnyConfig) -> AnyGenerator:
     if isinstance(wanted, OwnNetworkConfig):
         earlier = load_generator(start_from, part=wanted.part)[0]
         if earlier.config != wanted:
-            raise ConfigError(f"{another}, {wanted.part} with {dict(wanted.settings)}.")
+            raise ConfigError(f"{another}: {told_differences(earlier.config, wanted, 'generator.')}.")
         return earlier
     exported = shipped_file(start_from)
     earlier = load_generator(start_from)[0] if exported is None else read_exported(exported, wanted)
     assert isinstance(earlier, Generator)  # one of the user's own is refused: its part is not named
-    shape = earlier.config
-    if shape.scale < wanted.scale:
+    if earlier.config.scale < wanted.scale:
         earlier = enlarging(earlier)
     if earlier.config.biases and not wanted.biases:
         earlier = without_biases(earlier)
     if not can_grow(earlier.config, wanted):
-        raise ConfigError(f"{another}: {_differences(shape, wanted)}.")
+        raise ConfigError(f"{another}: {told_differences(earlier.config, wanted, 'generator.')}.")
     return growing(earlier, wanted)
-
-
-def _differences(known: GeneratorConfig, wanted: GeneratorConfig) -> str:
-    """Name the settings in which two networks differ, with both values."""
-    pairs = ((field.name, getattr(known, field.name), getattr(wanted, field.name)) for field in fields(known))
-    return ", ".join(f"{name} is {has!r} there, {asked!r} asked for" for name, has, asked in pairs if has != asked)
 
 
 def new_discriminator(config: TrainConfig, device: torch.device) -> AnyDiscriminator:

@@ -76,6 +76,7 @@ def ablate(
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request
     from acutance.cli.evaluate import open_lpips
+    from acutance.cli.minute_lines import MinuteLines
     from acutance.cli.train import said_changes
     from acutance.data.photo_store import open_store
     from acutance.errors import ConfigError
@@ -117,7 +118,13 @@ def ablate(
         say(f"skipped {skip.name}: {skip.reason}")
     hold_terms(out, Terms(budget=budget, photos_sha256=photos_digest(photos)))
     with stop_request() as is_asked, progress_bar(f"training {len(entries)} runs") as bar:
-        watched = Watched(bar, say, len(entries))
+        lines = MinuteLines()
+
+        def show(share: float) -> None:
+            bar(share)
+            lines(share, lambda: f"training {len(entries)} runs")
+
+        watched = Watched(show, say, len(entries))
         if jobs == 1:
             trainer = trainer_here(task, photos, watched, is_asked)
         else:

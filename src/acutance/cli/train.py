@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -51,8 +52,12 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
-    """Train a network on your own photos; needs the extra train, and acutance doctor says how to get it."""
+    """Train a network on your own photos; needs the extra train, and acutance doctor says how to get it.
+
+    Where stderr is a file or a pipe, a line a minute says step, loss, steps a second and the time left.
+    """
     from acutance.cli.console import needs_extra, progress_bar, say, stop_request
+    from acutance.cli.minute_lines import TrainingLines
 
     with needs_extra("train", "training"):
         from acutance.networks.own import OwnNetworkConfig
@@ -79,11 +84,13 @@ def train(
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar:
+        lines = TrainingLines()
 
         def show(tick: Tick) -> None:
             if not speaks:
                 return
             bar(tick.share)
+            lines(tick)
             for complaint in tick.complaints:
                 say(f"step {tick.progress.iteration}  {complaint}")
             if tick.psnr_db is not None:
@@ -105,8 +112,11 @@ def train(
     if speaks:
         if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             say(f"stopped and saved at step {progress.iteration}; go on with the same command and --resume.")
-        own = f" --network {config.generator.part}" if isinstance(config.generator, OwnNetworkConfig) else ""
-        say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}{own} -o mine.onnx")
+        own = (
+            f" --network {shlex.quote(config.generator.part)}" if isinstance(config.generator, OwnNetworkConfig) else ""
+        )
+        weights = out / GENERATOR_FILE
+        say(f"averaged weights: {weights}; next: acutance export {shlex.quote(str(weights))}{own} -o mine.onnx")
     leave_together(fabric)
 
 

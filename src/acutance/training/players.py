@@ -50,8 +50,17 @@ class Players:
     """What a checkpoint holds of all this."""
 
 
-def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None) -> Players:
+def assemble(
+    config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None, is_resumed: bool = False
+) -> Players:
     """Build everybody as they are before the first step: a function of the settings and the photos.
+
+    Args:
+        config: All settings.
+        sampler: Of the photos.
+        fabric: Where it runs.
+        vgg19: Weights of VGG-19, for an objective that looks at features.
+        is_resumed: Whether a checkpoint is read next, which holds all weights: none are computed or read for a start.
 
     Raises:
         ConfigError: When the objective looks at features and no VGG-19 weights are given, or `start_from` is
@@ -60,7 +69,7 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     """
     device = fabric.device
     features = _features(config, vgg19, device)
-    model = new_generator(config, sampler, device)
+    model = new_generator(config, sampler, device, is_resumed=is_resumed)
     if fabric.world_size > 1:
         synchronise(model)
     optimizers = build_optimizers(config.optimizer, model, last=last_weights(model))
@@ -81,8 +90,10 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     return Players(generator, discriminator, features, model, average, Trained(networks, optimizers))
 
 
-def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> AnyGenerator:
-    """Build the generator: random, with a whitened head, or from earlier weights.
+def new_generator(
+    config: TrainConfig, sampler: PatchSampler, device: torch.device, *, is_resumed: bool = False
+) -> AnyGenerator:
+    """Build the generator: random, with a whitened head, or from earlier weights; random, too, where it is resumed.
 
     Raises:
         ConfigError: When `start_from` is another network, or a network of the user's own cannot be trained.
@@ -91,12 +102,12 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     model = build_generator(config.generator)
     if isinstance(model, Generator):
         start_branches(model, config.branch_gain)
-    if config.start_from is not None:
+    if config.start_from is not None and not is_resumed:
         model.load_state_dict(_earlier(config.start_from, config.generator).state_dict())
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(model, OwnGenerator):
         examine(model, side_px=config.patch_px)
-    elif config.head_start == "whitening" and config.start_from is None:
+    elif config.head_start == "whitening" and config.start_from is None and not is_resumed:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
     return model
 

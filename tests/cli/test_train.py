@@ -149,6 +149,13 @@ def test_a_folder_without_photos_is_an_error_of_ours(run_train, tmp_path):
         run_train("smoke", "--data", tmp_path / "none", "--out", tmp_path / "run")
 
 
+def test_the_reason_why_nothing_could_be_read_ends_with_one_full_stop(run_train, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("hello")
+    with pytest.raises(InputError, match=r"could be read \(.* is not an image; [^)]*[^.]\)\.$"):
+        run_train("smoke", "--data", tmp_path / "photos", "--out", tmp_path / "run")
+
+
 def test_wrong_usage_ends_with_2(run_train, photo_folder, tmp_path):
     common = ("smoke", "--data", photo_folder, "--out", tmp_path / "run")
     assert run_train(*common, "--device", "tpu", check=False).exit_code == 2

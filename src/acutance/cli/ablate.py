@@ -76,7 +76,6 @@ def ablate(
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request
     from acutance.cli.evaluate import open_lpips
-    from acutance.cli.minute_lines import MinuteLines
     from acutance.cli.train import said_changes
     from acutance.data.photo_store import open_store
     from acutance.errors import ConfigError
@@ -101,8 +100,7 @@ def ablate(
     vgg19, layers = _find_vgg19(vgg19)
     chosen = _chosen_models(models, layers)
     chosen += _extra_rows(extra, chosen)
-    entries = list_entries(chosen, _seed_numbers(seeds))
-    changes = said_changes(settings, iterations, minutes)
+    entries, changes = list_entries(chosen, _seed_numbers(seeds)), said_changes(settings, iterations, minutes)
     perception = Perception(lpips=open_lpips(lpips_backbone, lpips_linear))
     budget = _check(entries, changes, data=data, out=out, vgg19=vgg19, device=device)
     task = Task(
@@ -118,13 +116,7 @@ def ablate(
         say(f"skipped {skip.name}: {skip.reason}")
     hold_terms(out, Terms(budget=budget, photos_sha256=photos_digest(photos)))
     with stop_request() as is_asked, progress_bar(f"training {len(entries)} runs") as bar:
-        lines = MinuteLines()
-
-        def show(share: float) -> None:
-            bar(share)
-            lines(share, lambda: f"training {len(entries)} runs")
-
-        watched = Watched(show, say, len(entries))
+        watched = Watched(bar, say, len(entries))
         if jobs == 1:
             trainer = trainer_here(task, photos, watched, is_asked)
         else:

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from acutance.data.photo_store import PhotoStore
     from acutance.training.config import TrainConfig
+    from acutance.training.loop import Tick
 
 PAIRED = ("paired=true", "reduced_share=0.0", "ramp_share=0.0")
 """What `--paired` sets."""
@@ -57,13 +58,12 @@ def train(
     Where stderr is a file or a pipe, a line a minute says step, loss, steps a second and the time left.
     """
     from acutance.cli.console import needs_extra, progress_bar, say, stop_request
-    from acutance.cli.minute_lines import TrainingLines
 
     with needs_extra("train", "training"):
         from acutance.networks.own import OwnNetworkConfig
         from acutance.networks.vgg19_weights import find_vgg19
         from acutance.training.device import open_fabric
-        from acutance.training.loop import GENERATOR_FILE, Tick
+        from acutance.training.loop import GENERATOR_FILE
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
@@ -83,32 +83,18 @@ def train(
         others = in_turn(fabric, lambda: _open_validation(validation, out / "validation-store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
-    with progress_bar(f"training {config.name}") as bar:
-        lines = TrainingLines()
-
-        def show(tick: Tick) -> None:
-            if not speaks:
-                return
-            bar(tick.share)
-            lines(tick)
-            for complaint in tick.complaints:
-                say(f"step {tick.progress.iteration}  {complaint}")
-            if tick.psnr_db is not None:
-                scores = "  ".join(f"{row} {value:.2f}" for row, value in tick.psnr_db.items())
-                say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
-
-        with stop_request() as is_asked:
-            progress = run_training(
-                config,
-                photos,
-                out,
-                fabric=fabric,
-                vgg19=vgg19,
-                validation=others,
-                resume=resume,
-                on_tick=show,
-                should_stop=is_asked,
-            )
+    with progress_bar(f"training {config.name}") as bar, stop_request() as is_asked:
+        progress = run_training(
+            config,
+            photos,
+            out,
+            fabric=fabric,
+            vgg19=vgg19,
+            validation=others,
+            resume=resume,
+            on_tick=_teller(bar) if speaks else None,
+            should_stop=is_asked,
+        )
     if speaks:
         if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             say(f"stopped and saved at step {progress.iteration}; go on with the same command and --resume.")
@@ -118,6 +104,25 @@ def train(
         weights = out / GENERATOR_FILE
         say(f"averaged weights: {weights}; next: acutance export {shlex.quote(str(weights))}{own} -o mine.onnx")
     leave_together(fabric)
+
+
+def _teller(bar: Callable[[float], None]) -> Callable[[Tick], None]:
+    """Return what tells a person of each step."""
+    from acutance.cli.console import say
+    from acutance.cli.minute_lines import TrainingLines
+
+    lines = TrainingLines()
+
+    def tell(tick: Tick) -> None:
+        bar(tick.share)
+        lines(tick)
+        for complaint in tick.complaints:
+            say(f"step {tick.progress.iteration}  {complaint}")
+        if tick.psnr_db is not None:
+            scores = "  ".join(f"{row} {value:.2f}" for row, value in tick.psnr_db.items())
+            say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
+
+    return tell
 
 
 def _checked(

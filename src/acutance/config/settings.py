@@ -17,7 +17,7 @@ import tomli_w
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.gen import make_dict_structure_fn
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 
 Toml = bool | int | float | str | Sequence["Toml"] | Mapping[str, "Toml"]
 """A value of a TOML file, as far as settings use them."""
@@ -296,7 +296,7 @@ def read_toml(path: Path) -> dict[str, Toml]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file ({error}).") from error
+        raise ConfigError(f"{path}: not a TOML file ({first_line(error)}).") from error
 
 
 def merged(base: Mapping[str, Toml], changes: Mapping[str, Toml]) -> dict[str, Toml]:

@@ -199,7 +199,7 @@ def adopt_weights(file: bytes, *, name: str, told: Told | None = None, told_in: 
             size_from="by its architecture",
         )
     except DoesNotFit as error:
-        raise EngineError(f"{name}: the network cannot be run on a picture ({error}).") from error
+        raise EngineError(f"{name}: the network cannot be run on a picture ({first_line(error)}).") from error
     spec = replace(spec, needs_torch=True)
     return Adopted(weights_file(network.weights, {METADATA_KEY: spec.to_json()}), spec, tuple(facts))
 

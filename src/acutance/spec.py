@@ -72,6 +72,11 @@ class ModelSpec:
     same for a checkpoint and for every file exported from it."""
 
     @property
+    def is_own(self) -> bool:
+        """Whether acutance made it, which counts what a network costs; what others made is known by probing alone."""
+        return self.macs_per_pixel > 0
+
+    @property
     def needs_whole(self) -> bool:
         """Whether it looks at a picture as a whole: it takes photos, but no videos, and nothing in strips."""
         return self.task == "remove-motion"

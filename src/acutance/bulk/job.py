@@ -63,6 +63,8 @@ class BulkSettings:
     precision: Precision = "auto"
     ensemble: Ensemble = 1
     """Orientations of which the mean is taken."""
+    back_projection: bool | None = None
+    """See `Sharpener`."""
     max_pixels: int | None = None
     max_memory_mb: int | None = None
     workers: int | None = None
@@ -85,6 +87,7 @@ class BulkSettings:
             engine=self.engine,
             precision=self.precision,
             ensemble=self.ensemble,
+            back_projection=self.back_projection,
             threads=self.cpus_per_worker,
             max_pixels=self.max_pixels,
             max_memory_mb=self.max_memory_mb,
@@ -94,7 +97,8 @@ class BulkSettings:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
         model = [self.model, spec.name, spec.weights_sha256]
-        values = [*model, self.fidelity, self.engine, self.precision, self.ensemble, self.max_pixels, __version__]
+        settings = [self.fidelity, self.engine, self.precision, self.ensemble, self.back_projection, self.max_pixels]
+        values = [*model, *settings, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

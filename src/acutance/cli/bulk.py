@@ -17,6 +17,7 @@ import typer
 
 from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.options import (
+    BackProjection,
     Engine,
     EngineChoice,
     EnsembleChoice,
@@ -64,6 +65,7 @@ def bulk(
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,
     ensemble: EnsembleOption = EnsembleChoice.ONE,
+    back_projection: BackProjection = None,
     address: Annotated[
         str | None, typer.Option(metavar="RAY", help="A Ray cluster that runs (auto, ray://…); default: this machine.")
     ] = None,
@@ -106,6 +108,7 @@ def bulk(
         engine=engine.engine,
         precision=precision.precision,
         ensemble=ensemble.ensemble,
+        back_projection=back_projection,
         max_pixels=max_pixels,
         max_memory_mb=max_memory,
         workers=workers,

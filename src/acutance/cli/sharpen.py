@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from acutance.cli.options import (
+    BackProjection,
     DryRun,
     Engine,
     EngineChoice,
@@ -83,6 +84,7 @@ def sharpen(
     engine: Engine = EngineChoice.AUTO,
     precision: PrecisionOption = PrecisionChoice.AUTO,
     ensemble: EnsembleOption = EnsembleChoice.ONE,
+    back_projection: BackProjection = None,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     max_memory: MaxMemory = None,
@@ -161,6 +163,7 @@ def sharpen(
             engine=engine.engine,
             precision=precision.precision,
             ensemble=ensemble.ensemble,
+            back_projection=back_projection,
             threads=threads,
             tile_px=tile,
             max_pixels=max_pixels,

@@ -167,7 +167,7 @@ def _sharpen_photos(
 def _video_run(sharpener: Sharpener, settings: VideoSettings, options: SharpenOptions) -> VideoRun:
     from acutance.videos.files import video_key
 
-    key = replace(_result_key(sharpener, options), video=video_key(settings))
+    key = replace(_result_key(sharpener, options), video=video_key(settings), back_projection=False)
     return VideoRun(
         sharpener=sharpener,
         strength=options.strength,
@@ -227,5 +227,6 @@ def _result_key(sharpener: Sharpener, options: SharpenOptions) -> ResultKey:
         fidelity=options.fidelity,
         precision=options.precision,
         ensemble=options.trust.ensemble.ensemble,
+        back_projection=sharpener.is_corrected,
         told=options.told,
     )

@@ -43,6 +43,7 @@ class Questions:
                 engine=engine,
                 precision=precision,
                 ensemble=wishes.ensemble.ensemble,
+                back_projection=sharpener.is_corrected,
                 tile_px=wishes.tile_px,
                 threads=wishes.threads,
             ),

@@ -55,6 +55,7 @@ class TrustOptions:
     engine: EngineChoice
     precision: PrecisionChoice
     ensemble: EnsembleChoice
+    back_projection: bool | None
     tile_px: int | None
     threads: int | None
 

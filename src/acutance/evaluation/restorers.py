@@ -103,6 +103,8 @@ class ModelChoice:
     """Of the arithmetic: figures are float32's where nothing else is said, whatever the processor."""
     ensemble: Ensemble = 1
     """Orientations of which the mean is taken."""
+    back_projection: bool | None = None
+    """Whether what the network gives is corrected by what was seen; None: of acutance's own models."""
 
     @classmethod
     def parse(cls, text: str) -> ModelChoice:
@@ -124,9 +126,13 @@ class ModelChoice:
                 choice = replace(choice, model=model, precision=cast("Precision", value))
             elif key == "ensemble" and key not in given and value in map(str, get_args(Ensemble)):
                 choice = replace(choice, model=model, ensemble=cast("Ensemble", int(value)))
+            elif key == "back_projection" and key not in given and value in {"on", "off"}:
+                choice = replace(choice, model=model, back_projection=value == "on")
             else:
                 precisions, ensembles = ("|".join(map(str, get_args(kind))) for kind in (Precision, Ensemble))
-                allowed = f"fidelity=0 … 1, precision={precisions} or ensemble={ensembles}, each once"
+                allowed = (
+                    f"fidelity=0 … 1, precision={precisions}, ensemble={ensembles} or back_projection=on|off, each once"
+                )
                 raise ConfigError(f"model {text!r}: {setting!r} behind the @ must be {allowed}.")
             given.add(key)
         if not choice.model:
@@ -172,6 +178,7 @@ def open_models(
                 precision=choice.precision,
                 threads=threads,
                 ensemble=choice.ensemble,
+                back_projection=choice.back_projection,
             )
             restorers.append(ModelRestorer(text, stack.enter_context(sharpener)))
         yield tuple(restorers)

@@ -47,6 +47,7 @@ class AutomaticRestorer:
         threads: int | None,
         max_memory_mb: int | None = None,
         region: Region | None = None,
+        back_projection: bool | None = None,
     ) -> None:
         """Open the model that most pictures need.
 
@@ -56,12 +57,14 @@ class AutomaticRestorer:
             threads: For what is computed outside the engines; None is one per core.
             max_memory_mb: About what the process may take; None does not look at it.
             region: The part of the pictures that is looked at and restored; None is the whole.
+            back_projection: See `is_corrected`.
         """
         self._open_model = open_model
         self._tile_px = tile_px
         self._threads = threads
         self._max_memory_mb = max_memory_mb
         self._region = region
+        self._back_projection = back_projection
         self._watch: TileWatch | None = None
         self._lock = threading.Lock()
         self._opened: dict[str, Engine] = {}
@@ -167,7 +170,11 @@ class AutomaticRestorer:
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
         restorer = PictureRestorer(
-            self.engine(purpose), tile_px=self._tile_px, threads=self._threads, region=self._region
+            self.engine(purpose),
+            tile_px=self._tile_px,
+            threads=self._threads,
+            region=self._region,
+            back_projection=self._back_projection,
         )
         return restorer if self._watch is None else restorer.watched(self._watch)
 

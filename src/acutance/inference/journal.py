@@ -39,6 +39,8 @@ class ResultKey:
     """How a video is written, and which part of it; nothing of a photo."""
     ensemble: int = 1
     """Orientations of which the mean is taken."""
+    back_projection: bool = False
+    """Whether the network's answer is corrected by what was seen."""
     told: str = ""
     """What blurred the photo and which region is restored, where that was told."""
     acutance: str = __version__

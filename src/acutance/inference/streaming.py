@@ -20,6 +20,7 @@ from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
+from acutance.inference.back_projecting import Rows, corrected_rows, is_corrected
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
 from acutance.inference.undoing import KERNEL_REACH_PX, TILE_PX
 from acutance.media import Strip, StripSource, joined
@@ -32,6 +33,10 @@ _PILLOW_BYTES_PER_PX = 4
 _UNDOING_BYTES_PER_PX = 800
 """Of a tile that a blur is undone in, halos included: nine deconvolved planes, spectra, and the network's. A process
 for one of 1264 px a side took 1525 MB, one for 6.6 megapixels no more."""
+_CORRECTED_ROWS = 1024
+"""Rows that are held for the correction by what was seen: those below a row count."""
+_LUMINANCE_BYTES_PER_PX = 16
+"""What was seen and what was restored, in float32, while rows are added."""
 _BLENDED_BYTES_PER_PX = 36
 """Three colours in float32: as they are, without the blur, and blended."""
 _TILES_PX = (1344, 1024, 768, 512, 384, 256, 192, 128, 96, 64)
@@ -41,6 +46,8 @@ def memory_of_whole(size: Size, *, row_bytes: int, spec: ModelSpec, tile_px: int
     """Estimate what a process takes that holds a picture and its result as a whole, in bytes."""
     picture = size.height * row_bytes
     held = picture * (1 + spec.scale**2) + _PILLOW_BYTES_PER_PX * size.pixels
+    if is_corrected(spec, wanted=None):
+        held += picture + _CORRECTED_ROWS * size.width * _LUMINANCE_BYTES_PER_PX
     if spec.needs_whole:
         high, wide = (min(side, TILE_PX + 2 * (spec.halo_px + KERNEL_REACH_PX)) for side in size)
         return _PROCESS_BYTES + _UNDOING_BYTES_PER_PX * high * wide + _BLENDED_BYTES_PER_PX * size.pixels + held
@@ -77,7 +84,10 @@ def _rows_bytes(source: StripSource, spec: ModelSpec, tile_px: int) -> float:
     """Estimate what the rows of a row of tiles take: as read, as RGB, restored, and on the way to the file."""
     rows = min(tile_px + 2 * spec.halo_px, source.size.height)
     restored = 3 * source.size.width * source.bits // 8 * spec.scale**2
-    return rows * (2 * source.row_bytes + 2 * float(restored))
+    held = rows * (2 * source.row_bytes + 2 * float(restored))
+    if is_corrected(spec, wanted=None):
+        held += _CORRECTED_ROWS * (2 * float(restored) + source.size.width * _LUMINANCE_BYTES_PER_PX)
+    return held
 
 
 def restored_strips(
@@ -86,6 +96,8 @@ def restored_strips(
     *,
     strength: float,
     tile_px: int,
+    corrects: bool = False,
+    threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> StripSource:
     """Return the restored picture, to be read in strips; nothing is done before that.
@@ -96,12 +108,15 @@ def restored_strips(
             whole picture, whether transparency is restored at all.
         strength: See `restore_tiled`.
         tile_px: Longest side of the tiles, in px.
+        corrects: Whether it is corrected by what was seen; see `back_projecting`.
+        threads: For that.
         progress: Called with the share of rows done.
     """
     scale = engine.spec.scale
     size = Size(source.size.height * scale, source.size.width * scale)
 
-    def read() -> Iterator[Strip]:
+    def tile_rows(strength: float, alpha_strength: float) -> Iterator[tuple[Strip, Strip]]:
+        """Yield rows as they are seen by the network, and restored."""
         is_opaque = not source.has_alpha or all(_is_opaque(strip) for strip in source.read())
         rows = _Rows(source)
         tiles = tiles_of(source.size, engine.spec, tile_px=tile_px)
@@ -112,15 +127,44 @@ def restored_strips(
             if alpha is None or is_opaque:
                 colours = row.restored(engine, pixels, strength=strength)
                 white = np.iinfo(pixels.dtype).max
-                yield Strip(colours, None if alpha is None else np.full(colours.shape[:2], white, pixels.dtype))
+                restored = Strip(colours, None if alpha is None else np.full(colours.shape[:2], white, pixels.dtype))
             else:
-                colours = row.restored(engine, fill_transparent(pixels, alpha), strength=strength)
-                yield Strip(colours, row.restored(engine, alpha[..., np.newaxis], strength=strength)[..., 0])
-            del pixels, alpha, colours  # or they would stay while the next ones are made
+                pixels = fill_transparent(pixels, alpha)
+                colours = row.restored(engine, pixels, strength=strength)
+                opacity = row.restored(engine, alpha[..., np.newaxis], strength=alpha_strength)
+                restored = Strip(colours, opacity[..., 0])
+            yield Strip(pixels[row.target.start - row.top : row.target.stop - row.top], None), restored
+            del pixels, alpha, colours, restored  # or they would stay while the next ones are made
             if progress is not None:
                 progress(row.target.stop / source.size.height)
 
+    def read() -> Iterator[Strip]:
+        if corrects:
+            yield from _corrected(tile_rows(1.0, strength), size, strength=strength, threads=threads)
+        else:
+            for _, restored in tile_rows(strength, strength):
+                yield restored
+
     return replace(source, size=size, read=read)
+
+
+def _corrected(strips: Iterator[tuple[Strip, Strip]], size: Size, *, strength: float, threads: int) -> Iterator[Strip]:
+    """Correct restored strips by what was seen; their transparency, which is no light, stays."""
+    opacities: list[npt.NDArray[Any]] = []
+
+    def rows() -> Iterator[Rows]:
+        for seen, restored in strips:
+            if restored.alpha is not None:
+                opacities.append(restored.alpha)
+            yield Rows(seen.pixels, restored.pixels)
+
+    for pixels in corrected_rows(size, rows(), strength=strength, threads=threads):
+        if not opacities:
+            yield Strip(pixels, None)
+            continue
+        together = np.concatenate(opacities)
+        opacities[:] = [together[len(pixels) :]]
+        yield Strip(pixels, together[: len(pixels)])
 
 
 def _is_opaque(strip: Strip) -> bool:

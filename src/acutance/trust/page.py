@@ -103,6 +103,7 @@ def _figures(pair: Pair, guesses: GuessMap | None, consistency: Consistency | No
 def _rows(record: Record) -> list[tuple[str, str]]:
     told, guesses = record.consistency, record.guesses
     settings = record.settings
+    corrected = ", corrected by back-projection" if settings.back_projection else ""
     ensemble = f", mean of {settings.ensemble} orientations" if settings.ensemble > 1 else ""
     rows = [
         ("Input", _file(record.source.name, record.source.bytes, record.source.sha256)),
@@ -110,7 +111,7 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         ("Size", f"{record.width}×{record.height} px"),
         ("Model", f"{html.escape(record.model.name)} ({record.model.task})"),
         *(("Weights", _file(file.name, file.bytes, file.sha256)) for file in record.model.files),
-        ("Settings", f"strength {settings.strength:g}, fidelity {settings.fidelity:g}{ensemble}"),
+        ("Settings", f"strength {settings.strength:g}, fidelity {settings.fidelity:g}{ensemble}{corrected}"),
         ("Computed by", html.escape(f"{settings.engine} in {settings.precision} on {record.machine.processor}")),
         ("Found", html.escape("; ".join((*record.found, *([f"estimated: {record.blur}"] if record.blur else []))))),
         ("Noise", "" if record.noise_levels is None else f"{record.noise_levels:.1f} levels of 255"),

@@ -59,6 +59,8 @@ class Settings:
     threads: int | None
     ensemble: int = 1
     """Orientations of which the mean was taken."""
+    back_projection: bool = False
+    """Whether the network's answer was corrected by what was seen; in records of before it never was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,6 +244,7 @@ def _content_again(record: Record, result: Path, source: Path, engine: EngineNam
             threads=settings.threads,
             tile_px=settings.tile_px,
             ensemble=cast("Ensemble", settings.ensemble),
+            back_projection=settings.back_projection,
         ) as sharpener,
         sharpener.opened(source) as pictures,
     ):

@@ -201,13 +201,14 @@ def _unevenness(steps: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.flo
     Blur that can be undone is over after so many px, so every edge has steps unlike those on either side of it. Those
     of a ramp that is longer go on as they are on one side at least. Two distances, since a pattern may repeat itself.
     """
-    steps = steps if axis == 0 else steps.T
+    steps = np.moveaxis(steps, axis, 0)
     if len(steps) <= 2 * max(_BEYOND_BLUR_PX):
         return steps
     middle = slice(max(_BEYOND_BLUR_PX), len(steps) - max(_BEYOND_BLUR_PX))
 
     def unlike(far: int) -> npt.NDArray[np.float32]:
-        return np.abs(steps[middle] - steps[middle.start + far : middle.stop + far])
+        apart: npt.NDArray[np.float32] = np.abs(steps[middle] - steps[middle.start + far : middle.stop + far])
+        return apart
 
     one, other = _BEYOND_BLUR_PX
     uneven: npt.NDArray[np.float32] = np.maximum(

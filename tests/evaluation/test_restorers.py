@@ -101,6 +101,7 @@ def test_a_network_that_enlarges_is_measured_as_sharpener_runs_it(tmp_path, phot
         ("fast@fidelity=0.3@precision=bfloat16", ModelChoice(model="fast", fidelity=0.3, precision="bfloat16")),
         ("fast@precision=auto@fidelity=0", ModelChoice(model="fast", fidelity=0.0, precision="auto")),
         ("fast@ensemble=8@fidelity=0", ModelChoice(model="fast", fidelity=0.0, ensemble=8)),
+        ("fast@back_projection=off", ModelChoice(model="fast", back_projection=False)),
         ("fast@fidelity=1", ModelChoice(model="fast")),
         ("fast@fidelity=5e-1", ModelChoice(model="fast", fidelity=0.5)),
         ("runs/a/mine.onnx@fidelity=0", ModelChoice(model="runs/a/mine.onnx", fidelity=0.0)),
@@ -140,8 +141,8 @@ def test_figures_are_float32s_and_the_truest_where_nothing_else_is_said():
     ],
 )
 def test_wrong_settings_are_one_clear_sentence(text, what):
-    allowed = r"fidelity=0 … 1, precision=auto\|float32\|bfloat16\|float16 or ensemble=1\|2\|4\|8"
-    message = rf"model '{text}': {what} behind the @ must be {allowed}, each once\.$"
+    allowed = r"fidelity=0 … 1, precision=auto\|float32\|bfloat16\|float16, ensemble=1\|2\|4\|8"
+    message = rf"model '{text}': {what} behind the @ must be {allowed} or back_projection=on\|off, each once\.$"
     with pytest.raises(ConfigError, match=message):
         ModelChoice.parse(text)
 

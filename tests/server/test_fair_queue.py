@@ -29,6 +29,36 @@ def test_every_lane_has_its_turn_each_round(lanes: list[str]) -> None:
             assert before.count(lane) <= before.count(other), "nobody is ahead of another who waits"
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([1, 2, 4, 8])), max_size=30))
+def test_turns_are_shared_whatever_an_entry_takes(entries: list[tuple[str, int]]) -> None:
+    queue = FairQueue[tuple[str, int]]()
+    for lane, turns in entries:
+        queue.put(lane, (lane, turns), turns=turns)
+    had = dict.fromkeys("abc", 0)
+    left = [lane for lane, _ in entries]
+    while left:
+        lane, turns = queue.take()
+        assert all(had[lane] <= had[other] for other in left), "who has had least is next"
+        had[lane] += turns
+        left.remove(lane)
+
+
+def test_a_lane_that_comes_one_by_one_pays_too_and_one_that_was_away_has_saved_nothing() -> None:
+    queue = FairQueue[str]()
+    taken: list[str | None] = []
+    for number in range(40):
+        queue.put("small", f"s{number}")
+    queue.put("large", "l", turns=8)
+    for _ in range(27):
+        taken.append(queue.take())
+        if taken[-1] == "l":
+            queue.put("large", "l", turns=8)  # as who waits for each does
+    assert taken.count("l") == 3
+    queue.put("late", "late")
+    queue.put("late", "late")
+    assert [queue.take() for _ in range(4)].count("late") == 2
+
+
 def test_entries_are_withdrawn() -> None:
     queue = FairQueue[int]()
     for number in range(6):

@@ -32,6 +32,7 @@ def test_a_job_from_post_to_result(shared, picture) -> None:
         "strength": 0.5,
         "fidelity": 1.0,
         "precision": "auto",
+        "ensemble": 1,
         "told": None,
         "region": None,
         "report": False,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shutil
+import subprocess
 from typing import get_args
 
 import pytest
+from PIL import Image
 
 from acutance.media.heif import is_installed
 from acutance.server.access import Access
@@ -130,6 +134,33 @@ def test_the_page_of_the_api_names_everything_and_loads_nothing_from_elsewhere(s
     style = re.search(r'href="(/page/[^"]+)"', text)
     assert style is not None
     assert shared.ask("GET", style[1]).status == 200
+
+
+def test_its_commands_work_as_they_stand(shared, serve, picture, tmp_path) -> None:
+    """At the address that it was read at, with a file for what is no text, and a token where one is asked for."""
+    page = html.unescape(shared.ask("GET", "/docs").body.decode())
+    commands = re.findall(r"<pre><code>(curl .*?)</code></pre>", page)
+    here = f"http://127.0.0.1:{shared.port}"
+    assert f"curl --data-binary @photo.jpg {here}/v1/sharpen -o sharp.jpg" in commands
+    assert f"curl {here}/v1/jobs/JOB/result -OJ" in commands
+    assert all(here in command and "Bearer" not in command for command in commands)
+    curl = shutil.which("curl")
+    if curl is not None:
+        (tmp_path / "photo.jpg").write_bytes(picture(format="JPEG"))
+        command = next(command for command in commands if "/v1/sharpen" in command).split()
+        subprocess.run([curl, "-s", *command[1:]], cwd=tmp_path, check=True)
+        with Image.open(tmp_path / "sharp.jpg") as sharp:
+            assert sharp.size == (7, 9)
+    guarded = serve(access=Access.with_tokens(("a" * 20,)))
+    page = guarded.ask("GET", "/docs", headers={"Authorization": "Bearer " + "a" * 20}).body.decode()
+    commands = re.findall(r"<pre><code>(curl .*?)</code></pre>", page)
+    open_ones = [command for command in commands if "Authorization: Bearer TOKEN" not in command]
+    assert [command.rpartition("/")[2] for command in open_ones] == ["healthz", "readyz"]
+
+
+def test_an_address_with_markup_in_it_is_text(shared) -> None:
+    reply = shared.ask("GET", "/docs", headers={"Host": "127.0.0.1:80<b>"})
+    assert b"<b>" not in reply.body
 
 
 def test_every_code_has_a_title() -> None:

@@ -37,7 +37,7 @@ def test_every_text_that_is_named_exists_and_none_is_left_over() -> None:
         named |= {key for pair in re.findall(r'text\([^()]*\? "([\w.]+)" : "([\w.]+)"', script) for key in pair}
     assert named <= set(ROWS)
     # Put together from a name.
-    families = ("state.", "working.", "model.", "error.", "theme.", "keys.", "known.px.", "table.")
+    families = ("state.", "working.", "model.", "error.", "theme.", "keys.", "known.px.", "table.", "ensemble.")
     assert {key for key in ROWS if key not in named and not key.startswith(families)} == set()
 
 

@@ -98,6 +98,25 @@ def test_bombs_are_refused_before_they_are_decoded(shared, claiming) -> None:
     assert (job["state"], job["error"]) == ("failed", "image_too_large")
 
 
+@pytest.mark.parametrize("path", ["/v1/sharpen", "/v1/jobs", "/v1/inspect"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP"])
+def test_a_file_that_curl_has_thinned_out_is_named(shared, picture, path: str, format: str) -> None:
+    """As `curl -d @photo.jpg` sends it: it was called damaged, which it is not."""
+    whole, kind = picture(60, 80, format=format), "application/x-www-form-urlencoded"
+    thinned = whole.translate(None, b"\0\r\n")
+    reply = shared.post(thinned, path, Content_Type=kind)
+    check_refusal(reply, shared.folder)
+    assert (reply.status, reply.json["error"]) == (400, "bad_request")
+    assert reply.json["detail"].endswith("as curl -d leaves them out; send it with --data-binary.")
+    assert shared.post(whole, path, Content_Type=kind).status in (200, 202), "--data-binary says the same of its kind"
+
+
+def test_another_method_is_told_the_one_that_is_taken(shared) -> None:
+    reply = shared.ask("PUT", "/v1/sharpen", b"x")
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    assert reply.json["detail"] == "PUT: is not done here, only POST; see /docs."
+
+
 def test_a_compressed_body_is_not_unpacked(shared, picture) -> None:
     reply = shared.post(gzip.compress(picture()), Content_Encoding="gzip")
     check_refusal(reply, shared.folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acutance.cli.options import Engine, EngineChoice, MaxPixels, Threads
+from acutance.cli.options import Engine, EngineChoice, EnsembleChoice, MaxPixels, Threads
 
 if TYPE_CHECKING:
     from acutance.server.access import Access
@@ -60,6 +60,10 @@ def serve(
     queue: Annotated[
         int, typer.Option(min=1, help="Pictures of all clients that may wait or be worked on at once.")
     ] = 256,
+    max_ensemble: Annotated[
+        EnsembleChoice,
+        typer.Option(help="Most orientations that clients may have the mean of, each a run; 1 forbids it."),
+    ] = EnsembleChoice.EIGHT,
     max_memory: Annotated[
         int, typer.Option(min=500, help="Memory of one worker in MB; one that takes more is ended.")
     ] = 3000,
@@ -122,7 +126,7 @@ def serve(
     limits = with_files(
         _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
     )
-    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain)
+    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain, max_ensemble=max_ensemble.ensemble)
     models = OpenedModels(
         model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels, max_memory_mb=max_memory
     )

@@ -125,8 +125,7 @@ def sharpen(
     from acutance.inference.sharpener import Sharpener
 
     sources = _sources(paths, stream, is_dry=dry_run)
-    target = None if output is None else Path(output)
-    is_folder = output is not None and output.endswith(("/", "\\"))  # which Path("out/") forgets
+    target, is_folder = (None, False) if output is None else (Path(output), output.endswith(("/", "\\")))
     is_pipe = stream is None and is_piped(sources, target, is_folder=is_folder, is_dry=dry_run)
     _check_places(container, segment, is_stream=stream is not None, is_stdout=output == "-", as_json=as_json)
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)

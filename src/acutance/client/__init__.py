@@ -79,6 +79,7 @@ class Client:
         defocus: str | None = None,
         gaussian: str | None = None,
         region: str | None = None,
+        ensemble: int = 1,
     ) -> SharpPicture:
         """Sharpen a picture and wait for it.
 
@@ -93,12 +94,15 @@ class Client:
             defocus: Or a lens out of focus: `3px`.
             gaussian: Or a Gaussian: `2px`.
             region: The part that is sharpened, `x,y,width,height`; None for all of it.
+            ensemble: Mean over so many orientations, 1, 2, 4 or 8: nearer to the truth, in as many times the time.
 
         Raises:
             ServerRefused: When the server does not do it, or is not there.
             OSError: When the file cannot be read.
         """
-        query = _query(model, strength, fidelity, precision, format, motion, defocus, gaussian, region)
+        query = _query(
+            model, strength, fidelity, precision, format, motion, defocus, gaussian, region, _several(ensemble)
+        )
         headers, content = self._call("POST", f"/v1/sharpen?{query}", image)
         return SharpPicture(
             content=content,
@@ -122,6 +126,7 @@ class Client:
         defocus: str | None = None,
         gaussian: str | None = None,
         region: str | None = None,
+        ensemble: int = 1,
         report: bool = False,
         key: str | None = None,
     ) -> RemoteJob:
@@ -138,11 +143,14 @@ class Client:
             defocus: See there.
             gaussian: See there.
             region: See there.
+            ensemble: See there.
             report: Keep the picture with its result, for `guesses` and `report`.
             key: A name of your own: submitting the same picture and options again with it gives the first job, so that
                 nothing is done twice; another picture or option is refused.
         """
-        query = _query(model, strength, fidelity, precision, format, motion, defocus, gaussian, region)
+        query = _query(
+            model, strength, fidelity, precision, format, motion, defocus, gaussian, region, _several(ensemble)
+        )
         query += "&report=true" if report else ""
         return job_of(self._json("POST", f"/v1/jobs?{query}", image, {} if key is None else {"Idempotency-Key": key}))
 
@@ -289,5 +297,21 @@ class Client:
 
 
 def _query(*values: str | float | None) -> str:
-    names = ("model", "strength", "fidelity", "precision", "format", "motion", "defocus", "gaussian", "region")
+    names = (
+        "model",
+        "strength",
+        "fidelity",
+        "precision",
+        "format",
+        "motion",
+        "defocus",
+        "gaussian",
+        "region",
+        "ensemble",
+    )
     return urlencode({name: value for name, value in zip(names, values, strict=True) if value is not None})
+
+
+def _several(ensemble: int) -> int | None:
+    """Return a number of orientations as an option: none for one, so that servers of before understand it."""
+    return None if ensemble == 1 else ensemble

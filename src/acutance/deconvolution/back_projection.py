@@ -18,16 +18,18 @@ nothing is corrected.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.isotropic import BLOCK_PX, Bands, blurs, rings, transfer_on, windowed
+from acutance.deconvolution.isotropic import BLOCK_PX, Bands, blurs, rings, transfer_on
 from acutance.deconvolution.planes import Plane, plane_of, spectrum_of
+from acutance.deconvolution.residuals import Powers, blur_of, compression, likeliest, powers_of, unexplained
 from acutance.geometry import Size
 
 STEP_PX: Final = BLOCK_PX // 2
@@ -39,30 +41,24 @@ MARGIN_PX: Final = 24
 NEIGHBOURS: Final = 3
 """A block's blur is that of the blocks up to so far from it, to either side."""
 
-_ROUNDING: Final = np.float32(1 / 12 / 255**2)
-"""The variance of rounding to 8 bits; nothing is taken for less noisy."""
-
-_ERRORS: Final = np.geomspace(2e-6, 1e-2, 12).astype(np.float32)
-_NOISES: Final = (_ROUNDING * 1.6 ** np.arange(10)).astype(np.float32)
-_STRENGTH_ERRORS: Final = np.array([0.01, 0.03, 0.09, 0.27], np.float32)
-"""e, n and d of which the likeliest are taken."""
-
-_MEETING: Final = 9
-"""Blocks overlap and fade: so many of `(2·NEIGHBOURS + 1)²` are as good as independent."""
-
-_KERNEL_TOLERANCE: Final = np.float32(2e-4)
-"""Squared error of a transfer, as a share of it, that says nothing against a blur: real ones are no exact Gaussians."""
-
 _UNEXPLAINED: Final = (0.06, 0.14)
 """Share of what the network changed that the blur does not explain: all is corrected up to the first, nothing from the
 second on. Even blur has .003 to .04 (.11 where it is very weak, .14 in a JPEG of quality 60), motion and seams of depth
 .16 and more."""
 
-_LEAST_FREQUENCY: Final = 0.03
-"""Cycles a pixel; below, the network changes nothing that could be explained."""
-
 _NOISE_LEVELS: Final = (0.8, 1.3)
 """In levels of 255: with more noise a network's errors are no more those of the blur alone."""
+
+_COMPRESSED: Final = (2.1, 2.5)
+"""How much larger differences are across the borders of JPEG's blocks than within them: 1.1 without, 1.4 at quality 92,
+2.0 at 75, 2.6 at 60, where a network's errors follow those of the compression."""
+
+_NEAR_PX: Final = 4
+_CERTAINTY: Final = (1.0, 2.0)
+"""Within so many px a correction's power has to be so many times that of the noise in it, or nothing is corrected:
+without JPEG's blocks, and with them, since their noise differs from place to place."""
+
+_SLIGHTLY_COMPRESSED: Final = (1.1, 1.4)
 
 _AT_ONCE: Final = 16
 """Blocks: memory does not grow with the width of a picture, and what is at work stays in the processor's cache."""
@@ -72,39 +68,6 @@ Pair = tuple[Plane, Plane]
 
 Window = Callable[[int, int], Pair]
 """Gives the rows `top` to `bottom`; `top` never decreases."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Powers:
-    """Of blocks: the powers of what was restored and seen, and what they have in common."""
-
-    restored: Bands
-    common: Bands
-    seen: Bands
-
-    def residual(self, blur: npt.NDArray[np.int64]) -> Bands:
-        transfer = blurs().transfers[blur]
-        power = self.seen - 2 * transfer * self.common + np.square(transfer) * self.restored
-        return np.maximum(power, _ROUNDING / 2)
-
-    def of(self, chosen: npt.NDArray[np.int64]) -> _Powers:
-        return _Powers(self.restored[chosen], self.common[chosen], self.seen[chosen])
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Powers]) -> _Powers:
-        names = ("restored", "common", "seen")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-@dataclass(frozen=True, slots=True)
-class _Likeliest:
-    """What explains the residuals of blocks best."""
-
-    cost: npt.NDArray[np.float32]
-    error: npt.NDArray[np.float32]
-    noise: npt.NDArray[np.float32]
-    total: Bands
-    """The power of the residual by this."""
 
 
 def corrections(size: Size, window: Window, *, threads: int = 1) -> Iterator[Plane]:
@@ -131,7 +94,7 @@ def corrections(size: Size, window: Window, *, threads: int = 1) -> Iterator[Pla
 def _rows_of_blocks(size: Size, window: Window, threads: int) -> Iterator[Plane]:
     """Yield what each row of blocks adds, `2·STEP_PX w`: the second half of it meets the first of the next one."""
     rows, columns = (-(-side // STEP_PX) + 1 for side in size)
-    powers: dict[int, _Powers] = {}
+    powers: dict[int, Powers] = {}
     working: deque[Future[Plane]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="acutance-correction") as pool:
         for row in range(rows):
@@ -181,60 +144,52 @@ def _portions(numbers: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]
         yield numbers[begin : begin + _AT_ONCE]
 
 
-def _powers_of(cut: _Cut, pair: Pair) -> _Powers:
-    return _Powers.joined([_powers(cut, some, pair) for some in _portions(np.arange(cut.columns))])
+def _powers_of(cut: _Cut, pair: Pair) -> Powers:
+    seen, restored = pair
+    parts = _portions(np.arange(cut.columns))
+    return Powers.joined([powers_of(cut.blocks(seen, some), cut.blocks(restored, some)) for some in parts])
 
 
-def _powers(cut: _Cut, numbers: npt.NDArray[np.int64], pair: Pair) -> _Powers:
-    theirs, ours = (windowed(cut.blocks(plane, numbers)) for plane in pair)
-    means = rings().means
-    return _Powers(
-        restored=np.maximum(means(np.square(ours.real) + np.square(ours.imag)), np.float32(1e-9)),
-        common=means(theirs.real * ours.real + theirs.imag * ours.imag),
-        seen=means(np.square(theirs.real) + np.square(theirs.imag)),
-    )
-
-
-def _pooled(rows: list[_Powers]) -> _Powers:
+def _pooled(rows: list[Powers]) -> Powers:
     """Return the means over a block and its neighbours in these rows."""
 
-    def near(values: Sequence[Bands]) -> Bands:
-        columns: Bands = np.stack(values).mean(axis=0, dtype=np.float32)
+    def near(name: str) -> Bands:
+        columns: Bands = np.stack([getattr(row, name) for row in rows]).mean(axis=0, dtype=np.float32)
         places = range(len(columns))
         return np.stack([columns[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1].mean(axis=0) for at in places])
 
-    return _Powers(
-        near([row.restored for row in rows]), near([row.common for row in rows]), near([row.seen for row in rows])
-    )
+    return Powers(*(near(field.name) for field in fields(Powers)))
 
 
-def _row_of_blocks(powers: _Powers, near: list[_Powers], cut: _Cut, pair: Pair) -> Plane:
+def _row_of_blocks(powers: Powers, near: list[Powers], cut: _Cut, pair: Pair) -> Plane:
     """Return what a row of blocks adds, each over half of the one before it."""
     whole = np.zeros((BLOCK_PX, (cut.columns + 1) * STEP_PX), np.float32)
     pooled = _pooled(near)
     for some in _portions(np.arange(cut.columns)):
         around = pooled.of(some)
-        blur = _blur_of(around)
-        share = _faded(_unexplained(around, blur), _UNEXPLAINED)
+        blur = blur_of(around)
+        compressed = compression(around)
+        share = _faded(unexplained(around, blur), _UNEXPLAINED) * _faded(compressed, _COMPRESSED)
         chosen = np.flatnonzero(share)
         if not chosen.size:
             continue
         numbers, blur = some[chosen], blur[chosen]
-        gain = share[chosen, np.newaxis] * _gains(powers.of(numbers), blur)
-        for number, block in zip(
-            numbers,
-            _filtered(gain, blur, cut.blocks(pair[0], numbers), cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)),
-            strict=True,
-        ):
+        gain, noise = _gains(powers.of(numbers), blur)
+        gain *= share[chosen, np.newaxis]
+        noise *= np.interp(compressed[chosen], _SLIGHTLY_COMPRESSED, _CERTAINTY).astype(np.float32)
+        wide = cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)
+        filtered = _filtered(gain, blur, cut.blocks(pair[0], numbers), wide)
+        for number, block in zip(numbers, _above_noise(filtered, noise) * _fading(), strict=True):
             whole[:, number * STEP_PX : number * STEP_PX + BLOCK_PX] += block
     return whole[:, STEP_PX : STEP_PX + cut.size.width]
 
 
-def _gains(powers: _Powers, blur: npt.NDArray[np.int64]) -> Bands:
-    """Return what of the residual corrects each band of each block."""
-    likely = _likeliest(powers, blur)
+def _gains(powers: Powers, blur: npt.NDArray[np.int64]) -> tuple[Bands, npt.NDArray[np.float32]]:
+    """Return what of the residual corrects each band of each block, and the variance of the noise that is let pass."""
+    likely = likeliest(powers, blur)
     share = _faded(255 * np.sqrt(likely.noise), _NOISE_LEVELS)
-    return (share * likely.error)[:, np.newaxis] * blurs().transfers[blur] / likely.total
+    gain = (share * likely.error)[:, np.newaxis] * blurs().transfers[blur] / likely.total
+    return gain, (np.square(gain) * likely.noises * rings().counts).sum(axis=1) / rings().counts.sum()
 
 
 def _filtered(
@@ -252,60 +207,28 @@ def _filtered(
     transfers = np.stack([transfer_on(side, number) for number in blur])
     inner = slice(MARGIN_PX, MARGIN_PX + BLOCK_PX)
     again = plane_of(transfers * spectrum_of(wide), (side, side))[:, inner, inner]
+    residual = spectrum_of((seen - again) * _fading())
+    return plane_of(rings().spread(gain) * residual, (BLOCK_PX, BLOCK_PX))
+
+
+def _above_noise(blocks: npt.NDArray[np.float32], noise: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return corrections where they are more than noise: none in a flat place beside an edge that tells of errors."""
+    around = np.pad(np.square(blocks), ((0, 0), (_NEAR_PX + 1, _NEAR_PX), (_NEAR_PX + 1, _NEAR_PX)))
+    sums = around.cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
+    side = 2 * _NEAR_PX + 1
+    box = sums[:, side:, side:] - sums[:, :-side, side:] - sums[:, side:, :-side] + sums[:, :-side, :-side]
+    allowed = noise[:, np.newaxis, np.newaxis] * _fading() ** 2
+    shares = np.maximum(0, 1 - allowed / np.maximum(box / side**2, 1e-12))
+    return np.asarray(blocks * shares, np.float32)
+
+
+@cache
+def _fading() -> npt.NDArray[np.float32]:
+    """Return how a block fades out, `h w`: twice, before and after it is filtered, and all blocks make 1."""
     fade = np.sin(np.pi * (np.arange(BLOCK_PX) + 0.5) / BLOCK_PX).astype(np.float32)
-    faded = fade[:, np.newaxis] * fade
-    residual = spectrum_of((seen - again) * faded)
-    return plane_of(rings().spread(gain) * residual, (BLOCK_PX, BLOCK_PX)) * faded
+    return np.asarray(fade[:, np.newaxis] * fade)
 
 
 def _faded(value: npt.NDArray[np.float32], limits: tuple[float, float]) -> npt.NDArray[np.float32]:
     """Return 1 up to the first limit, 0 from the second on."""
     return np.asarray(np.clip((limits[1] - value) / (limits[1] - limits[0]), 0, 1), np.float32)
-
-
-def _unexplained(powers: _Powers, blur: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the share of what was changed that the blur does not explain."""
-    counts = rings().counts * (rings().centres > _LEAST_FREQUENCY).astype(np.float32)
-    changed = np.maximum(powers.seen - 2 * powers.common + powers.restored, 0)
-    total = np.maximum((changed * counts).sum(1), np.float32(1e-9))
-    return np.asarray((powers.residual(blur) * counts).sum(1) / total)
-
-
-def _blur_of(powers: _Powers) -> npt.NDArray[np.int64]:
-    """Return the number of the blur that explains each block best."""
-    known = blurs()
-    # What of the noise the network lets pass is common to both, and no sign of a weak blur.
-    floor = np.maximum(_ROUNDING, powers.seen[:, 3 * powers.seen.shape[1] // 4 :].min(1, keepdims=True))
-    common = powers.common * np.maximum(0, 1 - floor / powers.seen)
-    measured = common / powers.restored
-    left = np.maximum(powers.seen - np.square(powers.common) / powers.restored, _ROUNDING / 2)
-    variance = left / (_MEETING * rings().counts * powers.restored)
-    weight = 1 / (variance + _KERNEL_TOLERANCE * np.square(np.maximum(measured, np.float32(0.02))) + np.float32(1e-6))
-    weight[:, [0, -1]] = 0  # hardly changed; and of corners, which are no ring
-    misfit = np.einsum("nb,kb->nk", weight, np.square(known.transfers))
-    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, known.transfers)
-    gaussian = misfit[:, : known.gaussians].argmin(1)
-    disk = known.gaussians + misfit[:, known.gaussians :].argmin(1)
-    # Beyond its first zero a disk turns the sign, with a weight that hardly counts: the residual decides.
-    is_disk = _likeliest(powers, disk).cost < _likeliest(powers, gaussian).cost
-    return np.asarray(np.where(is_disk, disk, gaussian))
-
-
-def _likeliest(powers: _Powers, blur: npt.NDArray[np.int64]) -> _Likeliest:
-    """Return the errors, noise and error of the strength that explain the residuals best."""
-    known = blurs()
-    residual = powers.residual(blur)
-    passed = np.square(known.transfers[blur])
-    by_strength = np.square(known.slopes[blur]) * powers.restored
-    errors, noises, strengths = (
-        grid.ravel() for grid in np.meshgrid(_ERRORS, _NOISES, np.square(_STRENGTH_ERRORS), indexing="ij")
-    )
-    total = errors[:, np.newaxis] * passed[:, np.newaxis]
-    total += noises[:, np.newaxis]
-    total += strengths[:, np.newaxis] * by_strength[:, np.newaxis]
-    cost = np.log(total)
-    cost += residual[:, np.newaxis] / total
-    cost = (cost[..., 1:] * rings().counts[1:]).sum(-1)
-    best = cost.argmin(1)
-    each = np.arange(len(best))
-    return _Likeliest(cost[each, best], errors[best], noises[best], total[each, best])

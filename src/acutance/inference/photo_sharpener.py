@@ -91,7 +91,7 @@ class PhotoSharpener:
                 at 8, in as many times the time. Not of an opened engine.
             back_projection: Whether what the network gives is blurred again, and corrected by how far that is from what
                 was seen: nearer to the truth by 0.1 to 1 dB where the blur is even, in half as much time again; never
-                of videos, of motion, or of what is enlarged. None: of acutance's own models.
+                of videos, regions or motion, nor of what is enlarged. None: of acutance's own models.
 
         Raises:
             UnknownModel: When there is no such model.
@@ -161,7 +161,7 @@ class PhotoSharpener:
     @property
     def is_corrected(self) -> bool:
         """Whether photos are corrected by what was seen, where a model is at work that allows it."""
-        return is_corrected(self.spec, wanted=self._back_projection)
+        return self._region is None and is_corrected(self.spec, wanted=self._back_projection)
 
     def for_frames(self, first: npt.NDArray[PixelType]) -> tuple[Self, tuple[str, ...]]:
         """Return the sharpener for all frames of a video or an animation: one model, by a look at the first of them.

@@ -93,7 +93,8 @@ class PictureRestorer:
         self._threads = threads
         self._told = told
         self._region = region
-        self._is_corrected = is_corrected(engine.spec, wanted=back_projection)
+        # A region is to be as in the whole, of which far more counts for the correction than for the network.
+        self._is_corrected = region is None and is_corrected(engine.spec, wanted=back_projection)
         self._watch: TileWatch | None = None
         self._start: tuple[int, int] | None = None
 

@@ -18,7 +18,7 @@ from acutance.server.rates import Rates
 from acutance.server.refusals import DISK_FULL, Refused
 
 FIRST_GUESS_S = 2.0
-"""How long a picture takes, before one was done."""
+"""How long a picture takes in one orientation, before one was done."""
 
 LONGEST_RETRY_S = 600.0
 
@@ -40,6 +40,8 @@ class Admission:
         self._rates = Rates(per_minute=limits.posts_per_minute, at_once=limits.posts_at_once)
         self._inside: Counter[str] = Counter()
         self._uploads: Counter[str] = Counter()
+        self._runs: Counter[str] = Counter()
+        """Runs of the network that the pictures inside take: one, or one for each orientation."""
         self._mean_s = FIRST_GUESS_S
         self._is_closed = False
         self._lock = threading.Lock()
@@ -49,6 +51,12 @@ class Admission:
         """Pictures that are in."""
         with self._lock:
             return self._inside.total()
+
+    @property
+    def runs(self) -> int:
+        """Runs of the network that the pictures inside take."""
+        with self._lock:
+            return self._runs.total()
 
     @property
     def uploads(self) -> int:
@@ -96,8 +104,12 @@ class Admission:
             with self._lock:
                 _give_back(self._uploads, client)
 
-    def enter(self, client: str) -> None:
+    def enter(self, client: str, *, runs: int = 1) -> None:
         """Take a place for a picture of a client, whose upload is complete.
+
+        Args:
+            client: Whose it is.
+            runs: Of the network that it takes: one for each orientation.
 
         Raises:
             Refused: When there is none.
@@ -106,22 +118,27 @@ class Admission:
         with self._lock:
             self._check_open()
             self._check_places(client)
-            self._inside[client] += 1
+            self._take(client, runs)
 
-    def enter_again(self, client: str) -> None:
+    def enter_again(self, client: str, *, runs: int = 1) -> None:
         """Take a place for a job that was let in before the server was started anew."""
         with self._lock:
-            self._inside[client] += 1
+            self._take(client, runs)
 
-    def leave(self, client: str) -> None:
-        """Give a place back."""
+    def leave(self, client: str, *, runs: int = 1) -> None:
+        """Give a place back; `runs` is as when it was taken."""
         with self._lock:
             _give_back(self._inside, client)
+            _give_back(self._runs, client, runs)
 
-    def took(self, seconds: float) -> None:
-        """Hear how long a picture took; for telling others when to come back."""
+    def took(self, seconds: float, *, runs: int = 1) -> None:
+        """Hear how long a picture of so many runs took; for telling others when to come back."""
         with self._lock:
-            self._mean_s += 0.1 * (seconds - self._mean_s)
+            self._mean_s += 0.1 * (seconds / runs - self._mean_s)
+
+    def _take(self, client: str, runs: int) -> None:
+        self._inside[client] += 1
+        self._runs[client] += runs
 
     def close(self) -> None:
         """Let nobody in any more."""
@@ -129,7 +146,7 @@ class Admission:
             self._is_closed = True
 
     def _wait_s(self, ahead: int) -> float:
-        """Return the time until a tenth of the pictures ahead is done, which is when a place is likely to be free."""
+        """Return the time until a tenth of the runs ahead is done, which is when a place is likely to be free."""
         return min(LONGEST_RETRY_S, max(1.0, math.ceil(0.1 * ahead) * self._mean_s / self._limits.runs))
 
     def _check_open(self) -> None:
@@ -141,7 +158,7 @@ class Admission:
         if is_full or self._inside[client] >= self._limits.max_queue_per_client:
             whose = "the server's queue is" if is_full else "your share of the server's queue is"
             raise Refused(
-                429, "queue_full", f"{whose} full; wait a little.", retry_after_s=self._wait_s(self._inside[client])
+                429, "queue_full", f"{whose} full; wait a little.", retry_after_s=self._wait_s(self._runs[client])
             )
 
     def _check_room(self) -> None:
@@ -156,7 +173,7 @@ class Admission:
             )
 
 
-def _give_back(taken: Counter[str], client: str) -> None:
-    taken[client] -= 1
+def _give_back(taken: Counter[str], client: str, count: int = 1) -> None:
+    taken[client] -= count
     if taken[client] <= 0:
         del taken[client]

@@ -38,8 +38,8 @@ _ROUTERS = (
 )
 
 _HTTP_ANSWERS: dict[int, tuple[ErrorCode, str]] = {
-    404: ("not_found", "there is nothing of that name here; see /openapi.json."),
-    405: ("method_not_allowed", "that cannot be done with this; see /openapi.json."),
+    404: ("not_found", "there is nothing of that name here; see /docs."),
+    405: ("method_not_allowed", "that cannot be done with this; see /docs."),
 }
 
 METHOD_NOT_ALLOWED = 405
@@ -111,8 +111,13 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
-            names = [model.name for model in cast("Service", self.state.service).models.offered]
-            finish(super().openapi(), models=names, has_tokens=self.state.has_tokens)
+            service = cast("Service", self.state.service)
+            finish(
+                super().openapi(),
+                models=[model.name for model in service.models.offered],
+                max_ensemble=service.limits.max_ensemble,
+                has_tokens=self.state.has_tokens,
+            )
         return self.openapi_schema or {}
 
 
@@ -123,12 +128,15 @@ async def _on_error(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code, detail = _HTTP_ANSWERS.get(status, ("bad_request", "the request cannot be understood."))
-    response = answer_response(Answer(status=status, error=code, detail=detail), request.scope)
+    headers = {}
     if status == METHOD_NOT_ALLOWED:
         # Starlette's own names the methods of the first route of that path only.
         routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
         fitting = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
-        response.headers["Allow"] = ", ".join(sorted({name for route in fitting for name in route.methods or ()}))
+        headers["Allow"] = ", ".join(sorted({name for route in fitting for name in route.methods or ()}))
+        detail = f"{request.method[:SHOWN_CHARACTERS]}: is not done here, only {headers['Allow']}; see /docs."
+    response = answer_response(Answer(status=status, error=code, detail=detail), request.scope)
+    response.headers.update(headers)
     return response
 
 

@@ -7,7 +7,9 @@ time and memory.
 from __future__ import annotations
 
 import re
+from typing import get_args
 
+from acutance.engines.ensemble import Ensemble
 from acutance.errors import ImageTooLarge
 from acutance.media import PictureFile
 
@@ -18,18 +20,19 @@ MAX_FRAME_PIXELS = 2**24
 """Of one frame of an animation or of a video: 4096×4096, or 5.3K. Several frames are in memory at once."""
 
 MAX_ALL_PIXELS = 10**9
-"""Of all frames or pages of a file together."""
+"""Of all frames or pages of a file together, in each orientation that goes through the network."""
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _EOI, _SOS = b"\xd9", b"\xda"
 
 
-def check_bounds(pictures: PictureFile, content: bytes) -> None:
+def check_bounds(pictures: PictureFile, content: bytes, *, ensemble: int = 1) -> None:
     """Refuse a file that would keep a decoder busy, or fill the memory, out of all proportion.
 
     Args:
         pictures: The open file.
         content: Its bytes.
+        ensemble: Orientations in which each of its pictures goes through the network.
 
     Raises:
         ImageTooLarge: When it would.
@@ -43,6 +46,13 @@ def check_bounds(pictures: PictureFile, content: bytes) -> None:
         raise ImageTooLarge(
             f"the image has {count} pictures of {size.width}×{size.height} px = {count * size.pixels / 1e6:.0f} MP in "
             f"all, the limit is {MAX_ALL_PIXELS / 1e6:.0f} MP; send fewer or smaller ones."
+        )
+    if ensemble * count * size.pixels > MAX_ALL_PIXELS:
+        pixels = count * size.pixels
+        fitting = max(count for count in get_args(Ensemble) if count * pixels <= MAX_ALL_PIXELS)
+        raise ImageTooLarge(
+            f"ensemble = {ensemble}: {ensemble} orientations of {pixels / 1e6:.2f} MP are "
+            f"{ensemble * pixels / 1e6:.2f} MP, the limit is {MAX_ALL_PIXELS / 1e6:.2f} MP; take {fitting}."
         )
 
 

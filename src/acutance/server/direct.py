@@ -79,6 +79,7 @@ class DirectWork:
             client=client,
             gone=gone,
             undo=lambda: self._files.remove(upload.path, path),
+            runs=options.model.ensemble,
         )
         self._files.remove(upload.path)
         return result
@@ -107,6 +108,6 @@ class DirectWork:
     def _sharpen_to(self, task: PictureTask, stop: StopSignal) -> FinishedResult:
         """Sharpen a picture into a file: what waits for a slow client must not lie in memory."""
         sharpened = twice(lambda: self._workers.run(task, stop, lambda _: None))
-        self._admission.took(sharpened.seconds)
+        self._admission.took(sharpened.seconds, runs=task.options.model.ensemble)
         self._metrics.done(sharpened.megapixels, sharpened.seconds, "direct")
         return FinishedResult(path=task.target, bytes=task.target.stat().st_size, sharpened=sharpened)

@@ -11,11 +11,22 @@ from acutance.server.problem_documents import TITLES
 STYLE = "/page/css/docs.css"
 
 
-def page_of(document: Mapping[str, Any]) -> str:
+CURL = {
+    "sharpen_picture": " -o sharp.jpg",
+    "get_job_result": " -OJ",
+    "get_job_map": " -o map.png",
+    "get_job_tile": " -o tile.jpg",
+    "watch_job": " -N",
+}
+"""What else curl is told, by operation: a picture is not for the terminal, and events are for now."""
+
+
+def page_of(document: Mapping[str, Any], *, server: str) -> str:
     """Write the page.
 
     Args:
         document: The OpenAPI document.
+        server: Address under which the server is known to who asks, with a slash at its end.
     """
     info = document["info"]
     return "".join(
@@ -29,7 +40,7 @@ def page_of(document: Mapping[str, Any]) -> str:
             '<a href="/openapi.json">openapi.json</a>.</p>',
             *_access(document),
             *_contents(document),
-            *_operations(document),
+            *_operations(document, server),
             "<h2>Problems</h2><p>The field <code>error</code> of a problem document, and its title.</p><dl>",
             *(f'<dt id="{code}"><code>{code}</code></dt><dd>{escape(title)}.</dd>' for code, title in TITLES.items()),
             "</dl><h2>Schemas</h2>",
@@ -60,11 +71,13 @@ def _contents(document: Mapping[str, Any]) -> Iterator[str]:
     yield "</ul></nav>"
 
 
-def _operations(document: Mapping[str, Any]) -> Iterator[str]:
+def _operations(document: Mapping[str, Any], server: str) -> Iterator[str]:
+    token = "" if {} in document["security"] else ' -H "Authorization: Bearer TOKEN"'
     for path, method, operation in _each(document):
         yield f'<section id="{operation["operationId"]}"><h2><code>{method} {escape(path)}</code></h2>'
         yield f"<p><strong>{escape(operation['summary'])}.</strong> {_text(operation.get('description', ''))}</p>"
-        yield _example(path, method, operation)
+        needed = token if operation.get("security", True) else ""
+        yield _example(server.rstrip("/") + path, method, operation, token=needed)
         yield from _parameters(operation.get("parameters", ()))
         body = operation.get("requestBody")
         if body is not None:
@@ -73,11 +86,12 @@ def _operations(document: Mapping[str, Any]) -> Iterator[str]:
         yield "</section>"
 
 
-def _example(path: str, method: str, operation: Mapping[str, Any]) -> str:
+def _example(address: str, method: str, operation: Mapping[str, Any], *, token: str) -> str:
     body = " --data-binary @photo.jpg" if "requestBody" in operation else ""
     verb = "" if method == "GET" or body else f" -X {method}"
-    name = path.replace("{job_id}", "JOB")
-    return f"<pre><code>curl{verb}{body} http://127.0.0.1:8090{escape(name)}</code></pre>"
+    asked = address.replace("{job_id}", "JOB").replace("{name}", "NAME")
+    command = f"curl{verb}{token}{body} {asked}{CURL.get(operation['operationId'], '')}"
+    return f"<pre><code>{escape(command, quote=False)}</code></pre>"
 
 
 def _parameters(parameters: Any) -> Iterator[str]:  # noqa: ANN401 - JSON

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from acutance.inference.told import Region, ToldBlur
 from acutance.server.jobs import Job, JobResult
-from acutance.server.options import MEDIA_TYPES, ModelChoice, Options, parse_precision
+from acutance.server.options import MEDIA_TYPES, ModelChoice, Options, parse_ensemble, parse_precision
 
 T = TypeVar("T")
 
@@ -25,7 +25,12 @@ def written(kind: TypeAdapter[T], value: T | None) -> str | None:
 
 def job_of(row: sqlite3.Row) -> Job:
     """Take a row of the table apart."""
-    model = ModelChoice(name=row["model"], fidelity=row["fidelity"], precision=parse_precision(row["precision"]))
+    model = ModelChoice(
+        name=row["model"],
+        fidelity=row["fidelity"],
+        precision=parse_precision(row["precision"]),
+        ensemble=parse_ensemble(row["ensemble"]),
+    )
     result = JobResult(
         media_type=row["media_type"] or "",
         bytes=row["result_bytes"],

@@ -85,8 +85,8 @@ class JobRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._futures: dict[str, Future[None]] = {}
         self._stops: dict[str, StopSignal] = {}
-        self._clients: dict[str, str] = {}
-        """Of the jobs that have a place."""
+        self._placed: dict[str, tuple[str, int]] = {}
+        """Client, and runs of the network, of the jobs that have a place."""
         self._tries: dict[str, int] = {}
         """How often a job was put off, since this server began."""
         self._is_stopping = False
@@ -102,7 +102,7 @@ class JobRunner:
         kept = {job.id for job in (*queued, *(job for job in done if job.options.is_questioned))}
         self._files.tidy(uploads=kept, results={job.id for job in done})
         for job in queued:
-            self._admission.enter_again(job.client)
+            self._admission.enter_again(job.client, runs=job.options.model.ensemble)
             self._take(job)
 
     def accept(self, job: NewJob) -> Job:
@@ -185,17 +185,18 @@ class JobRunner:
 
     def _take(self, job: Job) -> None:
         with self._lock:
-            self._clients[job.id] = job.client
-        self._queue(job.id, job.client)
+            self._placed[job.id] = (job.client, job.options.model.ensemble)
+        self._queue(job.id)
 
-    def _queue(self, job_id: str, client: str) -> None:
+    def _queue(self, job_id: str) -> None:
         with self._lock:
-            if self._is_stopping or job_id not in self._clients:
+            if self._is_stopping or job_id not in self._placed:
                 return
             # Under the lock: a worker that begins it at once must find its future here.
             # Videos have a thread of their own: pictures must not wait for hours.
             pool = self._videos if self._is_video(job_id) else self._pool
-            self._futures[job_id] = pool.submit(client, partial(self._run, job_id), is_job=True)
+            client, runs = self._placed[job_id]
+            self._futures[job_id] = pool.submit(client, partial(self._run, job_id), is_job=True, runs=runs)
 
     def _is_video(self, job_id: str) -> bool:
         try:
@@ -271,7 +272,7 @@ class JobRunner:
             self._files.keep_result(made, job.id)
         finally:
             self._files.remove(made)
-        self._admission.took(sharpened.seconds)
+        self._admission.took(sharpened.seconds, runs=job.options.model.ensemble)
         return _facts(sharpened, size_bytes)
 
     def _made_video(self, job: Job, stop: StopSignal) -> JobResult:
@@ -320,22 +321,21 @@ class JobRunner:
     def _again(self, job_id: str) -> None:
         """Queue a job once more, in a while."""
         with self._lock:
-            client = self._clients.get(job_id)
-            if client is None or self._loop is None:
+            if job_id not in self._placed or self._loop is None:
                 return
             tries = self._tries[job_id] = self._tries.get(job_id, 0) + 1
         wait_s = min(LONGEST_WAIT_S, self._limits.retry_s * 2 ** min(tries - 1, 20))
         with suppress(RuntimeError):  # the loop is closed: the next server goes on with it
-            self._loop.call_soon_threadsafe(self._loop.call_later, wait_s, self._queue, job_id, client)
+            self._loop.call_soon_threadsafe(self._loop.call_later, wait_s, self._queue, job_id)
 
     def _over(self, job_id: str) -> None:
         """Give a job's place back, once."""
         with self._lock:
-            client = self._clients.pop(job_id, None)
+            placed = self._placed.pop(job_id, None)
             self._futures.pop(job_id, None)
             self._tries.pop(job_id, None)
-        if client is not None:
-            self._admission.leave(client)
+        if placed is not None:
+            self._admission.leave(placed[0], runs=placed[1])
 
 
 def _facts(sharpened: Sharpened, size_bytes: int) -> JobResult:

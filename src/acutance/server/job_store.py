@@ -83,13 +83,13 @@ class JobStore:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, client, owner, key, fingerprint, stem, model, fidelity, precision, strength,"
-                " format, told, region, name, is_questioned, state, created_at, upload_bytes, webhook)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
+                " format, told, region, name, is_questioned, ensemble, state, created_at, upload_bytes, webhook)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
                     *(options.strength, options.format, written(TOLD, options.told), written(REGION, options.region)),
-                    *(job.name, options.is_questioned),
+                    *(job.name, options.is_questioned, model.ensemble),
                     *(self._now(), job.upload_bytes, job.webhook),
                 ),
             )

@@ -24,6 +24,8 @@ class Limits:
     """Of one upload, counted while it streams to the disk."""
     max_pixels: int = 100_000_000
     """Of one picture; larger ones are refused before they are decoded."""
+    max_ensemble: int = 8
+    """Orientations of one picture of which the mean may be asked for; 1 forbids it. Each is a run of the network."""
     max_queue: int = 256
     """Pictures of all clients that wait or are worked on."""
     max_queue_per_client: int = 128

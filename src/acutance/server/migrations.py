@@ -66,6 +66,9 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE jobs ADD COLUMN ran TEXT;
     ALTER TABLE jobs ADD COLUMN trust_bytes INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN ensemble INTEGER NOT NULL DEFAULT 1;
+    """,
 )
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 from acutance.engines.engine import ChosenPrecision, Engine, EngineName
+from acutance.engines.ensemble import Ensemble, SelfEnsemble, check_ensemble
 from acutance.engines.foreign import read_model
 from acutance.engines.model_file import read_spec
 from acutance.engines.opening import check_runnable, offered_precisions
@@ -27,7 +28,7 @@ _LOG = logging.getLogger("acutance.server")
 
 AUTO_SUMMARY = "looks at each picture, and takes the model that suits it, or leaves it as it is"
 KEPT_OPEN = 3
-"""Networks that stay open: a model at one fidelity and precision each."""
+"""Networks that stay open: a model at one fidelity, precision and ensemble each."""
 
 
 WHOLE_MB = 1400
@@ -90,11 +91,31 @@ class Models(Protocol):
         """Free everything."""
 
 
-def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice) -> None:
+def ensembles_of(spec: ModelSpec, most: int) -> tuple[Ensemble, ...]:
+    """Return of how many orientations a model's mean can be had, where no more than `most` are allowed."""
+    counts: tuple[Ensemble, ...] = get_args(Ensemble)
+    return tuple(count for count in counts if count <= most and _can_turn(spec, count))
+
+
+def _can_turn(spec: ModelSpec, count: Ensemble) -> bool:
+    try:
+        check_ensemble(spec, count)
+    except ConfigError:
+        return False
+    return True
+
+
+def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice, *, max_ensemble: int = 8) -> None:
     """Refuse at once what no run could give.
 
+    Args:
+        offered: What clients may ask for.
+        choice: What one asks for.
+        max_ensemble: Orientations that the server allows.
+
     Raises:
-        Refused: When there is no such model, or it has not what is asked for.
+        Refused: When there is no such model, it has not what is asked for, or that is not allowed.
+        ConfigError: When it cannot be given so many orientations.
     """
     model = next((model for model in offered if model.name == choice.name), None)
     if model is None:
@@ -111,6 +132,14 @@ def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice) -> None:
             "invalid_option",
             f"precision: {model.name} is run here in {offered_here}; take one, or leave it at auto.",
         )
+    if choice.ensemble > max_ensemble:
+        allowed = f"at most {max_ensemble}" if max_ensemble > 1 else "1 alone"
+        raise Refused(
+            422,
+            "invalid_option",
+            f"ensemble = {choice.ensemble}: this server allows {allowed}; take less, or leave it out.",
+        )
+    check_ensemble(model.spec, choice.ensemble)
 
 
 @dataclass(slots=True)
@@ -221,6 +250,7 @@ class OpenedModels:
             self._given[choice.name],  # never what a client sent: that may be the path of any file
             fidelity=choice.fidelity,
             precision=choice.precision,
+            ensemble=choice.ensemble,
             engine=self._engine,
             threads=self._threads,
             max_pixels=self._max_pixels,
@@ -275,6 +305,8 @@ class OneEngine:
     """One opened engine as the only model: for tests, and for engines that are not files."""
 
     def __init__(self, engine: Engine, *, max_pixels: int) -> None:
+        self._engine = engine
+        self._max_pixels = max_pixels
         self._sharpener = Sharpener(engine=engine, max_pixels=max_pixels)
 
     @property
@@ -294,9 +326,11 @@ class OneEngine:
 
     @contextmanager
     def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:
-        """Give the sharpener, whatever is chosen."""
-        del choice
-        yield self._sharpener
+        """Give the sharpener; of what is chosen, only the ensemble makes a difference."""
+        if choice.ensemble == 1:
+            yield self._sharpener
+        else:  # it is not closed: the engine stays open
+            yield Sharpener(engine=SelfEnsemble(self._engine, choice.ensemble), max_pixels=self._max_pixels)
 
     def close(self) -> None:
         """Free the engine."""

@@ -22,12 +22,13 @@ _REQUEST_ID = {
 _RETRY_AFTER = {"description": "Seconds after which it is worth trying again.", "schema": {"type": "integer"}}
 
 
-def finish(document: dict[str, Any], *, models: Sequence[str], has_tokens: bool) -> None:
+def finish(document: dict[str, Any], *, models: Sequence[str], max_ensemble: int, has_tokens: bool) -> None:
     """Add what FastAPI does not know.
 
     Args:
         document: Changed in place.
         models: Names that the parameter `model` takes.
+        max_ensemble: The most that the parameter `ensemble` takes.
         has_tokens: Whether a token is asked for.
     """
     for schema in document["components"]["schemas"].values():
@@ -39,15 +40,18 @@ def finish(document: dict[str, Any], *, models: Sequence[str], has_tokens: bool)
         for operation in operations.values():
             if path in OPEN_PATHS:
                 operation["security"] = []
-            _name_models(operation, models)
+            _name_choices(operation, models, max_ensemble)
             for status, response in operation["responses"].items():
                 _describe(status, response)
 
 
-def _name_models(operation: dict[str, Any], models: Sequence[str]) -> None:
+def _name_choices(operation: dict[str, Any], models: Sequence[str], max_ensemble: int) -> None:
     for parameter in operation.get("parameters", ()):
         if (parameter["in"], parameter["name"]) == ("query", "model"):
             parameter["schema"] = {"type": "string", "enum": list(models)}
+        if (parameter["in"], parameter["name"]) == ("query", "ensemble"):
+            schema = parameter["schema"]
+            schema["enum"] = [count for count in schema["enum"] if count <= max_ensemble]
 
 
 def _even(schema: object) -> None:

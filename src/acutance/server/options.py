@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from acutance.engines.engine import Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.inference.told import Region, ToldBlur
 from acutance.media import FORMATS as TABLE
 from acutance.media import ImageFormat, heif, raw
@@ -50,6 +51,8 @@ class ModelChoice:
     """1 is true, 0 crisp."""
     precision: Precision = "auto"
     """Of the arithmetic."""
+    ensemble: Ensemble = 1
+    """Orientations of which the mean is taken: so many runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ def fingerprint_of(options: Options, digest: str, *, webhook: str | None = None)
         # None: as before there were any.
         *(part for part in (options.told, options.region, webhook) if part is not None),
         *(("questioned",) if options.is_questioned else ()),
+        *((f"ensemble {model.ensemble}",) if model.ensemble != 1 else ()),
     )
     return hashlib.sha256(repr(asked).encode()).hexdigest()
 
@@ -97,6 +101,18 @@ def parse_precision(text: str) -> Precision:
         if name == text:
             return name  # type: ignore[no-any-return]
     raise ValueError(f"precision {text!r}: unknown.")
+
+
+def parse_ensemble(count: int) -> Ensemble:
+    """Return a number of orientations.
+
+    Raises:
+        ValueError: When so many cannot be asked for.
+    """
+    for known in get_args(Ensemble):
+        if known == count:
+            return known  # type: ignore[no-any-return]
+    raise ValueError(f"ensemble {count}: unknown.")
 
 
 def negotiate(accept: str, own: ImageFormat) -> ImageFormat:

@@ -64,7 +64,7 @@ async def page(request: Request) -> Response:
 @router.head("/docs")
 async def docs(request: Request) -> Response:
     """Send the description of the HTTP API, as a page."""
-    content = page_of(request.app.openapi()).encode()
+    content = page_of(request.app.openapi(), server=str(request.base_url)).encode()
     return Response(content, 200, dict(HEADERS), media_type=_TYPES["html"])
 
 

@@ -63,7 +63,11 @@ async def sharpen(
     """Sharpen a picture while its client waits."""
     options = query.options(service.models.offered)
     service.check(options)
-    async with admitted(request, service, client, "post it to /v1/jobs.") as (upload, kind, gone):
+    async with admitted(request, service, client, "post it to /v1/jobs.", runs=options.model.ensemble) as (
+        upload,
+        kind,
+        gone,
+    ):
         if options.format is None:
             options = replace(options, format=negotiate(request.headers.get("accept", ""), kind))
         passing = await service.direct.sharpen(upload, options, client, gone)
@@ -91,12 +95,13 @@ async def sharpen(
 )
 async def models(service: TheService) -> ModelsView:
     """List the models, the formats and the limits."""
-    return ModelsView.of(__version__, [ModelView.of(model) for model in service.models.offered], service.limits)
+    shown = [ModelView.of(model, max_ensemble=service.limits.max_ensemble) for model in service.models.offered]
+    return ModelsView.of(__version__, shown, service.limits)
 
 
 @asynccontextmanager
 async def admitted(
-    request: Request, service: Service, client: str, instead: str
+    request: Request, service: Service, client: str, instead: str, *, runs: int = 1
 ) -> AsyncIterator[tuple[Upload, ImageFormat, asyncio.Event]]:
     """Take in a picture, and give it a place in the queue once it is here; the place is free again in the end.
 
@@ -105,6 +110,7 @@ async def admitted(
         service: What it is for.
         client: Whose it is.
         instead: What to do with a video.
+        runs: Of the network that the picture takes.
 
     Returns:
         The picture, its format, and an event that is set when its client goes away.
@@ -118,12 +124,12 @@ async def admitted(
     try:
         if upload.format is None:
             raise Refused(415, "unsupported_image", f"what was sent is a video, which takes long: {instead}")
-        service.admission.enter(client)
+        service.admission.enter(client, runs=runs)
         try:
             async with goodbye(request) as gone:
                 yield upload, upload.format, gone
         finally:
-            service.admission.leave(client)
+            service.admission.leave(client, runs=runs)
     except BaseException:
         service.files.remove(upload.path)
         raise

@@ -38,7 +38,7 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, client: str, work: Callable[[], T], *, is_job: bool) -> Future[T]:
+    def submit(self, client: str, work: Callable[[], T], *, is_job: bool, runs: int = 1) -> Future[T]:
         """Queue a piece of work.
 
         Args:
@@ -46,9 +46,10 @@ class Pool:
                 somebody waits.
             work: What to do; what it returns or raises is in the future.
             is_job: Whether it is a job's.
+            runs: Of the network that it takes: so many turns.
         """
         entry = _Entry(work, is_job)
-        self._queue.put(f"{'job' if is_job else 'direct'} {client}", entry)
+        self._queue.put(f"{'job' if is_job else 'direct'} {client}", entry, turns=runs)
         return entry.future
 
     def withdraw(self, future: Future[Any]) -> bool:

@@ -10,6 +10,7 @@ from acutance.engines.foreign import read_model
 from acutance.engines.model_file import read_spec
 from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError
+from acutance.inference.back_projecting import is_corrected
 from acutance.media import Photo, encode_photo
 from acutance.server.models import Models, ModelSettings
 from acutance.server.options import Options
@@ -143,6 +144,8 @@ def _run(how: MadeHow, models: Models, max_pixels: int) -> Run:
         engine=engine,
         precision=precision,
         tile_px=None,
+        ensemble=options.model.ensemble,
+        back_projection=options.region is None and is_corrected(spec, wanted=None),
         threads=None if opened is None else opened.threads,
     )
     return Run(model=name, spec=spec, settings=settings, max_pixels=max_pixels, files=files)

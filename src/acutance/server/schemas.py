@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from acutance.engines.engine import ChosenPrecision, Precision
+from acutance.engines.ensemble import Ensemble
 from acutance.server.bounds import MAX_ALL_PIXELS, MAX_FRAME_PIXELS
 from acutance.server.jobs import UNFINISHED, Job, JobState
 from acutance.server.limits import Limits
-from acutance.server.models import OfferedModel
+from acutance.server.models import OfferedModel, ensembles_of
 from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, read_here, written
 from acutance.server.refusals import Answer, ErrorCode
 from acutance.server.tiles import Tile
@@ -55,6 +56,7 @@ class OptionsView(BaseModel):
     strength: float
     fidelity: float
     precision: Precision
+    ensemble: Annotated[Ensemble, Field(description="Orientations of which the mean is taken.")]
     format: FormatName | None
     told: Annotated[str | None, Field(description="What blurred the picture, where it was told.")]
     region: Annotated[str | None, Field(description="x,y,width,height of the part that is sharpened; null: all of it.")]
@@ -138,6 +140,7 @@ class JobView(BaseModel):
                         "strength": 1.0,
                         "fidelity": 1.0,
                         "precision": "auto",
+                        "ensemble": 1,
                         "format": None,
                         "told": "motion 12px@30deg",
                         "region": None,
@@ -200,6 +203,7 @@ class JobView(BaseModel):
                     "strength": job.options.strength,
                     "fidelity": model.fidelity,
                     "precision": model.precision,
+                    "ensemble": model.ensemble,
                     "format": None if job.options.format is None else _NAMES[job.options.format],
                     "told": None if job.options.told is None else str(job.options.told),
                     "region": None if job.options.region is None else str(job.options.region),
@@ -252,13 +256,16 @@ class ModelView(BaseModel):
     macs_per_pixel: Annotated[int, Field(description="Multiply-accumulate operations per pixel of the picture.")]
     has_fidelity: Annotated[bool, Field(description="Whether fidelity can be below 1.")]
     precisions: Annotated[list[ChosenPrecision], Field(description="What it can compute in here.")]
+    ensembles: Annotated[
+        list[Ensemble], Field(description="Of how many orientations the mean can be had here; each is a run.")
+    ]
     training_data: str
     licence: str
     psnr_db: Annotated[dict[str, float], Field(description="On bsd100, by row of the protocol.")]
 
     @classmethod
-    def of(cls, model: OfferedModel) -> ModelView:
-        """Show a model."""
+    def of(cls, model: OfferedModel, *, max_ensemble: int) -> ModelView:
+        """Show a model, of a server that allows so many orientations."""
         spec = model.spec
         return cls(
             name=model.name,
@@ -269,6 +276,7 @@ class ModelView(BaseModel):
             macs_per_pixel=spec.macs_per_pixel,
             has_fidelity=model.has_fidelity,
             precisions=list(model.precisions),
+            ensembles=list(ensembles_of(spec, max_ensemble)),
             training_data=spec.training_data,
             licence=spec.licence,
             psnr_db=dict(model.psnr_db),
@@ -281,7 +289,10 @@ class LimitsView(BaseModel):
     max_body_bytes: int
     max_pixels: int
     max_frame_pixels: Annotated[int, Field(description="Of one frame of an animation or a video.")]
-    max_all_pixels: Annotated[int, Field(description="Of all frames or pages of a file together.")]
+    max_all_pixels: Annotated[
+        int, Field(description="Of all frames or pages of a file together, times the ensemble that is asked for.")
+    ]
+    max_ensemble: Annotated[int, Field(description="Orientations of one picture; 1 where there is no mean of several.")]
     run_s: float
     keep_s: float
 
@@ -310,6 +321,7 @@ class ModelsView(BaseModel):
                 max_pixels=limits.max_pixels,
                 max_frame_pixels=MAX_FRAME_PIXELS,
                 max_all_pixels=MAX_ALL_PIXELS,
+                max_ensemble=limits.max_ensemble,
                 run_s=limits.run_s,
                 keep_s=limits.keep_s,
             ),

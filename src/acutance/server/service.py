@@ -193,15 +193,15 @@ class Service:
                 raise
 
         async def take() -> Job:
-            self.admission.enter(client)
+            self.admission.enter(client, runs=options.model.ensemble)
             try:
                 added = await asyncio.to_thread(keep)
             except BaseException:
-                self.admission.leave(client)
+                self.admission.leave(client, runs=options.model.ensemble)
                 raise
             if added.id != job.id:  # a twin of the same key was quicker
                 self.files.remove(self.files.upload(job.id))
-                self.admission.leave(client)
+                self.admission.leave(client, runs=options.model.ensemble)
             return added
 
         # Shielded: who goes away now must not leave half a job behind.
@@ -213,9 +213,9 @@ class Service:
 
         Raises:
             Refused: See `check_choice`.
-            ConfigError: See `check_known`.
+            ConfigError: See `check_choice` and `check_known`.
         """
-        check_choice(self.models.offered, options.model)
+        check_choice(self.models.offered, options.model, max_ensemble=self.limits.max_ensemble)
         check_known(options, self.models.offered)
 
     async def job(self, job_id: str) -> Job:

@@ -70,7 +70,7 @@ def look(folder: Path, view: Box | None) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         part.write_text(text, encoding="ascii")
         part.replace(folder / _VIEW_FILE)
-    except FileNotFoundError:  # the job was over a moment ago, and the folder removed
+    except (FileNotFoundError, FileExistsError):  # the job was over a moment ago, and the folder removed, maybe in mkdir
         return
     except OSError as error:
         raise storage_refusal(error) from error

@@ -24,6 +24,11 @@ from acutance.server.video_work import head_for_videos, is_video, takes_videos
 WRITE_BYTES = 2**20
 """What is gathered before a write, which is done in a thread: a disk may be slow."""
 
+TOLD_BYTES = 512
+"""By so many it is told whether a file came as it is."""
+
+_LEFT_OUT = frozenset(b"\0\r\n")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
@@ -51,13 +56,15 @@ async def receive_upload(request: Request, files: Files, limits: Limits) -> Uplo
     """
     _check_head(request, limits)
     content_type = request.headers.get("content-type", "")
-    is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
-    form = FormReader(content_type) if is_form else None
+    kind = content_type.partition(";")[0].strip().lower()
+    form = FormReader(content_type) if kind == "multipart/form-data" else None
     path = files.new_passing()
     try:
         count, digest = await _store(request, path, form, limits)
         if form is not None:
             form.finish()
+        if kind == "application/x-www-form-urlencoded":  # what curl says of --data-binary, too
+            await asyncio.to_thread(_check_untouched, path)
         format_ = await asyncio.to_thread(_recognised, path)
     except OSError as error:
         files.remove(path)
@@ -126,6 +133,22 @@ async def _timed_body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
         if count > limits.max_body_bytes + OVERHEAD_BYTES:
             raise _too_large(limits)
         yield data
+
+
+def _check_untouched(path: Path) -> None:
+    """Refuse what `curl -d @photo.jpg` makes of a file, which would be called damaged.
+
+    Raises:
+        Refused: When bytes are missing that no file of a picture does without.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(TOLD_BYTES)
+    if len(beginning) == TOLD_BYTES and not _LEFT_OUT & set(beginning):
+        raise Refused(
+            400,
+            "bad_request",
+            "the file's line ends and zeros are missing, as curl -d leaves them out; send it with --data-binary.",
+        )
 
 
 def _recognised(path: Path) -> ImageFormat | None:

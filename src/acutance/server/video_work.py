@@ -115,6 +115,7 @@ def _sharpened(
         stop.check()
         progress(seen.share or 0.0)
 
+    ensemble = f", ensemble {choice.ensemble}" if choice.ensemble != 1 else ""
     with models.borrow(choice) as sharpener:
         made = sharpen_video(
             sharpener,
@@ -123,7 +124,7 @@ def _sharpened(
             strength=options.strength,
             progress=tell,
             overwrite=True,
-            resume_key=f"fidelity {choice.fidelity}, {choice.precision}",
+            resume_key=f"fidelity {choice.fidelity}, {choice.precision}{ensemble}",
         )
     return JobResult(
         media_type=VIDEO_TYPES[target.suffix],

@@ -27,7 +27,13 @@ class Waiting:
         self._stops: set[StopSignal] = set()
 
     async def result_of(
-        self, work: Callable[[StopSignal], T], *, client: str, gone: asyncio.Event, undo: Callable[[], None]
+        self,
+        work: Callable[[StopSignal], T],
+        *,
+        client: str,
+        gone: asyncio.Event,
+        undo: Callable[[], None],
+        runs: int = 1,
     ) -> T:
         """Return what the work returns, as long as somebody wants it.
 
@@ -36,6 +42,7 @@ class Waiting:
             client: Who waits, for fairness.
             gone: Set when nobody waits any more.
             undo: Removes what the work has left; called when no result is returned, once the work has ended.
+            runs: Of the network that it takes.
 
         Raises:
             Refused: When nobody waits any more; the work is given up then.
@@ -46,7 +53,7 @@ class Waiting:
             stop.check()
             return work(stop)
 
-        future = self._pool.submit(client, run, is_job=False)
+        future = self._pool.submit(client, run, is_job=False, runs=runs)
         self._stops.add(stop)
         watch = asyncio.create_task(gone.wait())
         result = asyncio.wrap_future(future)

@@ -101,7 +101,7 @@ def sharpen_upload(
     # By its bytes: the sentences of errors would name the path.
     content = path.read_bytes()
     with open_pictures(content, max_pixels=max_pixels, max_bits=16) as pictures:
-        check_bounds(pictures, content)
+        check_bounds(pictures, content, ensemble=options.model.ensemble)
         format_ = options.format or pictures.format
         with models.borrow(options.model) as sharpener:
             wanted, listener = sharpener_for(options, sharpener), Listener(progress=tell)

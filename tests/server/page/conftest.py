@@ -134,15 +134,17 @@ class Visit:
 
 @pytest.fixture
 def visit(browser) -> Iterator[Callable[..., Visit]]:
-    """Give `visit(served, viewport=…, locale=…, …)`: the page of a server, ready."""
+    """Give `visit(served, before=…, viewport=…, …)`: a server's page, ready; `before` runs ahead of its scripts."""
     contexts = []
 
-    def begin(served: Any, *, path: str = "/", **options: Any) -> Visit:
+    def begin(served: Any, *, path: str = "/", before: str | None = None, **options: Any) -> Visit:
         options = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "reduce", **options}
         context = browser.new_context(accept_downloads=True, **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
+        if before is not None:
+            page.add_init_script(before)
         made = Visit(page)
         page.on("console", made.hear)
         page.on("pageerror", lambda error: made.complaints.append(str(error)))

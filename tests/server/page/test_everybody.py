@@ -57,6 +57,15 @@ def test_axe_finds_nothing(shared, visit, photo, options: dict[str, Any]) -> Non
     assert [words for words in seen.complaints if "Content Security Policy" in words] == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_while_photos_are_worked_on(serve, gate, visit, photo, scheme: str) -> None:
+    seen = visit(serve(function=gate), color_scheme=scheme)
+    seen.give(("a.png", photo()), ("b.png", photo((1, 2, 3))))
+    gate.wait_until_begun()
+    seen.wait_for("#together:not([hidden])")
+    assert violations(seen) == []
+
+
 def tab_to(visit, selector: str, *, most: int = 40) -> None:
     """Press Tab until something has the focus."""
     for _ in range(most):

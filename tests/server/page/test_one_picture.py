@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,6 +258,28 @@ def test_a_run_is_cancelled_and_tried_again(serve, gate, visit, photo) -> None:
     gate.is_open.set()
     seen.page.click("#retry")
     seen.wait_until_sharp()
+
+
+def test_a_photo_that_is_cancelled_as_the_server_takes_it_is_forgotten_there(serve, visit, photo, until) -> None:
+    served = serve()
+    taken, answered = threading.Event(), threading.Event()
+    submit = served.service.submit
+
+    async def late(*arguments: Any, **options: Any) -> Any:
+        made = await submit(*arguments, **options)
+        taken.set()
+        await asyncio.to_thread(answered.wait, 60)
+        return made
+
+    served.service.submit = late
+    seen = visit(served)
+    seen.give(("a.png", photo(GREY)))
+    until(taken.is_set)
+    seen.page.wait_for_timeout(200)  # so long does the browser take to know that all is sent
+    seen.page.click("#cancel")
+    seen.wait_for("#failed")
+    answered.set()
+    until(lambda: not left_on(served))
 
 
 def left_on(served) -> set[str]:

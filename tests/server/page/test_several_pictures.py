@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -209,3 +210,49 @@ def test_animations_and_pages_come_home_whole(shared, visit) -> None:
     seen.page.locator(".thumb").nth(1).click()
     seen.wait_for("#failed")
     assert "download it" in seen.page.inner_text("#failed-words")
+
+
+def test_photos_together_say_how_far_they_are_and_are_cancelled_together(serve, gate, visit, photo, until) -> None:
+    served = serve(function=gate)
+    seen = visit(served, viewport={"width": 320, "height": 640})
+    files = [(f"{index}.png", photo((index, 2, 3))) for index in range(5)]
+    seen.give(*files)
+    gate.wait_until_begun()
+    seen.wait_for("#together:not([hidden])")
+    seen.page.wait_for_function("() => document.querySelector('#together-words').textContent === '0 of 5 done'")
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 320
+    seen.page.click("#together-cancel")
+    seen.page.wait_for_function("() => document.querySelectorAll('.thumb[data-state=cancelled]').length === 5")
+    assert not seen.page.is_visible("#together")
+    assert seen.page.evaluate("document.activeElement.id") == "stage", "the focus is not lost with the button"
+    gate.is_open.set()
+    served.wait_until_empty()
+    until(lambda: not [*(served.folder / "uploads").iterdir(), *(served.folder / "results").iterdir()])
+    seen.page.click("#table-open")
+    seen.page.click("#table-all")
+    seen.wait_until_sharp(5)
+    assert not seen.page.is_visible("#together")
+    assert seen.complaints == []
+
+
+def test_the_photo_that_is_looked_at_is_sent_first_and_alone(serve, gate, visit, photo) -> None:
+    """A large photo is not overtaken by a small one that is sent beside it: the server begins with what comes first."""
+    seen = visit(serve(function=gate))
+    slow: list[Any] = []
+
+    def send(route: Any) -> None:
+        if slow:
+            route.continue_()
+        slow.append(route)
+
+    seen.page.route("**/v1/jobs?*", send)
+    seen.give(("large.png", photo()), ("small.png", photo((1, 2, 3))))
+    seen.page.wait_for_function("() => document.querySelectorAll('.thumb.has-image').length === 2")
+    seen.page.wait_for_timeout(300)
+    assert len(slow) == 1
+    slow[0].continue_()
+    gate.wait_until_begun()
+    states = "[...document.querySelectorAll('.thumb')].map((node) => node.dataset.state).join()"
+    seen.page.wait_for_function(f"() => {states} === 'running,queued'")
+    gate.is_open.set()
+    seen.wait_until_sharp(2)

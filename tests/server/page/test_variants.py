@@ -91,7 +91,9 @@ def test_models_strengths_and_fidelities_of_the_part_in_view(serve, several, vis
     assert np.abs(np.array(middles(seen)) - expected).max() <= 1
     assert len(posted) == 1, "strengths are one run"
     choose_set(seen, "fidelity")
-    asked = sorted(options_of(url).get("fidelity") for url in posted[1:])  # two at once: which is posted first is chance
+    asked = sorted(
+        options_of(url).get("fidelity") for url in posted[1:]
+    )  # two at once: which is posted first is chance
     assert asked == ["0", "0.35", "0.65"]
     assert np.abs(np.array(middles(seen)) - [np.array(INVERTED) * share for share in (1, 0.65, 0.35, 0)]).max() <= 1
     assert len(several.runs) - before == 4
@@ -134,7 +136,7 @@ def test_only_the_part_goes_to_the_server_and_is_shown_at_its_zoom(serve, severa
 
 
 def test_a_tile_shows_what_the_whole_photo_will_be(start, visit, tmp_path) -> None:
-    """To the pixel, with a real network, which knows where JPEG's blocks lie: parts begin with one."""
+    """To two levels, with a real network, which knows where JPEG's blocks lie: parts begin with one."""
     pixels = np.random.default_rng(0).integers(0, 256, (520, 560, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)).save(buffer, "JPEG", quality=80)
@@ -160,7 +162,8 @@ def test_a_tile_shows_what_the_whole_photo_will_be(start, visit, tmp_path) -> No
         ]
         assert len(there) == 1
         whole = served.form(buffer.getvalue(), "/v1/sharpen?fidelity=0&format=png", name="a.jpg").pixels
-        np.testing.assert_array_equal(tile[middle], whole[there[0][0] :, there[0][1] :][:100, :100])
+        expected = whole[there[0][0] :, there[0][1] :][:100, :100]
+        assert np.abs(tile[middle].astype(int) - expected).max() <= 2, "more of the whole counts for the correction"
     finally:
         served.stop()
 
@@ -253,7 +256,7 @@ def test_an_enlarged_photo_has_fewer_questions(serve, several, visit, photo) -> 
     seen.page.click("#variants-open")
     seen.page.wait_for_function(DONE)
     sets = [node.get_attribute("value") for node in seen.page.locator("#variants-sets input").all()]
-    assert sets == ["strength"], "one model enlarges, and it has no fidelity"
+    assert sets == ["strength", "ensemble"], "one model enlarges, and it has no fidelity"
     assert middles(seen)[1] == INVERTED
 
 

@@ -1,5 +1,10 @@
 /** The server's API. Every failure is a `Refusal`, which the server said, or `Unreachable`, where nobody answered. */
 
+import { Silence, endWhenStill } from "./silence.js";
+
+/** For an answer that takes no time: whether the server lives. */
+const ALIVE_MS = 5000;
+
 /** What the server answered instead of what was asked for. */
 export class Refusal extends Error {
   constructor({ status, error, detail, retryAfterS = null }) {
@@ -24,7 +29,7 @@ export async function listModels() {
 /** Say whether the server answers at all. */
 export async function isAlive() {
   try {
-    return (await fetch("healthz", { cache: "no-store" })).ok;
+    return (await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(ALIVE_MS) })).ok;
   } catch {
     return false;
   }
@@ -40,8 +45,7 @@ export async function submit(file, options, { key, onUpload, signal }) {
 /** Follow a job until it is over; return it as it is then. */
 export async function follow(jobId, onChange, signal) {
   for (;;) {
-    const response = await ask(`v1/jobs/${jobId}/events`, { signal });
-    for await (const job of events(response)) {
+    for await (const job of events(received(`v1/jobs/${jobId}/events`, { signal }))) {
       onChange(job);
       if (!["queued", "running"].includes(job.state)) return job;
     }
@@ -52,8 +56,10 @@ export async function follow(jobId, onChange, signal) {
 
 /** Fetch a finished job's picture. */
 export async function fetchResult(jobId, signal) {
-  const response = await ask(`v1/jobs/${jobId}/result`, { signal });
-  return picture(await whole(response), response.headers.get("Content-Disposition"));
+  let headers = null;
+  const pieces = [];
+  for await (const piece of received(`v1/jobs/${jobId}/result`, { signal, onHead: (response) => (headers = response.headers) })) pieces.push(piece);
+  return picture(new Blob(pieces, { type: headers.get("Content-Type") ?? "" }), headers.get("Content-Disposition"));
 }
 
 /** Say which part of a job's picture is seen, `x,y,width,height`, or null for all: finished tiles come then. */
@@ -116,6 +122,27 @@ async function ask(path, init = {}) {
   return response;
 }
 
+/** Give what comes of what the server answers at once, piece by piece; `onHead` is called with the response. */
+async function* received(path, { signal, onHead = () => {} }) {
+  const silence = new Silence(signal);
+  try {
+    const response = await ask(path, { signal: silence.signal });
+    onHead(response);
+    const reader = response.body.getReader();
+    for (;;) {
+      silence.heard();
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } catch (error) {
+    if (error instanceof Refusal || (error.name === "AbortError" && !silence.isTooLong)) throw error;
+    throw new Unreachable(String(error));
+  } finally {
+    silence.end();
+  }
+}
+
 async function whole(response) {
   try {
     return await response.blob();
@@ -129,7 +156,11 @@ async function whole(response) {
 function upload(path, file, { key, onUpload, signal, type }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const stop = () => request.abort();
+    let isSent = false;
+    let isStill = false;
+    // A job that was sent is the server's: its name must be known for it to be forgotten.
+    const stop = () => !(isSent && type === "json") && request.abort();
+    request.upload.onload = () => (isSent = true);
     request.open("POST", path);
     request.responseType = "blob"; // a refusal is JSON whatever was asked for
     if (key) request.setRequestHeader("Idempotency-Key", key);
@@ -143,7 +174,7 @@ function upload(path, file, { key, onUpload, signal, type }) {
       }
     };
     request.onerror = () => reject(new Unreachable("no answer"));
-    request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    request.onabort = () => reject(isStill ? new Unreachable("no progress") : new DOMException("aborted", "AbortError"));
     request.onloadend = () => signal?.removeEventListener("abort", stop);
     if (signal?.aborted) {
       reject(new DOMException("aborted", "AbortError"));
@@ -153,6 +184,7 @@ function upload(path, file, { key, onUpload, signal, type }) {
     const form = new FormData();
     form.append("file", file, file.name);
     request.send(form);
+    endWhenStill(request, () => (isStill = true));
   });
 }
 
@@ -176,26 +208,17 @@ function picture(blob, disposition) {
   return { blob, name: named ? decodeURIComponent(named[1]) : "photo.sharp" };
 }
 
-/** Give the jobs in a stream of server-sent events. */
-async function* events(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+/** Give the jobs in a stream of server-sent events, which comes in pieces. */
+async function* events(pieces) {
+  const decoder = new TextDecoder();
   let gathered = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      gathered += value;
-      const blocks = gathered.split("\n\n");
-      gathered = blocks.pop();
-      for (const block of blocks) {
-        const data = block.split("\n").filter((line) => line.startsWith("data: "));
-        if (data.length) yield JSON.parse(data.map((line) => line.slice(6)).join("\n"));
-      }
+  for await (const piece of pieces) {
+    gathered += decoder.decode(piece, { stream: true });
+    const blocks = gathered.split("\n\n");
+    gathered = blocks.pop();
+    for (const block of blocks) {
+      const data = block.split("\n").filter((line) => line.startsWith("data: "));
+      if (data.length) yield JSON.parse(data.map((line) => line.slice(6)).join("\n"));
     }
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Unreachable(String(error));
-  } finally {
-    reader.cancel().catch(() => {});
   }
 }

@@ -35,8 +35,7 @@ export class History {
   #item(version) {
     const { picture } = version;
     const { name } = picture;
-    const model = version.fidelity === 1 ? modelTitle(version.model) : text("history.fidelity", { model: modelTitle(version.model), percent: percent(version.fidelity) });
-    const facts = text("history.facts", { model, time: timeText(version.finishedAt) });
+    const facts = text("history.facts", { model: runWords(version), time: timeText(version.finishedAt) });
     const show = () => {
       this.#dialog.close();
       this.#acts.onShow(version);
@@ -54,4 +53,11 @@ export class History {
       iconButton("close", text("history.remove", { name }), () => this.#acts.onForget(version)),
     );
   }
+}
+
+/** Say how a version was made: the model, and what of its run is not as usual. */
+function runWords({ model, fidelity, ensemble }) {
+  let words = modelTitle(model);
+  if (fidelity !== 1) words = text("history.fidelity", { model: words, percent: percent(fidelity) });
+  return ensemble === 1 ? words : text("history.ensemble", { model: words, count: ensemble });
 }

@@ -3,7 +3,7 @@ import { byId } from "./dom.js";
 import { number, onLanguage, text } from "./language.js";
 import { LEAST_REGION_PX, Marks } from "./marks.js";
 import { AROUND_PX, sharpenPart, widened, withinPicture } from "./parts.js";
-import { knownOptions } from "./pictures.js";
+import { knownOptions, runOptions } from "./pictures.js";
 import { errorWords } from "./words.js";
 
 /** After the last change of a number. */
@@ -132,8 +132,8 @@ export class Known {
       const around = Math.ceil(Math.max(AROUND_PX, AROUND_TIMES * (told ? picture.known.px : 0)));
       const part = widened(region, around, picture.size);
       const inside = { ...region, x: region.x - part.x, y: region.y - part.y };
-      const { model, fidelity, strength } = picture.settings;
-      const asked = { strength, ...knownOptions({ told, region: regionText(inside) }), ...(told ? {} : { model, fidelity: fidelity === 1 ? null : fidelity }) };
+      const { model, strength } = picture.settings;
+      const asked = { strength, ...runOptions(picture.settings), ...knownOptions({ told, region: regionText(inside) }), ...(told ? { fidelity: null } : { model }) };
       const { layer } = await sharpenPart(this.#stage, part, asked, signal);
       if (signal.aborted) return layer.close();
       this.#stage.setPatch({ layer, part, region });

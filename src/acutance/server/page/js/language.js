@@ -76,7 +76,6 @@ export function switchLanguage() {
 /** Put the texts into everything that names one by `data-text` or `data-label`. */
 export function fillTexts() {
   document.documentElement.lang = TAGS[language];
-  document.title = text("title");
   for (const node of document.querySelectorAll("[data-text]")) node.textContent = text(node.dataset.text);
   for (const node of document.querySelectorAll("[data-label]")) {
     node.setAttribute("aria-label", text(node.dataset.label));

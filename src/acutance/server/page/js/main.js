@@ -1,5 +1,6 @@
 /** The page: puts its parts together. */
 import * as api from "./api.js";
+import { Batch } from "./batch.js";
 import { onLost, serverBack } from "./connection.js";
 import { byId, make, oncePerTask } from "./dom.js";
 import { History } from "./history.js";
@@ -15,6 +16,8 @@ import { fileOf, reportOf, saveAs, zipOf } from "./saving.js";
 import { Strip } from "./strip.js";
 import { MANY, Table } from "./table.js";
 import { addTheme } from "./theme.js";
+import { Title } from "./title.js";
+import { Together } from "./together.js";
 import { Trust } from "./trust.js";
 import { Variants } from "./variants.js";
 import { Viewer } from "./viewer.js";
@@ -33,6 +36,9 @@ const viewer = new Viewer(album, {
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
 const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
 const table = new Table(album, { onShow: (picture) => album.show(picture), onBegin: (pictures) => pictures.forEach((picture) => queue.ensure(picture)) });
+const batch = new Batch(album);
+const title = new Title(batch);
+const together = new Together(batch, { onCancel: (versions) => queue.cancelAll(versions) });
 let panel = null;
 let known = null;
 let trust = null;
@@ -54,6 +60,9 @@ const render = oncePerTask(() => {
   variants?.render();
   history.render(album);
   table.render();
+  batch.update();
+  title.render();
+  together.render();
 });
 
 album.addEventListener("change", render);
@@ -134,7 +143,7 @@ function showNeighbour(by) {
 }
 
 function showVersion(version) {
-  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, scale: version.scale, told: version.told, region: version.region });
+  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, ensemble: version.ensemble, scale: version.scale, told: version.told, region: version.region });
   album.show(version.picture);
 }
 
@@ -231,6 +240,7 @@ async function begin() {
   addIntake(take);
   onLost((isLost) => {
     byId("lost").hidden = !isLost;
+    title.setLost(isLost);
     if (!isLost) say(text("said.back"));
   });
   window.addEventListener("beforeunload", (event) => {

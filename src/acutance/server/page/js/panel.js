@@ -5,7 +5,8 @@ import { findingWords } from "./findings.js";
 import { inspectionWords } from "./table.js";
 import { formatName, modelTitle, modelWords } from "./words.js";
 
-const FIDELITY_WAIT_MS = 500;
+/** After the last change: with the keyboard each step is one, and a run is for where they end. */
+const STEPS_WAIT_MS = 500;
 
 /** Of the models that are shipped, by how many photos need them; and those that none needs. */
 const ORDER = ["auto", "fast", "motion", "night"];
@@ -15,20 +16,24 @@ export class Panel {
   #offer;
   #acts;
   #built = "";
+  #picture = null;
+  #waiting = 0;
+  /** Settings that a run is wanted with, in a moment. */
+  #changes = {};
   #strength = byId("strength");
   #fidelity = byId("fidelity");
+  #ensemble = byId("ensemble");
 
   /** `offer` is the answer of /v1/models; `acts`: `{onStrength, onRun, onUseForAll, onSave, onSaveAll}`. */
   constructor(offer, acts) {
     this.#offer = offer;
     this.#acts = acts;
     this.#strength.addEventListener("input", () => acts.onStrength(Number(this.#strength.value)));
-    let waiting = 0;
     this.#fidelity.addEventListener("input", () => {
       byId("fidelity-value").textContent = percent(this.#fidelity.value);
-      clearTimeout(waiting); // with the keyboard each step is a change: a run when they end
-      waiting = setTimeout(() => acts.onRun({ fidelity: Number(this.#fidelity.value) }), FIDELITY_WAIT_MS);
+      this.#runLater({ fidelity: Number(this.#fidelity.value) });
     });
+    this.#ensemble.addEventListener("change", () => this.#runLater({ ensemble: Number(this.#ensemble.value) }));
     byId("begin").addEventListener("click", () => acts.onRun({}));
     byId("use-for-all").addEventListener("click", acts.onUseForAll);
     byId("save").addEventListener("click", () => acts.onSave(byId("format").value));
@@ -37,6 +42,11 @@ export class Panel {
 
   render(album) {
     const picture = album.current;
+    if (picture !== this.#picture) {
+      clearTimeout(this.#waiting); // what was wanted was of the photo before
+      this.#changes = {};
+    }
+    this.#picture = picture;
     if (!picture) return;
     this.#build(picture);
     this.#fillHead(picture);
@@ -51,7 +61,8 @@ export class Panel {
   /** Make the lists that depend on the server's offer, the language, and the size that is chosen. */
   #build(picture) {
     const ownFormat = formatName(picture.file);
-    const state = [document.documentElement.lang, picture.settings.scale, ownFormat].join();
+    const ensembles = ensemblesFor(this.#offer, picture, picture.settings);
+    const state = [document.documentElement.lang, picture.settings.scale, ownFormat, ensembles].join();
     if (state === this.#built) return;
     this.#built = state;
     const scales = [...new Set(this.#offer.models.map((model) => model.scale))].sort();
@@ -64,6 +75,8 @@ export class Panel {
     const models = this.#offer.models.filter((model) => model.scale === picture.settings.scale);
     byId("model-field").hidden = models.length < 2;
     byId("models").replaceChildren(...this.#modelChoices(models, picture.settings.model));
+    byId("ensemble-field").hidden = ensembles.length < 2;
+    this.#ensemble.replaceChildren(...ensembles.map((count) => make("option", { value: count }, text(`ensemble.${count}`))));
     const format = byId("format");
     const kept = format.value;
     const others = Object.keys(this.#offer.formats).map((name) => [name, formatName({ name: `x.${name}`, type: "" })]);
@@ -85,11 +98,21 @@ export class Panel {
 
   #chooseScale(scale) {
     const model = this.#offer.models.find((other) => other.scale === scale);
-    this.#acts.onRun({ scale, model: model.name, fidelity: 1, told: null, region: null });
+    this.#acts.onRun({ scale, ...settingsFor(this.#offer, this.#picture, model), told: null, region: null });
   }
 
   #chooseModel(model) {
-    this.#acts.onRun({ model: model.name, fidelity: 1 });
+    this.#acts.onRun(settingsFor(this.#offer, this.#picture, model));
+  }
+
+  #runLater(settings) {
+    Object.assign(this.#changes, settings);
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => {
+      const changes = this.#changes;
+      this.#changes = {};
+      this.#acts.onRun(changes);
+    }, STEPS_WAIT_MS);
   }
 
   #fillHead(picture) {
@@ -116,11 +139,17 @@ export class Panel {
     byId("strength-value").textContent = percent(settings.strength);
     this.#strength.style.setProperty("--share", settings.strength / 2);
     this.#strength.setAttribute("aria-valuetext", percent(settings.strength));
+    this.#fillEnsemble(settings);
     byId("fidelity-field").hidden = !this.#model(settings.model)?.has_fidelity;
     if (document.activeElement !== this.#fidelity) this.#fidelity.value = String(settings.fidelity);
     byId("fidelity-value").textContent = percent(this.#fidelity.value);
     this.#fidelity.style.setProperty("--share", this.#fidelity.value);
     this.#fidelity.setAttribute("aria-valuetext", percent(this.#fidelity.value));
+  }
+
+  #fillEnsemble({ ensemble }) {
+    const wanted = this.#changes.ensemble ?? ensemble; // what is chosen, until its run begins
+    if (this.#ensemble.value !== String(wanted)) this.#ensemble.value = String(wanted);
   }
 
   #saveAllWords(album, count) {
@@ -148,4 +177,19 @@ export class Panel {
 export function usualOf(models) {
   const place = ({ name }) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
   return models.filter(({ name }) => !RESEARCH.includes(name)).sort((one, other) => place(one) - place(other));
+}
+
+/** Return of how many orientations the mean can be had of a photo by the model of some settings; `[1]` where of none. */
+export function ensemblesFor(offer, picture, { model }) {
+  const { max_all_pixels: most } = offer.limits;
+  const pixels = picture.size ? picture.size.width * picture.size.height : 0;
+  const offered = offer.models.find(({ name }) => name === model)?.ensembles ?? [1];
+  return offered.filter((count) => count === 1 || count * pixels <= most);
+}
+
+/** Return the settings with which another model is run: those of before, as far as it has them. */
+export function settingsFor(offer, picture, { name }) {
+  const { model, fidelity, ensemble } = picture.settings;
+  const offered = ensemblesFor(offer, picture, { model: name });
+  return { model: name, fidelity: name === model ? fidelity : 1, ensemble: Math.max(...offered.filter((count) => count <= ensemble)) };
 }

@@ -8,10 +8,12 @@ const LEAST_TOLD_SHARE = 0.05;
 
 /** One way in which a picture is sharpened: a run of the network. Its strength is applied to what comes out. */
 export class Version {
-  constructor(picture, { model, fidelity, scale, told, region }) {
+  constructor(picture, { model, fidelity, ensemble, scale, told, region }) {
     this.picture = picture;
     this.model = model;
     this.fidelity = fidelity;
+    /** Orientations of which the mean is taken: so many runs of the network. */
+    this.ensemble = ensemble;
     this.scale = scale;
     /** What blurred the picture, `{kind, words}`, and `x,y,width,height` of the part that is sharpened; null: unknown, all. */
     this.told = told;
@@ -114,7 +116,7 @@ export class Album extends EventTarget {
     this.history = [];
     this.current = null;
     /** What a new picture begins with. */
-    this.settings = { model: null, scale: 1, fidelity: 1, strength: 1, told: null, region: null };
+    this.settings = { model: null, scale: 1, fidelity: 1, ensemble: 1, strength: 1, told: null, region: null };
   }
 
   add(file) {
@@ -154,13 +156,18 @@ export class Album extends EventTarget {
 }
 
 /** Name what makes a run: two settings of one key need one run only. */
-export function versionKey({ model, fidelity, told, region }) {
-  return [model, fidelity, told?.kind, told?.words, region].join("@");
+export function versionKey({ model, fidelity, ensemble, told, region }) {
+  return [model, fidelity, ensemble, told?.kind, told?.words, region].join("@");
 }
 
 /** Return what is known as options of the server. */
 export function knownOptions({ told, region }) {
   return { ...(told ? { [told.kind]: told.words } : {}), region };
+}
+
+/** Return how the network is run as options of the server, of which those are left out that it takes anyway. */
+export function runOptions({ fidelity, ensemble }) {
+  return { fidelity: fidelity === 1 ? null : fidelity, ensemble: ensemble === 1 ? null : ensemble };
 }
 
 function randomName() {

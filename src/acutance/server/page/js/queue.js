@@ -1,7 +1,7 @@
 /** Runs versions on the server, a few at a time, through refusals that pass and a server that goes away and comes back. */
 import * as api from "./api.js";
 import { serverBack } from "./connection.js";
-import { Version, knownOptions, versionKey } from "./pictures.js";
+import { Version, knownOptions, runOptions, versionKey } from "./pictures.js";
 
 /** One is uploaded while another is worked on; browsers allow six connections to a server, and others need some too. */
 const AT_ONCE = 2;
@@ -14,6 +14,7 @@ export class Queue {
   #album;
   #waiting = [];
   #running = 0;
+  #sending = null;
   #onOver;
 
   /** `onOver(version)` is called when a version is done or failed. */
@@ -30,6 +31,8 @@ export class Queue {
   ensure(picture) {
     const key = versionKey(picture.settings);
     const known = picture.versions.get(key);
+    // Nobody waits any more for what other settings asked for, and it would keep this one waiting.
+    for (const other of picture.versions.values()) if (other !== known && !other.isOver) this.cancel(other);
     if (known && !["failed", "cancelled"].includes(known.state)) return;
     const version = new Version(picture, picture.settings);
     picture.versions.set(key, version);
@@ -39,22 +42,35 @@ export class Queue {
   }
 
   cancel(version) {
-    version.abort.abort();
-    this.#waiting = this.#waiting.filter((other) => other !== version);
-    this.#over(version, "cancelled");
+    this.cancelAll([version]);
+  }
+
+  cancelAll(versions) {
+    this.#waiting = this.#waiting.filter((other) => !versions.includes(other));
+    for (const version of versions) {
+      version.abort.abort();
+      this.#over(version, "cancelled");
+    }
   }
 
   #next() {
-    while (this.#running < AT_ONCE && this.#waiting.length) {
+    // One is sent at a time: the server begins with what comes first, which is to be the one that is looked at.
+    while (this.#running < AT_ONCE && !this.#isSending && this.#waiting.length) {
       const looked = this.#waiting.findIndex((version) => version.picture === this.#album.current);
       const [version] = this.#waiting.splice(Math.max(0, looked), 1);
       if (version.abort.signal.aborted) continue;
       this.#running += 1;
+      this.#sending = version;
       this.#run(version).finally(() => {
         this.#running -= 1;
         this.#next();
       });
     }
+  }
+
+  /** Whether the version that was begun last is still on its way to the server. */
+  get #isSending() {
+    return Boolean(this.#sending && !this.#sending.isOver && !this.#sending.jobId);
   }
 
   async #run(version) {
@@ -81,6 +97,8 @@ export class Queue {
       const onUpload = (share) => this.#tell(version, "uploading", share);
       const job = await api.submit(version.picture.file, optionsOf(version), { key: version.key, onUpload, signal });
       version.jobId = job.id;
+      signal.throwIfAborted();
+      this.#next();
     }
     this.#tell(version, "queued", 0);
     const job = await api.follow(version.jobId, (seen) => this.#see(version, seen), signal);
@@ -142,7 +160,7 @@ export function optionsOf(version) {
     model: version.told ? null : version.model, // the server takes the one that can be told
     ...knownOptions(version),
     report: version.isQuestioned || null,
-    fidelity: version.fidelity === 1 ? null : version.fidelity,
+    ...runOptions(version),
     format: version.picture.needsPreview && !version.isUnseen ? "png" : null,
   };
 }

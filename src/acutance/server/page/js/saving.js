@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { passes } from "./connection.js";
 import { make } from "./dom.js";
-import { knownOptions } from "./pictures.js";
+import { knownOptions, runOptions } from "./pictures.js";
 import { downloadZip } from "../vendor/client-zip.js";
 
 const REVOKE_MS = 60_000;
@@ -21,8 +21,7 @@ const ENDINGS = { tif: "tiff", heif: "heic", hif: "heic", jpg: "jpeg", j2k: "jp2
 export async function fileOf(version, { strength, format, formats }) {
   const hasIt = strength === 1 && !format && !version.isPreview;
   if (hasIt) return { blob: version.blob, name: version.name, lost: version.lost };
-  const options = { model: version.told ? null : version.model, ...knownOptions(version), strength, format: format || null };
-  if (version.fidelity !== 1) options.fidelity = version.fidelity;
+  const options = { model: version.told ? null : version.model, ...knownOptions(version), ...runOptions(version), strength, format: format || null };
   const made = strength === 1 && !version.lost.length && LOSSLESS.includes(version.blob.type) && wantedFormat(version, format, formats);
   for (;;) {
     try {
@@ -42,7 +41,7 @@ export async function fileOf(version, { strength, format, formats }) {
  */
 export async function reportOf(version, { kind, strength, format }) {
   if (strength === 1 && !format && !version.isPreview) return { blob: version.trust.files[kind], name: `${version.name}.${kind}`, isPacked: false };
-  const options = { model: version.model, strength, format: format || null, report: true, fidelity: version.fidelity === 1 ? null : version.fidelity };
+  const options = { model: version.model, ...runOptions(version), strength, format: format || null, report: true };
   const { id } = await api.submit(version.picture.file, options, {});
   try {
     const job = await api.follow(id, () => {});

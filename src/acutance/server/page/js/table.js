@@ -52,7 +52,7 @@ export class Table {
     byId("table-open").hidden = pictures.length === 0;
     if (!this.#dialog.open) return;
     this.#look();
-    const waiting = pictures.filter((picture) => !picture.version);
+    const waiting = pictures.filter(isWaiting);
     byId("table-all").hidden = byId("table-worth").hidden = !waiting.length;
     const known = waiting.filter(isWorth).length;
     byId("table-worth").disabled = !known;
@@ -87,7 +87,7 @@ export class Table {
   }
 
   #begin(isWanted) {
-    const wanted = this.#album.pictures.filter((picture) => !picture.version && isWanted(picture));
+    const wanted = this.#album.pictures.filter((picture) => isWaiting(picture) && isWanted(picture));
     this.#acts.onBegin(wanted);
     this.#dialog.close();
   }
@@ -145,6 +145,11 @@ function kindWords(inspection) {
 function strengthWords({ kind, strength_px: px, angle_degrees: degrees }) {
   if (px === null || !kind || kind === "sharp") return "";
   return text(`table.strength.${kind}`, { px: number(px, 1), degrees: number(degrees ?? 0) });
+}
+
+/** Whether nothing is made of a photo, nor will be before somebody wants it. */
+function isWaiting({ version }) {
+  return !version || version.state === "cancelled";
 }
 
 function isWorth({ inspection }) {

@@ -5,9 +5,9 @@ import { byId, icon, make, radio } from "./dom.js";
 import { findingWords } from "./findings.js";
 import { onLanguage, percent, text } from "./language.js";
 import { Layer } from "./layers.js";
-import { usualOf } from "./panel.js";
+import { ensemblesFor, settingsFor, usualOf } from "./panel.js";
 import { AROUND_PX, sharpenPart, widened } from "./parts.js";
-import { knownOptions, versionKey } from "./pictures.js";
+import { knownOptions, runOptions, versionKey } from "./pictures.js";
 import { errorWords, modelTitle } from "./words.js";
 
 /** Longest side of the part, in px of the photo: it is seconds that are waited for, and a variant has one. */
@@ -36,7 +36,7 @@ export class Variants {
   #shown = null;
   #tiles = [];
 
-  /** `offer` is the answer of /v1/models; `acts`: `{onTake({model, fidelity, strength})}`. */
+  /** `offer` is the answer of /v1/models; `acts`: `{onTake({model, fidelity, ensemble, strength})}`. */
   constructor(album, viewer, offer, acts) {
     const { stage } = viewer;
     this.#album = album;
@@ -92,7 +92,8 @@ export class Variants {
     const { settings } = this.#album.current;
     const hasFidelity = this.#offer.models.find(({ name }) => name === decided(this.#album.current, settings).model)?.has_fidelity;
     // A blur that was told is undone by the one model that can be told.
-    const sets = { model: !settings.told && this.#models(settings).length > 1, strength: true, fidelity: !settings.told && hasFidelity };
+    const ensembles = ensemblesFor(this.#offer, this.#album.current, settings);
+    const sets = { model: !settings.told && this.#models(settings).length > 1, strength: true, fidelity: !settings.told && hasFidelity, ensemble: ensembles.length > 1 };
     return Object.keys(sets).filter((set) => sets[set]);
   }
 
@@ -101,14 +102,16 @@ export class Variants {
   }
 
   #variants() {
-    const { settings } = this.#shown;
+    const { picture, settings } = this.#shown;
     if (this.#set === "strength") return STRENGTHS.map((strength) => ({ ...settings, strength }));
     if (this.#set === "fidelity") return FIDELITIES.map((fidelity) => ({ ...settings, fidelity }));
-    return this.#models(settings).map(({ name }) => ({ ...settings, model: name, fidelity: name === settings.model ? settings.fidelity : 1 }));
+    if (this.#set === "ensemble") return ensemblesFor(this.#offer, picture, settings).map((ensemble) => ({ ...settings, ensemble }));
+    return this.#models(settings).map((model) => ({ ...settings, ...settingsFor(this.#offer, picture, model) }));
   }
 
   #title(variant) {
     if (this.#set === "model") return modelTitle(variant.model);
+    if (this.#set === "ensemble") return text(`ensemble.${variant.ensemble}`);
     return `${text(this.#set === "strength" ? "strength" : "fidelity")} ${percent(variant[this.#set])}`;
   }
 
@@ -136,12 +139,12 @@ export class Variants {
       this.#build();
       this.#make();
     };
-    const names = { model: text("variants.model"), strength: text("strength"), fidelity: text("fidelity") };
+    const names = { model: text("variants.model"), strength: text("strength"), fidelity: text("fidelity"), ensemble: text("ensemble") };
     byId("variants-sets").replaceChildren(...this.#sets().map((set) => radio("variants", set, names[set], null, choose(set))));
     for (const input of byId("variants-sets").querySelectorAll("input")) input.checked = input.value === this.#set;
-    const { model, fidelity, strength } = this.#shown.settings;
+    const { model, fidelity, ensemble, strength } = this.#shown.settings;
     this.#tiles = this.#variants().map((variant) => {
-      const isCurrent = variant.model === model && variant.fidelity === fidelity && variant.strength === strength;
+      const isCurrent = variant.model === model && variant.fidelity === fidelity && variant.ensemble === ensemble && variant.strength === strength;
       const [canvas, note] = [make("canvas", { "aria-hidden": "true" }), make("span")];
       const title = make("strong", {}, isCurrent ? icon("check") : null, this.#title(variant));
       const onclick = () => this.#take(variant);
@@ -191,9 +194,9 @@ export class Variants {
     }
   }
 
-  #take({ model, fidelity, strength }) {
+  #take({ model, fidelity, ensemble, strength }) {
     this.#dialog.close();
-    this.#acts.onTake({ model, fidelity, strength });
+    this.#acts.onTake({ model, fidelity, ensemble, strength });
   }
 
   #showBefore(isBefore) {
@@ -230,7 +233,7 @@ export class Variants {
     if (error) return errorWords(error);
     if (this.#set === "model") return found.map(findingWords).join(" ");
     const words = { strength: { 0.5: "", 1: text("strength.mid"), 2: text("strength.high") }, fidelity: { 0: text("fidelity.low"), 1: text("fidelity.high") } };
-    return words[this.#set][variant[this.#set]] ?? "";
+    return words[this.#set]?.[variant[this.#set]] ?? "";
   }
 
   #draw() {
@@ -262,8 +265,8 @@ function decided(picture, variant) {
 }
 
 /** Return what a variant's part asks the server for: its strength is applied here, as on the stage. */
-function optionsOf({ model, fidelity, told }) {
-  return told ? knownOptions({ told }) : { model, fidelity: fidelity === 1 ? null : fidelity };
+function optionsOf({ told, model, ...run }) {
+  return told ? { ...runOptions({ ...run, fidelity: 1 }), ...knownOptions({ told }) } : { model, ...runOptions(run) };
 }
 
 /** Return a part of a result that is there already. */

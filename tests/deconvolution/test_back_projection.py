@@ -1,0 +1,173 @@
+"""What a network restored, corrected by what was seen: where the blur is even, and nowhere else."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage, special
+
+from acutance import Sharpener
+from acutance.deconvolution import isotropic
+from acutance.deconvolution.back_projection import corrections
+from acutance.geometry import Size
+from acutance.inference.back_projecting import Rows, corrected, corrected_rows, is_corrected
+
+
+def leaves(height: int = 300, width: int = 380, *, seed: int = 0) -> np.ndarray:
+    """Overlapping disks of all sizes, "dead leaves": edges and spectra like a photo's, sharp to the pixel."""
+    draw = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), 0.5)
+    rows, columns = np.mgrid[:height, :width]
+    for _ in range(900):
+        radius = 2.5 / draw.uniform(0.04, 1)
+        distance = np.hypot(rows - draw.uniform(0, height), columns - draw.uniform(0, width))
+        share = np.clip(radius - distance, 0, 1)[..., np.newaxis]
+        grey = draw.uniform(0.1, 0.9)
+        colour = np.clip(grey + draw.normal(0, 0.05, 3), 0, 1)
+        picture = picture * (1 - share) + colour * share
+    return picture
+
+
+def levels(values: np.ndarray) -> np.ndarray:
+    return np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def psnr(one: np.ndarray, truth: np.ndarray) -> float:
+    return float(-10 * np.log10(np.mean((one / 255 - truth) ** 2)))
+
+
+def gaussian(truth: np.ndarray, sigma: float) -> np.ndarray:
+    return ndimage.gaussian_filter(truth, (sigma, sigma, 0))
+
+
+def disk(truth: np.ndarray, radius: float) -> np.ndarray:
+    fine = (np.arange(9 * 15) + 0.5) / 15 - 4.5
+    kernel = (np.hypot(fine[:, None], fine) <= radius).reshape(9, 15, 9, 15).mean((1, 3))
+    return np.stack([ndimage.convolve(truth[..., index], kernel / kernel.sum()) for index in range(3)], axis=2)
+
+
+def moved(truth: np.ndarray, length: int) -> np.ndarray:
+    return ndimage.uniform_filter(truth, (1, length, 1))
+
+
+def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    stored = io.BytesIO()
+    Image.fromarray(pixels).save(stored, "JPEG", quality=quality)
+    return np.asarray(Image.open(stored))
+
+
+@pytest.fixture(scope="module")
+def truth() -> np.ndarray:
+    return leaves()
+
+
+@pytest.fixture(scope="module")
+def both():
+    """Give `both(seen)`: the result without and with the correction."""
+    with Sharpener("fast", threads=1, back_projection=False) as plain, Sharpener("fast", threads=1) as full:
+        yield lambda seen: (plain(seen), full(seen))
+
+
+@pytest.mark.parametrize(
+    ("blur", "strength", "least_db"),
+    [(gaussian, 1.0, 0.5), (gaussian, 1.6, 0.15), (gaussian, 2.5, 0.1), (disk, 2.0, 0.3), (disk, 3.5, 0.3)],
+)
+def test_nearer_to_the_truth_where_the_blur_is_even(both, truth, blur, strength, least_db):
+    plain, full = both(levels(blur(truth, strength)))
+    assert psnr(full, truth) >= psnr(plain, truth) + least_db
+
+
+def test_grey_pictures_and_16_bits_gain_as_well(truth):
+    grey = truth.mean(axis=2, keepdims=True)
+    seen = np.round(65535 * gaussian(grey, 1.0)).astype(np.uint16)
+    results = []
+    for wanted in (False, True):
+        with Sharpener("fast", threads=1, back_projection=wanted) as sharpener:
+            results.append(sharpener(seen[..., 0]))
+    plain, full = (psnr(result / 257, grey[..., 0]) for result in results)
+    assert full >= plain + 0.1
+
+
+def test_motion_is_left_to_the_network(both, truth):
+    plain, full = both(levels(moved(truth, 15)))
+    assert np.abs(plain.astype(int) - full).max() <= 1
+
+
+def test_sharp_pictures_and_compressed_ones_lose_nothing(both, truth):
+    for seen in (levels(truth), jpeg(levels(gaussian(truth, 1.6)), 40)):
+        plain, full = both(seen)
+        assert psnr(full, truth) >= psnr(plain, truth) - 0.05
+
+
+def test_noise_is_not_taken_for_detail(both, truth):
+    noise = np.random.default_rng(1).normal(0, 4 / 255, truth.shape)
+    plain, full = both(levels(gaussian(truth, 1.6) + noise))
+    np.testing.assert_array_equal(plain, full)
+
+
+def test_each_part_has_a_blur_of_its_own(both):
+    """Of what is sharp in front of a blurred background, both are corrected, and not by the blur of the other."""
+    wide = leaves(200, 900)
+    seen = gaussian(wide, 1.0)
+    seen[:, 450:] = gaussian(wide, 2.2)[:, 450:]
+    plain, full = both(levels(seen))
+    for part in (np.s_[:, :250], np.s_[:, 650:]):
+        assert psnr(full[part], wide[part]) >= psnr(plain[part], wide[part]) + 0.05
+
+
+def test_the_same_bits_however_the_rows_come_and_whatever_the_threads(truth):
+    wide = np.concatenate([truth] * 4, axis=1)  # more blocks than are worked on at once
+    seen = levels(gaussian(wide, 1.2))
+    restored = levels(gaussian(wide, 0.4))
+    whole = corrected(seen, restored, strength=1.0, threads=1)
+    assert not np.array_equal(whole, restored)
+    np.testing.assert_array_equal(whole, corrected(seen, restored, strength=1.0, threads=3))
+    cuts = [0, 1, 8, 200, 201, 290, 300]
+    rows = (Rows(seen[top:bottom], restored[top:bottom]) for top, bottom in pairwise(cuts))
+    parts = list(corrected_rows(Size(*seen.shape[:2]), rows, strength=1.0, threads=2))
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_strength_blends_what_is_corrected(truth):
+    seen, restored = levels(gaussian(truth, 1.2)), levels(gaussian(truth, 0.4))
+    full = corrected(seen, restored, strength=1.0, threads=1)
+    half = corrected(seen, restored, strength=0.5, threads=1)
+    within = (full > 0) & (full < 255)
+    assert np.abs((seen.astype(float) + full) / 2 - half)[within].max() <= 1
+    np.testing.assert_array_equal(corrected(seen, restored, strength=0.0, threads=1), seen)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (5, 129), (64, 64), (65, 127), (151, 153)])
+def test_any_size(size):
+    draw = np.random.default_rng(0)
+    seen, restored = (draw.random(size, dtype=np.float32) for _ in range(2))
+    rows = list(corrections(Size(*size), lambda top, bottom: (seen[top:bottom], restored[top:bottom])))
+    added = np.concatenate(rows)
+    assert added.shape == size
+    assert np.isfinite(added).all()
+
+
+def test_flat_pictures_stay(both):
+    flat = np.full((150, 150, 3), 77, np.uint8)
+    plain, full = both(flat)
+    np.testing.assert_array_equal(plain, full)
+
+
+def test_transfers_of_disks_are_those_of_the_bessel_function():
+    side = 128
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) + 1e-12
+    for index in (0, 20, len(isotropic.RADII_PX) - 1):
+        z = 2 * np.pi * isotropic.RADII_PX[index] * frequency
+        found = isotropic.transfer_on(side, len(isotropic.SIGMAS_PX) + index)
+        np.testing.assert_allclose(found, 2 * special.j1(z) / z, atol=1e-6)
+
+
+def test_which_models_are_corrected():
+    with Sharpener("fast", threads=1) as fast, Sharpener("fast-x2", threads=1) as larger:
+        assert is_corrected(fast.spec, wanted=None)
+        assert not is_corrected(fast.spec, wanted=False)
+        assert not is_corrected(larger.spec, wanted=True), "what is enlarged is no blurred picture"

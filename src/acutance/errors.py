@@ -103,5 +103,10 @@ class JobError(AcutanceError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error of others says, without the advice below it; or its kind."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """Return what an error says, to stand inside a sentence: its first line without a full stop; or its kind.
+
+    Advice below that line is left out. Where the line only announces others (`Error(s) in loading …:`), it is the next.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    told = lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    return told.rstrip(".:")

@@ -10,7 +10,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from acutance.errors import CorruptWeights
+from acutance.errors import CorruptWeights, first_line
 
 METADATA_KEY = "acutance.spec"
 """Key of the spec's JSON in the metadata of safetensors and ONNX files."""
@@ -108,7 +108,9 @@ class ModelSpec:
             values: dict[str, Any] = json.loads(text)
             version = values.pop("format")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise CorruptWeights(f"the model's spec cannot be read ({error}); get the file again.") from error
+            raise CorruptWeights(
+                f"the model's spec cannot be read ({first_line(error)}); get the file again."
+            ) from error
         if version != SPEC_FORMAT:
             raise CorruptWeights(
                 f"the model's spec has format {version}, this acutance reads {SPEC_FORMAT}; upgrade acutance."

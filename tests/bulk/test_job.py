@@ -47,9 +47,11 @@ def test_a_run_makes_all_says_what_it_did_and_goes_on(photo, tmp_path):
     assert (target / "0" / "0.png").read_bytes() == expected.read_bytes()
     again = bulk(source, target)
     assert (again.returncode, "--resume" in again.stderr) == (2, True)
-    rest = bulk(source, target, "--resume")
+    rest = bulk(source, target, "--resume", "--report", report)
     assert rest.returncode == 0
+    assert "21 need no more work, by the ledger: they are done, or were refused" in rest.stderr
     assert "nothing to do" in rest.stderr
+    assert json.loads(report.read_text())["counts"] == {}
 
 
 def refused(*arguments: object) -> str:

@@ -212,7 +212,7 @@ def test_extra_rows_differ_in_the_setting_that_they_name(run_ablate, tmp_path):
     assert len({weights["tail.weight"] for weights in weights_of(out).values()}) == 4
     with pytest.raises(ConfigError, match=r"--extra loss: must be one of activation, content, .*, start, depth"):
         run_ablate("--extra", "loss", out=tmp_path / "other")
-    with pytest.raises(ConfigError, match="activaton"):
+    with pytest.raises(ConfigError, match=r"^--models nonbn-res-g@generator\.activaton=relu: unknown setting 'activ"):
         run_ablate("--iterations", 2, "--models", "nonbn-res-g@generator.activaton=relu", out=tmp_path / "other")
 
 

@@ -73,6 +73,14 @@ def test_quiet_says_what_failed_and_nothing_else(tmp_path: Path) -> None:
     assert "exists already" in again.stderr
 
 
+def test_a_dry_run_puts_no_full_stop_into_brackets(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.png")
+    told = run("sharpen", tmp_path / "a.png", "-o", tmp_path / "b.png", "--dry-run").stdout
+    assert "(would fail: " in told
+    assert not told.strip().endswith(".)")
+
+
 def test_a_dry_run_tells_and_writes_nothing(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     for name in ("a", "b"):

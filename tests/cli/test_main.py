@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from acutance import __version__
 from acutance.cli.main import IDLE_THREADS_SLEEP, VERBS, app
+from acutance.errors import ConfigError
 from acutance.zoo.catalogue import list_models
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()"]
@@ -51,6 +52,40 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
     assert shown.rstrip().endswith("[]")
     for verb, said in VERBS.items():
         assert f"{verb} {said}" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["train", "fast", "--paired", "a", "--out", "x"],
+            "--paired takes two values, BLURRED SHARP; only a is given, then comes --out.",
+        ),
+        (["train", "fast", "--data", "--out", "x"], "--data takes a value; none is given, then comes --out."),
+        (["evaluate", "--paired", "a", "-m", "fast"], "BLURRED SHARP; only a is given, then comes -m."),
+        (["evaluate", "--paired", "a"], "--paired takes two values, BLURRED SHARP; only a is given."),
+        (["models", "add", "x.onnx", "--sha256", "--name", "b"], "--sha256 takes a value, HEX; none is given"),
+    ],
+)
+def test_an_option_without_its_value_is_named(arguments: list[str], expected: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert expected in str(result.exception)
+
+
+def test_an_option_given_as_a_value_is_one_after_an_equals_sign_and_after_two_dashes(tmp_path: Path) -> None:
+    photo = save(tmp_path / "a.png")
+    assert "-m does not exist" in words(run("sharpen", "--output=--model", photo, "--", "-m"))
+
+
+def test_what_is_unfinished_is_completed() -> None:
+    asked = {
+        "_ACUTANCE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "acutance train --data --out --ite",
+        "COMP_CWORD": "4",
+    }
+    result = CliRunner().invoke(app, env=asked, prog_name="acutance")
+    assert "--iterations" in result.output
 
 
 def test_the_list_says_of_each_verb_what_its_own_help_says() -> None:

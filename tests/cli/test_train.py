@@ -111,9 +111,49 @@ def test_mistakes_are_errors_of_ours(run_train, photo_folder, tmp_path, argument
         run_train(*arguments, "--data", photo_folder, "--out", tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--set", "batch=x"], "--set batch=x: 'x': must be of type int (at batch)."),
+        (["--set", "bach=3"], "--set bach=3: unknown setting 'bach' (did you mean 'batch'?)."),
+        (["--iterations", "0"], "--iterations 0: schedule.iterations = 0: must be at least 1"),
+        (
+            ["--minutes", "-1", "--set", "generator.width=q"],
+            "width=q: 'q': must be of type int (at generator.width); --mi",
+        ),
+        (["--set", "batch=4", "--set", "batch=4", "--set", "patch_px=15"], "--set patch_px=15: patch_px = 15: must be"),
+        (["--set", "seed=-1", "--set", "seed=-1"], "--set batch=2, "),  # neither is it alone
+    ],
+)
+def test_what_was_typed_is_blamed_and_not_the_preset(run_train, photo_folder, tmp_path, arguments, expected):
+    with pytest.raises(ConfigError) as caught:
+        run_train("fast", *arguments, "--data", photo_folder, "--out", tmp_path / "run")
+    assert expected in str(caught.value)
+    assert "fast.toml" not in str(caught.value)
+
+
+def test_pairs_are_blamed_together_with_what_does_not_go_with_them(run_train, photo_folder, tmp_path):
+    with pytest.raises(ConfigError, match=r"^--paired, --set ramp_share=0\.5: paired = true"):
+        run_train("smoke", "--paired", photo_folder, photo_folder, "--out", tmp_path / "run", "--set", "ramp_share=0.5")
+
+
+def test_a_file_of_ones_own_is_blamed_for_what_it_lacks(run_train, photo_folder, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('name = "q"\nbatch = 0\n')
+    with pytest.raises(ConfigError, match=r"^own\.toml: 'degradation' is missing \(at degradation\)\.$"):
+        run_train(path, "--set", "seed=3", "--data", photo_folder, "--out", tmp_path / "run")
+
+
 def test_a_folder_without_photos_is_an_error_of_ours(run_train, tmp_path):
     with pytest.raises(InputError, match="no such folder of photos"):
         run_train("smoke", "--data", tmp_path / "none", "--out", tmp_path / "run")
+
+
+def test_the_reason_why_nothing_could_be_read_ends_with_one_full_stop(run_train, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("hello")
+    with pytest.raises(InputError, match=r"could be read \(.* is not an image; [^)]*[^.]\)\.$"):
+        run_train("smoke", "--data", tmp_path / "photos", "--out", tmp_path / "run")
 
 
 def test_wrong_usage_ends_with_2(run_train, photo_folder, tmp_path):

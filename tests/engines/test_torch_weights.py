@@ -193,6 +193,25 @@ def test_the_server_offers_and_runs_it(picture: np.ndarray) -> None:
     models.close()
 
 
+def test_the_server_offers_nothing_that_cannot_be_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("fastapi")
+    from acutance.server.models import OpenedModels
+
+    def offered(**settings: object) -> list[str]:
+        return [model.name for model in OpenedModels(threads=1, max_pixels=10**6, **settings).offered]
+
+    assert "atd" in offered()
+    assert "atd" not in offered(engine="onnxruntime")
+    assert "not offered: engine onnxruntime: ONNX cannot hold the model atd" in caplog.text
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == "spandrel" else find_spec(name))
+    assert "atd" not in offered()
+    assert "not offered: model atd: spandrel runs it, which is not installed; run: pip install" in caplog.text
+    with pytest.raises(EngineUnavailable, match="model atd: spandrel runs it"):
+        offered(names=["atd"])
+
+
 @pytest.fixture(scope="module")
 def windows() -> bytes:
     """A network that looks only so far, as a model file that torch runs."""

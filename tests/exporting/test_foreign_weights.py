@@ -324,6 +324,15 @@ def test_files_that_are_no_weights_are_refused(content: bytes, name: str, words:
         convert_weights(content, name)
 
 
+@pytest.mark.parametrize("verb", [["models", "add"], ["serve", "-m"]])
+def test_a_checkpoint_is_exported_from_where_it_lies(tmp_path: Path, verb: list[str]) -> None:
+    path = tmp_path / "my run" / "generator.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(checkpoint_of_ours())
+    result = CliRunner().invoke(app, [*verb, str(path)])
+    assert f"; run: acutance export '{path}' -o " in str(result.exception)
+
+
 def test_weights_cut_short_are_refused() -> None:
     state = Compact(num_feat=8, num_conv=2, upscale=2).state_dict()
     whole = saved(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference.choosing import TOO_NOISY_LEVELS, advice_on
 from acutance.inference.inspected_files import inspect_files
-from acutance.inference.inspecting import Noise, look_at
+from acutance.inference.inspecting import Noise, has_no_edges, look_at
+from acutance.inference.unblurring import blur_in
 from acutance.media import read_photo
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -88,6 +90,37 @@ def test_a_line_of_lettering_or_a_plate_tells_enough(sharp: np.ndarray, height: 
     soft = acutance.inspect(blurred(sharp, gaussian_psf(2.0))[120 : 120 + height, 60:220])
     assert soft.kind not in (None, "sharp")
     assert soft.model is not None
+
+
+def edge_of(width_px: float, degrees: float, profile: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Draw an edge of 200 levels in 240×320 px, in 8 bits."""
+    y, x = np.mgrid[:240, :320]
+    across = (x - 160) * np.cos(np.radians(degrees)) + (y - 120) * np.sin(np.radians(degrees))
+    grey = 28 + 200 * profile(across / width_px)
+    return np.repeat(np.rint(grey)[..., None], 3, 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+@pytest.mark.parametrize("width_px", [40, 64])
+def test_a_steep_ramp_is_no_motion(width_px: int, degrees: int) -> None:
+    ramp = edge_of(width_px, degrees, lambda across: np.clip(across + 0.5, 0, 1))
+    assert acutance.inspect(ramp).kind is None
+    assert blur_in(ramp, progress=lambda *_: None)[0] is None
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+def test_edges_that_may_be_blurred_tell_of_it(degrees: int) -> None:
+    motion = edge_of(16, degrees, lambda across: np.clip(across + 0.5, 0, 1))
+    soft = edge_of(5, degrees, lambda across: 1 / (1 + np.exp(-1.7 * across)))
+    assert acutance.inspect(motion).kind is not None
+    assert acutance.inspect(soft).kind is not None
+
+
+def test_a_pattern_that_repeats_itself_is_no_ramp() -> None:
+    for period in (2, 11, 13, 26):
+        waves = 128 + 60 * np.sin(1 + 2 * np.pi * np.arange(300) / period)
+        grey = np.broadcast_to(np.float32(waves / 255), (200, 300))
+        assert not has_no_edges([grey], is_fine=False), period
 
 
 def test_a_ramp_in_8_bits_is_not_taken_for_blur_and_little_light_in_16_bits_is_seen(sharp: np.ndarray) -> None:

@@ -10,6 +10,8 @@ from PIL import Image
 
 from acutance.errors import UnsupportedImage
 from acutance.media import Photo, encode_photo, lost_in, read_photo
+from acutance.media.pictures import open_pictures
+from acutance.media.png.chunks import read_chunks
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -289,3 +291,71 @@ def test_long_texts_and_profiles_are_carried(save, pixels):
 def test_the_result_is_a_sound_file(photo, alpha):
     png = encode_photo(Photo(pixels=photo.pixels, alpha=alpha, metadata=photo.metadata), format="PNG")
     Image.open(io.BytesIO(png)).verify()
+
+
+# --- pixels that come to their end too early ----------------------------------------------------------------
+
+
+def with_pixels(file: bytes, change) -> bytes:
+    """Pack the unpacked pixels of a PNG file anew, after a change; the file is whole but for that."""
+    chunks = list(read_chunks(io.BytesIO(file), with_pixels=True))
+    packed = zlib.compress(change(zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT"))))
+    first = next(number for number, (kind, _) in enumerate(chunks) if kind == b"IDAT")
+    before, behind = chunks[:first], [(kind, data) for kind, data in chunks[first:] if kind != b"IDAT"]
+    kept = [chunk(kind, data) for kind, data in [*before, (b"IDAT", packed), *behind, (b"IEND", b"")]]
+    return SIGNATURE + b"".join(kept)
+
+
+def noise(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+
+
+def png_of(mode: str) -> bytes:
+    """Give a picture of 40 rows as a PNG file; of 16 bits where the mode is 48."""
+    pixels = noise()
+    if mode == "48":
+        return encode_photo(Photo(pixels=pixels.astype(np.uint16) * 257), format="PNG")
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels)
+    (image.quantize(16) if mode == "P" else image.convert(mode)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "48"])
+def test_pixels_that_end_too_early_are_not_taken_for_black(mode) -> None:
+    whole = png_of(mode)
+    cut = with_pixels(whole, lambda rows: rows[: len(rows) * 5 // 8])
+    with pytest.raises(UnsupportedImage, match=r"cut off or damaged \(its pixels end after row 25 of 40\)"):
+        read_photo(cut, max_bits=16)
+    spare = with_pixels(whole, lambda rows: rows + b"spare")
+    assert np.array_equal(read_photo(spare, max_bits=16).pixels, read_photo(whole, max_bits=16).pixels)
+
+
+def test_the_last_passes_of_an_interlaced_picture_may_be_missing() -> None:
+    sizes = [5 * 7, 5 * 7, 5 * 14, 10 * 14, 10 * 28, 20 * 28, 20 * 56]
+    rows_of = [5, 5, 5, 10, 10, 20, 20]
+    packed = b"".join(
+        b"\0" + bytes(np.arange(size // rows, dtype=np.uint8))
+        for size, rows in zip(sizes, rows_of, strict=True)
+        for _ in range(rows)
+    )
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 56, 40, 8, 0, 0, 0, 1))
+    file = SIGNATURE + head + chunk(b"IDAT", zlib.compress(packed)) + chunk(b"IEND", b"")
+    assert read_photo(file).pixels.shape == (40, 56, 1)
+    with pytest.raises(UnsupportedImage, match=r"its pixels end too early"):
+        read_photo(with_pixels(file, lambda rows: rows[:-57]))
+
+
+def test_a_sound_picture_may_end_in_black() -> None:
+    pixels = noise()
+    pixels[30:] = 0
+    assert np.array_equal(read_photo(encode_photo(Photo(pixels=pixels), format="PNG")).pixels, pixels)
+
+
+def test_a_picture_of_an_animation_may_be_cut_short() -> None:
+    frames = [Image.fromarray(noise(seed)) for seed in (1, 2)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:], duration=100)
+    cut = with_pixels(buffer.getvalue(), lambda rows: rows[: len(rows) // 2])
+    with open_pictures(cut) as pictures, pytest.raises(UnsupportedImage, match=r"its pixels end after row 20 of 40"):
+        list(pictures.photos())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -258,6 +259,36 @@ def test_other_kinds_are_refused(values16, tag, value, words):
     tiff = written(values16[:, :, 0].copy(), rowsperstrip=9)
     with pytest.raises(UnsupportedImage, match=words):
         read_photo(with_tag(tiff, tag, value), max_bits=16)
+
+
+def with_any_tag(values16, tag: int, value: int) -> bytes:
+    """Give a grey file with a tag of one 16-bit value, also one that tifffile does not write."""
+    private = 65_000
+    tiff = written(values16[:, :, 0].copy(), rowsperstrip=9, extratags=[(private, "H", 1, value, True)])
+    if tag not in (266, 339):
+        return with_tag(tiff, tag, value)
+    return tiff.replace(struct.pack("<HH", private, 3), struct.pack("<HH", tag, 3))
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "words"),
+    [
+        (262, 777, "of a rare kind (photometric interpretation 777), which is not read here, or it is damaged; get"),
+        (259, 4711, "a rare compression (number 4711), which is not read here, or it is damaged; get"),
+        (266, 9, "with bits in an odd order, which is not read here, or it is damaged; get"),
+        (339, 99, "of signed or complex numbers, which is not read here, or it is damaged; get"),
+        (258, 4000, "is cut off or damaged (it says that its pixels have 4000 bits)"),
+    ],
+)
+def test_what_no_known_file_says_may_be_damage(values16, tag, value, words):
+    with pytest.raises(UnsupportedImage, match=re.escape(words)):
+        read_photo(with_any_tag(values16, tag, value), max_bits=16)
+
+
+@pytest.mark.parametrize(("tag", "value"), [(262, 3), (262, 10), (259, 34887), (266, 2), (258, 20)])
+def test_a_sound_file_of_a_rare_kind_is_not_called_damaged(values16, tag, value):
+    with pytest.raises(UnsupportedImage, match="which is not read here; "):
+        read_photo(with_any_tag(values16, tag, value), max_bits=16)
 
 
 def test_other_numbers_and_predictors_are_refused(values16):

@@ -163,13 +163,13 @@ def test_a_run_may_begin_with_weights_that_enlarge(tmp_path, tiny, store, fabric
         for name, tensor in begun.state_dict().items()
     )
     back = tiny(f"start_from={weights}")
-    with pytest.raises(ConfigError, match=r"start_from = .*: scale is 2 there, 1 asked for\.$"):
+    with pytest.raises(ConfigError, match=r"start_from = .*: generator\.scale is 2 there, 1 asked for\.$"):
         new_generator(back, sampler_of(store, back), CPU)
 
 
 def test_weights_of_another_shape_are_refused_as_what_they_are(tiny, store, trained):
     config = tiny(*X2, f"start_from={trained}", "generator.width=12")
-    with pytest.raises(ConfigError, match=r": width is 8 there, 12 asked for"):
+    with pytest.raises(ConfigError, match=r": generator\.width is 8 there, 12 asked for\.$"):
         new_generator(config, sampler_of(store, config), CPU)
 
 

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from acutance.config.settings import from_values, read_toml
+from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError, CorruptWeights, InputError, JobError
 from acutance.networks.checkpoint_file import load_generator
 from acutance.training.batches import batch_generator
@@ -26,6 +27,7 @@ from acutance.training.loop import (
     SKIPPED_LIMIT,
     train,
 )
+from acutance.training.players import new_generator
 from acutance.training.run_folder import CONFIG_FILE, check_said, prepare_folder
 
 
@@ -246,6 +248,34 @@ def test_a_resumed_run_appends_to_its_figures(tmp_path, tiny, store, fabric):
     train(config, store, tmp_path / "run", fabric=fabric, **stop_after(2))
     train(config, store, tmp_path / "run", fabric=fabric, resume=True)
     assert [line["iteration"] for line in lines_of(tmp_path / "run", "train")] == [1, 2, 3, 4]
+
+
+def test_a_resumed_run_asks_for_its_start_no_more(tmp_path, tiny, store, fabric):
+    train(tiny("schedule.iterations=1"), store, tmp_path / "first", fabric=fabric)
+    start = tmp_path / "start.safetensors"
+    (tmp_path / "first" / GENERATOR_FILE).rename(start)
+    config = tiny(f"start_from={start}", "watch.held_out=0")
+    train(config, store, tmp_path / "whole", fabric=fabric)
+    train(config, store, tmp_path / "run", fabric=fabric, **stop_after(2))
+    start.unlink()
+    train(config, store, tmp_path / "run", fabric=fabric, resume=True)
+    whole, resumed = (load_file(tmp_path / name / GENERATOR_FILE) for name in ("whole", "run"))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+class Unasked(PatchSampler):
+    """Photos that nobody may draw from."""
+
+    def __init__(self):
+        pass
+
+
+def test_a_resumed_run_whitens_nothing(tiny):
+    config = tiny("head_start=whitening")
+    with pytest.raises(AttributeError):
+        new_generator(config, Unasked(), torch.device("cpu"))
+    new_generator(config, Unasked(), torch.device("cpu"), is_resumed=True)
 
 
 def test_a_run_without_held_out_photos_validates_nothing(tmp_path, tiny, store, fabric):

@@ -68,10 +68,40 @@ def test_what_has_no_biases_may_begin_with_what_has_some(tmp_path):
     assert read_exported(tmp_path / "x.onnx", CONFIGS["fast"]).config.biases
 
 
-def test_another_network_is_refused(tmp_path):
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_settings_of_another_network_are_told_by_its_weights(tmp_path, name):
+    config = CONFIGS[name]
+    exported(config, tmp_path / "x.onnx")
+    wanted = replace(  # what numbers do not tell is as in the file: skips, and that PReLU learned a slope
+        GeneratorConfig(width=8, num_blocks=9, head_kernel=5),
+        activation=config.activation,
+        global_residual=config.global_residual,
+    )
+    assert read_exported(tmp_path / "x.onnx", wanted).config == config
+
+
+def test_another_network_is_refused_by_the_settings_in_which_it_differs(store):
+    config = load_config("fast", ["start_from=fast", "generator.width=32", "patch_px=16", "reduced_share=0.0"])
+    sampler = PatchSampler(store, side_px=config.source_px, device=CPU)
+    expected = r"start_from = fast: is another network .*: generator\.width is 48 there, 32 asked for\.$"
+    with pytest.raises(ConfigError, match=expected):
+        new_generator(config, sampler, CPU)
+
+
+@pytest.mark.parametrize(("activation", "other"), [("prelu", "relu"), ("prelu", "leaky-relu"), ("leaky-relu", "relu")])
+def test_slopes_are_not_lost(tmp_path, activation, other):
+    config = replace(CONFIGS["paper"], activation=activation)
+    exported(config, tmp_path / "x.onnx")
+    found = read_exported(tmp_path / "x.onnx", replace(config, activation=other)).config
+    assert found.activation == activation
+
+
+def test_weights_of_no_network_of_ours_are_refused(tmp_path):
     exported(CONFIGS["paper"], tmp_path / "x.onnx")
-    with pytest.raises(ConfigError, match=r"x\.onnx: its weights are of another network than the settings ask for"):
-        read_exported(tmp_path / "x.onnx", CONFIGS["fast"])
+    path = tmp_path / "y.onnx"
+    path.write_bytes((tmp_path / "x.onnx").read_bytes().replace(b"body_conv", b"body_kept"))
+    with pytest.raises(ConfigError, match=r"y\.onnx: its weights are of none of this project's networks; give the"):
+        read_exported(path, CONFIGS["paper"])
 
 
 def test_the_shipped_fast_is_where_training_begins(store):

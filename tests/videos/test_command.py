@@ -139,7 +139,7 @@ def test_interlaced_video_is_said(make):
         (["--quality", "best"], 2, "quality 'best': unknown; there are lossless, high,"),
         (["-o", "x.jpg"], 2, "the name of a video must end in one of"),
         (["-o", "x.mp4", "--codec", "prores"], 2, "codec prores: MP4 does not hold it; choose h264, h265,"),
-        (["--from", "99"], 1, "no frame could be decoded in the part that was asked for"),
+        (["--from", "99"], 1, "no frame could be decoded in the part that was asked for; it is "),
     ],
 )
 def test_what_cannot_be_is_one_sentence(make, said, arguments, code, words):

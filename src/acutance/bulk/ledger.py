@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from acutance.bulk.items import Item
 from acutance.bulk.store_errors import Vanished
 from acutance.bulk.stores import FOLDER, Listed, Store
-from acutance.errors import OutputError
+from acutance.errors import OutputError, first_line
 
 LEDGER: Final = f"{FOLDER}/ledger"
 COMPACT_FROM: Final = 256
@@ -178,7 +178,7 @@ class Ledger:
                 continue  # another run has made one part of many: its rows are in that
             except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
                 raise OutputError(
-                    f"{part}: no part of a ledger ({error}); move it away, and what it told is done again."
+                    f"{part}: no part of a ledger ({first_line(error)}); move it away, and what it told is done again."
                 ) from error
 
     def _write(self, table: pa.Table) -> None:

@@ -19,7 +19,7 @@ from acutance.bulk.items import Item, is_picture_name
 from acutance.bulk.ledger import Entry, Ledger
 from acutance.bulk.store_errors import Unreachable, Vanished
 from acutance.bulk.stores import Store, copy_out
-from acutance.errors import AcutanceError, InputError, OutputError
+from acutance.errors import AcutanceError, InputError, OutputError, first_line
 from acutance.inference.picture_files import FileResult, sharpen_file
 from acutance.inference.sharpener import Sharpener
 from acutance.media import plan_outputs
@@ -203,7 +203,7 @@ class Worker:
                 with tarfile.open(fileobj=file, mode="r|*") as old, tarfile.open(target, "w") as new:
                     made, unmade = self._members(item, old, new, folder, is_retried=is_retried)
             except tarfile.TarError as error:
-                raise InputError(f"{item.path}: no sound tar file ({error}).") from error
+                raise InputError(f"{item.path}: no sound tar file ({first_line(error)}).") from error
         self._check_free(item, item.key)
         self._room.rest(item.key)  # it may be large; a store that hangs is the client library's affair
         self._target.put(target, item.key)

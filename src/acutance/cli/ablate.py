@@ -76,6 +76,7 @@ def ablate(
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request
     from acutance.cli.evaluate import open_lpips
+    from acutance.cli.train import said_changes
     from acutance.data.photo_store import open_store
     from acutance.errors import ConfigError
     from acutance.evaluation.ablation import (
@@ -99,13 +100,16 @@ def ablate(
     vgg19, layers = _find_vgg19(vgg19)
     chosen = _chosen_models(models, layers)
     chosen += _extra_rows(extra, chosen)
-    entries = list_entries(chosen, _seed_numbers(seeds))
-    overrides = list(settings or [])
-    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
-    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
+    entries, changes = list_entries(chosen, _seed_numbers(seeds)), said_changes(settings, iterations, minutes)
     perception = Perception(lpips=open_lpips(lpips_backbone, lpips_linear))
-    budget = _check(entries, overrides, data=data, out=out, vgg19=vgg19, device=device)
-    task = Task(overrides=tuple(overrides), data=data, store=store or out / "store", vgg19=vgg19, device=device)
+    budget = _check(entries, changes, data=data, out=out, vgg19=vgg19, device=device)
+    task = Task(
+        overrides=tuple(override for override, _ in changes),
+        data=data,
+        store=store or out / "store",
+        vgg19=vgg19,
+        device=device,
+    )
     with progress_bar("decoding photos") as bar:
         photos = open_store(data, task.store, progress=bar)
     for skip in photos.skipped:
@@ -182,7 +186,13 @@ def _seed_numbers(text: str) -> tuple[int, ...]:
 
 
 def _check(
-    entries: Sequence[Entry], overrides: Sequence[str], *, data: Path, out: Path, vgg19: Path | None, device: Device
+    entries: Sequence[Entry],
+    changes: Sequence[tuple[str, str]],
+    *,
+    data: Path,
+    out: Path,
+    vgg19: Path | None,
+    device: Device,
 ) -> str:
     """Refuse what cannot end well before anything is decoded or trained; return the budget of each run, as JSON."""
     from dataclasses import asdict
@@ -195,7 +205,12 @@ def _check(
     from acutance.training.device import open_fabric
     from acutance.training.run_folder import CONFIG_FILE, check_folder
 
-    configs = {entry: load_config(entry.preset, [*overrides, *entry.settings]) for entry in entries}
+    configs = {}
+    for entry in entries:
+        said = {setting: f"--models {entry.model}" for setting in entry.settings[:-1]}
+        said[entry.settings[-1]] = f"--seeds {entry.seed}"
+        overrides = [override for override, _ in changes]
+        configs[entry] = load_config(entry.preset, [*overrides, *entry.settings], typed={**dict(changes), **said})
     for name in ALIKE:
         _require_alike(name, {entry.model: getattr(config, name) for entry, config in configs.items()})
     # The start, too, but for the rows that are there to show another.

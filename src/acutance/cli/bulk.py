@@ -132,9 +132,10 @@ def bulk(
     to.check_writable(".acutance/try")
     done = ledger.done(key)
     if resume:
-        say(f"{len(done)} are done already, by the ledger")
+        say(f"{len(done)} need no more work, by the ledger: they are done, or were refused")
     if len(done) and all(done.has(item, key) for item in items()):
         say("nothing to do")
+        _Tally(total=lambda: 0).write(report)
         return
     tally = _Tally(total=_counted(items) if count is None else lambda: count, keeps_all=report is not None)
     try:
@@ -241,18 +242,23 @@ class _Tally:
         say(", ".join(f"{number} {status}" for status, number in sorted(self.counts.items())))
         if self.number_unmade > _TOLD:
             say(f"{self.number_unmade - _TOLD} more were not made: see --report, or the ledger in DST/.acutance")
-        if report is not None:
-            from acutance.media import write_atomically
+        self.write(report)
 
-            values = {
-                "counts": dict(self.counts),
-                "megapixels": round(self.megapixels, 3),
-                "cpu_seconds": round(self.cpu_s, 3),
-                "seconds": round(time.monotonic() - self.begun, 3),
-                "not_made": [asdict(entry) for entry in self.unmade],
-            }
-            content = json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", errors="backslashreplace")
-            write_atomically(report, [content], overwrite=True)
+    def write(self, report: Path | None) -> None:
+        """Write the report, where there is to be one."""
+        if report is None:
+            return
+        from acutance.media import write_atomically
+
+        values = {
+            "counts": dict(self.counts),
+            "megapixels": round(self.megapixels, 3),
+            "cpu_seconds": round(self.cpu_s, 3),
+            "seconds": round(time.monotonic() - self.begun, 3),
+            "not_made": [asdict(entry) for entry in self.unmade],
+        }
+        content = json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", errors="backslashreplace")
+        write_atomically(report, [content], overwrite=True)
 
 
 def _tell_plan(found: Plan, workers: int) -> None:

@@ -64,7 +64,7 @@ def tell_previews(found: Iterable[Preview], *, as_json: bool, is_quiet: bool) ->
             row = {"source": str(file.source), "target": str(file.target), "kind": file.kind}
             typer.echo(json.dumps({**row, "status": preview.status, "error": preview.why}))
             continue
-        words = ": ".join(word for word in (preview.status, preview.why) if word)
+        words = ": ".join(word for word in (preview.status, (preview.why or "").rstrip(".")) if word)
         typer.echo(readable(f"{file.source} -> {file.target}  ({words})"))
     if not is_quiet:
         say(f"{', '.join(f'{count} {status}' for status, count in counts.items())}; nothing was written (--dry-run)")

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from acutance import __version__
 from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.loading import loading
+from acutance.cli.missing_values import check_values
 from acutance.cli.plain_values import taking_plainly
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.errors import AcutanceError, ConfigError
@@ -53,9 +54,15 @@ class _Verbs(TyperGroup):
         return taking_plainly(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
-        """Find out which verb is called."""
+        """Find out which verb is called, and check that no option of it lacks its value."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command and _loaded(str(name)), rest
+        loaded = command and _loaded(str(name))
+        called, words = loaded, rest
+        if words and isinstance(called, TyperGroup) and words[0] in called.commands:
+            called, words = called.commands[words[0]], words[1:]
+        if called and not ctx.resilient_parsing:  # while a shell asks for completions, all is unfinished
+            check_values(called, words)
+        return name, loaded, rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
         """List the verbs in plain words: drawing this with rich takes longer than all else that the program does."""

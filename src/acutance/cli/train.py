@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +13,10 @@ import typer
 if TYPE_CHECKING:
     from acutance.data.photo_store import PhotoStore
     from acutance.training.config import TrainConfig
+    from acutance.training.loop import Tick
+
+PAIRED = ("paired=true", "reduced_share=0.0", "ramp_share=0.0")
+"""What `--paired` sets."""
 
 
 def train(
@@ -48,20 +53,23 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
-    """Train a network on your own photos; needs the extra train, and acutance doctor says how to get it."""
+    """Train a network on your own photos; needs the extra train, and acutance doctor says how to get it.
+
+    Where stderr is a file or a pipe, a line a minute says step, loss, steps a second and the time left.
+    """
     from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 
     with needs_extra("train", "training"):
         from acutance.networks.own import OwnNetworkConfig
         from acutance.networks.vgg19_weights import find_vgg19
         from acutance.training.device import open_fabric
-        from acutance.training.loop import GENERATOR_FILE, Tick
+        from acutance.training.loop import GENERATOR_FILE
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
     folders = _folders(data, paired, validation)
-    overrides = _overrides(settings, iterations, minutes, is_paired=paired is not None)
-    config = _checked(preset, overrides, out, folders, resume=resume)
+    changes = _changes(settings, iterations, minutes, is_paired=paired is not None)
+    config = _checked(preset, changes, out, folders, resume=resume)
     check_processes(config, devices or 1)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
     fabric = open_fabric(device, precision=config.precision, devices=devices)
@@ -75,44 +83,57 @@ def train(
         others = in_turn(fabric, lambda: _open_validation(validation, out / "validation-store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
-    with progress_bar(f"training {config.name}") as bar:
-
-        def show(tick: Tick) -> None:
-            if not speaks:
-                return
-            bar(tick.share)
-            for complaint in tick.complaints:
-                say(f"step {tick.progress.iteration}  {complaint}")
-            if tick.psnr_db is not None:
-                scores = "  ".join(f"{row} {value:.2f}" for row, value in tick.psnr_db.items())
-                say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
-
-        with stop_request() as is_asked:
-            progress = run_training(
-                config,
-                photos,
-                out,
-                fabric=fabric,
-                vgg19=vgg19,
-                validation=others,
-                resume=resume,
-                on_tick=show,
-                should_stop=is_asked,
-            )
+    with progress_bar(f"training {config.name}") as bar, stop_request() as is_asked:
+        progress = run_training(
+            config,
+            photos,
+            out,
+            fabric=fabric,
+            vgg19=vgg19,
+            validation=others,
+            resume=resume,
+            on_tick=_teller(bar) if speaks else None,
+            should_stop=is_asked,
+        )
     if speaks:
         if config.schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
             say(f"stopped and saved at step {progress.iteration}; go on with the same command and --resume.")
-        own = f" --network {config.generator.part}" if isinstance(config.generator, OwnNetworkConfig) else ""
-        say(f"averaged weights: {out / GENERATOR_FILE}; next: acutance export {out / GENERATOR_FILE}{own} -o mine.onnx")
+        own = (
+            f" --network {shlex.quote(config.generator.part)}" if isinstance(config.generator, OwnNetworkConfig) else ""
+        )
+        weights = out / GENERATOR_FILE
+        say(f"averaged weights: {weights}; next: acutance export {shlex.quote(str(weights))}{own} -o mine.onnx")
     leave_together(fabric)
 
 
-def _checked(preset: str, overrides: list[str], out: Path, folders: tuple[Path, ...], *, resume: bool) -> TrainConfig:
+def _teller(bar: Callable[[float], None]) -> Callable[[Tick], None]:
+    """Return what tells a person of each step."""
+    from acutance.cli.console import say
+    from acutance.cli.minute_lines import TrainingLines
+
+    lines = TrainingLines()
+
+    def tell(tick: Tick) -> None:
+        bar(tick.share)
+        lines(tick)
+        for complaint in tick.complaints:
+            say(f"step {tick.progress.iteration}  {complaint}")
+        if tick.psnr_db is not None:
+            scores = "  ".join(f"{row} {value:.2f}" for row, value in tick.psnr_db.items())
+            say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
+
+    return tell
+
+
+def _checked(
+    preset: str, changes: Sequence[tuple[str, str]], out: Path, folders: tuple[Path, ...], *, resume: bool
+) -> TrainConfig:
     """Read the settings, and check that a run with them can begin or go on in OUT, before minutes go into decoding."""
     from acutance.training.config import load_config
     from acutance.training.run_folder import check_folder, check_said
 
-    config = load_config(preset, overrides)
+    overrides = [override for override, _ in changes]
+    config = load_config(preset, overrides, typed=dict(changes))
     for folder in folders:
         check_folder(out, config, resume=resume, data=folder)
     if resume:
@@ -120,16 +141,23 @@ def _checked(preset: str, overrides: list[str], out: Path, folders: tuple[Path, 
     return config
 
 
-def _overrides(
+def _changes(
     settings: list[str] | None, iterations: int | None, minutes: float | None, *, is_paired: bool
-) -> list[str]:
-    """Return what the options change of a preset."""
+) -> list[tuple[str, str]]:
+    """Return what the options change of a preset, as `key=value`, each with how it was typed."""
     # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
-    overrides = ["paired=true", "reduced_share=0.0", "ramp_share=0.0"] if is_paired else []
-    overrides += settings or []
-    overrides += [f"schedule.iterations={iterations}"] if iterations is not None else []
-    overrides += [f"schedule.minutes={minutes}"] if minutes is not None else []
-    return overrides
+    changes = [(override, "--paired") for override in PAIRED] if is_paired else []
+    return changes + said_changes(settings, iterations, minutes)
+
+
+def said_changes(settings: list[str] | None, iterations: int | None, minutes: float | None) -> list[tuple[str, str]]:
+    """Return what `--set`, `--iterations` and `--minutes` change, as `key=value`, each with how it was typed."""
+    changes = [(setting, f"--set {setting}") for setting in settings or ()]
+    if iterations is not None:
+        changes.append((f"schedule.iterations={iterations}", f"--iterations {iterations}"))
+    if minutes is not None:
+        changes.append((f"schedule.minutes={minutes}", f"--minutes {minutes:g}"))
+    return changes
 
 
 def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None, validation: Path | None) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from acutance.errors import AcutanceError, ConfigError
+from acutance.errors import AcutanceError, ConfigError, first_line
 
 
 @cache
@@ -84,7 +84,7 @@ def _of_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise ConfigError(f"{path}: cannot be run ({type(error).__name__}: {error}).") from error
+        raise ConfigError(f"{path}: cannot be run ({type(error).__name__}: {first_line(error)}).") from error
     return module
 
 
@@ -92,4 +92,4 @@ def _of_package(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (ImportError, ValueError) as error:
-        raise ConfigError(f"{name}: cannot be imported ({error}).") from error
+        raise ConfigError(f"{name}: cannot be imported ({first_line(error)}).") from error

@@ -17,7 +17,7 @@ import tomli_w
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.gen import make_dict_structure_fn
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 
 Toml = bool | int | float | str | Sequence["Toml"] | Mapping[str, "Toml"]
 """A value of a TOML file, as far as settings use them."""
@@ -155,12 +155,86 @@ def from_values(kind: type[Settings], values: Mapping[str, Toml], *, source: str
         ConfigError: Naming every unknown key, wrong type and value out of range, with its place.
     """
     try:
+        return _structured(kind, values)
+    except _FaultyError as error:
+        raise ConfigError(f"{source}: {'; '.join(error.faults)}.") from error
+
+
+class _FaultyError(Exception):
+    """Values that settings cannot be built from."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__(*faults)
+        self.faults = tuple(faults)
+
+
+def _structured(kind: type[Settings], values: Mapping[str, Toml]) -> Settings:
+    try:
         return _CONVERTER.structure(values, kind)
     except ClassValidationError as error:
-        faults = transform_error(error, format_exception=_explain)
-        raise ConfigError(f"{source}: {'; '.join(map(_placed, faults))}.") from error
+        raise _FaultyError([_placed(fault) for fault in transform_error(error, format_exception=_explain)]) from error
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}.") from error
+        raise _FaultyError([str(error).rstrip(".")]) from error
+
+
+def from_overridden(
+    kind: type[Settings],
+    values: Mapping[str, Toml],
+    overrides: Sequence[str],
+    *,
+    source: str,
+    typed: Mapping[str, str] | None = None,
+) -> Settings:
+    """Build settings from nested values and what was said to change of them.
+
+    Args:
+        kind: A frozen dataclass.
+        values: As TOML gives them.
+        overrides: `dotted.key=value` strings, see `with_overrides`.
+        source: Where the values come from, for the message.
+        typed: How a person said an override, where that was not `--set`, for the message.
+
+    Raises:
+        ConfigError: As `from_values`; what is wrong with an override is said of that, and not of the source.
+    """
+    try:
+        return _structured(kind, with_overrides(values, overrides))
+    except _FaultyError as error:
+        culprits = {fault: _culprits(kind, values, overrides, fault) for fault in error.faults}
+        said = {override: f"--set {override}" for override in overrides} | dict(typed or {})
+        blamed = {
+            fault: ", ".join(dict.fromkeys(said[override] for override in found)) or source
+            for fault, found in culprits.items()
+        }
+        words = [
+            f"{one}: {'; '.join(fault for fault, other in blamed.items() if other == one)}"
+            for one in dict.fromkeys(blamed.values())
+        ]
+        raise ConfigError(f"{'; '.join(words)}.") from error
+
+
+def _culprits(
+    kind: type[Settings], values: Mapping[str, Toml], overrides: Sequence[str], fault: str
+) -> tuple[str, ...]:
+    """Return the overrides that bring a fault about: each without which it is gone; none where it is in the values."""
+
+    def has_fault(some: Sequence[str]) -> bool:
+        try:
+            _structured(kind, with_overrides(values, some))
+        except _FaultyError as error:
+            return fault in error.faults
+        except ConfigError:  # an override that leads through what another one sets
+            return False
+        return False
+
+    if has_fault(()):
+        return ()
+    alone = [
+        override
+        for number, override in enumerate(overrides)
+        if not has_fault([*overrides[:number], *overrides[number + 1 :]])
+    ]
+    return tuple(alone or overrides)  # of two that do the same, neither is it alone
 
 
 def _placed(fault: str) -> str:
@@ -222,7 +296,7 @@ def read_toml(path: Path) -> dict[str, Toml]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file ({error}).") from error
+        raise ConfigError(f"{path}: not a TOML file ({first_line(error)}).") from error
 
 
 def merged(base: Mapping[str, Toml], changes: Mapping[str, Toml]) -> dict[str, Toml]:

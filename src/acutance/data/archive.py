@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from acutance.downloads.disk import check_room, make_folder, writing
-from acutance.errors import InputError
+from acutance.errors import InputError, first_line
 
 CHUNK_BYTES = 1 << 20
 """Bytes copied or checked at a time."""
@@ -86,7 +86,8 @@ def unpack(
         raise InputError(f"{archive} {refusal}.") from refusal
     except _DAMAGED as error:
         raise InputError(
-            f"{archive} is damaged or no zip archive ({error}); delete it and its .sha256, and fetch it again."
+            f"{archive} is damaged or no zip archive ({first_line(error)}); delete it and its .sha256, and "
+            "fetch it again."
         ) from error
     if progress is not None:
         progress(1.0)

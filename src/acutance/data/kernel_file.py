@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.data.blurs import Psf
-from acutance.errors import InputError
+from acutance.errors import InputError, first_line
 from acutance.media import Photo, read_photo, write_atomically, write_photo
 
 BLACK_SHARE = 0.01
@@ -91,7 +91,9 @@ def load_psfs(path: Path) -> tuple[Psf, ...]:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; give an .npz file of 2-D blur kernels.") from error
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as .npz ({error}); give one of 2-D blur kernels.") from error
+        raise InputError(
+            f"{path} cannot be read as .npz ({first_line(error)}); give one of 2-D blur kernels."
+        ) from error
     if not arrays:
         raise InputError(f"{path} holds no arrays; give an .npz file of 2-D blur kernels.")
     return tuple(_as_psf(array, f"{path}: {name}") for name, array in arrays.items())

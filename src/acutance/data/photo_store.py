@@ -200,7 +200,9 @@ def open_sources(
             ) from error
         if not entries:
             what = "pairs" if is_paired else "pictures"
-            raise InputError(f"{folder}: none of its {len(sources)} {what} could be read ({skipped[0].reason}).")
+            raise InputError(
+                f"{folder}: none of its {len(sources)} {what} could be read ({skipped[0].reason.rstrip('.')})."
+            )
         # "c": copy on write. Nothing here writes, but torch wants memory that it could write to. Only what is indexed:
         # bytes behind it are another process's, which may take them back.
         pixels = np.memmap(store / PIXELS_FILE, dtype=np.uint8, mode="c", shape=(entries[-1].end,))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 
 
 @lru_cache(maxsize=8)  # a file is read once, not at every step
@@ -29,7 +29,9 @@ def kernel_bank(file: Path, radius_px: int) -> Float[Tensor, "k s s"]:
         with np.load(file, allow_pickle=False) as archive:
             arrays = [archive[name] for name in archive.files if archive[name].ndim == 2]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"measured.file = {file}: cannot be read as an .npz of kernels ({error}).") from error
+        raise ConfigError(
+            f"measured.file = {file}: cannot be read as an .npz of kernels ({first_line(error)})."
+        ) from error
     side = 2 * radius_px + 1
     fitting = [array for array in arrays if max(array.shape) <= side]
     if not fitting:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acutance.downloads.disk import replace_text
-from acutance.errors import ConfigError, DownloadError
+from acutance.errors import ConfigError, DownloadError, first_line
 
 CHUNK_BYTES = 1 << 18
 """Bytes read at a time."""
@@ -78,7 +78,9 @@ def recorded_sha256(target: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise DownloadError(f"{record} cannot be read ({error}); delete it to record the hash anew.") from error
+        raise DownloadError(
+            f"{record} cannot be read ({first_line(error)}); delete it to record the hash anew."
+        ) from error
     found = re.match(r"([0-9a-f]{64})\s", text)
     if found is None:
         raise DownloadError(f"{record} holds no sha256; delete it to record the hash anew.")

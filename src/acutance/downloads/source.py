@@ -21,7 +21,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from acutance import __version__
-from acutance.errors import ConfigError, DownloadError
+from acutance.errors import ConfigError, DownloadError, first_line
 
 CHUNK_BYTES = 1 << 16
 """Most bytes taken from the connection at a time: what a process that is killed may lose."""
@@ -121,7 +121,7 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is not a number
     except ValueError as error:
-        raise ConfigError(f"{url!r} is not a web address ({error}).") from error
+        raise ConfigError(f"{url!r} is not a web address ({first_line(error)}).") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{url!r} cannot be downloaded; give an address that begins with https:// or http://.")
     if parts.username is not None or parts.password is not None:

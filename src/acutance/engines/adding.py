@@ -90,7 +90,7 @@ def add_model(
     told = Told() if told_file is None else read_told(told_file, is_needed=settings is not None)
     told_in = told_file.name if told_file else "a TOML file (--settings)"
     if convert and ending != ENDING:
-        adopted = _adopted(convert(content, file_name), told, name=chosen, told_in=told_in)
+        adopted = _adopted(convert(content, file_name if is_address else source), told, name=chosen, told_in=told_in)
     elif has_spec(content, name=source):
         spec = replace(read_spec(content, name=source), name=chosen)
         adopted = Adopted(with_spec(content, spec), spec, ())

@@ -23,7 +23,7 @@ from acutance.engines.probing import (
     whole_scale,
 )
 from acutance.engines.silent_onnxruntime import onnxruntime
-from acutance.errors import ConfigError, CorruptWeights, EngineError
+from acutance.errors import ConfigError, CorruptWeights, EngineError, first_line
 from acutance.geometry import ceil_to_multiple
 from acutance.spec import ModelSpec
 
@@ -87,7 +87,7 @@ def adopt(file: bytes, *, name: str, told: Told | None = None, told_in: str = ""
         parameters = count_numbers(file)
         spec, form = describe(probe, told, ask, facts, fixed=fixed, scale=scale, parameters=parameters)
     except DoesNotFit as error:
-        raise EngineError(f"{name}: the network cannot be run on a picture ({error}).") from error
+        raise EngineError(f"{name}: the network cannot be run on a picture ({first_line(error)}).") from error
     return Adopted(as_ours(file, form, spec), spec, tuple(facts))
 
 

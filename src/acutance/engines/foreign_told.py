@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from acutance.engines.foreign_graph import Colours, Layout, ValueRange
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def read_told(path: Path, *, is_needed: bool = False) -> Told:
             raise ConfigError(f"{path}: no such file.") from error
         return Told()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML ({error}).") from error
+        raise ConfigError(f"{path}: cannot be read as TOML ({first_line(error)}).") from error
     known = [field.name for field in fields(Told)]
     for key, value in values.items():
         if key not in known:

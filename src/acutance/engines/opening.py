@@ -47,14 +47,32 @@ def _torch(model: bytes, threads: int | None, name: str, precision: ChosenPrecis
 
 def _of_others(model: bytes, spec: ModelSpec, name: str, engine: EngineName, threads: int | None) -> Engine:
     """Open weights that torch alone runs."""
-    if find_spec("torch") is None:
-        raise EngineUnavailable(
-            f"model {spec.name}: torch runs it, which is not installed; run: {how_to_get('foreign')}"
-        )
     from acutance.engines.torch_engine import TorchEngine
 
     device = {"cpu": "cpu", "gpu": "cuda"}.get(engine)
     return TorchEngine.from_bytes(model, threads, name=name, device=device)
+
+
+def check_runnable(spec: ModelSpec, engine: EngineName = "auto", precision: Precision = "auto") -> None:
+    """Refuse a model that nothing that is installed here runs.
+
+    Args:
+        spec: Of the model.
+        engine: As `open_engine` takes it.
+        precision: As `open_engine` takes it.
+
+    Raises:
+        EngineUnavailable: When torch alone runs it, and that or spandrel is not installed.
+        ConfigError: When torch alone runs it, and another engine or arithmetic is asked for.
+    """
+    if not spec.needs_torch:
+        return
+    _check_torch(spec, engine, precision)
+    for package in ("torch", "spandrel"):
+        if find_spec(package) is None:
+            raise EngineUnavailable(
+                f"model {spec.name}: {package} runs it, which is not installed; run: {how_to_get('foreign')}"
+            )
 
 
 def _check_torch(spec: ModelSpec, engine: EngineName, precision: Precision) -> None:
@@ -124,7 +142,7 @@ def _opened(
     content, name = _with_fidelity(paths, fidelity), str(paths.fidelity)
     spec = read_spec(content, name=name)
     if spec.needs_torch:
-        _check_torch(spec, engine, precision)
+        check_runnable(spec, engine, precision)
         return _of_others(content, spec, name, engine, threads)
     devices = _devices(engine, precision)
     chosen = _on_cpu(engine, precision)

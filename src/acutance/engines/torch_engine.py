@@ -127,7 +127,7 @@ class TorchEngine:
             return self._restore(batch, networks)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
-                raise EngineError(f"torch failed: {first_line(error)}") from error
+                raise EngineError(f"torch failed: {first_line(error)}.") from error
         # Not raised while the other error is handled: its traceback keeps every activation alive, and the caller tries
         # a smaller batch while it handles this one.
         size = "×".join(str(side) for side in batch.shape)

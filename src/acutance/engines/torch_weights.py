@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import shlex
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +86,7 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
 
     Args:
         content: The file: a state dict as torch saves it, or safetensors.
-        name: Of the file.
+        name: Of the file, with its folder: what a command would be given.
 
     Raises:
         CorruptWeights: When the file is damaged, or holds more or else than weights.
@@ -93,7 +94,8 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
     try:
         if is_safetensors(content) or PurePath(name).suffix.lower() == ".safetensors":
             if is_safetensors(content) and has_spec(content, name=name) and not read_spec(content).needs_torch:
-                raise CorruptWeights(f"{name}: is a checkpoint of acutance; run: acutance export {name} -o net.onnx")
+                command = f"acutance export {shlex.quote(name)} -o net.onnx"
+                raise CorruptWeights(f"{name}: is a checkpoint of acutance; run: {command}")
             return dict(load_safetensors(content))
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -197,7 +199,7 @@ def adopt_weights(file: bytes, *, name: str, told: Told | None = None, told_in: 
             size_from="by its architecture",
         )
     except DoesNotFit as error:
-        raise EngineError(f"{name}: the network cannot be run on a picture ({error}).") from error
+        raise EngineError(f"{name}: the network cannot be run on a picture ({first_line(error)}).") from error
     spec = replace(spec, needs_torch=True)
     return Adopted(weights_file(network.weights, {METADATA_KEY: spec.to_json()}), spec, tuple(facts))
 

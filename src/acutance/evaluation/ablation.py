@@ -27,7 +27,7 @@ import numpy as np
 
 from acutance.data.photo_store import PhotoStore
 from acutance.data.protocol import Pixels, Row, brightened, degrade, find_row
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
 from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate
@@ -199,7 +199,9 @@ def hold_terms(out: Path, terms: Terms) -> None:
     try:
         begun = Terms(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: not the terms of an ablation ({error}); choose another folder.") from error
+        raise ConfigError(
+            f"{path}: not the terms of an ablation ({first_line(error)}); choose another folder."
+        ) from error
     if begun.budget != terms.budget:
         raise ConfigError(
             f"{out}: holds an ablation with the budget {begun.budget}, and {terms.budget} is asked for; use the same, "

@@ -19,7 +19,7 @@ def convert_weights(content: bytes, name: str) -> Converted:
 
     Args:
         content: The file: a state dict as torch saves it, or safetensors.
-        name: Of the file.
+        name: Of the file, with its folder.
 
     Returns:
         The network: `n 3 h w` → `n 3 h·scale w·scale`, float32 RGB in [0, 1], of any size or of one.

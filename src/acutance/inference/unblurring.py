@@ -24,12 +24,10 @@ from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
+from acutance.inference.inspecting import has_no_edges
 from acutance.inference.looking import blur_field
 
 LOOKING = "looking for what blurred the picture"
-SMALLEST_STEP = 2.5 / 255
-"""Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have
-steps of one level, which the estimator takes for anything."""
 REFINED_PIXELS = 40_000
 """Straight motion is refined on so many."""
 LARGEST_EXCESS = 0.03
@@ -124,7 +122,7 @@ def blur_in(
     grey = grey_of(to_float(pixels))
     if min(grey.shape) < LEAST_SIDE_PX or grey.size < SMALLEST_PX**2:
         return None, "too small to tell what blurred it: left as it is"
-    if _has_no_edges(grey):
+    if has_no_edges([grey], is_fine=False):
         return None, "nothing in it shows how blurred it is: left as it is"
     field = blur_field(grey, threads=threads)
     seen = field.whole
@@ -172,12 +170,6 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
         return None
     words = f"curved motion of about {shake.length_px:.0f} px: taken out"
     return FoundBlur(words=words, kernel=shake, is_told=False, moved=True)
-
-
-def _has_no_edges(grey: npt.NDArray[np.float32]) -> bool:
-    """Whether a picture is one colour or smooth ramps, which look alike, blurred and sharp."""
-    step = max(float(np.quantile(np.abs(np.diff(grey, axis=axis)), 0.999)) for axis in (0, 1))
-    return step < SMALLEST_STEP
 
 
 def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField) -> FoundBlur | None:
@@ -231,7 +223,7 @@ def _has_bands_all_over(grey: npt.NDArray[np.float32], length_px: float, angle: 
     quarters = [half for side in np.array_split(grey, 2) for half in np.array_split(side, 2, axis=1)]
     for quarter in quarters:
         part = np.ascontiguousarray(quarter[textured_box(quarter, REFINED_PIXELS).slices])
-        if min(part.shape) < LEAST_SIDE_PX or _has_no_edges(part):
+        if min(part.shape) < LEAST_SIDE_PX or has_no_edges([part], is_fine=False):
             continue
         if BandedSpectrum(part).score(length_px, angle) < SAME_BANDS:
             return False
@@ -267,7 +259,7 @@ def _banded_places(
 
     def look(place: tuple[int, int]) -> BlurVerdict | None:
         part = np.ascontiguousarray(grey[boxes[place].slices])
-        return None if _has_no_edges(part) else _banded_motion(part, part, field.noise)
+        return None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
 
     with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
         return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}

@@ -12,7 +12,7 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
-from acutance.errors import UnsupportedImage
+from acutance.errors import UnsupportedImage, first_line
 from acutance.media.container import Container, damaged, refused
 
 NOTE = "CMYK (converted to sRGB through its colour profile)"
@@ -58,7 +58,8 @@ def to_rgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
         )
     except (ImageCms.PyCMSError, OSError) as error:
         raise UnsupportedImage(
-            f"{name} is a CMYK picture whose colour profile is damaged ({error}); assign it a sound one first."
+            f"{name} is a CMYK picture whose colour profile is damaged ({first_line(error)}); assign it a "
+            "sound one first."
         ) from error
     if rgb is None:
         raise damaged(name, "its colours cannot be converted")

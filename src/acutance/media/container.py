@@ -77,6 +77,13 @@ def refused(name: str, what: str, remedy: str) -> UnsupportedImage:
     return UnsupportedImage(f"{name} is {what}, which is not read here; {remedy}.")
 
 
+def rare_or_damaged(name: str, what: str, remedy: str) -> UnsupportedImage:
+    """Make the error for a file that says of itself what no known file does: of a rare kind, or broken there."""
+    return UnsupportedImage(
+        f"{name} is {what}, which is not read here, or it is damaged; get the file again, or {remedy}."
+    )
+
+
 def too_deep(name: str, bits: int) -> UnsupportedImage:
     """Make the error for more bits per channel than are taken."""
     return UnsupportedImage(

@@ -23,7 +23,7 @@ from PIL import Image, ImageFile, TiffImagePlugin, _imaging
 
 from acutance.errors import ImageTooLarge, UnsupportedImage
 from acutance.media.cmyk import to_rgb
-from acutance.media.container import Container, Decoded, damaged, refused
+from acutance.media.container import Container, Decoded, damaged, rare_or_damaged
 from acutance.media.photo import Photo
 
 _DECODER_ERRORS = (
@@ -201,12 +201,12 @@ def decoding(name: str) -> Iterator[None]:
         except _DECODER_ERRORS as error:
             if _is_of_unknown_kind(error):
                 kind = "a picture whose channels are of a rare kind or order"
-                raise refused(name, kind, "save it as RGB or grey with another program first") from error
+                raise rare_or_damaged(name, kind, "save it as RGB or grey with another program first") from error
             raise damaged(name, _reason(error)) from error
 
 
 def _is_of_unknown_kind(error: Exception) -> bool:
-    """Say whether Pillow, by its words, does not know such pixels at all; nothing need be wrong with the file."""
+    """Say whether Pillow, by its words, does not know such pixels at all: nothing need be wrong with the file."""
     words = str(error)
     return any(part in words for part in ("unknown pixel mode", "unknown raw mode", "unrecognized raw mode"))
 

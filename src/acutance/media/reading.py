@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from acutance.errors import ImageTooLarge, InputError, UnsupportedImage
+from acutance.errors import ImageTooLarge, InputError, UnsupportedImage, first_line
 from acutance.geometry import Size, in_pixels
 from acutance.media.container import Container, OtherFormat, damaged, refused, too_deep
 from acutance.media.format import Format
@@ -108,7 +108,7 @@ def opened(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
     except OSError as error:
         raise InputError(f"{name} cannot be read ({error.strerror or error}).") from error
     except ValueError as error:  # a NUL character in the name
-        raise InputError(f"{name!r} is not the name of a file ({error}).") from error
+        raise InputError(f"{name!r} is not the name of a file ({first_line(error)}).") from error
     with opened as file:
         try:
             yield file

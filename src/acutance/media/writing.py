@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acutance.errors import OutputError
+from acutance.errors import OutputError, first_line
 from acutance.geometry import Size
 from acutance.media.atomic import Fingerprint, Patch, check_target, write_atomically
 from acutance.media.formats import FORMATS, format_named, format_of
@@ -88,7 +88,9 @@ def encoding(format_: ImageFormat) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, struct.error) as error:
-        raise OutputError(f"the photo cannot be coded as {format_} ({error}); choose another format.") from error
+        raise OutputError(
+            f"the photo cannot be coded as {format_} ({first_line(error)}); choose another format."
+        ) from error
     except MemoryError as error:
         raise OutputError(f"the photo cannot be coded as {format_}: not enough free memory.") from error
 

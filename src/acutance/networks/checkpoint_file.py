@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from acutance.config.own_parts import name_of_part
-from acutance.errors import ConfigError, CorruptWeights, InputError
+from acutance.errors import ConfigError, CorruptWeights, InputError, first_line
 from acutance.networks.any_generator import AnyGenerator
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig
 from acutance.networks.own import OwnGenerator, OwnNetworkConfig
@@ -110,7 +110,7 @@ def load_generator(path: Path, *, part: str | None = None) -> tuple[AnyGenerator
         generator = _ours(metadata[GENERATOR_KEY]) if own is None else _own(path, dict(own), part)
         generator.load_state_dict(state, strict=True)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CorruptWeights(f"{path}: not a generator written by acutance ({error}).") from error
+        raise CorruptWeights(f"{path}: not a generator written by acutance ({first_line(error)}).") from error
     if spec != describe(generator, name=spec.name, training_data=spec.training_data, licence=spec.licence):
         raise CorruptWeights(f"{path}: its weights are not those that its record describes; get it again.")
     return generator.eval(), spec

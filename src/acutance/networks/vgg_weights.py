@@ -88,7 +88,7 @@ class InputConvention:
                 raise ValueError("a division by 0")
         except ValueError as error:
             raise CorruptWeights(
-                f"the weights' input {statement!r} cannot be understood ({error}); it has to read like "
+                f"the weights' input {statement!r} cannot be understood ({first_line(error)}); it has to read like "
                 f"{VGG_GROUP.statement!r} or {TORCHVISION.statement!r}."
             ) from error
         is_bgr = found[1] == "BGR"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 from acutance.server.job_rows import REGION, TOLD, job_of, written
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
@@ -307,4 +307,4 @@ def _cannot_open(folder: Path, error: sqlite3.Error) -> ConfigError:
         return ConfigError(f"{folder}: another acutance serve uses this folder; end it, or give another with --data.")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return ConfigError(f"{folder / FILE_NAME} is damaged; move it away, its jobs cannot be had back.")
-    return ConfigError(f"{folder / FILE_NAME} cannot be opened ({error}); give another folder with --data.")
+    return ConfigError(f"{folder / FILE_NAME} cannot be opened ({first_line(error)}); give another folder with --data.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +14,17 @@ from typing import Protocol, get_args
 from acutance.engines.engine import ChosenPrecision, Engine, EngineName
 from acutance.engines.ensemble import Ensemble, SelfEnsemble, check_ensemble
 from acutance.engines.model_file import read_spec
-from acutance.engines.opening import offered_precisions
+from acutance.engines.opening import check_runnable, offered_precisions
 from acutance.engines.reading import read_model
-from acutance.errors import ConfigError, UnknownModel
+from acutance.errors import ConfigError, EngineError, UnknownModel
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
 from acutance.zoo.own_models import list_own_models
+
+_LOG = logging.getLogger("acutance.server")
 
 AUTO_SUMMARY = "looks at each picture, and takes the model that suits it, or leaves it as it is"
 KEPT_OPEN = 3
@@ -162,7 +165,8 @@ class OpenedModels:
 
         Args:
             names: Of models, or paths of ONNX files, which are offered by their stems; the first is the default. Empty:
-                all that are shipped, and all that the user has added.
+                all that are shipped, and of those that the user has added all that something installed here runs; the
+                log says of the others why not.
             engine: What runs them.
             threads: Threads for one run; None is one per physical core.
             max_pixels: Larger pictures are refused.
@@ -171,10 +175,11 @@ class OpenedModels:
 
         Raises:
             ModelError: When there is no such model, or it is damaged.
+            EngineError: When nothing that is installed here runs one that is named.
             ConfigError: When two would have one name.
         """
         shipped = sorted((row.name for row in list_models()), key=lambda name: name != DEFAULT_MODEL)
-        given = names or (AUTO, *shipped, *(own.name for own in list_own_models()))
+        given = names or (AUTO, *shipped, *_own_names(engine))
         self._given = {Path(model).stem: model for model in given}
         if len(self._given) < len(given):
             raise ConfigError(f"models {', '.join(given)}: two would be offered by one name; rename a file.")
@@ -266,6 +271,17 @@ class OpenedModels:
                 opened.sharpener.close()
 
 
+def _own_names(engine: EngineName) -> Iterator[str]:
+    """Yield the models that the user has added and that can be run here; what is wrong with the others is logged."""
+    for own in list_own_models():
+        try:
+            check_runnable(read_spec(read_model(own.path), name=own.name), engine)
+        except (EngineError, ConfigError) as error:
+            _LOG.warning("not offered: %s", error)
+        else:
+            yield own.name
+
+
 def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
     if model == AUTO:
         soft = _offered(DEFAULT_MODEL, DEFAULT_MODEL, engine)
@@ -274,6 +290,7 @@ def _offered(name: str, model: str, engine: EngineName) -> OfferedModel:
     row = next((row for row in list_models() if row.name == model), None)
     own = next((own for own in list_own_models() if own.name == model), None)
     spec = read_spec(read_model(paths.fidelity), name=model)
+    check_runnable(spec, engine)
     return OfferedModel(
         name=name,
         summary=row.summary if row else own.summary if own else "a model of this server's own",

@@ -18,7 +18,7 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, first_line
 from acutance.server.access import networks_of
 from acutance.server.limits import Limits
 from acutance.server.protocol import PatientProtocol, ServerConfig
@@ -139,5 +139,5 @@ def _check(certificate: Certificate) -> None:
         )
     except (OSError, ValueError) as error:  # SSLError is an OSError
         raise ConfigError(
-            f"{certificate.chain}, {certificate.key}: are no certificate and its key in PEM form ({error})."
+            f"{certificate.chain}, {certificate.key}: are no certificate and its key in PEM form ({first_line(error)})."
         ) from error

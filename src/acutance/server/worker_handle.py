@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acutance.errors import AcutanceError
+from acutance.errors import AcutanceError, first_line
 from acutance.server.confinement import Layer
 from acutance.server.refusals import Answer, Refused, Stopped
 from acutance.server.stopping import StopSignal
@@ -219,7 +219,7 @@ class WorkerProcess:
             self._process.stdin.write(line + b"\n")
             self._process.stdin.flush()
         except OSError as error:
-            raise WorkerDied(f"a worker cannot be spoken to ({error}).") from error
+            raise WorkerDied(f"a worker cannot be spoken to ({first_line(error)}).") from error
 
     def _listen(self) -> None:
         """Take the worker's lines as they come; None at their end."""

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from acutance.errors import CorruptWeights
+from acutance.errors import CorruptWeights, first_line
 
 WEIGHTS = "generator.safetensors"
 """What lies beside the checkpoint of a run: its averaged weights, as they were at the same step."""
@@ -90,8 +90,8 @@ def load_checkpoint(path: Path, trained: Trained) -> Progress:
         return Progress(**{**values, "ailing": tuple(values.get("ailing", ()))})
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptWeights(
-            f"{path}: is damaged or not a checkpoint of this run ({error}); start a new run from its last weights: "
-            f"--set start_from={path.with_name(WEIGHTS)}."
+            f"{path}: is damaged or not a checkpoint of this run ({first_line(error)}); start a new run from its last "
+            f"weights: --set start_from={path.with_name(WEIGHTS)}."
         ) from error
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from acutance.config.presets import preset_path
-from acutance.config.settings import Toml, from_values, merged, read_toml, with_overrides
+from acutance.config.settings import Toml, from_overridden, merged, read_toml
 from acutance.data.patches import CANDIDATES, check_shares
 from acutance.data.protocol import ROWS, find_row
 from acutance.deconvolution.wiener import PENALTIES
@@ -306,16 +307,21 @@ class TrainConfig:
         return self.patch_px * self.generator.scale + 2 * self.degradation.margin_px
 
 
-def load_config(preset: str, overrides: list[str] | None = None) -> TrainConfig:
+def load_config(preset: str, overrides: Sequence[str] = (), *, typed: Mapping[str, str] | None = None) -> TrainConfig:
     """Read a preset by name, or a TOML file by path, and apply `key=value` overrides.
 
     A preset may begin with `extends = "other"`: it then holds only what differs from that preset.
 
+    Args:
+        preset: Name or path.
+        overrides: What is changed of it.
+        typed: How a person said an override, where that was not `--set`, for the message.
+
     Raises:
-        ConfigError: When the preset, a key or a value is not right.
+        ConfigError: When the preset, a key or a value is not right; it names the override that is to blame.
     """
     path = preset_path(preset)
-    return from_values(TrainConfig, with_overrides(preset_values(path), overrides or []), source=path.name)
+    return from_overridden(TrainConfig, preset_values(path), overrides, source=path.name, typed=typed)
 
 
 def preset_values(path: Path, *, _seen: tuple[Path, ...] = ()) -> dict[str, Toml]:

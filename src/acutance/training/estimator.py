@@ -29,7 +29,7 @@ from acutance.degradations.draws import happens, uniform
 from acutance.degradations.jpeg import jpeg
 from acutance.degradations.light import to_gamma, to_linear
 from acutance.degradations.noise import add_grain, add_noise
-from acutance.errors import CorruptWeights
+from acutance.errors import CorruptWeights, first_line
 from acutance.estimation import classes as bins
 from acutance.networks.estimator import WINDOW_PX, Answers, BlurEstimator
 from acutance.training.ema import WeightAverage
@@ -282,5 +282,5 @@ def load_estimator(path: Path) -> BlurEstimator:
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise CorruptWeights(f"{path}: not an estimator's weights ({error}).") from error
+        raise CorruptWeights(f"{path}: not an estimator's weights ({first_line(error)}).") from error
     return network.eval()

@@ -142,11 +142,12 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         weights=config.data_weights,
     )
     source = PairSource(config, sampler)
-    players = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
+    has_checkpoint = resume and (run / CHECKPOINT_FILE).exists()
+    players = assemble(config, sampler, fabric=fabric, vgg19=vgg19, is_resumed=has_checkpoint)
     # Last of what may refuse: nothing is begun that cannot go on.
     on_first(fabric, lambda: prepare_folder(run, config, resume=resume))
     progress = Progress()
-    if resume and (run / CHECKPOINT_FILE).exists():
+    if has_checkpoint:
         progress = load_checkpoint(run / CHECKPOINT_FILE, players.trained)
     schedule = config.schedule
     is_first = fabric.is_global_zero

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from acutance.networks.any_discriminator import AnyDiscriminator, build_discrimi
 from acutance.networks.any_generator import AnyConfig, AnyGenerator, build_generator
 from acutance.networks.branch_start import start_branches
 from acutance.networks.checkpoint_file import load_generator
-from acutance.networks.generators import Generator, GeneratorConfig, enlarging
+from acutance.networks.generators import Generator, enlarging
 from acutance.networks.growing import can_grow, growing, without_biases
 from acutance.networks.own import OwnGenerator, OwnNetworkConfig, examine
 from acutance.networks.synchronised_norm import synchronise
@@ -28,6 +28,7 @@ from acutance.training.checkpoint import Trained
 from acutance.training.config import TrainConfig
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import OptimizerConfig, build_optimizers
+from acutance.training.run_folder import told_differences
 from acutance.training.shipped_start import read_exported, shipped_file
 from acutance.training.step import FeatureExtractor, Player
 
@@ -49,8 +50,17 @@ class Players:
     """What a checkpoint holds of all this."""
 
 
-def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None) -> Players:
+def assemble(
+    config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg19: Path | None, is_resumed: bool = False
+) -> Players:
     """Build everybody as they are before the first step: a function of the settings and the photos.
+
+    Args:
+        config: All settings.
+        sampler: Of the photos.
+        fabric: Where it runs.
+        vgg19: Weights of VGG-19, for an objective that looks at features.
+        is_resumed: Whether a checkpoint is read next, which holds all weights: none are computed or read for a start.
 
     Raises:
         ConfigError: When the objective looks at features and no VGG-19 weights are given, or `start_from` is
@@ -59,7 +69,7 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     """
     device = fabric.device
     features = _features(config, vgg19, device)
-    model = new_generator(config, sampler, device)
+    model = new_generator(config, sampler, device, is_resumed=is_resumed)
     if fabric.world_size > 1:
         synchronise(model)
     optimizers = build_optimizers(config.optimizer, model, last=last_weights(model))
@@ -80,8 +90,10 @@ def assemble(config: TrainConfig, sampler: PatchSampler, *, fabric: Fabric, vgg1
     return Players(generator, discriminator, features, model, average, Trained(networks, optimizers))
 
 
-def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.device) -> AnyGenerator:
-    """Build the generator: random, with a whitened head, or from earlier weights.
+def new_generator(
+    config: TrainConfig, sampler: PatchSampler, device: torch.device, *, is_resumed: bool = False
+) -> AnyGenerator:
+    """Build the generator: random, with a whitened head, or from earlier weights; random, too, where it is resumed.
 
     Raises:
         ConfigError: When `start_from` is another network, or a network of the user's own cannot be trained.
@@ -90,12 +102,12 @@ def new_generator(config: TrainConfig, sampler: PatchSampler, device: torch.devi
     model = build_generator(config.generator)
     if isinstance(model, Generator):
         start_branches(model, config.branch_gain)
-    if config.start_from is not None:
+    if config.start_from is not None and not is_resumed:
         model.load_state_dict(_earlier(config.start_from, config.generator).state_dict())
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(model, OwnGenerator):
         examine(model, side_px=config.patch_px)
-    elif config.head_start == "whitening" and config.start_from is None:
+    elif config.head_start == "whitening" and config.start_from is None and not is_resumed:
         whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
     return model
 
@@ -106,25 +118,18 @@ def _earlier(start_from: Path, wanted: AnyConfig) -> AnyGenerator:
     if isinstance(wanted, OwnNetworkConfig):
         earlier = load_generator(start_from, part=wanted.part)[0]
         if earlier.config != wanted:
-            raise ConfigError(f"{another}, {wanted.part} with {dict(wanted.settings)}.")
+            raise ConfigError(f"{another}: {told_differences(earlier.config, wanted, 'generator.')}.")
         return earlier
     exported = shipped_file(start_from)
     earlier = load_generator(start_from)[0] if exported is None else read_exported(exported, wanted)
     assert isinstance(earlier, Generator)  # one of the user's own is refused: its part is not named
-    shape = earlier.config
-    if shape.scale < wanted.scale:
+    if earlier.config.scale < wanted.scale:
         earlier = enlarging(earlier)
     if earlier.config.biases and not wanted.biases:
         earlier = without_biases(earlier)
     if not can_grow(earlier.config, wanted):
-        raise ConfigError(f"{another}: {_differences(shape, wanted)}.")
+        raise ConfigError(f"{another}: {told_differences(earlier.config, wanted, 'generator.')}.")
     return growing(earlier, wanted)
-
-
-def _differences(known: GeneratorConfig, wanted: GeneratorConfig) -> str:
-    """Name the settings in which two networks differ, with both values."""
-    pairs = ((field.name, getattr(known, field.name), getattr(wanted, field.name)) for field in fields(known))
-    return ", ".join(f"{name} is {has!r} there, {asked!r} asked for" for name, has, asked in pairs if has != asked)
 
 
 def new_discriminator(config: TrainConfig, device: torch.device) -> AnyDiscriminator:

@@ -48,13 +48,18 @@ def check_folder(
     begun = from_values(TrainConfig, read_toml(path), source=str(path))
     allowed = _may_change(begun, config, rates=not at_its_rates)
     if allowed != config:
-        changes = ", ".join(
-            f"{name} is {_shown(has)} there, {_shown(asked)} asked for"
-            for name, (has, asked) in differences(allowed, config).items()
-        )
         raise ConfigError(
-            f"{run}: its {CONFIG_FILE} has other settings than asked for ({changes}); use the same, or another folder."
+            f"{run}: its {CONFIG_FILE} has other settings than asked for ({told_differences(allowed, config)}); use "
+            "the same, or another folder."
         )
+
+
+def told_differences(there: object, asked_for: object, place: str = "") -> str:
+    """Name the settings in which what is there differs from what is asked for, with both values."""
+    return ", ".join(
+        f"{place}{name} is {_shown(has)} there, {_shown(asked)} asked for"
+        for name, (has, asked) in differences(there, asked_for).items()
+    )
 
 
 def _may_change(begun: TrainConfig, config: TrainConfig, *, rates: bool) -> TrainConfig:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from acutance.errors import InputError
+from acutance.errors import InputError, first_line
 
 FORMAT: Final = "acutance.record"
 VERSION: Final = 1
@@ -179,7 +179,7 @@ def record_of(text: str, *, name: str = "record") -> Record:
     try:
         return _record(values)
     except (TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{name}: lacks what a record has ({error}).") from error
+        raise InputError(f"{name}: lacks what a record has ({first_line(error)}).") from error
 
 
 def page_with(record: Record, page: str) -> str:

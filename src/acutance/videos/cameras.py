@@ -232,4 +232,4 @@ def _refused(name: str, error: Exception) -> InputError:
 def _reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return f"it has sent nothing for {SILENCE_S:g} s"
-    return (error.strerror if isinstance(error, av.FFmpegError) else None) or without_password(str(error))
+    return (error.strerror if isinstance(error, av.FFmpegError) else None) or without_password(str(error).rstrip("."))

@@ -119,7 +119,8 @@ class VideoJob:
         self._first = list(_up_to_a_frame(self._chunks))
         frame = self._first[-1].frame if self._first else None
         if frame is None:
-            part = " in the part that was asked for" if settings.is_preview else ""
+            length = f"; it is {source.duration / 1e6:.1f} s long" if source.duration else ""
+            part = f" in the part that was asked for{length}" if settings.is_preview else ""
             raise InputError(f"{name}: no frame could be decoded{part}.")
         self.side_data = side_data_of(frame)
         """Of the first frame."""

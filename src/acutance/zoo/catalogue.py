@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,11 +118,10 @@ def find_model(name: str | Path) -> ModelPaths:
         if path.suffix.lower() == ".safetensors" and _is_checkpoint(path):
             raise UnknownModel(
                 f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
-                f"acutance export {name} -o mine.onnx"
+                f"acutance export {shlex.quote(str(name))} -o mine.onnx"
             )
-        raise UnknownModel(
-            f"model {name}: is a file of weights, which is converted once; run: acutance models add {name}"
-        )
+        command = f"acutance models add {shlex.quote(str(name))}"
+        raise UnknownModel(f"model {name}: is a file of weights, which is converted once; run: {command}")
     if str(name) in FORMER_NAMES:
         raise UnknownModel(f"model {str(name)!r}: is no more; {FORMER_NAMES[str(name)]!r} does this now, take that.")
     names = (AUTO, *rows, *own)

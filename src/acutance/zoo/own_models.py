@@ -16,7 +16,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownModel
+from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownModel, first_line
 
 FOLDER_VARIABLE = "ACUTANCE_MODELS"
 """Environment variable that names another folder."""
@@ -170,4 +170,4 @@ def _read(path: Path) -> OwnModel:
             raise ValueError("its entries are not those of a card")
         return OwnModel(**{**values, "facts": tuple(values["facts"])})
     except (OSError, ValueError, TypeError) as error:
-        raise CorruptWeights(f"{path}: is no card of a model ({error}); remove it.") from error
+        raise CorruptWeights(f"{path}: is no card of a model ({first_line(error)}); remove it.") from error

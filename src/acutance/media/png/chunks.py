@@ -28,6 +28,13 @@ _DEFAULT_NAME = b"ICC Profile"
 
 _BLOCK_BYTES = 2**20
 
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of the colour types, transparency included; a palette's numbers are one."""
+PALETTE = 3
+"""The colour type of pictures with one."""
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""Of interlaced pictures: first row and column, and the steps from one to the next."""
+
 
 class Header(NamedTuple):
     """The payload of IHDR."""
@@ -49,6 +56,22 @@ class Header(NamedTuple):
     def payload(self) -> bytes:
         """As it stands in the file."""
         return struct.pack(">IIBBBBB", *self)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of an unpacked row that is not interlaced, the number of its filter in front."""
+        return self._row_bytes(self.width)
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Bytes of all unpacked rows, with the numbers of their filters."""
+        if not self.is_interlaced:
+            return self.height * self.row_bytes
+        sizes = ((-(-(self.height - y) // dy), -(-(self.width - x) // dx)) for y, x, dy, dx in _PASSES)
+        return sum(rows * self._row_bytes(columns) for rows, columns in sizes if rows > 0 and columns > 0)
+
+    def _row_bytes(self, width: int) -> int:
+        return 1 + (width * CHANNELS[self.colour_type] * self.depth + 7) // 8
 
 
 class Control(NamedTuple):
@@ -145,6 +168,28 @@ def read_chunks(
         if kind == b"IEND":
             return
         yield kind, data
+
+
+def unpacked_size(file: BinaryIO, enough: int) -> tuple[int, bool]:
+    """Unpack the pixels of a file of one picture, and keep nothing.
+
+    Args:
+        file: A PNG file.
+        enough: Bytes from which on nothing more is unpacked.
+
+    Returns:
+        How many bytes there are, and whether the packed ones came to their end.
+    """
+    unpacker, count = zlib.decompressobj(), 0
+    try:
+        for kind, data in read_chunks(file, with_pixels=True):
+            rest = data if kind == b"IDAT" else b""
+            while rest and not unpacker.eof and count < enough:
+                count += len(unpacker.decompress(rest, _BLOCK_BYTES))
+                rest = unpacker.unconsumed_tail
+    except zlib.error:
+        return count, False
+    return count, unpacker.eof
 
 
 def _can_be_spared(kind: bytes) -> bool:

@@ -16,13 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.media.pil import strips_of
-from acutance.media.png.chunks import Header, read_chunks
+from acutance.media.png.chunks import CHANNELS, Header, read_chunks
 
 COMPRESSION_LEVEL = 6
 """Of zlib. Higher ones gain next to nothing, because the lower bytes of photos are noise."""
-
-CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
-"""Of the colour types, transparency included."""
 
 Bytes = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.uint16]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+import struct
+from typing import Any, BinaryIO
 
+import numpy.typing as npt
 from PIL import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from acutance.media.container import Container, Decoded
+from acutance.media.container import Container, Decoded, damaged
 from acutance.media.photo import Photo
 from acutance.media.pil import decoded, open_plugin, picture_of
-from acutance.media.png.chunks import bare_png, metadata_chunks
+from acutance.media.png.chunks import Header, bare_png, metadata_chunks, read_chunks, unpacked_size
 from acutance.media.png.deep import decode_png16
 from acutance.media.png.strips import encode_png_strips
 from acutance.media.strips import strips_of_photo
@@ -26,10 +28,29 @@ def decode_png(file: BinaryIO, container: Container, name: str) -> Decoded:
         UnsupportedImage: When it is damaged.
     """
     if container.bits > 8:
-        return decode_png16(file)
-    image = open_plugin(bare_png(file), PngImageFile)
-    _correct_transparency(image)
-    return decoded(image, container, name)
+        pixels, alpha = decode_png16(file)
+    else:
+        image = open_plugin(bare_png(file), PngImageFile)
+        _correct_transparency(image)
+        pixels, alpha = decoded(image, container, name)
+    _check_all_are_there(file, pixels, name)
+    return pixels, alpha
+
+
+def _check_all_are_there(file: BinaryIO, pixels: npt.NDArray[Any], name: str) -> None:
+    """Refuse a file whose packed pixels come to their end before the picture does.
+
+    Pillow takes those that are not there for zeros, without a word; so do the rows of 16 bits, which it unpacks. To
+    count takes as long as to unpack, so it is done only where one of the last two rows (of interlaced pictures the
+    last but one may be the last to come) is of one colour.
+    """
+    if all((row != row[0]).any() for row in pixels[-2:]):
+        return
+    header = next(Header._make(struct.unpack_from(">IIBBBBB", data)) for kind, data in read_chunks(file))
+    count, _ = unpacked_size(file, header.unpacked_bytes)
+    if count < header.unpacked_bytes:
+        rows = "too early" if header.is_interlaced else f"after row {count // header.row_bytes} of {header.height}"
+        raise damaged(name, f"its pixels end {rows}")
 
 
 def encode_png(photo: Photo) -> tuple[bytes | memoryview, ...]:

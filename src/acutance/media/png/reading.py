@@ -7,7 +7,6 @@ picture.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO
@@ -19,12 +18,14 @@ from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
 from acutance.media.png.chunks import (
     COLOUR_CHUNKS,
+    PALETTE,
     XMP_KEYWORD,
     ChecksumError,
     Control,
     Header,
     read_chunks,
     rescaled,
+    unpacked_size,
 )
 
 _OF_THE_SUBJECT = (b"sCAL", b"pCAL", b"sTER", b"sPLT")
@@ -38,9 +39,9 @@ _LOST = {
 """What is said of chunks that are left out."""
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits per channel that there are, by colour type."""
-_PALETTE = 3
+_SPARE_BYTES = 2**20
+"""Of what some programs pack behind the pixels."""
 _MAX_NAME_BYTES = 79
-_BLOCK_BYTES = 2**20
 
 
 @dataclass(slots=True)
@@ -80,7 +81,9 @@ def inspect_png(file: BinaryIO, name: str) -> Container:
         raise damaged(name, "it has no header")
     if found.header.depth not in _DEPTHS.get(found.header.colour_type, ()):
         raise damaged(name, "its header tells of a kind of pixels that there is not")
-    if END_LOST in found.left_out and (found.durations_s or not _has_all_pixels(file)):
+    if END_LOST in found.left_out and (
+        found.durations_s or not unpacked_size(file, found.header.unpacked_bytes + _SPARE_BYTES)[1]
+    ):
         raise damaged(name, "it ends too early")
     animation = None
     if len(found.durations_s) + found.has_still > 1 and found.durations_s:
@@ -111,20 +114,6 @@ def _dropped(kind: bytes) -> str:
     return f"{what} (the checksum is wrong)"
 
 
-def _has_all_pixels(file: BinaryIO) -> bool:
-    """Say whether the compressed pixels of a file of one picture come to their end."""
-    unpacker = zlib.decompressobj()
-    try:
-        for kind, data in read_chunks(file, with_pixels=True):
-            rest = data if kind == b"IDAT" else b""
-            while rest and not unpacker.eof:
-                unpacker.decompress(rest, _BLOCK_BYTES)
-                rest = unpacker.unconsumed_tail
-    except zlib.error:
-        return False
-    return unpacker.eof
-
-
 def _take(found: _Found, kind: bytes, data: bytes) -> None:
     """Sort one chunk into what was found."""
     match kind:
@@ -136,7 +125,7 @@ def _take(found: _Found, kind: bytes, data: bytes) -> None:
             found.exif = without_prefix(data)
         case b"PLTE":
             found.palette = data
-            if found.header is not None and found.header.colour_type != _PALETTE:
+            if found.header is not None and found.header.colour_type != PALETTE:
                 found.left_out.append("the suggested palette (PLTE)")
         case b"iCCP":
             name, _, rest = data.partition(b"\0")
@@ -169,14 +158,14 @@ def _take_other(found: _Found, kind: bytes, data: bytes) -> None:
 
 
 def _sample_bits(header: Header) -> int:
-    return 8 if header.colour_type == _PALETTE else header.depth
+    return 8 if header.colour_type == PALETTE else header.depth
 
 
 def _background(found: _Found, data: bytes) -> bytes | None:
     """Return a background colour as grey or RGB of 16 bits, whatever the pixels are; None where it says none."""
     if found.header is None:
         return None
-    if found.header.colour_type == _PALETTE:
+    if found.header.colour_type == PALETTE:
         colour = found.palette[3 * data[0] :][:3] if data else b""
         data = b"".join(bytes((0, level)) for level in colour)
     if len(data) != (6 if found.header.colour_type & 2 else 2):

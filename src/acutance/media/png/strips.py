@@ -17,8 +17,8 @@ from acutance.geometry import Size
 from acutance.media.container import Container, damaged
 from acutance.media.photo import Metadata
 from acutance.media.pil import decoding, strips_of
-from acutance.media.png.chunks import SIGNATURE, Header, chunk_of, metadata_chunks, places_of
-from acutance.media.png.deep import CHANNELS, packed_rows, undone, unpacked
+from acutance.media.png.chunks import CHANNELS, PALETTE, SIGNATURE, Header, chunk_of, metadata_chunks, places_of
+from acutance.media.png.deep import packed_rows, undone, unpacked
 from acutance.media.strips import Strip, StripSource, regrouped
 
 _BLOCK_BYTES = 2**20
@@ -39,7 +39,7 @@ def open_png_strips(file: BinaryIO, container: Container, name: str) -> StripSou
             header = Header.of(file.read(min(length, 13)))
         elif kind in (b"tRNS", b"PLTE", b"acTL"):
             return None
-    if header is None or header.is_interlaced or header.depth < 8 or header.colour_type not in CHANNELS:
+    if header is None or header.is_interlaced or header.depth < 8 or header.colour_type == PALETTE:
         return None
     known, channels = header, CHANNELS[header.colour_type]
     colours = 3 if channels > 2 else 1
@@ -73,7 +73,7 @@ def _strips(file: BinaryIO, header: Header, channels: int, colours: int, name: s
         yield Strip(values[..., :colours], alpha)
         top += rows
     if top < header.height:
-        raise damaged(name, "its pixels end too early")
+        raise damaged(name, f"its pixels end after row {top} of {header.height}")
 
 
 def _values(header: Header, packed: bytes, channels: int) -> npt.NDArray[Any]:

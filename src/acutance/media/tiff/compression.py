@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from acutance.media.container import refused
+from acutance.media.container import rare_or_damaged, refused
 from acutance.media.photo import TiffCoding
 from acutance.media.pil import can_unpack_tiff
 
@@ -56,8 +56,10 @@ def check_can_be_unpacked(compression: int, name: str) -> None:
         UnsupportedImage: When it is so.
     """
     if not can_unpack_tiff(compression):
-        kind = _RARE.get(compression, f"a rare compression (number {compression})")
-        raise refused(name, f"a TIFF packed with {kind}", "save it with deflate, LZW or no compression first")
+        remedy = "save it with deflate, LZW or no compression first"
+        if compression in _RARE:
+            raise refused(name, f"a TIFF packed with {_RARE[compression]}", remedy)
+        raise rare_or_damaged(name, f"a TIFF packed with a rare compression (number {compression})", remedy)
 
 
 def coding_of(compression: int, *, has_predictor: bool) -> TiffCoding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from acutance.geometry import Size
-from acutance.media.container import damaged, refused
+from acutance.media.container import damaged, rare_or_damaged, refused
 from acutance.media.exif import ORIENTATION
 from acutance.media.ifd import ByteOrder, Directory
 
@@ -19,6 +19,9 @@ _COLOURS = {0: 1, 1: 1, 2: 3, 8: 3, 9: 3}
 """Grey (0: inverted), RGB, and two ways to write Lab, by their photometric interpretation."""
 LAB = (8, 9)
 _KINDS = {3: "a palette of 16 bits", 5: "a CMYK picture", 6: "a YCbCr picture of 16 bits"}
+_REGISTERED_KINDS = frozenset((*range(7), 8, 9, 10, 32803, 32844, 32845, 34892, 51177, 52527))
+_REGISTERED_PREDICTORS = frozenset((1, 2, 3, 34892, 34893, 34894, 34895))
+"""What sound files may have: others are of a rare kind, or broken in this place."""
 _WHOLE = frozenset((*range(8, 17), 24, 32, 64))
 _FLOATS = frozenset((16, 32, 64))
 """Bits of the numbers that are read: whole ones, and floating-point ones."""
@@ -95,18 +98,22 @@ def layout_of(directory: Directory, order: ByteOrder, name: str) -> Layout:
     samples, photometric = number(_SAMPLES, 1), number(_PHOTOMETRIC, 1)
     if photometric not in _COLOURS:
         kind = _KINDS.get(photometric, f"a 16-bit picture of a rare kind (photometric interpretation {photometric})")
-        raise refused(name, kind, "convert it to RGB, with its colour profile, first")
+        remedy = "convert it to RGB, with its colour profile, first"
+        raise (refused if photometric in _REGISTERED_KINDS else rare_or_damaged)(name, kind, remedy)
     bits = set(directory.integers(_BITS, order))
     is_float = number(_SAMPLE_FORMAT, 1) == _FLOAT
     if len(bits) == 1 and not bits <= (_FLOATS if is_float else _WHOLE):
         raise refused(name, f"a picture of {max(bits)} bits per channel", "convert it to 16 bits first")
     if len(bits) != 1 or number(_FILL_ORDER, 1) != 1:
-        raise refused(name, "a 16-bit picture with bits in an odd order", "save it anew with another program first")
+        is_sound = len(bits) == 1 and number(_FILL_ORDER, 1) == 2
+        kind, remedy = "a 16-bit picture with bits in an odd order", "save it anew with another program first"
+        raise (refused if is_sound else rare_or_damaged)(name, kind, remedy)
     if number(_COMPRESSION, RAW) not in _UNPACKED:
         raise refused(name, "a 16-bit picture of a rare compression", "save it with LZW, deflate or none first")
     predictor = 1 if number(_COMPRESSION, RAW) == RAW else number(_PREDICTOR, 1)
     if predictor not in ((1, _FLOAT) if is_float else (1, 2)) or (predictor == 2 and not bits <= {8, 16, 32, 64}):
-        raise refused(name, "a 16-bit picture of a rare predictor", "save it without one first")
+        kind, remedy = "a 16-bit picture of a rare predictor", "save it without one first"
+        raise (refused if predictor in _REGISTERED_PREDICTORS else rare_or_damaged)(name, kind, remedy)
     is_tiled = directory.find(_TILE_WIDTH) is not None
     block = Size(min(number(_STRIP_ROWS, size.height), size.height), size.width)
     if is_tiled:

@@ -16,7 +16,15 @@ from typing import BinaryIO
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.cmyk import converted, srgb_profile
-from acutance.media.container import PREVIEWS_LOST, Container, OtherFormat, damaged, depth_notes, refused
+from acutance.media.container import (
+    PREVIEWS_LOST,
+    Container,
+    OtherFormat,
+    damaged,
+    depth_notes,
+    rare_or_damaged,
+    refused,
+)
 from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
 from acutance.media.ifd import (
     ByteOrder,
@@ -56,6 +64,10 @@ UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
 """Tags whose values are long, and not carried."""
 
 _MAX_PAGES = 10_000
+_MOST_BITS = 128
+"""Of a number: a complex one of two that have 64."""
+_REGISTERED_NUMBERS = (1, 2, 3, 4, 5, 6)
+"""Kinds of number: whole, signed, floating-point, not told, complex ones of whole and of floating-point parts."""
 _MAX_SUB_IFDS = 16
 _MAX_NAMED_TAGS = 5
 _FLOAT = 3
@@ -200,11 +212,13 @@ def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
 def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     """Return how many bits per channel are decoded, 8 or 16."""
     bits = max(directory.integers(_BITS, order), default=1)
-    if bits < 1:
-        raise damaged(name, "it says that its pixels have 0 bits")
+    if not 1 <= bits <= _MOST_BITS:
+        raise damaged(name, f"it says that its pixels have {bits} bits")
     kind = directory.integer(_SAMPLE_FORMAT, order, 1)
     if kind not in (1, _FLOAT, 4):
-        raise refused(name, "a picture of signed or complex numbers", "convert it to 8 or 16 bits first")
+        is_sound = kind in _REGISTERED_NUMBERS
+        what, remedy = "a picture of signed or complex numbers", "convert it to 8 or 16 bits first"
+        raise (refused if is_sound else rare_or_damaged)(name, what, remedy)
     return 8 if bits <= 8 and kind != _FLOAT else 16
 
 

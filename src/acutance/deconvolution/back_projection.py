@@ -29,7 +29,15 @@ import numpy.typing as npt
 
 from acutance.deconvolution.isotropic import BLOCK_PX, Bands, blurs, rings, transfer_on
 from acutance.deconvolution.planes import Plane, plane_of, spectrum_of
-from acutance.deconvolution.residuals import Powers, blur_of, compression, likeliest, powers_of, unexplained
+from acutance.deconvolution.residuals import (
+    Powers,
+    blur_of,
+    compression,
+    enlargement,
+    likeliest,
+    powers_of,
+    unexplained,
+)
 from acutance.geometry import Size
 
 STEP_PX: Final = BLOCK_PX // 2
@@ -38,10 +46,13 @@ STEP_PX: Final = BLOCK_PX // 2
 MARGIN_PX: Final = 16
 """Around a block, for what is blurred into it."""
 
+_BORDER_PX: Final = 8
+"""What lies beyond a picture's border was blurred into it, and nobody knows what: less is corrected there."""
+
 NEIGHBOURS: Final = 3
 """A block's blur is that of the blocks up to so far from it, to either side."""
 
-_UNEXPLAINED: Final = (0.06, 0.14)
+_UNEXPLAINED: Final = (0.05, 0.12)
 """Share of what the network changed that the blur does not explain: all is corrected up to the first, nothing from the
 second on. Even blur has .003 to .04 (.11 where it is very weak, .14 in a JPEG of quality 60), motion and seams of depth
 .16 and more."""
@@ -49,9 +60,13 @@ second on. Even blur has .003 to .04 (.11 where it is very weak, .14 in a JPEG o
 _NOISE_LEVELS: Final = (0.8, 1.3)
 """In levels of 255: with more noise a network's errors are no more those of the blur alone."""
 
-_COMPRESSED: Final = (2.1, 2.5)
+_COMPRESSED: Final = (1.9, 2.3)
 """How much larger differences are across the borders of JPEG's blocks than within them: 1.1 without, 1.4 at quality 92,
 2.0 at 75, 2.6 at 60, where a network's errors follow those of the compression."""
+
+_ENLARGED: Final = (0.08, 0.2)
+"""How differences at even places differ from those at odd ones, as a logarithm: .03 at most, .07 in a JPEG, .2 and
+more where a picture was enlarged twice, which is no blur."""
 
 _NEAR_PX: Final = 4
 _CERTAINTY: Final = (1.0, 2.0)
@@ -133,10 +148,20 @@ class _Cut:
         columns = _mirrored(numbers[:, np.newaxis] * STEP_PX + span, self.size.width)
         return plane[rows[np.newaxis, :, np.newaxis], columns[:, np.newaxis, :]]
 
+    def inside(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return how far inside the pixels of some blocks lie, `n h w`: 0 at the border, 1 from `_BORDER_PX` on."""
+        span = np.arange(BLOCK_PX) - STEP_PX
+        rows, columns = self.row * STEP_PX + span, numbers[:, np.newaxis] * STEP_PX + span
+        down, across = (
+            np.clip(np.minimum(places, length - 1 - places) / _BORDER_PX, 0, 1).astype(np.float32)
+            for places, length in ((rows, self.size.height), (columns, self.size.width))
+        )
+        return np.asarray(down[np.newaxis, :, np.newaxis] * across[:, np.newaxis, :])
+
 
 def _mirrored(places: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
-    within = places % (2 * length)
-    return np.minimum(within, 2 * length - 1 - within)
+    within = places % max(2 * length - 2, 1)
+    return np.asarray(np.minimum(within, 2 * length - 2 - within))
 
 
 def _portions(numbers: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
@@ -170,6 +195,7 @@ def _row_of_blocks(powers: Powers, near: list[Powers], cut: _Cut, pair: Pair) ->
         blur = blur_of(around)
         compressed = compression(around)
         share = _faded(unexplained(around, blur), _UNEXPLAINED) * _faded(compressed, _COMPRESSED)
+        share *= _faded(enlargement(around), _ENLARGED)
         chosen = np.flatnonzero(share)
         if not chosen.size:
             continue
@@ -178,7 +204,7 @@ def _row_of_blocks(powers: Powers, near: list[Powers], cut: _Cut, pair: Pair) ->
         gain *= share[chosen, np.newaxis]
         noise *= np.interp(compressed[chosen], _SLIGHTLY_COMPRESSED, _CERTAINTY).astype(np.float32)
         wide = cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)
-        filtered = _filtered(gain, blur, cut.blocks(pair[0], numbers), wide)
+        filtered = _filtered(gain, blur, cut.blocks(pair[0], numbers), wide, cut.inside(numbers))
         for number, block in zip(numbers, _above_noise(filtered, noise) * _fading(), strict=True):
             whole[:, number * STEP_PX : number * STEP_PX + BLOCK_PX] += block
     return whole[:, STEP_PX : STEP_PX + cut.size.width]
@@ -193,7 +219,11 @@ def _gains(powers: Powers, blur: npt.NDArray[np.int64]) -> tuple[Bands, npt.NDAr
 
 
 def _filtered(
-    gain: Bands, blur: npt.NDArray[np.int64], seen: npt.NDArray[np.float32], wide: npt.NDArray[np.float32]
+    gain: Bands,
+    blur: npt.NDArray[np.int64],
+    seen: npt.NDArray[np.float32],
+    wide: npt.NDArray[np.float32],
+    inside: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
     """Return the residual of blocks, each band of it by its gain, faded out to the borders: `n h w`.
 
@@ -202,12 +232,13 @@ def _filtered(
         blur: Of each block.
         seen: `n h w`.
         wide: What was restored, with `MARGIN_PX` around.
+        inside: How much the residual counts, `n h w`.
     """
     side = wide.shape[-1]
     transfers = np.stack([transfer_on(side, number) for number in blur])
     inner = slice(MARGIN_PX, MARGIN_PX + BLOCK_PX)
     again = plane_of(transfers * spectrum_of(wide), (side, side))[:, inner, inner]
-    residual = spectrum_of((seen - again) * _fading())
+    residual = spectrum_of((seen - again) * inside * _fading())
     return plane_of(rings().spread(gain) * residual, (BLOCK_PX, BLOCK_PX))
 
 

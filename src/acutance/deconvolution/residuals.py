@@ -109,6 +109,12 @@ def compression(powers: Powers) -> npt.NDArray[np.float32]:
     return np.asarray((most / np.maximum(others, np.float32(1e-6))).min(axis=1))
 
 
+def enlargement(powers: Powers) -> npt.NDArray[np.float32]:
+    """Return how differences at even places differ from those at odd ones, of down and across the less: a logarithm."""
+    even, odd = (powers.steps[..., begin::2].sum(axis=2) + np.float32(1e-6) for begin in (0, 1))
+    return np.asarray(np.abs(np.log(even / odd)).min(axis=1))
+
+
 def blur_of(powers: Powers) -> npt.NDArray[np.int64]:
     """Return the number of the blur that explains each block best."""
     known = blurs()

@@ -11,6 +11,8 @@ what X lacks and N is noise and rounding. Block by block, and band by band of fr
 3. *The correction*, K·e / ⟨|R|²⟩ · R, a Wiener filter: all of the residual where the blur lets pass what is above the
    noise, nothing of it where it does not.
 
+Lenses blur light itself, others what a file holds: each block is taken in the light in which less is left.
+
 What is no even blur leaves a residual that no even blur explains: of motion, of seams of depth, and of JPEG's blocks
 nothing is corrected.
 """
@@ -21,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from enum import Enum
 from functools import cache
 from typing import Final
 
@@ -49,6 +52,8 @@ MARGIN_PX: Final = 16
 _BORDER_PX: Final = 8
 """What lies beyond a picture's border was blurred into it, and nobody knows what: less is corrected there."""
 
+_INNER: Final = slice(MARGIN_PX, MARGIN_PX + BLOCK_PX)
+
 NEIGHBOURS: Final = 3
 """A block's blur is that of the blocks up to so far from it, to either side."""
 
@@ -56,6 +61,9 @@ _UNEXPLAINED: Final = (0.05, 0.12)
 """Share of what the network changed that the blur does not explain: all is corrected up to the first, nothing from the
 second on. Even blur has .003 to .04 (.11 where it is very weak, .14 in a JPEG of quality 60), motion and seams of depth
 .16 and more."""
+
+_IN_LINEAR_LIGHT: Final = 0.8
+"""Linear light has to explain a blur by so much better than the file's own."""
 
 _NOISE_LEVELS: Final = (0.8, 1.3)
 """In levels of 255: with more noise a network's errors are no more those of the blur alone."""
@@ -109,7 +117,7 @@ def corrections(size: Size, window: Window, *, threads: int = 1) -> Iterator[Pla
 def _rows_of_blocks(size: Size, window: Window, threads: int) -> Iterator[Plane]:
     """Yield what each row of blocks adds, `2·STEP_PX w`: the second half of it meets the first of the next one."""
     rows, columns = (-(-side // STEP_PX) + 1 for side in size)
-    powers: dict[int, Powers] = {}
+    powers: dict[int, dict[Light, Powers]] = {}
     working: deque[Future[Plane]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="acutance-correction") as pool:
         for row in range(rows):
@@ -169,10 +177,37 @@ def _portions(numbers: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]
         yield numbers[begin : begin + _AT_ONCE]
 
 
-def _powers_of(cut: _Cut, pair: Pair) -> Powers:
-    seen, restored = pair
-    parts = _portions(np.arange(cut.columns))
-    return Powers.joined([powers_of(cut.blocks(seen, some), cut.blocks(restored, some)) for some in parts])
+class Light(Enum):
+    """In what light a picture was blurred: lenses blur light itself, editors what a file holds."""
+
+    FILE = "file"
+    LINEAR = "linear"
+
+    def taken(self, *blocks: npt.NDArray[np.float32], level: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """Return blocks in this light, in which a level of the file is about one at the block's own level, `n 1 1`."""
+        # A square is near enough to sRGB's curve, and has an inverse that costs nothing.
+        return [np.asarray(np.square(block) / level) if self is Light.LINEAR else block for block in blocks]
+
+    def given(
+        self, added: npt.NDArray[np.float32], restored: npt.NDArray[np.float32], level: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Return what is to be added to restored blocks of a file, of what is to be added in this light."""
+        if self is Light.FILE:
+            return added
+        return np.asarray(np.sqrt(np.maximum(np.square(restored) + level * added, 0)) - np.maximum(restored, 0))
+
+
+def _level(seen: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(2 * np.maximum(seen.mean(axis=(1, 2), keepdims=True), np.float32(0.05)))
+
+
+def _powers_of(cut: _Cut, pair: Pair) -> dict[Light, Powers]:
+    parts: dict[Light, list[Powers]] = {light: [] for light in Light}
+    for some in _portions(np.arange(cut.columns)):
+        seen, restored = (cut.blocks(plane, some) for plane in pair)
+        for light in Light:
+            parts[light].append(powers_of(*light.taken(seen, restored, level=_level(seen))))
+    return {light: Powers.joined(several) for light, several in parts.items()}
 
 
 def _pooled(rows: list[Powers]) -> Powers:
@@ -186,27 +221,45 @@ def _pooled(rows: list[Powers]) -> Powers:
     return Powers(*(near(field.name) for field in fields(Powers)))
 
 
-def _row_of_blocks(powers: Powers, near: list[Powers], cut: _Cut, pair: Pair) -> Plane:
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """What explains some blocks in one light."""
+
+    blur: npt.NDArray[np.int64]
+    left: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, powers: Powers) -> _Explained:
+        blur = blur_of(powers)
+        return cls(blur, unexplained(powers, blur))
+
+
+def _row_of_blocks(powers: dict[Light, Powers], near: list[dict[Light, Powers]], cut: _Cut, pair: Pair) -> Plane:
     """Return what a row of blocks adds, each over half of the one before it."""
     whole = np.zeros((BLOCK_PX, (cut.columns + 1) * STEP_PX), np.float32)
-    pooled = _pooled(near)
+    pooled = {light: _pooled([row[light] for row in near]) for light in Light}
     for some in _portions(np.arange(cut.columns)):
-        around = pooled.of(some)
-        blur = blur_of(around)
-        compressed = compression(around)
-        share = _faded(unexplained(around, blur), _UNEXPLAINED) * _faded(compressed, _COMPRESSED)
-        share *= _faded(enlargement(around), _ENLARGED)
-        chosen = np.flatnonzero(share)
-        if not chosen.size:
-            continue
-        numbers, blur = some[chosen], blur[chosen]
-        gain, noise = _gains(powers.of(numbers), blur)
-        gain *= share[chosen, np.newaxis]
-        noise *= np.interp(compressed[chosen], _SLIGHTLY_COMPRESSED, _CERTAINTY).astype(np.float32)
-        wide = cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)
-        filtered = _filtered(gain, blur, cut.blocks(pair[0], numbers), wide, cut.inside(numbers))
-        for number, block in zip(numbers, _above_noise(filtered, noise) * _fading(), strict=True):
-            whole[:, number * STEP_PX : number * STEP_PX + BLOCK_PX] += block
+        around = {light: pooled[light].of(some) for light in Light}
+        by = {light: _Explained.of(around[light]) for light in Light}
+        is_linear = by[Light.LINEAR].left < _IN_LINEAR_LIGHT * by[Light.FILE].left
+        compressed = compression(around[Light.FILE])
+        allowed = _faded(compressed, _COMPRESSED) * _faded(enlargement(around[Light.FILE]), _ENLARGED)
+        for light in Light:
+            share = _faded(by[light].left, _UNEXPLAINED) * allowed
+            chosen = np.flatnonzero(share * (is_linear == (light is Light.LINEAR)))
+            if not chosen.size:
+                continue
+            numbers, blur = some[chosen], by[light].blur[chosen]
+            gain, noise = _gains(powers[light].of(numbers), blur)
+            gain *= share[chosen, np.newaxis]
+            noise *= np.interp(compressed[chosen], _SLIGHTLY_COMPRESSED, _CERTAINTY).astype(np.float32)
+            seen, wide = cut.blocks(pair[0], numbers), cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)
+            level = _level(seen)
+            lit = light.taken(seen, wide, level=level)
+            filtered = _filtered(gain, blur, lit[0], lit[1], cut.inside(numbers))
+            added = _above_noise(filtered, noise) * _fading()
+            for number, block in zip(numbers, light.given(added, wide[:, _INNER, _INNER], level), strict=True):
+                whole[:, number * STEP_PX : number * STEP_PX + BLOCK_PX] += block
     return whole[:, STEP_PX : STEP_PX + cut.size.width]
 
 
@@ -236,8 +289,7 @@ def _filtered(
     """
     side = wide.shape[-1]
     transfers = np.stack([transfer_on(side, number) for number in blur])
-    inner = slice(MARGIN_PX, MARGIN_PX + BLOCK_PX)
-    again = plane_of(transfers * spectrum_of(wide), (side, side))[:, inner, inner]
+    again = plane_of(transfers * spectrum_of(wide), (side, side))[:, _INNER, _INNER]
     residual = spectrum_of((seen - again) * inside * _fading())
     return plane_of(rings().spread(gain) * residual, (BLOCK_PX, BLOCK_PX))
 

@@ -35,7 +35,7 @@ from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpo
 from acutance.training.config import TrainConfig
 from acutance.training.health import HealthSummary, complaints, health_summary
 from acutance.training.players import Players, assemble
-from acutance.training.processes import check_processes, on_first, reporting_lost_process, sync_stop
+from acutance.training.processes import check_processes, in_turn, on_first, reporting_lost_process, sync_stop
 from acutance.training.run_folder import prepare_folder
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step_record import StepRecord
@@ -142,7 +142,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         weights=config.data_weights,
     )
     source = PairSource(config, sampler)
-    has_checkpoint = resume and (run / CHECKPOINT_FILE).exists()
+    # In turn: while the first still writes its last one, the others would see none, and begin anew by themselves.
+    has_checkpoint = resume and in_turn(fabric, (run / CHECKPOINT_FILE).exists)
     players = assemble(config, sampler, fabric=fabric, vgg19=vgg19, is_resumed=has_checkpoint)
     # Last of what may refuse: nothing is begun that cannot go on.
     on_first(fabric, lambda: prepare_folder(run, config, resume=resume))

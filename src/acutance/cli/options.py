@@ -115,7 +115,7 @@ BackProjection = Annotated[
     typer.Option(
         "--back-projection/--no-back-projection",
         help="Blur the result again, and correct it by how far that is from the photo; on for acutance's own models. "
-        "Nearer to the truth (0.1 to 1 dB), in about two thirds more time.",
+        "Nearer to the truth (0.1 to 1 dB), in about a third more time.",
     ),
 ]
 Strength = Annotated[

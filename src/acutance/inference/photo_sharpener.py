@@ -82,7 +82,7 @@ class PhotoSharpener:
             ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
                 at 8, in as many times the time. Not of an opened engine.
             back_projection: Whether what the network gives is blurred again, and corrected by how far that is from what
-                was seen: 0.1 to 1 dB nearer to the truth where the blur is even, in two thirds more time; never of
+                was seen: 0.1 to 1 dB nearer to the truth where the blur is even, in a third more time; never of
                 videos, regions or motion, nor of what is enlarged. None: of acutance's own models.
 
         Raises:

@@ -36,7 +36,14 @@ TORCH_ROOMS = (
     "acutance.data.patches",
 )
 
-IN_REAL_TIME = ("bulk", "cli/test_serve.py", "server", "training/test_killed.py", "training/test_processes.py", "videos")
+IN_REAL_TIME = (
+    "bulk",
+    "cli/test_serve.py",
+    "server",
+    "training/test_killed.py",
+    "training/test_processes.py",
+    "videos",
+)
 """Tests that talk to a browser, to other processes or to a camera, which a busy machine may starve in the middle."""
 
 

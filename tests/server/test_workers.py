@@ -34,7 +34,7 @@ from acutance.server.workers import WorkerProcesses, WorkersHere, twice
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
 
 IN_TIME_S = 20.0
-"""What an end may take: what hangs here hangs for ever. `benchmarks/server_siege.py` measures the 2 s of the documents."""
+"""What an end may take: what hangs here hangs for ever. `benchmarks/server_siege.py` measures the 2 s promised."""
 
 MODELS = OpenedModels(("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -23,6 +24,9 @@ from acutance.client.values import RemoteJob, ServerRefused, SharpPicture, job_o
 from acutance.errors import ConfigError
 
 __all__ = ["Client", "RemoteJob", "ServerRefused", "SharpPicture"]
+
+_SENDABLE = re.compile(r"[!-~]*")
+"""What a path and a header can hold."""
 
 TRY_AGAIN = frozenset((429, 503, 507))
 """Statuses that come with the time after which it is worth trying again."""
@@ -43,13 +47,21 @@ class Client:
             patience_s: How long a call waits, in all, where the server says that it is busy.
 
         Raises:
-            ConfigError: When that is no address of a server.
+            ConfigError: When that is no address of a server, or the token is none.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            scheme, host, port = parts.scheme, parts.hostname or "", parts.port
+            is_sendable = _SENDABLE.fullmatch(host.encode("idna").decode("ascii") + parts.path) is not None
+            is_address = scheme in ("http", "https") and host != "" and is_sendable
+        except (ValueError, AttributeError, TypeError):  # of a port that is none; what is no text
+            is_address = False
+        if not is_address:
             raise ConfigError(f"url {url!r}: must be like http://127.0.0.1:8090.")
-        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+        if token is not None and not (isinstance(token, str) and _SENDABLE.fullmatch(token)):
+            raise ConfigError("token: must be of visible ASCII characters alone; take spaces and the line's end away.")
+        self._connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+        self._host, self._port, self._prefix = host, port, parts.path.rstrip("/")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._timeout_s = timeout_s
         self._patience_s = patience_s

@@ -32,7 +32,7 @@ BEYOND = 1e-3
 def array_of(image: object) -> npt.NDArray[Any]:
     """Return the array that an object is or gives of itself (`__array__` or DLPack, as tensors do).
 
-    It is a plain array (of a subclass the values count), in the byte order of the machine.
+    It is a plain array (of a subclass the values count), in the byte order of the machine; floats lie within 0 … 1.
 
     Raises:
         InputError: When it is none, or holds numbers that are none, masked places, or floats beyond 0 … 1.
@@ -53,6 +53,8 @@ def array_of(image: object) -> npt.NDArray[Any]:
                 f"an array of floats from {low:g} to {high:g}: they must lie within 0 … 1; scale them, e.g. "
                 "array / 255, or cut them off, numpy.clip(array, 0, 1)."
             )
+        if low < 0 or high > 1:
+            array = np.clip(array, 0, 1)
     return array
 
 

@@ -21,13 +21,14 @@ from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.back_projecting import is_corrected
 from acutance.inference.listening import Found, Listener, Progress, ignore
-from acutance.inference.memory import allowed_bytes
+from acutance.inference.memory import allowed_bytes, check_limits
 from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
-from acutance.inference.told import Region, ToldBlur, model_for
+from acutance.inference.told import Region, ToldBlur, check_kinds, model_for
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
+from acutance.ranges import number_within, whole_number
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
 
@@ -91,12 +92,14 @@ class PhotoSharpener:
                 or enlarges while a region is asked for.
             EngineError: When the engine is not installed.
         """
-        if tile_px is not None and tile_px < SMALLEST_TILE_PX:
-            raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
+        if tile_px is not None:
+            tile_px = whole_number("tile", tile_px, low=SMALLEST_TILE_PX, unit=" px")
+        within_cpus(threads)
+        check_limits(max_pixels=max_pixels, max_memory_mb=max_memory_mb)
+        check_kinds(told, region)
         self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._threads = threads
         self._told, self._region = told, region
-        self._back_projection = back_projection
+        self._threads, self._back_projection = threads, back_projection
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
@@ -124,8 +127,10 @@ class PhotoSharpener:
                     back_projection=back_projection,
                 )
             self._engine = open_model(name) if self._auto is None else self._auto.engine("soft")
-        else:
+        elif hasattr(engine, "spec"):
             self._engine = engine
+        else:
+            raise ConfigError(f"engine {engine!r}: must be the name of an engine, or an opened one.")
         if self._auto is None:
             self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
         self._restorer = self._auto or self._at_work(self._engine)
@@ -185,6 +190,7 @@ class PhotoSharpener:
         Raises:
             ConfigError: See `Sharpener`.
         """
+        check_kinds(blur, region)
         if self._auto is None:
             return self._by(self._engine, told=blur, region=region)
         if blur is not None:
@@ -341,7 +347,4 @@ class PhotoSharpener:
 
     def _keeps_all(self, strength: float) -> bool:
         """Check the strength; return whether it leaves every pixel as it is."""
-        low, high = STRENGTHS
-        if not low <= strength <= high:
-            raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
-        return strength == 0.0 and self.spec.scale == 1
+        return number_within("strength", strength, *STRENGTHS) == 0.0 and self.spec.scale == 1

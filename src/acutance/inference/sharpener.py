@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -15,6 +16,7 @@ from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
+from acutance.media.reading import mode_of
 from acutance.zoo.catalogue import AUTO
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
@@ -95,7 +97,7 @@ class Sharpener(PhotoSharpener):
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
-        if path.is_dir():
+        if stat.S_ISDIR(mode_of(path)):
             raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         if planned.kind == "video":
@@ -106,7 +108,9 @@ class Sharpener(PhotoSharpener):
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
         picture = as_picture(image)
-        if picture.shape[2] < 4 or self._keeps_all(strength):
+        if self._keeps_all(strength):
+            return image.copy()  # not by way of float32, which would round the doubles
+        if picture.shape[2] < 4:
             sharp = self.sharpen_pixels(picture, strength=strength)
         else:
             colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)

@@ -141,6 +141,7 @@ def test_the_order_in_memory_does_not_matter(taker):
 def test_pictures_that_are_refused(taker):
     for picture in BAD.values():
         refused(lambda picture=picture: TAKERS[taker](picture))
+        refused(lambda picture=picture: FAKE.sharpen_pixels(picture))
 
 
 @pytest.mark.parametrize("mode", sorted({*Image.MODES, "I;16B", "La", "PA", "RGBa", "RGBX"}))

@@ -316,23 +316,6 @@ class PhotoSharpener:
             progress=progress,
         )
 
-    def sharpen_pixels(
-        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
-    ) -> npt.NDArray[PixelType]:
-        """Sharpen pixels.
-
-        Args:
-            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
-            strength: 0 … 2.
-            progress: Called with the share done.
-
-        Returns:
-            The same shape (times the model's scale) and type.
-        """
-        if self._keeps_all(strength):
-            return pixels.copy()
-        return self._restorer.restore(pixels, strength=strength, listener=Listener(progress=progress or ignore))[0]
-
     def close(self) -> None:
         """Free the engine."""
         (self._auto or self._engine).close()

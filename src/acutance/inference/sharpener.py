@@ -11,7 +11,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.errors import ConfigError, InputError
-from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
+from acutance.imaging.convert import PixelType
+from acutance.inference.arrays import GivesDLPack, Layout, as_picture, opaque_picture, sharpened_array
+from acutance.inference.listening import Listener, Progress, ignore
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.told import Region, ToldBlur, model_for
@@ -95,6 +97,28 @@ class Sharpener(PhotoSharpener):
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
+
+    def sharpen_pixels(
+        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
+    ) -> npt.NDArray[PixelType]:
+        """Sharpen opaque pixels, and tell how far it is.
+
+        Args:
+            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
+            strength: 0 … 2.
+            progress: Called with the share done.
+
+        Returns:
+            The same shape (times the model's scale) and type.
+
+        Raises:
+            InputError: When the array is no such picture.
+            ConfigError: When the strength is out of range.
+        """
+        picture = opaque_picture(pixels)
+        if self._keeps_all(strength):
+            return picture.copy()
+        return self._restorer.restore(picture, strength=strength, listener=Listener(progress=progress or ignore))[0]
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         if stat.S_ISDIR(mode_of(path)):

@@ -117,7 +117,7 @@ def find_model(name: str | Path) -> ModelPaths:
     if path.suffix == ".onnx" and is_file:
         return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
-        raise UnknownModel(f"model {name}: no such file.")
+        raise UnknownModel(f"model {name}: no such file, or none that may be looked at.")
     if path.suffix.lower() in WEIGHT_ENDINGS and is_file:
         if path.suffix.lower() == ".safetensors" and _is_checkpoint(path):
             raise UnknownModel(

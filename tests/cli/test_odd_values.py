@@ -1,7 +1,9 @@
-"""Whatever is given for a number on the command line, it is refused as wrong usage, in words and not by a traceback."""
+"""Odd numbers and names on the command line are refused in words, not by a traceback and not as a bug."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,25 @@ def test_numbers_of_the_command_line(verb, tmp_path, monkeypatch):
                 assert isinstance(error, SystemExit | AcutanceError), (told, error)
                 code = error.code if isinstance(error, SystemExit) else error.exit_code
                 assert code == 2 or (verb, word) == ("still", "1e300"), told  # no clip is that long
+
+
+NAMING = (
+    "sharpen {}", "inspect {}", "verify {}", "kernel {}", "compare {0} {0}", "still {} --at 1 -o o.png", "models add {}",
+    "sharpen photo.png -o {}", "inspect photo.png --csv {}", "serve --data {}", "evaluate --test {}",
+)  # fmt: skip
+
+
+def test_names_that_no_system_takes(tmp_path):
+    Image.new("RGB", (53, 37)).save(tmp_path / "photo.png")
+    code = (
+        "import sys\nfrom acutance.cli.main import run\n"
+        f"for line in {NAMING!r}:\n"
+        "    sys.argv = ['acutance', *line.format('x' * 300 + '.png').split()]\n"
+        "    try: run()\n"
+        "    except SystemExit as end: print(end.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert set(done.stdout.split()) <= {"1", "2", "3"}
+    assert len(done.stdout.split()) == len(NAMING)
+    assert "bug" not in done.stderr
+    assert "Traceback" not in done.stderr

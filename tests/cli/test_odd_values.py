@@ -36,8 +36,8 @@ def test_numbers_of_the_command_line(verb, tmp_path, monkeypatch):
 
 
 NAMING = (
-    "sharpen {}", "inspect {}", "verify {}", "kernel {}", "compare {0} {0}", "still {} --at 1 -o o.png", "models add {}",
-    "sharpen photo.png -o {}", "inspect photo.png --csv {}", "serve --data {}", "evaluate --test {}",
+    "sharpen {}", "inspect {}", "verify {}", "kernel {}", "compare {0} {0}", "still {} --at 1 -o o.png",
+    "sharpen photo.png -o {}", "inspect photo.png --csv {}", "serve --data {}", "evaluate --test {}", "models add {}",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A client for `acutance serve`, in the standard library alone: importing it loads nothing else of acutance's.
+"""A client for `acutance serve`, in the standard library alone: importing it loads no other library.
 
 ```python
 from acutance.client import Client

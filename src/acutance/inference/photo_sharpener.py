@@ -64,20 +64,21 @@ class PhotoSharpener:
         """Open a model.
 
         Args:
-            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`);
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`engines.foreign`);
                 `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
-            engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the
-                processor is made for.
+            engine: `auto`, the fastest here; `cpu`; `gpu`; one by its name (see `acutance doctor`), such as `openvino`;
+                or an opened engine (then the other settings of the network do not matter).
+            precision: Of the arithmetic: `float32`, `bfloat16` (faster, of OpenVINO), `float16` (of devices such as a
+                GPU), or `auto`, which takes the fastest that the processor is made for.
             threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
-                quarters of what the machine or the container has, and these are not refused.
+                strips, from file to file; where that is not possible, they are refused. None: 2000, or three quarters
+                of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
             ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB

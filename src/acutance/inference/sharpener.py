@@ -70,9 +70,11 @@ class Sharpener(PhotoSharpener):
 
         Args:
             image: One of
+
                 - a path: the result is written to `output` (default: `photo.jpg` → `photo.sharp.jpg` beside it) with
                   all its metadata, and its path returned;
-                - bytes of a picture file: bytes of a file of the same format;
+                - bytes of a picture file: bytes of a file of the same format (JPEG XL becomes a PNG, a camera's raw
+                  file a TIFF);
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
                   float in [0, 1], or a tensor: one of the same shape (times the model's scale) and type;
                 - a PIL image: one of mode L, LA, RGB, RGBA or I;16, the nearest to its own that can hold the result
@@ -85,7 +87,8 @@ class Sharpener(PhotoSharpener):
         Raises:
             InputError: When the picture cannot be read or is of a kind that is not supported.
             OutputError: When the result cannot be written, or would replace a file.
-            ConfigError: When the strength is out of range.
+            ConfigError: When the strength is out of range, there is no such layout, or `output` stands with no path.
+            EngineError: When the network cannot be run, or gives no numbers.
         """
         if isinstance(image, (str, Path)):
             return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)

@@ -57,7 +57,7 @@ class ToldBlur:
     strength_px: float = 0.0
     """Length of motion, radius of a disk, σ of a Gaussian; 0 of a measured kernel."""
     degrees: float = 0.0
-    """Direction of motion, from x (right) towards y (down), 0 … 180."""
+    """Direction of motion, from x (right) towards y (down), 0 … 180: what is given beyond is turned into it."""
     weights: tuple[tuple[float, ...], ...] = ()
     """Of a measured kernel: rows of odd length, as many, not negative, of unit sum; its origin is the middle one."""
 
@@ -85,7 +85,7 @@ class ToldBlur:
         if not math.isfinite(degrees):
             raise ConfigError(f"motion along {self.degrees}°: must be a finite number of degrees.")
         object.__setattr__(self, "strength_px", strength_px)
-        object.__setattr__(self, "degrees", degrees)
+        object.__setattr__(self, "degrees", degrees % 180.0)
 
     @classmethod
     def motion(cls, length_px: float, *, degrees: float) -> ToldBlur:
@@ -98,8 +98,7 @@ class ToldBlur:
         Raises:
             ConfigError: When a number is out of range.
         """
-        turned = as_number(degrees) % 180.0
-        return cls(kind="motion", strength_px=length_px, degrees=degrees if math.isnan(turned) else turned)
+        return cls(kind="motion", strength_px=length_px, degrees=degrees)
 
     @classmethod
     def defocus(cls, radius_px: float) -> ToldBlur:
@@ -124,8 +123,8 @@ class ToldBlur:
         """Any kernel.
 
         Args:
-            kernel: `kh kw`, at most 129 px on a side once the black frame around it is cut away; finite, not negative,
-                of any positive sum. Its origin, where the sharp picture lies, is the element `(kh // 2, kw // 2)`.
+            kernel: `kh kw`, finite, not negative, of any positive sum. Its origin, where the sharp picture lies, is the
+                element `(kh // 2, kw // 2)`; what is not 0 lies at most 64 px from it on either axis.
 
         Raises:
             ConfigError: When it is none.

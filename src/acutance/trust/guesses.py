@@ -125,8 +125,8 @@ def map_of_guesses(
         after: Its result, of the same shape.
         model: What made it: its spec, or its name; None, or one without figures of its own, takes the default model's
             figures, and says so.
-        strength: With which it was made. Distances are calibrated for 1; for others the way from the network's answer
-            to the result is added.
+        strength: With which it was made, above 0, at most 2. Distances are calibrated for 1; for others the way from
+            the network's answer to the result is added.
         fidelity: With which it was made. Calibrated for 1 and 0; between them distances are blended.
         threads: At most one per CPU for this process; None is one per core.
 

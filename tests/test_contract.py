@@ -217,7 +217,7 @@ SETTINGS: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
     "text": (lambda v: TELL.of_text("motion", v), ["", None, 5, b"5@3", "nan@3", "5@nan", "1e3@4", "５@3", "5"]),
     "weights": (lambda v: TELL(kind="kernel", weights=v), [(), None, 5, "x", (("a",),), ((NAN,),), ((2.0,),)]),
     "kernel": (TELL.measured, [None, 5, "", [], [[]], [[0]], [[NAN]], [[-1]], [[1, 2], [3]], K > 0, K * 1j,
-               9 * K * 1e308, np.ma.masked_all((3, 3)), np.full((1, 1), np.longdouble("1e400"))]),
+               9 * K * 1e308, np.ma.masked_all((3, 3)), np.full((3, 3), np.finfo(np.longdouble).max)]),
     "place": (lambda v: acutance.Region(x=v, y=0, width=9, height=9), [*NONE, INF, 1e300, None, 1.0]),
     "place text": (acutance.Region.of_text, ["", None, 5, "1,2,3", "nan,0,9,9", "-1,0,9,9", "1e3,0,9,9"]),
     "psf": (lambda v: acutance.consistency(S, S, psf=v), [1, "x", {}, [], 2 * K, -K, K[:2, :2], K * NAN, K * 1j,

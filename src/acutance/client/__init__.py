@@ -100,7 +100,7 @@ class Client:
             model: A name of `models`; None for the default.
             strength: 0 … 2.
             fidelity: 1 is true, 0 crisp.
-            precision: `auto`, `float32` or `bfloat16`.
+            precision: `auto`, `float32`, `bfloat16` or `float16`, of which a server may not have all.
             format: Such as `png`; None for that of the picture.
             motion: Straight motion that blurred it, which is undone: `12px@30deg`.
             defocus: Or a lens out of focus: `3px`.

@@ -93,11 +93,10 @@ TAKERS: dict[str, Callable[[Any], Any]] = SHARPEN | {
     "known psf": lambda picture: acutance.consistency(picture, flipped(picture), psf=LINE, threads=1),
     "guesses": lambda picture: acutance.map_of_guesses(picture, flipped(picture), threads=1),
 }
-METRICS = {
+METRICS = {  # and the shortest side that each can measure
     psnr.psnr: 1, ssim.ssim: 11, ssim.ms_ssim: 176, gmsd.gmsd: 3, grain.grain_in_flat_places: 1,
     sharpness.gradient_energy_ratio: 1, shifted.psnr_at_best_shift: 1, difference.difference: 1,
 }  # fmt: skip
-"""And the shortest side that each can measure."""
 
 
 def same(one: Any, other: Any) -> bool:

@@ -1,6 +1,8 @@
 """A client for `acutance serve`, in the standard library alone: importing it loads no other library.
 
 ```python
+from pathlib import Path
+
 from acutance.client import Client
 
 sharp = Client("http://127.0.0.1:8090").sharpen("photo.jpg", strength=0.8)

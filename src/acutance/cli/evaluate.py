@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -204,7 +205,7 @@ def _plot_files(folder: Path | None, test_sets: Sequence[str]) -> tuple[Path, ..
     with needs_extra("plots", "--plots"):
         from acutance.evaluation.plots import SUFFIXES, plot_names
 
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise OutputError(f"{folder} is a file; name a folder for the plots.")
     names = [name for test_set in test_sets for name in plot_names(test_set)]
     return tuple(folder / f"{name}.{suffix}" for name in names for suffix in SUFFIXES)

@@ -17,6 +17,7 @@ from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.files import sharpen_files
 from acutance.inference.listening import Listener
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, plan_outputs
 from acutance.zoo.catalogue import AUTO, MODEL_FOR
@@ -88,7 +89,7 @@ def fakes(opened: list[str], *, max_memory_mb: int | None = None) -> AutomaticRe
         task = "remove-motion" if name == MODEL_FOR["moved"] else "sharpen"
         return FakeEngine(spec=replace(FAKE_SPEC, name=name, task=task, guides=3 if task != "sharpen" else 0))
 
-    return AutomaticRestorer(open_model, tile_px=256, threads=1, max_memory_mb=max_memory_mb)
+    return AutomaticRestorer(open_model, PictureSettings(tile_px=256, threads=1, max_memory_mb=max_memory_mb))
 
 
 def test_where_motion_cannot_be_undone_the_picture_is_sharpened_and_that_is_said(
@@ -129,7 +130,7 @@ def test_models_are_opened_when_they_are_needed(sharp: np.ndarray) -> None:
 def test_when_it_is_closed_no_further_model_is_opened(sharp: np.ndarray) -> None:
     opened: list[str] = []
     restorer = fakes(opened)
-    other = restorer.with_region(None)
+    other = restorer.with_settings(WHOLE)
     restorer.close()
     for one in (restorer, other):
         with pytest.raises(EngineError, match="closed; open it again"):

@@ -1,13 +1,16 @@
-"""The port to the engines: what an engine is, and what engines and their arithmetic are called."""
+"""The port to the engines: what an engine is, what engines are called, and what one is told when it is opened."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.devices import DeviceEngine
+from acutance.engines.processor import within_cpus
+from acutance.errors import ConfigError
 from acutance.spec import ModelSpec
 
 CpuEngine = Literal["onnxruntime", "openvino", "torch"]
@@ -17,6 +20,10 @@ EngineName = Literal["auto", "cpu", "gpu", CpuEngine, DeviceEngine]
 ChosenPrecision = Literal["float32", "bfloat16", "float16"]
 """What a network can be computed in."""
 Precision = Literal["auto", ChosenPrecision]
+Ensemble = Literal[1, 2, 4, 8]
+"""How many orientations are averaged: the picture alone; and turned by 180°; and mirrored; and all that on its side."""
+
+_NAMES: tuple[EngineName, ...] = ("auto", "cpu", "gpu", *get_args(CpuEngine), *get_args(DeviceEngine))
 
 
 class Engine(Protocol):
@@ -46,3 +53,45 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds; it cannot be used afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What `open_engine` is told. Travels as it is from whoever asks for it, also into other processes."""
+
+    fidelity: float = 1.0
+    """1 is the network trained for truth, 0 the one trained for perception; between them their weights are blended: one
+    network runs."""
+    engine: EngineName = "auto"
+    """`auto` takes the fastest: of the devices that are found and the CPU (`fastest_engine`), by a trial of half a
+    second each that is remembered for this machine, its drivers and the network. Where no device is found, nothing is
+    tried. A device is guarded by the CPU, which takes over with a word in the log (`acutance.inference`) when the
+    device fails or gives other pixels."""
+    precision: Precision = "auto"
+    """`bfloat16` computes in floats of 16 bits in OpenVINO, `float16` on devices that have them; `auto` does so where
+    it is faster: by the processor's instructions, or by the trial."""
+    threads: int | None = None
+    """For one run, of which no more are taken than there are CPUs for this process: a thousand on two would hinder each
+    other for ever. None leaves it to the engine (one per physical core)."""
+    ensemble: Ensemble = 1
+    """Orientations of which the mean is taken, 1, 2, 4 or 8; see `engines.ensemble`."""
+
+    def __post_init__(self) -> None:
+        """Check each for itself; what a model has not is found when it is opened.
+
+        Raises:
+            ConfigError: When one is out of range, or unknown.
+        """
+        if not 0.0 <= self.fidelity <= 1.0:
+            raise ConfigError(f"fidelity = {self.fidelity}: must lie within 0 … 1.")
+        if self.engine not in _NAMES:
+            raise ConfigError(f"engine {self.engine!r}: unknown; there are {', '.join(_NAMES)}.")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision {self.precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
+        if self.ensemble not in get_args(Ensemble):
+            raise ConfigError(f"ensemble = {self.ensemble}: must be one of {', '.join(map(str, get_args(Ensemble)))}.")
+        within_cpus(self.threads)
+
+
+USUAL: Final = EngineSettings()
+"""Where nothing is said."""

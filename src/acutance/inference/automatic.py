@@ -22,10 +22,10 @@ from acutance.imaging.convert import PixelType
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import Otherwise, PictureRestorer, Restored
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.tiling import TileWatch
-from acutance.inference.told import Region
 from acutance.inference.unblurring import FoundBlur, FoundMotion
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
@@ -40,32 +40,14 @@ LOOKING: Final = "looking at the picture"
 class AutomaticRestorer:
     """Restores whole pictures, each by the model that suits it. Safe to use from several threads."""
 
-    def __init__(
-        self,
-        open_model: Callable[[str], Engine],
-        *,
-        tile_px: int,
-        threads: int | None,
-        max_memory_mb: int | None = None,
-        region: Region | None = None,
-        back_projection: bool | None = None,
-    ) -> None:
+    def __init__(self, open_model: Callable[[str], Engine], settings: PictureSettings = WHOLE) -> None:
         """Open the model that most pictures need.
 
         Args:
             open_model: Opens a shipped model by its name.
-            tile_px: Longest side of the network's tiles.
-            threads: For what is computed outside the engines; None is one per core.
-            max_memory_mb: About what the process may take; None does not look at it.
-            region: The part of the pictures that is looked at and restored; None is the whole.
-            back_projection: See `is_corrected`.
+            settings: What is done with pictures; a region is also all that is looked at.
         """
-        self._open_model = open_model
-        self._tile_px = tile_px
-        self._threads = threads
-        self._max_memory_mb = max_memory_mb
-        self._region = region
-        self._back_projection = back_projection
+        self._open_model, self._settings = open_model, settings
         self._watch: TileWatch | None = None
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._opened: dict[str, Engine] = {}
@@ -143,13 +125,13 @@ class AutomaticRestorer:
         size = Size(*pixels.shape[:2])
         row_bytes = 4 * size.width * pixels.itemsize
         spec = self.engine("moved").spec
-        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self._tile_px)
-        return self._max_memory_mb is None or needed <= 1e6 * self._max_memory_mb
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self._settings.tile_of(spec))
+        return self._settings.max_memory_mb is None or needed <= self._settings.memory_bytes
 
-    def with_region(self, region: Region | None) -> AutomaticRestorer:
-        """Return the same models for another part of the pictures; it must not be closed."""
+    def with_settings(self, settings: PictureSettings) -> AutomaticRestorer:
+        """Return the same models for other pictures; it must not be closed."""
         other = copy(self)
-        other._region = region
+        other._settings = settings
         return other
 
     def watched(self, watch: TileWatch) -> AutomaticRestorer:
@@ -189,19 +171,13 @@ class AutomaticRestorer:
 
     def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None) -> Look:
         """Look at a picture, or at the region of it that is restored."""
-        if self._region is not None:
-            box = self._region.box_in(Size(*pixels.shape[:2]))
+        if self._settings.region is not None:
+            box = self._settings.region.box_in(Size(*pixels.shape[:2]))
             pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
-        return look_at(pixels, alpha=alpha, threads=self._threads)
+        return look_at(pixels, alpha=alpha, threads=self._settings.threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
-        restorer = PictureRestorer(
-            self.engine(purpose),
-            tile_px=self._tile_px,
-            threads=self._threads,
-            region=self._region,
-            back_projection=self._back_projection,
-        )
+        restorer = PictureRestorer(self.engine(purpose), self._settings)
         return restorer if self._watch is None else restorer.watched(self._watch)
 
 

@@ -12,18 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine
-from acutance.engines.processor import usable_cpus, within_cpus
-from acutance.errors import ConfigError
 from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.geometry import Box, with_halo
 from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
-from acutance.inference.back_projecting import corrected, is_corrected
+from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.tiling import TileWatch, restore_tiled
-from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
-from acutance.spec import ModelSpec
+from acutance.inference.told import FEATHER_PX, ToldBlur, feathered
 
 if TYPE_CHECKING:
     from acutance.inference.unblurring import FoundBlur, FoundMotion
@@ -51,52 +49,22 @@ class Otherwise:
         return blur is not None and self.is_believed(blur)
 
 
-def check_told(spec: ModelSpec, *, told: ToldBlur | None, region: Region | None) -> None:
-    """Refuse what a model cannot be told, or cannot do in a part of a picture.
-
-    Raises:
-        ConfigError: When it is not one that can be told, or enlarges what only a part of is wanted.
-    """
-    if told is not None and not spec.guides:
-        raise ConfigError(f"model {spec.name}: cannot be told what blurred a picture; take the model motion.")
-    if region is not None and spec.scale != 1:
-        raise ConfigError(f"model {spec.name}: enlarges pictures, of which no part can be; leave the region out.")
-
-
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        tile_px: int,
-        threads: int | None,
-        told: ToldBlur | None = None,
-        region: Region | None = None,
-        back_projection: bool | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, settings: PictureSettings = WHOLE) -> None:
         """Put an engine to work.
 
         Args:
             engine: The opened model.
-            tile_px: Longest side of the network's tiles.
-            threads: For what is computed outside the engine; None is one per core.
-            told: What blurred the pictures; None where nobody knows.
-            region: The part of them that is restored; None is the whole.
-            back_projection: Whether what the network gives is corrected by what was seen; see `is_corrected`.
+            settings: What is done with pictures.
 
         Raises:
             ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
         """
-        check_told(engine.spec, told=told, region=region)
-        self._engine = engine
-        self._tile_px = tile_px
-        self._threads = threads
-        self._told = told
-        self._region = region
-        # A region is to be as in the whole, of which far more counts for the correction than for the network.
-        self._is_corrected = region is None and is_corrected(engine.spec, wanted=back_projection)
+        settings.check(engine.spec)
+        self._engine, self._settings = engine, settings
+        self._is_corrected = settings.corrects(engine.spec)
         self._watch: TileWatch | None = None
         self._start: tuple[int, int] | None = None
 
@@ -144,12 +112,12 @@ class PictureRestorer:
         colours = pixels if alpha is None else fill_transparent(pixels, alpha)
         picture = Box(0, 0, *pixels.shape[:2])
         restored = partial(self._restored, strength=strength, listener=listener, otherwise=otherwise)
-        if self._region is None:
+        if self._settings.region is None:
             return restored(colours, alpha, picture)
         from acutance.inference.undoing import KERNEL_REACH_PX
 
-        box = self._region.box_in(picture.size)
-        reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
+        box = self._settings.region.box_in(picture.size)
+        reach = max(KERNEL_REACH_PX, 0 if self._settings.told is None else len(self._settings.told.psf))
         around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
         # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
         around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
@@ -179,7 +147,7 @@ class PictureRestorer:
             listener.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
         listener.doing(SHARPENING)
         if alpha is None:
-            watch = self._watch if self._region is None else None
+            watch = self._watch if self._settings.region is None else None
             return self._through_network(colours, strength, listener.progress, watch), None
         restored = self._through_network(colours, strength, listener.progress)
         return restored, self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)[..., 0]
@@ -203,14 +171,17 @@ class PictureRestorer:
 
         looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
-        if self._told is None:
+        if self._settings.told is None:
             blur, words = blur_in(
-                pixels[looked_at.slices], threads=self._threads, progress=looking, orientation=listener.orientation
+                pixels[looked_at.slices],
+                threads=self._settings.threads,
+                progress=looking,
+                orientation=listener.orientation,
             )
             if isinstance(blur, FoundMotion):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:
-            blur, words = self._told, f"{self._told.words}, as told: taken out"
+            blur, words = self._settings.told, f"{self._settings.told.words}, as told: taken out"
         if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
             listener.found(otherwise.words)
             return otherwise.restorer._restored(
@@ -226,7 +197,9 @@ class PictureRestorer:
         wanted = None if looked_at == picture else with_halo(looked_at, within=picture, halo_px=FEATHER_PX).source
 
         def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
-            restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=phases)
+            restored = without_blur(
+                planes, blur, self._engine, wanted=wanted, threads=self._settings.threads, progress=phases
+            )
             return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
@@ -251,7 +224,7 @@ class PictureRestorer:
             self._engine,
             colour,
             strength=1.0 if corrects else strength,
-            tile_px=self._tile_px,
+            tile_px=self._settings.tile_of(self._engine.spec),
             progress=progress,
             watch=watch,
             start=start,
@@ -260,7 +233,7 @@ class PictureRestorer:
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
         if not corrects:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=within_cpus(self._threads) or usable_cpus())
+        return corrected(pixels, restored, strength=strength, threads=self._settings.workers)
 
     def _first_block(self, pixels: npt.NDArray[PixelType]) -> tuple[int, int]:
         # What was cut out of a JPEG begins within one of its blocks; networks of cells know blocks by their place.

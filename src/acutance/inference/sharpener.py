@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from acutance.engines.engine import Engine, EngineName, EngineSettings, Ensemble, Precision
 from acutance.errors import ConfigError, InputError
 from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
+from acutance.inference.picture_settings import PictureSettings
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.zoo.catalogue import AUTO
@@ -33,6 +35,71 @@ class Sharpener(PhotoSharpener):
         >>> sharp.shape
         (32, 48, 3)
     """
+
+    def __init__(
+        self,
+        model: str | Path = AUTO,
+        *,
+        fidelity: float = 1.0,
+        engine: EngineName | Engine = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        tile_px: int | None = None,
+        max_pixels: int | None = None,
+        max_memory_mb: int | None = None,
+        told: ToldBlur | None = None,
+        region: Region | None = None,
+        ensemble: Ensemble = 1,
+        back_projection: bool | None = None,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`);
+                `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
+            fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
+                crispest; between them their weights are blended.
+            engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
+            precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the
+                processor is made for.
+            threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
+            tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
+            max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
+                can be worked on in strips, when it may have any size.
+            max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
+                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
+                quarters of what the machine or the container has, and these are not refused.
+            told: What blurred the pictures, for the model `motion`, which then does not look for it.
+            region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
+            ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
+                at 8, in as many times the time. Not of an opened engine.
+            back_projection: Whether what the network gives is blurred again, and corrected by how far that is from what
+                was seen: 0.1 to 1 dB nearer to the truth where the blur is even, in a third more time; never of
+                videos, regions or motion, nor of what is enlarged. None: of acutance's own models.
+
+        Raises:
+            UnknownModel: When there is no such model.
+            ConfigError: When a setting is out of range, or the model has no perceptual weights to give, cannot be told,
+                or enlarges while a region is asked for.
+            EngineError: When the engine is not installed.
+        """
+        super().__init__(
+            model,
+            engine
+            if not isinstance(engine, str)
+            else EngineSettings(
+                fidelity=fidelity, engine=engine, precision=precision, threads=threads, ensemble=ensemble
+            ),
+            PictureSettings(
+                told=told,
+                region=region,
+                back_projection=back_projection,
+                tile_px=tile_px,
+                threads=threads,
+                max_pixels=max_pixels,
+                max_memory_mb=max_memory_mb,
+            ),
+        )
 
     @overload
     def __call__(

@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine
@@ -19,11 +20,12 @@ from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
+from acutance.imaging.picture import Picture
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
-from acutance.inference.restoring import Otherwise, PictureRestorer, Restored
+from acutance.inference.restoring import Otherwise, PictureRestorer
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.tiling import TileWatch
 from acutance.inference.unblurring import FoundBlur, FoundMotion
@@ -82,32 +84,24 @@ class AutomaticRestorer:
                 self._opened[name] = self._open_model(name)
             return self._opened[name]
 
-    def restore(
-        self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None = None,
-        *,
-        strength: float,
-        listener: Listener = NOBODY,
-    ) -> Restored[PixelType]:
+    def restore(self, picture: Picture, *, strength: float, listener: Listener = NOBODY) -> Picture:
         """Look at a picture and restore it; see `PictureRestorer.restore`.
 
         Args:
-            pixels: See there.
-            alpha: See there.
+            picture: See there.
             strength: See there.
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        look = self._look(pixels, alpha).turned(listener.orientation)
+        look = self._look(picture).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
         if purpose is None:
             listener.found(words)
             listener.progress(1.0)
-            return pixels.copy(), None if alpha is None else alpha.copy()
-        if purpose == "moved" and not self._has_room_for(pixels):
+            return picture.each(np.copy)
+        if purpose == "moved" and not self._has_room_for(picture.pixels):
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
         if purpose == "moved":
             otherwise = Otherwise(
@@ -118,7 +112,7 @@ class AutomaticRestorer:
         else:
             listener.found(words)
             listener = replace(listener, found=ignore)
-        return self._restorer(purpose).restore(pixels, alpha, strength=strength, listener=listener, otherwise=otherwise)
+        return self._restorer(purpose).restore(picture, strength=strength, listener=listener, otherwise=otherwise)
 
     def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
         """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
@@ -140,16 +134,13 @@ class AutomaticRestorer:
         other._watch = watch
         return other
 
-    def for_frames(
-        self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
-    ) -> tuple[Engine, str]:
+    def for_frames(self, first: Picture) -> tuple[Engine, str]:
         """Choose one model for all frames of a video or an animation.
 
         Motion is not looked for: it takes seconds a frame, and differs from one to the next.
 
         Args:
-            first: The first frame, `h w c`.
-            alpha: Its transparency, `h w`; None where nothing is transparent.
+            first: The first frame.
 
         Returns:
             The opened model, and what was seen and decided, in one clause.
@@ -157,7 +148,7 @@ class AutomaticRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        look = self._look(first, alpha)
+        look = self._look(first)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
@@ -169,12 +160,11 @@ class AutomaticRestorer:
             for engine in self._opened.values():
                 engine.close()
 
-    def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None) -> Look:
+    def _look(self, picture: Picture) -> Look:
         """Look at a picture, or at the region of it that is restored."""
         if self._settings.region is not None:
-            box = self._settings.region.box_in(Size(*pixels.shape[:2]))
-            pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
-        return look_at(pixels, alpha=alpha, threads=self._settings.threads)
+            picture = picture.part(*self._settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
+        return look_at(picture.pixels, alpha=picture.alpha, threads=self._settings.threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
         restorer = PictureRestorer(self.engine(purpose), self._settings)

@@ -18,6 +18,7 @@ from acutance.engines.forked import open_for_processes
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
+from acutance.imaging.picture import Picture
 from acutance.inference.listening import Found, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import PictureRestorer
@@ -110,7 +111,7 @@ class PhotoSharpener:
         other = copy(self)
         found: tuple[str, ...] = ()
         if self._auto is not None:
-            engine, words = self._auto.for_frames(first, alpha)
+            engine, words = self._auto.for_frames(Picture(first, alpha))
             other, found = self._by(engine, self.settings), (words,)
         if isinstance(other._restorer, PictureRestorer):
             other._restorer = other._restorer.for_frames(first)
@@ -206,16 +207,13 @@ class PhotoSharpener:
         tag = photo.metadata.orientation
         orientation, said = (tag, 1) if self.settings.told or self.region else (1, tag)
         back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
-        pixels, alpha = self._restorer.restore(
-            turned(photo.pixels, orientation),
-            None if photo.alpha is None or photo.is_opaque else turned(photo.alpha, orientation),
+        seen = Picture(photo.pixels, None if photo.is_opaque else photo.alpha)
+        restored = self._restorer.restore(
+            seen.each(lambda array: turned(array, orientation)),
             strength=strength,
             listener=Listener(progress=progress or ignore, found=found, doing=doing, chosen=chosen, orientation=said),
-        )
-        pixels = np.ascontiguousarray(turned(pixels, back))
-        if alpha is None:
-            return with_new_thumbnail(photo.with_pixels(pixels))
-        return with_new_thumbnail(photo.with_pixels(pixels, np.ascontiguousarray(turned(alpha, back))))
+        ).each(lambda array: np.ascontiguousarray(turned(array, back)))
+        return with_new_thumbnail(photo.with_pixels(*restored))
 
     def sharpen_strips(
         self, source: StripSource, *, strength: float = 1.0, progress: Progress | None = None
@@ -262,7 +260,8 @@ class PhotoSharpener:
         """
         if self._keeps_all(strength):
             return pixels.copy()
-        return self._restorer.restore(pixels, strength=strength, listener=Listener(progress=progress or ignore))[0]
+        listener = Listener(progress=progress or ignore)
+        return self._restorer.restore(Picture(pixels), strength=strength, listener=listener).pixels
 
     def close(self) -> None:
         """Free the engine."""

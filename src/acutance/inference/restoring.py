@@ -14,9 +14,9 @@ import numpy.typing as npt
 from acutance.engines.engine import Engine
 from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.geometry import Box, with_halo
-from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
+from acutance.imaging.picture import Picture, fill_transparent
 from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
@@ -25,9 +25,6 @@ from acutance.inference.told import FEATHER_PX, ToldBlur, feathered
 
 if TYPE_CHECKING:
     from acutance.inference.unblurring import FoundBlur, FoundMotion
-
-Restored = tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]
-"""Pixels, and alpha where there is any."""
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -86,82 +83,79 @@ class PictureRestorer:
 
     def restore(
         self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None = None,
+        picture: Picture,
         *,
         strength: float,
         listener: Listener = NOBODY,
         otherwise: Otherwise | None = None,
-    ) -> Restored[PixelType]:
+    ) -> Picture:
         """Restore a picture.
 
         Args:
-            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
-            alpha: `h w`, of the same type; None where nothing is transparent.
+            picture: Any; opaque where its alpha is None.
             strength: 0 … 2; see `blend`.
             listener: Who is told of it.
             otherwise: What models that look for what blurred the picture do where nothing can be undone; None leaves
                 the picture as it is.
 
         Returns:
-            Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
+            It, times the model's scale, of the same types. Colour under full transparency does not bleed.
 
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
-        picture = Box(0, 0, *pixels.shape[:2])
+        alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
+        filled = picture if alpha is None else Picture(fill_transparent(picture.pixels, alpha), alpha)
         restored = partial(self._restored, strength=strength, listener=listener, otherwise=otherwise)
         if self._settings.region is None:
-            return restored(colours, alpha, picture)
+            return restored(filled, whole)
         from acutance.inference.undoing import KERNEL_REACH_PX
 
-        box = self._settings.region.box_in(picture.size)
+        box = self._settings.region.box_in(whole.size)
         reach = max(KERNEL_REACH_PX, 0 if self._settings.told is None else len(self._settings.told.psf))
-        around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
+        around = with_halo(box, within=whole, halo_px=FEATHER_PX + reach).source
         # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
         around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
-        part_alpha = None if alpha is None else alpha[around.slices]
-        part, part_alpha = restored(colours[around.slices], part_alpha, box.shifted(around.top, around.left))
+        part = restored(filled.part(*around.slices), box.shifted(around.top, around.left))
         share = feathered(box, around)
-        faded = _faded_in(pixels, part, around, share[..., np.newaxis])
-        if alpha is None or part_alpha is None:
-            return faded, None
-        return faded, _faded_in(alpha, part_alpha, around, share)
+        faded = _faded_in(picture.pixels, part.pixels, around, share[..., np.newaxis])
+        if alpha is None or part.alpha is None:
+            return Picture(faded)
+        return Picture(faded, _faded_in(alpha, part.alpha, around, share))
 
     def _restored(
         self,
-        colours: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None,
+        picture: Picture,
         looked_at: Box,
         *,
         strength: float,
         listener: Listener,
         otherwise: Otherwise | None,
-    ) -> Restored[PixelType]:
+    ) -> Picture:
         """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
         if self._engine.spec.needs_whole:
-            return self._unblurred(colours, alpha, looked_at, strength=strength, listener=listener, otherwise=otherwise)
+            return self._unblurred(picture, looked_at, strength=strength, listener=listener, otherwise=otherwise)
         listener.chosen(self._engine.spec.name)
         if self._engine.spec.feather_px:
             listener.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
         listener.doing(SHARPENING)
+        pixels, alpha = picture
         if alpha is None:
             watch = self._watch if self._settings.region is None else None
-            return self._through_network(colours, strength, listener.progress, watch), None
-        restored = self._through_network(colours, strength, listener.progress)
-        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)[..., 0]
+            return Picture(self._through_network(pixels, strength, listener.progress, watch))
+        restored = self._through_network(pixels, strength, listener.progress)
+        opacity = self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)
+        return Picture(restored, opacity[..., 0])
 
     def _unblurred(
         self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None,
+        picture: Picture,
         looked_at: Box,
         *,
         strength: float,
         listener: Listener,
         otherwise: Otherwise | None,
-    ) -> Restored[PixelType]:
+    ) -> Picture:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
         from acutance.inference.unblurring import (  # the mathematics of deconvolution, for this alone
             FoundMotion,
@@ -173,7 +167,7 @@ class PictureRestorer:
         blur: FoundBlur | FoundMotion | ToldBlur | None
         if self._settings.told is None:
             blur, words = blur_in(
-                pixels[looked_at.slices],
+                picture.pixels[looked_at.slices],
                 threads=self._settings.threads,
                 progress=looking,
                 orientation=listener.orientation,
@@ -185,16 +179,17 @@ class PictureRestorer:
         if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
             listener.found(otherwise.words)
             return otherwise.restorer._restored(
-                pixels, alpha, looked_at, strength=strength, listener=listener, otherwise=None
+                picture, looked_at, strength=strength, listener=listener, otherwise=None
             )
         listener.found(words)
         listener.chosen(self._engine.spec.name)
         if blur is None:
             listener.progress(1.0)
-            return pixels.copy(), None if alpha is None else alpha.copy()
+            return picture.each(np.copy)
 
-        picture = Box(0, 0, *pixels.shape[:2])
-        wanted = None if looked_at == picture else with_halo(looked_at, within=picture, halo_px=FEATHER_PX).source
+        pixels, alpha = picture
+        whole = Box(0, 0, *pixels.shape[:2])
+        wanted = None if looked_at == whole else with_halo(looked_at, within=whole, halo_px=FEATHER_PX).source
 
         def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
             restored = without_blur(
@@ -204,8 +199,8 @@ class PictureRestorer:
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
         if alpha is None:
-            return restored, None
-        return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
+            return Picture(restored)
+        return Picture(restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0])
 
     def _through_network(
         self,

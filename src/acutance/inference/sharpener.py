@@ -11,6 +11,7 @@ from PIL import Image
 
 from acutance.engines.engine import Engine, EngineName, EngineSettings, Ensemble, Precision
 from acutance.errors import ConfigError, InputError
+from acutance.imaging.picture import Picture
 from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
@@ -176,7 +177,7 @@ class Sharpener(PhotoSharpener):
         if picture.shape[2] < 4 or self._keeps_all(strength):
             sharp = self.sharpen_pixels(picture, strength=strength)
         else:
-            colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)
+            colours, alpha = self._restorer.restore(Picture(picture[..., :3], picture[..., 3]), strength=strength)
             sharp = colours if alpha is None else np.dstack([colours, alpha])
         return (sharp[..., 0] if image.ndim == 2 else sharp).astype(image.dtype, copy=False)
 

@@ -49,11 +49,13 @@ class AutomaticRestorer:
             open_model: Opens a shipped model by its name.
             settings: What is done with pictures; a region is also all that is looked at.
         """
-        self._open_model, self._settings = open_model, settings
+        self._open_model, self.settings = open_model, settings
         self._watch: TileWatch | None = None
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._opened: dict[str, Engine] = {}
-        self.spec = _spec_of_all(self.engine("soft").spec)
+        self.engine = self.opened("soft")
+        """For pictures that are not looked at."""
+        self.spec = _spec_of_all(self.engine.spec)
         """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
 
     def __copy__(self) -> AutomaticRestorer:
@@ -69,7 +71,7 @@ class AutomaticRestorer:
         self.__dict__.update(state)
         self._lock, self._closed = threading.Lock(), threading.Event()
 
-    def engine(self, purpose: Purpose) -> Engine:
+    def opened(self, purpose: Purpose) -> Engine:
         """Return the opened model for a purpose.
 
         Raises:
@@ -118,14 +120,16 @@ class AutomaticRestorer:
         """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
         size = Size(*pixels.shape[:2])
         row_bytes = 4 * size.width * pixels.itemsize
-        spec = self.engine("moved").spec
-        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self._settings.tile_of(spec))
-        return self._settings.max_memory_mb is None or needed <= self._settings.memory_bytes
+        spec = self.opened("moved").spec
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self.settings.tile_of(spec))
+        return self.settings.max_memory_mb is None or needed <= self.settings.memory_bytes
 
-    def with_settings(self, settings: PictureSettings) -> AutomaticRestorer:
-        """Return the same models for other pictures; it must not be closed."""
+    def with_settings(self, settings: PictureSettings) -> AutomaticRestorer | PictureRestorer:
+        """Return the same models for other pictures, or the one that is told what blurred them; not to be closed."""
+        if settings.told is not None:
+            return PictureRestorer(self.opened("moved"), settings)
         other = copy(self)
-        other._settings = settings
+        other.settings = settings
         return other
 
     def watched(self, watch: TileWatch) -> AutomaticRestorer:
@@ -134,7 +138,7 @@ class AutomaticRestorer:
         other._watch = watch
         return other
 
-    def for_frames(self, first: Picture) -> tuple[Engine, str]:
+    def for_frames(self, first: Picture) -> tuple[PictureRestorer, tuple[str, ...]]:
         """Choose one model for all frames of a video or an animation.
 
         Motion is not looked for: it takes seconds a frame, and differs from one to the next.
@@ -143,7 +147,7 @@ class AutomaticRestorer:
             first: The first frame.
 
         Returns:
-            The opened model, and what was seen and decided, in one clause.
+            The model at work on frames, and what was seen and decided, in one clause.
 
         Raises:
             ConfigError: When the region lies outside the picture.
@@ -151,7 +155,8 @@ class AutomaticRestorer:
         look = self._look(first)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
-        return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
+        restorer, _ = PictureRestorer(self.opened(purpose), self.settings).for_frames(first)
+        return restorer, (f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}",)
 
     def close(self) -> None:
         """Free all engines."""
@@ -162,12 +167,12 @@ class AutomaticRestorer:
 
     def _look(self, picture: Picture) -> Look:
         """Look at a picture, or at the region of it that is restored."""
-        if self._settings.region is not None:
-            picture = picture.part(*self._settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
-        return look_at(picture.pixels, alpha=picture.alpha, threads=self._settings.threads)
+        if self.settings.region is not None:
+            picture = picture.part(*self.settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
+        return look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
-        restorer = PictureRestorer(self.engine(purpose), self._settings)
+        restorer = PictureRestorer(self.opened(purpose), self.settings)
         return restorer if self._watch is None else restorer.watched(self._watch)
 
 

@@ -61,19 +61,20 @@ class PhotoSharpener:
         """
         self.engine_settings = engine if isinstance(engine, EngineSettings) else USUAL
         """How the network is run, as it was asked for."""
-        self.settings = pictures
-        """What is done with pictures."""
-        self._auto: AutomaticRestorer | None = None
+        self._restorer: PictureRestorer | AutomaticRestorer
         if not isinstance(engine, EngineSettings):
-            self._engine = engine
+            self._restorer = PictureRestorer(engine, pictures)
         elif str(name := model_for(pictures.told, model)) == AUTO:
             from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
 
-            self._auto = AutomaticRestorer(partial(open_for_processes, settings=engine, is_named=False), pictures)
-            self._engine = self._auto.engine("soft")
+            self._restorer = AutomaticRestorer(partial(open_for_processes, settings=engine, is_named=False), pictures)
         else:
-            self._engine = open_for_processes(name, engine)
-        self._restorer = self._auto or PictureRestorer(self._engine, pictures)
+            self._restorer = PictureRestorer(open_for_processes(name, engine), pictures)
+
+    @property
+    def settings(self) -> PictureSettings:
+        """What is done with pictures."""
+        return self._restorer.settings
 
     @property
     def threads(self) -> int | None:
@@ -83,12 +84,12 @@ class PhotoSharpener:
     @property
     def spec(self) -> ModelSpec:
         """What the model is; of `auto`, what the one for soft pictures is."""
-        return self._engine.spec if self._auto is None else self._auto.spec
+        return self._restorer.spec
 
     @property
     def is_automatic(self) -> bool:
         """Whether each picture is looked at, and gets the model that suits it."""
-        return self._auto is not None
+        return not isinstance(self._restorer, PictureRestorer)
 
     @property
     def region(self) -> Region | None:
@@ -108,14 +109,8 @@ class PhotoSharpener:
         Returns:
             It, and what was seen and decided: nothing to say where the model was named. It must not be closed.
         """
-        other = copy(self)
-        found: tuple[str, ...] = ()
-        if self._auto is not None:
-            engine, words = self._auto.for_frames(Picture(first, alpha))
-            other, found = self._by(engine, self.settings), (words,)
-        if isinstance(other._restorer, PictureRestorer):
-            other._restorer = other._restorer.for_frames(first)
-        return other, found
+        restorer, found = self._restorer.for_frames(Picture(first, alpha))
+        return self._by(restorer), found
 
     @property
     def takes_parts(self) -> bool:
@@ -130,39 +125,25 @@ class PhotoSharpener:
         Raises:
             ConfigError: See `Sharpener`.
         """
-        settings = replace(self.settings, told=blur, region=region)
-        if self._auto is None:
-            return self._by(self._engine, settings)
-        if blur is not None:
-            return self._by(self._auto.engine("moved"), settings)
-        other = copy(self)
-        other.settings = settings
-        other._auto = other._restorer = self._auto.with_settings(settings)
-        return other
+        return self._by(self._restorer.with_settings(replace(self.settings, told=blur, region=region)))
 
     def watched(self, watch: TileWatch) -> Self:
         """Return the same sharpener, with somebody who looks at tiles as they are finished; it must not be closed.
 
         Only tiles of opaque pictures that are worked on as a whole, by a model that works tile by tile, are seen.
         """
-        other = copy(self)
-        if self._auto is not None:
-            other._auto = other._restorer = self._auto.watched(watch)
-        elif isinstance(self._restorer, PictureRestorer):
-            other._restorer = self._restorer.watched(watch)
-        return other
+        return self._by(self._restorer.watched(watch))
 
-    def _by(self, engine: Engine, settings: PictureSettings) -> Self:
-        """Return a sharpener by one engine, which is not its own."""
+    def _by(self, restorer: PictureRestorer | AutomaticRestorer) -> Self:
+        """Return a sharpener by what another one has opened."""
         other = copy(self)
-        other._auto, other._engine, other.settings = None, engine, settings
-        other._restorer = PictureRestorer(engine, settings)
+        other._restorer = restorer
         return other
 
     @property
     def is_offloaded(self) -> bool:
         """See `Engine.is_offloaded`."""
-        return self._engine.is_offloaded
+        return self._restorer.engine.is_offloaded
 
     @property
     def max_pixels(self) -> int:
@@ -236,7 +217,7 @@ class PhotoSharpener:
             source, self.spec, tile_px=self.settings.tile_of(self.spec), memory_bytes=self.settings.memory_bytes
         )
         return restored_strips(
-            self._engine,
+            self._restorer.engine,
             source,
             strength=strength,
             tile_px=tile_px,
@@ -265,7 +246,7 @@ class PhotoSharpener:
 
     def close(self) -> None:
         """Free the engine."""
-        (self._auto or self._engine).close()
+        self._restorer.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +45,15 @@ class Otherwise:
         return blur is not None and self.is_believed(blur)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is wanted of one picture; see `PictureRestorer.restore`."""
+
+    strength: float
+    listener: Listener
+    otherwise: Otherwise | None
+
+
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
@@ -60,20 +68,24 @@ class PictureRestorer:
             ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
         """
         settings.check(engine.spec)
-        self._engine, self._settings = engine, settings
+        self.engine, self.settings, self.spec = engine, settings, engine.spec
         self._is_corrected = settings.corrects(engine.spec)
         self._watch: TileWatch | None = None
         self._start: tuple[int, int] | None = None
 
-    def for_frames(self, first: npt.NDArray[PixelType]) -> PictureRestorer:
+    def with_settings(self, settings: PictureSettings) -> PictureRestorer:
+        """Return the same engine at work on other pictures; it must not be closed."""
+        return PictureRestorer(self.engine, settings)
+
+    def for_frames(self, first: Picture) -> tuple[PictureRestorer, tuple[str, ...]]:
         """Return the same at work on frames: what a picture tells by itself is told by the first of them for all.
 
         They are not corrected by what was seen: it takes half as long as the network, frame by frame.
         """
         other = copy(self)
         other._is_corrected = False
-        other._start = self._first_block(first)
-        return other
+        other._start = self._first_block(first.pixels)
+        return other, ()
 
     def watched(self, watch: TileWatch) -> PictureRestorer:
         """Return the same at work, with somebody who looks at the tiles of opaque pictures that are wanted whole."""
@@ -106,56 +118,41 @@ class PictureRestorer:
         """
         alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
         filled = picture if alpha is None else Picture(fill_transparent(picture.pixels, alpha), alpha)
-        restored = partial(self._restored, strength=strength, listener=listener, otherwise=otherwise)
-        if self._settings.region is None:
-            return restored(filled, whole)
+        wish = _Wish(strength, listener, otherwise)
+        if self.settings.region is None:
+            return self._restored(filled, whole, wish)
         from acutance.inference.undoing import KERNEL_REACH_PX
 
-        box = self._settings.region.box_in(whole.size)
-        reach = max(KERNEL_REACH_PX, 0 if self._settings.told is None else len(self._settings.told.psf))
+        box = self.settings.region.box_in(whole.size)
+        reach = max(KERNEL_REACH_PX, 0 if self.settings.told is None else len(self.settings.told.psf))
         around = with_halo(box, within=whole, halo_px=FEATHER_PX + reach).source
         # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
         around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
-        part = restored(filled.part(*around.slices), box.shifted(around.top, around.left))
+        part = self._restored(filled.part(*around.slices), box.shifted(around.top, around.left), wish)
         share = feathered(box, around)
         faded = _faded_in(picture.pixels, part.pixels, around, share[..., np.newaxis])
         if alpha is None or part.alpha is None:
             return Picture(faded)
         return Picture(faded, _faded_in(alpha, part.alpha, around, share))
 
-    def _restored(
-        self,
-        picture: Picture,
-        looked_at: Box,
-        *,
-        strength: float,
-        listener: Listener,
-        otherwise: Otherwise | None,
-    ) -> Picture:
+    def _restored(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
         """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
-        if self._engine.spec.needs_whole:
-            return self._unblurred(picture, looked_at, strength=strength, listener=listener, otherwise=otherwise)
-        listener.chosen(self._engine.spec.name)
-        if self._engine.spec.feather_px:
-            listener.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
+        if self.spec.needs_whole:
+            return self._unblurred(picture, looked_at, wish)
+        strength, listener = wish.strength, wish.listener
+        listener.chosen(self.spec.name)
+        if self.spec.feather_px:
+            listener.found(f"model {self.spec.name}: its tiles are {self.spec.tiles_in_words}")
         listener.doing(SHARPENING)
         pixels, alpha = picture
         if alpha is None:
-            watch = self._watch if self._settings.region is None else None
+            watch = self._watch if self.settings.region is None else None
             return Picture(self._through_network(pixels, strength, listener.progress, watch))
         restored = self._through_network(pixels, strength, listener.progress)
         opacity = self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)
         return Picture(restored, opacity[..., 0])
 
-    def _unblurred(
-        self,
-        picture: Picture,
-        looked_at: Box,
-        *,
-        strength: float,
-        listener: Listener,
-        otherwise: Otherwise | None,
-    ) -> Picture:
+    def _unblurred(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
         from acutance.inference.unblurring import (  # the mathematics of deconvolution, for this alone
             FoundMotion,
@@ -163,26 +160,25 @@ class PictureRestorer:
         )
         from acutance.inference.undoing import without_blur
 
+        listener, otherwise = wish.listener, wish.otherwise
         looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
-        if self._settings.told is None:
+        if self.settings.told is None:
             blur, words = blur_in(
                 picture.pixels[looked_at.slices],
-                threads=self._settings.threads,
+                threads=self.settings.threads,
                 progress=looking,
                 orientation=listener.orientation,
             )
             if isinstance(blur, FoundMotion):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:
-            blur, words = self._settings.told, f"{self._settings.told.words}, as told: taken out"
+            blur, words = self.settings.told, f"{self.settings.told.words}, as told: taken out"
         if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
             listener.found(otherwise.words)
-            return otherwise.restorer._restored(
-                picture, looked_at, strength=strength, listener=listener, otherwise=None
-            )
+            return otherwise.restorer._restored(picture, looked_at, replace(wish, otherwise=None))
         listener.found(words)
-        listener.chosen(self._engine.spec.name)
+        listener.chosen(self.spec.name)
         if blur is None:
             listener.progress(1.0)
             return picture.each(np.copy)
@@ -193,9 +189,9 @@ class PictureRestorer:
 
         def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
             restored = without_blur(
-                planes, blur, self._engine, wanted=wanted, threads=self._settings.threads, progress=phases
+                planes, blur, self.engine, wanted=wanted, threads=self.settings.threads, progress=phases
             )
-            return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
+            return to_type(blend(to_float(planes), restored, wish.strength), planes.dtype.type)
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
         if alpha is None:
@@ -216,10 +212,10 @@ class PictureRestorer:
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
         start = self._first_block(pixels) if self._start is None else self._start
         restored = restore_tiled(
-            self._engine,
+            self.engine,
             colour,
             strength=1.0 if corrects else strength,
-            tile_px=self._settings.tile_of(self._engine.spec),
+            tile_px=self.settings.tile_of(self.spec),
             progress=progress,
             watch=watch,
             start=start,
@@ -228,11 +224,15 @@ class PictureRestorer:
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
         if not corrects:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=self._settings.workers)
+        return corrected(pixels, restored, strength=strength, threads=self.settings.workers)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.close()
 
     def _first_block(self, pixels: npt.NDArray[PixelType]) -> tuple[int, int]:
         # What was cut out of a JPEG begins within one of its blocks; networks of cells know blocks by their place.
-        return first_block(pixels) if self._engine.spec.size_multiple > 1 else (0, 0)
+        return first_block(pixels) if self.spec.size_multiple > 1 else (0, 0)
 
 
 def _faded_in(

@@ -36,6 +36,25 @@ TORCH_ROOMS = (
     "acutance.data.patches",
 )
 
+IN_REAL_TIME = (
+    "bulk",
+    "cli/test_serve.py",
+    "server",
+    "training/test_killed.py",
+    "training/test_processes.py",
+    "videos",
+)
+"""Tests that talk to a browser, to other processes or to a camera, which a busy machine may starve in the middle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what fails in real time once more; pytest's summary names it."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(root).as_posix().startswith(IN_REAL_TIME):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 if all(importlib.util.find_spec(name) for name in ("torch", "jaxtyping", "beartype")):
     from jaxtyping import install_import_hook
 

@@ -230,7 +230,7 @@ def test_a_server_may_ask_for_time(url, target, content, server):
     server.faults.append(Fault(status=503, headers=(("Retry-After", "3600"),)))
     start = time.monotonic()
     fetch(url, target, patience=Patience(pause_s=0.0, longest_pause_s=0.2))
-    assert 0.2 <= time.monotonic() - start < 3.0
+    assert 0.2 <= time.monotonic() - start < 60  # of 3600
     assert_only_the_file(target, content)
 
 
@@ -445,11 +445,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def test_a_refused_connection_is_said_at_once(target):
-    start = time.monotonic()
+def test_a_refused_connection_is_said_at_once(target, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
     with pytest.raises(DownloadError, match=r"cannot be reached \(Connection refused\)"):
         fetch(f"http://127.0.0.1:{free_port()}/a.bin", target)
-    assert time.monotonic() - start < 0.9  # no pause, no second attempt
+    assert pauses == []  # nor a second attempt
     assert names(target.parent) == set()
 
 

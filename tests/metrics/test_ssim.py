@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -87,10 +85,3 @@ def test_small_photos_are_refused():
         ssim(small, small)
     with pytest.raises(InputError, match=r"200×175 px.* 176 px"):
         ms_ssim(np.zeros((175, 200, 3), np.uint8), np.zeros((175, 200, 3), np.uint8))
-
-
-def test_ssim_is_fast_enough_for_long_tables():
-    restored, reference = pair(512, 768)
-    start = time.perf_counter()
-    ssim(restored, reference)
-    assert time.perf_counter() - start < 2.0  # 0.05 s alone on a laptop core; the margin is for busy machines

@@ -30,7 +30,7 @@ from acutance.server.running import Certificate, Server, listen, make_server
 from acutance.server.service import Service
 from acutance.server.webhooks import WebhookPolicy
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """What no test waits for unless it fails."""
 
 

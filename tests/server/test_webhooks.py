@@ -55,7 +55,7 @@ def receiving(*, waits: bool = False) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             if waits:
-                receiver.holds.wait(20)
+                receiver.holds.wait(60)
             status = receiver.statuses.pop(0) if receiver.statuses else 204
             self.send_response(status)
             if status in (301, 302, 307):
@@ -230,7 +230,7 @@ def test_slow_receivers_delay_no_work_and_no_end(serve, picture, until) -> None:
         assert served.post(picture()).status == 200
         start = time.monotonic()
         served.stop()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ from acutance.server.workers import WorkerProcesses, WorkersHere, twice
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
 
-IN_TIME_S = 2.0
-"""What an end may take."""
+IN_TIME_S = 20.0
+"""What an end may take: what hangs here hangs for ever. `benchmarks/server_siege.py` measures the 2 s promised."""
 
 MODELS = OpenedModels(ModelSettings(names=("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000))
 
@@ -128,7 +128,7 @@ def test_work_that_hangs_is_ended_and_the_next_is_done(workers, task, long_task)
         os.kill(process, signal.SIGSTOP)  # as a decoder that never comes back
     stop.set("cancelled")
     start = time.monotonic()
-    thread.join(10)
+    thread.join(30)
     assert time.monotonic() - start < IN_TIME_S
     assert [error.reason for error in raised] == ["cancelled"]
     run(workers, task)
@@ -259,7 +259,7 @@ def test_over_http_a_hanging_picture_is_cancelled_and_stopping_does_not_wait_for
     hanging()
     start = time.monotonic()
     served.stop()
-    assert time.monotonic() - start < IN_TIME_S + 0.2
+    assert time.monotonic() - start < IN_TIME_S
     assert not workers.process_ids
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from fractions import Fraction
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import av
@@ -208,26 +208,26 @@ def test_names_and_passwords_are_not_shown():
 
 
 class RtspServer(threading.Thread):
-    """Serves one H.264 camera over RTSP (interleaved in TCP); after some frames it hangs up, once per connection."""
+    """Serves one H.264 camera over RTSP (interleaved in TCP); it hangs up when it is told to, once per connection."""
 
     SDP = (
         "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
         "a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track0\r\n"
     )
 
-    def __init__(self, frames_each: list[int]) -> None:
+    def __init__(self, hang_ups: list[threading.Event]) -> None:
         super().__init__(daemon=True)
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self._frames_each = frames_each
+        self._hang_ups = hang_ups
         self.url = f"rtsp://user:secret@127.0.0.1:{self._listening.getsockname()[1]}/live"
 
     def run(self) -> None:
         with self._listening:
-            for frames in self._frames_each:
+            for hang_up in self._hang_ups:
                 connection, _ = self._listening.accept()
                 with connection, suppress(OSError):  # whoever watches may go away
                     self._talk(connection)
-                    with closing(self._rtp_packets(frames)) as packets:
+                    with closing(self._rtp_packets(hang_up)) as packets:
                         for packet in packets:
                             connection.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
 
@@ -254,7 +254,7 @@ class RtspServer(threading.Thread):
         return line
 
     @staticmethod
-    def _rtp_packets(frames: int) -> Generator[bytes, None, None]:
+    def _rtp_packets(end: threading.Event) -> Generator[bytes, None, None]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
             inbox.bind(("127.0.0.1", 0))
             inbox.settimeout(0.02)
@@ -263,8 +263,10 @@ class RtspServer(threading.Thread):
                     "libx264", rate=25, options={"tune": "zerolatency", "x264-params": "repeat-headers=1"}
                 )
                 stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", 5
-                for number in range(frames):
-                    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * number, np.uint8), format="rgb24")
+                for number in count():
+                    if end.is_set():
+                        return
+                    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number % 32 * 8, np.uint8), format="rgb24")
                     out.mux(stream.encode(frame.reformat(format="yuv420p")))
                     try:
                         while True:
@@ -275,13 +277,19 @@ class RtspServer(threading.Thread):
 
 def test_a_camera_that_hangs_up_is_connected_again(tmp_path, keeper, times_of, monkeypatch):
     monkeypatch.setattr(cameras, "FIRST_PAUSE_S", 0.2)
-    server = RtspServer([30, 30])
+    hang_up, asked = threading.Event(), threading.Event()
+    server = RtspServer([hang_up, asked])
     server.start()
     told: list[str] = []
-    asked = threading.Event()
+    written_before = 0
 
     def watch(status: LiveStatus) -> None:
-        if status.connections == 2 and status.received > 30:
+        nonlocal written_before
+        if status.connections == 1:
+            written_before = status.written
+            if written_before >= 3:
+                hang_up.set()
+        elif status.written >= written_before + 3:
             asked.set()
 
     target = tmp_path / "b.mkv"

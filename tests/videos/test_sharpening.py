@@ -394,7 +394,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
     source = make("a.mkv", times=tuple(range(0, 1200, 40)))
 
     def slow(batch: np.ndarray) -> np.ndarray:
-        time.sleep(0.4)
+        time.sleep(2)
         return batch
 
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
@@ -403,7 +403,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(make):
     with Sharpener(engine=FakeEngine(slow)) as sharpener, pytest.raises(KeyboardInterrupt):
         sharpen_video(sharpener, source, source.with_name("b.mkv"))
     timer.join()
-    assert time.monotonic() - start < 6  # of twelve
+    assert time.monotonic() - start < 30  # of sixty
     assert names_in(source.parent) == ["a.mkv"]
 
 

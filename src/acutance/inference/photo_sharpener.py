@@ -222,7 +222,7 @@ class PhotoSharpener:
             strength=strength,
             tile_px=tile_px,
             corrects=self.is_corrected,
-            threads=self.settings.workers,
+            threads=self.settings.pool_size,
             progress=progress,
         )
 

@@ -71,7 +71,7 @@ class PictureSettings:
         return allowed_bytes(self.max_memory_mb)
 
     @property
-    def workers(self) -> int:
+    def pool_size(self) -> int:
         """How many threads compute outside the network."""
         return within_cpus(self.threads) or usable_cpus()
 

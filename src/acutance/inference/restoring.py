@@ -224,7 +224,7 @@ class PictureRestorer:
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
         if not corrects:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=self.settings.workers)
+        return corrected(pixels, restored, strength=strength, threads=self.settings.pool_size)
 
     def close(self) -> None:
         """Free the engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, get_args
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from acutance.engines.devices import DeviceEngine
 from acutance.engines.processor import within_cpus
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, NonFiniteOutput
+from acutance.geometry import Box
 from acutance.spec import ModelSpec
 
 CpuEngine = Literal["onnxruntime", "openvino", "torch"]
@@ -44,7 +46,7 @@ class Engine(Protocol):
             batch: float32 RGB `n 3 h w` in [0, 1]; h and w multiples of `spec.size_multiple`.
 
         Returns:
-            float32 RGB `n 3 h·scale w·scale`, about [0, 1], not clipped; the caller checks that it is finite.
+            float32 RGB `n 3 h·scale w·scale`, about [0, 1], not clipped; see `check_finite`.
 
         Raises:
             OutOfMemory: When the batch is too large for the memory there is; a smaller one may fit.
@@ -95,3 +97,17 @@ class EngineSettings:
 
 USUAL: Final = EngineSettings()
 """Where nothing is said."""
+
+
+def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, place: Box) -> None:
+    """Refuse what a network gave for a tile when not all of it is a number.
+
+    Raises:
+        NonFiniteOutput: Naming the model and the place.
+    """
+    # One NaN or infinity makes the sum so, too; a finite sum in float32 cannot overflow for values near [0, 1].
+    if not math.isfinite(float(restored.sum())):
+        raise NonFiniteOutput(
+            f"model {spec.name}: gave NaN or infinity at rows {place.top}–{place.bottom}, columns "
+            f"{place.left}–{place.right}; nothing was written. Try another engine and report it."
+        )

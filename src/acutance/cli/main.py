@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -18,7 +19,7 @@ from acutance.cli.loading import loading
 from acutance.cli.missing_values import check_values
 from acutance.cli.plain_values import taking_plainly
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
-from acutance.errors import AcutanceError, ConfigError
+from acutance.errors import AcutanceError, ConfigError, InputError
 
 VERBS: Mapping[str, str] = {
     "sharpen": "Make blurred photos and videos sharp.",
@@ -44,6 +45,10 @@ VERBS: Mapping[str, str] = {
 IDLE_THREADS_SLEEP = ("OPENBLAS_THREAD_TIMEOUT", "4")
 """NumPy's threads for products of matrices: they would wait for work in a loop, one per core, for 0.05 s from the start
 and after every product, whatever else wants the cores."""
+
+
+OF_THE_SYSTEM = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What a system says of a file or folder that is no fault of ours; verbs that ask for a name may leave it to it."""
 
 
 class _Verbs(TyperGroup):
@@ -173,6 +178,9 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("ACUTANCE_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM and error.filename is not None:
+            say(f"acutance: {error.filename}: cannot be used ({error.strerror}); name another place, or free this one.")
+            sys.exit(InputError.exit_code)
         say(
             f"acutance: unexpected {type(error).__name__}: {error}. This is a bug: please report it with the output of "
             "the same command under ACUTANCE_TRACEBACK=1."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -143,7 +144,7 @@ def sharpen(
         strength=strength,
         jobs=jobs,
         resume=resume,
-        records=not no_record and (resume or len(sources) > 1 or any(path.is_dir() for path in sources)),
+        records=not no_record and (resume or len(sources) > 1 or any(os.path.isdir(path) for path in sources)),
         keeps_parts=not no_record,
         keeps_times=keep_time,
         only_if_blurred=only_if_blurred,

@@ -13,6 +13,7 @@ from acutance.engines.devices import DeviceEngine
 from acutance.engines.processor import within_cpus
 from acutance.errors import ConfigError, NonFiniteOutput
 from acutance.geometry import Box
+from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 
 CpuEngine = Literal["onnxruntime", "openvino", "torch"]
@@ -84,8 +85,7 @@ class EngineSettings:
         Raises:
             ConfigError: When one is out of range, or unknown.
         """
-        if not 0.0 <= self.fidelity <= 1.0:
-            raise ConfigError(f"fidelity = {self.fidelity}: must lie within 0 … 1.")
+        object.__setattr__(self, "fidelity", number_within("fidelity", self.fidelity, 0, 1))
         if self.engine not in _NAMES:
             raise ConfigError(f"engine {self.engine!r}: unknown; there are {', '.join(_NAMES)}.")
         if self.precision not in get_args(Precision):

@@ -1,19 +1,23 @@
-"""Opening an engine by its name: on a device where one is found and faster, else on the CPU."""
+"""Opening a model in an engine by its name: on a device where one is found and faster, else on the CPU.
+
+Model files of ours are read as they are; those of others are made ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from acutance.engines.devices import Device, devices_for, find_devices
 from acutance.engines.engine import USUAL, ChosenPrecision, CpuEngine, Engine, EngineName, EngineSettings, Precision
 from acutance.engines.ensemble import SelfEnsemble
-from acutance.engines.model_file import blend_files, read_spec
+from acutance.engines.foreign_told import read_told, told_path
+from acutance.engines.model_file import blend_files, has_spec, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.processor import is_intel, multiplies_bfloat16, within_cpus
-from acutance.engines.reading import read_model
-from acutance.errors import ConfigError, EngineUnavailable
+from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
 from acutance.extras import how_to_get
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
@@ -237,3 +241,31 @@ def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
             "or take a model that has (see: acutance models)."
         )
     return blend_files(graph, read_model(paths.perceptual), 1.0 - fidelity)
+
+
+def read_model(path: Path) -> bytes:
+    """Return a model file of ours from a path: the file as it is, or what `foreign.adopt` makes of a network of others.
+
+    Raises:
+        UnknownModel: When it cannot be read.
+        CorruptWeights, ConfigError: See there.
+    """
+    try:
+        stamp = path.stat()
+        beside = told_path(path)
+        told_stamp = beside.stat().st_mtime_ns if beside.is_file() else 0
+        return _read(path, stamp.st_mtime_ns, stamp.st_size, told_stamp)
+    except OSError as error:
+        raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
+    """Read a file as it was at a time: probing takes seconds, and the server opens a model several times."""
+    del changed, size, told_changed
+    file = path.read_bytes()
+    if has_spec(file, name=str(path)):
+        return file
+    from acutance.engines.foreign import adopt  # probing, which models of ours do not need
+
+    return adopt(file, name=path.stem, told=read_told(told_path(path)), told_in=told_path(path).name).file

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.processor import within_cpus
 from acutance.estimation.enlarged import Enlargement, enlargement
 from acutance.estimation.jpeg import doubling, doubling_chance, quality_of
 from acutance.estimation.kinds import SeenSoftness, softness_of
@@ -164,8 +165,12 @@ def look_at(
         alpha: `h w` of the same type: what is fully transparent tells nothing. None where nothing is transparent.
         threads: For the estimator; None is one per core.
 
+    Raises:
+        ConfigError: When `threads` is less than one.
+
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
+    within_cpus(threads)  # checked here: of a small picture, nothing is computed that would
     size = Size(*pixels.shape[:2])
     hidden = hidden_in(alpha)
     middle = pixels[..., pixels.shape[2] // 2]

@@ -19,6 +19,7 @@ from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.imaging.picture import Picture
+from acutance.inference.arrays import opaque_picture
 from acutance.inference.listening import Found, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import PictureRestorer
@@ -27,6 +28,7 @@ from acutance.inference.tiling import TileWatch
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
+from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
 
@@ -63,6 +65,8 @@ class PhotoSharpener:
         """How the network is run, as it was asked for."""
         self._restorer: PictureRestorer | AutomaticRestorer
         if not isinstance(engine, EngineSettings):
+            if not hasattr(engine, "spec"):
+                raise ConfigError(f"engine {engine!r}: must be the name of an engine, or an opened one.")
             self._restorer = PictureRestorer(engine, pictures)
         elif str(name := model_for(pictures.told, model)) == AUTO:
             from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
@@ -229,7 +233,7 @@ class PhotoSharpener:
     def sharpen_pixels(
         self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
     ) -> npt.NDArray[PixelType]:
-        """Sharpen pixels.
+        """Sharpen opaque pixels, and tell how far it is.
 
         Args:
             pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
@@ -238,11 +242,16 @@ class PhotoSharpener:
 
         Returns:
             The same shape (times the model's scale) and type.
+
+        Raises:
+            InputError: When the array is no such picture.
+            ConfigError: When the strength is out of range.
         """
+        picture = opaque_picture(pixels)
         if self._keeps_all(strength):
-            return pixels.copy()
+            return picture.copy()
         listener = Listener(progress=progress or ignore)
-        return self._restorer.restore(Picture(pixels), strength=strength, listener=listener).pixels
+        return self._restorer.restore(Picture(picture), strength=strength, listener=listener).pixels
 
     def close(self) -> None:
         """Free the engine."""
@@ -258,7 +267,4 @@ class PhotoSharpener:
 
     def _keeps_all(self, strength: float) -> bool:
         """Check the strength; return whether it leaves every pixel as it is."""
-        low, high = STRENGTHS
-        if not low <= strength <= high:
-            raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
-        return strength == 0.0 and self.spec.scale == 1
+        return number_within("strength", strength, *STRENGTHS) == 0.0 and self.spec.scale == 1

@@ -8,9 +8,10 @@ from typing import Final
 from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.errors import ConfigError
 from acutance.inference.back_projecting import is_corrected
-from acutance.inference.memory import allowed_bytes
+from acutance.inference.memory import allowed_bytes, check_limits
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
-from acutance.inference.told import Region, ToldBlur
+from acutance.inference.told import Region, ToldBlur, check_kinds
+from acutance.ranges import whole_number
 from acutance.spec import ModelSpec
 
 
@@ -39,9 +40,12 @@ class PictureSettings:
         Raises:
             ConfigError: When one is out of range.
         """
-        if self.tile_px is not None and self.tile_px < SMALLEST_TILE_PX:
-            raise ConfigError(f"tile = {self.tile_px} px: must be at least {SMALLEST_TILE_PX}.")
+        if self.tile_px is not None:
+            tile_px = whole_number("tile", self.tile_px, low=SMALLEST_TILE_PX, unit=" px")
+            object.__setattr__(self, "tile_px", tile_px)
         within_cpus(self.threads)
+        check_limits(max_pixels=self.max_pixels, max_memory_mb=self.max_memory_mb)
+        check_kinds(self.told, self.region)
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse what a model cannot be told, or cannot do in a part of a picture.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -18,6 +19,7 @@ from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.picture_settings import PictureSettings
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
+from acutance.media.reading import mode_of
 from acutance.zoo.catalogue import AUTO
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
@@ -56,20 +58,21 @@ class Sharpener(PhotoSharpener):
         """Open a model.
 
         Args:
-            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`);
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`engines.foreign`);
                 `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
-            engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the
-                processor is made for.
+            engine: `auto`, the fastest here; `cpu`; `gpu`; one by its name (see `acutance doctor`), such as `openvino`;
+                or an opened engine (then the other settings of the network do not matter).
+            precision: Of the arithmetic: `float32`, `bfloat16` (faster, of OpenVINO), `float16` (of devices such as a
+                GPU), or `auto`, which takes the fastest that the processor is made for.
             threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
-                quarters of what the machine or the container has, and these are not refused.
+                strips, from file to file; where that is not possible, they are refused. None: 2000, or three quarters
+                of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
             ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
@@ -134,9 +137,11 @@ class Sharpener(PhotoSharpener):
 
         Args:
             image: One of
+
                 - a path: the result is written to `output` (default: `photo.jpg` → `photo.sharp.jpg` beside it) with
                   all its metadata, and its path returned;
-                - bytes of a picture file: bytes of a file of the same format;
+                - bytes of a picture file: bytes of a file of the same format (JPEG XL becomes a PNG, a camera's raw
+                  file a TIFF);
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
                   float in [0, 1], or a tensor: one of the same shape (times the model's scale) and type;
                 - a PIL image: one of mode L, LA, RGB, RGBA or I;16, the nearest to its own that can hold the result
@@ -149,7 +154,8 @@ class Sharpener(PhotoSharpener):
         Raises:
             InputError: When the picture cannot be read or is of a kind that is not supported.
             OutputError: When the result cannot be written, or would replace a file.
-            ConfigError: When the strength is out of range.
+            ConfigError: When the strength is out of range, there is no such layout, or `output` stands with no path.
+            EngineError: When the network cannot be run, or gives no numbers.
         """
         if isinstance(image, (str, Path)):
             return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
@@ -163,7 +169,7 @@ class Sharpener(PhotoSharpener):
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
-        if path.is_dir():
+        if stat.S_ISDIR(mode_of(path)):
             raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         if planned.kind == "video":
@@ -174,7 +180,9 @@ class Sharpener(PhotoSharpener):
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
         picture = as_picture(image)
-        if picture.shape[2] < 4 or self._keeps_all(strength):
+        if self._keeps_all(strength):
+            return image.copy()  # not by way of float32, which would round the doubles
+        if picture.shape[2] < 4:
             sharp = self.sharpen_pixels(picture, strength=strength)
         else:
             colours, alpha = self._restorer.restore(Picture(picture[..., :3], picture[..., 3]), strength=strength)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from acutance.errors import InputError, OutputError, WrongName
 from acutance.extras import how_to_get
 from acutance.media import raw
-from acutance.media.atomic import OVERWRITE
+from acutance.media.atomic import OVERWRITE, check_reachable
 from acutance.media.formats import (
     PHOTO_SUFFIXES,
     format_of,
@@ -24,6 +24,7 @@ from acutance.media.formats import (
 )
 from acutance.media.patterns import PathFilter
 from acutance.media.photo import ImageFormat
+from acutance.media.reading import mode_of
 from acutance.media.video_formats import (
     SOURCE_CODE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -93,10 +94,13 @@ def plan_outputs(
     Raises:
         InputError: When a source does not exist or cannot be searched, or there is no photo at all, or none is left.
         ConfigError: When a pattern is empty.
-        OutputError: When two results would get one name, or a result would replace a photo.
+        OutputError: When two results would get one name, or a result would replace a photo; or when it cannot be told
+            what the output is.
         WrongName: When the output is of the wrong kind.
     """
     _check_sources(sources)
+    if output is not None:
+        check_reachable(output)
     wanted = PathFilter.of(include, exclude)
     if output is not None and not output_is_folder and not _is_folder(output, sources):
         kind = kind_of(sources[0])
@@ -175,8 +179,7 @@ def _check_sources(sources: Sequence[Path]) -> None:
     if not sources:
         raise InputError("no file is named; name files or folders.")
     for source in sources:
-        if not source.exists():
-            raise InputError(f"{source} does not exist; check the name.")
+        mode_of(source)
 
 
 def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:

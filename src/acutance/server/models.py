@@ -14,8 +14,7 @@ from typing import Protocol, get_args
 from acutance.engines.engine import ChosenPrecision, Engine, EngineName, Ensemble
 from acutance.engines.ensemble import SelfEnsemble, check_ensemble
 from acutance.engines.model_file import read_spec
-from acutance.engines.opening import check_runnable, offered_precisions
-from acutance.engines.reading import read_model
+from acutance.engines.opening import check_runnable, offered_precisions, read_model
 from acutance.errors import ConfigError, EngineError, UnknownModel
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice

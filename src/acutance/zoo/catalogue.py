@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -101,6 +102,8 @@ def find_model(name: str | Path) -> ModelPaths:
     Raises:
         UnknownModel: When there is neither; names the nearest, or the one that took its place.
     """
+    if not isinstance(name, str | Path):
+        raise UnknownModel(f"model {name!r}: must be the name of a model, or the path of an .onnx file.")
     rows = {row.name: row for row in list_models()}
     if str(name) in rows:
         return ModelPaths(**{role: file.path for role, file in rows[str(name)].files.items()})
@@ -110,11 +113,12 @@ def find_model(name: str | Path) -> ModelPaths:
     if str(name) == AUTO:
         raise UnknownModel(f"model {AUTO!r}: is chosen for each picture; name one model here: {', '.join(rows)}.")
     path = Path(name)
-    if path.suffix == ".onnx" and path.is_file():
+    is_file = os.path.isfile(path)  # unlike the path's own, also of a name that no system takes
+    if path.suffix == ".onnx" and is_file:
         return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
-        raise UnknownModel(f"model {name}: no such file.")
-    if path.suffix.lower() in WEIGHT_ENDINGS and path.is_file():
+        raise UnknownModel(f"model {name}: no such file, or none that may be looked at.")
+    if path.suffix.lower() in WEIGHT_ENDINGS and is_file:
         if path.suffix.lower() == ".safetensors" and _is_checkpoint(path):
             raise UnknownModel(
                 f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "

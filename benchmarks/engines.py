@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import EngineName, EngineSettings
 from acutance.engines.opening import offered_precisions, open_engine
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.zoo.catalogue import find_model, list_models
@@ -26,7 +27,6 @@ from acutance.zoo.catalogue import find_model, list_models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from acutance.engines.engine import EngineName
 
 SIDE_PX = 512
 ROUNDS = 9
@@ -59,7 +59,7 @@ def contenders(models: list[str]) -> dict[str, Callable[[npt.NDArray[np.float32]
         paths = find_model(model)
         for engine in engines:
             for precision in offered_precisions(engine):
-                opened = open_engine(paths, engine=engine, precision=precision)
+                opened = open_engine(paths, EngineSettings(engine=engine, precision=precision))
                 runs[f"{model} {precision} {engine}"] = opened.run
     return runs
 

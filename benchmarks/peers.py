@@ -29,7 +29,7 @@ from peer_models import MAXIM_PX, PEERS, Peer, peer_file
 
 from acutance.data.photo_store import list_photos
 from acutance.data.protocol import PAIRED_ROW, degrade, find_row
-from acutance.engines.engine import Engine
+from acutance.engines.engine import Engine, EngineSettings
 from acutance.engines.opening import open_engine
 from acutance.evaluation.baselines import unsharp_mask
 from acutance.geometry import Size
@@ -194,7 +194,9 @@ def _print_tiles(options: argparse.Namespace) -> None:
     """Print what MAXIM's graph gives with its tiles side by side, and as this house blends them."""
     (maxim,) = (peer for peer in PEERS if peer.name == "maxim")
     height, width = map(int, options.tiles.split("x"))
-    engine = _Kept(open_engine(peer_file(maxim, options.cache), engine="onnxruntime", threads=1), options.cache)
+    engine = _Kept(
+        open_engine(peer_file(maxim, options.cache), EngineSettings(engine="onnxruntime", threads=1)), options.cache
+    )
     print(
         f"\n| part of {height}×{width} px | input | side by side | blended | largest step |\n|{'---|' * 5}", flush=True
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from acutance.evaluation.comparison import BACKGROUND, Pixels, SheetLayout, comparison_sheet
 from acutance.evaluation.restorers import ModelChoice
-from acutance.inference.sharpener import Sharpener
+from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.media.reading import read_photo
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     columns = [[("as it came", photo)] for photo in before]
     for text in arguments.model:
         choice = ModelChoice.parse(text)
-        with Sharpener(choice.model, fidelity=choice.fidelity, precision=choice.precision) as sharpener:
+        with PhotoSharpener(choice.model, choice.engine) as sharpener:
             for row, photo in zip(columns, before, strict=True):
                 row.append((text, sharpener.sharpen_pixels(photo)))
     sheet = stacked([comparison_sheet(row, layout=layout) for row in columns])

@@ -17,7 +17,9 @@ from acutance.bulk import job
 from acutance.bulk.items import Item, table_of
 from acutance.bulk.job import BulkSettings
 from acutance.cli.main import app
+from acutance.engines.engine import EngineSettings
 from acutance.errors import AcutanceError, OutputError
+from acutance.inference.picture_settings import PictureSettings
 
 PROGRAM = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
 
@@ -88,11 +90,12 @@ def test_results_come_to_lie_neither_over_the_inputs_nor_among_other_files(photo
 def test_settings_that_results_depend_on_are_in_their_key():
     changed = [
         {},
-        {"engine": "openvino"},
-        {"precision": "float16"},
-        {"fidelity": 0.5},
-        {"ensemble": 8},
-        {"max_pixels": 9},
+        {"engine": EngineSettings(engine="openvino")},
+        {"engine": EngineSettings(precision="float16")},
+        {"engine": EngineSettings(fidelity=0.5)},
+        {"engine": EngineSettings(ensemble=8)},
+        {"pictures": PictureSettings(max_pixels=9)},
+        {"pictures": PictureSettings(back_projection=False)},
         {"model": "x"},
     ]
     settings = [BulkSettings(**{"model": "fast", **values}) for values in changed]

@@ -132,10 +132,10 @@ def test_the_verbs_add_list_use_and_remove(net: Path, tmp_path: Path, photo) -> 
 
 def test_the_server_offers_it(net: Path) -> None:
     pytest.importorskip("fastapi")
-    from acutance.server.models import OpenedModels
+    from acutance.server.models import ModelSettings, OpenedModels
 
     add_model(str(net), summary="blurs")
-    models = OpenedModels(engine="onnxruntime", max_pixels=10**6)
+    models = OpenedModels(ModelSettings(engine="onnxruntime", max_pixels=10**6))
     offered = {model.name: model for model in models.offered}
     assert [model.name for model in models.offered[:2]] == ["auto", "fast"]
     assert offered["net"].summary == "blurs"

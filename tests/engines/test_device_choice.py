@@ -13,6 +13,7 @@ import pytest
 from acutance.engines import opening as engine_module
 from acutance.engines.device_choice import measure_anew, open_on_device
 from acutance.engines.devices import PROVIDERS, Device, Found
+from acutance.engines.engine import EngineSettings
 from acutance.engines.guarded_engine import GuardedEngine
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import offered_precisions, open_engine
@@ -208,12 +209,12 @@ def test_engines_by_name(with_devices: Callable[[FakeDevice], None]) -> None:
     with_devices(fake)
     paths = find_model("fast")
     for engine in ("onnxruntime", "cpu"):
-        assert not isinstance(open_engine(paths, engine=engine, threads=1), GuardedEngine)  # type: ignore[arg-type]
+        assert not isinstance(open_engine(paths, EngineSettings(engine=engine, threads=1)), GuardedEngine)  # type: ignore[arg-type]
     assert fake.sessions == 0
     for engine in ("auto", "gpu", "webgpu"):
-        assert isinstance(open_engine(paths, engine=engine, threads=1), GuardedEngine)  # type: ignore[arg-type]
+        assert isinstance(open_engine(paths, EngineSettings(engine=engine, threads=1)), GuardedEngine)  # type: ignore[arg-type]
     with pytest.raises(EngineUnavailable, match="engine cuda: "):
-        open_engine(paths, engine="cuda")
+        open_engine(paths, EngineSettings(engine="cuda"))
     assert offered_precisions("gpu") == offered_precisions("webgpu") == ("float32", "float16")
     assert offered_precisions("cpu")[-1] != "float16"
     assert offered_precisions("cuda") == ("float32",)
@@ -223,22 +224,22 @@ def test_precisions_by_name(with_devices: Callable[[FakeDevice], None]) -> None:
     fake = FakeDevice(row=0)
     with_devices(fake)
     paths = ModelPaths(fidelity=find_model("fast").fidelity)
-    opened = open_engine(paths, engine="auto", precision="float16", threads=1)
+    opened = open_engine(paths, EngineSettings(engine="auto", precision="float16", threads=1))
     assert isinstance(opened, GuardedEngine)
     assert opened.title == "a chip, float16"
     with pytest.raises(ConfigError, match="precision bfloat16: engine gpu has it not"):
-        open_engine(paths, engine="gpu", precision="bfloat16")
+        open_engine(paths, EngineSettings(engine="gpu", precision="bfloat16"))
     with pytest.raises(ConfigError, match="precision float16: only devices such as a GPU have it"):
-        open_engine(paths, engine="onnxruntime", precision="float16")
+        open_engine(paths, EngineSettings(engine="onnxruntime", precision="float16"))
     with_devices(FakeDevice())
     with pytest.raises(ConfigError, match="precision float16: engine coreml has it not"):
-        open_engine(paths, engine="coreml", precision="float16")
+        open_engine(paths, EngineSettings(engine="coreml", precision="float16"))
 
 
 def test_blended_weights_run_on_a_device(with_devices: Callable[[FakeDevice], None]) -> None:
     with_devices(FakeDevice())
-    opened = open_engine(find_model("fast"), engine="coreml", fidelity=0.5, threads=1)
+    opened = open_engine(find_model("fast"), EngineSettings(engine="coreml", fidelity=0.5, threads=1))
     assert isinstance(opened, GuardedEngine)
     batch = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
-    expected = open_engine(find_model("fast"), engine="onnxruntime", fidelity=0.5, threads=1).run(batch)
+    expected = open_engine(find_model("fast"), EngineSettings(engine="onnxruntime", fidelity=0.5, threads=1)).run(batch)
     np.testing.assert_array_equal(opened.run(batch), expected)

@@ -15,6 +15,7 @@ import pytest
 from acutance.engines import devices
 from acutance.engines.device_check import ALLOWED_DIFFERENCE
 from acutance.engines.devices import PROVIDERS, Device, DeviceEngine, devices_for, find_devices, graphics_makers
+from acutance.engines.engine import EngineSettings
 from acutance.engines.guarded_engine import GuardedEngine
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import open_engine
@@ -222,7 +223,7 @@ def test_a_real_device_gives_the_cpus_pixels(engine: DeviceEngine, here: Callabl
     expected = OnnxRuntimeEngine.from_bytes(model, 1).run(batch)
     restored = OnnxRuntimeEngine.from_bytes(model, 1, device=device).run(batch)
     np.testing.assert_allclose(restored, expected, atol=ALLOWED_DIFFERENCE)
-    opened = open_engine(find_model("fast"), engine=engine, precision="float32")
+    opened = open_engine(find_model("fast"), EngineSettings(engine=engine, precision="float32"))
     assert isinstance(opened, GuardedEngine)
     np.testing.assert_allclose(opened.run(batch), expected, atol=ALLOWED_DIFFERENCE)
     assert opened.uses_device

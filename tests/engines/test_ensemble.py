@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from acutance import Sharpener
-from acutance.engines.engine import Engine
-from acutance.engines.ensemble import Ensemble, SelfEnsemble
+from acutance.engines.engine import Engine, EngineSettings, Ensemble
+from acutance.engines.ensemble import SelfEnsemble
 from acutance.engines.fake import FAKE_SPEC, Batch, FakeEngine
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import open_engine
@@ -102,7 +102,7 @@ def test_the_sharpener_takes_it_and_is_pickled_with_it() -> None:
 
 def test_counts_that_there_are_not() -> None:
     with pytest.raises(ConfigError, match="ensemble = 3: must be one of 1, 2, 4, 8"):
-        open_engine(find_model("fast"), ensemble=3)  # type: ignore[arg-type]
+        open_engine(find_model("fast"), EngineSettings(ensemble=3))  # type: ignore[arg-type]
 
 
 def test_a_network_of_one_size_is_not_laid_on_its_side() -> None:

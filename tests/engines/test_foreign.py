@@ -11,6 +11,7 @@ onnx = pytest.importorskip("onnx", reason="networks of others are built with the
 
 from tests.engines import alien_networks as alien  # noqa: E402
 
+from acutance.engines.engine import EngineSettings  # noqa: E402
 from acutance.engines.foreign import Adopted, adopt  # noqa: E402
 from acutance.engines.foreign_told import Told, read_told  # noqa: E402
 from acutance.engines.onnx_engine import OnnxRuntimeEngine  # noqa: E402
@@ -235,6 +236,6 @@ def test_other_engines_run_it(tmp_path: Path, photo, engine) -> None:
     path.with_suffix(".toml").write_text('range = "0..255"\n')
     pixels = photo(64, 64)
     batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / 255
-    expected = open_engine(path, engine="onnxruntime").run(batch)
-    found = open_engine(path, engine=engine, precision="float32").run(batch)
+    expected = open_engine(path, EngineSettings(engine="onnxruntime")).run(batch)
+    found = open_engine(path, EngineSettings(engine=engine, precision="float32")).run(batch)
     assert np.abs(found - expected).max() < 1e-4

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("openvino", reason="needs the extra 'openvino'")
 
+from acutance.engines.engine import EngineSettings
 from acutance.engines.fake import FAKE_SPEC, Batch
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import chosen_precision, offered_precisions, open_engine
@@ -151,9 +152,9 @@ def test_bfloat16_is_chosen_for_processors_made_for_it(monkeypatch: pytest.Monke
     assert chosen_precision("float32", "openvino") == "float32"
     assert offered_precisions() == offered_precisions("openvino") == ("float32", "bfloat16")
     assert offered_precisions("onnxruntime") == ("float32",)
-    assert isinstance(open_engine(paths, precision="bfloat16", threads=1), OpenVinoEngine)
+    assert isinstance(open_engine(paths, EngineSettings(precision="bfloat16", threads=1)), OpenVinoEngine)
     with pytest.raises(ConfigError, match="only engine openvino"):
-        open_engine(paths, engine="onnxruntime", precision="bfloat16")
+        open_engine(paths, EngineSettings(engine="onnxruntime", precision="bfloat16"))
 
 
 def test_spec_comes_from_the_file_and_a_closed_engine_says_so(fast: bytes) -> None:
@@ -165,7 +166,7 @@ def test_spec_comes_from_the_file_and_a_closed_engine_says_so(fast: bytes) -> No
 
 
 def test_it_is_opened_by_its_name() -> None:
-    assert isinstance(open_engine(find_model("fast"), engine="openvino", threads=1), OpenVinoEngine)
+    assert isinstance(open_engine(find_model("fast"), EngineSettings(engine="openvino", threads=1)), OpenVinoEngine)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x08" * 50])

@@ -16,6 +16,7 @@ pytest.importorskip("jaxtyping", reason="making generators needs the extra 'trai
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from acutance.engines.engine import EngineSettings  # noqa: E402
 from acutance.engines.fake import FAKE_SPEC, Batch  # noqa: E402
 from acutance.engines.onnx_engine import OnnxRuntimeEngine  # noqa: E402
 from acutance.engines.opening import open_engine  # noqa: E402
@@ -289,7 +290,7 @@ def test_compiled_or_not_gives_the_same(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_gpu_gives_nearly_what_onnx_runtime_gives(fast: bytes) -> None:
-    engine = open_engine(find_model("fast"), engine="torch")
+    engine = open_engine(find_model("fast"), EngineSettings(engine="torch"))
     expected = OnnxRuntimeEngine.from_bytes(fast).run(noise(1, 3, 96, 130))
     restored = engine.run(noise(1, 3, 96, 130))
     assert restored.flags.c_contiguous

@@ -18,6 +18,7 @@ if find_spec("spandrel") is None or find_spec("onnx") is None:
 from acutance.cli import diagnosis  # noqa: E402
 from acutance.cli.main import app  # noqa: E402
 from acutance.engines import opening  # noqa: E402
+from acutance.engines.engine import EngineSettings  # noqa: E402
 from acutance.engines.foreign_told import Told  # noqa: E402
 from acutance.engines.forked import ForkedEngine  # noqa: E402
 from acutance.engines.model_file import read_spec  # noqa: E402
@@ -126,7 +127,7 @@ def test_the_command_sharpens_with_it_records_how_and_verifies(tmp_path: Path, p
 
 @pytest.mark.parametrize("engine", ["auto", "cpu", "torch"])
 def test_every_engine_that_may_mean_torch_runs_it(engine, picture: np.ndarray) -> None:
-    opened = open_engine(find_model("atd"), engine=engine, threads=1)
+    opened = open_engine(find_model("atd"), EngineSettings(engine=engine, threads=1))
     assert resolved(engine, "auto", opened.spec) == ("torch", "float32")
     assert offered_precisions(engine, opened.spec) == ("float32",)
     batch = picture.transpose(2, 0, 1)[np.newaxis]
@@ -146,7 +147,7 @@ def test_every_engine_that_may_mean_torch_runs_it(engine, picture: np.ndarray) -
 )
 def test_what_torch_cannot_do_is_refused(settings, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        open_engine(find_model("atd"), **settings)
+        open_engine(find_model("atd"), EngineSettings(**settings))
 
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +171,7 @@ def test_doctor_says_what_it_needs(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_forked_process_refuses_it() -> None:
-    engine = ForkedEngine(lambda: open_engine(find_model("atd"), threads=1), reopens=True)
+    engine = ForkedEngine(lambda: open_engine(find_model("atd"), EngineSettings(threads=1)), reopens=True)
     assert not engine._reopens
     engine.close()
 
@@ -182,10 +183,10 @@ def test_other_programs_are_not_given_it(tmp_path: Path) -> None:
 
 def test_the_server_offers_and_runs_it(picture: np.ndarray) -> None:
     pytest.importorskip("fastapi")
-    from acutance.server.models import OpenedModels
+    from acutance.server.models import ModelSettings, OpenedModels
     from acutance.server.options import ModelChoice
 
-    models = OpenedModels(["atd"], threads=1, max_pixels=10**6)
+    models = OpenedModels(ModelSettings(names=("atd",), threads=1, max_pixels=10**6))
     (offered,) = models.offered
     assert (offered.spec.needs_torch, offered.precisions) == (True, ("float32",))
     with models.borrow(ModelChoice(name="atd")) as sharpener:
@@ -197,10 +198,10 @@ def test_the_server_offers_nothing_that_cannot_be_run(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("fastapi")
-    from acutance.server.models import OpenedModels
+    from acutance.server.models import ModelSettings, OpenedModels
 
     def offered(**settings: object) -> list[str]:
-        return [model.name for model in OpenedModels(threads=1, max_pixels=10**6, **settings).offered]
+        return [model.name for model in OpenedModels(ModelSettings(threads=1, max_pixels=10**6, **settings)).offered]
 
     assert "atd" in offered()
     assert "atd" not in offered(engine="onnxruntime")
@@ -225,7 +226,7 @@ def test_tiles_are_exact_where_it_looks_only_so_far(windows: bytes, tmp_path: Pa
     assert (spec.needs_torch, spec.feather_px, spec.size_multiple) == (True, 0, 16)
     assert 8 <= spec.halo_px <= 32
     picture = np.random.default_rng(1).random((160, 208, 3), np.float32)
-    with Sharpener(engine=open_engine(path, threads=1), tile_px=64) as sharpener:
+    with Sharpener(engine=open_engine(path, EngineSettings(threads=1)), tile_px=64) as sharpener:
         tiled = sharpener(picture)
     inner = slice(spec.halo_px, -spec.halo_px)  # beyond it, the picture's mirror image is seen
     expected = whole(of_windows(), picture)

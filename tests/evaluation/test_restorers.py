@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from acutance.data.protocol import degrade, find_row
+from acutance.engines.engine import EngineSettings
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import ConfigError
 from acutance.evaluation.evaluate import evaluate, open_test_set
@@ -21,6 +22,12 @@ BLUR, X2, NONE = (find_row(name) for name in ("gauss-1.0", "x2-gauss-1.0", "none
 
 def trial(row):
     return Trial(row=row, index=0, psf=None)
+
+
+def chosen(model, *, back_projection=None, precision="float32", **values):
+    return ModelChoice(
+        model=model, engine=EngineSettings(precision=precision, **values), back_projection=back_projection
+    )
 
 
 def inverter():
@@ -97,17 +104,17 @@ def test_a_network_that_enlarges_is_measured_as_sharpener_runs_it(tmp_path, phot
 @pytest.mark.parametrize(
     ("text", "choice"),
     [
-        ("fast", ModelChoice(model="fast")),
-        ("fast@fidelity=0.3@precision=bfloat16", ModelChoice(model="fast", fidelity=0.3, precision="bfloat16")),
-        ("fast@precision=auto@fidelity=0", ModelChoice(model="fast", fidelity=0.0, precision="auto")),
-        ("fast@ensemble=8@fidelity=0", ModelChoice(model="fast", fidelity=0.0, ensemble=8)),
-        ("fast@back_projection=off", ModelChoice(model="fast", back_projection=False)),
-        ("fast@fidelity=1", ModelChoice(model="fast")),
-        ("fast@fidelity=5e-1", ModelChoice(model="fast", fidelity=0.5)),
-        ("runs/a/mine.onnx@fidelity=0", ModelChoice(model="runs/a/mine.onnx", fidelity=0.0)),
-        ("me@home/a@b.onnx", ModelChoice(model="me@home/a@b.onnx")),
-        ("me@home/a@b.onnx@precision=float32", ModelChoice(model="me@home/a@b.onnx")),
-        (r"C:\me@home\mine.onnx@fidelity=0.5", ModelChoice(model=r"C:\me@home\mine.onnx", fidelity=0.5)),
+        ("fast", chosen("fast")),
+        ("fast@fidelity=0.3@precision=bfloat16", chosen("fast", fidelity=0.3, precision="bfloat16")),
+        ("fast@precision=auto@fidelity=0", chosen("fast", fidelity=0.0, precision="auto")),
+        ("fast@ensemble=8@fidelity=0", chosen("fast", fidelity=0.0, ensemble=8)),
+        ("fast@back_projection=off", chosen("fast", back_projection=False)),
+        ("fast@fidelity=1", chosen("fast")),
+        ("fast@fidelity=5e-1", chosen("fast", fidelity=0.5)),
+        ("runs/a/mine.onnx@fidelity=0", chosen("runs/a/mine.onnx", fidelity=0.0)),
+        ("me@home/a@b.onnx", chosen("me@home/a@b.onnx")),
+        ("me@home/a@b.onnx@precision=float32", chosen("me@home/a@b.onnx")),
+        (r"C:\me@home\mine.onnx@fidelity=0.5", chosen(r"C:\me@home\mine.onnx", fidelity=0.5)),
     ],
 )
 def test_choices_are_read(text, choice):
@@ -116,7 +123,7 @@ def test_choices_are_read(text, choice):
 
 def test_figures_are_float32s_and_the_truest_where_nothing_else_is_said():
     choice = ModelChoice.parse("fast")
-    assert (choice.fidelity, choice.precision) == (1.0, "float32")
+    assert (choice.engine.fidelity, choice.engine.precision) == (1.0, "float32")
 
 
 @pytest.mark.parametrize(

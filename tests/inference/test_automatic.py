@@ -13,10 +13,12 @@ from PIL import Image
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import EngineError
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
+from acutance.imaging.picture import Picture
 from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
 from acutance.inference.files import sharpen_files
 from acutance.inference.listening import Listener
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, plan_outputs
 from acutance.zoo.catalogue import AUTO, MODEL_FOR
@@ -88,7 +90,7 @@ def fakes(opened: list[str], *, max_memory_mb: int | None = None) -> AutomaticRe
         task = "remove-motion" if name == MODEL_FOR["moved"] else "sharpen"
         return FakeEngine(spec=replace(FAKE_SPEC, name=name, task=task, guides=3 if task != "sharpen" else 0))
 
-    return AutomaticRestorer(open_model, tile_px=256, threads=1, max_memory_mb=max_memory_mb)
+    return AutomaticRestorer(open_model, PictureSettings(tile_px=256, threads=1, max_memory_mb=max_memory_mb))
 
 
 def test_where_motion_cannot_be_undone_the_picture_is_sharpened_and_that_is_said(
@@ -99,7 +101,7 @@ def test_where_motion_cannot_be_undone_the_picture_is_sharpened_and_that_is_said
     chosen: list[str] = []
     moved = blurred(sharp, line_psf(11.0, 0.5))
     monkeypatch.setattr("acutance.inference.unblurring.blur_in", lambda *_, **__: (None, "perhaps"))
-    fakes(opened).restore(moved, strength=1.0, listener=Listener(found=found.append, chosen=chosen.append))
+    fakes(opened).restore(Picture(moved), strength=1.0, listener=Listener(found=found.append, chosen=chosen.append))
     assert chosen == [MODEL_FOR["soft"]]
     assert found[0].endswith("but not everywhere or not exactly: not taken out, sharpened only")
 
@@ -110,7 +112,7 @@ def test_without_the_memory_for_it_motion_is_not_undone(sharp: np.ndarray) -> No
     chosen: list[str] = []
     moved = blurred(sharp, line_psf(11.0, 0.5))
     fakes(opened, max_memory_mb=200).restore(
-        moved, strength=1.0, listener=Listener(found=found.append, chosen=chosen.append)
+        Picture(moved), strength=1.0, listener=Listener(found=found.append, chosen=chosen.append)
     )
     assert chosen == [MODEL_FOR["soft"]]
     assert "in the memory allowed" in found[0]
@@ -120,8 +122,8 @@ def test_models_are_opened_when_they_are_needed(sharp: np.ndarray) -> None:
     opened: list[str] = []
     restorer = fakes(opened)
     assert opened == [MODEL_FOR["soft"]]
-    restorer.restore(blurred(sharp, gaussian_psf(1.8), 6), strength=1.0)
-    restorer.restore(blurred(sharp, gaussian_psf(1.8), 6), strength=1.0)
+    restorer.restore(Picture(blurred(sharp, gaussian_psf(1.8), 6)), strength=1.0)
+    restorer.restore(Picture(blurred(sharp, gaussian_psf(1.8), 6)), strength=1.0)
     assert opened == [MODEL_FOR["soft"], MODEL_FOR["noisy"]]
     restorer.close()
 
@@ -129,11 +131,11 @@ def test_models_are_opened_when_they_are_needed(sharp: np.ndarray) -> None:
 def test_when_it_is_closed_no_further_model_is_opened(sharp: np.ndarray) -> None:
     opened: list[str] = []
     restorer = fakes(opened)
-    other = restorer.with_region(None)
+    other = restorer.with_settings(WHOLE)
     restorer.close()
     for one in (restorer, other):
         with pytest.raises(EngineError, match="closed; open it again"):
-            one.restore(blurred(sharp, line_psf(11.0, 0.5)), strength=1.0)
+            one.restore(Picture(blurred(sharp, line_psf(11.0, 0.5))), strength=1.0)
     assert opened == ["fast"]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from acutance.errors import AcutanceError
 from acutance.server import confinement, worker_handle
-from acutance.server.models import OpenedModels
+from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import PictureTask
@@ -106,7 +106,7 @@ def test_a_worker_of_the_server_is_confined_and_works(tmp_path: Path, picture, c
     for folder in folders:
         folder.mkdir()
     (tmp_path / "upload").write_bytes(picture(24, 32))
-    models = OpenedModels(("fast",), engine="onnxruntime", threads=1, max_pixels=10_000)
+    models = OpenedModels(ModelSettings(names=("fast",), engine="onnxruntime", threads=1, max_pixels=10_000))
     settings = WorkerSettings(models=models.settings, memory_bytes=2**30, opens_first=True, folders=folders)
     workers = WorkerProcesses(1, settings, WorkerLimits(memory_bytes=3 * 2**30, run_s=600.0))
 

@@ -20,7 +20,7 @@ from acutance.server.admission import Admission
 from acutance.server.job_store import FILE_NAME, JobStore
 from acutance.server.limits import Limits
 from acutance.server.migrations import STEPS
-from acutance.server.models import OneEngine, OpenedModels, ensembles_of
+from acutance.server.models import ModelSettings, OneEngine, OpenedModels, ensembles_of
 from acutance.server.options import ModelChoice, Options, fingerprint_of
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
@@ -45,7 +45,9 @@ def real(start, tmp_path_factory):
     served = start(
         tmp_path_factory.mktemp("real") / "data",
         limits=Limits(min_free_bytes=0, max_pixels=1_000_000),
-        models=OpenedModels(["auto", "fast"], engine="onnxruntime", threads=1, max_pixels=1_000_000),
+        models=OpenedModels(
+            ModelSettings(names=("auto", "fast"), engine="onnxruntime", threads=1, max_pixels=1_000_000)
+        ),
     )
     yield served
     served.stop()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acutance.errors import ConfigError, UnknownModel
-from acutance.server.models import OpenedModels, check_choice
+from acutance.server.models import ModelSettings, OpenedModels, check_choice
 from acutance.server.options import ModelChoice
 from acutance.server.refusals import Refused
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
@@ -21,14 +21,14 @@ def own_file(tmp_path):
 
 
 def test_what_is_shipped_is_offered_with_the_default_first() -> None:
-    models = OpenedModels(threads=1, max_pixels=10_000)
+    models = OpenedModels(ModelSettings(threads=1, max_pixels=10_000))
     assert models.offered[0].name == AUTO
     assert {model.name for model in models.offered} == {AUTO, *(row.name for row in list_models())}
     assert models.offered[0].spec.scale == 1
 
 
 def test_a_model_that_looks_at_the_whole_runs() -> None:
-    models = OpenedModels(["motion"], threads=1, max_pixels=10_000)
+    models = OpenedModels(ModelSettings(names=("motion",), threads=1, max_pixels=10_000))
     with models.borrow(ModelChoice(name="motion")) as sharpener:
         assert sharpener.spec.needs_whole
         assert sharpener(np.zeros((80, 70, 3), np.uint8)).shape == (80, 70, 3)
@@ -37,11 +37,11 @@ def test_a_model_that_looks_at_the_whole_runs() -> None:
 
 def test_a_former_name_is_told() -> None:
     with pytest.raises(UnknownModel, match="'motion' does this now"):
-        OpenedModels(["shake"], threads=1, max_pixels=10_000)
+        OpenedModels(ModelSettings(names=("shake",), threads=1, max_pixels=10_000))
 
 
 def test_files_are_offered_by_their_stems_and_no_other_file_is_reached(own_file) -> None:
-    models = OpenedModels([str(own_file)], threads=1, max_pixels=10_000)
+    models = OpenedModels(ModelSettings(names=(str(own_file),), threads=1, max_pixels=10_000))
     assert [model.name for model in models.offered] == ["mine"]
     with models.borrow(ModelChoice(name="mine")) as sharpener:
         assert sharpener(np.zeros((8, 8, 3), np.uint8)).shape == (8, 8, 3)
@@ -57,13 +57,15 @@ def test_two_of_one_name(own_file, tmp_path) -> None:
     (tmp_path / "below").mkdir()
     other = shutil.copy(own_file, tmp_path / "below" / "mine.onnx")
     with pytest.raises(ConfigError, match="one name"):
-        OpenedModels([str(own_file), str(other)], max_pixels=1)
+        OpenedModels(ModelSettings(names=(str(own_file), str(other)), max_pixels=1))
     with pytest.raises(UnknownModel):
-        OpenedModels(["nonesuch"], max_pixels=1)
+        OpenedModels(ModelSettings(names=("nonesuch",), max_pixels=1))
 
 
 def test_a_network_is_opened_once_and_closed_for_others(own_file) -> None:
-    models = OpenedModels([DEFAULT_MODEL, str(own_file)], threads=1, max_pixels=10_000, kept_open=1)
+    models = OpenedModels(
+        ModelSettings(names=(DEFAULT_MODEL, str(own_file)), threads=1, max_pixels=10_000), kept_open=1
+    )
     first, second = ModelChoice(name=DEFAULT_MODEL), ModelChoice(name="mine")
     with models.borrow(first) as one, models.borrow(first) as same:
         assert one is same
@@ -80,7 +82,9 @@ def test_a_network_is_opened_once_and_closed_for_others(own_file) -> None:
 
 
 def test_what_no_run_could_give_is_refused_at_once(own_file) -> None:
-    offered = OpenedModels([str(own_file)], engine="onnxruntime", threads=1, max_pixels=10_000).offered
+    offered = OpenedModels(
+        ModelSettings(names=(str(own_file),), engine="onnxruntime", threads=1, max_pixels=10_000)
+    ).offered
     check_choice(offered, ModelChoice(name="mine", fidelity=1.0, precision="auto"))
     with pytest.raises(Refused, match="perceptual"):
         check_choice(offered, ModelChoice(name="mine", fidelity=0.5))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from acutance.client import ServerRefused
 from acutance.server.limits import Limits
-from acutance.server.models import OpenedModels
+from acutance.server.models import ModelSettings, OpenedModels
 from acutance.trust.record import record_of
 from acutance.trust.verification import verify
 
@@ -32,7 +32,9 @@ def real(start, tmp_path_factory):
     served = start(
         tmp_path_factory.mktemp("real") / "data",
         limits=Limits(min_free_bytes=0, posts_at_once=1000),
-        models=OpenedModels(("auto", "fast"), threads=1, engine="onnxruntime", max_pixels=1_000_000),
+        models=OpenedModels(
+            ModelSettings(names=("auto", "fast"), threads=1, engine="onnxruntime", max_pixels=1_000_000)
+        ),
     )
     yield served
     served.stop()

@@ -14,7 +14,7 @@ from acutance.server.job_store import FILE_NAME, JobStore
 from acutance.server.jobs import NewJob, new_job_id
 from acutance.server.limits import Limits
 from acutance.server.migrations import STEPS
-from acutance.server.models import OpenedModels
+from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options, fingerprint_of
 from acutance.server.tasks import KINDS, PictureTask
 
@@ -28,7 +28,9 @@ def real(start, tmp_path_factory):
     served = start(
         tmp_path_factory.mktemp("real") / "data",
         limits=Limits(min_free_bytes=0, max_pixels=1_000_000),
-        models=OpenedModels(["fast", "auto", "motion", "fast-x2"], threads=1, max_pixels=1_000_000),
+        models=OpenedModels(
+            ModelSettings(names=("fast", "auto", "motion", "fast-x2"), threads=1, max_pixels=1_000_000)
+        ),
     )
     yield served
     served.stop()

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
 IN_TIME_S = 20.0
 """What an end may take: what hangs here hangs for ever. `benchmarks/server_siege.py` measures the 2 s promised."""
 
-MODELS = OpenedModels(("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000)
+MODELS = OpenedModels(ModelSettings(names=("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000))
 
 
 def made(*, memory_bytes: int = 3 * 2**30, run_s: float = 60.0) -> WorkerProcesses:
@@ -205,7 +205,7 @@ def test_who_waits_does_not_hear_of_one_death() -> None:
 
 
 def test_settings_open_the_same_models() -> None:
-    again = OpenedModels.of(MODELS.settings)
+    again = OpenedModels(MODELS.settings)
     assert [model.name for model in again.offered] == ["fast"]
     assert again.settings == ModelSettings(
         names=("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000, max_memory_mb=None
@@ -214,7 +214,7 @@ def test_settings_open_the_same_models() -> None:
 
 def test_over_http_nothing_is_lost_when_workers_are_killed(serve, picture) -> None:
     served = serve(
-        models=OpenedModels(("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000),
+        models=OpenedModels(ModelSettings(names=("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000)),
         limits=Limits(min_free_bytes=0, drain_s=1, retry_s=0.05, max_attempts=9),
     )
     ids = [served.post(picture(40 + seed, 40, seed=seed), "/v1/jobs").json["id"] for seed in range(12)]
@@ -235,7 +235,7 @@ def test_over_http_nothing_is_lost_when_workers_are_killed(serve, picture) -> No
 
 def test_over_http_a_hanging_picture_is_cancelled_and_stopping_does_not_wait_for_it(serve, picture) -> None:
     served = serve(
-        models=OpenedModels(("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000),
+        models=OpenedModels(ModelSettings(names=("fast",), engine="onnxruntime", threads=1, max_pixels=10_000_000)),
         limits=Limits(min_free_bytes=0, drain_s=0.2),
     )
     served.post(picture())  # the engine is open

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -36,10 +36,10 @@ from acutance.bulk.items import Item, bundles, items_in, table_of
 from acutance.bulk.ledger import Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
-from acutance.engines.engine import EngineName, Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import USUAL, EngineSettings
 from acutance.errors import AcutanceError, JobError, OutputError
-from acutance.inference.sharpener import Sharpener
+from acutance.inference.photo_sharpener import PhotoSharpener
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 
 WAVE: Final = 512
 WAVE_OF_EACH: Final = 64
@@ -58,15 +58,8 @@ class BulkSettings:
     """What the results depend on, and how the work is shared out."""
 
     model: str
-    fidelity: float = 1.0
-    engine: EngineName = "auto"
-    precision: Precision = "auto"
-    ensemble: Ensemble = 1
-    """Orientations of which the mean is taken."""
-    back_projection: bool | None = None
-    """See `Sharpener`."""
-    max_pixels: int | None = None
-    max_memory_mb: int | None = None
+    engine: EngineSettings = USUAL
+    pictures: PictureSettings = WHOLE
     workers: int | None = None
     """Processes; None: as many as the CPUs allow."""
     cpus_per_worker: int = 1
@@ -75,30 +68,22 @@ class BulkSettings:
     time_limit_s: float = 600.0
     """A picture that takes longer costs its worker its life."""
 
-    def opened(self) -> Sharpener:
+    def opened(self) -> PhotoSharpener:
         """Open the model.
 
         Raises:
             AcutanceError: See `Sharpener`.
         """
-        return Sharpener(
-            self.model,
-            fidelity=self.fidelity,
-            engine=self.engine,
-            precision=self.precision,
-            ensemble=self.ensemble,
-            back_projection=self.back_projection,
-            threads=self.cpus_per_worker,
-            max_pixels=self.max_pixels,
-            max_memory_mb=self.max_memory_mb,
-        )
+        engine = replace(self.engine, threads=self.cpus_per_worker)
+        return PhotoSharpener(self.model, engine, replace(self.pictures, threads=self.cpus_per_worker))
 
-    def key(self, sharpener: Sharpener) -> str:
+    def key(self, sharpener: PhotoSharpener) -> str:
         """Return a short hash of all that results depend on beside input and strength."""
         spec = sharpener.spec
         model = [self.model, spec.name, spec.weights_sha256]
-        settings = [self.fidelity, self.engine, self.precision, self.ensemble, self.back_projection, self.max_pixels]
-        values = [*model, *settings, __version__]
+        engine, pictures = self.engine, self.pictures
+        network = [engine.fidelity, engine.engine, engine.precision, engine.ensemble]
+        values = [*model, *network, pictures.back_projection, pictures.max_pixels, __version__]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

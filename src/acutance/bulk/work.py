@@ -20,8 +20,8 @@ from acutance.bulk.ledger import Entry, Ledger
 from acutance.bulk.store_errors import Unreachable, Vanished
 from acutance.bulk.stores import Store, copy_out
 from acutance.errors import AcutanceError, InputError, OutputError, first_line
+from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import FileResult, sharpen_file
-from acutance.inference.sharpener import Sharpener
 from acutance.media import plan_outputs
 
 MOST_TRIES: Final = 3
@@ -47,18 +47,18 @@ class Worker:
     """Makes results. Safe to use from several threads: one reads or writes while another has the network."""
 
     def __init__(
-        self, sharpener: Sharpener, source: Store, target: Store, *, settings: str, attempts: Attempts | None = None
+        self, opened: PhotoSharpener, source: Store, target: Store, *, settings: str, attempts: Attempts | None = None
     ) -> None:
         """Take what is needed.
 
         Args:
-            sharpener: The opened model.
+            opened: The model.
             source: Where inputs lie.
             target: Where results go.
             settings: What results depend on, as the ledger names it.
             attempts: What remembers the pictures in work when this process is gone; None where nobody takes them up.
         """
-        self._sharpener, self._source, self._target = sharpener, source, target
+        self._sharpener, self._source, self._target = opened, source, target
         self._settings = settings
         self._attempts = attempts
         self._ledger = Ledger(target)

@@ -99,19 +99,18 @@ def bulk(
         from acutance.bulk.ledger import Done, Ledger
         from acutance.bulk.plan import plan
         from acutance.bulk.stores import Store
+        from acutance.engines.engine import EngineSettings
+        from acutance.inference.picture_settings import PictureSettings
     except ImportError as error:
         raise EngineUnavailable(
             f"bulk needs the extra of that name ({error.name} is missing): {how_to_get('bulk')}."
         ) from error
     settings = BulkSettings(
         model=model,
-        fidelity=fidelity,
-        engine=engine.engine,
-        precision=precision.precision,
-        ensemble=ensemble.ensemble,
-        back_projection=back_projection,
-        max_pixels=max_pixels,
-        max_memory_mb=max_memory,
+        engine=EngineSettings(
+            fidelity=fidelity, engine=engine.engine, precision=precision.precision, ensemble=ensemble.ensemble
+        ),
+        pictures=PictureSettings(back_projection=back_projection, max_pixels=max_pixels, max_memory_mb=max_memory),
         workers=workers,
         cpus_per_worker=cpus,
         gpus_per_worker=gpus,

@@ -106,6 +106,7 @@ def _own_state(own: OwnModel) -> str:
 def _speeds() -> list[str]:
     """Time the default model in every engine that is installed and may be the one that `auto` takes."""
     from acutance.cli.processor_report import measured_processors
+    from acutance.engines.engine import EngineSettings
     from acutance.engines.guarded_engine import GuardedEngine
     from acutance.engines.opening import chosen_precision, fastest_engine, open_engine
     from acutance.zoo.catalogue import DEFAULT_MODEL, find_model
@@ -117,7 +118,7 @@ def _speeds() -> list[str]:
         fastest = chosen_precision("auto", engine)
         precisions: list[ChosenPrecision] = ["float32", *([] if fastest == "float32" else [fastest])]
         for precision in precisions:
-            rate = _megapixels_per_s(open_engine(model, engine=engine, precision=precision))
+            rate = _megapixels_per_s(open_engine(model, EngineSettings(engine=engine, precision=precision)))
             lines.append(
                 f"{engine}, {precision}: {rate:.2f} megapixels/s (a 12-megapixel photo: about {12 / rate:.0f} s)"
             )

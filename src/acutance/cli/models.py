@@ -27,6 +27,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from acutance.engines.engine import EngineSettings
     from acutance.engines.model_file import read_spec
     from acutance.engines.opening import open_engine
     from acutance.zoo.catalogue import check_files, list_models
@@ -35,7 +36,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     rows = []
     for row in list_models():
         check_files(row)
-        engine = open_engine(row.files["fidelity"].path, engine="onnxruntime")
+        engine = open_engine(row.files["fidelity"].path, EngineSettings(engine="onnxruntime"))
         rows.append((row, engine.spec))
         engine.close()
     own_rows = []

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from acutance.engines.engine import EngineName, Precision
-    from acutance.engines.ensemble import Ensemble
+    from acutance.engines.engine import EngineName, Ensemble, Precision
 
 
 def given_name(text: str) -> str:
@@ -66,7 +65,7 @@ class PrecisionChoice(StrEnum):
 
 
 class EnsembleChoice(StrEnum):
-    """What can be given as --ensemble: the counts in `acutance.engines.ensemble`; a test holds them together."""
+    """What can be given as --ensemble: the counts in `acutance.engines.engine`; a test holds them together."""
 
     ONE = "1"
     TWO = "2"

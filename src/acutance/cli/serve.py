@@ -114,7 +114,7 @@ def serve(
         from acutance.server.access_log import log_to_stderr
         from acutance.server.app import create_app
         from acutance.server.file_limit import with_files
-        from acutance.server.models import OpenedModels
+        from acutance.server.models import ModelSettings, OpenedModels
         from acutance.server.running import listen, make_server
         from acutance.server.webhooks import WebhookPolicy
 
@@ -128,7 +128,13 @@ def serve(
     )
     limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain, max_ensemble=max_ensemble.ensemble)
     models = OpenedModels(
-        model or (), engine=engine.engine, threads=threads, max_pixels=limits.max_pixels, max_memory_mb=max_memory
+        ModelSettings(
+            names=tuple(model or ()),
+            engine=engine.engine,
+            threads=threads,
+            max_pixels=limits.max_pixels,
+            max_memory_mb=max_memory,
+        )
     )
     folder = data or default_folder()
     with listen(host, port) as listener:

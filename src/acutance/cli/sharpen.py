@@ -142,9 +142,6 @@ def sharpen(
     told, place = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel), region_of(region)
     options = SharpenOptions(
         strength=strength,
-        fidelity=fidelity,
-        precision=precision.value,
-        told=", ".join(str(one) for one in (told, place and f"region {place}") if one),
         jobs=jobs,
         resume=resume,
         records=not no_record and (resume or len(sources) > 1 or any(os.path.isdir(path) for path in sources)),

@@ -34,10 +34,6 @@ class SharpenOptions:
     """What the user wants of all files."""
 
     strength: float
-    fidelity: float
-    precision: str
-    told: str
-    """What blurred the files, and where they are sharpened, as it was told."""
     jobs: int
     resume: bool
     records: bool
@@ -173,18 +169,17 @@ def _video_run(sharpener: Sharpener, settings: VideoSettings, options: SharpenOp
         settings=settings,
         overwrite=options.overwrite,
         ledger=Ledger(key, resume=options.resume, record=options.records),
-        resume_key=_resume_key(options) if options.keeps_parts else None,
+        resume_key=_resume_key(sharpener) if options.keeps_parts else None,
         keeps_times=options.keeps_times,
         is_quiet=options.quiet,
     )
 
 
-def _resume_key(options: SharpenOptions) -> str:
+def _resume_key(sharpener: Sharpener) -> str:
     """Return what the finished parts of a video depend on that neither the model nor its settings say."""
-    told = f", {options.told}" if options.told else ""
-    count = options.trust.ensemble.ensemble
-    ensemble = f", ensemble {count}" if count != 1 else ""
-    return f"fidelity {options.fidelity:g}, precision {options.precision}{ensemble}{told}"
+    engine, told = sharpener.engine_settings, sharpener.settings.words
+    ensemble = f", ensemble {engine.ensemble}" if engine.ensemble != 1 else ""
+    return f"fidelity {engine.fidelity:g}, precision {engine.precision}{ensemble}{told and f', {told}'}"
 
 
 def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: SharpenOptions) -> None:
@@ -219,15 +214,15 @@ def _stopping_in_order(
 
 def _result_key(sharpener: Sharpener, options: SharpenOptions) -> ResultKey:
     """Return what the results depend on beside the photos."""
-    spec = sharpener.spec
+    spec, engine = sharpener.spec, sharpener.engine_settings
     return ResultKey(
         model=spec.name,
         weights_sha256=spec.weights_sha256,
         scale=spec.scale,
         strength=options.strength,
-        fidelity=options.fidelity,
-        precision=options.precision,
-        ensemble=options.trust.ensemble.ensemble,
+        fidelity=engine.fidelity,
+        precision=engine.precision,
+        ensemble=engine.ensemble,
         back_projection=sharpener.is_corrected,
-        told=options.told,
+        told=sharpener.settings.words,
     )

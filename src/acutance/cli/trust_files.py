@@ -31,7 +31,8 @@ class Questions:
             wishes: What the user wants.
             plan: All photos.
         """
-        engine, precision = resolved(wishes.engine.engine, wishes.precision.precision, sharpener.spec)
+        asked = sharpener.engine_settings
+        engine, precision = resolved(asked.engine, asked.precision, sharpener.spec)
         self._wishes = wishes
         self._targets = [file.target for file in plan]
         self._run = Run(
@@ -39,13 +40,13 @@ class Questions:
             spec=sharpener.spec,
             settings=Settings(
                 strength=wishes.strength,
-                fidelity=wishes.fidelity,
+                fidelity=asked.fidelity,
                 engine=engine,
                 precision=precision,
-                ensemble=wishes.ensemble.ensemble,
+                ensemble=asked.ensemble,
                 back_projection=sharpener.is_corrected,
-                tile_px=wishes.tile_px,
-                threads=wishes.threads,
+                tile_px=sharpener.settings.tile_px,
+                threads=asked.threads,
             ),
             max_pixels=sharpener.max_pixels,
         )

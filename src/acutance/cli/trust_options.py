@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acutance.cli.options import EngineChoice, EnsembleChoice, PrecisionChoice, given_name
+from acutance.cli.options import given_name
 from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,20 +44,13 @@ TOLD = ("motion", "defocus", "gaussian", "kernel", "region")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustOptions:
-    """What is to be written about the results, and what of the run a record holds."""
+    """What is to be written about the results."""
 
     model: str
     strength: float
-    fidelity: float
     overwrite: bool
     map_to: str | None
     report: str | None
-    engine: EngineChoice
-    precision: PrecisionChoice
-    ensemble: EnsembleChoice
-    back_projection: bool | None
-    tile_px: int | None
-    threads: int | None
 
     @classmethod
     def of(cls, context: typer.Context, *, is_pipe: bool) -> TrustOptions:
@@ -70,7 +63,7 @@ class TrustOptions:
         Raises:
             ConfigError: When there is nothing to compare, or more was told than a record holds.
         """
-        given = {"tile_px": context.params["tile"], **context.params}
+        given = context.params
         wishes = cls(**{field.name: given[field.name] for field in fields(cls)})
         if is_pipe:
             wishes.refuse_any("a camera or a pipe leaves no files behind that could be compared")

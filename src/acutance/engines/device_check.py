@@ -63,7 +63,7 @@ def corner_difference(restored: npt.NDArray[np.float32], reference: Engine, batc
 
 def is_finite(restored: npt.NDArray[np.float32]) -> bool:
     """Say whether all of a batch is numbers."""
-    return math.isfinite(float(restored.sum()))  # see `tiling.check_finite`
+    return math.isfinite(float(restored.sum()))  # see `check_finite`
 
 
 def difference(restored: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:

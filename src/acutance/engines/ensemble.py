@@ -6,17 +6,14 @@ mean has less of it. Nothing is trained for it, and tiles stay exact: a halo is 
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import Engine
+from acutance.engines.engine import Engine, Ensemble
 from acutance.errors import ConfigError
 from acutance.spec import ModelSpec
-
-Ensemble = Literal[1, 2, 4, 8]
-"""How many orientations are averaged: the picture alone; and turned by 180°; and mirrored; and all that on its side."""
 
 _ORIENTATIONS: Final = (
     (False, False, False),
@@ -75,14 +72,12 @@ class SelfEnsemble:
         self._engine.close()
 
 
-def check_ensemble(spec: ModelSpec, count: int) -> None:
+def check_ensemble(spec: ModelSpec, count: Ensemble) -> None:
     """Check that a network can be given so many orientations.
 
     Raises:
         ConfigError: When it cannot.
     """
-    if count not in get_args(Ensemble):
-        raise ConfigError(f"ensemble = {count}: must be one of {', '.join(map(str, get_args(Ensemble)))}.")
     if count == 8 and spec.fixed_height_px != spec.fixed_width_px:
         size = f"{spec.fixed_width_px}×{spec.fixed_height_px} px"
         raise ConfigError(f"ensemble = 8: model {spec.name} takes {size} alone, which cannot be turned; use 4.")

@@ -7,41 +7,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import Engine, EngineName, Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import Engine, EngineSettings
 from acutance.engines.opening import open_engine
 from acutance.errors import EngineError
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import AUTO, find_model
+from acutance.zoo.catalogue import find_model
 
 
-def open_for_processes(
-    name: str | Path,
-    *,
-    model: str | Path,
-    fidelity: float,
-    engine: EngineName,
-    precision: Precision,
-    threads: int | None,
-    ensemble: Ensemble = 1,
-) -> ForkedEngine:
+def open_for_processes(model: str | Path, settings: EngineSettings, *, is_named: bool = True) -> ForkedEngine:
     """Open a model in an engine that survives a fork, and can be pickled; see `open_engine`.
 
-    The name is that of the network: the model's, or one of those that `auto` chooses from. For `auto`, a network
-    without perceptual weights is taken as it is, whatever the fidelity: nobody has named it.
+    One that nobody has named (`auto` chose it) and that has no perceptual weights is taken as it is, whatever the
+    fidelity.
     """
-    paths = find_model(name)
-    blend = 1.0 if str(model) == AUTO and paths.perceptual is None else fidelity
-    opened = partial(
-        open_engine, paths, engine=engine, precision=precision, fidelity=blend, threads=threads, ensemble=ensemble
-    )
-    return ForkedEngine(opened, reopens=engine != "torch")
+    paths = find_model(model)
+    if not is_named and paths.perceptual is None:
+        settings = replace(settings, fidelity=1.0)
+    return ForkedEngine(partial(open_engine, paths, settings), reopens=settings.engine != "torch")
 
 
 class ForkedEngine:

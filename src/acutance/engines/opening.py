@@ -1,22 +1,24 @@
-"""Opening an engine by its name: on a device where one is found and faster, else on the CPU."""
+"""Opening a model in an engine by its name: on a device where one is found and faster, else on the CPU.
+
+Model files of ours are read as they are; those of others are made ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
 
-from acutance.engines.devices import Device, DeviceEngine, devices_for, find_devices
-from acutance.engines.engine import ChosenPrecision, CpuEngine, Engine, EngineName, Precision
-from acutance.engines.ensemble import Ensemble, SelfEnsemble
-from acutance.engines.model_file import blend_files, read_spec
+from acutance.engines.devices import Device, devices_for, find_devices
+from acutance.engines.engine import USUAL, ChosenPrecision, CpuEngine, Engine, EngineName, EngineSettings, Precision
+from acutance.engines.ensemble import SelfEnsemble
+from acutance.engines.foreign_told import read_told, told_path
+from acutance.engines.model_file import blend_files, has_spec, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.processor import is_intel, multiplies_bfloat16, within_cpus
-from acutance.engines.reading import read_model
-from acutance.errors import ConfigError, EngineUnavailable
+from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
 from acutance.extras import how_to_get
-from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
 
@@ -95,52 +97,29 @@ _OPENERS: dict[CpuEngine, Callable[[bytes, int | None, str, ChosenPrecision], En
 }
 
 
-def open_engine(
-    model: ModelPaths | Path,
-    *,
-    engine: EngineName = "auto",
-    precision: Precision = "auto",
-    fidelity: float = 1.0,
-    threads: int | None = None,
-    ensemble: Ensemble = 1,
-) -> Engine:
+def open_engine(model: ModelPaths | Path, settings: EngineSettings = USUAL) -> Engine:
     """Open a model in an engine.
 
     Args:
         model: A model's files, or one ONNX file with a spec in its metadata. Weights that ONNX cannot hold are run by
             torch, whatever is `auto` else.
-        engine: `auto` takes the fastest: of the devices that are found and the CPU (`fastest_engine`), by a trial of
-            half a second each that is remembered for this machine, its drivers and the network. Where no device is
-            found, nothing is tried. A device is guarded by the CPU, which takes over with a word in the log
-            (`acutance.inference`) when the device fails or gives other pixels.
-        precision: `bfloat16` computes in floats of 16 bits in OpenVINO, `float16` on devices that have them; `auto`
-            does so where it is faster: by the processor's instructions, or by the trial.
-        fidelity: 1 is the network trained for truth, 0 the one trained for perception; between them their weights are
-            blended: one network runs.
-        threads: Threads for one run, of which no more are taken than there are CPUs for this process: a thousand on two
-            would hinder each other for ever. None leaves it to the engine (one per physical core).
-        ensemble: Orientations of which the mean is taken, 1, 2, 4 or 8; see `engines.ensemble`.
+        settings: How it is run.
 
     Raises:
-        ConfigError: When a setting is out of range or the model has not what it asks for.
+        ConfigError: When the model or the engine has not what the settings ask for.
         EngineUnavailable: When the engine is not installed.
         EngineError: When the engine cannot run this model.
         CorruptWeights: When a file is damaged or not a model of acutance.
         UnknownModel: When a file is missing.
     """
-    paths = ModelPaths(fidelity=model) if isinstance(model, Path) else model
-    opened = _opened(paths, engine=engine, precision=precision, fidelity=fidelity, threads=threads)
-    return opened if ensemble == 1 else SelfEnsemble(opened, ensemble)
+    opened = _opened(ModelPaths(fidelity=model) if isinstance(model, Path) else model, settings)
+    return opened if settings.ensemble == 1 else SelfEnsemble(opened, settings.ensemble)
 
 
-def _opened(
-    paths: ModelPaths, *, engine: EngineName, precision: Precision, fidelity: float, threads: int | None
-) -> Engine:
-    """Open a model in an engine; see `open_engine`."""
-    if engine not in _NAMES:
-        raise ConfigError(f"engine {engine!r}: unknown; there are {', '.join(_NAMES)}.")
-    threads = within_cpus(threads)
-    content, name = _with_fidelity(paths, fidelity), str(paths.fidelity)
+def _opened(paths: ModelPaths, settings: EngineSettings) -> Engine:
+    """Open a model in an engine, for one orientation; see `open_engine`."""
+    engine, precision, threads = settings.engine, settings.precision, within_cpus(settings.threads)
+    content, name = _with_fidelity(paths, settings.fidelity), str(paths.fidelity)
     spec = read_spec(content, name=name)
     if spec.needs_torch:
         check_runnable(spec, engine, precision)
@@ -162,9 +141,6 @@ def _opened(
         if opened is not None:
             return opened
     return on_cpu()
-
-
-_NAMES: tuple[EngineName, ...] = ("auto", "cpu", "gpu", *get_args(CpuEngine), *get_args(DeviceEngine))
 
 
 def _devices(engine: EngineName, precision: Precision) -> tuple[Device, ...]:
@@ -241,10 +217,8 @@ def chosen_precision(precision: Precision, engine: CpuEngine) -> ChosenPrecision
         engine: The one that runs it, one of those on the CPU.
 
     Raises:
-        ConfigError: When there is no such precision, or the engine has not what is asked for.
+        ConfigError: When the engine has not what is asked for.
     """
-    if precision not in get_args(Precision):
-        raise ConfigError(f"precision {precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
     if precision == "bfloat16" and engine != "openvino":
         raise ConfigError(
             f"precision bfloat16: only engine openvino has it, not {engine}; leave the precision at auto."
@@ -258,7 +232,6 @@ def chosen_precision(precision: Precision, engine: CpuEngine) -> ChosenPrecision
 
 def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
     """Return the model's file with the weights that the fidelity asks for."""
-    fidelity = number_within("fidelity", fidelity, 0, 1)
     graph = read_model(paths.fidelity)
     if fidelity == 1.0:
         return graph
@@ -268,3 +241,31 @@ def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
             "or take a model that has (see: acutance models)."
         )
     return blend_files(graph, read_model(paths.perceptual), 1.0 - fidelity)
+
+
+def read_model(path: Path) -> bytes:
+    """Return a model file of ours from a path: the file as it is, or what `foreign.adopt` makes of a network of others.
+
+    Raises:
+        UnknownModel: When it cannot be read.
+        CorruptWeights, ConfigError: See there.
+    """
+    try:
+        stamp = path.stat()
+        beside = told_path(path)
+        told_stamp = beside.stat().st_mtime_ns if beside.is_file() else 0
+        return _read(path, stamp.st_mtime_ns, stamp.st_size, told_stamp)
+    except OSError as error:
+        raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
+    """Read a file as it was at a time: probing takes seconds, and the server opens a model several times."""
+    del changed, size, told_changed
+    file = path.read_bytes()
+    if has_spec(file, name=str(path)):
+        return file
+    from acutance.engines.foreign import adopt  # probing, which models of ours do not need
+
+    return adopt(file, name=path.stem, told=read_told(told_path(path)), told_in=told_path(path).name).file

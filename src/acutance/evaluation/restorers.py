@@ -17,9 +17,8 @@ from acutance.errors import ConfigError
 from acutance.imaging.resize import enlarge_bicubic
 
 if TYPE_CHECKING:
-    from acutance.engines.engine import EngineName, Precision
-    from acutance.engines.ensemble import Ensemble
-    from acutance.inference.sharpener import Sharpener
+    from acutance.engines.engine import EngineName, EngineSettings, Ensemble, Precision
+    from acutance.inference.photo_sharpener import PhotoSharpener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ class ModelRestorer:
 
     name: str
     """Its column in the tables."""
-    sharpener: Sharpener
+    sharpener: PhotoSharpener
     """The opened model."""
 
     def restore(self, degraded: Degraded, trial: Trial) -> Degraded | None:
@@ -97,12 +96,8 @@ class ModelChoice:
 
     model: str
     """Name of a shipped model or path of an ONNX file."""
-    fidelity: float = 1.0
-    """0 … 1; see `acutance.engines.opening.open_engine`."""
-    precision: Precision = "float32"
-    """Of the arithmetic: figures are float32's where nothing else is said, whatever the processor."""
-    ensemble: Ensemble = 1
-    """Orientations of which the mean is taken."""
+    engine: EngineSettings
+    """Figures are float32's where nothing else is said, whatever the processor."""
     back_projection: bool | None = None
     """Whether what the network gives is corrected by what was seen; None: of acutance's own models."""
 
@@ -113,19 +108,20 @@ class ModelChoice:
         Raises:
             ConfigError: When no model is named, or a setting is unknown, has no such value or is given twice.
         """
-        from acutance.engines.engine import Precision
-        from acutance.engines.ensemble import Ensemble
+        from acutance.engines.engine import EngineSettings, Ensemble, Precision
 
-        choice, given = cls(model=text), set[str]()
+        choice, given = cls(model=text, engine=EngineSettings(precision="float32")), set[str]()
         while "@" in choice.model and not choice.model.endswith(".onnx"):
             model, _, setting = choice.model.rpartition("@")
             key, _, value = setting.partition("=")
             if key == "fidelity" and key not in given and _is_share(value):
-                choice = replace(choice, model=model, fidelity=float(value))
+                choice = replace(choice, model=model, engine=replace(choice.engine, fidelity=float(value)))
             elif key == "precision" and key not in given and value in get_args(Precision):
-                choice = replace(choice, model=model, precision=cast("Precision", value))
+                engine = replace(choice.engine, precision=cast("Precision", value))
+                choice = replace(choice, model=model, engine=engine)
             elif key == "ensemble" and key not in given and value in map(str, get_args(Ensemble)):
-                choice = replace(choice, model=model, ensemble=cast("Ensemble", int(value)))
+                engine = replace(choice.engine, ensemble=cast("Ensemble", int(value)))
+                choice = replace(choice, model=model, engine=engine)
             elif key == "back_projection" and key not in given and value in {"on", "off"}:
                 choice = replace(choice, model=model, back_projection=value == "on")
             else:
@@ -165,20 +161,15 @@ def open_models(
     if not models:  # baselines alone: no engine is loaded
         yield ()
         return
-    from acutance.inference.sharpener import Sharpener
+    from acutance.inference.photo_sharpener import PhotoSharpener
+    from acutance.inference.picture_settings import PictureSettings
 
     choices = [(text, ModelChoice.parse(text)) for text in models]
     with ExitStack() as stack:
         restorers = []
         for text, choice in choices:
-            sharpener = Sharpener(
-                choice.model,
-                fidelity=choice.fidelity,
-                engine=engine,
-                precision=choice.precision,
-                threads=threads,
-                ensemble=choice.ensemble,
-                back_projection=choice.back_projection,
-            )
+            how = replace(choice.engine, engine=engine, threads=threads)
+            pictures = PictureSettings(back_projection=choice.back_projection, threads=threads)
+            sharpener = PhotoSharpener(choice.model, how, pictures)
             restorers.append(ModelRestorer(text, stack.enter_context(sharpener)))
         yield tuple(restorers)

@@ -21,7 +21,7 @@ import onnx
 from acutance.engines.foreign_graph import with_spec
 from acutance.engines.model_file import read_spec
 from acutance.engines.onnx_engine import ORT_ERRORS
-from acutance.engines.reading import read_model
+from acutance.engines.opening import read_model
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import ConfigError, CorruptWeights, first_line
 from acutance.media.atomic import check_target, write_atomically

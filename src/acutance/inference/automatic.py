@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine
@@ -19,13 +20,14 @@ from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
+from acutance.imaging.picture import Picture
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
-from acutance.inference.restoring import Otherwise, PictureRestorer, Restored
+from acutance.inference.picture_settings import WHOLE, PictureSettings
+from acutance.inference.restoring import Otherwise, PictureRestorer
 from acutance.inference.streaming import memory_of_whole
 from acutance.inference.tiling import TileWatch
-from acutance.inference.told import Region
 from acutance.inference.unblurring import FoundBlur, FoundMotion
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
@@ -40,36 +42,20 @@ LOOKING: Final = "looking at the picture"
 class AutomaticRestorer:
     """Restores whole pictures, each by the model that suits it. Safe to use from several threads."""
 
-    def __init__(
-        self,
-        open_model: Callable[[str], Engine],
-        *,
-        tile_px: int,
-        threads: int | None,
-        max_memory_mb: int | None = None,
-        region: Region | None = None,
-        back_projection: bool | None = None,
-    ) -> None:
+    def __init__(self, open_model: Callable[[str], Engine], settings: PictureSettings = WHOLE) -> None:
         """Open the model that most pictures need.
 
         Args:
             open_model: Opens a shipped model by its name.
-            tile_px: Longest side of the network's tiles.
-            threads: For what is computed outside the engines; None is one per core.
-            max_memory_mb: About what the process may take; None does not look at it.
-            region: The part of the pictures that is looked at and restored; None is the whole.
-            back_projection: See `is_corrected`.
+            settings: What is done with pictures; a region is also all that is looked at.
         """
-        self._open_model = open_model
-        self._tile_px = tile_px
-        self._threads = threads
-        self._max_memory_mb = max_memory_mb
-        self._region = region
-        self._back_projection = back_projection
+        self._open_model, self.settings = open_model, settings
         self._watch: TileWatch | None = None
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._opened: dict[str, Engine] = {}
-        self.spec = _spec_of_all(self.engine("soft").spec)
+        self.engine = self.opened("soft")
+        """For pictures that are not looked at."""
+        self.spec = _spec_of_all(self.engine.spec)
         """That of the model for soft pictures, by the name of `auto`; its hash is of the weights of all."""
 
     def __copy__(self) -> AutomaticRestorer:
@@ -85,7 +71,7 @@ class AutomaticRestorer:
         self.__dict__.update(state)
         self._lock, self._closed = threading.Lock(), threading.Event()
 
-    def engine(self, purpose: Purpose) -> Engine:
+    def opened(self, purpose: Purpose) -> Engine:
         """Return the opened model for a purpose.
 
         Raises:
@@ -100,32 +86,24 @@ class AutomaticRestorer:
                 self._opened[name] = self._open_model(name)
             return self._opened[name]
 
-    def restore(
-        self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None = None,
-        *,
-        strength: float,
-        listener: Listener = NOBODY,
-    ) -> Restored[PixelType]:
+    def restore(self, picture: Picture, *, strength: float, listener: Listener = NOBODY) -> Picture:
         """Look at a picture and restore it; see `PictureRestorer.restore`.
 
         Args:
-            pixels: See there.
-            alpha: See there.
+            picture: See there.
             strength: See there.
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        look = self._look(pixels, alpha).turned(listener.orientation)
+        look = self._look(picture).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
         if purpose is None:
             listener.found(words)
             listener.progress(1.0)
-            return pixels.copy(), None if alpha is None else alpha.copy()
-        if purpose == "moved" and not self._has_room_for(pixels):
+            return picture.each(np.copy)
+        if purpose == "moved" and not self._has_room_for(picture.pixels):
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
         if purpose == "moved":
             otherwise = Otherwise(
@@ -136,20 +114,22 @@ class AutomaticRestorer:
         else:
             listener.found(words)
             listener = replace(listener, found=ignore)
-        return self._restorer(purpose).restore(pixels, alpha, strength=strength, listener=listener, otherwise=otherwise)
+        return self._restorer(purpose).restore(picture, strength=strength, listener=listener, otherwise=otherwise)
 
     def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
         """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
         size = Size(*pixels.shape[:2])
         row_bytes = 4 * size.width * pixels.itemsize
-        spec = self.engine("moved").spec
-        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self._tile_px)
-        return self._max_memory_mb is None or needed <= 1e6 * self._max_memory_mb
+        spec = self.opened("moved").spec
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=spec, tile_px=self.settings.tile_of(spec))
+        return self.settings.max_memory_mb is None or needed <= self.settings.memory_bytes
 
-    def with_region(self, region: Region | None) -> AutomaticRestorer:
-        """Return the same models for another part of the pictures; it must not be closed."""
+    def with_settings(self, settings: PictureSettings) -> AutomaticRestorer | PictureRestorer:
+        """Return the same models for other pictures, or the one that is told what blurred them; not to be closed."""
+        if settings.told is not None:
+            return PictureRestorer(self.opened("moved"), settings)
         other = copy(self)
-        other._region = region
+        other.settings = settings
         return other
 
     def watched(self, watch: TileWatch) -> AutomaticRestorer:
@@ -158,27 +138,25 @@ class AutomaticRestorer:
         other._watch = watch
         return other
 
-    def for_frames(
-        self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
-    ) -> tuple[Engine, str]:
+    def for_frames(self, first: Picture) -> tuple[PictureRestorer, tuple[str, ...]]:
         """Choose one model for all frames of a video or an animation.
 
         Motion is not looked for: it takes seconds a frame, and differs from one to the next.
 
         Args:
-            first: The first frame, `h w c`.
-            alpha: Its transparency, `h w`; None where nothing is transparent.
+            first: The first frame.
 
         Returns:
-            The opened model, and what was seen and decided, in one clause.
+            The model at work on frames, and what was seen and decided, in one clause.
 
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        look = self._look(first, alpha)
+        look = self._look(first)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
-        return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
+        restorer, _ = PictureRestorer(self.opened(purpose), self.settings).for_frames(first)
+        return restorer, (f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}",)
 
     def close(self) -> None:
         """Free all engines."""
@@ -187,21 +165,14 @@ class AutomaticRestorer:
             for engine in self._opened.values():
                 engine.close()
 
-    def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None) -> Look:
+    def _look(self, picture: Picture) -> Look:
         """Look at a picture, or at the region of it that is restored."""
-        if self._region is not None:
-            box = self._region.box_in(Size(*pixels.shape[:2]))
-            pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
-        return look_at(pixels, alpha=alpha, threads=self._threads)
+        if self.settings.region is not None:
+            picture = picture.part(*self.settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
+        return look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads)
 
     def _restorer(self, purpose: Purpose) -> PictureRestorer:
-        restorer = PictureRestorer(
-            self.engine(purpose),
-            tile_px=self._tile_px,
-            threads=self._threads,
-            region=self._region,
-            back_projection=self._back_projection,
-        )
+        restorer = PictureRestorer(self.opened(purpose), self.settings)
         return restorer if self._watch is None else restorer.watched(self._watch)
 
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import Engine
+from acutance.engines.engine import Engine, check_finite
 from acutance.errors import OutOfMemory
 from acutance.geometry import Box, Size, ceil_to_multiple, overlapping_starts
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import mirrored_part, with_margin
-from acutance.inference.enlarging import enlarged_part
-from acutance.inference.finite import check_finite
+from acutance.imaging.resize import enlarged_part
 from acutance.spec import ModelSpec
 
 SMALLEST_FEATHERED_PX = 64

@@ -22,8 +22,8 @@ from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
 from acutance.geometry import Box, Size, upright
-from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.convert import PixelType, to_float
+from acutance.imaging.picture import fill_transparent
 from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
 from acutance.inference.showing import Mask, asked, hidden_in, shown_windows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -12,23 +13,22 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import Engine, EngineName, Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import USUAL, Engine, EngineSettings
 from acutance.engines.forked import open_for_processes
-from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.errors import ConfigError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.back_projecting import is_corrected
+from acutance.imaging.picture import Picture
+from acutance.inference.arrays import opaque_picture
 from acutance.inference.listening import Found, Listener, Progress, ignore
-from acutance.inference.memory import allowed_bytes, check_limits
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
-from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
-from acutance.inference.told import Region, ToldBlur, check_kinds, model_for
+from acutance.inference.tiling import TileWatch
+from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
-from acutance.ranges import number_within, whole_number
+from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
 
@@ -48,118 +48,62 @@ class PhotoSharpener:
     def __init__(
         self,
         model: str | Path = AUTO,
-        *,
-        fidelity: float = 1.0,
-        engine: EngineName | Engine = "auto",
-        precision: Precision = "auto",
-        threads: int | None = None,
-        tile_px: int | None = None,
-        max_pixels: int | None = None,
-        max_memory_mb: int | None = None,
-        told: ToldBlur | None = None,
-        region: Region | None = None,
-        ensemble: Ensemble = 1,
-        back_projection: bool | None = None,
+        engine: EngineSettings | Engine = USUAL,
+        pictures: PictureSettings = WHOLE,
     ) -> None:
         """Open a model.
 
         Args:
-            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`engines.foreign`);
-                `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
-            fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
-                crispest; between them their weights are blended.
-            engine: `auto`, the fastest here; `cpu`; `gpu`; one by its name (see `acutance doctor`), such as `openvino`;
-                or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32`, `bfloat16` (faster, of OpenVINO), `float16` (of devices such as a
-                GPU), or `auto`, which takes the fastest that the processor is made for.
-            threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
-            tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
-            max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
-                can be worked on in strips, when it may have any size.
-            max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; where that is not possible, they are refused. None: 2000, or three quarters
-                of what the machine or the container has, and these are not refused.
-            told: What blurred the pictures, for the model `motion`, which then does not look for it.
-            region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
-            ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
-                at 8, in as many times the time. Not of an opened engine.
-            back_projection: Whether what the network gives is blurred again, and corrected by how far that is from what
-                was seen: 0.1 to 1 dB nearer to the truth where the blur is even, in a third more time; never of
-                videos, regions or motion, nor of what is enlarged. None: of acutance's own models.
+            model: As `Sharpener` takes it.
+            engine: How its network is run, or an opened engine.
+            pictures: What is done with pictures.
 
         Raises:
-            UnknownModel: When there is no such model.
-            ConfigError: When a setting is out of range, or the model has no perceptual weights to give, cannot be told,
-                or enlarges while a region is asked for.
-            EngineError: When the engine is not installed.
+            UnknownModel, ConfigError, EngineError: See `Sharpener`.
         """
-        if tile_px is not None:
-            tile_px = whole_number("tile", tile_px, low=SMALLEST_TILE_PX, unit=" px")
-        within_cpus(threads)
-        check_limits(max_pixels=max_pixels, max_memory_mb=max_memory_mb)
-        check_kinds(told, region)
-        self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._told, self._region = told, region
-        self._threads, self._back_projection = threads, back_projection
-        self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
-        self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
-        self._max_memory_mb = max_memory_mb
-        self._auto: AutomaticRestorer | None = None
-        if isinstance(engine, str):
-            name = model_for(told, model)
-            open_model = partial(
-                open_for_processes,
-                model=name,
-                fidelity=fidelity,
-                engine=engine,
-                precision=precision,
-                threads=threads,
-                ensemble=ensemble,
-            )
-            if str(name) == AUTO:
-                from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
+        self.engine_settings = engine if isinstance(engine, EngineSettings) else USUAL
+        """How the network is run, as it was asked for."""
+        self._restorer: PictureRestorer | AutomaticRestorer
+        if not isinstance(engine, EngineSettings):
+            if not hasattr(engine, "spec"):
+                raise ConfigError(f"engine {engine!r}: must be the name of an engine, or an opened one.")
+            self._restorer = PictureRestorer(engine, pictures)
+        elif str(name := model_for(pictures.told, model)) == AUTO:
+            from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
 
-                self._auto = AutomaticRestorer(
-                    open_model,
-                    tile_px=self._tile_px,
-                    threads=threads,
-                    max_memory_mb=max_memory_mb,
-                    region=region,
-                    back_projection=back_projection,
-                )
-            self._engine = open_model(name) if self._auto is None else self._auto.engine("soft")
-        elif hasattr(engine, "spec"):
-            self._engine = engine
+            self._restorer = AutomaticRestorer(partial(open_for_processes, settings=engine, is_named=False), pictures)
         else:
-            raise ConfigError(f"engine {engine!r}: must be the name of an engine, or an opened one.")
-        if self._auto is None:
-            self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
-        self._restorer = self._auto or self._at_work(self._engine)
+            self._restorer = PictureRestorer(open_for_processes(name, engine), pictures)
+
+    @property
+    def settings(self) -> PictureSettings:
+        """What is done with pictures."""
+        return self._restorer.settings
 
     @property
     def threads(self) -> int | None:
         """How many threads it was told to use; None: nothing was said."""
-        return self._threads
+        return self.settings.threads
 
     @property
     def spec(self) -> ModelSpec:
         """What the model is; of `auto`, what the one for soft pictures is."""
-        return self._engine.spec if self._auto is None else self._auto.spec
+        return self._restorer.spec
 
     @property
     def is_automatic(self) -> bool:
         """Whether each picture is looked at, and gets the model that suits it."""
-        return self._auto is not None
+        return not isinstance(self._restorer, PictureRestorer)
 
     @property
     def region(self) -> Region | None:
         """The part of each picture that is restored; None is the whole."""
-        return self._region
+        return self.settings.region
 
     @property
     def is_corrected(self) -> bool:
         """Whether photos are corrected by what was seen, where a model is at work that allows it."""
-        return self._region is None and is_corrected(self.spec, wanted=self._back_projection)
+        return self.settings.corrects(self.spec)
 
     def for_frames(
         self, first: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None = None
@@ -169,19 +113,13 @@ class PhotoSharpener:
         Returns:
             It, and what was seen and decided: nothing to say where the model was named. It must not be closed.
         """
-        other = copy(self)
-        found: tuple[str, ...] = ()
-        if self._auto is not None:
-            engine, words = self._auto.for_frames(first, alpha)
-            other, found = self._by(engine, region=self._region), (words,)
-        if isinstance(other._restorer, PictureRestorer):
-            other._restorer = other._restorer.for_frames(first)
-        return other, found
+        restorer, found = self._restorer.for_frames(Picture(first, alpha))
+        return self._by(restorer), found
 
     @property
     def takes_parts(self) -> bool:
         """Whether a picture may be worked on in strips: not where the whole is looked at, or a region is restored."""
-        return self.spec.takes_strips and self._region is None
+        return self.spec.takes_strips and self.region is None
 
     def told(self, blur: ToldBlur | None = None, *, region: Region | None = None) -> Self:
         """Return a sharpener for other pictures: the same opened model, and all of its settings but these two.
@@ -191,70 +129,46 @@ class PhotoSharpener:
         Raises:
             ConfigError: See `Sharpener`.
         """
-        check_kinds(blur, region)
-        if self._auto is None:
-            return self._by(self._engine, told=blur, region=region)
-        if blur is not None:
-            return self._by(self._auto.engine("moved"), told=blur, region=region)
-        other = copy(self)
-        other._region = region
-        other._auto = other._restorer = self._auto.with_region(region)
-        return other
+        return self._by(self._restorer.with_settings(replace(self.settings, told=blur, region=region)))
 
     def watched(self, watch: TileWatch) -> Self:
         """Return the same sharpener, with somebody who looks at tiles as they are finished; it must not be closed.
 
         Only tiles of opaque pictures that are worked on as a whole, by a model that works tile by tile, are seen.
         """
-        other = copy(self)
-        if self._auto is not None:
-            other._auto = other._restorer = self._auto.watched(watch)
-        elif isinstance(self._restorer, PictureRestorer):
-            other._restorer = self._restorer.watched(watch)
-        return other
+        return self._by(self._restorer.watched(watch))
 
-    def _by(self, engine: Engine, *, told: ToldBlur | None = None, region: Region | None = None) -> Self:
-        """Return a sharpener with these settings but for what is given; the engine is not its own."""
+    def _by(self, restorer: PictureRestorer | AutomaticRestorer) -> Self:
+        """Return a sharpener by what another one has opened."""
         other = copy(self)
-        other._auto, other._engine, other._told, other._region = None, engine, told, region
-        other._restorer = other._at_work(engine)
+        other._restorer = restorer
         return other
-
-    def _at_work(self, engine: Engine) -> PictureRestorer:
-        return PictureRestorer(
-            engine,
-            tile_px=self._tile_px,
-            threads=self._threads,
-            told=self._told,
-            region=self._region,
-            back_projection=self._back_projection,
-        )
 
     @property
     def is_offloaded(self) -> bool:
         """See `Engine.is_offloaded`."""
-        return self._engine.is_offloaded
+        return self._restorer.engine.is_offloaded
 
     @property
     def max_pixels(self) -> int:
         """Pictures with more pixels are refused before they are decoded."""
-        return self._max_pixels
+        given = self.settings.max_pixels
+        return DEFAULT_MAX_PIXELS if given is None else given
 
     def fits_as_whole(self, size: Size, *, row_bytes: int) -> bool:
         """Say whether a picture may be held as a whole, of which a row takes so many bytes."""
-        needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self._tile_px)
-        return needed <= allowed_bytes(self._max_memory_mb)
+        needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self.settings.tile_of(self.spec))
+        return needed <= self.settings.memory_bytes
 
     @property
     def has_memory_limit(self) -> bool:
         """Whether it was said how much memory may be taken."""
-        return self._max_memory_mb is not None
+        return self.settings.max_memory_mb is not None
 
     def opened(self, source: Path | bytes) -> AbstractContextManager[PictureFile]:
         """Open a file of pictures within the limits; see `open_pictures`."""
-        return open_pictures(
-            source, max_pixels=self._max_pixels, max_bits=16, max_streamed_pixels=self._max_streamed_pixels
-        )
+        streamed = MAX_STREAMED_PIXELS if self.settings.max_pixels is None else self.max_pixels
+        return open_pictures(source, max_pixels=self.max_pixels, max_bits=16, max_streamed_pixels=streamed)
 
     def sharpen_photo(
         self,
@@ -276,18 +190,15 @@ class PhotoSharpener:
             return photo
         # What is told, and where, holds for a photo as it is looked at; so do the words on what is found.
         tag = photo.metadata.orientation
-        orientation, said = (tag, 1) if self._told or self._region else (1, tag)
+        orientation, said = (tag, 1) if self.settings.told or self.region else (1, tag)
         back = {6: 8, 8: 6}.get(orientation, orientation)  # a quarter turn is undone by the other one
-        pixels, alpha = self._restorer.restore(
-            turned(photo.pixels, orientation),
-            None if photo.alpha is None or photo.is_opaque else turned(photo.alpha, orientation),
+        seen = Picture(photo.pixels, None if photo.is_opaque else photo.alpha)
+        restored = self._restorer.restore(
+            seen.each(lambda array: turned(array, orientation)),
             strength=strength,
             listener=Listener(progress=progress or ignore, found=found, doing=doing, chosen=chosen, orientation=said),
-        )
-        pixels = np.ascontiguousarray(turned(pixels, back))
-        if alpha is None:
-            return with_new_thumbnail(photo.with_pixels(pixels))
-        return with_new_thumbnail(photo.with_pixels(pixels, np.ascontiguousarray(turned(alpha, back))))
+        ).each(lambda array: np.ascontiguousarray(turned(array, back)))
+        return with_new_thumbnail(photo.with_pixels(*restored))
 
     def sharpen_strips(
         self, source: StripSource, *, strength: float = 1.0, progress: Progress | None = None
@@ -305,21 +216,46 @@ class PhotoSharpener:
         if not self.spec.takes_strips:
             raise ConfigError(f"model {self.spec.name}: looks at a picture as a whole, which strips are not.")
         if not self.takes_parts:
-            raise ConfigError(f"region {self._region}: is restored in a picture as a whole, which strips are not.")
-        tile_px = tile_within(source, self.spec, tile_px=self._tile_px, memory_bytes=allowed_bytes(self._max_memory_mb))
+            raise ConfigError(f"region {self.region}: is restored in a picture as a whole, which strips are not.")
+        tile_px = tile_within(
+            source, self.spec, tile_px=self.settings.tile_of(self.spec), memory_bytes=self.settings.memory_bytes
+        )
         return restored_strips(
-            self._engine,
+            self._restorer.engine,
             source,
             strength=strength,
             tile_px=tile_px,
             corrects=self.is_corrected,
-            threads=within_cpus(self._threads) or usable_cpus(),
+            threads=self.settings.pool_size,
             progress=progress,
         )
 
+    def sharpen_pixels(
+        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
+    ) -> npt.NDArray[PixelType]:
+        """Sharpen opaque pixels, and tell how far it is.
+
+        Args:
+            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
+            strength: 0 … 2.
+            progress: Called with the share done.
+
+        Returns:
+            The same shape (times the model's scale) and type.
+
+        Raises:
+            InputError: When the array is no such picture.
+            ConfigError: When the strength is out of range.
+        """
+        picture = opaque_picture(pixels)
+        if self._keeps_all(strength):
+            return picture.copy()
+        listener = Listener(progress=progress or ignore)
+        return self._restorer.restore(Picture(picture), strength=strength, listener=listener).pixels
+
     def close(self) -> None:
         """Free the engine."""
-        (self._auto or self._engine).close()
+        self._restorer.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,31 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.engine import Engine
-from acutance.engines.processor import usable_cpus, within_cpus
-from acutance.errors import ConfigError
 from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.geometry import Box, with_halo
-from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
-from acutance.inference.back_projecting import corrected, is_corrected
+from acutance.imaging.picture import Picture, fill_transparent
+from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
+from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.tiling import TileWatch, restore_tiled
-from acutance.inference.told import FEATHER_PX, Region, ToldBlur, feathered
-from acutance.spec import ModelSpec
+from acutance.inference.told import FEATHER_PX, ToldBlur, feathered
 
 if TYPE_CHECKING:
     from acutance.inference.unblurring import FoundBlur, FoundMotion
-
-Restored = tuple[npt.NDArray[PixelType], npt.NDArray[PixelType] | None]
-"""Pixels, and alpha where there is any."""
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -51,64 +45,47 @@ class Otherwise:
         return blur is not None and self.is_believed(blur)
 
 
-def check_told(spec: ModelSpec, *, told: ToldBlur | None, region: Region | None) -> None:
-    """Refuse what a model cannot be told, or cannot do in a part of a picture.
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is wanted of one picture; see `PictureRestorer.restore`."""
 
-    Raises:
-        ConfigError: When it is not one that can be told, or enlarges what only a part of is wanted.
-    """
-    if told is not None and not spec.guides:
-        raise ConfigError(f"model {spec.name}: cannot be told what blurred a picture; take the model motion.")
-    if region is not None and spec.scale != 1:
-        raise ConfigError(f"model {spec.name}: enlarges pictures, of which no part can be; leave the region out.")
+    strength: float
+    listener: Listener
+    otherwise: Otherwise | None
 
 
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        tile_px: int,
-        threads: int | None,
-        told: ToldBlur | None = None,
-        region: Region | None = None,
-        back_projection: bool | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, settings: PictureSettings = WHOLE) -> None:
         """Put an engine to work.
 
         Args:
             engine: The opened model.
-            tile_px: Longest side of the network's tiles.
-            threads: For what is computed outside the engine; None is one per core.
-            told: What blurred the pictures; None where nobody knows.
-            region: The part of them that is restored; None is the whole.
-            back_projection: Whether what the network gives is corrected by what was seen; see `is_corrected`.
+            settings: What is done with pictures.
 
         Raises:
             ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
         """
-        check_told(engine.spec, told=told, region=region)
-        self._engine = engine
-        self._tile_px = tile_px
-        self._threads = threads
-        self._told = told
-        self._region = region
-        # A region is to be as in the whole, of which far more counts for the correction than for the network.
-        self._is_corrected = region is None and is_corrected(engine.spec, wanted=back_projection)
+        settings.check(engine.spec)
+        self.engine, self.settings, self.spec = engine, settings, engine.spec
+        self._is_corrected = settings.corrects(engine.spec)
         self._watch: TileWatch | None = None
         self._start: tuple[int, int] | None = None
 
-    def for_frames(self, first: npt.NDArray[PixelType]) -> PictureRestorer:
+    def with_settings(self, settings: PictureSettings) -> PictureRestorer:
+        """Return the same engine at work on other pictures; it must not be closed."""
+        return PictureRestorer(self.engine, settings)
+
+    def for_frames(self, first: Picture) -> tuple[PictureRestorer, tuple[str, ...]]:
         """Return the same at work on frames: what a picture tells by itself is told by the first of them for all.
 
         They are not corrected by what was seen: it takes half as long as the network, frame by frame.
         """
         other = copy(self)
         other._is_corrected = False
-        other._start = self._first_block(first)
-        return other
+        other._start = self._first_block(first.pixels)
+        return other, ()
 
     def watched(self, watch: TileWatch) -> PictureRestorer:
         """Return the same at work, with somebody who looks at the tiles of opaque pictures that are wanted whole."""
@@ -118,82 +95,64 @@ class PictureRestorer:
 
     def restore(
         self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None = None,
+        picture: Picture,
         *,
         strength: float,
         listener: Listener = NOBODY,
         otherwise: Otherwise | None = None,
-    ) -> Restored[PixelType]:
+    ) -> Picture:
         """Restore a picture.
 
         Args:
-            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
-            alpha: `h w`, of the same type; None where nothing is transparent.
+            picture: Any; opaque where its alpha is None.
             strength: 0 … 2; see `blend`.
             listener: Who is told of it.
             otherwise: What models that look for what blurred the picture do where nothing can be undone; None leaves
                 the picture as it is.
 
         Returns:
-            Pixels and alpha, times the model's scale, of the same types. Colour under full transparency does not bleed.
+            It, times the model's scale, of the same types. Colour under full transparency does not bleed.
 
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        colours = pixels if alpha is None else fill_transparent(pixels, alpha)
-        picture = Box(0, 0, *pixels.shape[:2])
-        restored = partial(self._restored, strength=strength, listener=listener, otherwise=otherwise)
-        if self._region is None:
-            return restored(colours, alpha, picture)
+        alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
+        filled = picture if alpha is None else Picture(fill_transparent(picture.pixels, alpha), alpha)
+        wish = _Wish(strength, listener, otherwise)
+        if self.settings.region is None:
+            return self._restored(filled, whole, wish)
         from acutance.inference.undoing import KERNEL_REACH_PX
 
-        box = self._region.box_in(picture.size)
-        reach = max(KERNEL_REACH_PX, 0 if self._told is None else len(self._told.psf))
-        around = with_halo(box, within=picture, halo_px=FEATHER_PX + reach).source
+        box = self.settings.region.box_in(whole.size)
+        reach = max(KERNEL_REACH_PX, 0 if self.settings.told is None else len(self.settings.told.psf))
+        around = with_halo(box, within=whole, halo_px=FEATHER_PX + reach).source
         # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
         around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
-        part_alpha = None if alpha is None else alpha[around.slices]
-        part, part_alpha = restored(colours[around.slices], part_alpha, box.shifted(around.top, around.left))
+        part = self._restored(filled.part(*around.slices), box.shifted(around.top, around.left), wish)
         share = feathered(box, around)
-        faded = _faded_in(pixels, part, around, share[..., np.newaxis])
-        if alpha is None or part_alpha is None:
-            return faded, None
-        return faded, _faded_in(alpha, part_alpha, around, share)
+        faded = _faded_in(picture.pixels, part.pixels, around, share[..., np.newaxis])
+        if alpha is None or part.alpha is None:
+            return Picture(faded)
+        return Picture(faded, _faded_in(alpha, part.alpha, around, share))
 
-    def _restored(
-        self,
-        colours: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None,
-        looked_at: Box,
-        *,
-        strength: float,
-        listener: Listener,
-        otherwise: Otherwise | None,
-    ) -> Restored[PixelType]:
+    def _restored(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
         """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
-        if self._engine.spec.needs_whole:
-            return self._unblurred(colours, alpha, looked_at, strength=strength, listener=listener, otherwise=otherwise)
-        listener.chosen(self._engine.spec.name)
-        if self._engine.spec.feather_px:
-            listener.found(f"model {self._engine.spec.name}: its tiles are {self._engine.spec.tiles_in_words}")
+        if self.spec.needs_whole:
+            return self._unblurred(picture, looked_at, wish)
+        strength, listener = wish.strength, wish.listener
+        listener.chosen(self.spec.name)
+        if self.spec.feather_px:
+            listener.found(f"model {self.spec.name}: its tiles are {self.spec.tiles_in_words}")
         listener.doing(SHARPENING)
+        pixels, alpha = picture
         if alpha is None:
-            watch = self._watch if self._region is None else None
-            return self._through_network(colours, strength, listener.progress, watch), None
-        restored = self._through_network(colours, strength, listener.progress)
-        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)[..., 0]
+            watch = self._watch if self.settings.region is None else None
+            return Picture(self._through_network(pixels, strength, listener.progress, watch))
+        restored = self._through_network(pixels, strength, listener.progress)
+        opacity = self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)
+        return Picture(restored, opacity[..., 0])
 
-    def _unblurred(
-        self,
-        pixels: npt.NDArray[PixelType],
-        alpha: npt.NDArray[PixelType] | None,
-        looked_at: Box,
-        *,
-        strength: float,
-        listener: Listener,
-        otherwise: Otherwise | None,
-    ) -> Restored[PixelType]:
+    def _unblurred(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
         from acutance.inference.unblurring import (  # the mathematics of deconvolution, for this alone
             FoundMotion,
@@ -201,38 +160,43 @@ class PictureRestorer:
         )
         from acutance.inference.undoing import without_blur
 
+        listener, otherwise = wish.listener, wish.otherwise
         looking = listener.part(0.0, 0.3).phases()
         blur: FoundBlur | FoundMotion | ToldBlur | None
-        if self._told is None:
+        if self.settings.told is None:
             blur, words = blur_in(
-                pixels[looked_at.slices], threads=self._threads, progress=looking, orientation=listener.orientation
+                picture.pixels[looked_at.slices],
+                threads=self.settings.threads,
+                progress=looking,
+                orientation=listener.orientation,
             )
             if isinstance(blur, FoundMotion):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:
-            blur, words = self._told, f"{self._told.words}, as told: taken out"
+            blur, words = self.settings.told, f"{self.settings.told.words}, as told: taken out"
         if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
             listener.found(otherwise.words)
-            return otherwise.restorer._restored(
-                pixels, alpha, looked_at, strength=strength, listener=listener, otherwise=None
-            )
+            return otherwise.restorer._restored(picture, looked_at, replace(wish, otherwise=None))
         listener.found(words)
-        listener.chosen(self._engine.spec.name)
+        listener.chosen(self.spec.name)
         if blur is None:
             listener.progress(1.0)
-            return pixels.copy(), None if alpha is None else alpha.copy()
+            return picture.each(np.copy)
 
-        picture = Box(0, 0, *pixels.shape[:2])
-        wanted = None if looked_at == picture else with_halo(looked_at, within=picture, halo_px=FEATHER_PX).source
+        pixels, alpha = picture
+        whole = Box(0, 0, *pixels.shape[:2])
+        wanted = None if looked_at == whole else with_halo(looked_at, within=whole, halo_px=FEATHER_PX).source
 
         def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
-            restored = without_blur(planes, blur, self._engine, wanted=wanted, threads=self._threads, progress=phases)
-            return to_type(blend(to_float(planes), restored, strength), planes.dtype.type)
+            restored = without_blur(
+                planes, blur, self.engine, wanted=wanted, threads=self.settings.threads, progress=phases
+            )
+            return to_type(blend(to_float(planes), restored, wish.strength), planes.dtype.type)
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
         if alpha is None:
-            return restored, None
-        return restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0]
+            return Picture(restored)
+        return Picture(restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0])
 
     def _through_network(
         self,
@@ -248,10 +212,10 @@ class PictureRestorer:
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
         start = self._first_block(pixels) if self._start is None else self._start
         restored = restore_tiled(
-            self._engine,
+            self.engine,
             colour,
             strength=1.0 if corrects else strength,
-            tile_px=self._tile_px,
+            tile_px=self.settings.tile_of(self.spec),
             progress=progress,
             watch=watch,
             start=start,
@@ -260,11 +224,15 @@ class PictureRestorer:
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
         if not corrects:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=within_cpus(self._threads) or usable_cpus())
+        return corrected(pixels, restored, strength=strength, threads=self.settings.pool_size)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.close()
 
     def _first_block(self, pixels: npt.NDArray[PixelType]) -> tuple[int, int]:
         # What was cut out of a JPEG begins within one of its blocks; networks of cells know blocks by their place.
-        return first_block(pixels) if self._engine.spec.size_multiple > 1 else (0, 0)
+        return first_block(pixels) if self.spec.size_multiple > 1 else (0, 0)
 
 
 def _faded_in(

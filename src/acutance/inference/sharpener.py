@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from acutance.engines.engine import Engine, EngineName, EngineSettings, Ensemble, Precision
 from acutance.errors import ConfigError, InputError
-from acutance.imaging.convert import PixelType
-from acutance.inference.arrays import GivesDLPack, Layout, as_picture, opaque_picture, sharpened_array
-from acutance.inference.listening import Listener, Progress, ignore
+from acutance.imaging.picture import Picture
+from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
+from acutance.inference.picture_settings import PictureSettings
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.media.reading import mode_of
@@ -37,6 +38,72 @@ class Sharpener(PhotoSharpener):
         >>> sharp.shape
         (32, 48, 3)
     """
+
+    def __init__(
+        self,
+        model: str | Path = AUTO,
+        *,
+        fidelity: float = 1.0,
+        engine: EngineName | Engine = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        tile_px: int | None = None,
+        max_pixels: int | None = None,
+        max_memory_mb: int | None = None,
+        told: ToldBlur | None = None,
+        region: Region | None = None,
+        ensemble: Ensemble = 1,
+        back_projection: bool | None = None,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`engines.foreign`);
+                `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
+            fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
+                crispest; between them their weights are blended.
+            engine: `auto`, the fastest here; `cpu`; `gpu`; one by its name (see `acutance doctor`), such as `openvino`;
+                or an opened engine (then the other settings of the network do not matter).
+            precision: Of the arithmetic: `float32`, `bfloat16` (faster, of OpenVINO), `float16` (of devices such as a
+                GPU), or `auto`, which takes the fastest that the processor is made for.
+            threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
+            tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
+            max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
+                can be worked on in strips, when it may have any size.
+            max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
+                strips, from file to file; where that is not possible, they are refused. None: 2000, or three quarters
+                of what the machine or the container has, and these are not refused.
+            told: What blurred the pictures, for the model `motion`, which then does not look for it.
+            region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
+            ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
+                at 8, in as many times the time. Not of an opened engine.
+            back_projection: Whether what the network gives is blurred again, and corrected by how far that is from what
+                was seen: 0.1 to 1 dB nearer to the truth where the blur is even, in a third more time; never of
+                videos, regions or motion, nor of what is enlarged. None: of acutance's own models.
+
+        Raises:
+            UnknownModel: When there is no such model.
+            ConfigError: When a setting is out of range, or the model has no perceptual weights to give, cannot be told,
+                or enlarges while a region is asked for.
+            EngineError: When the engine is not installed.
+        """
+        super().__init__(
+            model,
+            engine
+            if not isinstance(engine, str)
+            else EngineSettings(
+                fidelity=fidelity, engine=engine, precision=precision, threads=threads, ensemble=ensemble
+            ),
+            PictureSettings(
+                told=told,
+                region=region,
+                back_projection=back_projection,
+                tile_px=tile_px,
+                threads=threads,
+                max_pixels=max_pixels,
+                max_memory_mb=max_memory_mb,
+            ),
+        )
 
     @overload
     def __call__(
@@ -101,28 +168,6 @@ class Sharpener(PhotoSharpener):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
-    def sharpen_pixels(
-        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
-    ) -> npt.NDArray[PixelType]:
-        """Sharpen opaque pixels, and tell how far it is.
-
-        Args:
-            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
-            strength: 0 … 2.
-            progress: Called with the share done.
-
-        Returns:
-            The same shape (times the model's scale) and type.
-
-        Raises:
-            InputError: When the array is no such picture.
-            ConfigError: When the strength is out of range.
-        """
-        picture = opaque_picture(pixels)
-        if self._keeps_all(strength):
-            return picture.copy()
-        return self._restorer.restore(picture, strength=strength, listener=Listener(progress=progress or ignore))[0]
-
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         if stat.S_ISDIR(mode_of(path)):
             raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
@@ -140,7 +185,7 @@ class Sharpener(PhotoSharpener):
         if picture.shape[2] < 4:
             sharp = self.sharpen_pixels(picture, strength=strength)
         else:
-            colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)
+            colours, alpha = self._restorer.restore(Picture(picture[..., :3], picture[..., 3]), strength=strength)
             sharp = colours if alpha is None else np.dstack([colours, alpha])
         return (sharp[..., 0] if image.ndim == 2 else sharp).astype(image.dtype, copy=False)
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from acutance.engines.engine import Engine
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile
-from acutance.imaging.alpha import fill_transparent
 from acutance.imaging.pad import with_margin
+from acutance.imaging.picture import fill_transparent
 from acutance.inference.back_projecting import Rows, corrected_rows, is_corrected
 from acutance.inference.tiling import most_uncut, restore_tile, tiles_of
 from acutance.media import Strip, StripSource, joined
@@ -212,17 +212,11 @@ class _Rows:
     def window(self, top: int, bottom: int) -> Strip:
         """Return some rows; none above them is asked for later."""
         # A copy of the few rows that are needed again lets go of the many that are not.
-        self._held = [_copied(joined(self._held), top - self._start)] if self._held else []
+        self._held = [joined(self._held).part(slice(top - self._start, None)).each(np.copy)] if self._held else []
         self._start = top
         while self._end < bottom:
             strip = next(self._strips)
             self._held.append(strip)
             self._end += len(strip.pixels)
         self._held = [joined(self._held)]
-        pixels, alpha = self._held[0]
-        return Strip(pixels[: bottom - top], None if alpha is None else alpha[: bottom - top])
-
-
-def _copied(strip: Strip, top: int) -> Strip:
-    """Return a copy of a strip without its first rows."""
-    return Strip(strip.pixels[top:].copy(), None if strip.alpha is None else strip.alpha[top:].copy())
+        return self._held[0].part(slice(bottom - top))

@@ -15,15 +15,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import Engine
+from acutance.engines.engine import Engine, check_finite
 from acutance.errors import OutOfMemory
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, quarter, with_halo
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
-from acutance.inference.enlarging import enlarged_part
+from acutance.imaging.resize import enlarged_part
 from acutance.inference.feathering import restore_feathered
-from acutance.inference.finite import check_finite
 from acutance.spec import ModelSpec
 
 DEFAULT_TILE_PX = 1344

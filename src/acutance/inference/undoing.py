@@ -13,13 +13,12 @@ import numpy.typing as npt
 
 from acutance.deconvolution.shake import Progress, Shake
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
-from acutance.engines.engine import Engine
+from acutance.engines.engine import Engine, check_finite
 from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, with_halo
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.inference.belief import grey_of, keep_what_is_believed
-from acutance.inference.finite import check_finite
 from acutance.inference.told import ToldBlur
 from acutance.inference.unblurring import PATCH_PX, FoundBlur, FoundMotion
 

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from acutance.geometry import Size
+from acutance.imaging.picture import Picture
 from acutance.media.photo import Photo
 
-
-class Strip(NamedTuple):
-    """Some rows of a picture."""
-
-    pixels: npt.NDArray[Any]
-    """uint8 or uint16 `rows w c`, c = 1 or 3."""
-    alpha: npt.NDArray[Any] | None
-    """Of the same type, `rows w`, or None."""
+Strip = Picture
+"""Some rows of a picture, uint8 or uint16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +59,13 @@ def regrouped(strips: Iterator[Strip], rows: int) -> Iterator[Strip]:
         waiting = []
         whole = count // rows * rows
         for top in range(0, whole, rows):
-            yield _part(together, slice(top, top + rows))
+            yield together.part(slice(top, top + rows))
         count -= whole
         if count:
-            rest = _part(together, slice(whole, None))
-            waiting = [Strip(rest.pixels.copy(), None if rest.alpha is None else rest.alpha.copy())]
+            waiting = [together.part(slice(whole, None)).each(np.copy)]
         del together
     if count:
         yield joined(waiting)
-
-
-def _part(strip: Strip, rows: slice) -> Strip:
-    return Strip(strip.pixels[rows], None if strip.alpha is None else strip.alpha[rows])
 
 
 def joined(strips: list[Strip]) -> Strip:

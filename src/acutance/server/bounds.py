@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import Ensemble
 from acutance.errors import ImageTooLarge
 from acutance.media import PictureFile
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, get_args
 
-from acutance.engines.engine import ChosenPrecision, Engine, EngineName
-from acutance.engines.ensemble import Ensemble, SelfEnsemble, check_ensemble
+from acutance.engines.engine import ChosenPrecision, Engine, EngineName, Ensemble
+from acutance.engines.ensemble import SelfEnsemble, check_ensemble
 from acutance.engines.model_file import read_spec
-from acutance.engines.opening import check_runnable, offered_precisions
-from acutance.engines.reading import read_model
+from acutance.engines.opening import check_runnable, offered_precisions, read_model
 from acutance.errors import ConfigError, EngineError, UnknownModel
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
@@ -40,9 +39,9 @@ that must see the whole have all that a worker may take."""
 class ModelSettings:
     """All that it takes to open the models once more, in another process."""
 
-    names: tuple[str, ...]
-    """Of shipped models, or paths of ONNX files, which are offered by their stems; the first is the default. Empty: all
-    that are shipped."""
+    names: tuple[str, ...] = ()
+    """Of models, or paths of ONNX files, which are offered by their stems; the first is the default. Empty: all that
+    are shipped, and those that the user has added."""
     engine: EngineName = "auto"
     """What runs them."""
     threads: int | None = None
@@ -151,26 +150,12 @@ class _Open:
 class OpenedModels:
     """Shipped models and ONNX files, opened in an engine."""
 
-    def __init__(
-        self,
-        names: Sequence[str] = (),
-        *,
-        engine: EngineName = "auto",
-        threads: int | None = None,
-        max_pixels: int,
-        max_memory_mb: int | None = None,
-        kept_open: int = KEPT_OPEN,
-    ) -> None:
+    def __init__(self, settings: ModelSettings, *, kept_open: int = KEPT_OPEN) -> None:
         """Look the models up.
 
         Args:
-            names: Of models, or paths of ONNX files, which are offered by their stems; the first is the default. Empty:
-                all that are shipped, and of those that the user has added all that something installed here runs; the
-                log says of the others why not.
-            engine: What runs them.
-            threads: Threads for one run; None is one per physical core.
-            max_pixels: Larger pictures are refused.
-            max_memory_mb: About what the process may take; None does not look at it.
+            settings: Which, and how they are opened. Of those that the user has added all are offered that something
+                installed here runs; the log says of the others why not.
             kept_open: How many networks stay open when nobody uses them.
 
         Raises:
@@ -179,15 +164,12 @@ class OpenedModels:
             ConfigError: When two would have one name.
         """
         shipped = sorted((row.name for row in list_models()), key=lambda name: name != DEFAULT_MODEL)
-        given = names or (AUTO, *shipped, *_own_names(engine))
+        given = settings.names or (AUTO, *shipped, *_own_names(settings.engine))
         self._given = {Path(model).stem: model for model in given}
         if len(self._given) < len(given):
             raise ConfigError(f"models {', '.join(given)}: two would be offered by one name; rename a file.")
-        self._offered = tuple(_offered(name, model, engine) for name, model in self._given.items())
-        self._engine = engine
-        self._threads = threads
-        self._max_pixels = max_pixels
-        self._max_memory_mb = max_memory_mb
+        self._offered = tuple(_offered(name, model, settings.engine) for name, model in self._given.items())
+        self._settings = replace(settings, names=given)
         self._kept_open = kept_open
         self._open: OrderedDict[ModelChoice, _Open] = OrderedDict()
         self._lock = threading.Lock()
@@ -200,24 +182,7 @@ class OpenedModels:
     @property
     def settings(self) -> ModelSettings:
         """How another process opens the same models."""
-        return ModelSettings(
-            names=tuple(self._given.values()),
-            engine=self._engine,
-            threads=self._threads,
-            max_pixels=self._max_pixels,
-            max_memory_mb=self._max_memory_mb,
-        )
-
-    @classmethod
-    def of(cls, settings: ModelSettings) -> OpenedModels:
-        """Look the models up that some settings name; raises as the class does."""
-        return cls(
-            settings.names,
-            engine=settings.engine,
-            threads=settings.threads,
-            max_pixels=settings.max_pixels,
-            max_memory_mb=settings.max_memory_mb,
-        )
+        return self._settings
 
     @contextmanager
     def borrow(self, choice: ModelChoice) -> Iterator[Sharpener]:
@@ -251,17 +216,18 @@ class OpenedModels:
             fidelity=choice.fidelity,
             precision=choice.precision,
             ensemble=choice.ensemble,
-            engine=self._engine,
-            threads=self._threads,
-            max_pixels=self._max_pixels,
+            engine=self._settings.engine,
+            threads=self._settings.threads,
+            max_pixels=self._settings.max_pixels,
             max_memory_mb=self._memory_for(choice.name),
         )
 
     def _memory_for(self, name: str) -> int | None:
-        if self._max_memory_mb is None:
+        allowed = self._settings.max_memory_mb
+        if allowed is None:
             return None
         needs_whole = any(model.spec.needs_whole for model in self._offered if model.name == name)
-        return self._max_memory_mb if needs_whole else min(WHOLE_MB, self._max_memory_mb)
+        return allowed if needs_whole else min(WHOLE_MB, allowed)
 
     def _close_some(self, kept: int) -> None:
         """Close the networks that nobody uses, longest unused first, until so many are left."""

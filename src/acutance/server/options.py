@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from acutance.engines.engine import Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import Ensemble, Precision
 from acutance.inference.told import Region, ToldBlur
 from acutance.media import FORMATS as TABLE
 from acutance.media import ImageFormat, heif, raw

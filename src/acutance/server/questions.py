@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acutance.engines.model_file import read_spec
-from acutance.engines.opening import resolved
-from acutance.engines.reading import read_model
+from acutance.engines.opening import read_model, resolved
 from acutance.errors import AcutanceError
 from acutance.inference.back_projecting import is_corrected
 from acutance.media import Photo, encode_photo

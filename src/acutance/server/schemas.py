@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acutance.engines.engine import ChosenPrecision, Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import ChosenPrecision, Ensemble, Precision
 from acutance.server.bounds import MAX_ALL_PIXELS, MAX_FRAME_PIXELS
 from acutance.server.jobs import UNFINISHED, Job, JobState
 from acutance.server.limits import Limits

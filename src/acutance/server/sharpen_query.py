@@ -8,8 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from acutance.engines.engine import Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import Ensemble, Precision
 from acutance.inference.photo_sharpener import STRENGTHS
 from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, Region
 from acutance.server.models import OfferedModel

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from acutance.errors import ConfigError
-from acutance.inference.restoring import check_told
+from acutance.inference.picture_settings import PictureSettings
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.told import TOLD_MODEL, ToldBlur
 from acutance.server.models import OfferedModel
@@ -53,7 +53,7 @@ def check_known(options: Options, offered: Sequence[OfferedModel]) -> None:
     """
     spec = next(model.spec for model in offered if model.name == options.model.name)
     # `auto` takes the model that can be told.
-    check_told(spec, told=None if spec.name == AUTO else options.told, region=options.region)
+    PictureSettings(told=None if spec.name == AUTO else options.told, region=options.region).check(spec)
 
 
 def sharpener_for(options: Options, sharpener: Sharpener) -> Sharpener:

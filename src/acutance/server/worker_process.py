@@ -91,7 +91,7 @@ class _Worker:
 
     def work(self) -> None:
         self._say(opening=True)
-        models = OpenedModels.of(self._settings.models)
+        models = OpenedModels(self._settings.models)
         if self._settings.opens_first:
             with contextlib.suppress(AcutanceError), models.borrow(ModelChoice(name=models.offered[0].name)):
                 pass  # whoever asks for it is told what is wrong

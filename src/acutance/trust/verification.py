@@ -12,8 +12,7 @@ from typing import Final, Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import CpuEngine, EngineName, Precision
-from acutance.engines.ensemble import Ensemble
+from acutance.engines.engine import CpuEngine, EngineName, Ensemble, Precision
 from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError, InputError
 from acutance.inference.picture_files import sharpened_content

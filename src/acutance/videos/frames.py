@@ -11,7 +11,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from acutance.errors import ConfigError, InputError
-from acutance.imaging.alpha import fill_transparent
+from acutance.imaging.picture import fill_transparent
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.colour import (
     RGB_MATRIX,

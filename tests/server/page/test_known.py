@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from acutance.server.limits import Limits
-from acutance.server.models import OpenedModels
+from acutance.server.models import ModelSettings, OpenedModels
 
 GREY = (100, 110, 120)
 INVERTED = tuple(255 - value for value in GREY)
@@ -23,7 +23,7 @@ def real(start, tmp_path_factory):
     served = start(
         tmp_path_factory.mktemp("real") / "data",
         limits=Limits(min_free_bytes=0),
-        models=OpenedModels(["fast", "auto", "motion", "paper"], threads=2, max_pixels=4_000_000),
+        models=OpenedModels(ModelSettings(names=("fast", "auto", "motion", "paper"), threads=2, max_pixels=4_000_000)),
     )
     yield served
     served.stop()

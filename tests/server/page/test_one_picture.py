@@ -328,9 +328,9 @@ def test_what_is_worked_on_goes_from_the_server_with_the_page(serve, gate, visit
 
 
 def test_with_the_real_network(serve, visit) -> None:
-    from acutance.server.models import OpenedModels
+    from acutance.server.models import ModelSettings, OpenedModels
 
-    served = serve(models=OpenedModels(("auto", "fast"), max_pixels=1_000_000))
+    served = serve(models=OpenedModels(ModelSettings(names=("auto", "fast"), max_pixels=1_000_000)))
     seen = visit(served)
     seen.page.click("#example")
     seen.wait_until_sharp()

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from acutance.inference.sharpener import Sharpener
 from acutance.server.limits import Limits
-from acutance.server.models import OfferedModel, OpenedModels
+from acutance.server.models import ModelSettings, OfferedModel, OpenedModels
 from acutance.server.options import ModelChoice
 
 GREY = (100, 110, 120)
@@ -140,7 +140,7 @@ def test_a_tile_shows_what_the_whole_photo_will_be(start, visit, tmp_path) -> No
     pixels = np.random.default_rng(0).integers(0, 256, (520, 560, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)).save(buffer, "JPEG", quality=80)
-    models = OpenedModels(["fast"], threads=1, max_pixels=1_000_000)
+    models = OpenedModels(ModelSettings(names=("fast",), threads=1, max_pixels=1_000_000))
     served = start(tmp_path / "data", limits=Limits(min_free_bytes=0), models=models)
     try:
         seen, posted = opened(visit, served, ("a.jpg", buffer.getvalue()), viewport={"width": 900, "height": 640})

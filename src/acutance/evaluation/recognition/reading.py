@@ -22,7 +22,7 @@ from acutance.evaluation.recognition.items import Artist, Item, Kind
 from acutance.evaluation.recognition.judges import Judge
 from acutance.evaluation.recognition.rates import mean_share, wilson, wrong_share
 from acutance.evaluation.restorers import Restorer, Trial
-from acutance.inference.sharpener import Sharpener
+from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.told import ToldBlur
 
 AS_IT_IS: Final = "input"
@@ -101,7 +101,7 @@ class ToldRestorer:
 
     name: str
     """Its column in the tables."""
-    sharpener: Sharpener
+    sharpener: PhotoSharpener
     """The opened model."""
 
     def restore(self, degraded: Degraded, trial: Trial) -> Degraded | None:

@@ -1,4 +1,4 @@
-"""Colour under transparency: filled in from the opaque surroundings, so that garbage there bleeds nowhere.
+"""A picture: its pixels, and what shines through them; colour there is filled in, so that garbage bleeds nowhere.
 
 A transparent pixel may hold any colour (often black, or leftovers of what was erased). A network that looks at its
 neighbourhood would drag that colour into the visible edge. So before it runs, hidden colours are replaced by the
@@ -7,10 +7,30 @@ average of the nearest visible ones, found on a pyramid (pull-push, after Gortle
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from acutance.imaging.convert import PixelType, to_float, to_type
+
+
+class Picture(NamedTuple):
+    """A picture, or some rows of one."""
+
+    pixels: npt.NDArray[Any]
+    """`h w c`, c = 1 (grey) or 3 (RGB), gamma space; uint8, uint16, or float32 in [0, 1]."""
+    alpha: npt.NDArray[Any] | None = None
+    """`h w` of the same type, from 0 (transparent) to white (opaque); None where nothing is transparent."""
+
+    def each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Picture:
+        """Return it with pixels and alpha changed alike: turned, cut or copied."""
+        return Picture(change(self.pixels), None if self.alpha is None else change(self.alpha))
+
+    def part(self, rows: slice, columns: slice = slice(None)) -> Picture:
+        """Return a part of it; a view."""
+        return self.each(lambda array: array[rows, columns])
 
 
 def fill_transparent(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType]) -> npt.NDArray[PixelType]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from acutance.imaging.alpha import fill_transparent
+from acutance.imaging.picture import Picture, fill_transparent
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -46,3 +46,14 @@ def test_small_and_odd_sizes(size):
     pixels = np.zeros((*size, 3), np.uint8)
     pixels[0, 0] = 77
     np.testing.assert_array_equal(fill_transparent(pixels, alpha), 77)
+
+
+def test_what_is_done_to_a_picture_is_done_to_its_transparency():
+    pixels, alpha = np.arange(60).reshape(4, 5, 3), np.arange(20).reshape(4, 5)
+    cut = Picture(pixels, alpha).part(slice(1, 3), slice(2, 4))
+    np.testing.assert_array_equal(cut.pixels, pixels[1:3, 2:4])
+    np.testing.assert_array_equal(cut.alpha, alpha[1:3, 2:4])
+    assert np.shares_memory(cut.pixels, pixels)
+    turned = Picture(pixels).each(np.fliplr)
+    np.testing.assert_array_equal(turned.pixels, pixels[:, ::-1])
+    assert turned.alpha is None

@@ -155,6 +155,21 @@ def test_beside_a_border_of_depth_each_side_has_its_own_blur(both):
         assert psnr(full[side], wide[side]) >= psnr(plain[side], wide[side])
 
 
+def test_nothing_rings_beside_what_stands_sharp_before_a_blurred_background(both):
+    """The background is smooth and bears no change that anybody would see as waves."""
+    smooth = np.broadcast_to(np.linspace(0.35, 0.65, 520)[:, np.newaxis, np.newaxis], (520, 520, 3))
+    truth = smooth.copy()
+    truth[:, 300:] = leaves(520, 220, seed=4)
+    seen = gaussian(truth, 4.0)
+    rows, columns = np.ogrid[:520, :520]
+    disk = np.hypot(rows - 260, columns - 150) < 90
+    truth[disk] = leaves(520, 520, seed=5)[disk]
+    seen[disk] = truth[disk]
+    plain, full = both(levels(seen))
+    around = (np.hypot(rows - 260, columns - 150) > 100) & (columns < 270)
+    assert np.abs(full.astype(int) - plain)[around].max() <= 2
+
+
 def test_the_same_bits_however_the_rows_come_and_whatever_the_threads(truth):
     wide = np.concatenate([truth] * 4, axis=1)  # more blocks than are worked on at once
     seen = levels(gaussian(wide, 1.2))

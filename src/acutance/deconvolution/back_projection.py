@@ -55,6 +55,11 @@ _AGREED: Final = (0.4, 0.7)
 """Share of the blocks around that are about as blurred: with less, a border of depth is near, which may run through the
 block, so that it has to be explained by the blur itself."""
 
+_NO_BORDER: Final = (0.6, 0.9)
+_AMPLIFIED: Final = (1.5, 15.0)
+"""A residual is amplified by so much at most where so few, and so many, of the blocks around are about as blurred:
+what one side of a border of depth blurs into the other rings when it is undone."""
+
 _NOISE_LEVELS: Final = (0.8, 1.3)
 """In levels of 255: with more noise a network's errors are no more those of the blur alone."""
 
@@ -234,7 +239,8 @@ def _row_of_blocks(own: dict[Light, Measured], near: list[dict[Light, Measured]]
             if not chosen.size:
                 continue
             numbers, blur = some[chosen], blur[chosen]
-            gain, noise = _gains(own[light].powers.of(numbers), blur)
+            largest = np.interp(nearby[light].share[numbers], _NO_BORDER, _AMPLIFIED).astype(np.float32)
+            gain, noise = _gains(own[light].powers.of(numbers), blur, largest)
             gain *= share[chosen, np.newaxis]
             noise *= np.interp(compressed[chosen], _SLIGHTLY_COMPRESSED, _CERTAINTY).astype(np.float32)
             seen, wide = cut.blocks(pair[0], numbers), cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)
@@ -247,11 +253,14 @@ def _row_of_blocks(own: dict[Light, Measured], near: list[dict[Light, Measured]]
     return whole[:, STEP_PX : STEP_PX + cut.size.width]
 
 
-def _gains(powers: Powers, blur: npt.NDArray[np.int64]) -> tuple[Bands, npt.NDArray[np.float32]]:
+def _gains(
+    powers: Powers, blur: npt.NDArray[np.int64], largest: npt.NDArray[np.float32]
+) -> tuple[Bands, npt.NDArray[np.float32]]:
     """Return what of the residual corrects each band of each block, and the variance of the noise that is let pass."""
     likely = likeliest(powers, blur)
     share = faded(255 * np.sqrt(likely.noise), _NOISE_LEVELS)
     gain = (share * likely.error)[:, np.newaxis] * blurs().transfers[blur] / likely.total
+    gain = np.clip(gain, -largest[:, np.newaxis], largest[:, np.newaxis])
     return gain, (np.square(gain) * likely.noises * rings().counts).sum(axis=1) / rings().counts.sum()
 
 

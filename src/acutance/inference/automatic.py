@@ -19,7 +19,7 @@ from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
-from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
+from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
 from acutance.inference.restoring import Otherwise, PictureRestorer, Restored
@@ -129,14 +129,16 @@ class AutomaticRestorer:
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
         if purpose == "moved":
             otherwise = Otherwise(
-                restorer=self._restorer(instead),
+                restorer=self._restorer(instead, look),
                 words=f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}",
                 is_believed=lambda blur: agrees(look, blur),
             )
         else:
             listener.found(words)
             listener = replace(listener, found=ignore)
-        return self._restorer(purpose).restore(pixels, alpha, strength=strength, listener=listener, otherwise=otherwise)
+        return self._restorer(purpose, look).restore(
+            pixels, alpha, strength=strength, listener=listener, otherwise=otherwise
+        )
 
     def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
         """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
@@ -194,13 +196,14 @@ class AutomaticRestorer:
             pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
         return look_at(pixels, alpha=alpha, threads=self._threads)
 
-    def _restorer(self, purpose: Purpose) -> PictureRestorer:
+    def _restorer(self, purpose: Purpose, look: Look) -> PictureRestorer:
         restorer = PictureRestorer(
             self.engine(purpose),
             tile_px=self._tile_px,
             threads=self._threads,
             region=self._region,
             back_projection=self._back_projection,
+            grain_levels=grain_levels(look),
         )
         return restorer if self._watch is None else restorer.watched(self._watch)
 

@@ -151,6 +151,12 @@ def purpose_without_motion(look: Look) -> Literal["soft", "noisy"]:
     return "noisy" if look.brightness <= DARK else "soft"
 
 
+def grain_levels(look: Look) -> float:
+    """Return how much grain is to be kept from growing, in levels of 255; 0 where there is none to speak of."""
+    noise = look.noise
+    return noise.levels if noise is not None and noise.is_correlated and noise.levels >= GRAIN_LEVELS else 0.0
+
+
 def _gain(look: Look) -> float:
     """Return what the model is expected to bring, in dB."""
     softness, noise = look.softness, look.noise

@@ -44,8 +44,8 @@ def kept_on_ramps(
     """Return a restored part of a picture with its smooth ramps as they were, to one level.
 
     Args:
-        pixels: RGB `h w 3`: the picture, or rows of it that hold `REACH_PX` around the part where the picture does. In more
-            than 8 bits small steps may be all that there is: nothing is kept.
+        pixels: RGB `h w 3`: the picture, or rows of it that hold `REACH_PX` around the part where the picture does. Of
+            more than 8 bits nothing is kept: small steps may be all that there is.
         box: The part, in the frame of `pixels`.
         restored: The same part by a network, `3 h w` in [0, 1].
 

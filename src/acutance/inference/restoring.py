@@ -75,6 +75,7 @@ class PictureRestorer:
         told: ToldBlur | None = None,
         region: Region | None = None,
         back_projection: bool | None = None,
+        grain_levels: float = 0.0,
     ) -> None:
         """Put an engine to work.
 
@@ -85,6 +86,7 @@ class PictureRestorer:
             told: What blurred the pictures; None where nobody knows.
             region: The part of them that is restored; None is the whole.
             back_projection: Whether what the network gives is corrected by what was seen; see `is_corrected`.
+            grain_levels: Of grain that the pictures are known to have, in levels of 255: in flat places it is calmed.
 
         Raises:
             ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
@@ -97,6 +99,7 @@ class PictureRestorer:
         self._region = region
         # A region is to be as in the whole, of which far more counts for the correction than for the network.
         self._is_corrected = region is None and is_corrected(engine.spec, wanted=back_projection)
+        self._grain_levels = grain_levels
         self._watch: TileWatch | None = None
         self._start: tuple[int, int] | None = None
 
@@ -182,7 +185,7 @@ class PictureRestorer:
             watch = self._watch if self._region is None else None
             return self._through_network(colours, strength, listener.progress, watch), None
         restored = self._through_network(colours, strength, listener.progress)
-        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)[..., 0]
+        return restored, self._through_network(alpha[..., np.newaxis], strength, ignore, is_light=False)[..., 0]
 
     def _unblurred(
         self,
@@ -241,16 +244,16 @@ class PictureRestorer:
         progress: Progress,
         watch: TileWatch | None = None,
         *,
-        is_corrected: bool = True,
+        is_light: bool = True,
     ) -> npt.NDArray[PixelType]:
         is_grey = pixels.shape[2] == 1
-        corrects = self._is_corrected and is_corrected
+        corrects, calms = self._is_corrected and is_light, self._grain_levels > 0 and is_light
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
         start = self._first_block(pixels) if self._start is None else self._start
         restored = restore_tiled(
             self._engine,
             colour,
-            strength=1.0 if corrects else strength,
+            strength=1.0 if corrects or calms else strength,
             tile_px=self._tile_px,
             progress=progress,
             watch=watch,
@@ -258,9 +261,14 @@ class PictureRestorer:
         )
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
-        if not corrects:
+        if corrects:
+            threads = within_cpus(self._threads) or usable_cpus()
+            restored = corrected(pixels, restored, strength=1.0 if calms else strength, threads=threads)
+        if not calms:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=within_cpus(self._threads) or usable_cpus())
+        from acutance.inference.grain import calmed  # for pictures with grain alone
+
+        return calmed(pixels, restored, levels=self._grain_levels, strength=strength)
 
     def _first_block(self, pixels: npt.NDArray[PixelType]) -> tuple[int, int]:
         # What was cut out of a JPEG begins within one of its blocks; networks of cells know blocks by their place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -18,7 +19,7 @@ from acutance.cli.loading import loading
 from acutance.cli.missing_values import check_values
 from acutance.cli.plain_values import taking_plainly
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
-from acutance.errors import AcutanceError, ConfigError
+from acutance.errors import AcutanceError, ConfigError, InputError
 
 VERBS: Mapping[str, str] = {
     "sharpen": "Make blurred photos and videos sharp.",
@@ -44,6 +45,12 @@ VERBS: Mapping[str, str] = {
 IDLE_THREADS_SLEEP = ("OPENBLAS_THREAD_TIMEOUT", "4")
 """NumPy's threads for products of matrices: they would wait for work in a loop, one per core, for 0.05 s from the start
 and after every product, whatever else wants the cores."""
+
+
+_REFUSED_NAMES = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM})
+"""What the system says of a path before anybody opens it, as where it is asked whether that is a folder."""
+_LONGEST_NAME = 200
+"""Of a path within a sentence, in characters."""
 
 
 class _Verbs(TyperGroup):
@@ -150,6 +157,11 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
         raise ConfigError(f"{arguments[0]}: a verb comes first; to sharpen it: {line}")
 
 
+def _shortened(name: str) -> str:
+    """Return a name that fits into a sentence."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 20]}…{name[-19:]}"
+
+
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
     prepare_streams()
@@ -173,6 +185,9 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("ACUTANCE_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.errno in _REFUSED_NAMES and error.filename:
+            say(f"acutance: {_shortened(str(error.filename))} cannot be used ({error.strerror}); choose another path.")
+            sys.exit(InputError.exit_code)
         say(
             f"acutance: unexpected {type(error).__name__}: {error}. This is a bug: please report it with the output of "
             "the same command under ACUTANCE_TRACEBACK=1."

@@ -138,7 +138,7 @@ class TrustOptions:
 def _place(name: str, wish: str | None, target: Path, targets: Sequence[Path], suffix: str) -> Path | None:
     if wish is None:
         return None
-    if not (wish.endswith(("/", "\\")) or Path(wish).is_dir()):
+    if not (wish.endswith(("/", "\\")) or os.path.isdir(wish)):
         if len(targets) > 1:
             raise ConfigError(f"{name} {wish}: there are {len(targets)} photos; name a folder for all, as in {wish}/.")
         return Path(wish)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -95,7 +96,7 @@ class Sharpener(PhotoSharpener):
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
-        if path.is_dir():
+        if os.path.isdir(path):  # of a name that is too long, `Path.is_dir` raises
             raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         if planned.kind == "video":

@@ -109,7 +109,7 @@ def plan_outputs(
             file
             for source in sources
             for file in _planned(source, output, wanted, is_alone=is_alone)
-            if not (source.is_dir() and is_result(file.source, source))
+            if not (os.path.isdir(source) and is_result(file.source, source))
         ]
     once: dict[Path, PlannedFile] = {}
     for file in planned:
@@ -133,9 +133,9 @@ def find_photos(
     wanted = PathFilter.of(include, exclude)
     once: dict[Path, Path] = {}
     for source in sources:
-        found = _photos(source, None, wanted) if source.is_dir() else (source,)
+        found = _photos(source, None, wanted) if os.path.isdir(source) else (source,)
         for path in found:
-            if source.is_dir() or wanted.keeps(PurePath(path.name)):
+            if os.path.isdir(source) or wanted.keeps(PurePath(path.name)):
                 once.setdefault(_real(path), path)
     photos = tuple(path for path in once.values() if kind_of(path) != "video")
     if not photos:
@@ -162,7 +162,7 @@ def raw_files_in(
     if raw.is_installed():
         return {}
     wanted = PathFilter.of(include, exclude)
-    folders = [source for source in sources if source.is_dir()]
+    folders = [source for source in sources if os.path.isdir(source)]
     suffixes = [path.suffix.lower() for folder in folders for path in _files(folder, None, wanted, is_one=_is_raw)]
     return {suffix: suffixes.count(suffix) for suffix in sorted(set(suffixes))}
 
@@ -175,8 +175,12 @@ def _check_sources(sources: Sequence[Path]) -> None:
     if not sources:
         raise InputError("no file is named; name files or folders.")
     for source in sources:
-        if not source.exists():
-            raise InputError(f"{source} does not exist; check the name.")
+        try:
+            source.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError(f"{source} does not exist; check the name.") from None
+        except OSError as error:  # the name is too long, or a folder is closed to us
+            raise InputError(f"{source} cannot be read ({error.strerror or error}).") from error
 
 
 def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
@@ -200,9 +204,9 @@ def _real(path: Path) -> Path:
 
 
 def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
-    if output.is_dir():
+    if os.path.isdir(output):
         return True
-    if len(sources) == 1 and sources[0].is_file():
+    if len(sources) == 1 and os.path.isfile(sources[0]):
         return not output.suffix
     if is_writable_suffix(output.suffix) or is_writable_video_suffix(output.suffix):
         raise WrongName(f"{output} is the name of one file, but there may be several results; name a folder.")
@@ -210,16 +214,16 @@ def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
 
 
 def _check_folder(output: Path | None) -> None:
-    if output is None or output.is_dir() or not output.exists():
+    if output is None or os.path.isdir(output) or not os.path.exists(output):
         return
-    if not output.is_file():
+    if not os.path.isfile(output):
         raise WrongName(f"{output} is no file that could be replaced; choose another name, or write to stdout.")
     raise WrongName(f"{output} is a file; name a folder.")
 
 
 def _planned(source: Path, output: Path | None, wanted: PathFilter, *, is_alone: bool) -> Iterator[PlannedFile]:
     """Plan one source; `is_alone` when it is the only one."""
-    if not source.is_dir():
+    if not os.path.isdir(source):
         if wanted.keeps(PurePath(source.name)):
             folder = source.parent if output is None else output
             yield _to_folder(source, folder, is_beside=output is None)
@@ -265,7 +269,7 @@ def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[P
 
 def _files(folder: Path, output: Path | None, wanted: PathFilter, *, is_one: Callable[[Path], bool]) -> Iterator[Path]:
     """Yield the files below a folder that are wanted and are such as `is_one` says; see `_photos`."""
-    left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
+    left_out = None if output is None or not os.path.exists(output) or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         within = PurePath(parent).relative_to(folder)
         folders[:] = sorted(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -110,16 +111,17 @@ def find_model(name: str | Path) -> ModelPaths:
     if str(name) == AUTO:
         raise UnknownModel(f"model {AUTO!r}: is chosen for each picture; name one model here: {', '.join(rows)}.")
     path = Path(name)
-    if path.suffix == ".onnx" and path.is_file():
-        return ModelPaths(fidelity=path)
+    ending, is_file = path.suffix.lower(), os.path.isfile(path)
+    if is_file and ending in (".onnx", ".safetensors") and _is_checkpoint(path):
+        raise UnknownModel(
+            f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
+            f"acutance export {shlex.quote(str(name))} -o mine.onnx"
+        )
     if path.suffix == ".onnx":
+        if is_file:
+            return ModelPaths(fidelity=path)
         raise UnknownModel(f"model {name}: no such file.")
-    if path.suffix.lower() in WEIGHT_ENDINGS and path.is_file():
-        if path.suffix.lower() == ".safetensors" and _is_checkpoint(path):
-            raise UnknownModel(
-                f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
-                f"acutance export {shlex.quote(str(name))} -o mine.onnx"
-            )
+    if ending in WEIGHT_ENDINGS and is_file:
         command = f"acutance models add {shlex.quote(str(name))}"
         raise UnknownModel(f"model {name}: is a file of weights, which is converted once; run: {command}")
     if str(name) in FORMER_NAMES:
@@ -131,8 +133,11 @@ def find_model(name: str | Path) -> ModelPaths:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return is_checkpoint(file.read(CHECKPOINT_HEAD_BYTES))
+    try:
+        with open(path, "rb") as file:
+            return is_checkpoint(file.read(CHECKPOINT_HEAD_BYTES))
+    except OSError:  # whoever opens the model says so
+        return False
 
 
 def check_files(row: ModelRow) -> None:

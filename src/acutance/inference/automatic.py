@@ -19,6 +19,7 @@ from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
+from acutance.imaging.exposure import lit
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
@@ -117,8 +118,25 @@ class AutomaticRestorer:
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        look = self._look(pixels, alpha).turned(listener.orientation)
+        look = self._look(pixels, alpha, lights=self._region is None).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
+        if look.lit_by > 1:
+            bright, opacity = self._restored(
+                lit(pixels, look.lit_by), alpha, look, strength=strength, listener=listener
+            )
+            return lit(bright, 1 / look.lit_by), opacity
+        return self._restored(pixels, alpha, look, strength=strength, listener=listener)
+
+    def _restored(
+        self,
+        pixels: npt.NDArray[PixelType],
+        alpha: npt.NDArray[PixelType] | None,
+        look: Look,
+        *,
+        strength: float,
+        listener: Listener,
+    ) -> Restored[PixelType]:
+        """Restore a picture that was looked at."""
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
         if purpose is None:
@@ -177,7 +195,7 @@ class AutomaticRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        look = self._look(first, alpha)
+        look = self._look(first, alpha, lights=False)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         return self.engine(purpose), f"{_frame_words(advice)}: all frames by model {MODEL_FOR[purpose]}"
@@ -189,12 +207,12 @@ class AutomaticRestorer:
             for engine in self._opened.values():
                 engine.close()
 
-    def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None) -> Look:
+    def _look(self, pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None, *, lights: bool) -> Look:
         """Look at a picture, or at the region of it that is restored."""
         if self._region is not None:
             box = self._region.box_in(Size(*pixels.shape[:2]))
             pixels, alpha = pixels[box.slices], None if alpha is None else alpha[box.slices]
-        return look_at(pixels, alpha=alpha, threads=self._threads)
+        return look_at(pixels, alpha=alpha, threads=self._threads, lights=lights)
 
     def _restorer(self, purpose: Purpose, look: Look) -> PictureRestorer:
         restorer = PictureRestorer(

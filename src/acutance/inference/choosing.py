@@ -148,7 +148,7 @@ def purpose_without_motion(look: Look) -> Literal["soft", "noisy"]:
     noise = look.noise
     if noise is not None and noise.levels >= (GRAIN_LEVELS if noise.is_correlated else NOISY_LEVELS):
         return "noisy"
-    return "noisy" if look.brightness <= DARK else "soft"
+    return "noisy" if look.brightness * look.lit_by <= DARK else "soft"
 
 
 def grain_levels(look: Look) -> float:

@@ -17,8 +17,8 @@ _DARK: Final = 0.8
 _LIT: Final = 0.95
 """Where the brightest value comes to lie: what is sharpened goes beyond it."""
 _FEW_LIGHTS: Final = 0.5
-"""Where all but one pixel in two hundred have less than this share of the brightest value, those few are stars or lamps:
-made sharp they become much brighter, and need the room."""
+"""Where all but one pixel in two hundred have less than this share of the brightest value, those few are stars or
+lamps: made sharp they become much brighter, and need the room."""
 _EVERY: Final = 8
 _MOST: Final = 64.0
 """Steps of 16 bits are a quarter of those of 8 bits then."""

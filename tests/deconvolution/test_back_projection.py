@@ -146,6 +146,15 @@ def test_each_part_has_a_blur_of_its_own(both):
         assert psnr(full[part], wide[part]) >= psnr(plain[part], wide[part]) + 0.05
 
 
+def test_beside_a_border_of_depth_each_side_has_its_own_blur(both):
+    wide = np.concatenate([leaves(400, 300, seed=1), leaves(400, 300, seed=2)], axis=1)
+    seen = gaussian(wide, 1.0)
+    seen[:, 300:] = gaussian(wide, 2.0)[:, 300:]
+    plain, full = both(levels(seen))
+    for side in (np.s_[:, :300], np.s_[:, 300:]):
+        assert psnr(full[side], wide[side]) >= psnr(plain[side], wide[side])
+
+
 def test_the_same_bits_however_the_rows_come_and_whatever_the_threads(truth):
     wide = np.concatenate([truth] * 4, axis=1)  # more blocks than are worked on at once
     seen = levels(gaussian(wide, 1.2))

@@ -5,7 +5,7 @@ what X lacks and N is noise and rounding. Block by block, and band by band of fr
 
 1. *The blur.* A network that is trained for the least error lacks what cannot be told from what it gives: E is
    uncorrelated with X. So ⟨Y·X*⟩ / ⟨|X|²⟩ is the blur's transfer, without bias. A Gaussian or a disk is fitted to it,
-   over a block and its neighbours.
+   over a block and those of its neighbours that are about as blurred.
 2. *How far the network is to be corrected.* ⟨|R|²⟩ = |K|²·e + n + (∂K/∂ln s)²·d²·⟨|X|²⟩: e is the power of E, n that of
    the noise, and d the error of the strength s. The likeliest three (Whittle's likelihood) are taken, in every block.
 3. *The correction*, K·e / ⟨|R|²⟩ · R, a Wiener filter: all of the residual where the blur lets pass what is above the
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Final
@@ -30,17 +30,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from acutance.deconvolution.evenness import compression, evenness, faded, intactness, unexplained
 from acutance.deconvolution.isotropic import BLOCK_PX, Bands, blurs, rings, transfer_on
+from acutance.deconvolution.neighbours import BESIDE, REACH, Measured, Neighbourhood
 from acutance.deconvolution.planes import Plane, plane_of, spectrum_of
-from acutance.deconvolution.residuals import (
-    Powers,
-    blur_of,
-    compression,
-    enlargement,
-    likeliest,
-    powers_of,
-    unexplained,
-)
+from acutance.deconvolution.residuals import Powers, blur_of, likeliest, powers_of
 from acutance.geometry import Size
 
 STEP_PX: Final = BLOCK_PX // 2
@@ -54,27 +48,15 @@ _BORDER_PX: Final = 8
 
 _INNER: Final = slice(MARGIN_PX, MARGIN_PX + BLOCK_PX)
 
-NEIGHBOURS: Final = 3
-"""A block's blur is that of the blocks up to so far from it, to either side."""
-
-_UNEXPLAINED: Final = (0.05, 0.12)
-"""Share of what the network changed that the blur does not explain: all is corrected up to the first, nothing from the
-second on. Even blur has .003 to .04 (.11 where it is very weak, .14 in a JPEG of quality 60), motion and seams of depth
-.16 and more."""
-
 _IN_LINEAR_LIGHT: Final = 0.8
 """Linear light has to explain a blur by so much better than the file's own."""
 
+_AGREED: Final = (0.4, 0.7)
+"""Share of the blocks around that are about as blurred: with less, a border of depth is near, which may run through the
+block, so that it has to be explained by the blur itself."""
+
 _NOISE_LEVELS: Final = (0.8, 1.3)
 """In levels of 255: with more noise a network's errors are no more those of the blur alone."""
-
-_COMPRESSED: Final = (1.9, 2.3)
-"""How much larger differences are across the borders of JPEG's blocks than within them: 1.1 without, 1.4 at quality 92,
-2.0 at 75, 2.6 at 60, where a network's errors follow those of the compression."""
-
-_ENLARGED: Final = (0.08, 0.2)
-"""How differences at even places differ from those at odd ones, as a logarithm: .03 at most, .07 in a JPEG, .2 and
-more where a picture was enlarged twice, which is no blur."""
 
 _NEAR_PX: Final = 4
 _CERTAINTY: Final = (1.0, 2.0)
@@ -118,21 +100,31 @@ def _rows_of_blocks(size: Size, window: Window, threads: int) -> Iterator[Plane]
     """Yield what each row of blocks adds, `2·STEP_PX w`: the second half of it meets the first of the next one."""
     rows, columns = (-(-side // STEP_PX) + 1 for side in size)
     powers: dict[int, dict[Light, Powers]] = {}
+    measured: dict[int, dict[Light, Measured]] = {}
     working: deque[Future[Plane]] = deque()
+
+    def within(first: int, last: int) -> range:
+        return range(max(0, first), min(last, rows - 1) + 1)
+
     with ThreadPoolExecutor(threads, thread_name_prefix="acutance-correction") as pool:
         for row in range(rows):
-            last = min(row + NEIGHBOURS, rows - 1)
+            lowest = min(row + REACH + BESIDE, rows - 1)
             top = max(0, min((row - 1) * STEP_PX - MARGIN_PX, size.height - BLOCK_PX - MARGIN_PX))
-            pair = window(top, min(size.height, (last + 1) * STEP_PX + MARGIN_PX))
-            measured = [
+            pair = window(top, min(size.height, (lowest + 1) * STEP_PX + MARGIN_PX))
+            new = [
                 (other, pool.submit(_powers_of, _Cut(size, top, other, columns), pair))
-                for other in range(max(powers, default=-1) + 1, last + 1)
+                for other in range(max(powers, default=-1) + 1, lowest + 1)
             ]
-            powers.update((other, future.result()) for other, future in measured)
-            near = [powers[other] for other in range(max(0, row - NEIGHBOURS), last + 1)]
-            cut = _Cut(size, top, row, columns)
-            working.append(pool.submit(_row_of_blocks, powers[row], near, cut, pair))
-            powers.pop(row - NEIGHBOURS, None)
+            powers.update((other, future.result()) for other, future in new)
+            for other in within(max(measured, default=-1) + 1, row + REACH):
+                beside = [powers[at] for at in within(other - BESIDE, other + BESIDE)]
+                measured[other] = {
+                    light: Measured.of(powers[other][light], [at[light] for at in beside]) for light in Light
+                }
+                powers.pop(other - BESIDE, None)
+            near = [measured[other] for other in within(row - REACH, row + REACH)]
+            working.append(pool.submit(_row_of_blocks, measured[row], near, _Cut(size, top, row, columns), pair))
+            measured.pop(row - REACH, None)
             if len(working) > threads:
                 yield working.popleft().result()
         while working:
@@ -210,17 +202,6 @@ def _powers_of(cut: _Cut, pair: Pair) -> dict[Light, Powers]:
     return {light: Powers.joined(several) for light, several in parts.items()}
 
 
-def _pooled(rows: list[Powers]) -> Powers:
-    """Return the means over a block and its neighbours in these rows."""
-
-    def near(name: str) -> Bands:
-        columns: Bands = np.stack([getattr(row, name) for row in rows]).mean(axis=0, dtype=np.float32)
-        places = range(len(columns))
-        return np.stack([columns[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1].mean(axis=0) for at in places])
-
-    return Powers(*(near(field.name) for field in fields(Powers)))
-
-
 @dataclass(frozen=True, slots=True)
 class _Explained:
     """What explains some blocks in one light."""
@@ -234,23 +215,26 @@ class _Explained:
         return cls(blur, unexplained(powers, blur))
 
 
-def _row_of_blocks(powers: dict[Light, Powers], near: list[dict[Light, Powers]], cut: _Cut, pair: Pair) -> Plane:
+def _row_of_blocks(own: dict[Light, Measured], near: list[dict[Light, Measured]], cut: _Cut, pair: Pair) -> Plane:
     """Return what a row of blocks adds, each over half of the one before it."""
     whole = np.zeros((BLOCK_PX, (cut.columns + 1) * STEP_PX), np.float32)
-    pooled = {light: _pooled([row[light] for row in near]) for light in Light}
+    nearby = {light: Neighbourhood.of(own[light], [row[light] for row in near]) for light in Light}
     for some in _portions(np.arange(cut.columns)):
-        around = {light: pooled[light].of(some) for light in Light}
+        around = {light: nearby[light].powers.of(some) for light in Light}
         by = {light: _Explained.of(around[light]) for light in Light}
         is_linear = by[Light.LINEAR].left < _IN_LINEAR_LIGHT * by[Light.FILE].left
-        compressed = compression(around[Light.FILE])
-        allowed = _faded(compressed, _COMPRESSED) * _faded(enlargement(around[Light.FILE]), _ENLARGED)
+        compressed, intact = compression(around[Light.FILE]), intactness(around[Light.FILE])
         for light in Light:
-            share = _faded(by[light].left, _UNEXPLAINED) * allowed
+            blur, agreed = by[light].blur, 1 - faded(nearby[light].share[some], _AGREED)
+            share = np.minimum(
+                evenness(around[light], blur), np.maximum(agreed, evenness(own[light].powers.of(some), blur))
+            )
+            share *= intact
             chosen = np.flatnonzero(share * (is_linear == (light is Light.LINEAR)))
             if not chosen.size:
                 continue
-            numbers, blur = some[chosen], by[light].blur[chosen]
-            gain, noise = _gains(powers[light].of(numbers), blur)
+            numbers, blur = some[chosen], blur[chosen]
+            gain, noise = _gains(own[light].powers.of(numbers), blur)
             gain *= share[chosen, np.newaxis]
             noise *= np.interp(compressed[chosen], _SLIGHTLY_COMPRESSED, _CERTAINTY).astype(np.float32)
             seen, wide = cut.blocks(pair[0], numbers), cut.blocks(pair[1], numbers, margin_px=MARGIN_PX)
@@ -266,7 +250,7 @@ def _row_of_blocks(powers: dict[Light, Powers], near: list[dict[Light, Powers]],
 def _gains(powers: Powers, blur: npt.NDArray[np.int64]) -> tuple[Bands, npt.NDArray[np.float32]]:
     """Return what of the residual corrects each band of each block, and the variance of the noise that is let pass."""
     likely = likeliest(powers, blur)
-    share = _faded(255 * np.sqrt(likely.noise), _NOISE_LEVELS)
+    share = faded(255 * np.sqrt(likely.noise), _NOISE_LEVELS)
     gain = (share * likely.error)[:, np.newaxis] * blurs().transfers[blur] / likely.total
     return gain, (np.square(gain) * likely.noises * rings().counts).sum(axis=1) / rings().counts.sum()
 
@@ -310,8 +294,3 @@ def _fading() -> npt.NDArray[np.float32]:
     """Return how a block fades out, `h w`: twice, before and after it is filtered, and all blocks make 1."""
     fade = np.sin(np.pi * (np.arange(BLOCK_PX) + 0.5) / BLOCK_PX).astype(np.float32)
     return np.asarray(fade[:, np.newaxis] * fade)
-
-
-def _faded(value: npt.NDArray[np.float32], limits: tuple[float, float]) -> npt.NDArray[np.float32]:
-    """Return 1 up to the first limit, 0 from the second on."""
-    return np.asarray(np.clip((limits[1] - value) / (limits[1] - limits[0]), 0, 1), np.float32)

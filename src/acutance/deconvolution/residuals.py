@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.isotropic import Bands, blurs, rings, windowed
+from acutance.deconvolution.isotropic import SIGMAS_PX, Bands, blurs, rings, windowed
 
 _ROUNDING: Final = np.float32(1 / 12 / 255**2)
 """The variance of rounding to 8 bits; nothing is taken for less noisy."""
@@ -30,10 +30,9 @@ Where its errors are large they say more of its belief than of the blur, which l
 _KERNEL_TOLERANCE: Final = np.float32(2e-4)
 """Squared error of a transfer, as a share of it, that says nothing against a blur: real ones are no exact Gaussians."""
 
-_LEAST_FREQUENCY: Final = 0.03
-"""Cycles a pixel; below, the network changes nothing that could be explained."""
+_LOG_SIGMAS: Final = np.log(SIGMAS_PX).astype(np.float32)
 
-_JPEG_BLOCK_PX: Final = 8
+JPEG_BLOCK_PX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +89,28 @@ def powers_of(seen: npt.NDArray[np.float32], restored: npt.NDArray[np.float32]) 
 def _steps(blocks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the mean third difference down a block, by its place: `n 8`. Of an edge that is no step it is small."""
     steps = np.abs(blocks[:, 3:] - 3 * blocks[:, 2:-1] + 3 * blocks[:, 1:-2] - blocks[:, :-3]).mean(axis=2)
-    whole = steps[:, : steps.shape[1] // _JPEG_BLOCK_PX * _JPEG_BLOCK_PX]
-    return np.asarray(whole.reshape(len(blocks), -1, _JPEG_BLOCK_PX).mean(axis=1))
+    whole = steps[:, : steps.shape[1] // JPEG_BLOCK_PX * JPEG_BLOCK_PX]
+    return np.asarray(whole.reshape(len(blocks), -1, JPEG_BLOCK_PX).mean(axis=1))
 
 
-def unexplained(powers: Powers, blur: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the share of what was changed that the blur does not explain."""
-    counts = rings().counts * (rings().centres > _LEAST_FREQUENCY).astype(np.float32)
-    changed = np.maximum(powers.seen - 2 * powers.common + powers.restored, 0)
-    total = np.maximum((changed * counts).sum(1), np.float32(1e-9))
-    return np.asarray((powers.residual(blur) * counts).sum(1) / total)
-
-
-def compression(powers: Powers) -> npt.NDArray[np.float32]:
-    """Return how much larger differences are where JPEG's blocks meet, of down and across the less."""
-    most = powers.steps.max(axis=2)
-    others = (powers.steps.sum(axis=2) - most) / (_JPEG_BLOCK_PX - 1)
-    return np.asarray((most / np.maximum(others, np.float32(1e-6))).min(axis=1))
-
-
-def enlargement(powers: Powers) -> npt.NDArray[np.float32]:
-    """Return how differences at even places differ from those at odd ones, of down and across the less: a logarithm."""
-    even, odd = (powers.steps[..., begin::2].sum(axis=2) + np.float32(1e-6) for begin in (0, 1))
-    return np.asarray(np.abs(np.log(even / odd)).min(axis=1))
+def width_of(powers: Powers) -> npt.NDArray[np.float32]:
+    """Return the logarithm of σ, in px, of the Gaussian that is nearest to the blur of each block."""
+    return np.asarray(_LOG_SIGMAS[_misfit(powers, blurs().transfers[: blurs().gaussians]).argmin(1)])
 
 
 def blur_of(powers: Powers) -> npt.NDArray[np.int64]:
     """Return the number of the blur that explains each block best."""
     known = blurs()
+    misfit = _misfit(powers, known.transfers)
+    gaussian = misfit[:, : known.gaussians].argmin(1)
+    disk = known.gaussians + misfit[:, known.gaussians :].argmin(1)
+    # Beyond its first zero a disk turns the sign, with a weight that hardly counts: the residual decides.
+    is_disk = likeliest(powers, disk).cost < likeliest(powers, gaussian).cost
+    return np.asarray(np.where(is_disk, disk, gaussian))
+
+
+def _misfit(powers: Powers, transfers: Bands) -> npt.NDArray[np.float32]:
+    """Return how far each of `k` transfers is from that of each block, but for what they have in common: `n k`."""
     # What of the noise the network lets pass is common to both, and no sign of a weak blur.
     floor = np.maximum(_ROUNDING, powers.seen[:, 3 * powers.seen.shape[1] // 4 :].min(1, keepdims=True))
     common = powers.common * np.maximum(0, 1 - floor / powers.seen)
@@ -126,13 +119,9 @@ def blur_of(powers: Powers) -> npt.NDArray[np.int64]:
     variance = _BELIEF * left / powers.restored
     weight = 1 / (variance + _KERNEL_TOLERANCE * np.square(np.maximum(measured, np.float32(0.02))) + np.float32(1e-6))
     weight[:, [0, -1]] = 0  # hardly changed; and of corners, which are no ring
-    misfit = np.einsum("nb,kb->nk", weight, np.square(known.transfers))
-    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, known.transfers)
-    gaussian = misfit[:, : known.gaussians].argmin(1)
-    disk = known.gaussians + misfit[:, known.gaussians :].argmin(1)
-    # Beyond its first zero a disk turns the sign, with a weight that hardly counts: the residual decides.
-    is_disk = likeliest(powers, disk).cost < likeliest(powers, gaussian).cost
-    return np.asarray(np.where(is_disk, disk, gaussian))
+    misfit = np.einsum("nb,kb->nk", weight, np.square(transfers))
+    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, transfers)
+    return np.asarray(misfit)
 
 
 def likeliest(powers: Powers, blur: npt.NDArray[np.int64]) -> Likeliest:

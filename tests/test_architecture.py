@@ -24,7 +24,8 @@ FLOORS = {
     3: {"engines", "data"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
-    0: {"errors", "extras", "folders", "spec", "geometry", "acutance"},  # `acutance` is the root's own __init__
+    # `acutance` is the root's own __init__
+    0: {"errors", "extras", "folders", "ranges", "spec", "geometry", "acutance"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -33,6 +34,7 @@ SAME_FLOOR = {
     "spec": {"errors"},
     "geometry": {"errors"},
     "folders": {"errors"},
+    "ranges": {"errors"},
     "acutance": {"errors", "spec"},
     "cli": {"server"},  # `acutance serve`
     "estimation": {"deconvolution"},  # straight motion is told exactly by what deconvolution leaves

@@ -99,6 +99,14 @@ def test_everything_is_there(site: Path) -> None:
     assert not [name for name, text in texts.items() if text not in shown[name]]
 
 
+def test_the_reference_has_what_users_get_and_inherit(site: Path, pages: dict[Path, Page]) -> None:
+    names = pages[site / "reference" / "python.html"].names
+    sharpener = {f"acutance.inference.sharpener.Sharpener.{name}" for name in ("__call__", "told", "spec", "close")}
+    results = ("consistency.Consistency.contradicted", "guesses.GuessMap.share", "verification.Verification.is_true")
+    assert not (sharpener | {f"acutance.trust.{name}" for name in results}) - names
+    assert "About what the process may take, in MB." in (site / "reference" / "python.html").read_text("utf-8")
+
+
 def test_the_search_finds_pages_of_all_kinds(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
     places = {entry["location"].partition("#")[0] for entry in index["docs"]}

@@ -19,6 +19,8 @@ AcutanceError
 └── JobError               a run (training, a batch) cannot go on              exit 3
 ```
 
+`acutance.client` adds `ServerRefused`, straight below the root: what a server did not do.
+
 A message says what is wrong, the value, what is allowed, and what to do next, in one sentence. The
 library raises; only the edges (command line, web handler, job worker) print.
 """

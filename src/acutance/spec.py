@@ -39,7 +39,7 @@ class ModelSpec:
     task: Task
     """What it is for."""
     scale: int
-    """Output size over input size: 1 or 2."""
+    """Output size over input size: of acutance's own models 1 or 2; of others any whole number."""
     size_multiple: int
     """Input height and width must be multiples of this; the caller pads by reflection."""
     receptive_radius_px: int

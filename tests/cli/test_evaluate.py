@@ -234,6 +234,9 @@ def lpips_files(tmp_path_factory):
         linear[f"lin{number}.model.1.weight"] = torch.rand(1, channels, 1, 1, generator=random)
     torch.save(state, folder / "vgg16.pth")
     torch.save(linear, folder / "linear.pth")
+    channels = 3 + sum(channels for _, channels in VGG16.stages)
+    dists = {name: torch.rand(1, channels, 1, 1, generator=random) for name in ("alpha", "beta")}
+    torch.save(dists, folder / "weights.pt")
     return "--lpips-backbone", folder / "vgg16.pth", "--lpips-linear", folder / "linear.pth"
 
 
@@ -248,11 +251,23 @@ def test_lpips_is_measured_where_its_weights_are_given(photos, lpips_files):
     assert [mean["lpips"] for mean in plain["means"]] == [None] * len(FILTERS)
 
 
+def test_dists_is_measured_with_the_same_backbone(photos, lpips_files):
+    weights = lpips_files[1].with_name("weights.pt")
+    asked = ("--rows", "gauss-1.0,none", *lpips_files[:2], "--dists", weights, "--json")
+    document = json.loads(run("--test", photos, "--limit", 1, *asked).stdout)
+    figures = {(mean["row"], mean["restorer"]): mean["dists"] for mean in document["means"]}
+    assert figures["none", "input"] == pytest.approx(0.0, abs=1e-5)
+    assert figures["gauss-1.0", "input"] > figures["gauss-1.0", "Wiener, true kernel"] > 0
+    assert f"--dists {weights}" in document["command"]
+    assert {mean["lpips"] for mean in document["means"]} == {None}
+
+
 def test_one_file_of_lpips_asks_for_the_other(photos, tmp_path):
-    for given, lacking in (("backbone", "linear"), ("linear", "backbone")):
-        result = run("--test", photos, f"--lpips-{given}", tmp_path / "x.pth")
+    for given, lacking in (("lpips-backbone", "linear"), ("lpips-linear", "backbone"), ("dists", "backbone")):
+        result = run("--test", photos, f"--{given}", tmp_path / "x.pth")
         assert isinstance(result.exception, ConfigError)
-        assert f"give --lpips-{lacking} FILE, too" in str(result.exception)
+        assert f"give --lpips-{lacking} FILE" in str(result.exception)
+        assert str(result.exception).endswith("FILE, too.")
 
 
 def test_files_that_are_not_lpips_are_refused_before_the_work(photos, lpips_files, tmp_path):

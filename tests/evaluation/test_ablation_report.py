@@ -98,13 +98,14 @@ def test_a_line_per_model_with_mean_and_deviation():
     assert table.header[:3] == ("model", "PSNR (dB)", "SSIM")
     assert [line[0] for line in table.lines] == ["input", "StackedG", "ResG", STAND_IN_LABEL]
     assert {len(line) for line in table.lines} == {len(table.header)}
-    assert table.lines[0] == ("input", "24.00", "0.700", "–", "0.062", "–", "0.50", *("–",) * 7)
+    assert table.lines[0] == ("input", "24.00", "0.700", "–", "0.062", "–", "–", "0.50", *("–",) * 7)
     assert table.lines[1] == (
         "StackedG",
         "25.10 ± 0.14",
         "0.800 ± 0.000",
         "0.900 ± 0.000",
         "0.062 ± 0.000",
+        "–",
         "–",
         "0.50 ± 0.00",
         "1,234,567",
@@ -136,8 +137,9 @@ def test_findings_show_both_differences_and_a_verdict():
         "undecided (2 seeds, at least 3 are needed)",
     )
     assert ("PSNR: NonBN-ResG better than ResG", "+2.72", "–", "not measured") in lines
-    assert lines[-1] == (f"LPIPS: {STAND_IN_LABEL} better than NonBN-ResG", "–", "–", "not measured")
-    assert lines[-3][:2] == (f"PSNR: {STAND_IN_LABEL} at most 0.5 dB below NonBN-ResG", "-0.15")
+    for line, name in zip(lines[-2:], ("LPIPS", "DISTS"), strict=True):
+        assert line == (f"{name}: {STAND_IN_LABEL} better than NonBN-ResG", "–", "–", "not measured")
+    assert lines[-4][:2] == (f"PSNR: {STAND_IN_LABEL} at most 0.5 dB below NonBN-ResG", "-0.15")
 
 
 def test_changes_have_a_table_of_their_own_where_there_are_some():

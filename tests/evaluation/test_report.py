@@ -82,7 +82,7 @@ def test_csv_has_every_measurement_in_full():
     assert len(lines) == 6
     assert list(lines[0]) == [
         *("test_set", "photo", "index", "row", "restorer"),
-        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "vgg"),
+        *("psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "dists", "vgg"),
         *("psnr_shifted_db", "largest_change", "grain_before", "grain_after", "seconds"),
     ]
     assert lines[2]["photo"] == "b,c.png"

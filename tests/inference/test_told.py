@@ -89,6 +89,11 @@ def test_numbers_from_python_are_checked_too(number):
         ToldBlur.motion(3, degrees=number)
 
 
+def test_a_direction_is_one_within_half_a_turn():
+    assert ToldBlur(kind="motion", strength_px=3, degrees=210) == ToldBlur.motion(3, degrees=-150)
+    assert ToldBlur(kind="motion", strength_px=np.float32(3), degrees=np.int64(210)).degrees == 30.0
+
+
 def test_kernels_are_those_of_the_house():
     np.testing.assert_array_equal(ToldBlur.motion(9, degrees=30).psf, line_psf(9.0, math.radians(30)))
     np.testing.assert_array_equal(ToldBlur.defocus(3).psf, disk_psf(3.0))

@@ -183,7 +183,7 @@ def changed(state, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"conv5_3.weight": None, "conv5_3.bias": None}, r"lacks conv5_3, and LPIPS needs all 13 convolutions"),
+        ({"conv5_3.weight": None, "conv5_3.bias": None}, r"lacks conv5_3, and LPIPS and DISTS need all 13 convolutions"),
         ({"conv2_1.bias": None}, r"not VGG-16's weights: conv2_1\.bias is missing"),
         (
             {"conv1_1.weight": torch.zeros(9, 3, 3, 3)},
@@ -202,7 +202,7 @@ def test_other_backbones_are_refused(tmp_path, files, state, changes, message):
 
 def test_a_backbone_trained_on_other_input_is_refused(tmp_path, files, state):
     save_file(state, tmp_path / "w.safetensors", {METADATA_KEY: VGG_GROUP.statement})
-    with pytest.raises(CorruptWeights, match=r"trained on BGR, 0\.\.255, .* LPIPS goes with torchvision's; give torch"):
+    with pytest.raises(CorruptWeights, match=r"trained on BGR, 0\.\.255, .* LPIPS and DISTS go with torchvision's; give torch"):
         read_lpips(tmp_path / "w.safetensors", files[1], layout=NARROW)
 
 

@@ -73,9 +73,9 @@ def test_what_cannot_be_compared_is_one_sentence(seen, ask):
 
 
 def test_strengths_and_fidelities_that_there_are_not(seen, sharp):
-    for wrong in ({"strength": np.nan}, {"strength": np.inf}, {"fidelity": 1.5}, {"fidelity": np.nan}):
-        with pytest.raises(ConfigError, match="give those that the result was made with"):
-            acutance.map_of_guesses(seen[..., :3], sharp[..., :3], **wrong)
+    for name, value in (("strength", np.nan), ("strength", 2.5), ("fidelity", 1.5), ("fidelity", np.nan)):
+        with pytest.raises(ConfigError, match=f"{name} = .*: must lie within 0 … "):
+            acutance.map_of_guesses(seen[..., :3], sharp[..., :3], **{name: value})
 
 
 def test_a_model_is_known_by_its_name(seen, sharp):

@@ -117,8 +117,10 @@ def test_what_is_no_record_is_refused_in_a_sentence(text, reason):
 
 
 def test_a_missing_record_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         read_record(tmp_path / "none.json")
+    with pytest.raises(InputError, match="is not a file"):
+        read_record(tmp_path)
     (tmp_path / "b.json").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="not text"):
         read_record(tmp_path / "b.json")

@@ -165,13 +165,13 @@ def test_the_verb_ends_with_1_when_something_is_wrong(folder):
 def test_a_file_without_a_record_is_refused_in_a_sentence(folder):
     with pytest.raises(InputError, match=r"no record of it lies beside it; name it with --record\.$"):
         verify(folder / "map.png")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"none\.json does not exist"):
         verify(folder / "a.sharp.png", folder / "none.json")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"none\.png does not exist"):
         verify(folder / "none.png", folder / "a.sharp.png.json")
-    with pytest.raises(InputError, match=r"none\.png: cannot be read \(there is no such file\)"):
+    with pytest.raises(InputError, match=r"none\.png does not exist"):
         verify(folder / "none.png")
-    with pytest.raises(InputError, match="it is a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         verify(folder)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.ablate_jobs import Device
+from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 
 if TYPE_CHECKING:
     from acutance.data.protocol import Pixels
@@ -57,10 +58,9 @@ def ablate(
     minutes: Annotated[float | None, typer.Option(help="Time for each run; the learning rate falls along it.")] = None,
     store: Annotated[Path | None, typer.Option(help="Where decoded photos are kept; default OUT/store.")] = None,
     vgg19: Annotated[Path | None, typer.Option(help="Weights of VGG-19, for models that use its features.")] = None,
-    lpips_backbone: Annotated[
-        Path | None, typer.Option(help="Weights of VGG-16, to measure LPIPS with; needs --lpips-linear.")
-    ] = None,
-    lpips_linear: Annotated[Path | None, typer.Option(help="Linear weights of LPIPS for it (v0.1, vgg.pth).")] = None,
+    lpips_backbone: LpipsBackbone = None,
+    lpips_linear: LpipsLinear = None,
+    dists: DistsWeights = None,
     device: Annotated[Device, typer.Option(help="auto: cuda where there is one.")] = "auto",
     jobs: Annotated[
         int, typer.Option(min=1, help="Runs side by side, each a process of its own; on a CPU with one thread each.")
@@ -75,7 +75,6 @@ def ablate(
     """
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request
-    from acutance.cli.evaluate import open_lpips
     from acutance.cli.train import said_changes
     from acutance.data.photo_store import open_store
     from acutance.errors import ConfigError
@@ -89,7 +88,6 @@ def ablate(
         train_entries,
     )
     from acutance.evaluation.evaluate import open_test_set
-    from acutance.evaluation.scores import Perception
 
     for inner, outer, why in ((test, data, "trained on"), (out, test, "measured on")):
         if inner.resolve().is_relative_to(outer.resolve()):
@@ -101,7 +99,7 @@ def ablate(
     chosen = _chosen_models(models, layers)
     chosen += _extra_rows(extra, chosen)
     entries, changes = list_entries(chosen, _seed_numbers(seeds)), said_changes(settings, iterations, minutes)
-    perception = Perception(lpips=open_lpips(lpips_backbone, lpips_linear))
+    perception = open_perception(lpips_backbone, lpips_linear, dists)
     budget = _check(entries, changes, data=data, out=out, vgg19=vgg19, device=device)
     task = Task(
         overrides=tuple(override for override, _ in changes),
@@ -130,7 +128,7 @@ def ablate(
     command = _command({
         "--data": data, "--test": test, "--out": out, "--models": ",".join(chosen), "--seeds": seeds,
         "--iterations": iterations, "--minutes": minutes, "--vgg19": vgg19,
-        "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--limit": limit,
+        "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists, "--limit": limit,
     }, settings or ())  # fmt: skip
     _write(out, ablation, draw=lambda: draw_figure(outcomes, test_set, number=photo), command=command)
 

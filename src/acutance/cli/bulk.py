@@ -71,7 +71,7 @@ def bulk(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: as many as the CPUs allow.")] = None,
     cpus: Annotated[int, typer.Option(min=1, help="CPUs of each, and threads of its network.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each.")] = 0.0,
+    gpus: Annotated[float, typer.Option(min=0.0, max=1024.0, help="GPUs of each.")] = 0.0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the ledger in DST: make only what is missing or has changed.")
     ] = False,
@@ -84,7 +84,8 @@ def bulk(
         bool, typer.Option("--plan", help="Only estimate time and cost, from a sample of 200.")
     ] = False,
     time_limit: Annotated[
-        float, typer.Option("--time-limit", min=1.0, help="Seconds for one picture; then it is tried again alone.")
+        float,
+        typer.Option("--time-limit", min=1.0, max=1e6, help="Seconds for one picture; then it is tried again alone."),
     ] = 600.0,
     max_pixels: MaxPixels = None,
     max_memory: MaxMemory = None,

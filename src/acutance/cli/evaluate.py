@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from acutance.cli.command_line import command_line
 from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
+from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 from acutance.cli.recognition_run import RecognitionOptions, run_recognition
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from acutance.data.protocol import Row
     from acutance.evaluation.evaluate import Evaluation
     from acutance.evaluation.restorers import Restorer
-    from acutance.evaluation.scores import PerceptualMeasure
 
 
 def evaluate(
@@ -64,11 +65,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="With --recognise: a font to draw with, as in chinese=FILE; may be repeated."),
     ] = None,
-    lpips_backbone: Annotated[
-        Path | None,
-        typer.Option(help="Measure LPIPS, too: torchvision's weights of VGG-16 (vgg16-397923af.pth)."),
-    ] = None,
-    lpips_linear: Annotated[Path | None, typer.Option(help="Linear weights of LPIPS for it (v0.1, vgg.pth).")] = None,
+    lpips_backbone: LpipsBackbone = None,
+    lpips_linear: LpipsLinear = None,
+    dists: DistsWeights = None,
     vgg19: Annotated[
         Path | None,
         typer.Option(help="Measure the distance of VGG-19 features, too: its weights, three stages at least."),
@@ -100,7 +99,6 @@ def evaluate(
     from acutance.evaluation.pairs import evaluate_pairs, open_pairs
     from acutance.evaluation.report import to_csv, to_markdown
     from acutance.evaluation.restorers import open_models
-    from acutance.evaluation.scores import Perception
     from acutance.media.atomic import check_target, write_atomically
 
     if recognise is not None:
@@ -111,7 +109,7 @@ def evaluate(
                 fonts=font or (), backgrounds=test or (), engine=engine.engine, threads=threads, as_json=as_json,
                 csv=csv, markdown=markdown, overwrite=overwrite,
             ),
-            unused={**unused, "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear},
+            unused={**unused, "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists},
         )  # fmt: skip
         return
     _check_sources(test, paired, is_protocol_asked=rows is not None or kernels is not None)
@@ -122,7 +120,7 @@ def evaluate(
             check_target(target, overwrite=overwrite)
     psfs = () if kernels is None else load_psfs(kernels)
     chosen = _chosen_rows(rows, psfs) if test else ()
-    perception = Perception(lpips=open_lpips(lpips_backbone, lpips_linear), vgg=_open_vgg(vgg19))
+    perception = open_perception(lpips_backbone, lpips_linear, dists, vgg19=vgg19)
     with (
         open_models(model or (), engine=engine.engine, threads=threads) as models,
         progress_bar("measuring") as bar,
@@ -140,6 +138,7 @@ def evaluate(
         "--kernels": [kernels],
         "--lpips-backbone": [lpips_backbone],
         "--lpips-linear": [lpips_linear],
+        "--dists": [dists],
         "--vgg19": [vgg19],
         "--every": [every if every > 1 else None],
         "--limit": [limit],
@@ -196,36 +195,6 @@ def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
     return made
 
 
-def open_lpips(backbone: Path | None, linear: Path | None) -> PerceptualMeasure | None:
-    """Read the weights of LPIPS, if they are given."""
-    from acutance.cli.console import needs_extra
-    from acutance.errors import ConfigError
-
-    if backbone is None and linear is None:
-        return None
-    if backbone is None or linear is None:
-        lacking = "--lpips-backbone" if backbone is None else "--lpips-linear"
-        raise ConfigError(f"LPIPS needs the weights of its backbone and its linear weights; give {lacking} FILE, too.")
-    with needs_extra("train", "LPIPS"):
-        from acutance.networks.lpips import Lpips
-        from acutance.networks.lpips_weights import read_lpips
-
-    return Lpips(read_lpips(backbone, linear)).against
-
-
-def _open_vgg(weights: Path | None) -> PerceptualMeasure | None:
-    """Read the weights of VGG-19, if they are given."""
-    from acutance.cli.console import needs_extra
-
-    if weights is None:
-        return None
-    with needs_extra("train", "--vgg19"):
-        from acutance.networks.vgg19_weights import read_vgg19
-        from acutance.networks.vgg_distance import VggDistance
-
-    return VggDistance(read_vgg19(weights)).against
-
-
 def _plot_files(folder: Path | None, test_sets: Sequence[str]) -> tuple[Path, ...]:
     """Name the files of the plots, before anything is measured."""
     from acutance.cli.console import needs_extra
@@ -236,7 +205,7 @@ def _plot_files(folder: Path | None, test_sets: Sequence[str]) -> tuple[Path, ..
     with needs_extra("plots", "--plots"):
         from acutance.evaluation.plots import SUFFIXES, plot_names
 
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise OutputError(f"{folder} is a file; name a folder for the plots.")
     names = [name for test_set in test_sets for name in plot_names(test_set)]
     return tuple(folder / f"{name}.{suffix}" for name in names for suffix in SUFFIXES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def follow_camera(
     if output is None:
         raise ConfigError("a camera needs a place for its picture: -o out.mkv, a folder (-o recordings/), or -o - .")
     is_pipe = str(output) == PIPE
-    is_folder = not is_pipe and (is_folder or output.is_dir() or not output.suffix)
+    is_folder = not is_pipe and (is_folder or os.path.isdir(output) or not output.suffix)
     if segment_min is not None and not is_folder:
         raise ConfigError("--segment: is for a folder, as in -o recordings/.")
     if options.container is not None and not (is_pipe or is_folder):

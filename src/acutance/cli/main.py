@@ -47,10 +47,8 @@ IDLE_THREADS_SLEEP = ("OPENBLAS_THREAD_TIMEOUT", "4")
 and after every product, whatever else wants the cores."""
 
 
-_REFUSED_NAMES = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM})
-"""What the system says of a path before anybody opens it, as where it is asked whether that is a folder."""
-_LONGEST_NAME = 200
-"""Of a path within a sentence, in characters."""
+OF_THE_SYSTEM = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What a system says of a file or folder that is no fault of ours; verbs that ask for a name may leave it to it."""
 
 
 class _Verbs(TyperGroup):
@@ -157,11 +155,6 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
         raise ConfigError(f"{arguments[0]}: a verb comes first; to sharpen it: {line}")
 
 
-def _shortened(name: str) -> str:
-    """Return a name that fits into a sentence."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 20]}…{name[-19:]}"
-
-
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
     prepare_streams()
@@ -185,8 +178,8 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("ACUTANCE_TRACEBACK"):
             raise
-        if isinstance(error, OSError) and error.errno in _REFUSED_NAMES and error.filename:
-            say(f"acutance: {_shortened(str(error.filename))} cannot be used ({error.strerror}); choose another path.")
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM and error.filename is not None:
+            say(f"acutance: {error.filename}: cannot be used ({error.strerror}); name another place, or free this one.")
             sys.exit(InputError.exit_code)
         say(
             f"acutance: unexpected {type(error).__name__}: {error}. This is a bug: please report it with the output of "

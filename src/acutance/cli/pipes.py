@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def is_piped(paths: list[Path], output: Path | None, *, is_folder: bool = False,
             "- is stdin or stdout, for one photo or video, and what comes from stdin needs a place: acutance sharpen "
             "- -o out.jpg <in.jpg, acutance sharpen - -o - <in.jpg >out.jpg, or acutance sharpen in.jpg -o - >out.jpg"
         )
-    if str(output) != PIPE and (is_folder or output.is_dir()):
+    if str(output) != PIPE and (is_folder or os.path.isdir(output)):
         raise ConfigError(f"{output} is a folder, and what comes from stdin has no name; name a file in it.")
     return True
 

@@ -56,7 +56,7 @@ def serve(
         int, typer.Option(min=1, help="Pictures worked on at once; one uses every core, more cost memory.")
     ] = 1,
     max_pixels: MaxPixels = None,
-    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Refuse larger uploads.")] = 256.0,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, max=1e9, help="Refuse larger uploads.")] = 256.0,
     queue: Annotated[
         int, typer.Option(min=1, help="Pictures of all clients that may wait or be worked on at once.")
     ] = 256,

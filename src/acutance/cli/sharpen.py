@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -146,7 +147,7 @@ def sharpen(
         told=", ".join(str(one) for one in (told, place and f"region {place}") if one),
         jobs=jobs,
         resume=resume,
-        records=not no_record and (resume or len(sources) > 1 or any(path.is_dir() for path in sources)),
+        records=not no_record and (resume or len(sources) > 1 or any(os.path.isdir(path) for path in sources)),
         keeps_parts=not no_record,
         keeps_times=keep_time,
         only_if_blurred=only_if_blurred,

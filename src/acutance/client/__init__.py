@@ -1,6 +1,8 @@
-"""A client for `acutance serve`, in the standard library alone: importing it loads nothing else of acutance's.
+"""A client for `acutance serve`, in the standard library alone: importing it loads no other library.
 
 ```python
+from pathlib import Path
+
 from acutance.client import Client
 
 sharp = Client("http://127.0.0.1:8090").sharpen("photo.jpg", strength=0.8)
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -23,6 +26,9 @@ from acutance.client.values import RemoteJob, ServerRefused, SharpPicture, job_o
 from acutance.errors import ConfigError
 
 __all__ = ["Client", "RemoteJob", "ServerRefused", "SharpPicture"]
+
+_SENDABLE = re.compile(r"[!-~]*")
+"""What a path and a header can hold."""
 
 TRY_AGAIN = frozenset((429, 503, 507))
 """Statuses that come with the time after which it is worth trying again."""
@@ -43,13 +49,21 @@ class Client:
             patience_s: How long a call waits, in all, where the server says that it is busy.
 
         Raises:
-            ConfigError: When that is no address of a server.
+            ConfigError: When that is no address of a server, or the token is none.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            scheme, host, port = parts.scheme, parts.hostname or "", parts.port
+            is_sendable = _SENDABLE.fullmatch(host.encode("idna").decode("ascii") + parts.path) is not None
+            is_address = scheme in ("http", "https") and host != "" and is_sendable
+        except (ValueError, AttributeError, TypeError):  # of a port that is none; what is no text
+            is_address = False
+        if not is_address:
             raise ConfigError(f"url {url!r}: must be like http://127.0.0.1:8090.")
-        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+        if token is not None and not (isinstance(token, str) and _SENDABLE.fullmatch(token)):
+            raise ConfigError("token: must be of visible ASCII characters alone; take spaces and the line's end away.")
+        self._connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+        self._host, self._port, self._prefix = host, port, parts.path.rstrip("/")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._timeout_s = timeout_s
         self._patience_s = patience_s
@@ -88,7 +102,7 @@ class Client:
             model: A name of `models`; None for the default.
             strength: 0 … 2.
             fidelity: 1 is true, 0 crisp.
-            precision: `auto`, `float32` or `bfloat16`.
+            precision: `auto`, `float32`, `bfloat16` or `float16`, of which a server may not have all.
             format: Such as `png`; None for that of the picture.
             motion: Straight motion that blurred it, which is undone: `12px@30deg`.
             defocus: Or a lens out of focus: `3px`.

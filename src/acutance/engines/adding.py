@@ -58,7 +58,7 @@ def add_model(
         sha256: What the file's hash has to be, in hex.
         name: What the model is to be called; default the file's stem.
         summary: What it is for, in one line.
-        settings: TOML file that tells what cannot be found (`inference.foreign_told.Told`); default the one beside a
+        settings: TOML file that tells what cannot be found (`engines.foreign_told.Told`); default the one beside a
             file, of its name.
         convert: What makes a network of weights.
         progress: Called with the share of a download that is done.

@@ -16,6 +16,7 @@ from acutance.engines.processor import is_intel, multiplies_bfloat16, within_cpu
 from acutance.engines.reading import read_model
 from acutance.errors import ConfigError, EngineUnavailable
 from acutance.extras import how_to_get
+from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import ModelPaths
 
@@ -257,8 +258,7 @@ def chosen_precision(precision: Precision, engine: CpuEngine) -> ChosenPrecision
 
 def _with_fidelity(paths: ModelPaths, fidelity: float) -> bytes:
     """Return the model's file with the weights that the fidelity asks for."""
-    if not 0.0 <= fidelity <= 1.0:
-        raise ConfigError(f"fidelity = {fidelity}: must lie within 0 … 1.")
+    fidelity = number_within("fidelity", fidelity, 0, 1)
     graph = read_model(paths.fidelity)
     if fidelity == 1.0:
         return graph

@@ -7,7 +7,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
-from acutance.errors import ConfigError
+from acutance.ranges import whole_number
 
 CPUINFO = Path("/proc/cpuinfo")
 """Linux's list of the processor's features."""
@@ -86,13 +86,11 @@ def within_cpus(threads: int | None) -> int | None:
     A thousand on two would hinder each other for ever. None, where nothing was asked for, stays None.
 
     Raises:
-        ConfigError: When it is less than one.
+        ConfigError: When it is less than one, or no whole number.
     """
     if threads is None:
         return None
-    if threads < 1:
-        raise ConfigError(f"threads = {threads}: must be at least 1, or left out.")
-    return min(threads, usable_cpus())
+    return min(whole_number("threads", threads, low=1, remedy=", or left out"), usable_cpus())
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -85,6 +85,7 @@ COLUMNS: tuple[Column, ...] = (
     _scored("ms_ssim", "MS-SSIM", 3, lambda scores: scores.ms_ssim),
     _scored("gmsd", "GMSD", 3, lambda scores: scores.gmsd),
     _scored("lpips", "LPIPS", 3, lambda scores: scores.lpips),
+    _scored("dists", "DISTS", 3, lambda scores: scores.dists),
     _scored("gradient_energy", "gradient energy", 2, lambda scores: scores.gradient_energy),
     _trained("parameters", "parameters", lambda run: run.outcome.spec.parameters),
     _trained("macs_per_pixel", "MACs per px", lambda run: run.outcome.spec.macs_per_pixel),

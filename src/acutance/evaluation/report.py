@@ -79,26 +79,29 @@ _MS_SSIM = _Figure("MS-SSIM", lambda scores: _share(scores.ms_ssim))
 _GMSD = _Figure("GMSD (lower is better)", lambda scores: _share(scores.gmsd))
 _VGG = _Figure("distance of VGG-19 features (lower is better)", lambda scores: _share(scores.vgg))
 _LPIPS = _Figure("LPIPS (v0.1, VGG-16; lower is better)", lambda scores: _share(scores.lpips))
+_DISTS = _Figure("DISTS (lower is better)", lambda scores: _share(scores.dists))
 _ENERGY = _Figure("gradient energy (1 = as sharp as the truth)", lambda scores: _plain(scores.gradient_energy, 2))
 _SHIFTED = _Figure("PSNR at the best shift within ±5 px (dB)", lambda scores: _some(scores.psnr_shifted_db, 2))
 _KEPT_PSNR = _Figure("PSNR to the input (dB)", lambda scores: _plain(scores.psnr_db, 2))
 _CHANGE = _Figure("largest change (levels)", lambda scores: _some(scores.largest_change, 0))
 _GRAIN = _Figure("grain in flat places, before → after (levels)", _grain)
 
+_LEARNT: Mapping[str, _Figure] = {"lpips": _LPIPS, "dists": _DISTS, "vgg": _VGG}
+"""By their names in `Scores`: those that need the weights of a network."""
+
 
 def tables(evaluation: Evaluation) -> tuple[ReportTable, ...]:
     """Lay an evaluation out in tables: for each test set one of right and one of sharp.
 
-    LPIPS stands in the second where it was measured on any of the set's photos. Where rows were measured at the best
-    shift, too, or have an input that should be kept, a table of these follows.
+    LPIPS and its like stand in the second where they were measured on any of the set's photos. Where rows were measured
+    at the best shift, too, or have an input that should be kept, a table of these follows.
     """
     means = evaluation.means
     made: list[ReportTable] = []
     for test_set in dict.fromkeys(mean.test_set for mean in means):
         of_set = [mean for mean in means if mean.test_set == test_set]
-        with_lpips = test_set in {one.test_set for one in evaluation.measurements if one.scores.lpips is not None}
-        with_vgg = test_set in {one.test_set for one in evaluation.measurements if one.scores.vgg is not None}
-        learnt = ((_LPIPS,) if with_lpips else ()) + ((_VGG,) if with_vgg else ())
+        scores = [one.scores for one in evaluation.measurements if one.test_set == test_set]
+        learnt = [figure for name, figure in _LEARNT.items() if any(getattr(one, name) is not None for one in scores)]
         kept = [mean for mean in of_set if mean.scores.largest_change is not None]
         restored = [mean for mean in of_set if mean not in kept]
         shifted = [mean for mean in restored if mean.scores.psnr_shifted_db is not None]

@@ -32,12 +32,14 @@ class Perception:
 
     lpips: PerceptualMeasure | None = None
     """See `networks/lpips.py`."""
+    dists: PerceptualMeasure | None = None
+    """See `networks/dists.py`."""
     vgg: PerceptualMeasure | None = None
     """See `networks/vgg_distance.py`."""
 
     def to_reference(self, reference: Pixels) -> dict[str, ToReference]:
         """Let those that are there learn of a reference; by the names that `Scores` has for them."""
-        measures = {"lpips": self.lpips, "vgg": self.vgg}
+        measures = {"lpips": self.lpips, "dists": self.dists, "vgg": self.vgg}
         return {name: measure(reference) for name, measure in measures.items() if measure is not None}
 
 
@@ -60,6 +62,8 @@ class Scores:
     """Restored over reference; 1 is as sharp as the truth."""
     lpips: float | None = None
     """LPIPS v0.1 with a VGG-16 backbone: 0 for equal photos, lower is better; None where it was not measured."""
+    dists: float | None = None
+    """DISTS: 0 for equal photos, lower is better; None where it was not measured."""
     vgg: float | None = None
     """Relative squared distance of VGG-19 features (eq. (4)): 0 for equal photos; None where it was not measured."""
     psnr_shifted_db: float | None = None
@@ -80,7 +84,7 @@ def score(
     Args:
         restored: `h w 3` uint8 RGB, at least 11 px on each side.
         reference: The same size.
-        perception: `lpips` and `vgg` against that reference, as far as they are to be measured.
+        perception: `lpips`, `dists` and `vgg` against that reference, as far as they are to be measured.
 
     Raises:
         InputError: When the two cannot be compared or are too small.
@@ -118,6 +122,7 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
         gmsd=_average([one.gmsd for one in scores]),
         gradient_energy=_average([one.gradient_energy for one in scores]),
         lpips=_average_of_all([one.lpips for one in scores]),
+        dists=_average_of_all([one.dists for one in scores]),
         vgg=_average_of_all([one.vgg for one in scores]),
         psnr_shifted_db=_average_of_all([one.psnr_shifted_db for one in scores]),
         largest_change=_largest_of_all([one.largest_change for one in scores]),

@@ -14,10 +14,10 @@ from typing import Literal, get_args
 
 from acutance.evaluation.scores import Scores
 
-Measure = Literal["psnr_db", "ssim", "gmsd", "lpips"]
+Measure = Literal["psnr_db", "ssim", "gmsd", "lpips", "dists"]
 """A field of `Scores` that a finding is about."""
 
-LOWER_IS_BETTER: tuple[Measure, ...] = ("gmsd", "lpips")
+LOWER_IS_BETTER: tuple[Measure, ...] = ("gmsd", "lpips", "dists")
 """Measures of a distance."""
 
 EQUAL_DB = 100.0
@@ -80,7 +80,13 @@ INCOMPARABLE = (
 )
 """Stands under every table that shows the paper's figures beside ours."""
 
-MEASURE_NAMES: Mapping[Measure, str] = {"psnr_db": "PSNR", "ssim": "SSIM", "gmsd": "GMSD", "lpips": "LPIPS"}
+MEASURE_NAMES: Mapping[Measure, str] = {
+    "psnr_db": "PSNR",
+    "ssim": "SSIM",
+    "gmsd": "GMSD",
+    "lpips": "LPIPS",
+    "dists": "DISTS",
+}
 """As tables write them."""
 
 
@@ -193,9 +199,10 @@ def _own() -> list[Finding]:
         ),
         Finding(measure="gmsd", winner=whole.preset, loser=plain.preset),
         Finding(measure="lpips", winner=whole.preset, loser=plain.preset),
+        Finding(measure="dists", winner=whole.preset, loser=plain.preset),
     ]
 
 
 FINDINGS: tuple[Finding, ...] = (*_order("psnr_db"), *_order("ssim"), *_own())
 """What is checked: Table 1's order by PSNR and by SSIM, how small the price in PSNR is, and perceptual measures.
-LPIPS counts where its weights are given."""
+LPIPS and DISTS count where their weights are given."""

@@ -46,7 +46,8 @@ def gaussian_psf(sigma_px: float) -> npt.NDArray[np.float64]:
     if sigma_px == 0:
         return np.ones((1, 1))
     offsets = np.arange(-math.ceil(4 * sigma_px), math.ceil(4 * sigma_px) + 1, dtype=np.float64)
-    weights = np.exp(-0.5 * (offsets / sigma_px) ** 2)
+    with np.errstate(over="ignore"):  # of a σ of 1e-160, the neighbours are infinitely many away: their weight is 0
+        weights = np.exp(-0.5 * (offsets / sigma_px) ** 2)
     weights /= weights.sum()
     return np.outer(weights, weights)
 
@@ -76,7 +77,8 @@ def anisotropic_gaussian_psf(sigma_x_px: float, sigma_y_px: float, angle: float)
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
     along = x * math.cos(angle) + y * math.sin(angle)
     across = y * math.cos(angle) - x * math.sin(angle)
-    weights = np.exp(-0.5 * ((along / sigma_x_px) ** 2 + (across / sigma_y_px) ** 2))
+    with np.errstate(over="ignore"):  # as above
+        weights = np.exp(-0.5 * ((along / sigma_x_px) ** 2 + (across / sigma_y_px) ** 2))
     return np.asarray(weights / weights.sum())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import ConfigError, InputError
+from acutance.imaging.convert import PixelType
 
 Layout = Literal["hwc", "chw", "nhwc", "nchw"]
 """In which order an array has its rows, columns and channels, and whether there are several pictures (n) in it."""
@@ -32,7 +33,7 @@ BEYOND = 1e-3
 def array_of(image: object) -> npt.NDArray[Any]:
     """Return the array that an object is or gives of itself (`__array__` or DLPack, as tensors do).
 
-    It is a plain array (of a subclass the values count), in the byte order of the machine.
+    It is a plain array (of a subclass the values count), in the byte order of the machine; floats lie within 0 … 1.
 
     Raises:
         InputError: When it is none, or holds numbers that are none, masked places, or floats beyond 0 … 1.
@@ -53,6 +54,8 @@ def array_of(image: object) -> npt.NDArray[Any]:
                 f"an array of floats from {low:g} to {high:g}: they must lie within 0 … 1; scale them, e.g. "
                 "array / 255, or cut them off, numpy.clip(array, 0, 1)."
             )
+        if low < 0 or high > 1:
+            array = np.clip(array, 0, 1)
     return array
 
 
@@ -138,4 +141,20 @@ def as_picture(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         )
     if 0 in array.shape:
         raise InputError(f"an array of shape {array.shape}: holds no pixels.")
+    return picture
+
+
+def opaque_picture(pixels: npt.NDArray[PixelType]) -> npt.NDArray[PixelType]:
+    """Return an array that is a picture as it stands: `h w 1` or `h w 3`; uint8, uint16 or float32.
+
+    Raises:
+        InputError: When it is another one, or none; see `array_of`.
+    """
+    array = array_of(pixels)
+    picture: npt.NDArray[PixelType] = as_picture(array)
+    if picture.ndim != array.ndim or picture.shape[2] == 4 or picture.dtype != array.dtype:
+        raise InputError(
+            f"an array of shape {array.shape} and type {array.dtype}: must be h w 1 or h w 3 of uint8, uint16 or "
+            "float32 here; call the sharpener itself, which takes others, too."
+        )
     return picture

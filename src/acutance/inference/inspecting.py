@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.processor import within_cpus
 from acutance.estimation.enlarged import Enlargement, enlargement
 from acutance.estimation.jpeg import doubling, doubling_chance, quality_of
 from acutance.estimation.kinds import SeenSoftness, softness_of
@@ -169,12 +170,16 @@ def look_at(
         threads: For the estimator; None is one per core.
         lights: Whether a dark picture of more than 8 bits is lit up before it is looked at.
 
+    Raises:
+        ConfigError: When `threads` is less than one.
+
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
     factor = lighting(pixels) if lights else 1.0
     if factor > 1:
         bright = look_at(lit(pixels, factor), metadata, alpha=alpha, threads=threads, lights=False)
         return replace(bright, brightness=bright.brightness / factor, lit_by=factor)
+    within_cpus(threads)  # checked here: of a small picture, nothing is computed that would
     size = Size(*pixels.shape[:2])
     hidden = hidden_in(alpha)
     middle = pixels[..., pixels.shape[2] // 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from acutance.inference.arrays import GivesDLPack, array_of, as_picture
 from acutance.inference.choosing import Worth, advice_on
 from acutance.inference.inspecting import Look, look_at
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, from_pil, open_pictures
+from acutance.ranges import number_within
 from acutance.zoo.catalogue import MODEL_FOR
 
 
@@ -102,13 +104,14 @@ def inspect(
 
     Raises:
         InputError: When the picture cannot be read or is of a kind that is not supported.
-        ConfigError: When `threads` is less than one.
+        ConfigError: When `threads` or `max_pixels` is less than one.
 
     Examples:
         >>> import numpy as np
         >>> inspect(np.zeros((32, 48, 3), np.uint8)).words
         'nothing in it shows how blurred it is: leave it as it is'
     """
+    number_within("max_pixels", max_pixels, 1, math.inf)
     if not isinstance(image, str | Path | bytes | bytearray | memoryview | Image.Image):
         picture = as_picture(array_of(image))
         alpha = picture[..., 3] if picture.shape[2] == 4 else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
+
+from acutance.ranges import number_within
 
 CGROUPS = Path("/sys/fs/cgroup")
 """Where Linux shows its control groups (version 2)."""
@@ -26,6 +29,17 @@ def default_memory_mb() -> int:
     limits = [limit for limit in (_machine_bytes(), group_bytes()) if limit is not None]
     share = min(limits, default=float("inf")) * SHARE / 1e6
     return int(max(SMALLEST_MB, min(DEFAULT_MEMORY_MB, share)))
+
+
+def check_limits(*, max_pixels: float | None, max_memory_mb: float | None) -> None:
+    """Refuse limits that are none; None stands for no word on one.
+
+    Raises:
+        ConfigError: When one is no number, or less than 1.
+    """
+    for name, limit in (("max_pixels", max_pixels), ("max_memory_mb", max_memory_mb)):
+        if limit is not None:
+            number_within(name, limit, 1, math.inf)
 
 
 def allowed_bytes(max_memory_mb: int | None) -> float:

@@ -21,13 +21,14 @@ from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
 from acutance.inference.back_projecting import is_corrected
 from acutance.inference.listening import Found, Listener, Progress, ignore
-from acutance.inference.memory import allowed_bytes
+from acutance.inference.memory import allowed_bytes, check_limits
 from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX, TileWatch
-from acutance.inference.told import Region, ToldBlur, model_for
+from acutance.inference.told import Region, ToldBlur, check_kinds, model_for
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
+from acutance.ranges import number_within, whole_number
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO
 
@@ -63,20 +64,21 @@ class PhotoSharpener:
         """Open a model.
 
         Args:
-            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`inference.foreign`);
+            model: Name of a model, or path of an ONNX file: exported by acutance, or by others (`engines.foreign`);
                 `auto` looks at each picture and takes the model that suits it, or leaves it as it is.
             fidelity: 1 is the network trained for truth, which adds no texture; 0 the one trained for perception, the
                 crispest; between them their weights are blended.
-            engine: Name of an engine, or an opened engine (then the other settings of the network do not matter).
-            precision: Of the arithmetic: `float32` or `bfloat16` (faster), or `auto`, which takes the fastest that the
-                processor is made for.
+            engine: `auto`, the fastest here; `cpu`; `gpu`; one by its name (see `acutance doctor`), such as `openvino`;
+                or an opened engine (then the other settings of the network do not matter).
+            precision: Of the arithmetic: `float32`, `bfloat16` (faster, of OpenVINO), `float16` (of devices such as a
+                GPU), or `auto`, which takes the fastest that the processor is made for.
             threads: Threads for one run, at most one per CPU for this process; None is one per physical core.
             tile_px: Side of the tiles, a matter of memory and speed only; None for the measured default.
             max_pixels: Larger pictures are refused before they are decoded. None: above 250 megapixels, unless a file
                 can be worked on in strips, when it may have any size.
             max_memory_mb: About what the process may take, in MB. Pictures that would need more are worked on in
-                strips, from file to file; those of which that is not possible are refused. None: 2000, or three
-                quarters of what the machine or the container has, and these are not refused.
+                strips, from file to file; where that is not possible, they are refused. None: 2000, or three quarters
+                of what the machine or the container has, and these are not refused.
             told: What blurred the pictures, for the model `motion`, which then does not look for it.
             region: Restore this part of each picture, and fade into the rest; `motion` looks for what blurred the part.
             ensemble: Mean over so many orientations of the picture, 1, 2, 4 or 8: nearer to the truth by 0.1 to 0.4 dB
@@ -91,12 +93,14 @@ class PhotoSharpener:
                 or enlarges while a region is asked for.
             EngineError: When the engine is not installed.
         """
-        if tile_px is not None and tile_px < SMALLEST_TILE_PX:
-            raise ConfigError(f"tile = {tile_px} px: must be at least {SMALLEST_TILE_PX}.")
+        if tile_px is not None:
+            tile_px = whole_number("tile", tile_px, low=SMALLEST_TILE_PX, unit=" px")
+        within_cpus(threads)
+        check_limits(max_pixels=max_pixels, max_memory_mb=max_memory_mb)
+        check_kinds(told, region)
         self._tile_px = tile_px or DEFAULT_TILE_PX
-        self._threads = threads
         self._told, self._region = told, region
-        self._back_projection = back_projection
+        self._threads, self._back_projection = threads, back_projection
         self._max_pixels = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         self._max_streamed_pixels = MAX_STREAMED_PIXELS if max_pixels is None else max_pixels
         self._max_memory_mb = max_memory_mb
@@ -124,8 +128,10 @@ class PhotoSharpener:
                     back_projection=back_projection,
                 )
             self._engine = open_model(name) if self._auto is None else self._auto.engine("soft")
-        else:
+        elif hasattr(engine, "spec"):
             self._engine = engine
+        else:
+            raise ConfigError(f"engine {engine!r}: must be the name of an engine, or an opened one.")
         if self._auto is None:
             self._tile_px = tile_px or self._engine.spec.tile_px or DEFAULT_TILE_PX
         self._restorer = self._auto or self._at_work(self._engine)
@@ -185,6 +191,7 @@ class PhotoSharpener:
         Raises:
             ConfigError: See `Sharpener`.
         """
+        check_kinds(blur, region)
         if self._auto is None:
             return self._by(self._engine, told=blur, region=region)
         if blur is not None:
@@ -310,23 +317,6 @@ class PhotoSharpener:
             progress=progress,
         )
 
-    def sharpen_pixels(
-        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
-    ) -> npt.NDArray[PixelType]:
-        """Sharpen pixels.
-
-        Args:
-            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
-            strength: 0 … 2.
-            progress: Called with the share done.
-
-        Returns:
-            The same shape (times the model's scale) and type.
-        """
-        if self._keeps_all(strength):
-            return pixels.copy()
-        return self._restorer.restore(pixels, strength=strength, listener=Listener(progress=progress or ignore))[0]
-
     def close(self) -> None:
         """Free the engine."""
         (self._auto or self._engine).close()
@@ -341,7 +331,4 @@ class PhotoSharpener:
 
     def _keeps_all(self, strength: float) -> bool:
         """Check the strength; return whether it leaves every pixel as it is."""
-        low, high = STRENGTHS
-        if not low <= strength <= high:
-            raise ConfigError(f"strength = {strength}: must lie within {low:g} … {high:g}.")
-        return strength == 0.0 and self.spec.scale == 1
+        return number_within("strength", strength, *STRENGTHS) == 0.0 and self.spec.scale == 1

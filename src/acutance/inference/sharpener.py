@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -11,11 +11,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from acutance.errors import ConfigError, InputError
-from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened_array
+from acutance.imaging.convert import PixelType
+from acutance.inference.arrays import GivesDLPack, Layout, as_picture, opaque_picture, sharpened_array
+from acutance.inference.listening import Listener, Progress, ignore
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
+from acutance.media.reading import mode_of
 from acutance.zoo.catalogue import AUTO
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
@@ -67,9 +70,11 @@ class Sharpener(PhotoSharpener):
 
         Args:
             image: One of
+
                 - a path: the result is written to `output` (default: `photo.jpg` → `photo.sharp.jpg` beside it) with
                   all its metadata, and its path returned;
-                - bytes of a picture file: bytes of a file of the same format;
+                - bytes of a picture file: bytes of a file of the same format (JPEG XL becomes a PNG, a camera's raw
+                  file a TIFF);
                 - a NumPy array `h w`, `h w 1`, `h w 3` or `h w 4` (grey, RGB, RGBA in gamma space), uint8, uint16, or
                   float in [0, 1], or a tensor: one of the same shape (times the model's scale) and type;
                 - a PIL image: one of mode L, LA, RGB, RGBA or I;16, the nearest to its own that can hold the result
@@ -82,7 +87,8 @@ class Sharpener(PhotoSharpener):
         Raises:
             InputError: When the picture cannot be read or is of a kind that is not supported.
             OutputError: When the result cannot be written, or would replace a file.
-            ConfigError: When the strength is out of range.
+            ConfigError: When the strength is out of range, there is no such layout, or `output` stands with no path.
+            EngineError: When the network cannot be run, or gives no numbers.
         """
         if isinstance(image, (str, Path)):
             return self._sharpen_file(Path(image), output, strength=strength, overwrite=overwrite)
@@ -95,8 +101,30 @@ class Sharpener(PhotoSharpener):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
 
+    def sharpen_pixels(
+        self, pixels: npt.NDArray[PixelType], *, strength: float = 1.0, progress: Progress | None = None
+    ) -> npt.NDArray[PixelType]:
+        """Sharpen opaque pixels, and tell how far it is.
+
+        Args:
+            pixels: `h w 3` RGB or `h w 1` grey, gamma space; uint8, uint16, or float32 in [0, 1].
+            strength: 0 … 2.
+            progress: Called with the share done.
+
+        Returns:
+            The same shape (times the model's scale) and type.
+
+        Raises:
+            InputError: When the array is no such picture.
+            ConfigError: When the strength is out of range.
+        """
+        picture = opaque_picture(pixels)
+        if self._keeps_all(strength):
+            return picture.copy()
+        return self._restorer.restore(picture, strength=strength, listener=Listener(progress=progress or ignore))[0]
+
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
-        if os.path.isdir(path):  # of a name that is too long, `Path.is_dir` raises
+        if stat.S_ISDIR(mode_of(path)):
             raise InputError(f"{path} is a folder: name a photo in it; acutance sharpen takes folders.")
         (planned,) = plan_outputs([path], None if output is None else Path(output), overwrite=overwrite)
         if planned.kind == "video":
@@ -107,7 +135,9 @@ class Sharpener(PhotoSharpener):
     def _sharpen_array(self, image: npt.NDArray[Any], strength: float) -> npt.NDArray[Any]:
         """Sharpen an array of any accepted shape and type."""
         picture = as_picture(image)
-        if picture.shape[2] < 4 or self._keeps_all(strength):
+        if self._keeps_all(strength):
+            return image.copy()  # not by way of float32, which would round the doubles
+        if picture.shape[2] < 4:
             sharp = self.sharpen_pixels(picture, strength=strength)
         else:
             colours, alpha = self._restorer.restore(picture[..., :3], picture[..., 3], strength=strength)

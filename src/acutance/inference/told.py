@@ -22,6 +22,7 @@ from acutance.deconvolution.planes import Psf
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import disk_psf, gaussian_psf, line_psf
+from acutance.ranges import as_number
 from acutance.zoo.catalogue import AUTO
 
 TOLD_MODEL: Final = "motion"
@@ -56,7 +57,7 @@ class ToldBlur:
     strength_px: float = 0.0
     """Length of motion, radius of a disk, σ of a Gaussian; 0 of a measured kernel."""
     degrees: float = 0.0
-    """Direction of motion, from x (right) towards y (down), 0 … 180."""
+    """Direction of motion, from x (right) towards y (down), 0 … 180: what is given beyond is turned into it."""
     weights: tuple[tuple[float, ...], ...] = ()
     """Of a measured kernel: rows of odd length, as many, not negative, of unit sum; its origin is the middle one."""
 
@@ -75,13 +76,16 @@ class ToldBlur:
                     "make it by ToldBlur.measured(array)."
                 )
             return
-        largest = LARGEST_PX[self.kind]
-        if not (math.isfinite(self.strength_px) and 0 < self.strength_px <= largest):
+        largest, strength_px, degrees = LARGEST_PX[self.kind], as_number(self.strength_px), as_number(self.degrees)
+        if not 0 < strength_px <= largest:
+            said = f"{self.strength_px!r:.40}" if math.isnan(strength_px) else f"{strength_px:g}"
             raise ConfigError(
-                f"{self.kind} of {self.strength_px:g} px: must be above 0 and at most {largest:g} px; measure it again."
+                f"{self.kind} of {said} px: must be above 0 and at most {largest:g} px; measure it again."
             )
-        if not math.isfinite(self.degrees):
+        if not math.isfinite(degrees):
             raise ConfigError(f"motion along {self.degrees}°: must be a finite number of degrees.")
+        object.__setattr__(self, "strength_px", strength_px)
+        object.__setattr__(self, "degrees", degrees % 180.0)
 
     @classmethod
     def motion(cls, length_px: float, *, degrees: float) -> ToldBlur:
@@ -94,8 +98,7 @@ class ToldBlur:
         Raises:
             ConfigError: When a number is out of range.
         """
-        turned = degrees % 180.0 if math.isfinite(degrees) else degrees
-        return cls(kind="motion", strength_px=float(length_px), degrees=turned)
+        return cls(kind="motion", strength_px=length_px, degrees=degrees)
 
     @classmethod
     def defocus(cls, radius_px: float) -> ToldBlur:
@@ -104,7 +107,7 @@ class ToldBlur:
         Raises:
             ConfigError: When it is out of range.
         """
-        return cls(kind="defocus", strength_px=float(radius_px))
+        return cls(kind="defocus", strength_px=radius_px)
 
     @classmethod
     def gaussian(cls, sigma_px: float) -> ToldBlur:
@@ -113,19 +116,21 @@ class ToldBlur:
         Raises:
             ConfigError: When it is out of range.
         """
-        return cls(kind="gaussian", strength_px=float(sigma_px))
+        return cls(kind="gaussian", strength_px=sigma_px)
 
     @classmethod
     def measured(cls, kernel: npt.ArrayLike) -> ToldBlur:
         """Any kernel.
 
         Args:
-            kernel: `kh kw`, at most 129 px on a side once the black frame around it is cut away; finite, not negative,
-                of any positive sum. Its origin, where the sharp picture lies, is the element `(kh // 2, kw // 2)`.
+            kernel: `kh kw`, finite, not negative, of any positive sum. Its origin, where the sharp picture lies, is the
+                element `(kh // 2, kw // 2)`; what is not 0 lies at most 64 px from it on either axis.
 
         Raises:
             ConfigError: When it is none.
         """
+        if np.ma.is_masked(kernel):
+            raise ConfigError("a kernel with masked places: say what they are, e.g. array.filled(0).")
         try:
             array = np.asarray(kernel)
         except ValueError as error:
@@ -136,8 +141,8 @@ class ToldBlur:
             raise ConfigError(
                 f"a kernel of shape {array.shape} and type {array.dtype}: must be a 2-D array of numbers, not empty."
             )
-        psf = array.astype(np.float64)
         with np.errstate(over="ignore"):
+            psf = array.astype(np.float64)
             total = float(psf.sum())
         if not math.isfinite(total) or total <= 0 or psf.min() < 0:
             raise ConfigError(f"a kernel that sums to {total}: must be finite, not negative and not all zero.")
@@ -164,13 +169,13 @@ class ToldBlur:
             ConfigError: When it is not that.
         """
         if kind == "motion":
-            match = _MOTION.fullmatch(text)
+            match = _MOTION.fullmatch(text) if isinstance(text, str) else None
             if match is None:
                 raise ConfigError(
                     f"motion {text!r}: write its length and direction, as in 12px@30deg (0° is to the right, 90° down)."
                 )
             return cls.motion(float(match[1]), degrees=float(match[2]))
-        match = _LENGTH.fullmatch(text)
+        match = _LENGTH.fullmatch(text) if isinstance(text, str) else None
         if match is None or kind not in {"defocus", "gaussian"}:
             raise ConfigError(f"{kind} {text!r}: write a number of px, as in 2.5px.")
         return cls.defocus(float(match[1])) if kind == "defocus" else cls.gaussian(float(match[1]))
@@ -244,7 +249,7 @@ class Region:
         Raises:
             ConfigError: When it is not that.
         """
-        match = _REGION.fullmatch(text)
+        match = _REGION.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ConfigError(
                 f"region {text!r}: write four whole numbers of px, x,y,width,height, as in 40,30,300,150."
@@ -273,11 +278,25 @@ class Region:
 
 def _is_kernel(weights: tuple[tuple[float, ...], ...]) -> bool:
     """Say whether rows are a kernel: square, of odd sides, not negative, of unit sum."""
-    side = len(weights)
-    if side % 2 == 0 or any(len(row) != side for row in weights):
+    try:
+        side = len(weights)
+        numbers = [as_number(weight) for row in weights for weight in row]
+        is_square = side % 2 == 1 and all(len(row) == side for row in weights)
+    except TypeError:  # what has no rows
         return False
-    numbers = [weight for row in weights for weight in row]
-    return min(numbers) >= 0 and math.isclose(math.fsum(numbers), 1.0, rel_tol=1e-6)
+    return is_square and min(numbers) >= 0 and math.isclose(math.fsum(numbers), 1.0, rel_tol=1e-6)
+
+
+def check_kinds(told: object, region: object) -> None:
+    """Refuse text or numbers that stand for a blur or a region.
+
+    Raises:
+        ConfigError: Saying what makes one.
+    """
+    if not isinstance(told, ToldBlur | None):
+        raise ConfigError(f"told = {told!r}: must be a ToldBlur, such as ToldBlur.motion(12, degrees=30).")
+    if not isinstance(region, Region | None):
+        raise ConfigError(f"region = {region!r}: must be a Region, such as Region(x=40, y=30, width=300, height=150).")
 
 
 def model_for(told: ToldBlur | None, model: str | Path) -> str | Path:

@@ -92,6 +92,19 @@ def check_target(path: Path, *, overwrite: bool, beside: Iterable[Path] = ()) ->
         raise not_written(path, error) from error
 
 
+def check_reachable(path: Path) -> None:
+    """Refuse a place of which it cannot be told whether something is there: `Path.exists` raises or hides that.
+
+    Raises:
+        OutputError: When its name is none or too long, or a folder on the way may not be searched.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()
+    except (OSError, ValueError) as error:
+        raise not_written(path, error) from error
+
+
 def _is_same(path: Path, other: Path) -> bool:
     """Say whether two names are of one file, by a link or in other letters, too, or would be."""
     real, its = (os.path.normcase(os.path.realpath(name)) for name in (path, other))

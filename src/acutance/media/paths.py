@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from acutance.errors import InputError, OutputError, WrongName
 from acutance.extras import how_to_get
 from acutance.media import raw
-from acutance.media.atomic import OVERWRITE
+from acutance.media.atomic import OVERWRITE, check_reachable
 from acutance.media.formats import (
     PHOTO_SUFFIXES,
     format_of,
@@ -24,6 +24,7 @@ from acutance.media.formats import (
 )
 from acutance.media.patterns import PathFilter
 from acutance.media.photo import ImageFormat
+from acutance.media.reading import mode_of
 from acutance.media.video_formats import (
     SOURCE_CODE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -93,10 +94,13 @@ def plan_outputs(
     Raises:
         InputError: When a source does not exist or cannot be searched, or there is no photo at all, or none is left.
         ConfigError: When a pattern is empty.
-        OutputError: When two results would get one name, or a result would replace a photo.
+        OutputError: When two results would get one name, or a result would replace a photo; or when it cannot be told
+            what the output is.
         WrongName: When the output is of the wrong kind.
     """
     _check_sources(sources)
+    if output is not None:
+        check_reachable(output)
     wanted = PathFilter.of(include, exclude)
     if output is not None and not output_is_folder and not _is_folder(output, sources):
         kind = kind_of(sources[0])
@@ -109,7 +113,7 @@ def plan_outputs(
             file
             for source in sources
             for file in _planned(source, output, wanted, is_alone=is_alone)
-            if not (os.path.isdir(source) and is_result(file.source, source))
+            if not (source.is_dir() and is_result(file.source, source))
         ]
     once: dict[Path, PlannedFile] = {}
     for file in planned:
@@ -133,9 +137,9 @@ def find_photos(
     wanted = PathFilter.of(include, exclude)
     once: dict[Path, Path] = {}
     for source in sources:
-        found = _photos(source, None, wanted) if os.path.isdir(source) else (source,)
+        found = _photos(source, None, wanted) if source.is_dir() else (source,)
         for path in found:
-            if os.path.isdir(source) or wanted.keeps(PurePath(path.name)):
+            if source.is_dir() or wanted.keeps(PurePath(path.name)):
                 once.setdefault(_real(path), path)
     photos = tuple(path for path in once.values() if kind_of(path) != "video")
     if not photos:
@@ -162,7 +166,7 @@ def raw_files_in(
     if raw.is_installed():
         return {}
     wanted = PathFilter.of(include, exclude)
-    folders = [source for source in sources if os.path.isdir(source)]
+    folders = [source for source in sources if source.is_dir()]
     suffixes = [path.suffix.lower() for folder in folders for path in _files(folder, None, wanted, is_one=_is_raw)]
     return {suffix: suffixes.count(suffix) for suffix in sorted(set(suffixes))}
 
@@ -175,12 +179,7 @@ def _check_sources(sources: Sequence[Path]) -> None:
     if not sources:
         raise InputError("no file is named; name files or folders.")
     for source in sources:
-        try:
-            source.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{source} does not exist; check the name.") from None
-        except OSError as error:  # the name is too long, or a folder is closed to us
-            raise InputError(f"{source} cannot be read ({error.strerror or error}).") from error
+        mode_of(source)
 
 
 def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
@@ -204,9 +203,9 @@ def _real(path: Path) -> Path:
 
 
 def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
-    if os.path.isdir(output):
+    if output.is_dir():
         return True
-    if len(sources) == 1 and os.path.isfile(sources[0]):
+    if len(sources) == 1 and sources[0].is_file():
         return not output.suffix
     if is_writable_suffix(output.suffix) or is_writable_video_suffix(output.suffix):
         raise WrongName(f"{output} is the name of one file, but there may be several results; name a folder.")
@@ -214,16 +213,16 @@ def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
 
 
 def _check_folder(output: Path | None) -> None:
-    if output is None or os.path.isdir(output) or not os.path.exists(output):
+    if output is None or output.is_dir() or not output.exists():
         return
-    if not os.path.isfile(output):
+    if not output.is_file():
         raise WrongName(f"{output} is no file that could be replaced; choose another name, or write to stdout.")
     raise WrongName(f"{output} is a file; name a folder.")
 
 
 def _planned(source: Path, output: Path | None, wanted: PathFilter, *, is_alone: bool) -> Iterator[PlannedFile]:
     """Plan one source; `is_alone` when it is the only one."""
-    if not os.path.isdir(source):
+    if not source.is_dir():
         if wanted.keeps(PurePath(source.name)):
             folder = source.parent if output is None else output
             yield _to_folder(source, folder, is_beside=output is None)
@@ -269,7 +268,7 @@ def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[P
 
 def _files(folder: Path, output: Path | None, wanted: PathFilter, *, is_one: Callable[[Path], bool]) -> Iterator[Path]:
     """Yield the files below a folder that are wanted and are such as `is_one` says; see `_photos`."""
-    left_out = None if output is None or not os.path.exists(output) or output.samefile(folder) else output.stat()
+    left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         within = PurePath(parent).relative_to(folder)
         folders[:] = sorted(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import struct
 import sys
 import threading
@@ -25,6 +26,7 @@ from acutance.errors import ImageTooLarge, UnsupportedImage
 from acutance.media.cmyk import to_rgb
 from acutance.media.container import Container, Decoded, damaged, rare_or_damaged
 from acutance.media.photo import Photo
+from acutance.ranges import as_number
 
 _DECODER_ERRORS = (
     OSError,
@@ -125,9 +127,12 @@ def _copied_mode(image: Image.Image, name: str) -> str:
 
 
 def dpi_of(image: Image.Image) -> tuple[float, float] | None:
-    """Return the resolution that Pillow found, in px per inch, or None."""
+    """Return the resolution that Pillow found, in px per inch, or None; a program may have put anything there."""
     dpi = image.info.get("dpi")
-    return (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    if not isinstance(dpi, tuple | list) or len(dpi) != 2:
+        return None
+    across, down = (as_number(one) for one in dpi)
+    return (across, down) if 0 < min(across, down) <= max(across, down) < math.inf else None
 
 
 def decode_with(plugin: Plugin) -> Callable[[BinaryIO, Container, str], Decoded]:

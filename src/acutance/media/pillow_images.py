@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from acutance.errors import InputError
+from acutance.errors import InputError, UnsupportedImage
 from acutance.media.exif import without_prefix
 from acutance.media.formats import FORMATS
 from acutance.media.photo import Metadata, Photo
@@ -22,8 +22,10 @@ def from_pil(image: Image.Image) -> Photo:
             resolution are taken from its `info`, and the pixels as they are: nothing is rotated.
 
     Raises:
-        UnsupportedImage: For other modes (CMYK, F, …), or when the file behind the image is damaged.
+        UnsupportedImage: For other modes (CMYK, F, …), without pixels, or when the file behind the image is damaged.
     """
+    if 0 in image.size:
+        raise UnsupportedImage(f"an image of {image.width}×{image.height} px: holds no pixels.")
     with decoding("the image"):
         image.load()
         if image.mode in _GREY_16_MODES:
@@ -58,11 +60,12 @@ def to_pil(photo: Photo) -> Image.Image:
 
 def _metadata(image: Image.Image) -> Metadata:
     info = image.info
-    exif, xmp = info.get("exif"), info.get("xmp")
+    exif, xmp, profile = info.get("exif"), info.get("xmp"), info.get("icc_profile")
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
     return Metadata(
         source_format=image.format if image.format in FORMATS else None,
         exif=without_prefix(exif) if isinstance(exif, bytes) and exif else None,
-        icc_profile=info.get("icc_profile") or None,
-        xmp=(xmp.encode() if isinstance(xmp, str) else xmp) or None,
+        icc_profile=profile if isinstance(profile, bytes) and profile else None,
+        xmp=xmp if isinstance(xmp, bytes) and xmp else None,
         dpi=dpi_of(image),
     )

@@ -97,23 +97,46 @@ def opened(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
     if isinstance(source, bytes):
         yield io.BytesIO(source)
         return
+    mode = mode_of(source, name)
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a file"
+        raise InputError(f"{name} is {kind}; name a photo.")
+    with _reaching(name), source.open("rb") as file:
+        yield file
+
+
+def mode_of(path: Path, name: str = "") -> int:
+    """Return what the system tells of a file or folder: its kind and permissions, as `os.stat` has them.
+
+    Unlike `Path.exists`, it says why where nothing can be told.
+
+    Args:
+        path: Of it.
+        name: What it is called in an error; the path, where nothing is said.
+
+    Raises:
+        InputError: When it is not there, may not be looked at, or the name is none.
+    """
+    with _reaching(name or str(path)):
+        try:
+            return path.stat().st_mode
+        except ValueError as error:  # a NUL character in the name
+            raise InputError(f"{(name or str(path))!r} is not the name of a file ({first_line(error)}).") from error
+
+
+@contextmanager
+def _reaching(name: str) -> Iterator[None]:
+    """Turn whatever the system says against a file into a sentence.
+
+    Raises:
+        InputError: With it.
+    """
     try:
-        mode = source.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "not a file"
-            raise InputError(f"{name} is {kind}; name a photo.")
-        opened = source.open("rb")
+        yield
     except FileNotFoundError:
         raise InputError(f"{name} does not exist; check the name.") from None
     except OSError as error:
         raise InputError(f"{name} cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:  # a NUL character in the name
-        raise InputError(f"{name!r} is not the name of a file ({first_line(error)}).") from error
-    with opened as file:
-        try:
-            yield file
-        except OSError as error:
-            raise InputError(f"{name} cannot be read ({error.strerror or error}).") from error
 
 
 def check_size(size: Size, max_pixels: int, name: str) -> None:

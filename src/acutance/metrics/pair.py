@@ -14,6 +14,20 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of luminance: ITU-R BT.601, as MATLAB's rgb2gray."""
 
 
+def require_photo(pixels: Pixels) -> None:
+    """Refuse what is no photo of 8 bits.
+
+    Raises:
+        InputError: When it is no array, or of another type or shape.
+    """
+    if not isinstance(pixels, np.ndarray) or np.ma.is_masked(pixels):
+        raise InputError(f"a picture of type {type(pixels).__name__}: metrics take uint8 photos, h w 3, as arrays.")
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InputError(f"array of shape {pixels.shape} and type {pixels.dtype}: metrics take uint8 photos, h w 3.")
+    if not pixels.size:
+        raise InputError(f"array of shape {pixels.shape}: holds no pixels.")
+
+
 def require_pair(restored: Pixels, reference: Pixels, *, min_side_px: int = 1) -> None:
     """Refuse two photos that cannot be compared.
 
@@ -25,11 +39,8 @@ def require_pair(restored: Pixels, reference: Pixels, *, min_side_px: int = 1) -
     Raises:
         InputError: When shapes or types differ or are none of a photo's, or a side is too short.
     """
-    for pixels in (restored, reference):
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise InputError(
-                f"array of shape {pixels.shape} and type {pixels.dtype}: metrics take uint8 photos, h w 3."
-            )
+    require_photo(restored)
+    require_photo(reference)
     if restored.shape != reference.shape:
         sizes = " and ".join(f"{width}×{height}" for height, width, _ in (restored.shape, reference.shape))
         raise InputError(f"photos of {sizes} px cannot be compared; their sizes must be equal.")

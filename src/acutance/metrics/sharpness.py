@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from acutance.metrics.pair import Pixels, require_pair
+from acutance.metrics.pair import Pixels, require_pair, require_photo
 
 
 def gradient_energy(pixels: Pixels) -> float:
@@ -19,7 +19,11 @@ def gradient_energy(pixels: Pixels) -> float:
 
     Returns:
         In squared levels (of 255) per px²; 0 for a photo of one colour.
+
+    Raises:
+        InputError: When it is no photo.
     """
+    require_photo(pixels)
     values = pixels.astype(np.int32)
     total = 0
     for axis in (0, 1):

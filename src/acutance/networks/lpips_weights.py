@@ -60,19 +60,29 @@ def read_lpips(backbone: Path, linear: Path, *, layout: VggLayout = VGG16) -> Lp
         InputError: When a file is missing.
         CorruptWeights: When one is damaged or holds something else.
     """
-    convolutions = read_vgg(backbone, layout)
+    return LpipsWeights(read_backbone(backbone, layout), _read_linear(linear, layout))
+
+
+def read_backbone(path: Path, layout: VggLayout) -> VggWeights:
+    """Read all convolutions of torchvision's network, which is what measures are trained on.
+
+    Raises:
+        InputError: When there is no such file.
+        CorruptWeights: When it is damaged or holds something else.
+    """
+    convolutions = read_vgg(path, layout)
     if convolutions.convention != TORCHVISION:
         raise CorruptWeights(
-            f"{backbone}: these weights were trained on {convolutions.convention.statement}, and LPIPS goes with "
+            f"{path}: these weights were trained on {convolutions.convention.statement}, and LPIPS and DISTS go with "
             f"torchvision's; {BACKBONE_WAYS}."
         )
     lacking = [name for name in layout.convolutions if name not in convolutions.convolutions]
     if lacking:
         raise CorruptWeights(
-            f"{backbone}: lacks {lacking[0]}, and LPIPS needs all {len(layout.convolutions)} convolutions of "
+            f"{path}: lacks {lacking[0]}, and LPIPS and DISTS need all {len(layout.convolutions)} convolutions of "
             f"{layout.name}; {BACKBONE_WAYS}."
         )
-    return LpipsWeights(convolutions, _read_linear(linear, layout))
+    return convolutions
 
 
 def _read_linear(path: Path, layout: VggLayout) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ half the time and none of the memory.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,7 @@ class VggFeatures(nn.Module):
         layers: Names as in the literature: `conv1_1` (before its activation), `relu1_1`, …, `pool5`.
         rounds_up: What a pooling makes of an odd side: the half rounded up (`ceil_mode`, as SAME in the paper's
             framework), or down, as the networks were trained.
+        pooling: Makes another pooling in place of the largest of four.
 
     Raises:
         ConfigError: When there is no such layer, or the weights lack what it needs.
@@ -37,11 +38,18 @@ class VggFeatures(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, weights: VggWeights, layers: Sequence[str], *, rounds_up: bool) -> None:
+    def __init__(
+        self,
+        weights: VggWeights,
+        layers: Sequence[str],
+        *,
+        rounds_up: bool,
+        pooling: Callable[[], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         check_layers(weights, layers)
         self.wanted = tuple(dict.fromkeys(layers))
-        self.rounds_up = rounds_up
+        self.rounds_up, self._pooling = rounds_up, pooling
         convention = weights.convention
         # Not persistent: they belong to the weights' file, and are read with it.
         for name in ("scale", "shift"):
@@ -59,7 +67,7 @@ class VggFeatures(nn.Module):
             return _frozen(weights.convolutions[name], is_turned=is_turned)
         if name.startswith("relu"):
             return nn.ReLU(inplace=name.replace("relu", "conv") not in self.wanted)  # nobody sees what it overwrites
-        return nn.MaxPool2d(2, 2, ceil_mode=self.rounds_up)
+        return nn.MaxPool2d(2, 2, ceil_mode=self.rounds_up) if self._pooling is None else self._pooling()
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
         """Return the features of each layer asked for, by name.

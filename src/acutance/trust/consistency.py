@@ -35,6 +35,7 @@ from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile, plan_tiles
 from acutance.imaging.convert import to_float
 from acutance.inference.belief import grey_of
+from acutance.ranges import as_number
 from acutance.trust.comparing import Comparable, compared
 from acutance.trust.features import mean_of_three
 from acutance.trust.reblurring import SIDES, fitted_kernel
@@ -49,6 +50,9 @@ _NOISE_ASIDE: Final = 1.2
 """Residuals count from so many times the noise's variance on: its mean over a place varies."""
 _UNCHANGED: Final = 0.1 / 255
 """A region that was changed by less in the mean gets no kernel of its own."""
+_LARGEST_WEIGHT: Final = 1000.0
+"""Of a kernel; one of unit sum has none as large."""
+_FARTHEST_PX: Final = 1000
 _LEAST_STEP: Final = 1 / 255
 """Mean step of a sharp picture that is expected at least, or noise in a flat region would count as carried."""
 
@@ -104,11 +108,11 @@ def consistency(
 
     Raises:
         InputError: When one is no picture, or the two differ in shape.
-        ConfigError: When the psf is none, or `threads` is less than one.
+        ConfigError: When the psf or its origin is none, or `threads` is less than one.
 
     Determinism: the same for the same input on one build of NumPy.
     """
-    _check_psf(psf)
+    psf, origin = _known_psf(psf), _known_origin(origin)
     seen, restored = (grey_of(to_float(one)) for one in compared(before, after, needed_by="consistency"))
     sigma = noise_sigma(seen)
     size = Size(*seen.shape)
@@ -143,20 +147,41 @@ def consistency(
     )
 
 
-def _check_psf(psf: Psf | None) -> None:
-    """Refuse what is no kernel.
+def _known_psf(psf: Psf | None) -> Psf | None:
+    """Return a kernel that is known, as float64.
 
     Raises:
-        ConfigError: When it is not square, of odd sides, finite and of unit sum.
+        ConfigError: When it is not square, of odd sides, of finite numbers and of unit sum.
     """
     if psf is None:
-        return
-    shape = np.shape(psf)
-    if len(shape) != 2 or shape[0] != shape[1] or shape[0] % 2 == 0 or not math.isclose(np.sum(psf), 1, rel_tol=1e-3):
+        return None
+    try:
+        array = np.asarray(psf)
+    except ValueError:  # rows of different lengths
+        array = np.empty(0)
+    is_square = array.ndim == 2 and array.shape[0] == array.shape[1] and array.shape[0] % 2 == 1
+    # A camera that sharpens has a kernel with negative parts, so that the largest may be above 1.
+    is_sound = is_square and array.dtype.kind in "fiu" and bool((np.abs(array) <= _LARGEST_WEIGHT).all())
+    if not is_sound or not math.isclose(array.sum(dtype=np.float64), 1, rel_tol=1e-3):
         raise ConfigError(
-            f"a psf of shape {shape}: must be as high as wide, an odd number of px, and of unit sum; "
+            f"a psf of shape {array.shape}: must be as high as wide, an odd number of px, and of unit sum; "
             "ToldBlur.measured(array).psf makes one of any kernel."
         )
+    return array.astype(np.float64)
+
+
+def _known_origin(origin: tuple[float, float]) -> tuple[float, float]:
+    """Return the origin of a kernel as two floats.
+
+    Raises:
+        ConfigError: When it is not two numbers, or lies farther away than any kernel reaches.
+    """
+    y, x = (as_number(one) for one in origin) if np.shape(origin) == (2,) else (math.nan, math.nan)
+    if not max(abs(y), abs(x)) <= _FARTHEST_PX or math.isnan(x):
+        raise ConfigError(
+            f"origin = {origin}: must be the (y, x) of the psf's origin, at most {_FARTHEST_PX} px from its middle."
+        )
+    return y, x
 
 
 def _energy(plane: Plane) -> float:

@@ -12,7 +12,6 @@ another kind than all that was fitted, it may be wrong.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +23,8 @@ import numpy.typing as npt
 from acutance.engines.model_file import read_spec
 from acutance.errors import ConfigError
 from acutance.imaging.convert import to_float
+from acutance.inference.photo_sharpener import STRENGTHS
+from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 from acutance.trust.comparing import Comparable, compared
 from acutance.trust.conditions import CONDITIONS, at_blocks, conditions_of
@@ -41,6 +42,8 @@ LEAST_LEVELS: Final = 1.0
 LEAST_LEVELS_16: Final = 0.25
 """The same in 16 bits."""
 TABLES: Final = Path(__file__).parent / "guesses.json"
+_LEAST_STRENGTH: Final = 1e-30
+"""Divided by a smaller one, a difference would not be a number any more."""
 _BAND_ROWS: Final = 256
 """Rows of blocks that are worked on at once."""
 
@@ -122,8 +125,8 @@ def map_of_guesses(
         after: Its result, of the same shape.
         model: What made it: its spec, or its name; None, or one without figures of its own, takes the default model's
             figures, and says so.
-        strength: With which it was made. Distances are calibrated for 1; for others the way from the network's answer
-            to the result is added.
+        strength: With which it was made, above 0, at most 2. Distances are calibrated for 1; for others the way from
+            the network's answer to the result is added.
         fidelity: With which it was made. Calibrated for 1 and 0; between them distances are blended.
         threads: At most one per CPU for this process; None is one per core.
 
@@ -131,22 +134,22 @@ def map_of_guesses(
         InputError: When one is no picture, or the two differ in shape.
         UnknownModel: When there is no model of that name.
         ConfigError: When the strength is 0: the answer cannot be known from a result that does not hold it; when it,
-            the fidelity or `threads` is out of range.
+            the fidelity or `threads` is out of range, or the model is neither a spec nor a name.
 
     Determinism: that of ONNX Runtime on one processor.
     """
-    if strength <= 0:
-        raise ConfigError(f"strength = {strength:g}: nothing was changed, so there is nothing to map; raise it.")
-    if not math.isfinite(strength) or not 0 <= fidelity <= 1:
-        raise ConfigError(
-            f"strength = {strength:g}, fidelity = {fidelity:g}: give those that the result was made with."
-        )
+    strength, fidelity = number_within("strength", strength, *STRENGTHS), number_within("fidelity", fidelity, 0, 1)
+    if strength == 0:
+        raise ConfigError("strength = 0: nothing was changed, so there is nothing to map; raise it.")
+    if not isinstance(model, ModelSpec | str | None):
+        raise ConfigError(f"model = {model!r}: must be the name of a model, or its spec.")
     before, after = compared(before, after, needed_by="a map of guesses")
     aside: npt.NDArray[np.float32] | float = 0.0
     answer = after
     if strength != 1.0:
         seen, result = to_float(before), to_float(after)
-        values = np.clip(seen + (result - seen) / np.float32(strength), 0, 1)
+        share = np.float32(max(strength, _LEAST_STRENGTH))
+        values = np.clip(seen + (result - seen) / share, 0, 1)
         aside = 255 * np.abs(result - values).max(axis=2)
         maps = features_of(seen, values)
     else:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from acutance.errors import InputError, first_line
+from acutance.media.reading import mode_of
 
 FORMAT: Final = "acutance.record"
 VERSION: Final = 1
@@ -148,6 +150,8 @@ def read_record(path: Path) -> Record:
         InputError: When it cannot be read, is none, or was changed after it was written; says which.
     """
     try:
+        if not stat.S_ISREG(mode_of(path)):  # a pipe would never end
+            raise InputError(f"{path}: is not a file; name the record that --report wrote.")
         if path.stat().st_size > LARGEST_BYTES:
             raise InputError(f"{path}: is too large to be a record; name the one that --report wrote.")
         text = path.read_bytes().decode("utf-8")

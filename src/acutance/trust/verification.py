@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from acutance.errors import AcutanceError, InputError
 from acutance.inference.picture_files import sharpened_content
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, format_of, open_pictures
+from acutance.media.reading import mode_of
 from acutance.trust.facts import file_facts, model_files, this_machine
 from acutance.trust.record import FileFacts, Record, Settings, read_record
 from acutance.zoo.catalogue import AUTO
@@ -93,15 +95,14 @@ def verify(
         InputError: When there is no record, or the result cannot be read.
     """
     path = Path(result)
-    if not path.is_file():
-        reason = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputError(f"{path}: cannot be read ({reason}); name the sharpened photo.")
+    if not stat.S_ISREG(mode := mode_of(path)):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a file"
+        raise InputError(f"{path} is {kind}; name the sharpened photo.")
     place = _record_beside(path) if record is None else Path(record)
+    mode_of(place)
     try:
         told = read_record(place)
     except InputError as error:
-        if not place.exists():
-            raise
         return Verification((Check("record", "false", str(error)),))
     checks = [
         Check("record", "true", f"{place.name} is as it was written"),

@@ -102,6 +102,8 @@ def find_model(name: str | Path) -> ModelPaths:
     Raises:
         UnknownModel: When there is neither; names the nearest, or the one that took its place.
     """
+    if not isinstance(name, str | Path):
+        raise UnknownModel(f"model {name!r}: must be the name of a model, or the path of an .onnx file.")
     rows = {row.name: row for row in list_models()}
     if str(name) in rows:
         return ModelPaths(**{role: file.path for role, file in rows[str(name)].files.items()})
@@ -111,17 +113,17 @@ def find_model(name: str | Path) -> ModelPaths:
     if str(name) == AUTO:
         raise UnknownModel(f"model {AUTO!r}: is chosen for each picture; name one model here: {', '.join(rows)}.")
     path = Path(name)
-    ending, is_file = path.suffix.lower(), os.path.isfile(path)
-    if is_file and ending in (".onnx", ".safetensors") and _is_checkpoint(path):
+    is_file = os.path.isfile(path)  # unlike the path's own, also of a name that no system takes
+    if is_file and path.suffix.lower() in (".onnx", ".safetensors") and _is_checkpoint(path):
         raise UnknownModel(
             f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
             f"acutance export {shlex.quote(str(name))} -o mine.onnx"
         )
+    if path.suffix == ".onnx" and is_file:
+        return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
-        if is_file:
-            return ModelPaths(fidelity=path)
-        raise UnknownModel(f"model {name}: no such file.")
-    if ending in WEIGHT_ENDINGS and is_file:
+        raise UnknownModel(f"model {name}: no such file, or none that may be looked at.")
+    if path.suffix.lower() in WEIGHT_ENDINGS and is_file:
         command = f"acutance models add {shlex.quote(str(name))}"
         raise UnknownModel(f"model {name}: is a file of weights, which is converted once; run: {command}")
     if str(name) in FORMER_NAMES:

@@ -44,3 +44,10 @@ def test_lit_and_dimmed_is_the_same_picture_again():
     pixels = to_16_bits(photo(0.3))
     factor = lighting(pixels)
     np.testing.assert_array_equal(lit(lit(pixels, factor), 1 / factor), pixels)
+
+
+@pytest.mark.parametrize("pixel_type", [np.uint16, np.float32])
+def test_what_comes_from_8_bits_stays_in_whatever_type(pixel_type):
+    coarse = np.round(255 * photo(0.4))
+    unit = 257 if pixel_type is np.uint16 else 1 / 255
+    assert lighting((unit * coarse).astype(pixel_type)) == 1.0

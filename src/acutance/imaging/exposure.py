@@ -1,6 +1,7 @@
 """Dark pictures of more than 8 bits, lit up for a network and dimmed again: it is at home in full light.
 
-In 8 bits nothing is won: a dark picture has few levels, and more light makes steps of them.
+In 8 bits nothing is won: a dark picture has few levels, and more light makes steps of them, which cost up to 1.3 dB at
+half the light. So it is with what comes from 8 bits, in whatever type.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ _LIT: Final = 0.95
 _FEW_LIGHTS: Final = 0.5
 """Where all but one pixel in two hundred have less than this share of the brightest value, those few are stars or
 lamps: made sharp they become much brighter, and need the room."""
+_SAMPLED_PX: Final = 128
 _EVERY: Final = 8
+"""Levels are counted on a sample of so many px a side, or of every eighth."""
 _MOST: Final = 64.0
 """Steps of 16 bits are a quarter of those of 8 bits then."""
 
 
 def lighting(pixels: npt.NDArray[PixelType]) -> float:
-    """Return by what the values of a picture may be multiplied: 1 where it is bright, black, has 8 bits, or few lights.
+    """Return by what the values of a picture may be multiplied.
+
+    That is 1 where it is bright or black, has 8 bits or no more levels than they have, or has few lights.
 
     Args:
         pixels: `h w c`; uint8, uint16, or float32 in [0, 1].
@@ -35,7 +40,11 @@ def lighting(pixels: npt.NDArray[PixelType]) -> float:
     peak = float(to_float(pixels.max(keepdims=True)).max())
     if peak <= 0 or peak > _DARK:
         return 1.0
-    brightness = float(np.quantile(to_float(pixels[::_EVERY, ::_EVERY]).max(axis=2), 0.995))
+    every = min(max(min(pixels.shape[:2]) // _SAMPLED_PX, 1), _EVERY)
+    sample = to_float(pixels[::every, ::every])
+    if len(np.unique(sample)) <= 255 * peak + 1:
+        return 1.0
+    brightness = float(np.quantile(sample.max(axis=2), 0.995))
     return 1.0 if brightness < _FEW_LIGHTS * peak else min(_LIT / peak, _MOST)
 
 

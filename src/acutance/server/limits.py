@@ -10,7 +10,7 @@ from acutance.errors import ConfigError
 MIB = 2**20
 GIB = 2**30
 HOUR_S = 3600.0
-LONGEST_S = 10 * 365 * 24 * HOUR_S
+LONGEST_S = 100 * 365 * 24 * HOUR_S
 """Beyond it, clocks and calendars overflow."""
 
 
@@ -19,7 +19,7 @@ class Limits:
     """What the server allows.
 
     Raises:
-        ConfigError: When a limit is not a positive number, or a time is longer than ten years.
+        ConfigError: When a limit is not a positive number, or a time is longer than a hundred years.
     """
 
     max_body_bytes: int = 256 * MIB
@@ -91,4 +91,4 @@ class Limits:
             if not (math.isfinite(value) and value > 0) and field.name != "min_free_bytes":
                 raise ConfigError(f"{field.name} = {value}: must be {'at least 1' if is_counted else 'above 0'}.")
             if field.name.endswith("_s") and value > LONGEST_S:
-                raise ConfigError(f"{field.name} = {value:g}: must be at most {LONGEST_S:g} s, ten years.")
+                raise ConfigError(f"{field.name} = {value:g}: must be at most {LONGEST_S:g} s, a hundred years.")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acutance.deconvolution.plausibility import WINDOW_PX, _mean_around, believed, mean_step
+from acutance.deconvolution.plausibility import WINDOW_PX, believed, mean_around, mean_step
 from acutance.deconvolution.wiener import wiener_guides
 from acutance.imaging.kernels import convolve_mirror, line_psf
 
@@ -59,7 +59,7 @@ def test_a_wrong_kernel_is_not_believed_where_it_rings(bars):
 @pytest.mark.parametrize("side", [1, 5, WINDOW_PX])
 def test_means_at_the_border_are_of_what_lies_inside(side):
     plane = np.random.default_rng(0).random((31, 40))
-    made = _mean_around(plane, side)
+    made = mean_around(plane, side)
     for y, x in ((0, 0), (30, 39), (15, 20), (2, 38), (30, 0)):
         reach = side // 2
         part = plane[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]

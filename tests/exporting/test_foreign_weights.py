@@ -324,9 +324,10 @@ def test_files_that_are_no_weights_are_refused(content: bytes, name: str, words:
         convert_weights(content, name)
 
 
+@pytest.mark.parametrize("name", ["generator.safetensors", "renamed.onnx"])
 @pytest.mark.parametrize("verb", [["models", "add"], ["serve", "-m"]])
-def test_a_checkpoint_is_exported_from_where_it_lies(tmp_path: Path, verb: list[str]) -> None:
-    path = tmp_path / "my run" / "generator.safetensors"
+def test_a_checkpoint_is_exported_from_where_it_lies(tmp_path: Path, verb: list[str], name: str) -> None:
+    path = tmp_path / "my run" / name
     path.parent.mkdir()
     path.write_bytes(checkpoint_of_ours())
     result = CliRunner().invoke(app, [*verb, str(path)])

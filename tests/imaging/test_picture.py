@@ -57,3 +57,14 @@ def test_what_is_done_to_a_picture_is_done_to_its_transparency():
     turned = Picture(pixels).each(np.fliplr)
     np.testing.assert_array_equal(turned.pixels, pixels[:, ::-1])
     assert turned.alpha is None
+
+
+@pytest.mark.parametrize("height", [63, 64, 65, 192, 193])
+def test_rows_are_filled_alike_wherever_they_lie(height):
+    """Rows are worked on in parts: where every row is the same, so is every row of the result."""
+    row = np.random.default_rng(5).integers(1, 255, (1, 90, 3), np.uint8)
+    alpha = np.where(np.arange(90) % 30 < 20, 0, 255).astype(np.uint8)[np.newaxis]
+    filled = fill_transparent(np.repeat(row, height, axis=0), np.repeat(alpha, height, axis=0))
+    assert np.abs(filled.astype(int) - filled[:1]).max() <= 1
+    np.testing.assert_array_equal(filled[0, 20:30], row[0, 20:30])
+    assert (filled[0, :20] != row[0, :20]).any(axis=1).all()

@@ -203,3 +203,16 @@ def test_animations_get_one_model(auto: Sharpener, sharp: np.ndarray, tmp_path: 
 
 def test_the_spec_changes_with_any_of_the_models() -> None:
     assert automatic._spec_of_all(replace(FAKE_SPEC)).name == AUTO
+
+
+def test_at_any_exposure_16_bits_give_the_result_of_full_light(auto: Sharpener, sharp: np.ndarray) -> None:
+    truth = sharp[:160, 70:230] / 255.0
+    soft = convolve_mirror(truth, gaussian_psf(1.6))
+    half, eighth = (auto(np.rint(65535 * soft / part).astype(np.uint16)) * (part / 65535) for part in (2, 8))
+
+    def error(result: np.ndarray) -> float:
+        return float(np.sqrt(np.square(result - truth).mean()))
+
+    assert error(half) == pytest.approx(error(eighth), rel=0.01)
+    assert error(half) < 0.7 * error(soft)
+    assert np.abs(half - eighth).max() < 0.01

@@ -128,7 +128,7 @@ def test_a_ramp_in_8_bits_is_not_taken_for_blur_and_little_light_in_16_bits_is_s
     assert acutance.inspect(ramp).kind is None
     dark = (blurred(sharp, gaussian_psf(1.6)).astype(np.uint16) * 257) // 16
     seen = acutance.inspect(dark)
-    assert (seen.kind, seen.model) == ("gaussian", "night")
+    assert (seen.kind, seen.model) == ("gaussian", "fast")
     assert seen.brightness < 0.1
 
 

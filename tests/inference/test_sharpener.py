@@ -277,3 +277,8 @@ def test_threads_get_the_results_of_their_own_pictures() -> None:
         thread.join()
     for index in range(6):
         np.testing.assert_array_equal(results[index], expected[index])
+
+
+def test_a_name_that_is_too_long_is_told_in_python_too():
+    with pytest.raises(InputError, match="cannot be read"):
+        Sharpener(engine=FakeEngine())("a" * 300 + ".jpg")

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 from typer.testing import CliRunner
 
 import acutance
 from acutance.cli.main import app
 from acutance.errors import InputError
-from acutance.media import read_photo
+from acutance.media import Photo, read_photo, write_photo
 from acutance.trust.facts import file_facts
 from acutance.trust.record import read_record
 from acutance.trust.verification import verify
@@ -243,3 +244,24 @@ def test_a_picture_that_was_left_has_no_map_and_that_is_said(tmp_path):
     assert json.loads(done.stdout)["trust"] == ["nothing was changed, so nothing in it is a guess: there is no map"]
     assert not (tmp_path / "map.png").exists()
     assert verify(tmp_path / "o.png", tmp_path / "record.json").is_complete
+
+
+@pytest.mark.parametrize("kind", ["grain", "dark"])
+def test_what_auto_does_beside_the_network_is_done_again(tmp_path, kind):
+    """Grain that is calmed, and little light that is made more."""
+    with Image.open(Path(__file__).parents[2] / "examples" / "astronaut.png") as opened:
+        sharp = np.asarray(opened.convert("RGB"))[:150, :200].astype(np.float64)
+    soft = ndimage.gaussian_filter(sharp, (1.6, 1.6, 0))
+    drawn = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(soft.shape[:2]), 0.7)
+    if kind == "grain":
+        pixels = np.clip(np.rint(soft + 12 / drawn.std() * drawn[..., np.newaxis]), 0, 255).astype(np.uint8)
+    else:
+        pixels = np.rint(soft * 257 / 16).astype(np.uint16)
+    write_photo(Photo(pixels=pixels), tmp_path / "a.png")
+    options = ["-o", str(tmp_path / "o.png"), "--report", str(tmp_path / "o.json"), "--engine", "onnxruntime"]
+    done = RUNNER.invoke(app, ["sharpen", str(tmp_path / "a.png"), *options])
+    assert done.exit_code == 0, done.output
+    found = verify(tmp_path / "o.png", tmp_path / "o.json")
+    assert found.is_complete, str(found)
+    named = replace(read_record(tmp_path / "o.json").settings, by_look=False)
+    assert read_record(tmp_path / "o.json").settings != named

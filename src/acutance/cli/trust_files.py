@@ -81,4 +81,6 @@ class Questions:
             return self._run
         name = result.models[0] if result.models else DEFAULT_MODEL
         run = replace(self._run, model=name, spec=read_spec(find_model(name).fidelity.read_bytes(), name=name))
-        return run if result.models else replace(run, settings=replace(run.settings, strength=0.0))
+        if result.models:
+            return replace(run, settings=replace(run.settings, by_look=True))
+        return replace(run, settings=replace(run.settings, strength=0.0))

@@ -37,9 +37,9 @@ def believed(seen: Plane, restored: Plane, usual: float) -> npt.NDArray[np.float
         restored: The same, deconvolved.
         usual: The growth that its kernel brings where it is right.
     """
-    growth = _mean_around(_steps(restored)) / (usual * (_mean_around(_steps(seen)) + np.float32(FLOOR)))
+    growth = mean_around(_steps(restored)) / (usual * (mean_around(_steps(seen)) + np.float32(FLOOR)))
     share = np.clip((_REFUSED - growth) / (_REFUSED - _BELIEVED), 0, 1)
-    return np.asarray(_mean_around(share, WINDOW_PX // 2), dtype=np.float32)
+    return np.asarray(mean_around(share, WINDOW_PX // 2), dtype=np.float32)
 
 
 def _steps(plane: Plane) -> npt.NDArray[np.float32]:
@@ -50,7 +50,7 @@ def _steps(plane: Plane) -> npt.NDArray[np.float32]:
     return steps
 
 
-def _mean_around(plane: npt.NDArray[np.floating], side: int = WINDOW_PX) -> npt.NDArray[np.float64]:
+def mean_around(plane: npt.NDArray[np.floating], side: int = WINDOW_PX) -> npt.NDArray[np.float64]:
     """Return the mean over a square around each pixel; at the border, over the part of it that lies inside."""
     sums = plane.astype(np.float64)
     for axis in (0, 1):

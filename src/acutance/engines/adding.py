@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,6 +16,7 @@ from acutance.engines.foreign_graph import with_spec
 from acutance.engines.foreign_told import Told, read_told, told_path
 from acutance.engines.model_file import has_spec, read_spec
 from acutance.errors import ConfigError, CorruptWeights, UnknownModel
+from acutance.spec import CHECKPOINT_HEAD_BYTES, is_checkpoint
 from acutance.zoo.catalogue import AUTO, FORMER_NAMES, list_models
 from acutance.zoo.own_models import WEIGHT_ENDINGS, OwnModel, keep_model
 
@@ -86,6 +88,9 @@ def add_model(
             content = fetch(source, Path(folder) / file_name, sha256=sha256, progress=progress).read_bytes()
     else:
         content = _content(Path(source), sha256)
+    if ending == ENDING and is_checkpoint(content[:CHECKPOINT_HEAD_BYTES]):
+        command = f"acutance export {shlex.quote(source)} -o {shlex.quote(chosen)}.onnx"
+        raise CorruptWeights(f"{source}: is a checkpoint of acutance, whatever it is called; run: {command}")
     told_file = settings or (None if is_address else told_path(Path(source)))
     told = Told() if told_file is None else read_told(told_file, is_needed=settings is not None)
     told_in = told_file.name if told_file else "a TOML file (--settings)"

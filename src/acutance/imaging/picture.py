@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from acutance.imaging.convert import PixelType, to_float, to_type
 
+_ROWS = 64
+"""At once; an even number."""
+
 
 class Picture(NamedTuple):
     """A picture, or some rows of one."""
@@ -47,12 +50,25 @@ def fill_transparent(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelTyp
     hidden = alpha == 0
     if not hidden.any() or hidden.all():
         return pixels
-    weights = to_float(alpha)
-    colours = _filled(*_reduced(to_float(pixels) * weights[..., None], weights))
-    surroundings = _enlarged(colours, alpha.shape)
+    colours = to_type(_filled(*_halved(pixels, alpha)), pixels.dtype.type)
     filled = pixels.copy()
-    filled[hidden] = to_type(surroundings[hidden], filled.dtype.type)
+    for top in range(0, len(filled), _ROWS):
+        rows = filled[top : top + _ROWS]
+        surroundings = _enlarged(colours[top // 2 : (top + _ROWS) // 2], rows.shape)
+        np.copyto(rows, surroundings, where=hidden[top : top + _ROWS, :, np.newaxis])
     return filled
+
+
+def _halved(
+    pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return premultiplied colours and weights at half the size; of a few rows at a time, which stay in the cache."""
+    parts = []
+    for top in range(0, len(pixels), _ROWS):
+        weights = to_float(alpha[top : top + _ROWS])
+        parts.append(_reduced(to_float(pixels[top : top + _ROWS]) * weights[..., None], weights))
+    colours, weights = (np.concatenate(some) for some in zip(*parts, strict=True))
+    return colours, weights
 
 
 def _filled(premultiplied: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -83,6 +99,6 @@ def _mean_of_cells(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(total * np.float32(0.25), dtype=np.float32)
 
 
-def _enlarged(image: npt.NDArray[np.float32], size: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def _enlarged(image: npt.NDArray[PixelType], size: tuple[int, ...]) -> npt.NDArray[PixelType]:
     """Double both sides by repetition and cut to the size: smoothness does not matter under transparency."""
     return np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)[: size[0], : size[1]]

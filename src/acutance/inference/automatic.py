@@ -20,8 +20,9 @@ from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Size
 from acutance.imaging.convert import PixelType
+from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
-from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, purpose_without_motion
+from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
@@ -95,8 +96,16 @@ class AutomaticRestorer:
             listener: Who is told what was seen and done, in one clause, and what else is told there.
         """
         listener.doing(LOOKING)
-        look = self._look(picture).turned(listener.orientation)
+        look = self._look(picture, lights=self.settings.region is None).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
+        if look.lit_by == 1 or advice_on(look).purpose is None:
+            return self._restored(picture, look, strength=strength, listener=listener)
+        bright = Picture(lit(picture.pixels, look.lit_by), picture.alpha)
+        restored, alpha = self._restored(bright, look, strength=strength, listener=listener)
+        return Picture(lit(restored, 1 / look.lit_by), alpha)
+
+    def _restored(self, picture: Picture, look: Look, *, strength: float, listener: Listener) -> Picture:
+        """Restore a picture that was looked at."""
         advice, instead = advice_on(look), purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
         if purpose is None:
@@ -107,14 +116,14 @@ class AutomaticRestorer:
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
         if purpose == "moved":
             otherwise = Otherwise(
-                restorer=self._restorer(instead),
+                restorer=self._restorer(instead, look),
                 words=f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}",
                 is_believed=lambda blur: agrees(look, blur),
             )
         else:
             listener.found(words)
             listener = replace(listener, found=ignore)
-        return self._restorer(purpose).restore(picture, strength=strength, listener=listener, otherwise=otherwise)
+        return self._restorer(purpose, look).restore(picture, strength=strength, listener=listener, otherwise=otherwise)
 
     def _has_room_for(self, pixels: npt.NDArray[PixelType]) -> bool:
         """Say whether a model that looks at a picture as a whole may take it, in the memory that was allowed."""
@@ -152,7 +161,7 @@ class AutomaticRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        look = self._look(first)
+        look = self._look(first, lights=False)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         restorer, _ = PictureRestorer(self.opened(purpose), self.settings).for_frames(first)
@@ -165,14 +174,14 @@ class AutomaticRestorer:
             for engine in self._opened.values():
                 engine.close()
 
-    def _look(self, picture: Picture) -> Look:
+    def _look(self, picture: Picture, *, lights: bool) -> Look:
         """Look at a picture, or at the region of it that is restored."""
         if self.settings.region is not None:
             picture = picture.part(*self.settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
-        return look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads)
+        return look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads, lights=lights)
 
-    def _restorer(self, purpose: Purpose) -> PictureRestorer:
-        restorer = PictureRestorer(self.opened(purpose), self.settings)
+    def _restorer(self, purpose: Purpose, look: Look) -> PictureRestorer:
+        restorer = PictureRestorer(self.opened(purpose), self.settings, grain_levels=grain_levels(look))
         return restorer if self._watch is None else restorer.watched(self._watch)
 
 

@@ -148,7 +148,13 @@ def purpose_without_motion(look: Look) -> Literal["soft", "noisy"]:
     noise = look.noise
     if noise is not None and noise.levels >= (GRAIN_LEVELS if noise.is_correlated else NOISY_LEVELS):
         return "noisy"
-    return "noisy" if look.brightness <= DARK else "soft"
+    return "noisy" if look.brightness * look.lit_by <= DARK else "soft"
+
+
+def grain_levels(look: Look) -> float:
+    """Return how much grain is to be kept from growing, in levels of 255; 0 where there is none to speak of."""
+    noise = look.noise
+    return noise.levels if noise is not None and noise.is_correlated and noise.levels >= GRAIN_LEVELS else 0.0
 
 
 def _gain(look: Look) -> float:

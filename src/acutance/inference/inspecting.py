@@ -23,6 +23,7 @@ from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
 from acutance.geometry import Box, Size, upright
 from acutance.imaging.convert import PixelType, to_float
+from acutance.imaging.exposure import lighting, lit
 from acutance.imaging.picture import fill_transparent
 from acutance.inference.belief import grey_of
 from acutance.inference.looking import blur_field
@@ -108,6 +109,8 @@ class Look:
     """The same of white in any channel."""
     brightness: float
     """What one pixel in two hundred is brighter than, 0 … 1."""
+    lit_by: float = 1.0
+    """By what its values were multiplied before all but clipping and brightness was looked at; see `lighting`."""
 
     @property
     def is_enlarged(self) -> bool:
@@ -155,6 +158,7 @@ def look_at(
     *,
     alpha: npt.NDArray[PixelType] | None = None,
     threads: int | None = None,
+    lights: bool = True,
 ) -> Look:
     """Look at a picture.
 
@@ -164,12 +168,17 @@ def look_at(
             places and directions are told so. None: `pixels` are as they are looked at.
         alpha: `h w` of the same type: what is fully transparent tells nothing. None where nothing is transparent.
         threads: For the estimator; None is one per core.
+        lights: Whether a dark picture of more than 8 bits is lit up before it is looked at.
 
     Raises:
         ConfigError: When `threads` is less than one.
 
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
+    factor = lighting(pixels) if lights else 1.0
+    if factor > 1:
+        bright = look_at(lit(pixels, factor), metadata, alpha=alpha, threads=threads, lights=False)
+        return replace(bright, brightness=bright.brightness / factor, lit_by=factor)
     within_cpus(threads)  # checked here: of a small picture, nothing is computed that would
     size = Size(*pixels.shape[:2])
     hidden = hidden_in(alpha)

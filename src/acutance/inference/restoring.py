@@ -57,12 +57,13 @@ class _Wish:
 class PictureRestorer:
     """Restores whole pictures. Immutable, and safe to use from several threads."""
 
-    def __init__(self, engine: Engine, settings: PictureSettings = WHOLE) -> None:
+    def __init__(self, engine: Engine, settings: PictureSettings = WHOLE, *, grain_levels: float = 0.0) -> None:
         """Put an engine to work.
 
         Args:
             engine: The opened model.
             settings: What is done with pictures.
+            grain_levels: Of grain that the pictures are known to have, in levels of 255: in flat places it is calmed.
 
         Raises:
             ConfigError: When the model is not one that can be told, or enlarges what only a part of is wanted.
@@ -70,6 +71,7 @@ class PictureRestorer:
         settings.check(engine.spec)
         self.engine, self.settings, self.spec = engine, settings, engine.spec
         self._is_corrected = settings.corrects(engine.spec)
+        self._grain_levels = grain_levels
         self._watch: TileWatch | None = None
         self._start: tuple[int, int] | None = None
 
@@ -149,7 +151,7 @@ class PictureRestorer:
             watch = self._watch if self.settings.region is None else None
             return Picture(self._through_network(pixels, strength, listener.progress, watch))
         restored = self._through_network(pixels, strength, listener.progress)
-        opacity = self._through_network(alpha[..., np.newaxis], strength, ignore, is_corrected=False)
+        opacity = self._through_network(alpha[..., np.newaxis], strength, ignore, is_light=False)
         return Picture(restored, opacity[..., 0])
 
     def _unblurred(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
@@ -205,16 +207,16 @@ class PictureRestorer:
         progress: Progress,
         watch: TileWatch | None = None,
         *,
-        is_corrected: bool = True,
+        is_light: bool = True,
     ) -> npt.NDArray[PixelType]:
         is_grey = pixels.shape[2] == 1
-        corrects = self._is_corrected and is_corrected
+        corrects, calms = self._is_corrected and is_light, self._grain_levels > 0 and is_light
         colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if is_grey else pixels
         start = self._first_block(pixels) if self._start is None else self._start
         restored = restore_tiled(
             self.engine,
             colour,
-            strength=1.0 if corrects else strength,
+            strength=1.0 if corrects or calms else strength,
             tile_px=self.settings.tile_of(self.spec),
             progress=progress,
             watch=watch,
@@ -222,9 +224,14 @@ class PictureRestorer:
         )
         # On a grey picture the three channels come out nearly, not exactly, alike; the middle one stands for them.
         restored = np.ascontiguousarray(restored[..., 1:2]) if is_grey else restored
-        if not corrects:
+        if corrects:
+            share = 1.0 if calms else strength
+            restored = corrected(pixels, restored, strength=share, threads=self.settings.pool_size)
+        if not calms:
             return restored
-        return corrected(pixels, restored, strength=strength, threads=self.settings.pool_size)
+        from acutance.inference.grain import calmed  # for pictures with grain alone
+
+        return calmed(pixels, restored, levels=self._grain_levels, strength=strength)
 
     def close(self) -> None:
         """Free the engine."""

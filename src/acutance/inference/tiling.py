@@ -23,6 +23,7 @@ from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
 from acutance.imaging.resize import enlarged_part
 from acutance.inference.feathering import restore_feathered
+from acutance.inference.ramps import REACH_PX, kept_on_ramps
 from acutance.spec import ModelSpec
 
 DEFAULT_TILE_PX = 1344
@@ -180,6 +181,8 @@ def restore_tile(
     scale = engine.spec.scale
     rows, columns = inside.shifted(tile.target.top, tile.target.left).scaled(scale).slices
     restored = restored[:, rows, columns]
+    if _keeps_ramps(engine.spec):
+        restored = kept_on_ramps(pixels, inside, restored)
     if strength != 1.0:
         shown = (
             to_batch(pixels[inside.slices])[0]
@@ -188,6 +191,11 @@ def restore_tile(
         )
         restored = blend(shown, restored, strength)
     write_planes(restored, result[inside.scaled(scale).slices])
+
+
+def _keeps_ramps(spec: ModelSpec) -> bool:
+    """Say whether smooth ramps are kept: what others made stays theirs, and tiles must show enough around them."""
+    return spec.is_own and spec.task == "sharpen" and spec.halo_px >= REACH_PX
 
 
 def _run(engine: Engine, pixels: npt.NDArray[PixelType], tile: Tile) -> npt.NDArray[np.float32]:

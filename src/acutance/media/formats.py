@@ -5,6 +5,7 @@ A new format is a module with a `Format`, and a row here (docs/how-to/formats.md
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def sniff_format(head: bytes) -> ImageFormat | None:
 
 def head_of(path: Path, size_bytes: int = HEAD_BYTES) -> bytes:
     """Return the beginning of a file; nothing of what cannot be read, or is no plain file."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return b""
     try:
         with path.open("rb") as file:

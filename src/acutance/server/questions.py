@@ -144,6 +144,7 @@ def _run(how: MadeHow, models: Models, max_pixels: int) -> Run:
         precision=precision,
         tile_px=None,
         ensemble=options.model.ensemble,
+        by_look=options.model.name == AUTO and not was_left,
         back_projection=options.region is None and is_corrected(spec, wanted=None),
         threads=None if opened is None else opened.threads,
     )

@@ -63,6 +63,8 @@ class Settings:
     """Orientations of which the mean was taken."""
     back_projection: bool = False
     """Whether the network's answer was corrected by what was seen; in records of before it never was."""
+    by_look: bool = False
+    """Whether `auto` looked at the picture and chose the model, which also calms grain and lights up what is dark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from acutance.media import Photo, format_of, open_pictures
 from acutance.media.reading import mode_of
 from acutance.trust.facts import file_facts, model_files, this_machine
 from acutance.trust.record import FileFacts, Record, Settings, read_record
+from acutance.zoo.catalogue import AUTO
 
 State = Literal["true", "false", "unknown"]
 
@@ -237,7 +238,7 @@ def _content_again(record: Record, result: Path, source: Path, engine: EngineNam
     settings = record.settings
     with (
         Sharpener(
-            record.model.name,
+            AUTO if settings.by_look else record.model.name,
             fidelity=settings.fidelity,
             engine=engine,
             precision=precision,

@@ -114,16 +114,16 @@ def find_model(name: str | Path) -> ModelPaths:
         raise UnknownModel(f"model {AUTO!r}: is chosen for each picture; name one model here: {', '.join(rows)}.")
     path = Path(name)
     is_file = os.path.isfile(path)  # unlike the path's own, also of a name that no system takes
+    if is_file and path.suffix.lower() in (".onnx", ".safetensors") and _is_checkpoint(path):
+        raise UnknownModel(
+            f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
+            f"acutance export {shlex.quote(str(name))} -o mine.onnx"
+        )
     if path.suffix == ".onnx" and is_file:
         return ModelPaths(fidelity=path)
     if path.suffix == ".onnx":
         raise UnknownModel(f"model {name}: no such file, or none that may be looked at.")
     if path.suffix.lower() in WEIGHT_ENDINGS and is_file:
-        if path.suffix.lower() == ".safetensors" and _is_checkpoint(path):
-            raise UnknownModel(
-                f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
-                f"acutance export {shlex.quote(str(name))} -o mine.onnx"
-            )
         command = f"acutance models add {shlex.quote(str(name))}"
         raise UnknownModel(f"model {name}: is a file of weights, which is converted once; run: {command}")
     if str(name) in FORMER_NAMES:
@@ -135,8 +135,11 @@ def find_model(name: str | Path) -> ModelPaths:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return is_checkpoint(file.read(CHECKPOINT_HEAD_BYTES))
+    try:
+        with open(path, "rb") as file:
+            return is_checkpoint(file.read(CHECKPOINT_HEAD_BYTES))
+    except OSError:  # whoever opens the model says so
+        return False
 
 
 def check_files(row: ModelRow) -> None:

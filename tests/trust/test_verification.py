@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import acutance
 from acutance.cli.main import app
-from acutance.errors import InputError
+from acutance.errors import ConfigError, InputError
 from acutance.media import Photo, read_photo, write_photo
 from acutance.trust.facts import file_facts
 from acutance.trust.record import read_record
@@ -265,3 +265,8 @@ def test_what_auto_does_beside_the_network_is_done_again(tmp_path, kind):
     assert found.is_complete, str(found)
     named = replace(read_record(tmp_path / "o.json").settings, by_look=False)
     assert read_record(tmp_path / "o.json").settings != named
+
+
+def test_an_engine_that_there_is_not_is_refused(folder):
+    with pytest.raises(ConfigError, match="engine 'onnx': unknown; there are"):
+        verify(folder / "photo.sharp.png", engine="onnx")

@@ -12,7 +12,7 @@ from typing import Final, Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from acutance.engines.engine import CpuEngine, EngineName, Ensemble, Precision
+from acutance.engines.engine import CpuEngine, EngineName, EngineSettings, Ensemble, Precision
 from acutance.engines.opening import resolved
 from acutance.errors import AcutanceError, InputError
 from acutance.inference.picture_files import sharpened_content
@@ -92,7 +92,9 @@ def verify(
 
     Raises:
         InputError: When there is no record, or the result cannot be read.
+        ConfigError: When there is no such engine.
     """
+    EngineSettings(engine=engine or "auto")  # a name that there is not is no fault of the result's
     path = Path(result)
     if not stat.S_ISREG(mode := mode_of(path)):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a file"

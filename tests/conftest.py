@@ -47,6 +47,11 @@ IN_REAL_TIME = (
 """Tests that talk to a browser, to other processes or to a camera, which a busy machine may starve in the middle."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start one process more than there are processors: a quarter of the time tests wait for browsers and programs."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what fails in real time once more; pytest's summary names it."""
     root = Path(__file__).parent

@@ -37,7 +37,7 @@ more where a picture was enlarged twice, which is no blur."""
 _WIDTHS_PX: Final = np.concatenate([SIGMAS_PX, RADII_PX / 2])
 
 
-def faded(value: npt.NDArray[np.float32], limits: tuple[float, float]) -> npt.NDArray[np.float32]:
+def faded(value: npt.NDArray[np.floating], limits: tuple[float, float]) -> npt.NDArray[np.float32]:
     """Return 1 up to the first limit, 0 from the second on."""
     return np.asarray(np.clip((limits[1] - value) / (limits[1] - limits[0]), 0, 1), np.float32)
 

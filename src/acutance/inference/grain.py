@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from acutance.deconvolution.evenness import faded
 from acutance.deconvolution.plausibility import mean_around
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.blend import blend
@@ -90,12 +91,7 @@ def _share_of_grain(seen: _Powers, levels: float) -> npt.NDArray[np.float32]:
     usual = float(np.median(steps[is_flat] / np.maximum(power[is_flat], _NOTHING)))
     grain = max(min((levels / 255) ** 2, _SPREAD * float(flattest)), _NOTHING)
     excess = usual * seen.all / np.maximum(seen.steps, _NOTHING)
-    return _faded(excess, _GRAIN_ALONE) * _faded(seen.all / grain, _MOST)
-
-
-def _faded(values: npt.NDArray[np.floating], limits: tuple[float, float]) -> npt.NDArray[np.float32]:
-    low, high = limits
-    return np.asarray(np.clip((high - values) / (high - low), 0, 1), np.float32)
+    return faded(excess, _GRAIN_ALONE) * faded(seen.all / grain, _MOST)
 
 
 def _steps(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

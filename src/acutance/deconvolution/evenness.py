@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.isotropic import RADII_PX, SIGMAS_PX, rings
+from acutance.deconvolution.even_blurs import blurs, rings
 from acutance.deconvolution.residuals import JPEG_BLOCK_PX, Powers
 
 _UNEXPLAINED: Final = (0.05, 0.12)
@@ -34,8 +34,6 @@ _ENLARGED: Final = (0.08, 0.2)
 """How differences at even places differ from those at odd ones, as a logarithm: .03 at most, .07 in a JPEG, .2 and
 more where a picture was enlarged twice, which is no blur."""
 
-_WIDTHS_PX: Final = np.concatenate([SIGMAS_PX, RADII_PX / 2])
-
 
 def faded(value: npt.NDArray[np.floating], limits: tuple[float, float]) -> npt.NDArray[np.float32]:
     """Return 1 up to the first limit, 0 from the second on."""
@@ -46,15 +44,16 @@ def evenness(powers: Powers, blur: npt.NDArray[np.int64]) -> npt.NDArray[np.floa
     """Return how much of a correction is to be trusted in each block, 0 to 1, by how well the blur explains it."""
     by_change = faded(unexplained(powers, blur), _UNEXPLAINED)
     middle = rings().counts * ((rings().centres > _MIDDLE[0]) & (rings().centres < _MIDDLE[1]))
-    residual = (powers.residual(blur) * middle).sum(1) / (powers.restored * middle).sum(1)
-    by_residual = faded(residual, _RESIDUAL) * (1 - faded(_WIDTHS_PX[blur], _WEAK_PX))
+    restored = rings().over_directions(powers.restored)
+    residual = (powers.residual(blur) * middle).sum(1) / (restored * middle).sum(1)
+    by_residual = faded(residual, _RESIDUAL) * (1 - faded(blurs().widths_px[blur], _WEAK_PX))
     return np.asarray(np.maximum(by_change, by_residual))
 
 
 def unexplained(powers: Powers, blur: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Return the share of what was changed that the blur does not explain."""
     counts = rings().counts * (rings().centres > _LEAST_FREQUENCY).astype(np.float32)
-    changed = np.maximum(powers.seen - 2 * powers.common + powers.restored, 0)
+    changed = np.maximum(rings().over_directions(powers.seen - 2 * powers.common + powers.restored), 0)
     total = np.maximum((changed * counts).sum(1), np.float32(1e-9))
     return np.asarray((powers.residual(blur) * counts).sum(1) / total)
 

@@ -12,7 +12,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.isotropic import SIGMAS_PX, Bands, blurs, rings, windowed
+from acutance.deconvolution.even_blurs import (
+    DISKS,
+    GAUSSIANS,
+    OF_TWO_WIDTHS,
+    RING_COUNT,
+    SIGMAS_PX,
+    Bands,
+    PerRing,
+    blurs,
+    rings,
+    windowed,
+)
 
 _ROUNDING: Final = np.float32(1 / 12 / 255**2)
 """The variance of rounding to 8 bits; nothing is taken for less noisy."""
@@ -30,6 +41,9 @@ Where its errors are large they say more of its belief than of the blur, which l
 _KERNEL_TOLERANCE: Final = np.float32(2e-4)
 """Squared error of a transfer, as a share of it, that says nothing against a blur: real ones are no exact Gaussians."""
 
+_TWO_WIDTHS: Final = np.float32(30)
+"""So much likelier, as a logarithm, a blur of two widths has to be: it has two numbers more to fit with."""
+
 _LOG_SIGMAS: Final = np.log(SIGMAS_PX).astype(np.float32)
 
 JPEG_BLOCK_PX: Final = 8
@@ -45,15 +59,20 @@ class Powers:
     steps: npt.NDArray[np.float32]
     """`n 2 8`: how large differences of what was seen are, down and across, by their place in blocks of 8 px."""
 
-    def residual(self, blur: npt.NDArray[np.int64]) -> Bands:
+    def residual(self, blur: npt.NDArray[np.int64]) -> PerRing:
         """Return the power of what was seen less what was restored, blurred by each block's blur."""
         transfer = blurs().transfers[blur]
-        power = self.seen - 2 * transfer * self.common + np.square(transfer) * self.restored
-        return np.maximum(power, _ROUNDING / 2)
+        power = self.seen - 2 * transfer * self.common + blurs().squares[blur] * self.restored
+        return np.maximum(rings().over_directions(power), _ROUNDING / 2)
 
     def of(self, chosen: npt.NDArray[np.int64]) -> Powers:
         """Return those of some blocks."""
         return Powers(self.restored[chosen], self.common[chosen], self.seen[chosen], self.steps[chosen])
+
+    def nearer(self, others: Powers, share: float) -> Powers:
+        """Return a share of the others', and the rest of their own."""
+        both = ((getattr(self, field.name), getattr(others, field.name)) for field in fields(self))
+        return Powers(*(np.asarray((1 - share) * own + share * other, np.float32) for own, other in both))
 
     @classmethod
     def joined(cls, parts: Sequence[Powers]) -> Powers:
@@ -69,9 +88,9 @@ class Likeliest:
     error: npt.NDArray[np.float32]
     noise: npt.NDArray[np.float32]
     """At the highest frequencies."""
-    noises: Bands
-    total: Bands
-    """The power of the residual by this."""
+    noises: PerRing
+    unfit: PerRing
+    """The power of the residual that the network's errors do not explain: noise, and the error of the strength."""
 
 
 def powers_of(seen: npt.NDArray[np.float32], restored: npt.NDArray[np.float32]) -> Powers:
@@ -95,32 +114,33 @@ def _steps(blocks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def width_of(powers: Powers) -> npt.NDArray[np.float32]:
     """Return the logarithm of σ, in px, of the Gaussian that is nearest to the blur of each block."""
-    return np.asarray(_LOG_SIGMAS[_misfit(powers, blurs().transfers[: blurs().gaussians]).argmin(1)])
+    return np.asarray(_LOG_SIGMAS[_misfit(powers, GAUSSIANS).argmin(1)])
 
 
 def blur_of(powers: Powers) -> npt.NDArray[np.int64]:
     """Return the number of the blur that explains each block best."""
-    known = blurs()
-    misfit = _misfit(powers, known.transfers)
-    gaussian = misfit[:, : known.gaussians].argmin(1)
-    disk = known.gaussians + misfit[:, known.gaussians :].argmin(1)
+    kinds = (GAUSSIANS, DISKS, OF_TWO_WIDTHS)
+    gaussian, disk, two = (kind.start + _misfit(powers, kind).argmin(1) for kind in kinds)
     # Beyond its first zero a disk turns the sign, with a weight that hardly counts: the residual decides.
-    is_disk = likeliest(powers, disk).cost < likeliest(powers, gaussian).cost
-    return np.asarray(np.where(is_disk, disk, gaussian))
+    costs = np.stack([likeliest(powers, blur).cost for blur in (gaussian, disk, two)])
+    costs[2] += _TWO_WIDTHS
+    best = costs.argmin(0)
+    return np.asarray(np.choose(best, [gaussian, disk, two]))
 
 
-def _misfit(powers: Powers, transfers: Bands) -> npt.NDArray[np.float32]:
-    """Return how far each of `k` transfers is from that of each block, but for what they have in common: `n k`."""
+def _misfit(powers: Powers, some: slice) -> npt.NDArray[np.float32]:
+    """Return how far some `k` of the blurs are from that of each block, but for what they have in common: `n k`."""
     # What of the noise the network lets pass is common to both, and no sign of a weak blur.
-    floor = np.maximum(_ROUNDING, powers.seen[:, 3 * powers.seen.shape[1] // 4 :].min(1, keepdims=True))
+    highest = rings().over_directions(powers.seen)[:, 3 * RING_COUNT // 4 :]
+    floor = np.maximum(_ROUNDING, highest.min(1, keepdims=True))
     common = powers.common * np.maximum(0, 1 - floor / powers.seen)
     measured = common / powers.restored
     left = np.maximum(powers.seen - np.square(powers.common) / powers.restored, _ROUNDING / 2)
     variance = _BELIEF * left / powers.restored
     weight = 1 / (variance + _KERNEL_TOLERANCE * np.square(np.maximum(measured, np.float32(0.02))) + np.float32(1e-6))
-    weight[:, [0, -1]] = 0  # hardly changed; and of corners, which are no ring
-    misfit = np.einsum("nb,kb->nk", weight, np.square(transfers))
-    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, transfers)
+    weight *= rings().ring_of % (RING_COUNT - 1) > 0  # hardly changed; and of corners, which are no ring
+    misfit = np.einsum("nb,kb->nk", weight, blurs().squares[some])
+    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, blurs().transfers[some])
     return np.asarray(misfit)
 
 
@@ -128,8 +148,8 @@ def likeliest(powers: Powers, blur: npt.NDArray[np.int64]) -> Likeliest:
     """Return the errors, noise and error of the strength that explain the residuals best."""
     known = blurs()
     residual = powers.residual(blur)
-    passed = np.square(known.transfers[blur])
-    by_strength = np.square(known.slopes[blur]) * powers.restored
+    passed = rings().over_directions(known.squares[blur])
+    by_strength = rings().over_directions(np.square(known.slopes[blur]) * powers.restored)
     errors, noises, tilts, strengths = (
         grid.ravel() for grid in np.meshgrid(_ERRORS, _NOISES, _TILTS, np.square(_STRENGTH_ERRORS), indexing="ij")
     )
@@ -144,4 +164,5 @@ def likeliest(powers: Powers, blur: npt.NDArray[np.int64]) -> Likeliest:
     cost = (cost[..., 1:] * rings().counts[1:]).sum(-1)
     best = cost.argmin(1)
     each = np.arange(len(best))
-    return Likeliest(cost[each, best], errors[best], noises[best], spectra[best], total[each, best])
+    unfit = total[each, best] - errors[best, np.newaxis] * passed
+    return Likeliest(cost[each, best], errors[best], noises[best], spectra[best], unfit)

@@ -1,0 +1,202 @@
+"""How an even blur acts on the frequencies of a block: Gaussians, disks and Gaussians of two widths, in bands.
+
+An even blur is the same all over the block. What it does is told by how it passes each band: a ring of frequencies of
+one length, in one of eight directions. Powers are means over a band, per pixel of the block, of pictures in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.deconvolution.planes import Spectrum, spectrum_of
+
+Bands = npt.NDArray[np.float32]
+"""`n b`: a value for each band of each block."""
+
+PerRing = npt.NDArray[np.float32]
+"""`n r`: a value for each ring of each block, all directions as one."""
+
+BLOCK_PX: Final = 128
+RING_COUNT: Final = 32
+"""From standing still to half a cycle a pixel; what lies beyond, in the corners, counts with the last."""
+
+DIRECTION_COUNT: Final = 8
+"""Of the innermost ring all are one."""
+
+SIGMAS_PX: Final = np.geomspace(0.3, 4.6, 56)
+RADII_PX: Final = np.geomspace(0.7, 6.0, 64)
+"""5 and 3.5 % apart: photos are softer or crisper than others by as much, which nobody can tell from their blur."""
+
+_NARROW_SIGMAS_PX: Final = np.geomspace(0.3, 3.2, 20)
+_RATIOS: Final = (1.35, 1.8, 2.8)
+"""Of blurs of two widths: short motion, astigmatism."""
+
+_Frequencies = npt.NDArray[np.float64]
+
+
+def _frequencies(side: int) -> tuple[_Frequencies, _Frequencies]:
+    """Return how many cycles a pixel each place of a square's spectrum has, down and across."""
+    return tuple(np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))  # type: ignore[return-value]
+
+
+def _gaussian(
+    down: _Frequencies, across: _Frequencies, sigma_px: float, ratio: float = 1.0, angle: float = 0.0
+) -> _Frequencies:
+    # `angle` is that of the longer axis, from x towards y.
+    along, aside = across * np.cos(angle) + down * np.sin(angle), down * np.cos(angle) - across * np.sin(angle)
+    return np.asarray(np.exp(-2 * (np.pi * sigma_px) ** 2 * (np.square(ratio * along) + np.square(aside))))
+
+
+def _disk(down: _Frequencies, across: _Frequencies, radius_px: float) -> _Frequencies:
+    frequency = np.hypot(down, across)
+    # 2 J₁(z) / z = 2/π · ∫ sin²φ · cos(z · cos φ) dφ over 0 … π; with these nodes the sum is exact to rounding.
+    count = 48
+    angles = np.pi * np.arange(1, count + 1) / (count + 1)
+    shares = 2 * np.sin(angles) ** 2 / (count + 1)
+    phases = 2 * np.pi * radius_px * frequency[..., np.newaxis] * np.cos(angles)
+    return np.asarray((np.cos(phases) * shares).sum(-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """The bands of a block's spectrum, `h w//2+1` with h = w = `BLOCK_PX`."""
+
+    order: npt.NDArray[np.int64]
+    """The places of the flat spectrum, band by band."""
+    begins: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    """In that order: 2 for a frequency that stands for its mirror image, too; over the sum of their band."""
+    down: _Frequencies
+    across: _Frequencies
+    """Of each band: the middle, in cycles a pixel."""
+    ring_of: npt.NDArray[np.int64]
+    """Of each band."""
+    shares: npt.NDArray[np.float32]
+    """`b r`: how much of a ring each band is."""
+    counts: npt.NDArray[np.float32]
+    """How many frequencies a ring has."""
+    centres: npt.NDArray[np.float64]
+    """Of each ring, in cycles a pixel."""
+    below: npt.NDArray[np.int64]
+    share: npt.NDArray[np.float32]
+    """Of each place: between which rings it lies, `below` and the next, and how near to the next."""
+
+    def means(self, powers: npt.NDArray[np.float32]) -> Bands:
+        """Return the mean of each band of spectra `n h w//2+1`."""
+        flat = powers.reshape(len(powers), -1)[:, self.order]
+        flat *= self.weights
+        return np.add.reduceat(flat, self.begins, axis=1)
+
+    def over_directions(self, values: Bands) -> PerRing:
+        """Return the means of rings."""
+        return np.einsum("nb,br->nr", values, self.shares)
+
+    def spread(self, values: PerRing) -> npt.NDArray[np.float32]:
+        """Return values of rings as ones of frequencies, `n h w//2+1`, without steps."""
+        flat = values[:, self.below] * (1 - self.share) + values[:, self.below + 1] * self.share
+        return flat.reshape(len(values), BLOCK_PX, BLOCK_PX // 2 + 1)
+
+
+@cache
+def rings() -> Rings:
+    """Return the bands."""
+    down, across = (part.ravel() for part in _frequencies(BLOCK_PX))
+    frequency = np.hypot(down, across)
+    ring = np.minimum((2 * RING_COUNT * frequency).astype(np.int64), RING_COUNT - 1)
+    turn = np.arctan2(down, across) / np.pi
+    direction = np.rint(turn * DIRECTION_COUNT).astype(np.int64) % DIRECTION_COUNT
+    band = np.where(ring == 0, 0, 1 + (ring - 1) * DIRECTION_COUNT + direction)
+    ring_of = np.concatenate([[0], np.repeat(np.arange(1, RING_COUNT), DIRECTION_COUNT)])
+    angle = np.pi / DIRECTION_COUNT * np.concatenate([[0], np.tile(np.arange(DIRECTION_COUNT), RING_COUNT - 1)])
+    twice = np.full((BLOCK_PX, BLOCK_PX // 2 + 1), 2.0)
+    twice[:, [0, -1]] = 1.0
+    sizes, counts = np.bincount(band, twice.ravel()), np.bincount(ring, twice.ravel())
+    length = np.bincount(band, twice.ravel() * frequency) / sizes
+    centres = np.bincount(ring, twice.ravel() * frequency) / counts
+    order = np.argsort(band, kind="stable")
+    place = np.interp(frequency, centres, np.arange(RING_COUNT))
+    below = np.minimum(place.astype(np.int64), RING_COUNT - 2)
+    return Rings(
+        order=order,
+        begins=np.searchsorted(band[order], np.arange(len(sizes))),
+        weights=(twice.ravel() / sizes[band])[order].astype(np.float32),
+        down=length * np.sin(angle),
+        across=length * np.cos(angle),
+        ring_of=ring_of,
+        shares=((ring_of[:, np.newaxis] == np.arange(RING_COUNT)) * sizes[:, np.newaxis] / counts).astype(np.float32),
+        counts=counts.astype(np.float32),
+        centres=centres,
+        below=below,
+        share=(place - below).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Blurs:
+    """The even blurs that are looked for: Gaussians and disks, from weak to strong, and Gaussians of two widths."""
+
+    transfers: Bands
+    """What each band is multiplied by."""
+    squares: Bands
+    slopes: Bands
+    """How that changes with the logarithm of the strength: what a strength that is told wrongly does."""
+    widths_px: npt.NDArray[np.float64]
+    """σ, that of both widths together, or half the radius."""
+
+
+GAUSSIANS: Final = slice(0, len(SIGMAS_PX))
+DISKS: Final = slice(GAUSSIANS.stop, GAUSSIANS.stop + len(RADII_PX))
+OF_TWO_WIDTHS: Final = slice(DISKS.stop, DISKS.stop + len(_NARROW_SIGMAS_PX) * len(_RATIOS) * DIRECTION_COUNT)
+"""Which of the blurs are of one kind: their numbers."""
+
+
+def _transfer(down: _Frequencies, across: _Frequencies, blur: int, factor: float = 1.0) -> _Frequencies:
+    """Return what a blur, its strength times a factor, multiplies frequencies by."""
+    if blur < GAUSSIANS.stop:
+        return _gaussian(down, across, factor * SIGMAS_PX[blur])
+    if blur < DISKS.stop:
+        return _disk(down, across, factor * RADII_PX[blur - DISKS.start])
+    sigma_px, ratio, angle = _two_widths(blur)
+    return _gaussian(down, across, factor * sigma_px, ratio, angle)
+
+
+def _two_widths(blur: int) -> tuple[float, float, float]:
+    shape, direction = divmod(blur - OF_TWO_WIDTHS.start, DIRECTION_COUNT)
+    sigma, ratio = divmod(shape, len(_RATIOS))
+    return float(_NARROW_SIGMAS_PX[sigma]), _RATIOS[ratio], float(direction * np.pi / DIRECTION_COUNT)
+
+
+@cache
+def blurs() -> Blurs:
+    """Return the blurs that are looked for."""
+    step = 0.01
+
+    def all_of(factor: float) -> npt.NDArray[np.float64]:
+        bands = rings().down, rings().across
+        return np.stack([_transfer(*bands, blur, factor) for blur in range(OF_TWO_WIDTHS.stop)])
+
+    slopes = (all_of(1 + step) - all_of(1 - step)) / (2 * step)
+    both = [_two_widths(blur) for blur in range(OF_TWO_WIDTHS.start, OF_TWO_WIDTHS.stop)]
+    wide = [sigma * np.sqrt((1 + ratio**2) / 2) for sigma, ratio, _ in both]
+    widths = np.concatenate([SIGMAS_PX, RADII_PX / 2, wide])
+    transfers = all_of(1.0).astype(np.float32)
+    return Blurs(transfers, np.square(transfers), slopes.astype(np.float32), widths)
+
+
+@cache
+def transfer_on(side: int, blur: int) -> npt.NDArray[np.float32]:
+    """Return what one of the blurs multiplies the frequencies of a square by: `side side//2+1`."""
+    return _transfer(*_frequencies(side), blur).astype(np.float32)
+
+
+def windowed(blocks: npt.NDArray[np.float32]) -> Spectrum:
+    """Return the spectra of blocks `n h w` without their mean, faded out to their borders."""
+    fade = np.hanning(BLOCK_PX + 2)[1:-1].astype(np.float32)
+    fade /= np.sqrt(np.square(fade).sum())
+    level = blocks.mean(axis=(1, 2), keepdims=True)
+    return spectrum_of((blocks - level) * fade[:, np.newaxis] * fade)

@@ -28,15 +28,16 @@ SPEC = replace(FAKE_SPEC, name="motion", task="remove-motion", guides=3)
 
 @pytest.fixture(scope="module")
 def sharp() -> np.ndarray:
-    """Give a photo of 340×500 px."""
-    return np.asarray(Image.open(PHOTO).convert("RGB"))[6:346, 6:506]
+    """Give a picture of 340×640 px: two parts of a photo, side by side."""
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))[6:346, 6:506]
+    return np.concatenate([photo[:, :320], photo[:, 180:]], axis=1)
 
 
 @pytest.fixture(scope="module")
 def seen(sharp: np.ndarray) -> np.ndarray:
     """Move each half of it along a path of its own."""
     left, right = (convolve_mirror(sharp.astype(np.float64), psf) for psf in PATHS)
-    both = np.where(np.arange(500)[None, :, None] < 250, left, right)
+    both = np.where(np.arange(640)[None, :, None] < 320, left, right)
     return np.clip(np.rint(both), 0, 255).astype(np.uint8)
 
 
@@ -47,11 +48,11 @@ def ignore(share: float, doing: str) -> None:
 def known(seen: np.ndarray) -> FoundPaths:
     """Return both paths as if they had been found."""
     grey = seen[..., 1].astype(np.float32) / 255
-    parts = (Box(0, 0, 340, 250), Box(0, 250, 340, 500))
+    parts = (Box(0, 0, 340, 320), Box(0, 320, 340, 640))
     shakes = [
         known_shake(grey[part.slices], psf, noise_sigma=0.5 / 255) for part, psf in zip(parts, PATHS, strict=True)
     ]
-    return FoundPaths(words="", parts=tuple(zip(parts, shakes, strict=True)), size=Size(340, 500))
+    return FoundPaths(words="", share=1.0, parts=tuple(zip(parts, shakes, strict=True)), size=Size(340, 640))
 
 
 def error(a: np.ndarray, b: np.ndarray) -> float:
@@ -62,16 +63,18 @@ def test_each_part_has_its_own_path(seen: np.ndarray) -> None:
     found = paths_by_place(seen[..., 1].astype(np.float32) / 255, threads=2, progress=ignore)
     assert found is not None
     assert found.words == "curved motion that differs over the picture: taken out of 100 % of it"
-    for (part, shake), left, own, other in zip(found.parts, (0, 250), PATHS, PATHS[::-1], strict=True):
-        assert part == Box(0, left, 340, left + 250)
+    for (part, shake), left, own, other in zip(found.parts, (0, 320), PATHS, PATHS[::-1], strict=True):
+        assert part == Box(0, left, 340, left + 320)
         assert similarity(shake.psf, own) > max(0.75, similarity(shake.psf, other))
 
 
 def test_a_picture_that_is_too_small_has_no_parts(seen: np.ndarray) -> None:
-    assert paths_by_place(seen[:300, :400, 1].astype(np.float32) / 255, progress=ignore) is None
+    assert paths_by_place(seen[:, :600, 1].astype(np.float32) / 255, progress=ignore) is None
 
 
-@pytest.mark.parametrize(("size", "count"), [((720, 1280), 8), ((340, 500), 2), ((6000, 8000), 12), ((300, 4000), 12)])
+@pytest.mark.parametrize(
+    ("size", "count"), [((720, 1280), 8), ((340, 640), 2), ((321, 481), 1), ((6000, 8000), 12), ((300, 4000), 12)]
+)
 def test_parts_cover_a_picture_once_and_are_few(size: tuple[int, int], count: int) -> None:
     parts = _parts(Box(0, 0, *size))
     covered = np.zeros(size, np.int8)
@@ -85,18 +88,18 @@ def test_parts_are_undone_each_by_its_own(sharp: np.ndarray, seen: np.ndarray) -
     unused = FakeEngine(lambda batch: batch[:, 6:9], spec=SPEC)
     result = 255 * without_blur(seen, known(seen), unused, threads=2, progress=ignore)
     assert not unused.sizes
-    for inside in (np.s_[20:-20, 20:190], np.s_[20:-20, 310:-20]):
+    for inside in (np.s_[20:-20, 20:260], np.s_[20:-20, 380:-20]):
         assert error(result[inside], sharp[inside]) < 0.4 * error(seen[inside], sharp[inside])
-    own, left = (np.abs(np.diff(one.astype(np.float64), axis=1)).mean(axis=(0, 2)) for one in (seen, result))
-    assert left[248:252].max() < 1.5 * own[248:252].max()  # no edge where they meet but that of the photo
+    own, left = (np.abs(np.diff(one.astype(np.float64), axis=1)).mean(axis=(0, 2)) for one in (sharp, result))
+    assert left[318:322].max() < 1.2 * own[318:322].max()  # no edge where they meet but that of the picture
 
 
 def test_where_no_path_convinced_the_picture_stays(seen: np.ndarray) -> None:
     found = known(seen)
     one = replace(found, parts=found.parts[:1])
     result = 255 * without_blur(seen, one, FakeEngine(spec=SPEC), threads=2, progress=ignore)
-    np.testing.assert_allclose(result[:, 300:], seen[:, 300:], atol=1e-3)
-    assert error(result[:, :200], seen[:, :200]) > 50
+    np.testing.assert_allclose(result[:, 370:], seen[:, 370:], atol=1e-3)
+    assert error(result[:, :260], seen[:, :260]) > 50
 
 
 def test_of_a_region_all_of_it_is_undone(seen: np.ndarray) -> None:
@@ -105,7 +108,7 @@ def test_of_a_region_all_of_it_is_undone(seen: np.ndarray) -> None:
     larger = np.pad(seen, ((40, 40), (60, 60), (0, 0)), mode="reflect")
     moved = replace(found, top=40, left=60)
     engine = FakeEngine(spec=SPEC)
-    result = 255 * without_blur(larger, moved, engine, wanted=Box(32, 52, 388, 568), threads=2, progress=ignore)
+    result = 255 * without_blur(larger, moved, engine, wanted=Box(32, 52, 388, 708), threads=2, progress=ignore)
     whole = 255 * without_blur(larger[40:-40, 60:-60], found, engine, threads=2, progress=ignore)
     inner = np.s_[30:-30, 30:-30]
     assert error(result[40:-40, 60:-60][inner], whole[inner]) < 30

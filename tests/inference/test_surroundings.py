@@ -38,8 +38,10 @@ def ignore(share: float, doing: str) -> None:
 
 def test_what_is_around_a_tight_region_tells_its_path(shaken: np.ndarray) -> None:
     alone, _ = blur_in(np.ascontiguousarray(shaken[TIGHT.slices]), progress=ignore)
-    found, words = blur_in(shaken, TIGHT, progress=ignore)
+    told: list[float] = []
+    found, words = blur_in(shaken, TIGHT, progress=lambda share, doing: told.append(share))
     assert isinstance(found, FoundBlur), words
+    assert told == sorted(told)
     assert words.startswith("curved motion of about")
     assert words.endswith("px, as around the region: taken out")
     assert similarity(found.kernel.psf, PATH) > 0.75

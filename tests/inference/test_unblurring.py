@@ -221,7 +221,7 @@ def test_what_is_taken_for_straight_motion_may_be_curved(shaken, path, monkeypat
     straight = BlurVerdict(kind="line", share=0.7, strength_px=15.0, angle=0.3)
     monkeypatch.setattr(BlurField, "whole", property(lambda field: straight))
     found, words = blur_in(shaken, progress=ignore)
-    assert words == path.words
+    assert words == f"{path.words}: taken out"
     assert isinstance(found, FoundBlur)
     np.testing.assert_array_equal(found.kernel.psf, path.kernel.psf)
 

@@ -39,6 +39,8 @@ class FoundMotion:
     """Straight motion that differs over the picture: the camera turned, or things moved by themselves."""
 
     words: str
+    share: float
+    """Of the picture, of which it is taken out, 0 … 1."""
     field: BlurField
     banded: Mapping[tuple[int, int], BlurVerdict]
     """By place, `PATCH_PX` apart: motion that the spectrum there has the bands of."""
@@ -62,6 +64,8 @@ class FoundPaths:
     """Curved motion that differs over the picture: a path for each part of it that convinces by itself."""
 
     words: str
+    share: float
+    """Of the picture, of which it is taken out, 0 … 1."""
     parts: tuple[tuple[Box, Shake], ...]
     """Parts that do not overlap, and what blurred each; where there is none, nothing is undone."""
     size: Size

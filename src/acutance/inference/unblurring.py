@@ -22,7 +22,7 @@ from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
-from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion
+from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths
 from acutance.inference.inspecting import has_no_edges
 from acutance.inference.looking import blur_field
 from acutance.inference.paths_by_place import paths_by_place
@@ -84,10 +84,12 @@ def blur_in(
     progress(0.0, LOOKING)
     whole = Box(0, 0, *pixels.shape[:2])
     place = whole if place is None else place
-    own = _looked_at(grey_of(to_float(pixels[place.slices])), threads=threads, progress=progress)
     around = surroundings_of(place, whole)
+    first = progress if around is None else _part_of(progress, 0.0, 0.5)
+    own = _looked_at(grey_of(to_float(pixels[place.slices])), threads=threads, progress=first)
     if own.may_be_told and around is not None:
-        found = _as_around(pixels, place, around, own.found, threads=threads, progress=progress)
+        second = _part_of(progress, 0.5, 1.0)
+        found = _as_around(pixels, place, around, own.found, threads=threads, progress=second)
         if found is not None:
             return found, f"{_turned_words(found, orientation)}, as around the region: taken out"
     if isinstance(own.found, FoundBlur):
@@ -110,6 +112,10 @@ class _Looked:
     """Whether a larger part may tell more: a path that convinces stands by itself."""
 
 
+def _part_of(progress: Progress, start: float, end: float) -> Progress:
+    return lambda share, doing: progress(start + share * (end - start), doing)
+
+
 def _turned_words(found: FoundBlur, orientation: int) -> str:
     return found.words if found.seen is None else str(found.seen.turned(orientation))
 
@@ -129,9 +135,10 @@ def _looked_at(grey: npt.NDArray[np.float32], *, threads: int | None, progress: 
         return _Looked(words="sharp already: left as it is", may_be_told=False)
     if min(grey.shape) < SMALLEST_PX:
         return _Looked(seen=seen)
-    curved = seen.kind == "path" or (seen.kind == "line" and seen.strength_px >= PERHAPS_CURVED_PX)
-    paths = paths_by_place(grey, threads=threads, progress=progress) if curved else None
-    motion = paths or _by_place(grey, field, threads=threads)
+    by_place: list[FoundPaths | FoundMotion | None] = [_by_place(grey, field, threads=threads)]
+    if field.whole.kind == "path":
+        by_place.append(paths_by_place(grey, threads=threads, progress=_part_of(progress, 0.8, 1.0)))
+    motion = max((one for one in by_place if one is not None), key=lambda one: one.share, default=None)
     return _Looked(seen=seen) if motion is None else _Looked(found=motion, words=motion.words)
 
 
@@ -265,13 +272,13 @@ def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int |
     """Look for straight motion by place; None where there is too little of it."""
     has_moved = field.whole.kind in {"line", "path"}
     banded = _banded_places(grey, field, threads=threads) if has_moved else {}
-    motion = FoundMotion(words="", field=field, banded=banded)
+    motion = FoundMotion(words="", share=0.0, field=field, banded=banded)
     places = [(y, x) for y in range(0, grey.shape[0], PATCH_PX) for x in range(0, grey.shape[1], PATCH_PX)]
     moved = sum(motion.kernel_at(y, x) is not None for y, x in places) / len(places)
     if moved < SMALLEST_SHARE:
         return None
     words = f"straight motion that differs over the picture: taken out of {100 * moved:.0f} % of it"
-    return replace(motion, words=words)
+    return replace(motion, words=words, share=moved)
 
 
 def _banded_places(

@@ -1,7 +1,8 @@
 """Who reads: programs and networks of others that come with all they need, each behind one small port.
 
 zbar and ZXing read codes; Tesseract and RapidOCR read letters; MTCNN finds faces. None of them knows what was done to a
-picture, nor what it says. A judge that is not installed is left out and named; where a kind has none at all, nothing is measured.
+picture, nor what it says. A judge that is not installed is left out and named; where a kind has none at all, nothing is
+measured.
 """
 
 from __future__ import annotations

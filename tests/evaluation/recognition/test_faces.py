@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
+from typer.testing import CliRunner
 
-from acutance.cli.main import run
+from acutance.cli.evaluate import evaluate
 from acutance.errors import ConfigError
 from acutance.evaluation.recognition.conditions import condition
 from acutance.evaluation.recognition.faces import FOUND, faces_in, overlap, seen_in_the_middle
@@ -33,8 +35,8 @@ def red_faces(picture):
 
 @pytest.fixture
 def photo(tmp_path) -> Path:
-    pixels = np.full((300, 400, 3), 128, np.uint8)
-    pixels[110:190, 170:230] = (200, 40, 40)
+    pixels = np.full((400, 400, 3), 128, np.uint8)
+    pixels[160:240, 170:230] = (200, 40, 40)
     Image.fromarray(pixels).save(tmp_path / "one.png")
     return tmp_path / "one.png"
 
@@ -53,14 +55,14 @@ def test_a_face_is_made_small_and_lies_in_the_middle(photo):
 def test_what_is_too_small_or_at_the_border_is_left_out(photo, tmp_path):
     with pytest.raises(ConfigError, match=r"no face of 90 px or more was found in 1 photos; give a folder"):
         faces_in([photo], red_faces, height_px=90, most=5)
-    Image.open(photo).crop((160, 0, 400, 300)).save(tmp_path / "cut.png")
+    Image.open(photo).crop((150, 0, 400, 400)).save(tmp_path / "cut.png")
     with pytest.raises(ConfigError, match="no face of 20 px"):
         faces_in([tmp_path / "cut.png"], red_faces, height_px=20, most=5)
 
 
 def test_what_is_not_found_again_once_it_is_small_is_not_asked_for(photo):
     with pytest.raises(ConfigError, match="no face"):
-        faces_in([photo], lambda one: red_faces(one) if one.shape[0] == 300 else [], height_px=20, most=5)
+        faces_in([photo], lambda one: red_faces(one) if one.shape[0] == 400 else [], height_px=20, most=5)
 
 
 def test_no_more_are_sought_than_are_wanted(photo):
@@ -91,9 +93,11 @@ def test_faces_have_no_wrong_characters(photo, artist):
 
 
 @pytest.mark.parametrize("words", ["faces,qr", "faces@20,faces@30"])
-def test_faces_are_measured_by_themselves(words, capsys):
-    assert run(["evaluate", "--recognise", words, "--test", str(PHOTO.parent)]) == 2
-    assert "--recognise faces: is measured by itself" in capsys.readouterr().err
+def test_faces_are_measured_by_themselves(words):
+    app = typer.Typer()
+    app.command()(evaluate)
+    result = CliRunner().invoke(app, ["--recognise", words, "--test", str(PHOTO.parent)])
+    assert "--recognise faces: is measured by itself" in str(result.exception)
 
 
 def test_the_detector_finds_an_astronaut():

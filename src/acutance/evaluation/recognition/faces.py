@@ -6,6 +6,7 @@ again once it is small, so that it is never asked for what it cannot see. Whose 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -85,16 +86,14 @@ def _faces_of(path: Path, detect: Detector, height_px: float) -> Iterator[Item]:
 
 def _made_small(pixels: Pixels, face: Box, scale: float) -> Item | None:
     """Cut out a face with what is around it, and reduce it; None where the photo ends too near."""
-    margin = MARGIN_PX / scale
     high, wide = (side / 2 for side in face.size)
-    around = (
-        face.left - wide - margin,
-        face.top - high - margin,
-        face.right + wide + margin,
-        face.bottom + high + margin,
-    )
-    if min(around[:2]) < 0 or around[2] > pixels.shape[1] or around[3] > pixels.shape[0]:
+    shown = (face.left - wide, face.top - high, face.right + wide, face.bottom + high)
+    if min(shown[:2]) < 0 or shown[2] > pixels.shape[1] or shown[3] > pixels.shape[0]:
         return None
+    # What blur and networks see beyond it may be the photo's mirror image: portraits fill their photos.
+    margin = math.ceil(MARGIN_PX / scale)
+    pixels = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
+    around = (shown[0], shown[1], shown[2] + 2 * margin, shown[3] + 2 * margin)
     size = (round((around[2] - around[0]) * scale), round((around[3] - around[1]) * scale))
     small = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=around)
     box = Box(MARGIN_PX, MARGIN_PX, size[1] - MARGIN_PX, size[0] - MARGIN_PX)

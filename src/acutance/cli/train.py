@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
+
 if TYPE_CHECKING:
     from acutance.data.photo_store import PhotoStore
+    from acutance.evaluation.scores import Perception
+    from acutance.metrics.pair import PerceptualMeasure
     from acutance.training.config import TrainConfig
     from acutance.training.loop import Tick
+    from acutance.training.validation import Perceptual
+    from acutance.training.watching import Measure
 
 PAIRED = ("paired=true", "reduced_share=0.0", "ramp_share=0.0")
 """What `--paired` sets."""
@@ -30,11 +36,16 @@ def train(
     paired: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            metavar="BLURRED SHARP", help="Instead: folders of photos taken blurred and sharp (GoPro's layout)."
+            metavar="BLURRED SHARP",
+            help="Instead: folders of photos taken blurred and sharp (GoPro's or RealBlur's layout: twice the same).",
         ),
     ] = None,
     validation: Annotated[
         Path | None, typer.Option(help="Folder of sharp photos to validate on; default: some of DATA, held out.")
+    ] = None,
+    validation_paired: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="BLURRED SHARP", help="Instead: folders of photos taken blurred and sharp."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -47,6 +58,9 @@ def train(
     download_vgg19: Annotated[
         bool, typer.Option("--download-vgg19", help="Download torchvision's weights of VGG-19 (548 MB), once.")
     ] = False,
+    lpips_backbone: LpipsBackbone = None,
+    lpips_linear: LpipsLinear = None,
+    dists: DistsWeights = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")] = "auto",
     devices: Annotated[
         int | None, typer.Option(help="GPUs, or processes on a CPU, that share each batch; under torchrun all of its.")
@@ -67,7 +81,8 @@ def train(
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
-    folders = _folders(data, paired, validation)
+    folders = _folders(data, paired)
+    held = _validation_folders(validation, validation_paired, folders, is_paired=paired is not None)
     changes = _changes(settings, iterations, minutes, is_paired=paired is not None)
     config = _checked(preset, changes, out, folders, resume=resume)
     check_processes(config, devices or 1)
@@ -77,10 +92,16 @@ def train(
     if config.objective.feature_layers:
         with progress_bar("VGG-19") as bar:
             vgg19 = in_turn(fabric, lambda: find_vgg19(vgg19, download=download_vgg19, progress=bar))
+    networks = open_perception(lpips_backbone, lpips_linear, dists, device=fabric.device)
+    perceptual = _perceptual(config, networks)
     with progress_bar("decoding photos") as bar:
-        place = store or out / "store"
+        place, place_of_held = store or out / "store", out / "validation-store"
         photos = in_turn(fabric, lambda: _open_photos(folders, place, is_paired=paired is not None, progress=bar))
-        others = in_turn(fabric, lambda: _open_validation(validation, out / "validation-store", progress=bar))
+        others = None
+        if held:
+            others = in_turn(
+                fabric, lambda: _open_photos(held, place_of_held, is_paired=validation is None, progress=bar)
+            )
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar, stop_request() as is_asked:
@@ -91,6 +112,7 @@ def train(
             fabric=fabric,
             vgg19=vgg19,
             validation=others,
+            perceptual=perceptual,
             resume=resume,
             on_tick=_teller(bar) if speaks else None,
             should_stop=is_asked,
@@ -123,6 +145,17 @@ def _teller(bar: Callable[[float], None]) -> Callable[[Tick], None]:
             say(f"step {tick.progress.iteration}  PSNR (dB) {scores}")
 
     return tell
+
+
+def _perceptual(config: TrainConfig, networks: Perception) -> Perceptual:
+    """Return what validation measures by networks, and check, before anything is decoded, that none is missing."""
+    from acutance.training.validation import check_measures
+
+    given: dict[Measure, PerceptualMeasure | None] = {"lpips": networks.lpips, "dists": networks.dists}
+    perceptual = {name: measure for name, measure in given.items() if measure is not None}
+    if config.watch.held_out:
+        check_measures([], config.watch.all_measures, perceptual)
+    return perceptual
 
 
 def _checked(
@@ -160,20 +193,37 @@ def said_changes(settings: list[str] | None, iterations: int | None, minutes: fl
     return changes
 
 
-def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None, validation: Path | None) -> tuple[Path, ...]:
+def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None) -> tuple[Path, ...]:
     """Return the folders of photos: some of sharp ones, or one of blurred and one of sharp ones."""
     from acutance.errors import ConfigError
 
     if bool(data) == bool(paired):
         given = "neither is given" if not data else "both are given"
         raise ConfigError(f"train takes the photos of --data FOLDER or of --paired BLURRED SHARP; {given}.")
-    if paired and validation is not None:
-        raise ConfigError("--validation: pairs are validated on pairs that are held out; leave it out with --paired.")
-    folders = paired or tuple(data or ())
-    for folder in folders:
-        if validation is not None and validation.resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"{validation}: lies inside {folder}, so it would be trained on; choose another.")
-    return folders
+    return paired or tuple(data or ())
+
+
+def _validation_folders(
+    sharp: Path | None, paired: tuple[Path, Path] | None, trained_on: tuple[Path, ...], *, is_paired: bool
+) -> tuple[Path, ...]:
+    """Return the folders of photos to validate on: one of sharp ones, two of pairs, or none."""
+    from acutance.errors import ConfigError
+
+    if sharp and paired:
+        raise ConfigError(
+            "train validates on --validation FOLDER or --validation-paired BLURRED SHARP; both are given."
+        )
+    if sharp and is_paired:
+        raise ConfigError(
+            "--validation: what trains on pairs is validated on pairs; give --validation-paired BLURRED SHARP, or "
+            "leave it out and some of --paired are held out."
+        )
+    held = paired or ((sharp,) if sharp else ())
+    for folder in held:
+        for other in trained_on:
+            if folder.resolve().is_relative_to(other.resolve()):
+                raise ConfigError(f"{folder}: lies inside {other}, so it would be trained on; choose another.")
+    return held
 
 
 def _open_photos(
@@ -187,8 +237,3 @@ def _open_photos(
         return open_mixed_store(folders, store, progress=progress)
     blurred, sharp = folders
     return open_paired_store(blurred, sharp, store, progress=progress)
-
-
-def _open_validation(folder: Path | None, store: Path, *, progress: Callable[[float], None]) -> PhotoStore | None:
-    """Decode the photos to validate on, where there is a folder of them."""
-    return None if folder is None else _open_photos((folder,), store, progress=progress)

@@ -253,7 +253,7 @@ def test_pairs_of_their_own_validate(run_train, photo_folder, gopro, photo, tmp_
         (figures,) = [line for line in lines_of(tmp_path / name) if line["kind"] == "validation"]
         assert set(figures) == {"kind", "iteration", "paired"}
     assert json.loads((tmp_path / "pairs" / "run.json").read_text())["photos"] == 20
-    with pytest.raises(ConfigError, match="generator.scale = 2: enlarges, but the two photos of a pair"):
+    with pytest.raises(ConfigError, match=r"generator\.scale = 2: enlarges, but the two photos of a pair"):
         run_train("fast-x2", "--data", photo_folder, "--validation-paired", held, held, "--out", tmp_path / "x2")
     both = ("--validation", held, "--validation-paired", held, held)
     for given, words in (

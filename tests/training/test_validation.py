@@ -119,9 +119,9 @@ def test_measures_by_networks_are_taken_where_they_are_given(photo):
 
 def test_what_cannot_be_measured_is_said_before_the_first_step(photo):
     crops = held([photo(180, 100)])
-    with pytest.raises(ConfigError, match="lpips needs the weights .* --lpips-backbone FILE --lpips-linear FILE"):
+    with pytest.raises(ConfigError, match=r"lpips needs the weights .* --lpips-backbone FILE --lpips-linear FILE"):
         check_measures(crops, ("psnr_db", "lpips"), {})
-    with pytest.raises(ConfigError, match="dists needs the weights .* --lpips-backbone FILE --dists FILE"):
+    with pytest.raises(ConfigError, match=r"dists needs the weights .* --lpips-backbone FILE --dists FILE"):
         check_measures([], ("dists",), {"lpips": farther_than})
     with pytest.raises(ConfigError, match="100×180 px, and one of these measures needs 176"):
         check_measures(crops, ("ms_ssim",), {})

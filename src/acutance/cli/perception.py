@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    import torch
-
     from acutance.evaluation.scores import Perception
     from acutance.metrics.pair import PerceptualMeasure
 
@@ -27,9 +25,9 @@ def open_perception(
     dists: Path | None,
     *,
     vgg19: Path | None = None,
-    device: torch.device | None = None,
+    device: str = "cpu",
 ) -> Perception:
-    """Read the weights that are given; LPIPS and DISTS are computed on the device, by default the CPU.
+    """Read the weights that are given; LPIPS and DISTS are computed on the device.
 
     Raises:
         ConfigError: When those of a measure are not complete.
@@ -49,7 +47,7 @@ def open_perception(
     )
 
 
-def _open_lpips(backbone: Path, linear: Path, device: torch.device | None) -> PerceptualMeasure:
+def _open_lpips(backbone: Path, linear: Path, device: str) -> PerceptualMeasure:
     from acutance.cli.console import needs_extra
 
     with needs_extra("train", "LPIPS"):
@@ -59,7 +57,7 @@ def _open_lpips(backbone: Path, linear: Path, device: torch.device | None) -> Pe
     return Lpips(read_lpips(backbone, linear)).to(device).against
 
 
-def _open_dists(backbone: Path, weights: Path, device: torch.device | None) -> PerceptualMeasure:
+def _open_dists(backbone: Path, weights: Path, device: str) -> PerceptualMeasure:
     from acutance.cli.console import needs_extra
 
     with needs_extra("train", "DISTS"):

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
+from acutance.cli.photo_folders import PhotoFolders, trained_on, validated_on
 
 if TYPE_CHECKING:
-    from acutance.data.photo_store import PhotoStore
     from acutance.evaluation.scores import Perception
     from acutance.metrics.pair import PerceptualMeasure
     from acutance.training.config import TrainConfig
     from acutance.training.loop import Tick
     from acutance.training.validation import Perceptual
     from acutance.training.watching import Measure
-
-PAIRED = ("paired=true", "reduced_share=0.0", "ramp_share=0.0")
-"""What `--paired` sets."""
 
 
 def train(
@@ -81,10 +78,10 @@ def train(
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
-    folders = _folders(data, paired)
-    held = _validation_folders(validation, validation_paired, folders, is_paired=paired is not None)
-    changes = _changes(settings, iterations, minutes, is_paired=paired is not None)
-    config = _checked(preset, changes, out, folders, resume=resume)
+    training = trained_on("train", data, paired)
+    held = validated_on(validation, validation_paired, training)
+    changes = training.changes + said_changes(settings, iterations, minutes)
+    config = _checked(preset, changes, out, training, resume=resume)
     check_processes(config, devices or 1)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
     fabric = open_fabric(device, precision=config.precision, devices=devices)
@@ -92,16 +89,11 @@ def train(
     if config.objective.feature_layers:
         with progress_bar("VGG-19") as bar:
             vgg19 = in_turn(fabric, lambda: find_vgg19(vgg19, download=download_vgg19, progress=bar))
-    networks = open_perception(lpips_backbone, lpips_linear, dists, device=fabric.device)
+    networks = open_perception(lpips_backbone, lpips_linear, dists, device=str(fabric.device))
     perceptual = _perceptual(config, networks)
     with progress_bar("decoding photos") as bar:
-        place, place_of_held = store or out / "store", out / "validation-store"
-        photos = in_turn(fabric, lambda: _open_photos(folders, place, is_paired=paired is not None, progress=bar))
-        others = None
-        if held:
-            others = in_turn(
-                fabric, lambda: _open_photos(held, place_of_held, is_paired=validation is None, progress=bar)
-            )
+        photos = in_turn(fabric, lambda: training.open(store or out / "store", progress=bar))
+        others = held and in_turn(fabric, lambda: held.open(out / "validation-store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar, stop_request() as is_asked:
@@ -159,7 +151,7 @@ def _perceptual(config: TrainConfig, networks: Perception) -> Perceptual:
 
 
 def _checked(
-    preset: str, changes: Sequence[tuple[str, str]], out: Path, folders: tuple[Path, ...], *, resume: bool
+    preset: str, changes: Sequence[tuple[str, str]], out: Path, training: PhotoFolders, *, resume: bool
 ) -> TrainConfig:
     """Read the settings, and check that a run with them can begin or go on in OUT, before minutes go into decoding."""
     from acutance.training.config import load_config
@@ -167,20 +159,11 @@ def _checked(
 
     overrides = [override for override, _ in changes]
     config = load_config(preset, overrides, typed=dict(changes))
-    for folder in folders:
+    for folder in training.folders:
         check_folder(out, config, resume=resume, data=folder)
     if resume:
         check_said(out, config, overrides)
     return config
-
-
-def _changes(
-    settings: list[str] | None, iterations: int | None, minutes: float | None, *, is_paired: bool
-) -> list[tuple[str, str]]:
-    """Return what the options change of a preset, as `key=value`, each with how it was typed."""
-    # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
-    changes = [(override, "--paired") for override in PAIRED] if is_paired else []
-    return changes + said_changes(settings, iterations, minutes)
 
 
 def said_changes(settings: list[str] | None, iterations: int | None, minutes: float | None) -> list[tuple[str, str]]:
@@ -191,49 +174,3 @@ def said_changes(settings: list[str] | None, iterations: int | None, minutes: fl
     if minutes is not None:
         changes.append((f"schedule.minutes={minutes}", f"--minutes {minutes:g}"))
     return changes
-
-
-def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None) -> tuple[Path, ...]:
-    """Return the folders of photos: some of sharp ones, or one of blurred and one of sharp ones."""
-    from acutance.errors import ConfigError
-
-    if bool(data) == bool(paired):
-        given = "neither is given" if not data else "both are given"
-        raise ConfigError(f"train takes the photos of --data FOLDER or of --paired BLURRED SHARP; {given}.")
-    return paired or tuple(data or ())
-
-
-def _validation_folders(
-    sharp: Path | None, paired: tuple[Path, Path] | None, trained_on: tuple[Path, ...], *, is_paired: bool
-) -> tuple[Path, ...]:
-    """Return the folders of photos to validate on: one of sharp ones, two of pairs, or none."""
-    from acutance.errors import ConfigError
-
-    if sharp and paired:
-        raise ConfigError(
-            "train validates on --validation FOLDER or --validation-paired BLURRED SHARP; both are given."
-        )
-    if sharp and is_paired:
-        raise ConfigError(
-            "--validation: what trains on pairs is validated on pairs; give --validation-paired BLURRED SHARP, or "
-            "leave it out and some of --paired are held out."
-        )
-    held = paired or ((sharp,) if sharp else ())
-    for folder in held:
-        for other in trained_on:
-            if folder.resolve().is_relative_to(other.resolve()):
-                raise ConfigError(f"{folder}: lies inside {other}, so it would be trained on; choose another.")
-    return held
-
-
-def _open_photos(
-    folders: tuple[Path, ...], store: Path, *, progress: Callable[[float], None], is_paired: bool = False
-) -> PhotoStore:
-    """Decode the photos of some folders, or the pairs of two."""
-    from acutance.data.pairs import open_paired_store
-    from acutance.data.photo_store import open_mixed_store
-
-    if not is_paired:
-        return open_mixed_store(folders, store, progress=progress)
-    blurred, sharp = folders
-    return open_paired_store(blurred, sharp, store, progress=progress)

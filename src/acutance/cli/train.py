@@ -93,7 +93,9 @@ def train(
     perceptual = _perceptual(config, networks)
     with progress_bar("decoding photos") as bar:
         photos = in_turn(fabric, lambda: training.open(store or out / "store", progress=bar))
-        others = held and in_turn(fabric, lambda: held.open(out / "validation-store", progress=bar))
+        others = None
+        if held is not None:
+            others = in_turn(fabric, lambda: held.open(out / "validation-store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar, stop_request() as is_asked:

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Protocol
 
 from acutance.data.photo_store import PhotoStore
-from acutance.data.protocol import PAIRED_ROW, Pixels, Row, brightened, degrade, find_row
+from acutance.data.protocol import PAIRED_ROW, Degraded, Pixels, Row, brightened, degrade, find_row
 from acutance.errors import ConfigError, first_line
 from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
 from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate, read_rgb
 from acutance.evaluation.pairs import PairSet, evaluate_pairs
-from acutance.evaluation.restorers import BlindRestorer
+from acutance.evaluation.restorers import BlindRestorer, Restorer
 from acutance.evaluation.scores import NOTHING, Perception, Scores
 from acutance.evaluation.table1 import CHANGE, label_of
 from acutance.inference.sharpener import Sharpener
@@ -266,7 +266,7 @@ def measure(
     """
     untouched = BASELINES[0]
     with _opened(outcomes) as restorers:
-        compared = [untouched, *restorers]
+        compared: list[Restorer] = [untouched, *restorers]
         if isinstance(test_set, PairSet):
             row = PAIRED_ROW
             evaluation = evaluate_pairs(test_set, compared, perception=perception, progress=progress)
@@ -310,6 +310,7 @@ def draw_figure(
     """
     if not 0 <= number < count_of(test_set):
         raise ConfigError(f"photo {number} of {test_set.name}: must lie within 0 … {count_of(test_set) - 1}.")
+    degraded: Degraded
     if isinstance(test_set, PairSet):
         row, pair = PAIRED_ROW, test_set.pairs[number]
         degraded, truth = read_rgb(pair.blurred), read_rgb(pair.sharp)

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from acutance.config.settings import from_values, read_toml
+from acutance.data.pairs import open_paired_store
 from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError, CorruptWeights, InputError, JobError
 from acutance.networks.checkpoint_file import load_generator
@@ -94,6 +95,23 @@ def test_two_and_two_steps_are_four(tmp_path, tiny, store, fabric, variant):
     moments = [name for name in begun if name.startswith("optimizer.")]
     assert moments
     assert all(not torch.equal(begun[name], state_of(resumed)[name]) for name in moments)
+
+
+def test_two_and_two_steps_on_pairs_are_four(tmp_path, tiny, photo, fabric):
+    for number in range(3):
+        for kind, seed in (("sharp", number), ("blur", number + 10)):
+            path = tmp_path / "photos" / "GOPR1" / kind / f"{number:06d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo(48, 56, seed=seed)).save(path)
+    pairs = open_paired_store(tmp_path / "photos", tmp_path / "photos", tmp_path / "store")
+    config = tiny("paired=true")
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    train(config, pairs, straight, fabric=fabric)
+    assert train(config, pairs, resumed, fabric=fabric, **stop_after(2)).iteration == 2
+    train(config, pairs, resumed, fabric=fabric, resume=True)
+    assert_same_state(state_of(straight), state_of(resumed))
+    assert lines_of(straight, "validation")[-1] == lines_of(resumed, "validation")[-1]
+    assert "paired" in lines_of(resumed, "validation")[-1]
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, tiny, store, fabric):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -72,10 +73,15 @@ def _cpu_s(costs: list[ProcessCost]) -> float:
     return statistics.median(cost.cpu_s for cost in costs)
 
 
+def _without_times(words: str) -> str:
+    """Return what was said without how long it took, which differs from run to run."""
+    return re.sub(r"\d+(\.\d+)? s\b", "… s", words)
+
+
 def _beside(costs: list[ProcessCost], others: list[ProcessCost]) -> str:
     """Tell what the package costs, in processor time, run by run; and whether anything else was said with it."""
     more_s = statistics.median(other.cpu_s - cost.cpu_s for cost, other in zip(costs, others, strict=True))
-    are_silent = {other.words for other in others} <= {cost.words for cost in costs}
+    are_silent = {_without_times(other.words) for other in others} <= {_without_times(cost.words) for cost in costs}
     holds = more_s < ALLOWED_S and are_silent
     return (
         f"   with the package {_median_s(others):6.3f} s, {more_s:+.3f} s of processor time, "

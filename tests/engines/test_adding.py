@@ -55,6 +55,14 @@ def test_a_model_is_kept_and_found_by_name(net: Path, own_folder: Path) -> None:
         find_model("soft")
 
 
+def test_an_ending_in_capitals_is_one(net: Path) -> None:
+    loud = net.with_name("LOUD.ONNX")
+    net.rename(loud)
+    assert find_model(loud).fidelity == loud
+    with pytest.raises(UnknownModel, match="no such file"):
+        find_model(net.with_name("NONE.ONNX"))
+
+
 def test_a_model_of_acutance_is_kept_as_it_is() -> None:
     shipped = find_model("fast").fidelity
     add_model(str(shipped), name="mine")
@@ -79,6 +87,7 @@ def test_a_model_comes_from_the_web(net: Path, tmp_path: Path) -> None:
     ("settings", "error", "words"),
     [
         ({"sha256": "0" * 64}, CorruptWeights, "its sha256 is"),
+        ({"sha256": "12"}, ConfigError, "'12' is not a hash; it has 64 hexadecimal digits"),
         ({"name": "fast"}, ConfigError, "is the name of a shipped model"),
         ({"name": "shake"}, ConfigError, "is the name of a shipped model"),
         ({"name": "auto"}, ConfigError, "is what chooses a model for each photo"),

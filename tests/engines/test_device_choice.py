@@ -190,6 +190,22 @@ def test_a_network_of_one_size_cannot_be_checked_and_runs_on_the_cpu(
     assert fake.sessions == 0
 
 
+def test_a_network_that_tells_its_one_size_is_checked_at_that(memory: TrialMemory) -> None:
+    pytest.importorskip("onnx", reason="networks of others are built with the extra 'torch'")
+    from tests.engines import alien_networks as alien
+
+    from acutance.engines.foreign import adopt
+    from acutance.engines.foreign_told import Told
+
+    net = adopt(alien.minus_mean(shape=[1, 3, 64, 64], out=[1, 3, 64, 64]), name="net", told=Told(range="0..1")).file
+    fake = FakeDevice()
+    opened = open_on_device(net, [fake.device], name="net", precision="auto", threads=1, cpu=None, memory=memory)
+    assert isinstance(opened, GuardedEngine)
+    batch = np.random.default_rng(0).random((1, 3, 64, 64), dtype=np.float32)
+    np.testing.assert_array_equal(opened.run(batch), OnnxRuntimeEngine.from_bytes(net, 1).run(batch))
+    assert opened.uses_device
+
+
 # --- by the names of engines ------------------------------------------------------------------------------
 
 

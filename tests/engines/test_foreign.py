@@ -151,6 +151,39 @@ def test_an_unknown_order_of_axes_is_asked_for() -> None:
         adopt(alien.network(nodes, {}, shape=["a", "b", "c", "d"]), name="net")
 
 
+def test_an_order_of_axes_that_is_not_told_is_found(photo) -> None:
+    weight = np.zeros((3, 3, 3, 3), np.float32)
+    weight[range(3), range(3)] = 1 / 9
+    convolution = onnx.helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)
+    behind = [
+        onnx.helper.make_node("Transpose", ["x"], ["a"], perm=[0, 3, 1, 2]),
+        onnx.helper.make_node("Conv", ["a", "w"], ["b"], pads=[1] * 4),
+        onnx.helper.make_node("Transpose", ["b"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    results = []
+    for layout, nodes in (("nchw", [convolution]), ("nhwc", behind)):
+        silent = alien.network(nodes, {"w": weight}, shape=["a", "b", "c", "d"], out=["e", "f", "g", "h"])
+        adopted = adopt(silent, name="net", told=Told(range="0..1"))
+        assert {fact.what: (fact.value, fact.source) for fact in adopted.facts}["layout"] == (
+            layout,
+            "found by probing",
+        )
+        results.append(restored(adopted, photo(40, 40)))
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_result_of_another_range_is_taken_when_told(photo) -> None:
+    weight = np.zeros((3, 3, 3, 3), np.float32)
+    weight[range(3), range(3)] = 255 / 9
+    larger = alien.network([onnx.helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)], {"w": weight})
+    with pytest.raises(ConfigError, match="a line output_range, too"):
+        adopt(larger, name="net")
+    pixels = photo(40, 40)
+    adopted = adopt(larger, name="net", told=Told(range="0..1", output_range="0..255"))
+    plain = adopt(alien.mean_of(3), name="net", told=Told(range="0..1"))
+    np.testing.assert_array_equal(restored(adopted, pixels), restored(plain, pixels))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -192,6 +225,7 @@ def test_what_is_no_network_for_pictures_is_refused() -> None:
         (alien.network(one, {}, number=onnx.TensorProto.UINT8), "a picture is float32 or float16"),
         (alien.network(two, {}, inputs=("x", "z")), r"takes 2 inputs \(x, z\)"),
         (alien.network(half, {}), "neither the same size nor a multiple"),
+        (alien.network([onnx.helper.make_node("Grid9", ["x"], ["y"])], {}), r"can open \(.*Grid9.*upgrade onnxruntime"),
     ]:
         with pytest.raises(CorruptWeights, match=words):
             adopt(file, name="net")

@@ -26,8 +26,8 @@ from acutance.engines.opening import offered_precisions, open_engine, resolved  
 from acutance.engines.silent_spandrel import architectures  # noqa: E402
 from acutance.engines.torch_weights import adopt_weights, read_weights, weights_file  # noqa: E402
 from acutance.errors import ConfigError, CorruptWeights, EngineUnavailable  # noqa: E402
-from acutance.exporting.elsewhere import export_for  # noqa: E402
 from acutance.inference.sharpener import Sharpener  # noqa: E402
+from acutance.packaging.programs import export_for  # noqa: E402
 from acutance.zoo.catalogue import find_model  # noqa: E402
 from acutance.zoo.own_models import list_own_models  # noqa: E402
 

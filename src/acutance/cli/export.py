@@ -10,7 +10,7 @@ import typer
 from acutance.cli.options import Json, Overwrite
 
 if TYPE_CHECKING:
-    from acutance.exporting.elsewhere import Elsewhere
+    from acutance.packaging.programs import Elsewhere
 
 Program = Literal["darktable", "chainner", "ncnn"]
 
@@ -51,7 +51,7 @@ def export(
         if half:
             raise ConfigError("--half: is for checkpoints; a model for another program stays as it is.")
         with needs_extra("torch", f"--for {program}"):
-            from acutance.exporting.elsewhere import export_for
+            from acutance.packaging.programs import export_for
 
         _tell(export_for(program, source, output, name=name, overwrite=overwrite), as_json=as_json)
         return

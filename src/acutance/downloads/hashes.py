@@ -52,18 +52,27 @@ def expect_hash(target: Path, *, sha256: str | None, prefix: str | None) -> Expe
         ConfigError: When a hash that is given is none.
         DownloadError: When the record beside the file is damaged.
     """
-    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise ConfigError(f"sha256 = {sha256!r} is not a hash; it has 64 hexadecimal digits.")
     if prefix is not None and not re.fullmatch(r"[0-9a-fA-F]{1,64}", prefix):
         raise ConfigError(
             f"sha256_prefix = {prefix!r} is not the beginning of a hash; it has 1 to 64 hexadecimal digits."
         )
     return ExpectedHash(
-        sha256=sha256 and sha256.lower(),
+        sha256=None if sha256 is None else checked_sha256(sha256),
         prefix=prefix and prefix.lower(),
         recorded=recorded_sha256(target),
         record=_record_of(target),
     )
+
+
+def checked_sha256(sha256: str) -> str:
+    """Return a hash as it is compared: in lower case.
+
+    Raises:
+        ConfigError: When it is none.
+    """
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise ConfigError(f"sha256 = {sha256!r} is not a hash; it has 64 hexadecimal digits.")
+    return sha256.lower()
 
 
 def recorded_sha256(target: Path) -> str | None:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from acutance.downloads import fetch
+from acutance.downloads import checked_sha256, fetch
+from acutance.engines.external_weights import with_external_weights
 from acutance.engines.foreign import Adopted, Fact, adopt
 from acutance.engines.foreign_graph import with_spec
 from acutance.engines.foreign_told import Told, read_told, told_path
@@ -100,7 +101,8 @@ def add_model(
         spec = replace(read_spec(content, name=source), name=chosen)
         adopted = Adopted(with_spec(content, spec), spec, ())
     else:
-        adopted = adopt(content, name=chosen, told=told, told_in=told_in)
+        whole = content if is_address else with_external_weights(content, Path(source).parent, name=source)
+        adopted = adopt(whole, name=chosen, told=told, told_in=told_in)
     card = OwnModel(
         name=chosen,
         summary=summary or "a model of your own",
@@ -127,11 +129,12 @@ def _adopted(converted: Converted, told: Told, *, name: str, told_in: str) -> Ad
 
 
 def _content(path: Path, sha256: str | None) -> bytes:
+    expected = None if sha256 is None else checked_sha256(sha256)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
     found = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and found != sha256.strip().lower():
-        raise CorruptWeights(f"{path}: its sha256 is {found}, not {sha256}; get the file again.")
+    if expected not in (None, found):
+        raise CorruptWeights(f"{path}: its sha256 is {found}, not {expected}; get the file again.")
     return content

@@ -117,7 +117,7 @@ def candidates_of(devices: Iterable[Device], precision: Precision, *, has_float1
 
 
 def _can_be_checked(reference: Engine) -> bool:
-    """Say whether the CPU runs the picture that devices are checked with; a network of one size refuses it."""
+    """Say whether the CPU runs the picture that devices are checked with; one of a size that it hides refuses it."""
     try:
         reference.run(picture_of_noise(reference.spec))
     except EngineError:

@@ -7,11 +7,14 @@ it (`foreign_told.py`). What neither says is asked for, in an error that names t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
+import numpy as np
+
+from acutance.engines.external_weights import external_files
 from acutance.engines.foreign_graph import ForeignForm, Layout, Number, as_ours, count_numbers
 from acutance.engines.foreign_told import Told
-from acutance.engines.onnx_engine import ORT_ERRORS
+from acutance.engines.onnx_engine import ORT_ERRORS, reason_of
 from acutance.engines.probing import (
     PROBE_PX,
     DoesNotFit,
@@ -138,9 +141,12 @@ def describe(
     """
     range_ = told.range or find_range(probe, scale, fixed or (PROBE_PX, PROBE_PX))
     if range_ is None:
-        raise ask.for_line('range = "0..1"', "what black and white are to it", "0..1, 0..255 or -1..1")
+        allowed = "0..1, 0..255 or -1..1; a line output_range, too, where it gives another range than it takes"
+        raise ask.for_line('range = "0..1"', "what black and white are to it", allowed)
     facts.append(Fact("range", range_, "told" if told.range else "found by probing"))
     form = replace(probe.form, range=range_, colours=told.colours or "rgb")
+    if form.output_range is not None:
+        facts.append(Fact("output_range", form.output_range, "told"))
     facts.append(Fact("colours", form.colours, "told" if told.colours else "assumed"))
     spec = ModelSpec(
         name=ask.name,
@@ -210,7 +216,18 @@ def _session(file: bytes, name: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
-        raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
+        state = onnxruntime.capi.onnxruntime_pybind11_state
+        if isinstance(error, (state.InvalidProtobuf, state.InvalidArgument)):
+            raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
+        if elsewhere := external_files(file):
+            raise CorruptWeights(
+                f"{name}: its weights lie in a file of their own, {', '.join(elsewhere)}; get that, too, put both into "
+                "one folder and give the path of the first."
+            ) from error
+        raise CorruptWeights(
+            f"{name}: not a network that ONNX Runtime {onnxruntime.__version__} can open ({reason_of(error)}); upgrade "
+            "onnxruntime, or export it anew: without operations of its own, for an older opset."
+        ) from error
 
 
 def _form(session: onnxruntime.InferenceSession, told: Told, ask: Question) -> tuple[ForeignForm, list[Fact]]:
@@ -224,7 +241,7 @@ def _form(session: onnxruntime.InferenceSession, told: Told, ask: Question) -> t
         raise CorruptWeights(
             f"{ask.name}: its input is {taken.type} of shape {taken.shape}; a picture is float32 or float16 of 4 axes."
         )
-    layout, source = _layout(taken.shape, told, ask)
+    layout, source = _layout(session, taken, told, ask)
     given = _one(_pictures(session, layout), told.output, "output", ask)
     if given.type != taken.type:
         raise CorruptWeights(f"{ask.name}: takes {taken.type} and gives {given.type}; both have to be of one type.")
@@ -233,10 +250,19 @@ def _form(session: onnxruntime.InferenceSession, told: Told, ask: Question) -> t
         Fact("output", given.name, "told" if told.output else "in the graph"),
         Fact("layout", layout, source),
     ]
-    return ForeignForm(input=taken.name, output=given.name, layout=layout, number=_NUMBERS[taken.type]), facts
+    return ForeignForm(
+        input=taken.name,
+        output=given.name,
+        layout=layout,
+        number=_NUMBERS[taken.type],
+        output_range=told.output_range,
+    ), facts
 
 
-def _layout(shape: list[int | str | None], told: Told, ask: Question) -> tuple[Layout, Source]:
+def _layout(
+    session: onnxruntime.InferenceSession, taken: onnxruntime.NodeArg, told: Told, ask: Question
+) -> tuple[Layout, Source]:
+    shape: list[int | str | None] = taken.shape
     if isinstance(shape[0], int) and shape[0] != 1:
         raise CorruptWeights(f"{ask.name}: takes {shape[0]} pictures at once; only networks of one are run.")
     if told.layout is not None:
@@ -248,7 +274,20 @@ def _layout(shape: list[int | str | None], told: Told, ask: Question) -> tuple[L
     channels = [side for side in (shape[1], shape[3]) if isinstance(side, int) and side < 16]
     if channels:
         raise CorruptWeights(f"{ask.name}: takes pictures of {channels[0]} channels; only networks of 3 are run.")
+    runs = [layout for layout in get_args(Layout) if _takes(session, taken, layout)]
+    if len(runs) == 1:
+        return runs[0], "found by probing"
     raise ask.for_line('layout = "nchw"', "the order of its axes", "nchw or nhwc")
+
+
+def _takes(session: onnxruntime.InferenceSession, taken: onnxruntime.NodeArg, layout: Layout) -> bool:
+    """Say whether the network takes a small picture in that order of axes."""
+    sides = (1, 3, PROBE_PX, PROBE_PX) if layout == "nchw" else (1, PROBE_PX, PROBE_PX, 3)
+    try:
+        session.run(None, {taken.name: np.full(sides, 0.5, _NUMBERS[taken.type])})
+    except ORT_ERRORS:
+        return False
+    return True
 
 
 def _pictures(session: onnxruntime.InferenceSession, layout: Layout) -> list[onnxruntime.NodeArg]:

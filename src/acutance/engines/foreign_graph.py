@@ -43,6 +43,8 @@ class ForeignForm:
     """The type of its input and output."""
     range: ValueRange = "0..1"
     """Black and white."""
+    output_range: ValueRange | None = None
+    """Black and white of what it gives; None: as of what it takes."""
     colours: Colours = "rgb"
     """Their order."""
 
@@ -130,6 +132,7 @@ def _wrapped(file: bytes, start: int, end: int, form: ForeignForm, spec: ModelSp
         after.cast(proto.FLOAT)
     if form.layout == "nhwc":
         after.transpose((0, 3, 1, 2))
+    factor, offset = RANGES[form.output_range or form.range]
     after.plus(-offset)
     after.times(1 / factor)
     if form.colours == "bgr":

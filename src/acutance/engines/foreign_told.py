@@ -24,6 +24,8 @@ class Told:
     """`nchw` or `nhwc`."""
     range: ValueRange | None = None
     """What black and white are: `0..1`, `0..255` or `-1..1`."""
+    output_range: ValueRange | None = None
+    """What black and white are in what it gives, where that is another range."""
     colours: Colours | None = None
     """Their order: `rgb` (assumed) or `bgr`."""
     multiple: int | None = None
@@ -81,5 +83,6 @@ def read_told(path: Path, *, is_needed: bool = False) -> Told:
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "layout": get_args(Layout),
     "range": get_args(ValueRange),
+    "output_range": get_args(ValueRange),
     "colours": get_args(Colours),
 }

@@ -89,7 +89,7 @@ class OnnxRuntimeEngine:
                 raise _out_of_memory(batch) from error
             if self._device is None:
                 raise EngineError(f"ONNX Runtime failed: {error}") from error
-            raise EngineError(f"failed ({_reason(error)}).") from error
+            raise EngineError(f"failed ({reason_of(error)}).") from error
         result: npt.NDArray[np.float32] = restored
         return result
 
@@ -105,13 +105,14 @@ def _opened_on(device: Device, model: bytes, threads: int | None) -> Session:
         with device.turn:
             return device.opened(model, settings)
     except _DEVICE_ERRORS as error:
-        raise EngineError(f"cannot run this network ({_reason(error)}).") from error
+        raise EngineError(f"cannot run this network ({reason_of(error)}).") from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return what ONNX Runtime says, in one line, without its codes and the line of C++ that it comes from."""
     first = str(error).strip().partition("\n")[0].rpartition(" was false. ")[2]
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", first).rstrip(".") or type(error).__name__
+    words = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", first)
+    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", words).rstrip(".") or type(error).__name__
 
 
 def _out_of_memory(batch: npt.NDArray[np.float32]) -> OutOfMemory:

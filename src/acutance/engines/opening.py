@@ -266,6 +266,8 @@ def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
     file = path.read_bytes()
     if has_spec(file, name=str(path)):
         return file
+    from acutance.engines.external_weights import with_external_weights
     from acutance.engines.foreign import adopt  # probing, which models of ours do not need
 
+    file = with_external_weights(file, path.parent, name=str(path))
     return adopt(file, name=path.stem, told=read_told(told_path(path)), told_in=told_path(path).name).file

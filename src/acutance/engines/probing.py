@@ -97,6 +97,7 @@ class Probe:
             raise DoesNotFit(f"it gives an array of shape {result.shape}")
         planes: Picture = result[0].astype(np.float32)
         restored = planes.transpose(1, 2, 0) if self.form.layout == "nchw" else planes
+        factor, offset = RANGES[self.form.output_range or range_ or self.form.range]
         restored = np.divide(restored - np.float32(offset), np.float32(factor), dtype=np.float32)
         return np.asarray(restored[..., ::-1] if self.form.colours == "bgr" else restored)
 

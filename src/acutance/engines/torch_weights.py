@@ -131,7 +131,8 @@ def network_of(weights: dict[str, Any], name: str) -> TorchNetwork:
             ) from error
         except FAILURES as error:
             raise CorruptWeights(
-                f"{name}: its weights fit no network of their architecture; get the file again."
+                f"{name}: its weights fit no network of their architecture, which spandrel tells by their names; get "
+                "the file again, or export the network to ONNX with the code that trained it."
             ) from error
         return described_network(found, weights, name)
 
@@ -177,8 +178,9 @@ def adopt_weights(file: bytes, *, name: str, told: Told | None = None, told_in: 
         EngineError: When it takes no picture that was tried.
     """
     told = told or Told()
-    for entry, only in {"input": None, "output": None, "layout": "nchw", "range": "0..1", "colours": "rgb"}.items():
-        if getattr(told, entry) not in (None, only):
+    only: Mapping[str, str] = {"layout": "nchw", "range": "0..1", "output_range": "0..1", "colours": "rgb"}
+    for entry in ("input", "output", *only):
+        if getattr(told, entry) not in (None, only.get(entry)):
             raise ConfigError(
                 f"{told_in}: {entry} = {getattr(told, entry)!r}: is for networks in ONNX; torch runs {name}, as its "
                 "architecture says: leave it out."

@@ -119,9 +119,9 @@ def find_model(name: str | Path) -> ModelPaths:
             f"model {name}: is a checkpoint of acutance, and a model is an ONNX file; run: "
             f"acutance export {shlex.quote(str(name))} -o mine.onnx"
         )
-    if path.suffix == ".onnx" and is_file:
+    if path.suffix.lower() == ".onnx" and is_file:
         return ModelPaths(fidelity=path)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         raise UnknownModel(f"model {name}: no such file, or none that may be looked at.")
     if path.suffix.lower() in WEIGHT_ENDINGS and is_file:
         command = f"acutance models add {shlex.quote(str(name))}"

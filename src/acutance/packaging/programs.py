@@ -214,7 +214,7 @@ def _for_chainner(file: bytes, spec: ModelSpec) -> dict[str, bytes]:
 
 
 def _for_ncnn(file: bytes, spec: ModelSpec) -> dict[str, bytes]:
-    from acutance.exporting.ncnn_files import as_ncnn  # here: nobody else needs pnnx and ncnn
+    from acutance.packaging.ncnn_files import as_ncnn  # here: nobody else needs pnnx and ncnn
 
     param, weights = as_ncnn(file, spec)
     return {".bin": weights, ".param": param}

@@ -16,11 +16,11 @@ from tests.engines import alien_networks as alien  # noqa: E402
 
 from acutance.engines.onnx_engine import OnnxRuntimeEngine  # noqa: E402
 from acutance.errors import ConfigError, CorruptWeights, OutputError  # noqa: E402
-from acutance.exporting import ncnn_files  # noqa: E402
-from acutance.exporting.elsewhere import export_for  # noqa: E402
 from acutance.exporting.onnx_graph import build_onnx  # noqa: E402
 from acutance.networks.checkpoint_file import describe  # noqa: E402
 from acutance.networks.generators import CoarserScale, Generator, GeneratorConfig  # noqa: E402
+from acutance.packaging import ncnn_files  # noqa: E402
+from acutance.packaging.programs import export_for  # noqa: E402
 
 CONFIGS = {
     "of any size": GeneratorConfig(width=8, num_blocks=1),

@@ -18,7 +18,7 @@ from acutance.cli.main import app
 from acutance.engines.model_file import read_spec
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownModel
-from acutance.exporting.elsewhere import Program, export_for
+from acutance.packaging.programs import Program, export_for
 from acutance.zoo.catalogue import find_model
 
 

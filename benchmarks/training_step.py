@@ -10,12 +10,13 @@ from typing import Literal
 
 import torch
 from timing import median_s
-from torch import Tensor
 
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
 from acutance.degradations.pipeline import degrade
 from acutance.degradations.stages import Blur
+from acutance.training.batch import Batch
+from acutance.training.batches import draw_batch
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.device import open_fabric
 from acutance.training.players import assemble
@@ -32,7 +33,7 @@ def main(data: Path, preset: str = "fast", vgg19: Path | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sampler = PatchSampler(open_store(data, Path(folder)), side_px=config.source_px, device=torch.device("cpu"))
         sharp = sampler.draw(config.batch, random)
-        pair = degrade(config.degradation, sharp, random)
+        batch = draw_batch(config, sampler, 0)
         blurs = [stage for stage in config.degradation.stages if isinstance(stage, Blur)]
         parts = {
             "patches": median_s(lambda: sampler.draw(config.batch, random), runs=30),
@@ -40,18 +41,18 @@ def main(data: Path, preset: str = "fast", vgg19: Path | None = None) -> None:
             "of which blur": median_s(lambda: [stage.apply(sharp, random) for stage in blurs], runs=30),
         }
     for precision in PRECISIONS:
-        network = network_s(replace(config, precision=precision), sampler, pair, vgg19)
+        network = network_s(replace(config, precision=precision), sampler, batch, vgg19)
         print(f"{preset}, batch {config.batch} of {config.patch_px} px, {precision}: network {1e3 * network:.1f} ms")
         for name, seconds in parts.items():
             print(f"  {name:14} {1e3 * seconds:6.2f} ms  {100 * seconds / network:5.1f} % of the network's time")
 
 
-def network_s(config: TrainConfig, sampler: PatchSampler, pair: tuple[Tensor, Tensor], vgg19: Path | None) -> float:
+def network_s(config: TrainConfig, sampler: PatchSampler, batch: Batch, vgg19: Path | None) -> float:
     """Return the median time of a step, a round of the game where there is one, on a batch that is there already."""
     fabric = open_fabric("cpu", precision=config.precision)
     cast = assemble(config, sampler, fabric=fabric, vgg19=vgg19)
     first = config.adversary.warmup_iterations
-    return median_s(lambda: take_step(config, cast, pair, iteration=first, fabric=fabric), runs=30)
+    return median_s(lambda: take_step(config, cast, batch, iteration=first, fabric=fabric), runs=30)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,14 @@ def ids(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+def test_nothing_that_ships_is_said_to_be_trained_with_the_papers_whole_loss() -> None:
+    """Other layers, and terms of our own: only the presets of the paper's models have its loss."""
+    said = [page for page in PAGES if page.name != "CHANGELOG.md"]
+    said += [*ROOT.glob("src/acutance/config/presets/*.toml"), *ROOT.glob("src/acutance/zoo/*")]
+    texts = {path: path.read_text(encoding="utf-8") for path in said if path.is_file() and path.suffix != ".pyc"}
+    assert [ids(path) for path, text in texts.items() if re.search(r"paper's (full|whole) loss", text)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

@@ -86,7 +86,8 @@ def run_ablate(photo_folder, test_folder, tmp_path):
 
     def run(*arguments, data=photo_folder, test=test_folder, out=tmp_path / "out"):
         settings = [part for setting in SMALL for part in ("--set", setting)]
-        options = ["--data", data, "--test", test, "--out", out, "--device", "cpu", *settings, *arguments]
+        photos = [part for name, folder in (("--data", data), ("--test", test)) if folder for part in (name, folder)]
+        options = [*photos, "--out", out, "--device", "cpu", *settings, *arguments]
         result = CliRunner().invoke(app, list(map(str, options)))
         if result.exception is not None:
             raise result.exception
@@ -315,6 +316,39 @@ def test_a_layer_that_the_weights_lack_is_named_before_anything_begins(run_ablat
     with pytest.raises(InputError, match=r"none\.pth: no such file"):
         run_ablate("--vgg19", tmp_path / "none.pth")
     assert not (tmp_path / "out").exists()
+
+
+def test_pairs_are_trained_and_measured_on(photo, run_ablate, tmp_path):
+    """GoPro's layout to train on, RealBlur's to measure on; the command that it names gives the same."""
+    for number in range(4):
+        for kind, seed in (("sharp", number), ("blur", number + 50)):
+            path = tmp_path / "train" / "GOPR1" / kind / f"{number:06d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo(48, 56, seed=seed)).save(path)
+    for kind, seed in (("gt", 90), ("blur", 91)):
+        path = tmp_path / "test" / "scene001" / kind / f"{kind}_1.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(photo(48, 56, seed=seed)).save(path)
+    train, test, out = tmp_path / "train", tmp_path / "test", tmp_path / "out"
+    given = ("--paired", train, train, "--test-paired", test, test)
+    asked = (*given, "--models", "res-g,nonbn-res-g", "--iterations", 2, "--set", "objective.adversarial=0")
+    result = run_ablate(*asked, "--jobs", 2, data=None, test=None)
+    assert "test, 1 photo, row paired" in result.stdout
+    assert f"--paired {train} {train} --test-paired {test} {test}" in result.stdout
+    assert read_toml(out / "runs" / "res-g-seed0" / "config.toml")["paired"] is True
+    lines = list(csv.DictReader((out / "measurements.csv").read_text().splitlines()))
+    assert [(line["row"], line["restorer"]) for line in lines] == [
+        ("paired", name) for name in ("input", "res-g-seed0", "nonbn-res-g-seed0")
+    ]
+    again = run_ablate(*asked, data=None, test=None)
+    assert again.stdout == result.stdout
+    for options, words in (
+        (("--paired", train, train, "--test-paired", train / "GOPR1", train / "GOPR1"), "it would be trained on"),
+        (("--paired", train, train), "neither is given"),
+        (("--test-paired", test, test), "--data FOLDER or of --paired BLURRED SHARP; neither is given"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            run_ablate(*options, data=None, test=None)
 
 
 def test_photos_are_kept_apart(run_ablate, photo_folder, test_folder):

@@ -241,6 +241,30 @@ def test_pairs_train_validate_and_resume(run_train, gopro, tmp_path):
     assert load_generator(straight / "generator.safetensors")[1] == load_generator(resumed / "generator.safetensors")[1]
 
 
+def test_pairs_of_their_own_validate(run_train, photo_folder, gopro, photo, tmp_path):
+    """With pairs as without: GoPro's test scenes, say."""
+    held = tmp_path / "held"
+    for kind, picture in (("gt", photo(40, 44, seed=70)), ("blur", photo(40, 44, seed=71))):
+        (held / "scene001" / kind).mkdir(parents=True)
+        Image.fromarray(picture).save(held / "scene001" / kind / f"{kind}_1.png")
+    for name, source in (("pairs", ("--paired", gopro, gopro)), ("photos", ("--data", photo_folder))):
+        options = ("--validation-paired", held, held, "--out", tmp_path / name, "--iterations", 1, "--device", "cpu")
+        run_train("smoke", *source, *options)
+        (figures,) = [line for line in lines_of(tmp_path / name) if line["kind"] == "validation"]
+        assert set(figures) == {"kind", "iteration", "paired"}
+    assert json.loads((tmp_path / "pairs" / "run.json").read_text())["photos"] == 20
+    with pytest.raises(ConfigError, match=r"generator\.scale = 2: enlarges, but the two photos of a pair"):
+        run_train("fast-x2", "--data", photo_folder, "--validation-paired", held, held, "--out", tmp_path / "x2")
+    both = ("--validation", held, "--validation-paired", held, held)
+    for given, words in (
+        (("--data", photo_folder, *both), "both are given"),
+        (("--paired", gopro, gopro, "--validation", held), "give --validation-paired BLURRED SHARP"),
+        (("--paired", gopro, gopro, "--validation-paired", gopro / "GOPR1", gopro / "GOPR1"), "it would be trained on"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            run_train("smoke", *given, "--out", tmp_path / "refused")
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

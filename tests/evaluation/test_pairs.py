@@ -61,6 +61,48 @@ def test_folders_called_blur_and_sharp_side_by_side_are_pairs(tmp_path):
     assert names(within, tmp_path) == [(0, *expected[1][1:])]
 
 
+def test_of_gopros_two_kinds_of_blur_one_is_taken(tmp_path):
+    """The set as it is published: blur, blur_gamma and sharp in every scene."""
+    for scene in ("one", "two"):
+        for kind in ("blur", "blur_gamma", "sharp"):
+            save(tmp_path / scene / kind / "000047.png")
+    expected = [
+        (index, f"{one}/blur/000047.png", f"{one}/sharp/000047.png") for index, one in enumerate(("one", "two"))
+    ]
+    assert names(open_pairs(tmp_path, tmp_path), tmp_path) == expected
+    for scene in ("one", "two"):
+        (tmp_path / scene / "blur" / "000047.png").unlink()
+    assert [one[1:] for one in names(open_pairs(tmp_path, tmp_path), tmp_path)] == [
+        (f"{scene}/blur_gamma/000047.png", f"{scene}/sharp/000047.png") for scene in ("one", "two")
+    ]
+
+
+def test_realblurs_layout(tmp_path):
+    """blur/blur_1.png and gt/gt_1.png in every scene."""
+    for scene in ("scene001", "scene002"):
+        for number in (1, 2):
+            save(tmp_path / scene / "blur" / f"blur_{number}.png")
+            save(tmp_path / scene / "gt" / f"gt_{number}.png")
+    assert names(open_pairs(tmp_path, tmp_path), tmp_path) == [
+        (index, f"{scene}/blur/blur_{number}.png", f"{scene}/gt/gt_{number}.png")
+        for index, (scene, number) in enumerate((one, two) for one in ("scene001", "scene002") for two in (1, 2))
+    ]
+
+
+def test_input_and_target_of_one_tree(tmp_path):
+    save(tmp_path / "input" / "a.png")
+    save(tmp_path / "target" / "a.png")
+    assert names(open_pairs(tmp_path, tmp_path), tmp_path) == [(0, "input/a.png", "target/a.png")]
+
+
+def test_nothing_is_its_own_partner(tmp_path):
+    save(tmp_path / "one" / "blur" / "1.png")
+    save(tmp_path / "one" / "sharp" / "1.png")
+    save(tmp_path / "preview.png")
+    with pytest.raises(InputError, match=r"preview\.png: would be its own partner"):
+        open_pairs(tmp_path, tmp_path)
+
+
 def test_names_that_end_in_blur_and_sharp_are_pairs_within_one_folder(tmp_path):
     for name in ("street_blur1", "street_sharp1", "street_blur2", "street_sharp2", "my_blur_blur", "my_blur_sharp"):
         save(tmp_path / f"{name}.png")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from acutance.evaluation.table1 import (
     FINDINGS,
     PLAIN_STACK,
@@ -55,6 +57,24 @@ def test_extra_rows_change_one_setting_of_a_model_of_the_paper():
     assert extra_models("terms", ("nonbn-res-g-l",))[1] == "nonbn-res-g-l@objective.texture=0"
     assert label_of("nonbn-res-g-l@objective.texture=0") == "NonBN-ResG-L with objective.texture=0"
     assert find_paper_model("nonbn-res-g-l@objective.texture=0") is None
+
+
+def test_rows_of_ours_are_settings():
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    from acutance.training.config import load_config
+
+    first, second = extra_models("ours", default_models(()))
+    assert first.startswith(f"{STAND_IN}@")
+    judged, weighed = (load_config(*_split(model)) for model in (first, second))
+    assert judged.adversary.discriminator.kind == "unet"
+    assert judged.objective == load_config(STAND_IN).objective
+    assert weighed.objective.frequency == 1.0
+    assert weighed.adversary == load_config(STAND_IN).adversary
+
+
+def _split(model):
+    preset, *changes = model.split("@")
+    return preset, changes
 
 
 def test_rows_on_skips_start_and_depth():

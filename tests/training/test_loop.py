@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from acutance.config.settings import from_values, read_toml
+from acutance.data.pairs import open_paired_store
 from acutance.data.patches import PatchSampler
 from acutance.errors import ConfigError, CorruptWeights, InputError, JobError
 from acutance.networks.checkpoint_file import load_generator
@@ -94,6 +95,23 @@ def test_two_and_two_steps_are_four(tmp_path, tiny, store, fabric, variant):
     moments = [name for name in begun if name.startswith("optimizer.")]
     assert moments
     assert all(not torch.equal(begun[name], state_of(resumed)[name]) for name in moments)
+
+
+def test_two_and_two_steps_on_pairs_are_four(tmp_path, tiny, photo, fabric):
+    for number in range(3):
+        for kind, seed in (("sharp", number), ("blur", number + 10)):
+            path = tmp_path / "photos" / "GOPR1" / kind / f"{number:06d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo(48, 56, seed=seed)).save(path)
+    pairs = open_paired_store(tmp_path / "photos", tmp_path / "photos", tmp_path / "store")
+    config = tiny("paired=true")
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    train(config, pairs, straight, fabric=fabric)
+    assert train(config, pairs, resumed, fabric=fabric, **stop_after(2)).iteration == 2
+    train(config, pairs, resumed, fabric=fabric, resume=True)
+    assert_same_state(state_of(straight), state_of(resumed))
+    assert lines_of(straight, "validation")[-1] == lines_of(resumed, "validation")[-1]
+    assert "paired" in lines_of(resumed, "validation")[-1]
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, tiny, store, fabric):
@@ -431,6 +449,34 @@ def test_the_best_weights_stay_the_best_after_a_resume(tmp_path, tiny, store, fa
     assert max(values) > values[-1] + 0.01, "the rate is too high on purpose"
     best = [load_generator(run / "best.safetensors")[1].weights_sha256 for run in (straight, resumed)]
     assert best[0] == best[1] != load_generator(straight / GENERATOR_FILE)[1].weights_sha256
+
+
+def test_the_best_by_another_measure_is_looked_for_anew(tmp_path, tiny, store, fabric):
+    """Decibels are never reached by an SSIM: the best weights of before would stay for ever."""
+    config = tiny("schedule.iterations=2", "watch.validate_every=1")
+    run = tmp_path / "run"
+    train(config, store, run, fabric=fabric)
+    longer = tiny("schedule.iterations=3", "watch.validate_every=1", "watch.best_by=ssim")
+    progress = train(longer, store, run, fabric=fabric, resume=True)
+    assert (progress.best_by, progress.best < 1) == ("ssim over gauss-1.6", True)
+    assert load_generator(run / "best.safetensors")[1] == load_generator(run / GENERATOR_FILE)[1]
+
+
+def test_the_best_weights_may_be_chosen_by_a_network(tmp_path, tiny, store, fabric):
+    """Whatever it says: here each result is farther than the one before, so the first weights stay the best."""
+    asked = []
+
+    def farther_each_time(reference):
+        return lambda restored: asked.append(restored.shape) or float(len(asked))
+
+    config = tiny("schedule.iterations=3", "watch.validate_every=1", "watch.best_by=dists", "watch.snapshots=3")
+    with pytest.raises(ConfigError, match="dists needs the weights of a network"):
+        train(config, store, tmp_path / "run", fabric=fabric)
+    train(config, store, tmp_path / "run", fabric=fabric, perceptual={"dists": farther_each_time})
+    assert len(asked) == 3
+    first = load_generator(tmp_path / "run" / "snapshots" / "0000001.safetensors")[1]
+    assert load_generator(tmp_path / "run" / "best.safetensors")[1] == first
+    assert [line["gauss-1.6 dists"] for line in lines_of(tmp_path / "run", "validation")] == [1.0, 2.0, 3.0]
 
 
 def test_a_run_goes_on_at_another_rate(tmp_path, tiny, store, fabric):

@@ -13,10 +13,11 @@ import torch
 
 from acutance.data.photo_store import PhotoStore, StoredPhoto
 from acutance.data.protocol import degrade, find_row
+from acutance.errors import ConfigError
 from acutance.metrics.psnr import psnr
 from acutance.networks.generators import Generator, GeneratorConfig
-from acutance.training.validation import HeldOut, split_store, validate
-from acutance.training.watching import WatchConfig, goodness
+from acutance.training.validation import HeldOut, check_measures, split_store, validate
+from acutance.training.watching import DISTANCES, WatchConfig, goodness
 
 CPU = torch.device("cpu")
 
@@ -97,6 +98,41 @@ def test_photos_taken_blurred_are_restored_as_they_are(photo):
     result = validate(identity(), crops, ("gauss-2.0",), device=CPU)
     assert result.psnr_db == {"paired": pytest.approx(np.mean([psnr(crop.blurred, crop.sharp) for crop in crops]))}
     np.testing.assert_array_equal(result.sheet, np.hstack([crops[0].blurred, crops[0].blurred, crops[0].sharp]))
+
+
+def farther_than(reference):
+    """Stand for a network that learns of the reference first."""
+    return lambda restored: float(np.abs(restored.astype(float) - reference).mean())
+
+
+def test_measures_by_networks_are_taken_where_they_are_given(photo):
+    crops = held([photo(180, 180, seed=seed) for seed in (1, 2)])
+    measures = ("psnr_db", "ms_ssim", "lpips")
+    result = validate(
+        identity(), crops, ("none", "gauss-3.0"), device=CPU, measures=measures, perceptual={"lpips": farther_than}
+    )
+    assert set(result.by_measure) == set(measures)
+    assert result.by_measure["lpips"]["none"] == 0.0 < result.by_measure["lpips"]["gauss-3.0"]
+    assert result.by_measure["ms_ssim"]["none"] == pytest.approx(1.0)
+    assert result.figures()["gauss-3.0 lpips"] == result.by_measure["lpips"]["gauss-3.0"]
+
+
+def test_what_cannot_be_measured_is_said_before_the_first_step(photo):
+    crops = held([photo(180, 100)])
+    with pytest.raises(ConfigError, match=r"lpips needs the weights .* --lpips-backbone FILE --lpips-linear FILE"):
+        check_measures(crops, ("psnr_db", "lpips"), {})
+    with pytest.raises(ConfigError, match=r"dists needs the weights .* --lpips-backbone FILE --dists FILE"):
+        check_measures([], ("dists",), {"lpips": farther_than})
+    with pytest.raises(ConfigError, match="100×180 px, and one of these measures needs 176"):
+        check_measures(crops, ("ms_ssim",), {})
+    with pytest.raises(ConfigError, match=r"watch\.crop_px = 64: MS-SSIM needs 176 px"):
+        WatchConfig(crop_px=64, best_by="ms_ssim")
+    check_measures(crops, ("psnr_db", "lpips"), {"lpips": farther_than})
+
+
+def test_of_distances_the_lower_is_better():
+    for measure in DISTANCES:
+        assert goodness(measure, {"a": 0.1}) > goodness(measure, {"a": 0.2})
 
 
 def test_what_is_better_by_each_measure():

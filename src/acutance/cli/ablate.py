@@ -14,8 +14,11 @@ from acutance.cli.ablate_jobs import Device
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 
 if TYPE_CHECKING:
+    from acutance.cli.photo_folders import PhotoFolders
     from acutance.data.protocol import Pixels
     from acutance.evaluation.ablation import Ablation, Entry
+    from acutance.evaluation.evaluate import TestSet
+    from acutance.evaluation.pairs import PairSet
 
 ALIKE = (
     "schedule",
@@ -31,10 +34,18 @@ ALIKE = (
 
 
 def ablate(
-    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos to train on.")],
-    test: Annotated[Path, typer.Option("--test", help="Folder of sharp photos to measure on.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the ablation: made new, or gone on with.")],
     *,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of sharp photos to train on.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Folder of sharp photos to measure on.")] = None,
+    paired: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="BLURRED SHARP", help="Instead of --data: folders of photos taken blurred and sharp."),
+    ] = None,
+    test_paired: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="BLURRED SHARP", help="Instead of --test: folders of photos taken blurred and sharp."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the ablation: made new, or gone on with.")],
     models: Annotated[
         str | None,
         typer.Option(
@@ -47,7 +58,8 @@ def ablate(
         str | None,
         typer.Option(
             help="More rows, separated by commas: activation (others than PReLU), content (L1), terms (each left out), "
-            "skips (other readings of StackedG), start (He's), depth (16 blocks)."
+            "skips (other readings of StackedG), start (He's), depth (16 blocks), ours (U-Net discriminator, focal "
+            "frequency)."
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas: a run of each model for each.")] = "0",
@@ -75,9 +87,8 @@ def ablate(
     """
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
     from acutance.cli.console import progress_bar, say, stop_request
+    from acutance.cli.photo_folders import trained_on
     from acutance.cli.train import said_changes
-    from acutance.data.photo_store import open_store
-    from acutance.errors import ConfigError
     from acutance.evaluation.ablation import (
         Terms,
         draw_figure,
@@ -87,29 +98,25 @@ def ablate(
         photos_digest,
         train_entries,
     )
-    from acutance.evaluation.evaluate import open_test_set
 
-    for inner, outer, why in ((test, data, "trained on"), (out, test, "measured on")):
-        if inner.resolve().is_relative_to(outer.resolve()):
-            raise ConfigError(f"{inner}: lies within {outer}, so its pictures would be {why}; choose another folder.")
-    test_set = open_test_set(test, limit=limit)
-    if photo >= len(test_set.photos):
-        raise ConfigError(f"--photo {photo}: there are {len(test_set.photos)} test photos, numbered from 0.")
+    training = trained_on("ablate", [data] if data else None, paired)
+    test_set = _open_test_set(test, test_paired, training, out=out, limit=limit, photo=photo)
     vgg19, layers = _find_vgg19(vgg19)
     chosen = _chosen_models(models, layers)
     chosen += _extra_rows(extra, chosen)
-    entries, changes = list_entries(chosen, _seed_numbers(seeds)), said_changes(settings, iterations, minutes)
+    entries, changes = list_entries(chosen, _seed_numbers(seeds)), training.changes
+    changes += said_changes(settings, iterations, minutes)
     perception = open_perception(lpips_backbone, lpips_linear, dists)
-    budget = _check(entries, changes, data=data, out=out, vgg19=vgg19, device=device)
+    budget = _check(entries, changes, training=training, out=out, vgg19=vgg19, device=device)
     task = Task(
         overrides=tuple(override for override, _ in changes),
-        data=data,
+        training=training,
         store=store or out / "store",
         vgg19=vgg19,
         device=device,
     )
     with progress_bar("decoding photos") as bar:
-        photos = open_store(data, task.store, progress=bar)
+        photos = training.open(task.store, progress=bar)
     for skip in photos.skipped:
         say(f"skipped {skip.name}: {skip.reason}")
     hold_terms(out, Terms(budget=budget, photos_sha256=photos_digest(photos)))
@@ -126,11 +133,40 @@ def ablate(
     with progress_bar("measuring") as bar:
         ablation = measure(outcomes, test_set, perception=perception, progress=bar)
     command = _command({
-        "--data": data, "--test": test, "--out": out, "--models": ",".join(chosen), "--seeds": seeds,
-        "--iterations": iterations, "--minutes": minutes, "--vgg19": vgg19,
+        "--data": data, "--test": test, "--paired": paired, "--test-paired": test_paired, "--out": out,
+        "--models": ",".join(chosen), "--seeds": seeds, "--iterations": iterations, "--minutes": minutes,
+        "--vgg19": vgg19,
         "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists, "--limit": limit,
     }, settings or ())  # fmt: skip
     _write(out, ablation, draw=lambda: draw_figure(outcomes, test_set, number=photo), command=command)
+
+
+def _open_test_set(
+    test: Path | None,
+    paired: tuple[Path, Path] | None,
+    training: PhotoFolders,
+    *,
+    out: Path,
+    limit: int | None,
+    photo: int,
+) -> TestSet | PairSet:
+    """List the photos, or the pairs, to measure on: none that are trained on, nor pictures of the ablation."""
+    from acutance.cli.photo_folders import PhotoFolders
+    from acutance.errors import ConfigError
+    from acutance.evaluation.ablation import count_of
+    from acutance.evaluation.evaluate import open_test_set
+    from acutance.evaluation.pairs import open_pairs
+
+    if bool(test) == bool(paired):
+        given = "both are given" if test else "neither is given"
+        raise ConfigError(f"ablate measures on --test FOLDER or on --test-paired BLURRED SHARP; {given}.")
+    measured_on = PhotoFolders(paired or ((test,) if test else ()))
+    measured_on.require_outside(training, "trained on")
+    PhotoFolders((out,)).require_outside(measured_on, "measured on")
+    test_set = open_pairs(*paired, limit=limit) if paired else open_test_set(measured_on.folders[0], limit=limit)
+    if photo >= count_of(test_set):
+        raise ConfigError(f"--photo {photo}: there are {count_of(test_set)} test photos, numbered from 0.")
+    return test_set
 
 
 def _find_vgg19(path: Path | None) -> tuple[Path | None, tuple[str, ...]]:
@@ -187,7 +223,7 @@ def _check(
     entries: Sequence[Entry],
     changes: Sequence[tuple[str, str]],
     *,
-    data: Path,
+    training: PhotoFolders,
     out: Path,
     vgg19: Path | None,
     device: Device,
@@ -218,7 +254,8 @@ def _check(
         if config.generator.scale != 1:
             raise ConfigError(f"{entry.model}: enlarges by {config.generator.scale}; an ablation needs one size.")
         run = out / "runs" / entry.run_name
-        check_folder(run, config, resume=(run / CONFIG_FILE).exists(), data=data, at_its_rates=True)
+        for folder in training.folders:
+            check_folder(run, config, resume=(run / CONFIG_FILE).exists(), data=folder, at_its_rates=True)
     wanted = dict.fromkeys(layer for config in configs.values() for layer in config.objective.feature_layers)
     if wanted:
         check_layers(read_vgg19(find_vgg19(vgg19, download=False)), tuple(wanted))
@@ -265,5 +302,8 @@ def _write(out: Path, ablation: Ablation, *, draw: Callable[[], Pixels], command
 
 def _command(options: Mapping[str, object | None], settings: Sequence[str]) -> str:
     """Write the command that gives the same, as one would type it."""
-    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    words: list[str] = []
+    for name, value in options.items():
+        if value is not None:
+            words += [name, *map(str, value if isinstance(value, tuple) else (value,))]
     return shlex.join(["acutance", "ablate", *words, *(word for one in settings for word in ("--set", one))])

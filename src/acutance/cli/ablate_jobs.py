@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.synchronize import Event
 
+    from acutance.cli.photo_folders import PhotoFolders
     from acutance.data.photo_store import PhotoStore
     from acutance.evaluation.ablation import Entry, Outcome, Trainer
     from acutance.training.loop import Tick
@@ -37,7 +38,7 @@ class Task:
 
     overrides: tuple[str, ...]
     """Settings changed for all, as `key=value`."""
-    data: Path
+    training: PhotoFolders
     store: Path
     vgg19: Path | None
     device: Device
@@ -137,7 +138,6 @@ def _outcome(
 
 def _run_alone(task: Task, entry: Entry, run: Path, sender: Connection, stops: Event) -> None:
     """Train one entry in this process, which was started for it, and send what happens."""
-    from acutance.data.photo_store import open_store
     from acutance.errors import AcutanceError
     from acutance.training.device import leave_other_cores
 
@@ -160,7 +160,7 @@ def _run_alone(task: Task, entry: Entry, run: Path, sender: Connection, stops: E
         leave_other_cores(task.device)
         outcome = trained(
             task,
-            open_store(task.data, task.store),
+            task.training.open(task.store),
             entry,
             run,
             on_tick=show,

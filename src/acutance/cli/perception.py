@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from acutance.evaluation.scores import Perception, PerceptualMeasure
+    from acutance.evaluation.scores import Perception
+    from acutance.metrics.pair import PerceptualMeasure
 
 LpipsBackbone = Annotated[
     Path | None,
@@ -19,9 +20,14 @@ DistsWeights = Annotated[Path | None, typer.Option(help="Measure DISTS, too: its
 
 
 def open_perception(
-    lpips_backbone: Path | None, lpips_linear: Path | None, dists: Path | None, *, vgg19: Path | None = None
+    lpips_backbone: Path | None,
+    lpips_linear: Path | None,
+    dists: Path | None,
+    *,
+    vgg19: Path | None = None,
+    device: str = "cpu",
 ) -> Perception:
-    """Read the weights that are given.
+    """Read the weights that are given; LPIPS and DISTS are computed on the device.
 
     Raises:
         ConfigError: When those of a measure are not complete.
@@ -35,29 +41,29 @@ def open_perception(
     if lpips_backbone is not None and not (lpips_linear or dists):
         raise ConfigError("--lpips-backbone alone measures nothing; give --lpips-linear FILE or --dists FILE, too.")
     return Perception(
-        lpips=_open_lpips(lpips_backbone, lpips_linear) if lpips_backbone and lpips_linear else None,
-        dists=_open_dists(lpips_backbone, dists) if lpips_backbone and dists else None,
+        lpips=_open_lpips(lpips_backbone, lpips_linear, device) if lpips_backbone and lpips_linear else None,
+        dists=_open_dists(lpips_backbone, dists, device) if lpips_backbone and dists else None,
         vgg=_open_vgg(vgg19) if vgg19 else None,
     )
 
 
-def _open_lpips(backbone: Path, linear: Path) -> PerceptualMeasure:
+def _open_lpips(backbone: Path, linear: Path, device: str) -> PerceptualMeasure:
     from acutance.cli.console import needs_extra
 
     with needs_extra("train", "LPIPS"):
         from acutance.networks.lpips import Lpips
         from acutance.networks.lpips_weights import read_lpips
 
-    return Lpips(read_lpips(backbone, linear)).against
+    return Lpips(read_lpips(backbone, linear)).to(device).against
 
 
-def _open_dists(backbone: Path, weights: Path) -> PerceptualMeasure:
+def _open_dists(backbone: Path, weights: Path, device: str) -> PerceptualMeasure:
     from acutance.cli.console import needs_extra
 
     with needs_extra("train", "DISTS"):
         from acutance.networks.dists import Dists, read_dists
 
-    return Dists(read_dists(backbone, weights)).against
+    return Dists(read_dists(backbone, weights)).to(device).against
 
 
 def _open_vgg(weights: Path) -> PerceptualMeasure:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
+from acutance.cli.photo_folders import PhotoFolders, trained_on, validated_on
+
 if TYPE_CHECKING:
-    from acutance.data.photo_store import PhotoStore
+    from acutance.evaluation.scores import Perception
+    from acutance.metrics.pair import PerceptualMeasure
     from acutance.training.config import TrainConfig
     from acutance.training.loop import Tick
-
-PAIRED = ("paired=true", "reduced_share=0.0", "ramp_share=0.0")
-"""What `--paired` sets."""
+    from acutance.training.validation import Perceptual
+    from acutance.training.watching import Measure
 
 
 def train(
@@ -30,11 +33,16 @@ def train(
     paired: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            metavar="BLURRED SHARP", help="Instead: folders of photos taken blurred and sharp (GoPro's layout)."
+            metavar="BLURRED SHARP",
+            help="Instead: folders of photos taken blurred and sharp (GoPro's or RealBlur's layout: twice the same).",
         ),
     ] = None,
     validation: Annotated[
         Path | None, typer.Option(help="Folder of sharp photos to validate on; default: some of DATA, held out.")
+    ] = None,
+    validation_paired: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="BLURRED SHARP", help="Instead: folders of photos taken blurred and sharp."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -47,6 +55,9 @@ def train(
     download_vgg19: Annotated[
         bool, typer.Option("--download-vgg19", help="Download torchvision's weights of VGG-19 (548 MB), once.")
     ] = False,
+    lpips_backbone: LpipsBackbone = None,
+    lpips_linear: LpipsLinear = None,
+    dists: DistsWeights = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where there is one.")] = "auto",
     devices: Annotated[
         int | None, typer.Option(help="GPUs, or processes on a CPU, that share each batch; under torchrun all of its.")
@@ -67,9 +78,10 @@ def train(
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 
-    folders = _folders(data, paired, validation)
-    changes = _changes(settings, iterations, minutes, is_paired=paired is not None)
-    config = _checked(preset, changes, out, folders, resume=resume)
+    training = trained_on("train", data, paired)
+    held = validated_on(validation, validation_paired, training)
+    changes = training.changes + said_changes(settings, iterations, minutes)
+    config = _checked(preset, changes, out, training, resume=resume)
     check_processes(config, devices or 1)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce every process
     fabric = open_fabric(device, precision=config.precision, devices=devices)
@@ -77,10 +89,13 @@ def train(
     if config.objective.feature_layers:
         with progress_bar("VGG-19") as bar:
             vgg19 = in_turn(fabric, lambda: find_vgg19(vgg19, download=download_vgg19, progress=bar))
+    networks = open_perception(lpips_backbone, lpips_linear, dists, device=str(fabric.device))
+    perceptual = _perceptual(config, networks)
     with progress_bar("decoding photos") as bar:
-        place = store or out / "store"
-        photos = in_turn(fabric, lambda: _open_photos(folders, place, is_paired=paired is not None, progress=bar))
-        others = in_turn(fabric, lambda: _open_validation(validation, out / "validation-store", progress=bar))
+        photos = in_turn(fabric, lambda: training.open(store or out / "store", progress=bar))
+        others = None
+        if held is not None:
+            others = in_turn(fabric, lambda: held.open(out / "validation-store", progress=bar))
     for skip in photos.skipped if speaks else ():
         say(f"skipped {skip.name}: {skip.reason}")
     with progress_bar(f"training {config.name}") as bar, stop_request() as is_asked:
@@ -91,6 +106,7 @@ def train(
             fabric=fabric,
             vgg19=vgg19,
             validation=others,
+            perceptual=perceptual,
             resume=resume,
             on_tick=_teller(bar) if speaks else None,
             should_stop=is_asked,
@@ -125,8 +141,19 @@ def _teller(bar: Callable[[float], None]) -> Callable[[Tick], None]:
     return tell
 
 
+def _perceptual(config: TrainConfig, networks: Perception) -> Perceptual:
+    """Return what validation measures by networks, and check, before anything is decoded, that none is missing."""
+    from acutance.training.validation import check_measures
+
+    given: dict[Measure, PerceptualMeasure | None] = {"lpips": networks.lpips, "dists": networks.dists}
+    perceptual = {name: measure for name, measure in given.items() if measure is not None}
+    if config.watch.held_out:
+        check_measures([], config.watch.all_measures, perceptual)
+    return perceptual
+
+
 def _checked(
-    preset: str, changes: Sequence[tuple[str, str]], out: Path, folders: tuple[Path, ...], *, resume: bool
+    preset: str, changes: Sequence[tuple[str, str]], out: Path, training: PhotoFolders, *, resume: bool
 ) -> TrainConfig:
     """Read the settings, and check that a run with them can begin or go on in OUT, before minutes go into decoding."""
     from acutance.training.config import load_config
@@ -134,20 +161,11 @@ def _checked(
 
     overrides = [override for override, _ in changes]
     config = load_config(preset, overrides, typed=dict(changes))
-    for folder in folders:
+    for folder in training.folders:
         check_folder(out, config, resume=resume, data=folder)
     if resume:
         check_said(out, config, overrides)
     return config
-
-
-def _changes(
-    settings: list[str] | None, iterations: int | None, minutes: float | None, *, is_paired: bool
-) -> list[tuple[str, str]]:
-    """Return what the options change of a preset, as `key=value`, each with how it was typed."""
-    # Pairs are as they were taken; what a preset says otherwise is for photos that are blurred here.
-    changes = [(override, "--paired") for override in PAIRED] if is_paired else []
-    return changes + said_changes(settings, iterations, minutes)
 
 
 def said_changes(settings: list[str] | None, iterations: int | None, minutes: float | None) -> list[tuple[str, str]]:
@@ -158,37 +176,3 @@ def said_changes(settings: list[str] | None, iterations: int | None, minutes: fl
     if minutes is not None:
         changes.append((f"schedule.minutes={minutes}", f"--minutes {minutes:g}"))
     return changes
-
-
-def _folders(data: list[Path] | None, paired: tuple[Path, Path] | None, validation: Path | None) -> tuple[Path, ...]:
-    """Return the folders of photos: some of sharp ones, or one of blurred and one of sharp ones."""
-    from acutance.errors import ConfigError
-
-    if bool(data) == bool(paired):
-        given = "neither is given" if not data else "both are given"
-        raise ConfigError(f"train takes the photos of --data FOLDER or of --paired BLURRED SHARP; {given}.")
-    if paired and validation is not None:
-        raise ConfigError("--validation: pairs are validated on pairs that are held out; leave it out with --paired.")
-    folders = paired or tuple(data or ())
-    for folder in folders:
-        if validation is not None and validation.resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"{validation}: lies inside {folder}, so it would be trained on; choose another.")
-    return folders
-
-
-def _open_photos(
-    folders: tuple[Path, ...], store: Path, *, progress: Callable[[float], None], is_paired: bool = False
-) -> PhotoStore:
-    """Decode the photos of some folders, or the pairs of two."""
-    from acutance.data.pairs import open_paired_store
-    from acutance.data.photo_store import open_mixed_store
-
-    if not is_paired:
-        return open_mixed_store(folders, store, progress=progress)
-    blurred, sharp = folders
-    return open_paired_store(blurred, sharp, store, progress=progress)
-
-
-def _open_validation(folder: Path | None, store: Path, *, progress: Callable[[float], None]) -> PhotoStore | None:
-    """Decode the photos to validate on, where there is a folder of them."""
-    return None if folder is None else _open_photos((folder,), store, progress=progress)

@@ -23,20 +23,18 @@ from itertools import product
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from acutance.data.photo_store import PhotoStore
-from acutance.data.protocol import Pixels, Row, brightened, degrade, find_row
+from acutance.data.protocol import PAIRED_ROW, Degraded, Pixels, Row, brightened, degrade, find_row
 from acutance.errors import ConfigError, first_line
 from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
-from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate
-from acutance.evaluation.restorers import BlindRestorer
+from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate, read_rgb
+from acutance.evaluation.pairs import PairSet, evaluate_pairs
+from acutance.evaluation.restorers import BlindRestorer, Restorer
 from acutance.evaluation.scores import NOTHING, Perception, Scores
 from acutance.evaluation.table1 import CHANGE, label_of
 from acutance.inference.sharpener import Sharpener
 from acutance.media.atomic import write_atomically
-from acutance.media.reading import read_photo
 from acutance.spec import ModelSpec
 
 PAPER_ROW = find_row("gauss-1.6")
@@ -252,7 +250,7 @@ def _complete(outcomes: Iterable[Outcome | None]) -> tuple[Outcome, ...] | None:
 
 def measure(
     outcomes: Sequence[Outcome],
-    test_set: TestSet,
+    test_set: TestSet | PairSet,
     *,
     row: Row = PAPER_ROW,
     perception: Perception = NOTHING,
@@ -260,20 +258,27 @@ def measure(
 ) -> Ablation:
     """Measure what was trained, and the input beside it; LPIPS too, where it is given.
 
+    Pairs are measured as they are, under row `paired`.
+
     Raises:
         CorruptWeights: When a model cannot be read.
         InputError: When a photo cannot be read or is too small.
     """
     untouched = BASELINES[0]
     with _opened(outcomes) as restorers:
-        evaluation = evaluate([test_set], [row], [untouched, *restorers], perception=perception, progress=progress)
+        compared: list[Restorer] = [untouched, *restorers]
+        if isinstance(test_set, PairSet):
+            row = PAIRED_ROW
+            evaluation = evaluate_pairs(test_set, compared, perception=perception, progress=progress)
+        else:
+            evaluation = evaluate([test_set], [row], compared, perception=perception, progress=progress)
     scores = {mean.restorer: mean.scores for mean in evaluation.means}
     # Each model once, in the order asked for, and below it its seeds: the order of the table.
     models = list(dict.fromkeys(outcome.entry.model for outcome in outcomes))
     ordered = sorted(outcomes, key=lambda outcome: models.index(outcome.entry.model))
     return Ablation(
         test_set=test_set.name,
-        num_photos=len(test_set.photos),
+        num_photos=count_of(test_set),
         row=row.name,
         untouched=scores[untouched.name],
         runs=tuple(Measured(outcome, scores[outcome.entry.run_name]) for outcome in ordered),
@@ -281,7 +286,14 @@ def measure(
     )
 
 
-def draw_figure(outcomes: Sequence[Outcome], test_set: TestSet, *, number: int = 0, row: Row = PAPER_ROW) -> Pixels:
+def count_of(test_set: TestSet | PairSet) -> int:
+    """Return how many photos there are to measure on."""
+    return len(test_set.pairs if isinstance(test_set, PairSet) else test_set.photos)
+
+
+def draw_figure(
+    outcomes: Sequence[Outcome], test_set: TestSet | PairSet, *, number: int = 0, row: Row = PAPER_ROW
+) -> Pixels:
     """Draw figures 4 and 5: input, truth and each model's result (of its first seed), whole and one detail magnified.
 
     Args:
@@ -296,12 +308,16 @@ def draw_figure(outcomes: Sequence[Outcome], test_set: TestSet, *, number: int =
     Raises:
         ConfigError: When there is no such photo.
     """
-    if not 0 <= number < len(test_set.photos):
-        raise ConfigError(f"photo {number} of {test_set.name}: must lie within 0 … {len(test_set.photos) - 1}.")
-    photo = test_set.photos[number]
-    pixels = read_photo(photo.path).pixels
-    truth = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    degraded = degrade(truth, row, index=photo.index)
+    if not 0 <= number < count_of(test_set):
+        raise ConfigError(f"photo {number} of {test_set.name}: must lie within 0 … {count_of(test_set) - 1}.")
+    degraded: Degraded
+    if isinstance(test_set, PairSet):
+        row, pair = PAIRED_ROW, test_set.pairs[number]
+        degraded, truth = read_rgb(pair.blurred), read_rgb(pair.sharp)
+    else:
+        photo = test_set.photos[number]
+        truth = read_rgb(photo.path)
+        degraded = degrade(truth, row, index=photo.index)
     pictures = [("input", brightened(degraded, row)), ("truth", truth)]
     first_seeds = {outcome.entry.model: outcome for outcome in reversed(outcomes)}
     shown = [first_seeds[model] for model in dict.fromkeys(outcome.entry.model for outcome in outcomes)]

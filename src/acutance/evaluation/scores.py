@@ -5,7 +5,7 @@ LPIPS is a network, and this room does without torch: whoever wants it measured 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,16 +14,11 @@ import numpy as np
 from acutance.data.protocol import Pixels, Row
 from acutance.metrics.gmsd import gmsd
 from acutance.metrics.grain import grain_in_flat_places
+from acutance.metrics.pair import PerceptualMeasure, ToReference
 from acutance.metrics.psnr import psnr
 from acutance.metrics.sharpness import gradient_energy_ratio
 from acutance.metrics.shifted import psnr_at_best_shift
 from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX, ms_ssim, ssim
-
-ToReference = Callable[[Pixels], float | None]
-"""Measures restored photos against one reference; None where the photos are too small for it."""
-
-PerceptualMeasure = Callable[[Pixels], ToReference]
-"""A measure that learns of the reference once and is then asked for each restorer: `Lpips.against`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ LOWER_IS_BETTER: tuple[Measure, ...] = ("gmsd", "lpips", "dists")
 EQUAL_DB = 100.0
 """PSNR at which two photos count as equal, so that differences stay finite."""
 
-ExtraRows = Literal["activation", "content", "terms", "skips", "start", "depth"]
+ExtraRows = Literal["activation", "content", "terms", "skips", "start", "depth", "ours"]
 """Questions beside Table 1 that rows can be added for."""
 
 EXTRA_ROWS: tuple[ExtraRows, ...] = get_args(ExtraRows)
@@ -68,6 +68,9 @@ BRANCH_GAIN = "branch_gain"
 OTHER_START = f"{BRANCH_GAIN}=1.0"
 """The start that the presets do not have: He's, and γ as normalisation usually starts."""
 
+OURS = ('adversary.discriminator={kind="unet"}', "objective.frequency=1.0")
+"""What is not in the paper: a discriminator that judges every pixel, and the focal frequency loss."""
+
 DEEP = "generator.num_blocks=16"
 """So many blocks has the row where skips should earn their place."""
 
@@ -103,22 +106,24 @@ def extra_models(kind: ExtraRows, models: Sequence[str]) -> tuple[str, ...]:
         kind: `activation`: NonBN-ResG with ReLU and with LeakyReLU, which "gave almost the same" in section 2.3;
             `content`: NonBN-ResG with L1 in place of L2; `terms`: NonBN-ResG-L with each term of its loss left out;
             `skips`: StackedG without the long skip, and a plain stack without normalisation; `start`: the models of the
-            paper with the other start; `depth`: the first three with 16 blocks.
-        models: Those that are measured anyway; their last of the paper's family is what `terms` takes apart.
+            paper with the other start; `depth`: the first three with 16 blocks; `ours`: NonBN-ResG-L with what is not
+            in the paper, one at a time.
+        models: Those that are measured anyway; their last of the paper's family is what `terms` takes apart, and what
+            `ours` adds to.
     """
     stacked, classical, plain, whole = (row.preset for row in TABLE_1)
-    if kind == "activation":
-        return tuple(f"{plain}{CHANGE}generator.activation={name}" for name in ("relu", "leaky-relu"))
-    if kind == "content":
-        return (f"{plain}{CHANGE}objective.content_loss.kind=l1",)
-    if kind == "skips":
-        return (f"{stacked}{CHANGE}generator.long_skip=false", PLAIN_STACK)
-    if kind == "start":
-        return tuple(f"{model}{CHANGE}{OTHER_START}" for model in models if find_paper_model(model) is not None)
-    if kind == "depth":
-        return tuple(f"{model}{CHANGE}{DEEP}" for model in (stacked, classical, plain))
-    base = STAND_IN if STAND_IN in models else whole
-    return tuple(f"{base}{CHANGE}objective.{term}=0" for term in ("perceptual", "texture", "adversarial"))
+    full = STAND_IN if STAND_IN in models else whole
+    changes: Mapping[ExtraRows, Sequence[tuple[str, str]]] = {
+        "activation": [(plain, f"generator.activation={name}") for name in ("relu", "leaky-relu")],
+        "content": [(plain, "objective.content_loss.kind=l1")],
+        "terms": [(full, f"objective.{term}=0") for term in ("perceptual", "texture", "adversarial")],
+        "skips": [(stacked, "generator.long_skip=false")],
+        "start": [(model, OTHER_START) for model in models if find_paper_model(model) is not None],
+        "depth": [(model, DEEP) for model in (stacked, classical, plain)],
+        "ours": [(full, change) for change in OURS],
+    }
+    changed = tuple(f"{model}{CHANGE}{change}" for model, change in changes[kind])
+    return (*changed, PLAIN_STACK) if kind == "skips" else changed
 
 
 def find_paper_model(preset: str) -> PaperModel | None:

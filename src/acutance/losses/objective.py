@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -146,12 +146,27 @@ class Given(NamedTuple):
     blurred_again: BlurredPair | None
 
 
+Input = Literal["features", "logits_fake", "blurred_again"]
+"""A field of `Given` that a term may need beside the two batches of images."""
+
+INPUTS: Final[Mapping[Input, str]] = MappingProxyType(
+    {
+        "features": "features",
+        "logits_fake": "the logits of the restored images",
+        "blurred_again": "both images, blurred again",
+    }
+)
+"""What they are called in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A row of the table of terms."""
 
     of: Callable[[Given], Float[Tensor, ""]]
-    """Its value, unweighted. It asks for its input by `_needed`, which names what is missing."""
+    """Its value, unweighted."""
+    needs: Input | None = None
+    """What it is computed from beside the images; asked for before it is called, so it is there."""
     is_in_warm_up: bool = True
     """Whether it counts before the game begins (`adversary.warmup_iterations`), too."""
 
@@ -161,12 +176,14 @@ def _content(given: Given) -> Tensor:
 
 
 def _perceptual(given: Given) -> Tensor:
-    pair, how = _needed(given.features, "perceptual", "features"), given.config.perceptual_loss
+    pair, how = given.features, given.config.perceptual_loss
+    assert pair is not None
     return perceptual(pair.restored, pair.reference, layers=how.layers, normalisation=how.normalisation)
 
 
 def _texture(given: Given) -> Tensor:
-    pair, how = _needed(given.features, "texture", "features"), given.config.texture_loss
+    pair, how = given.features, given.config.texture_loss
+    assert pair is not None
     return texture(
         pair.restored,
         pair.reference,
@@ -178,8 +195,8 @@ def _texture(given: Given) -> Tensor:
 
 
 def _adversarial(given: Given) -> Tensor:
-    fake = _needed(given.logits_fake, "adversarial", "the logits of the restored images")
-    return GAMES[given.config.game.kind].generator_term(fake, given.logits_real)
+    assert given.logits_fake is not None
+    return GAMES[given.config.game.kind].generator_term(given.logits_fake, given.logits_real)
 
 
 def _lattice(given: Given) -> Tensor:
@@ -192,18 +209,19 @@ def _frequency(given: Given) -> Tensor:
 
 
 def _consistency(given: Given) -> Tensor:
-    return l1(*_needed(given.blurred_again, "consistency", "both images, blurred again"))
+    assert given.blurred_again is not None
+    return l1(*given.blurred_again)
 
 
 TERMS: Final[Mapping[str, Term]] = MappingProxyType(
     {
         "content": Term(_content),
-        "perceptual": Term(_perceptual, is_in_warm_up=False),
-        "texture": Term(_texture, is_in_warm_up=False),
-        "adversarial": Term(_adversarial, is_in_warm_up=False),
+        "perceptual": Term(_perceptual, needs="features", is_in_warm_up=False),
+        "texture": Term(_texture, needs="features", is_in_warm_up=False),
+        "adversarial": Term(_adversarial, needs="logits_fake", is_in_warm_up=False),
         "lattice": Term(_lattice),
         "frequency": Term(_frequency),
-        "consistency": Term(_consistency),
+        "consistency": Term(_consistency, needs="blurred_again"),
     }
 )
 """The generator's terms; the weight of each is the setting of its name."""
@@ -238,7 +256,11 @@ def generator_loss(
     """
     given = Given(config, restored, reference, features, logits_fake, logits_real, blurred_again)
     weights = config.weights
-    terms = {name: term.of(given) for name, term in TERMS.items() if weights[name]}
+    weighed = {name: term for name, term in TERMS.items() if weights[name]}
+    for name, term in weighed.items():
+        if term.needs is not None:
+            _needed(getattr(given, term.needs), name, INPUTS[term.needs])
+    terms = {name: term.of(given) for name, term in weighed.items()}
     terms |= {own.name: own_term(own, restored, reference) for own in config.own}
     return GeneratorLoss(terms=terms, total=_weighted_sum(terms, weights))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,12 @@ from acutance.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]
 """A photo: `h w 3` RGB, 0 … 255, in the file's own gamma space."""
+
+ToReference = Callable[[Pixels], float | None]
+"""Measures restored photos against one reference; None where the photos are too small for it."""
+
+PerceptualMeasure = Callable[[Pixels], ToReference]
+"""A measure by a network that learns of the reference once and is then asked for each result: `Lpips.against`."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of luminance: ITU-R BT.601, as MATLAB's rgb2gray."""

@@ -40,6 +40,8 @@ class Progress:
     """What the learning rates are multiplied by: halved at every rollback."""
     best: float | None = None
     """How good the best weights so far are, by the measure that chooses them; None before the first validation."""
+    best_by: str = ""
+    """By which measure, and over which rows, that is; empty where it is not known."""
     ailing: tuple[str, ...] = ()
     """Names of what went badly at the last look, so that it is not said again."""
 

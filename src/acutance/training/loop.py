@@ -40,8 +40,16 @@ from acutance.training.run_folder import prepare_folder
 from acutance.training.run_log import RunLog, SilentLog
 from acutance.training.step_record import StepRecord
 from acutance.training.stepper import Stepper
-from acutance.training.validation import HeldOut, all_held_out, split_store, validate
-from acutance.training.watching import forget_snapshots, goodness, snapshot_path
+from acutance.training.validation import (
+    NO_NETWORKS,
+    HeldOut,
+    Perceptual,
+    all_held_out,
+    check_measures,
+    split_store,
+    validate,
+)
+from acutance.training.watching import WatchConfig, forget_snapshots, goodness, snapshot_path
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 GENERATOR_FILE = "generator.safetensors"
@@ -69,8 +77,10 @@ class Tick:
     """What goes badly, in plain words."""
 
 
-def check_photos(config: TrainConfig, store: PhotoStore) -> None:
+def check_photos(config: TrainConfig, store: PhotoStore, validation: PhotoStore | None = None) -> None:
     """Check that photos are pairs where the settings say so, and only there, and from as many folders as are weighed.
+
+    What is validated on may be pairs in any case, but for a network that enlarges.
 
     Raises:
         ConfigError: When they are not.
@@ -79,6 +89,11 @@ def check_photos(config: TrainConfig, store: PhotoStore) -> None:
         what = "pairs" if store.is_paired else "no pairs"
         raise ConfigError(
             f"paired = {str(config.paired).lower()}: the photos given are {what}; set it to what they are."
+        )
+    if validation is not None and validation.is_paired and config.generator.scale != 1:
+        raise ConfigError(
+            f"generator.scale = {config.generator.scale}: enlarges, but the two photos of a pair are of one size; "
+            "validate on sharp photos."
         )
     folders = 1 + max(photo.folder for photo in store.photos)
     if config.data_weights and len(config.data_weights) != folders:
@@ -96,6 +111,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     fabric: Fabric,
     vgg19: Path | None = None,
     validation: PhotoStore | None = None,
+    perceptual: Perceptual = NO_NETWORKS,
     resume: bool = False,
     on_tick: Callable[[Tick], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -113,6 +129,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
         fabric: Where and in what precision it runs; launched.
         vgg19: Weights of VGG-19, for an objective that looks at features.
         validation: Photos to validate on; None holds some of the others out.
+        perceptual: Measures by networks; those given are taken at every validation.
         resume: Go on from the folder's checkpoint.
         on_tick: Called after every step, in every process.
         should_stop: Asked after every step; when true in any process, the state is saved and the function returns
@@ -126,11 +143,9 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     """
     # --- prepare ------------------------------------------------------------------------------------------
     check_processes(config, fabric.world_size)
-    check_photos(config, store)
+    check_photos(config, store, validation)
     watch = config.watch
-    training_photos, held_out = (
-        split_store(store, watch) if validation is None else (store, all_held_out(validation, watch))
-    )
+    training_photos, held_out = _split(store, validation, watch, perceptual)
     sampler = PatchSampler(
         training_photos,
         side_px=config.source_px,
@@ -149,7 +164,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     on_first(fabric, lambda: prepare_folder(run, config, resume=resume))
     progress = Progress()
     if has_checkpoint:
-        progress = load_checkpoint(run / CHECKPOINT_FILE, players.trained)
+        progress = _comparable(load_checkpoint(run / CHECKPOINT_FILE, players.trained), watch)
     schedule = config.schedule
     is_first = fabric.is_global_zero
     if is_first and schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
@@ -209,7 +224,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                     log.say(progress.iteration, words)
                 records, loss_before, progress = [], loss, replace(progress, ailing=tuple(found))
             if is_first and (is_last or progress.iteration % watch.validate_every == 0):
-                scores, progress = _look(run, config, players, held_out, progress, log=log)
+                scores, progress = _look(run, config, players, held_out, progress, perceptual=perceptual, log=log)
             if is_first and (is_last or is_stopped or progress.iteration % watch.save_every == 0):
                 # In this order: whoever finds a checkpoint that says "finished" finds the finished weights beside it.
                 save_generator(run / GENERATOR_FILE, players.average.model, config)
@@ -221,20 +236,43 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
     return progress
 
 
+def _split(
+    store: PhotoStore, validation: PhotoStore | None, watch: WatchConfig, perceptual: Perceptual
+) -> tuple[PhotoStore, list[HeldOut]]:
+    """Return what is trained on and what is validated on, and check that all measures can be taken of that."""
+    trained_on, held_out = split_store(store, watch) if validation is None else (store, all_held_out(validation, watch))
+    if held_out:
+        check_measures(held_out, (*watch.all_measures, *perceptual), perceptual)
+    return trained_on, held_out
+
+
+def _comparable(progress: Progress, watch: WatchConfig) -> Progress:
+    """Forget how good the best weights were where that was told by another measure, or over other rows."""
+    return progress if progress.best_by in ("", watch.judged_by) else replace(progress, best=None)
+
+
 def _look(
-    run: Path, config: TrainConfig, players: Players, held_out: list[HeldOut], progress: Progress, *, log: RunLog
+    run: Path,
+    config: TrainConfig,
+    players: Players,
+    held_out: list[HeldOut],
+    progress: Progress,
+    *,
+    perceptual: Perceptual,
+    log: RunLog,
 ) -> tuple[dict[str, float] | None, Progress]:
     """Validate, where photos are held out, and keep the weights that are to be kept; return PSNR by row."""
     watch, model, scores = config.watch, players.average.model, None
     if held_out:
         device = next(model.parameters()).device
-        checked = validate(model, held_out, watch.rows, device=device, measures=watch.all_measures)
+        measures = tuple(dict.fromkeys((*watch.all_measures, *perceptual)))
+        checked = validate(model, held_out, watch.rows, device=device, measures=measures, perceptual=perceptual)
         scores = checked.psnr_db
         log.write("validation", progress.iteration, checked.figures())
         log.write_sample(progress.iteration, checked.sheet)
         good = goodness(watch.best_by, checked.by_measure[watch.best_by])
         if progress.best is None or good > progress.best:
-            progress = replace(progress, best=good)
+            progress = replace(progress, best=good, best_by=watch.judged_by)
             save_generator(run / BEST_FILE, model, config)
     if watch.snapshots:
         save_generator(snapshot_path(run, progress.iteration), model, config)

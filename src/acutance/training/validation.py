@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,13 @@ import torch
 
 from acutance.data.photo_store import PhotoStore
 from acutance.data.protocol import PAIRED_ROW, degrade, find_row, whole_cells
+from acutance.errors import ConfigError
 from acutance.imaging.convert import to_batch, write_planes
 from acutance.metrics.gmsd import gmsd
+from acutance.metrics.pair import PerceptualMeasure
 from acutance.metrics.psnr import psnr
 from acutance.metrics.sharpness import gradient_energy_ratio
-from acutance.metrics.ssim import ssim
+from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX, ms_ssim, ssim
 from acutance.networks.generators import Restoring, restore
 from acutance.training.watching import Measure, WatchConfig
 
@@ -50,9 +53,17 @@ class Validation:
 
 
 MEASURES: Mapping[Measure, Callable[[Pixels, Pixels], float]] = MappingProxyType(
-    {"psnr_db": psnr, "ssim": ssim, "gmsd": gmsd, "gradient_energy": gradient_energy_ratio}
+    {"psnr_db": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "gmsd": gmsd, "gradient_energy": gradient_energy_ratio}
 )
-"""Of a restored crop and the truth."""
+"""Of a restored crop and the truth; those that need no network."""
+
+Perceptual = Mapping[Measure, PerceptualMeasure]
+"""Measures by networks, as far as their weights are there."""
+
+NO_NETWORKS: Final[Perceptual] = MappingProxyType({})
+
+LEAST_PX: Final[Mapping[Measure, int]] = MappingProxyType({"ms_ssim": MS_SSIM_MIN_SIDE_PX, "lpips": 16})
+"""Shortest side of a photo that a measure can be taken of; others have none that patches do not have anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,37 @@ def _centre(picture: Pixels, side_px: int) -> Pixels:
     return picture[top : top + side_px, left : left + side_px].copy()
 
 
+def check_measures(crops: list[HeldOut], measures: tuple[Measure, ...], perceptual: Perceptual) -> None:
+    """Check that all that is to be measured can be.
+
+    Raises:
+        ConfigError: When a network's weights are missing, or a photo is too small.
+    """
+    for measure in measures:
+        if measure not in MEASURES and measure not in perceptual:
+            options = "--lpips-linear" if measure == "lpips" else "--dists"
+            raise ConfigError(
+                f"watch.measures, watch.best_by: {measure} needs the weights of a network; give --lpips-backbone FILE "
+                f"{options} FILE."
+            )
+    least_px = max((LEAST_PX.get(measure, 0) for measure in measures), default=0)
+    small = [crop.sharp.shape for crop in crops if min(crop.sharp.shape[:2]) < least_px]
+    if small:
+        height, width = small[0][:2]
+        raise ConfigError(
+            f"watch.measures, watch.best_by: a photo that is validated on has {width}×{height} px, and one of these "
+            f"measures needs {least_px}; leave it out, or validate on larger photos."
+        )
+
+
+def _measured(measure: Measure, restored: Pixels, reference: Pixels, perceptual: Perceptual) -> float:
+    if measure in MEASURES:
+        return MEASURES[measure](restored, reference)
+    value = perceptual[measure](reference)(restored)
+    assert value is not None  # `check_measures` has looked at the size
+    return value
+
+
 @torch.no_grad()
 def validate(
     generator: Restoring,
@@ -104,10 +146,12 @@ def validate(
     *,
     device: torch.device,
     measures: tuple[Measure, ...] = ("psnr_db",),
+    perceptual: Perceptual = NO_NETWORKS,
 ) -> Validation:
     """Restore every crop, or whole cells of it, under every row; the rows reduce by the generator's scale.
 
-    Crops that were taken blurred are restored as they are, under the one row `paired`.
+    Crops that were taken blurred are restored as they are, under the one row `paired`. Measures that `check_measures`
+    has passed, of which those by networks are in `perceptual`.
     """
     by_measure: dict[Measure, dict[str, float]] = {measure: {} for measure in measures}
     strips: list[Pixels] = []
@@ -121,7 +165,7 @@ def validate(
             restored = np.empty_like(reference)
             write_planes(restore(generator, batch)[0].float().cpu().numpy(), restored)
             for measure in measures:
-                values[measure].append(MEASURES[measure](restored, reference))
+                values[measure].append(_measured(measure, restored, reference, perceptual))
             if index == number % len(crops):  # another picture for every row
                 shown = degraded.repeat(row.reduction, axis=0).repeat(row.reduction, axis=1)
                 strips.append(np.hstack([shown, restored, reference]))

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Final, Literal
 
 from acutance.data.blurs import MeasuredBlur
 from acutance.data.protocol import find_row
 from acutance.errors import ConfigError
+from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX
 
-Measure = Literal["psnr_db", "ssim", "gmsd", "gradient_energy"]
-"""What crops can be validated by."""
+Measure = Literal["psnr_db", "ssim", "ms_ssim", "gmsd", "gradient_energy", "lpips", "dists"]
+"""What crops can be validated by; the last two by networks whose weights are given to the run."""
+
+DISTANCES: Final[tuple[Measure, ...]] = ("gmsd", "lpips", "dists")
+"""Lower is better."""
 
 SNAPSHOT_FOLDER = "snapshots"
 
@@ -50,6 +54,11 @@ class WatchConfig:
             raise ConfigError(f"watch.snapshots = {self.snapshots}: must be at least 0.")
         if self.held_out < 0 or self.crop_px < 16:
             raise ConfigError(f"watch.held_out = {self.held_out}, crop_px = {self.crop_px}: at least 0 and 16.")
+        if "ms_ssim" in self.all_measures and self.crop_px < MS_SSIM_MIN_SIDE_PX:
+            raise ConfigError(
+                f"watch.crop_px = {self.crop_px}: MS-SSIM needs {MS_SSIM_MIN_SIDE_PX} px; take as much, or leave "
+                "ms_ssim out."
+            )
         if not self.rows:
             raise ConfigError("watch.rows = []: must name a row; set watch.held_out = 0 to validate on nothing.")
         for name in self.rows:
@@ -67,6 +76,11 @@ class WatchConfig:
         """PSNR, and what is asked for beside it."""
         return tuple(dict.fromkeys(("psnr_db", *self.measures, self.best_by)))
 
+    @property
+    def judged_by(self) -> str:
+        """What the best weights are chosen by, in words: figures of other measures or rows do not compare."""
+        return f"{self.best_by} over {', '.join(self.rows)}"
+
 
 def goodness(measure: Measure, by_row: Mapping[str, float]) -> float:
     """Return how good weights are by a measure, as a mean over rows: higher is better, whatever the measure.
@@ -74,7 +88,7 @@ def goodness(measure: Measure, by_row: Mapping[str, float]) -> float:
     Of gradient energy, 1 is as sharp as the truth, and the nearer to it the better.
     """
     mean = fmean(min(value, 1e3) for value in by_row.values())
-    if measure == "gmsd":
+    if measure in DISTANCES:
         return -mean
     return -abs(math.log(max(mean, 1e-9))) if measure == "gradient_energy" else mean
 

@@ -31,8 +31,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.evenness import compression, evenness, faded, intactness, unexplained
 from acutance.deconvolution.even_blurs import BLOCK_PX, rings, transfer_on
+from acutance.deconvolution.evenness import compression, evenness, faded, intactness, unexplained
 from acutance.deconvolution.neighbours import BESIDE, REACH, Measured, Neighbourhood
 from acutance.deconvolution.planes import Plane, plane_of, spectrum_of
 from acutance.deconvolution.residuals import Powers, blur_of, likeliest, powers_of

@@ -41,7 +41,7 @@ _Frequencies = npt.NDArray[np.float64]
 
 def _frequencies(side: int) -> tuple[_Frequencies, _Frequencies]:
     """Return how many cycles a pixel each place of a square's spectrum has, down and across."""
-    return tuple(np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))  # type: ignore[return-value]
+    return tuple(np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
 
 
 def _gaussian(
@@ -94,7 +94,7 @@ class Rings:
 
     def over_directions(self, values: Bands) -> PerRing:
         """Return the means of rings."""
-        return np.einsum("nb,br->nr", values, self.shares)
+        return np.asarray(np.einsum("nb,br->nr", values, self.shares))
 
     def spread(self, values: PerRing) -> npt.NDArray[np.float32]:
         """Return values of rings as ones of frequencies, `n h w//2+1`, without steps."""

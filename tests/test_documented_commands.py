@@ -38,6 +38,7 @@ NOT_RUN = {
     ".pth": "needs weights of others: tests/exporting/test_foreign_weights.py",
     "ffmpeg": "needs ffmpeg and a player: tests/videos/test_streaming.py",
     "mpv": "needs a player: tests/videos/test_streaming.py",
+    "faces@": "needs photos of faces: tests/evaluation/recognition/test_faces.py",
     "x265": "needs an encoder: tests/videos/test_streaming.py",
 }
 """A part of a command that is not run here, and why; where another test runs it, which."""

@@ -20,9 +20,10 @@ from acutance.geometry import Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf, trajectory_psf
 from acutance.inference import unblurring, undoing
 from acutance.inference.files import sharpen_files
+from acutance.inference.found_blur import FoundBlur, FoundMotion
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.streaming import memory_of_whole
-from acutance.inference.unblurring import FoundBlur, FoundMotion, blur_in
+from acutance.inference.unblurring import blur_in
 from acutance.inference.undoing import without_blur
 from acutance.media import plan_outputs
 from acutance.zoo.catalogue import find_model
@@ -80,7 +81,7 @@ def remover() -> Sharpener:
 @pytest.fixture
 def found(monkeypatch, line) -> None:
     """Take the motion that was found once: looking for it takes a second."""
-    monkeypatch.setattr(unblurring, "blur_in", lambda pixels, **_: (line, line.words))
+    monkeypatch.setattr(unblurring, "blur_in", lambda *_, **__: (line, f"{line.words}: taken out"))
 
 
 def energy(pixels: np.ndarray) -> float:
@@ -89,7 +90,7 @@ def energy(pixels: np.ndarray) -> float:
 
 def test_straight_motion_is_found_and_the_network_is_told(line):
     assert line.words.startswith("straight motion of about 10 px along 2")
-    assert line.words.endswith("°: taken out")
+    assert line.words.endswith("°")
     assert (line.is_told, line.moved) == (True, False)  # all of it moved alike
 
 
@@ -138,7 +139,7 @@ def test_where_motion_differs_each_place_has_its_own():
 
 
 def test_a_curved_path_is_undone_without_the_network(path, shaken):
-    assert path.words == f"curved motion of about {path.kernel.length_px:.0f} px: taken out"
+    assert path.words == f"curved motion of about {path.kernel.length_px:.0f} px"
     assert not path.is_told
     unused = engine()
     still = without_blur(shaken, path, unused, progress=ignore)
@@ -220,7 +221,7 @@ def test_what_is_taken_for_straight_motion_may_be_curved(shaken, path, monkeypat
     straight = BlurVerdict(kind="line", share=0.7, strength_px=15.0, angle=0.3)
     monkeypatch.setattr(BlurField, "whole", property(lambda field: straight))
     found, words = blur_in(shaken, progress=ignore)
-    assert words == path.words
+    assert words == f"{path.words}: taken out"
     assert isinstance(found, FoundBlur)
     np.testing.assert_array_equal(found.kernel.psf, path.kernel.psf)
 

@@ -48,18 +48,19 @@ def kernel(
     from acutance.data.kernel_file import save_kernel
     from acutance.deconvolution.psfs import at_origin
     from acutance.errors import ConfigError, InputError
-    from acutance.inference.unblurring import FoundMotion, blur_in
+    from acutance.inference.found_blur import FoundBlur
+    from acutance.inference.unblurring import blur_in
     from acutance.media import DEFAULT_MAX_PIXELS, check_target, read_photo
 
     place = region_of(region)
     if output is not None:
         check_target(output, overwrite=overwrite, beside=[photo])
     seen = read_photo(photo, max_pixels=max_pixels or DEFAULT_MAX_PIXELS, max_bits=16).upright()
-    pixels = seen.pixels if place is None else seen.pixels[place.box_in(seen.size).slices]
-    found, words = blur_in(pixels, threads=threads, progress=lambda share, phase: None)
+    box = None if place is None else place.box_in(seen.size)
+    found, words = blur_in(seen.pixels, box, threads=threads, progress=lambda share, phase: None)
     if found is None:
         raise InputError(f"{readable(str(photo))}: {words.removesuffix(': left as it is')}; no kernel to be sure of.")
-    if isinstance(found, FoundMotion):
+    if not isinstance(found, FoundBlur):
         raise ConfigError(
             f"{readable(str(photo))}: {words.removesuffix(': taken out')}, so there is no one kernel; give a --region."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -83,6 +83,8 @@ def run_recognition(options: RecognitionOptions, *, unused: Mapping[str, object]
     for sentence in missing:
         say(sentence)
     with needs_extra("recognise", "--recognise"):
+        if kinds[0].name == "faces":
+            artist, options = _with_faces(kinds, artist, options)
         artist.check(kinds)
     if is_filmed:
         found = _from_clips(kinds, names, judges, artist, options)
@@ -93,13 +95,35 @@ def run_recognition(options: RecognitionOptions, *, unused: Mapping[str, object]
 
 
 def _are_clips(kinds: Sequence[Kind]) -> bool:
-    """Say whether clips are read; they are by themselves, since their rows are films and their columns frames."""
+    """Say whether clips are read; they are by themselves, since their rows are films and their columns frames.
+
+    Faces are by themselves, too: there are as many as the photos have.
+    """
     from acutance.errors import ConfigError
 
-    clips = [kind for kind in kinds if kind.name == "clips"]
-    if clips and len(clips) < len(kinds):
-        raise ConfigError("--recognise clips: is measured by itself; leave the other kinds for another run.")
-    return bool(clips)
+    for name, alone in (("clips", len(kinds)), ("faces", 1)):
+        named = [kind for kind in kinds if kind.name == name]
+        if named and not len(named) == len(kinds) == alone:
+            raise ConfigError(f"--recognise {name}: is measured by itself; leave the other kinds for another run.")
+    return kinds[0].name == "clips"
+
+
+def _with_faces(
+    kinds: Sequence[Kind], artist: Artist, options: RecognitionOptions
+) -> tuple[Artist, RecognitionOptions]:
+    """Find the faces of the photos; there may be fewer than were asked for."""
+    from acutance.cli.console import say
+    from acutance.errors import ConfigError
+    from acutance.evaluation.recognition.faces import faces_in
+    from acutance.evaluation.recognition.judges import face_detector
+
+    if not artist.photos:
+        raise ConfigError("--recognise faces: are those of photos; give a folder of sharp ones by --test.")
+    detect = face_detector()
+    found = faces_in(artist.photos, detect, height_px=kinds[0].size_px, most=options.items)
+    if len(found) < options.items:
+        say(f"{len(found)} faces were found in {len(artist.photos)} photos; --items asks for {options.items}.")
+    return replace(artist, faces=found), replace(options, items=len(found))
 
 
 def _from_pictures(

@@ -116,9 +116,33 @@ def without_specks(psf: Psf, *, least: float = 0.1) -> Psf:
 
 def similarity(a: Psf, b: Psf) -> float:
     """Return the largest normalised cross-correlation of two psfs over all shifts by whole pixels, 0 … 1."""
+    return float(_correlation(a, b).max() / math.sqrt(float((a**2).sum() * (b**2).sum())))
+
+
+def offset_between(a: Psf, b: Psf) -> tuple[float, float]:
+    """Return where psf `b` has what `a` has in its middle: `(y, x)`, in px from its own, to a part of one.
+
+    Both are of odd sides. It is the peak of their cross-correlation.
+    """
+    product = _correlation(b, a)
+    (height, width), (y, x) = product.shape, divmod(int(product.argmax()), product.shape[1])
+    down = _peak(y, [float(product[(y + step) % height, x]) for step in (-1, 0, 1)], height)
+    across = _peak(x, [float(product[y, (x + step) % width]) for step in (-1, 0, 1)], width)
+    half = b.shape[0] // 2 - a.shape[0] // 2
+    return down - half, across - half
+
+
+def _peak(at: int, around: list[float], length: int) -> float:
+    """Return where a parabola through three values has its top, `at` being the middle one's place on a circle."""
+    before, here, after = around
+    bend = before - 2 * here + after
+    return at - length * (at > length // 2) + (0.5 * (before - after) / bend if bend < 0 else 0.0)
+
+
+def _correlation(a: Psf, b: Psf) -> npt.NDArray[np.float64]:
+    """Return the cross-correlation of two psfs over all shifts of `b` by whole pixels, round their sizes together."""
     size = (a.shape[0] + b.shape[0], a.shape[1] + b.shape[1])
-    product = np.fft.irfft2(np.fft.rfft2(a, size) * np.conj(np.fft.rfft2(b, size)), size)
-    return float(product.max() / math.sqrt(float((a**2).sum() * (b**2).sum())))
+    return np.asarray(np.fft.irfft2(np.fft.rfft2(a, size) * np.conj(np.fft.rfft2(b, size)), size))
 
 
 def spread_px(psf: Psf) -> tuple[float, float]:

@@ -18,18 +18,19 @@ import numpy.typing as npt
 from acutance.engines.engine import Engine
 from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
-from acutance.geometry import Size
+from acutance.geometry import Box, Size
 from acutance.imaging.convert import PixelType
 from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
+from acutance.inference.found_blur import Found, FoundBlur
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import Otherwise, PictureRestorer
 from acutance.inference.streaming import memory_of_whole
+from acutance.inference.surroundings import surroundings_of
 from acutance.inference.tiling import TileWatch
-from acutance.inference.unblurring import FoundBlur, FoundMotion
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
 
@@ -112,12 +113,15 @@ class AutomaticRestorer:
             listener.found(words)
             listener.progress(1.0)
             return picture.each(np.copy)
+        otherwise_words = f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}"
+        if purpose != "moved" and self._moved_around(picture) and self._has_room_for(picture.pixels):
+            purpose, otherwise_words = "moved", words
         if purpose == "moved" and not self._has_room_for(picture.pixels):
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
         if purpose == "moved":
             otherwise = Otherwise(
                 restorer=self._restorer(instead, look),
-                words=f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}",
+                words=otherwise_words,
                 is_believed=lambda blur: agrees(look, blur),
             )
         else:
@@ -180,14 +184,26 @@ class AutomaticRestorer:
             picture = picture.part(*self.settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
         return look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads, lights=lights)
 
+    def _moved_around(self, picture: Picture) -> bool:
+        """Say whether what is around a small region has moved, of which the region itself may tell too little."""
+        if self.settings.region is None:
+            return False
+        whole = Box(0, 0, *picture.pixels.shape[:2])
+        around = surroundings_of(self.settings.region.box_in(whole.size), whole)
+        if around is None:
+            return False
+        part = picture.part(*around.slices)
+        look = look_at(part.pixels, alpha=part.alpha, threads=self.settings.threads, lights=False)
+        return advice_on(look).purpose == "moved"
+
     def _restorer(self, purpose: Purpose, look: Look) -> PictureRestorer:
         restorer = PictureRestorer(self.opened(purpose), self.settings, grain_levels=grain_levels(look))
         return restorer if self._watch is None else restorer.watched(self._watch)
 
 
-def agrees(look: Look, blur: FoundBlur | FoundMotion) -> bool:
+def agrees(look: Look, blur: Found) -> bool:
     """Say whether a curved path that was found is as long as the look told: else one of both is wrong."""
-    if isinstance(blur, FoundMotion) or blur.is_told or look.softness is None:
+    if not isinstance(blur, FoundBlur) or blur.is_told or look.softness is None:
         return True
     return blur.kernel.length_px >= SHORTEST_SHARE * look.softness.verdict.strength_px
 

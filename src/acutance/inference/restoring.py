@@ -23,7 +23,7 @@ from acutance.inference.tiling import TileWatch, restore_tiled
 from acutance.inference.told import FEATHER_PX, ToldBlur, feathered
 
 if TYPE_CHECKING:
-    from acutance.inference.unblurring import FoundBlur, FoundMotion
+    from acutance.inference.found_blur import Found
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -37,10 +37,10 @@ class Otherwise:
     """Restores the picture then."""
     words: str
     """What is told then."""
-    is_believed: Callable[[FoundBlur | FoundMotion], bool]
+    is_believed: Callable[[Found], bool]
     """Asked whether what was found is to be undone."""
 
-    def believes(self, blur: FoundBlur | FoundMotion | None) -> bool:
+    def believes(self, blur: Found | None) -> bool:
         """Say whether something was found, and is to be undone."""
         return blur is not None and self.is_believed(blur)
 
@@ -52,6 +52,10 @@ class _Wish:
     strength: float
     listener: Listener
     otherwise: Otherwise | None
+    whole: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+    """The picture, of which only a part may be restored."""
+    place: Box
+    """What is restored, in it."""
 
 
 class PictureRestorer:
@@ -120,12 +124,12 @@ class PictureRestorer:
         """
         alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
         filled = picture if alpha is None else Picture(fill_transparent(picture.pixels, alpha), alpha)
-        wish = _Wish(strength, listener, otherwise)
+        box = whole if self.settings.region is None else self.settings.region.box_in(whole.size)
+        wish = _Wish(strength, listener, otherwise, filled.pixels, box)
         if self.settings.region is None:
             return self._restored(filled, whole, wish)
         from acutance.inference.undoing import KERNEL_REACH_PX
 
-        box = self.settings.region.box_in(whole.size)
         reach = max(KERNEL_REACH_PX, 0 if self.settings.told is None else len(self.settings.told.psf))
         around = with_halo(box, within=whole, halo_px=FEATHER_PX + reach).source
         # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
@@ -138,7 +142,7 @@ class PictureRestorer:
         return Picture(faded, _faded_in(alpha, part.alpha, around, share))
 
     def _restored(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
-        """Restore a picture, or a part of one; what blurred it is looked for in a box of that."""
+        """Restore a picture, or a part of one; what is wanted is a box of that."""
         if self.spec.needs_whole:
             return self._unblurred(picture, looked_at, wish)
         strength, listener = wish.strength, wish.listener
@@ -156,23 +160,22 @@ class PictureRestorer:
 
     def _unblurred(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
-        from acutance.inference.unblurring import (  # the mathematics of deconvolution, for this alone
-            FoundMotion,
-            blur_in,
-        )
+        from acutance.inference.found_blur import FoundBlur
+        from acutance.inference.unblurring import blur_in  # the mathematics of deconvolution, for this alone
         from acutance.inference.undoing import without_blur
 
         listener, otherwise = wish.listener, wish.otherwise
         looking = listener.part(0.0, 0.3).phases()
-        blur: FoundBlur | FoundMotion | ToldBlur | None
+        blur: Found | ToldBlur | None
         if self.settings.told is None:
             blur, words = blur_in(
-                picture.pixels[looked_at.slices],
+                wish.whole,
+                wish.place,
                 threads=self.settings.threads,
                 progress=looking,
                 orientation=listener.orientation,
             )
-            if isinstance(blur, FoundMotion):
+            if blur is not None and not isinstance(blur, FoundBlur):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)
         else:
             blur, words = self.settings.told, f"{self.settings.told.words}, as told: taken out"

@@ -7,16 +7,14 @@ lens's blur, too, is told: out of focus by some px, a disk is undone better so t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.planes import Psf
 from acutance.deconvolution.plausibility import mean_step
-from acutance.deconvolution.shake import SMALLEST_PX, Progress, Shake, find_shake, known_shake, textured_box, weighed
+from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
 from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, spectral_motions
 from acutance.estimation.straight import refined
@@ -24,8 +22,11 @@ from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
+from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths
 from acutance.inference.inspecting import has_no_edges
 from acutance.inference.looking import blur_field
+from acutance.inference.paths_by_place import paths_by_place
+from acutance.inference.surroundings import CLEARLY, explains, gated_part, surroundings_of
 
 LOOKING = "looking for what blurred the picture"
 REFINED_PIXELS = 40_000
@@ -39,9 +40,6 @@ MISFIT_PER_LEVEL = 0.4
 ALL_OVER = 0.9
 """Share of the windows from which on all of the picture moved alike: no place need be doubted then. To ask each whether
 it rings cost .1 to .5 dB on photos that did."""
-SURE, SHORTEST_PX = 0.8, 3.5
-"""By place only straight motion is undone that the estimator gives so much of the probability, and at least so long:
-curved motion, taken for straight, came out below the blurred picture."""
 SMALLEST_SHARE = 0.02
 CLEAR_BANDS = 0.4
 """Score from which on straight motion is told by the bands of the spectrum. Of plates and photos that moved by 8 to 16
@@ -56,91 +54,132 @@ ONE_THING_PIXELS = 40_000
 PERHAPS_CURVED_PX = 10.0
 """What looks like straight motion of this length or more, and does not prove to be, may be curved. In shorter motion
 the search finds paths that are none."""
-PATCH_PX = 64
-"""Distance of the places, each of which is a patch of twice the side."""
 PLACE_PX = 80
 """Half of the side of what the spectrum of a place is taken of."""
 MOST_PLACES = 40
 """The spectra of so many places are looked at: a tenth of a second each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundBlur:
-    """One kernel that blurred the whole picture, and was checked."""
-
-    words: str
-    kernel: Shake
-    is_told: bool
-    """Whether the network is told: of a curved path it is not."""
-    moved: bool
-    """Whether something may have moved otherwise: there the result rings, since the kernel is not its own."""
-    is_sure: bool = False
-    """Whether all of the picture has the bands of this motion in its spectrum: then no place is held against its
-    residual, which is large where lettering is, too."""
-    seen: BlurVerdict | None = None
-    """What the kernel is of; None for a curved path."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundMotion:
-    """Straight motion that differs over the picture: the camera turned, or things moved by themselves."""
-
-    words: str
-    field: BlurField
-    banded: Mapping[tuple[int, int], BlurVerdict]
-    """By place, `PATCH_PX` apart: motion that the spectrum there has the bands of."""
-    top: int = 0
-    """Where what was looked at begins in what is undone, in px."""
-    left: int = 0
-
-    def kernel_at(self, y: float, x: float) -> Psf | None:
-        """Return the kernel near a place; None where there is no straight motion to be sure of."""
-        y, x = y - self.top, x - self.left
-        banded = self.banded.get((round(y / PATCH_PX) * PATCH_PX, round(x / PATCH_PX) * PATCH_PX))
-        if banded is not None:
-            return banded.psf
-        seen = self.field.near(y, x)
-        is_sure = seen.kind == "line" and seen.share >= SURE and seen.strength_px >= SHORTEST_PX
-        return seen.psf if is_sure else None
-
-
 def blur_in(
-    pixels: npt.NDArray[PixelType], *, threads: int | None = None, progress: Progress, orientation: int = 1
-) -> tuple[FoundBlur | FoundMotion | None, str]:
-    """Look for what blurred a picture: one kernel all over, or else straight motion by place.
+    pixels: npt.NDArray[PixelType],
+    place: Box | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress,
+    orientation: int = 1,
+) -> tuple[Found | None, str]:
+    """Look for what blurred a picture: one kernel all over, or else a path or straight motion by place.
 
     Args:
         pixels: `h w 3` RGB or `h w 1` grey.
+        place: The part of it that is looked at, None for all. Where a small one tells too little, what is around it is
+            asked, and what that says is held against the place.
         threads: None is one per core.
         progress: Called with the share done and what comes next.
         orientation: How the picture is turned when somebody looks at it, as EXIF says it; for the sentence alone.
 
     Returns:
-        What was found, None where nothing can be undone; and a sentence on it.
+        What was found, None where nothing can be undone, counted from the place's corner; and a sentence on it.
     """
     progress(0.0, LOOKING)
-    grey = grey_of(to_float(pixels))
+    whole = Box(0, 0, *pixels.shape[:2])
+    place = whole if place is None else place
+    around = surroundings_of(place, whole)
+    first = progress if around is None else _part_of(progress, 0.0, 0.5)
+    own = _looked_at(grey_of(to_float(pixels[place.slices])), threads=threads, progress=first)
+    if own.may_be_told and around is not None:
+        second = _part_of(progress, 0.5, 1.0)
+        found = _as_around(pixels, place, around, own.found, threads=threads, progress=second)
+        if found is not None:
+            return found, f"{_turned_words(found, orientation)}, as around the region: taken out"
+    if isinstance(own.found, FoundBlur):
+        return own.found, f"{_turned_words(own.found, orientation)}: taken out"
+    if own.found is not None or own.seen is None:
+        return own.found, own.words
+    return None, f"{own.seen.turned(orientation)}, perhaps, but not everywhere or not exactly: left as it is"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What a part of a picture tells by itself."""
+
+    found: Found | None = None
+    words: str = ""
+    """On what was found, or why nothing was, where `seen` does not say it."""
+    seen: BlurVerdict | None = None
+    """What it looks like, where that could not be undone."""
+    may_be_told: bool = True
+    """Whether a larger part may tell more: a path that convinces stands by itself."""
+
+
+def _part_of(progress: Progress, start: float, end: float) -> Progress:
+    return lambda share, doing: progress(start + share * (end - start), doing)
+
+
+def _turned_words(found: FoundBlur, orientation: int) -> str:
+    return found.words if found.seen is None else str(found.seen.turned(orientation))
+
+
+def _looked_at(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Progress) -> _Looked:
+    """Look at a part of a picture."""
     if min(grey.shape) < LEAST_SIDE_PX or grey.size < SMALLEST_PX**2:
-        return None, "too small to tell what blurred it: left as it is"
+        return _Looked(words="too small to tell what blurred it: left as it is")
     if has_no_edges([grey], is_fine=False):
-        return None, "nothing in it shows how blurred it is: left as it is"
+        return _Looked(words="nothing in it shows how blurred it is: left as it is", may_be_told=False)
     field = blur_field(grey, threads=threads)
-    seen = field.whole
     progress(0.3, LOOKING)
+    found, seen = _one_kernel(grey, field, threads=threads, progress=progress)
+    if found is not None:
+        return _Looked(found=found, may_be_told=found.is_told)
+    if seen.is_sharp:
+        return _Looked(words="sharp already: left as it is", may_be_told=False)
+    if min(grey.shape) < SMALLEST_PX:
+        return _Looked(seen=seen)
+    by_place: list[FoundPaths | FoundMotion | None] = [_by_place(grey, field, threads=threads)]
+    if field.whole.kind == "path":
+        by_place.append(paths_by_place(grey, threads=threads, progress=_part_of(progress, 0.8, 1.0)))
+    motion = max((one for one in by_place if one is not None), key=lambda one: one.share, default=None)
+    return _Looked(seen=seen) if motion is None else _Looked(found=motion, words=motion.words)
+
+
+def _one_kernel(
+    grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None, progress: Progress
+) -> tuple[FoundBlur | None, BlurVerdict]:
+    """Look for one kernel all over; return the estimator's word, too."""
+    seen = field.whole
     # A crop of lettering tells the estimator little, its bands all; a whole photo that is sharp is not doubted.
     is_doubted = not seen.is_sharp or grey.size <= ONE_THING_PIXELS
     found = _banded(grey, field) if is_doubted else None
-    if found is None and seen.is_sharp:
-        return None, "sharp already: left as it is"
-    is_small = min(grey.shape) < SMALLEST_PX
-    if found is None and not is_small:
-        found, seen = _as_told(grey, field, threads=threads, progress=progress)
-    if found is not None:
-        return found, found.words if found.seen is None else f"{found.seen.turned(orientation)}: taken out"
-    motion = None if is_small else _by_place(grey, field, threads=threads)
-    if motion is not None:
-        return motion, motion.words
-    return None, f"{seen.turned(orientation)}, perhaps, but not everywhere or not exactly: left as it is"
+    if found is not None or seen.is_sharp or min(grey.shape) < SMALLEST_PX:
+        return found, seen
+    return _as_told(grey, field, threads=threads, progress=progress)
+
+
+def _as_around(
+    pixels: npt.NDArray[PixelType],
+    place: Box,
+    around: Box,
+    own: Found | None,
+    *,
+    threads: int | None,
+    progress: Progress,
+) -> FoundBlur | None:
+    """Ask what is around a place; return its kernel where it explains the place, and better than the place's own."""
+    grey = grey_of(to_float(pixels[around.slices]))
+    if has_no_edges([grey], is_fine=False):
+        return None
+    field = blur_field(grey, threads=threads)
+    found, _ = _one_kernel(grey, field, threads=threads, progress=progress)
+    if found is None:
+        return None
+    crop = gated_part(grey, place.shifted(around.top, around.left))
+    kernel = known_shake(crop, found.kernel.psf, noise_sigma=max(field.noise, 0.29) / 255)
+    before = weighed(crop, own.kernel.psf).gain if isinstance(own, FoundBlur) else 1.0
+    if isinstance(own, FoundBlur) and own.is_sure:
+        before *= CLEARLY
+    if not explains(kernel.evidence, before=before, noise_levels=field.noise):
+        return None
+    return replace(found, kernel=replace(found.kernel, usual_residual=kernel.usual_residual))
 
 
 def _as_told(
@@ -168,7 +207,7 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
     )
     if shake is None:
         return None
-    words = f"curved motion of about {shake.length_px:.0f} px: taken out"
+    words = f"curved motion of about {shake.length_px:.0f} px"
     return FoundBlur(words=words, kernel=shake, is_told=False, moved=True)
 
 
@@ -185,7 +224,7 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
     if evidence.excess > LARGEST_EXCESS or evidence.misfit > LARGEST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
-    return FoundBlur(words=f"{seen}: taken out", kernel=kernel, is_told=True, moved=moved, seen=seen)
+    return FoundBlur(words=str(seen), kernel=kernel, is_told=True, moved=moved, seen=seen)
 
 
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
@@ -197,8 +236,7 @@ def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None
         return None
     is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
     kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
-    words = f"{seen}: taken out"
-    return FoundBlur(words=words, kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
+    return FoundBlur(words=str(seen), kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
 
 
 def _banded_motion(
@@ -234,13 +272,13 @@ def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int |
     """Look for straight motion by place; None where there is too little of it."""
     has_moved = field.whole.kind in {"line", "path"}
     banded = _banded_places(grey, field, threads=threads) if has_moved else {}
-    motion = FoundMotion(words="", field=field, banded=banded)
+    motion = FoundMotion(words="", share=0.0, field=field, banded=banded)
     places = [(y, x) for y in range(0, grey.shape[0], PATCH_PX) for x in range(0, grey.shape[1], PATCH_PX)]
     moved = sum(motion.kernel_at(y, x) is not None for y, x in places) / len(places)
     if moved < SMALLEST_SHARE:
         return None
     words = f"straight motion that differs over the picture: taken out of {100 * moved:.0f} % of it"
-    return replace(motion, words=words)
+    return replace(motion, words=words, share=moved)
 
 
 def _banded_places(

@@ -19,8 +19,8 @@ from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, wit
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.inference.belief import grey_of, keep_what_is_believed
+from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths
 from acutance.inference.told import ToldBlur
-from acutance.inference.unblurring import PATCH_PX, FoundBlur, FoundMotion
 
 TILE_PX = 1024
 """Fixed, unlike the network's tiles: what is beyond a tile's halo has some influence here, which must not depend on how
@@ -42,7 +42,7 @@ PATCH_HALO_PX = 48
 
 def without_blur(
     pixels: npt.NDArray[PixelType],
-    found: FoundBlur | FoundMotion | ToldBlur,
+    found: Found | ToldBlur,
     engine: Engine,
     *,
     wanted: Box | None = None,
@@ -70,6 +70,8 @@ def without_blur(
     """
     if isinstance(found, FoundBlur) and not found.is_told:
         return without_path(pixels, found.kernel, threads=threads, progress=progress)
+    if isinstance(found, FoundPaths):
+        return _without_paths(pixels, found, wanted, threads=threads, progress=progress)
     size = Size(*pixels.shape[:2])
     kept = Box(0, 0, *size) if wanted is None else wanted
     result = np.zeros(pixels.shape, np.float32) if wanted is None else to_float(pixels)
@@ -144,6 +146,37 @@ def without_path(
             progress(number / len(tiles), UNDOING)
     keep_what_is_believed(pixels, result)
     return result
+
+
+def _without_paths(
+    pixels: npt.NDArray[PixelType], found: FoundPaths, wanted: Box | None, *, threads: int | None, progress: Progress
+) -> npt.NDArray[np.float32]:
+    """Undo each part's path in it, fading into its neighbours and into parts that stay as they are."""
+    whole = Box(0, 0, *pixels.shape[:2]) if wanted is None else wanted
+    result = to_float(pixels)
+    for number, (inner, path) in enumerate(found.parts):
+        part = _to_the_border(inner, found, whole)
+        target = with_halo(part, within=whole, halo_px=FADE_PX).source
+        around = with_halo(target, within=Box(0, 0, *pixels.shape[:2]), halo_px=PATH_REACH_PX)
+        undone = without_path(pixels[around.source.slices], path, threads=threads, progress=lambda share, doing: None)
+        inside = target.shifted(around.source.top, around.source.left).slices
+        share = _share(part.shifted(whole.top, whole.left), target.shifted(whole.top, whole.left), whole.size)
+        result[target.slices] += share[..., np.newaxis] * (undone[inside] - to_float(pixels[target.slices]))
+        progress((number + 1) / len(found.parts), UNDOING)
+    return result
+
+
+def _to_the_border(part: Box, found: FoundPaths, whole: Box) -> Box:
+    """Return where a part lies in what is undone.
+
+    One at the border of what was looked at goes on to that of the whole: a region's result fades beyond it.
+    """
+    return Box(
+        whole.top if part.top == 0 else part.top + found.top,
+        whole.left if part.left == 0 else part.left + found.left,
+        whole.bottom if part.bottom == found.size.height else part.bottom + found.top,
+        whole.right if part.right == found.size.width else part.right + found.left,
+    )
 
 
 def _undone_tile(

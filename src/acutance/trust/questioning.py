@@ -15,8 +15,9 @@ from acutance.geometry import Size
 from acutance.imaging.convert import to_float, to_type
 from acutance.imaging.resize import resize_bicubic
 from acutance.inference.belief import grey_of
+from acutance.inference.found_blur import FoundBlur
 from acutance.inference.looking import blur_field
-from acutance.inference.unblurring import FoundBlur, blur_in
+from acutance.inference.unblurring import blur_in
 from acutance.media import Photo, read_photo
 from acutance.spec import ModelSpec
 from acutance.trust.conditions import middle_of

@@ -69,7 +69,7 @@ class Kind:
     name: str
     """One of `SIZES`."""
     size_px: float
-    """Of a code's modules; of text its font's size; of plates the height of their letters."""
+    """Of a code's modules; of text its font's size; of plates the height of their letters; of faces their own."""
 
     @property
     def label(self) -> str:
@@ -77,7 +77,7 @@ class Kind:
         return f"{self.name}@{self.size_px:g}"
 
 
-SIZES: Final = {"qr": 6.0, "serif": 24.0, "sans": 24.0, "chinese": 28.0, "plates": 22.0, "clips": 11.0}
+SIZES: Final = {"qr": 6.0, "serif": 24.0, "sans": 24.0, "chinese": 28.0, "plates": 22.0, "clips": 11.0, "faces": 24.0}
 """The kinds, and how large they are where nothing is said: px."""
 _FACES: Final[dict[str, Face]] = {
     "serif": "serif",
@@ -134,6 +134,8 @@ class Artist:
     """Files of fonts to take for a face, instead of those of the system."""
     photos: tuple[Path, ...] = ()
     """Photos that plates lie on; without them, a texture."""
+    faces: tuple[Item, ...] = ()
+    """Faces that were found in photos: as many as there are, since they are not drawn."""
 
     def fonts_of(self, face: Face) -> tuple[str, ...]:
         """Return the fonts that are taken for a face; see `fonts_at_hand`."""
@@ -142,7 +144,7 @@ class Artist:
     def fonts_for(self, kinds: Sequence[Kind]) -> tuple[str, ...]:
         """Return the fonts that these kinds are drawn with, in their order."""
         names = [
-            name for kind in kinds if kind.name != "qr" for name in self.fonts_of(_FACES[kind.name]) or (OWN_FONT,)
+            name for kind in kinds if kind.name in _FACES for name in self.fonts_of(_FACES[kind.name]) or (OWN_FONT,)
         ]
         return tuple(dict.fromkeys(names))
 
@@ -167,6 +169,8 @@ class Artist:
         rng = np.random.default_rng([number, *kind.name.encode()])
         if kind.name == "qr":
             return _code(rng, round(kind.size_px))
+        if kind.name == "faces":
+            return self.faces[number]
         if kind.name in ("plates", "clips"):
             return self.plate(number, kind.size_px).item
         return self._line(kind, number, rng)

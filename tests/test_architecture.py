@@ -21,7 +21,7 @@ FLOORS = {
     6: {"bulk", "evaluation"},
     5: {"training", "exporting", "packaging", "videos", "trust"},
     4: {"inference"},
-    3: {"engines", "data"},
+    3: {"engines", "data", "provenance"},
     2: {"zoo", "networks", "losses", "degradations", "metrics", "media", "deconvolution", "estimation"},
     1: {"imaging", "config", "downloads", "client"},
     # `acutance` is the root's own __init__
@@ -95,6 +95,8 @@ ONLY_IN = {
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
     "pyvips": {"acutance.media.jpeg.strips"},
+    "c2pa": {"acutance.provenance.silent_c2pa"},
+    "cryptography": {"acutance.provenance.credential"},
     "spandrel": {"acutance.engines.torch_weights"},
     "pyzbar": {"acutance.evaluation.recognition.judges"},
     "rapidocr": {"acutance.evaluation.recognition.judges"},

@@ -25,6 +25,7 @@ def test_public_names_are_these():
         "ModelSpec",
         "Region",
         "Sharpener",
+        "SigningCredential",
         "ToldBlur",
         "__version__",
         "consistency",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from acutance.inference.inspection import Inspection, inspect
     from acutance.inference.sharpener import Sharpener, sharpen
     from acutance.inference.told import Region, ToldBlur
+    from acutance.provenance.credential import SigningCredential
     from acutance.trust.consistency import consistency
     from acutance.trust.guesses import map_of_guesses
     from acutance.trust.verification import verify
@@ -27,6 +28,7 @@ __all__ = [
     "ModelSpec",
     "Region",
     "Sharpener",
+    "SigningCredential",
     "ToldBlur",
     "__version__",
     "consistency",
@@ -40,6 +42,7 @@ _LAZY = {
     "Inspection": "acutance.inference.inspection",
     "Region": "acutance.inference.told",
     "Sharpener": "acutance.inference.sharpener",
+    "SigningCredential": "acutance.provenance.credential",
     "ToldBlur": "acutance.inference.told",
     "consistency": "acutance.trust.consistency",
     "inspect": "acutance.inference.inspection",

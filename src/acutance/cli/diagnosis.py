@@ -29,6 +29,7 @@ EXTRAS = {
     "heif": ("pillow_heif",),
     "raw": ("rawpy",),
     "jxl": ("pillow_jxl",),
+    "c2pa": ("c2pa",),
     "large": ("pyvips",),
     "video": ("av",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),

@@ -13,7 +13,7 @@ import typer
 from acutance.cli.console import say
 from acutance.cli.file_report import readable
 from acutance.errors import AcutanceError, OutputError
-from acutance.media import check_target, find_clashes
+from acutance.media import check_target, find_clashes, format_of
 
 if TYPE_CHECKING:
     from acutance.inference.ledger import Ledger
@@ -32,19 +32,26 @@ class Preview:
     """Why it would fail: one sentence."""
 
 
-def previews(plan: Sequence[PlannedFile], ledgers: Mapping[str, Ledger], *, overwrite: bool) -> Iterator[Preview]:
+def previews(
+    plan: Sequence[PlannedFile], ledgers: Mapping[str, Ledger], *, overwrite: bool, is_signed: bool = False
+) -> Iterator[Preview]:
     """Look at each file of a plan, and write nothing.
 
     Args:
         plan: Sources and targets.
         ledgers: What earlier runs have finished, by the kind of file.
         overwrite: Whether targets that exist would be replaced.
+        is_signed: Whether results would be signed.
     """
     clashes = find_clashes([file.target for file in plan])
     for file in plan:
         try:
             if file.target in clashes:
                 raise OutputError(f"{file.target} and {clashes[file.target]} are one file on this disk.")
+            if is_signed:
+                from acutance.provenance.signing import check_can_be_signed
+
+                check_can_be_signed(format_of(file.target))
             standing = ledgers[file.kind].status_of(file)
             if standing != "finished":
                 check_target(file.target, overwrite=overwrite or standing == "outdated")

@@ -39,6 +39,7 @@ from acutance.cli.options import (
     given_name,
     given_path,
 )
+from acutance.cli.signing_options import Certificate, Key, Timestamp, check_only_photos, credential_of
 from acutance.cli.told_options import (
     Defocus,
     Gaussian,
@@ -122,6 +123,9 @@ def sharpen(
     segment: Segment = None,
     map_to: MapOption = None,
     report: ReportOption = None,
+    c2pa_certificate: Certificate = None,
+    c2pa_key: Key = None,
+    c2pa_timestamp: Timestamp = None,
 ) -> None:
     """Make blurred photos and videos sharp.
 
@@ -157,11 +161,13 @@ def sharpen(
             codec=codec, quality=quality, from_s=from_s, to_s=to_s, smoothing=smoothing, picture_only=picture_only
         ),
     )
+    credential = credential_of(c2pa_certificate, c2pa_key, c2pa_timestamp)
     plan = (
         ()
         if stream is not None or is_pipe
         else planned(sources, target, options, is_folder=is_folder, include=include or (), exclude=exclude or ())
     )
+    check_only_photos(credential, plan)
     with (
         ended_as_by_ctrl_c(),
         Sharpener(
@@ -177,6 +183,7 @@ def sharpen(
             max_memory_mb=max_memory,
             told=told,
             region=place,
+            signed_by=credential,
         ) as sharpener,
     ):
         if stream is not None:

@@ -196,8 +196,11 @@ def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: Sha
         settings = options.video.settings()
         check_codec(settings, videos)
         ledgers["video"] = _video_run(sharpener, settings, options).ledger
+    is_signed = sharpener.settings.signed_by is not None
     counts = tell_previews(
-        previews(plan, ledgers, overwrite=options.overwrite), as_json=options.as_json, is_quiet=options.quiet
+        previews(plan, ledgers, overwrite=options.overwrite, is_signed=is_signed),
+        as_json=options.as_json,
+        is_quiet=options.quiet,
     )
     if counts["would fail"]:
         raise typer.Exit(1)
@@ -225,4 +228,5 @@ def _result_key(sharpener: Sharpener, options: SharpenOptions) -> ResultKey:
         ensemble=engine.ensemble,
         back_projection=sharpener.is_corrected,
         told=sharpener.settings.words,
+        signed="" if sharpener.settings.signed_by is None else sharpener.settings.signed_by.fingerprint,
     )

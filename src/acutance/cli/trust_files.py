@@ -47,6 +47,7 @@ class Questions:
                 back_projection=sharpener.is_corrected,
                 tile_px=sharpener.settings.tile_px,
                 threads=asked.threads,
+                signed_by="" if (signer := sharpener.settings.signed_by) is None else signer.fingerprint,
             ),
             max_pixels=sharpener.max_pixels,
         )

@@ -43,6 +43,8 @@ class ResultKey:
     """Whether the network's answer is corrected by what was seen."""
     told: str = ""
     """What blurred the photo and which region is restored, where that was told."""
+    signed: str = ""
+    """SHA-256 of the certificate that signs the result; empty: it is not signed."""
     acutance: str = __version__
     """Version."""
 

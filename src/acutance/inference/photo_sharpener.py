@@ -67,6 +67,10 @@ class PhotoSharpener:
         if not isinstance(engine, EngineSettings):
             if not hasattr(engine, "spec"):
                 raise ConfigError(f"engine {engine!r}: must be the name of an engine, or an opened one.")
+            if pictures.signed_by is not None:
+                raise ConfigError(
+                    "signed_by: how an engine was opened cannot be told from it, so not be signed; name the engine."
+                )
             self._restorer = PictureRestorer(engine, pictures)
         elif str(name := model_for(pictures.told, model)) == AUTO:
             from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture

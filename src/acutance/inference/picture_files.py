@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -36,7 +36,11 @@ from acutance.media import (
     parts_for_name,
     write_atomically,
 )
+from acutance.media.container import CREDENTIALS_LOST
 from acutance.zoo.catalogue import MODEL_FOR
+
+if TYPE_CHECKING:
+    from acutance.inference.sealing import Seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +55,15 @@ class Outcome:
     """The models that ran, by name; none where they were left as they are."""
     verdict: Verdict | None = None
     """What changed, and whether that was worth it; of several pictures in the first. None where it was not measured."""
+    signed: tuple[str, ...] = ()
+    """Who signed the file (C2PA), and what became of the photo's own manifest, in sentences; none where nobody did."""
     megapixels: float = 0.0
     """Of all pictures of the result."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What was found and what that changed, in sentences."""
-        return self.found if self.verdict is None else (*self.found, self.verdict.words)
+        """What was found, what that changed, and who signed it, in sentences."""
+        return (*self.found, *(() if self.verdict is None else (self.verdict.words,)), *self.signed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +131,7 @@ def sharpen_file(
             pictures.close()
             before_naming(written)
 
-        work = _Work(sharpener, pictures, format_of(target), strength, listener)
+        work = _Work(sharpener, pictures, format_of(target), strength, listener, target=target)
         parts = parts_for_name(target, work.parts())
         write_atomically(
             target,
@@ -144,6 +150,7 @@ def sharpen_file(
         found=made.found,
         models=made.models,
         verdict=made.verdict,
+        signed=made.signed,
         megapixels=made.megapixels,
     )
 
@@ -180,8 +187,11 @@ class _Work:
         format_: ImageFormat,
         strength: float,
         listener: Listener,
+        *,
+        target: Path | None = None,
     ) -> None:
         check_holds(pictures, format_)
+        self._seal = _seal_of(sharpener, pictures, format_, strength=strength, target=target)
         self._sharpener = sharpener
         self._pictures = pictures
         self._format: ImageFormat = format_
@@ -196,16 +206,27 @@ class _Work:
     @property
     def outcome(self) -> Outcome:
         """What became of the pictures; complete when all parts are written."""
+        seal = self._seal
+        kept = {CREDENTIALS_LOST} if seal is not None and seal.keeps_manifest else set[str]()
         return Outcome(
-            lost=tuple(self._losses),
+            lost=tuple(words for words in self._losses if words not in kept),
             found=tuple(self._found),
             models=tuple(self._chosen),
             verdict=self._verdict,
+            signed=() if seal is None else seal.sentences,
             megapixels=self._pixels / 1e6,
         )
 
     def parts(self) -> Iterator[bytes | memoryview | Patch]:
         """Return the content of the result, made as it is asked for; see `sharpen_file` for what is raised."""
+        parts = self._unsigned_parts()
+        if self._seal is None:
+            return parts
+        from acutance.inference.sealing import Done
+
+        return self._seal.parts(parts, lambda: Done(tuple(self._chosen), tuple(self._found)))
+
+    def _unsigned_parts(self) -> Iterator[bytes | memoryview | Patch]:
         source = self._in_strips()
         if source is not None:
             return self._streamed(source)
@@ -251,10 +272,11 @@ class _Work:
         self._losses.update(dict.fromkeys(lost_in(sample, self._format)))
         if self._sharpener.is_automatic:
             self._note("worked on in strips, which are not looked at: sharpened as a soft picture is")
-        self._chosen[MODEL_FOR["soft"] if self._sharpener.is_automatic else self._sharpener.spec.name] = None
         result = self._sharpener.sharpen_strips(source, strength=self._strength, progress=self._listener.progress)
-        if result is not source and has_thumbnail(metadata):
-            self._losses["a thumbnail of the result (that of the photo stays)"] = None
+        if result is not source:
+            self._chosen[MODEL_FOR["soft"] if self._sharpener.is_automatic else self._sharpener.spec.name] = None
+            if has_thumbnail(metadata):
+                self._losses["a thumbnail of the result (that of the photo stays)"] = None
         self._pixels += result.size.pixels
         return encode_strips(result, metadata, self._format)
 
@@ -284,3 +306,15 @@ class _Work:
 
     def _note(self, sentence: str) -> None:
         self._found[sentence] = None
+
+
+def _seal_of(
+    sharpener: PhotoSharpener, pictures: PictureFile, format_: ImageFormat, *, strength: float, target: Path | None
+) -> Seal | None:
+    """Return what signs the result, if anybody is to; see `Seal`."""
+    credential = sharpener.settings.signed_by
+    if credential is None:
+        return None
+    from acutance.inference.sealing import Seal  # which few want
+
+    return Seal(sharpener, credential, pictures, format_, strength=strength, target=target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from acutance.engines.processor import usable_cpus, within_cpus
 from acutance.errors import ConfigError
@@ -13,6 +13,9 @@ from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
 from acutance.inference.told import Region, ToldBlur, check_kinds
 from acutance.ranges import whole_number
 from acutance.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from acutance.provenance.credential import SigningCredential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class PictureSettings:
     """Larger pictures are refused before they are decoded; None: see `Sharpener`."""
     max_memory_mb: int | None = None
     """About what the process may take; None: see `Sharpener`."""
+    signed_by: SigningCredential | None = None
+    """Whose manifest the files get that become of them (C2PA); None: none."""
 
     def __post_init__(self) -> None:
         """Check each for itself; `check` asks whether a model can do it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.media.reading import mode_of
 from acutance.zoo.catalogue import AUTO
+
+if TYPE_CHECKING:
+    from acutance.provenance.credential import SigningCredential
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
 Tensor = TypeVar("Tensor", bound=GivesDLPack)
@@ -54,6 +57,7 @@ class Sharpener(PhotoSharpener):
         region: Region | None = None,
         ensemble: Ensemble = 1,
         back_projection: bool | None = None,
+        signed_by: SigningCredential | None = None,
     ) -> None:
         """Open a model.
 
@@ -80,6 +84,8 @@ class Sharpener(PhotoSharpener):
             back_projection: Whether what the network gives is blurred again, and corrected by how far that is from what
                 was seen: 0.1 to 1 dB nearer to the truth where the blur is even, in a third more time; never of
                 videos, regions or motion, nor of what is enlarged. None: of acutance's own models.
+            signed_by: Sign each result with this certificate (C2PA, extra `c2pa`): a manifest in the file says what was
+                done, by what, and of which photo. Of paths and the bytes of files, not of arrays and PIL images.
 
         Raises:
             UnknownModel: When there is no such model.
@@ -102,6 +108,7 @@ class Sharpener(PhotoSharpener):
                 threads=threads,
                 max_pixels=max_pixels,
                 max_memory_mb=max_memory_mb,
+                signed_by=signed_by,
             ),
         )
 
@@ -164,9 +171,21 @@ class Sharpener(PhotoSharpener):
         if isinstance(image, (bytes, bytearray, memoryview)):
             with self.opened(bytes(image)) as pictures:
                 return sharpened_content(self, pictures, strength=strength)[0]
+        self._refuse_to_sign()
         if isinstance(image, Image.Image):
             return to_pil(self.sharpen_photo(from_pil(image), strength=strength))
         return sharpened_array(image, layout, lambda picture: self._sharpen_array(picture, strength))
+
+    def _refuse_to_sign(self) -> None:
+        """Refuse pictures that are no files where these are to be signed.
+
+        Raises:
+            ConfigError: When they are.
+        """
+        if self.settings.signed_by is not None:
+            raise ConfigError(
+                "signed_by: a manifest lies in a file; give the path of a photo or its bytes, or leave signed_by out."
+            )
 
     def _sharpen_file(self, path: Path, output: str | Path | None, *, strength: float, overwrite: bool) -> Path:
         if stat.S_ISDIR(mode_of(path)):
@@ -199,6 +218,7 @@ def sharpen(
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
     region: Region | None = None,
+    signed_by: SigningCredential | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
 ) -> Path: ...
@@ -213,6 +233,7 @@ def sharpen(
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
     region: Region | None = None,
+    signed_by: SigningCredential | None = None,
 ) -> Kind: ...
 
 
@@ -225,6 +246,7 @@ def sharpen(
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
     region: Region | None = None,
+    signed_by: SigningCredential | None = None,
 ) -> bytes: ...
 
 
@@ -237,6 +259,7 @@ def sharpen(
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
     region: Region | None = None,
+    signed_by: SigningCredential | None = None,
 ) -> Tensor: ...
 
 
@@ -248,6 +271,7 @@ def sharpen(
     fidelity: float = 1.0,
     told: ToldBlur | None = None,
     region: Region | None = None,
+    signed_by: SigningCredential | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
 ) -> Path | bytes | npt.NDArray[Any] | Image.Image | GivesDLPack:
@@ -260,7 +284,9 @@ def sharpen(
         >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
         dtype('uint8')
     """
-    with Sharpener(model_for(told, model), fidelity=fidelity, told=told, region=region) as sharpener:
+    with Sharpener(
+        model_for(told, model), fidelity=fidelity, told=told, region=region, signed_by=signed_by
+    ) as sharpener:
         if isinstance(image, (str, Path)):
             return sharpener(image, strength=strength, output=output, overwrite=overwrite)
         return sharpener(image, strength=strength)

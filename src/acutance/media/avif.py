@@ -19,8 +19,16 @@ from PIL import AvifImagePlugin, Image
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.boxes import MAX_CONTENT_BYTES, box_at, content_of, has_brand, item_of, properties_of
-from acutance.media.container import PREVIEWS_LOST, Container, damaged, too_deep
+from acutance.media.boxes import (
+    MAX_CONTENT_BYTES,
+    box_at,
+    content_of,
+    has_brand,
+    has_credentials,
+    item_of,
+    properties_of,
+)
+from acutance.media.container import CREDENTIALS_LOST, PREVIEWS_LOST, Container, damaged, too_deep
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.format import Format, Frames
@@ -90,6 +98,8 @@ def _lost_beside(file: BinaryIO, description: bytes) -> Iterator[str]:
             yield what
     if any(kind == b"clap" for kind, _ in properties_of(file)):
         yield "the crop that is to be shown (all of the picture is written)"
+    if has_credentials(file):
+        yield CREDENTIALS_LOST
 
 
 def _animation(file: BinaryIO) -> Animation | None:

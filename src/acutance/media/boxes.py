@@ -10,6 +10,8 @@ from typing import BinaryIO
 from acutance.media.container import exactly
 
 MAX_CONTENT_BYTES = 64 * 2**20
+_CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+"""What a box of kind `uuid` begins with that holds content credentials (C2PA)."""
 
 
 def boxes_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -62,6 +64,17 @@ def content_of(file: BinaryIO, start: int, length: int) -> bytes:
 def box_of(kind: bytes, content: bytes) -> bytes:
     """Return a whole box."""
     return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def has_credentials(file: BinaryIO) -> bool:
+    """Say whether an AVIF or HEIF file holds content credentials (C2PA); not where its boxes make no sense."""
+    try:
+        for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
+            if kind == b"uuid" and content_of(file, start, min(length, len(_CREDENTIALS))) == _CREDENTIALS:
+                return True
+    except (EOFError, struct.error):
+        pass
+    return False
 
 
 def has_brand(head: bytes, *brands: bytes) -> bool:

@@ -51,6 +51,8 @@ METRES_PER_INCH = 0.0254
 
 END_LOST = "the damage of the file (its end marker was missing, nothing of the picture)"
 """What is said where a file without its end proves to be whole but for that."""
+CREDENTIALS_LOST = "content credentials (C2PA), which hold for the unchanged picture only"
+"""What is said of a manifest that is signed for the pixels as they were."""
 PREVIEWS_LOST = "the smaller previews in the file"
 """What is said where previews beside the picture, which would show it unsharpened, are not written."""
 

@@ -18,8 +18,8 @@ import numpy as np
 from acutance.errors import OutputError, UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
-from acutance.media.boxes import has_brand, item_of
-from acutance.media.container import PREVIEWS_LOST, Container, Decoded, colours_and_alpha, damaged
+from acutance.media.boxes import has_brand, has_credentials, item_of
+from acutance.media.container import CREDENTIALS_LOST, PREVIEWS_LOST, Container, Decoded, colours_and_alpha, damaged
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import with_orientation, without_prefix
 from acutance.media.format import Format, lost_colours
@@ -69,6 +69,8 @@ def inspect_heif(file: BinaryIO, name: str) -> Container:
         left_out.append("the depth or gain map in the file")
     if info.get("thumbnails"):
         left_out.append(PREVIEWS_LOST)
+    if has_credentials(file):
+        left_out.append(CREDENTIALS_LOST)
     nclx = info.get("nclx_profile")
     metadata = Metadata(
         source_format="HEIF",

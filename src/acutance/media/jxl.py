@@ -18,7 +18,7 @@ from acutance.errors import UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import MAX_CONTENT_BYTES, boxes_of, content_of
-from acutance.media.container import Container, Decoded, colours_and_alpha, damaged, refused
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, colours_and_alpha, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
 from acutance.media.jpeg.pixels import decode_jpeg
@@ -74,7 +74,7 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
         )
     try:
         size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
-        exif, xmp, is_packed = _described(file)
+        exif, xmp, lost = _described(file)
     except (EOFError, struct.error) as error:
         raise damaged(name, "it ends too early") from error
     if is_animated:
@@ -85,16 +85,15 @@ def inspect_jxl(file: BinaryIO, name: str) -> Container:
     jpeg, values, icc = _decoded(file, name)
     if jpeg is not None:
         container = inspect_jpeg(io.BytesIO(jpeg), name)
-        left_out = (*container.metadata.left_out, NOTE)
+        left_out = (*container.metadata.left_out, *lost, NOTE)
         metadata = replace(container.metadata, source_format="PNG", coding=None, left_out=left_out)
         return container._replace(metadata=metadata)
-    left_out = (*(("packed metadata (EXIF or XMP)",) if is_packed else ()), NOTE)
     metadata = Metadata(
         source_format="PNG",
         exif=None if exif is None else with_orientation(exif, 1),
         icc_profile=icc,
         xmp=None if xmp is None else upright_packet(xmp),
-        left_out=left_out,
+        left_out=(*lost, NOTE),
     )
     return Container(Size(*values.shape[:2]), metadata, bits=8 * values.itemsize)
 
@@ -166,12 +165,12 @@ def _size(bits: _Bits) -> Size:
     return Size(height, height * width // divisor if width else bits.side(is_small=is_small))
 
 
-def _described(file: BinaryIO) -> tuple[bytes | None, bytes | None, bool]:
-    """Return EXIF and XMP as they stand in boxes, and whether some are packed."""
-    exif, xmp, is_packed = None, None, False
+def _described(file: BinaryIO) -> tuple[bytes | None, bytes | None, tuple[str, ...]]:
+    """Return EXIF and XMP as they stand in boxes, and what of the others is lost, in words."""
+    exif, xmp, lost = None, None, dict[str, None]()
     file.seek(0)
     if file.read(len(_STREAM)) == _STREAM:
-        return None, None, False
+        return None, None, ()
     for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
         if kind in (b"Exif", b"xml ", b"brob") and length <= MAX_CONTENT_BYTES:
             content = content_of(file, start, length)
@@ -180,9 +179,11 @@ def _described(file: BinaryIO) -> tuple[bytes | None, bytes | None, bool]:
                 exif = content if is_bare else content[4 + int.from_bytes(content[:4], "big") :]
             elif kind == b"xml ":
                 xmp = content
-            else:
-                is_packed |= content[:4] in (b"Exif", b"xml ")
-    return exif, xmp, is_packed
+            elif content[:4] in (b"Exif", b"xml "):
+                lost["packed metadata (EXIF or XMP)"] = None
+        elif kind == b"jumb":
+            lost[CREDENTIALS_LOST] = None
+    return exif, xmp, tuple(lost)
 
 
 JXL = Format(

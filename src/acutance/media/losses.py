@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from acutance.media.container import CREDENTIALS_LOST
 from acutance.media.exif import X_RESOLUTION, first_directory
 from acutance.media.format import Format, lost_colours
 from acutance.media.formats import format_named
 from acutance.media.photo import ImageFormat, Metadata, Photo, is_grey_profile
 from acutance.media.png.chunks import COLOUR_CHUNKS, TEXT_CHUNKS, text_keyword
-from acutance.media.xmp import announced
+from acutance.media.xmp import announced, leads_to_credentials
 
 # The colours of sRGB, written out: gamma 1/2.2 and its primaries. Where they are lost, nothing changes.
 _SRGB_CHUNKS = frozenset(
@@ -32,7 +33,7 @@ def lost_in(photo: Photo, format: ImageFormat) -> tuple[str, ...]:
     target = format_named(format)
     losses = [*photo.metadata.left_out, *_lost_pixels(photo, target), *target.also_lost(photo)]
     losses += _lost_kinds(photo.metadata, target)
-    return tuple(losses)
+    return tuple(dict.fromkeys(losses))
 
 
 def _lost_pixels(photo: Photo, target: Format) -> Iterator[str]:
@@ -70,6 +71,8 @@ def _lost_kinds(metadata: Metadata, target: Format) -> Iterator[str]:
     ):
         if is_there and kind not in target.holds:
             yield words
+    if "xmp" in target.holds and metadata.xmp is not None and leads_to_credentials(metadata.xmp):
+        yield CREDENTIALS_LOST
     if not target.holds_damaged_exif and is_damaged(metadata.exif):
         yield "EXIF (it is damaged)"
     if "chunks" not in target.holds:

@@ -47,6 +47,16 @@ class PictureFile:
         return self._format.written_as or self._format.name
 
     @property
+    def media_type(self) -> str:
+        """What the file is, also of one that is read only."""
+        return self._format.media_type
+
+    @property
+    def file(self) -> BinaryIO:
+        """The file itself, open within the block, for what is said of it as a whole."""
+        return self._file
+
+    @property
     def size(self) -> Size:
         """Of the first picture; of an animation, of all."""
         return self._container.size

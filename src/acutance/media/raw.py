@@ -17,15 +17,15 @@ import numpy as np
 from acutance.errors import InputError, UnsupportedImage
 from acutance.extras import how_to_get
 from acutance.geometry import Size
-from acutance.media.boxes import has_brand
+from acutance.media.boxes import has_brand, has_credentials
 from acutance.media.cmyk import srgb_profile
-from acutance.media.container import Container, Decoded, damaged, refused
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format
-from acutance.media.ifd import DirectoryError, Tree, block_of, read_header, read_tree
+from acutance.media.ifd import DirectoryError, Tree, block_of, read_directory, read_header, read_tree
 from acutance.media.jpeg.reading import inspect_jpeg
 from acutance.media.photo import Metadata
-from acutance.media.tiff.tags import PIXEL_TAGS, UNWANTED_VALUES
+from acutance.media.tiff.tags import CREDENTIALS, PIXEL_TAGS, UNWANTED_VALUES
 
 if TYPE_CHECKING:
     import rawpy
@@ -71,7 +71,11 @@ def inspect_raw(file: BinaryIO, name: str) -> Container:
         source_format="TIFF",
         exif=None if exif is None else with_orientation(exif, 1),
         icc_profile=srgb_profile(),
-        left_out=(DEVELOPED, *(() if exif is not None else ("EXIF",))),
+        left_out=(
+            DEVELOPED,
+            *(() if exif is not None else ("EXIF",)),
+            *((CREDENTIALS_LOST,) if _has_credentials(file) else ()),
+        ),
     )
     return Container(size, metadata, bits=16)
 
@@ -142,6 +146,16 @@ def _exif(file: BinaryIO) -> bytes | None:
         if entry.tag not in PIXEL_TAGS | UNWANTED_VALUES | _CFA_TAGS and entry.tag < _FIRST_DNG_TAG
     )
     return block_of(Tree(kept, tree.children), header.order) if kept or tree.children else None
+
+
+def _has_credentials(file: BinaryIO) -> bool:
+    """Say whether a raw file is signed (C2PA), be it a TIFF or made of boxes."""
+    try:
+        header = read_header(file)
+        directory = read_directory(file, header.first_offset, header, without=UNWANTED_VALUES)
+    except (DirectoryError, struct.error):
+        return has_credentials(file)
+    return directory.find(CREDENTIALS) is not None
 
 
 def _sniff(head: bytes) -> bool:

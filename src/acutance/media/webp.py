@@ -17,7 +17,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation, bounding_box, cropped, differing
-from acutance.media.container import Container, damaged
+from acutance.media.container import CREDENTIALS_LOST, Container, damaged
 from acutance.media.exif import without_prefix
 from acutance.media.format import Format, Frames
 from acutance.media.photo import Metadata, Photo, WebpCoding
@@ -70,6 +70,9 @@ def inspect_webp(file: BinaryIO, name: str) -> Container:
 def _lost_chunks(listed: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
     """Yield what is said of chunks that nothing is known of."""
     for kind in dict.fromkeys(kind for kind, _ in listed if kind not in _KNOWN):
+        if kind == b"C2PA":
+            yield CREDENTIALS_LOST
+            continue
         yield f"the chunk {kind.decode('ascii', 'backslashreplace').strip()} of the WebP file"
 
 

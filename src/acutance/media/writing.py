@@ -21,7 +21,7 @@ from acutance.media.photo import ImageFormat, Metadata, Photo
 from acutance.media.pnm import parts_for_name
 from acutance.media.strips import Strip, StripSource
 from acutance.media.thumbnail import with_new_thumbnail
-from acutance.media.xmp import without_announcements
+from acutance.media.xmp import without_announcements, without_credentials
 
 
 def encode_photo(photo: Photo, *, format: ImageFormat) -> bytes:
@@ -116,7 +116,9 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
 
 
 def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
-    """Return metadata that say nothing of data besides the picture which are not written with it."""
+    """Return metadata that say nothing of what is not written with the picture, or does not hold for it any more."""
+    if metadata.xmp is not None:
+        metadata = replace(metadata, xmp=without_credentials(metadata.xmp))
     if "trailer" in FORMATS[format_].holds and metadata.jpeg_trailer is not None:
         return metadata
     xmp = None if metadata.xmp is None else without_announcements(metadata.xmp)

@@ -16,6 +16,8 @@ _CONTAINER = b"http://ns.google.com/photos/1.0/container/"
 _ITEM = b"http://ns.google.com/photos/1.0/container/item/"
 _GAIN = b"http://ns.adobe.com/hdr-gain-map/1.0/"
 
+_TERMS = b"http://purl.org/dc/terms/"
+
 VIDEO, GAIN_MAP = "the video of the moving photo", "the gain map (HDR)"
 _MAX_PREFIXES = 4
 _MOVING = rb"(?:MotionPhoto|MicroVideo)"
@@ -58,6 +60,18 @@ def without_announcements(xmp: bytes) -> bytes:
         if namespace != _GAIN or has_gain_map:
             for name in _prefixes(xmp, namespace):
                 xmp = _without(xmp, re.escape(name) + b":" + names)
+    return xmp
+
+
+def leads_to_credentials(xmp: bytes) -> bool:
+    """Say whether a packet names the place of content credentials (C2PA), in the file or on the web."""
+    return without_credentials(xmp) != xmp
+
+
+def without_credentials(xmp: bytes) -> bytes:
+    """Return a packet that names no place of content credentials: they are of the picture as it was."""
+    for name in _prefixes(xmp, _TERMS):
+        xmp = _without(xmp, re.escape(name) + b":provenance")
     return xmp
 
 

@@ -112,6 +112,7 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         ("Model", f"{html.escape(record.model.name)} ({record.model.task})"),
         *(("Weights", _file(file.name, file.bytes, file.sha256)) for file in record.model.files),
         ("Settings", f"strength {settings.strength:g}, fidelity {settings.fidelity:g}{ensemble}{corrected}"),
+        ("Signed by", settings.signed_by and f"the certificate with SHA-256 {settings.signed_by[:16]}… (C2PA)"),
         ("Computed by", html.escape(f"{settings.engine} in {settings.precision} on {record.machine.processor}")),
         ("Found", html.escape("; ".join((*record.found, *([f"estimated: {record.blur}"] if record.blur else []))))),
         ("Noise", "" if record.noise_levels is None else f"{record.noise_levels:.1f} levels of 255"),

@@ -65,6 +65,8 @@ class Settings:
     """Whether the network's answer was corrected by what was seen; in records of before it never was."""
     by_look: bool = False
     """Whether `auto` looked at the picture and chose the model, which also calms grain and lights up what is dark."""
+    signed_by: str = ""
+    """SHA-256 of the certificate that signed the result (C2PA); empty: nobody did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

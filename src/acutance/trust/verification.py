@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from acutance.engines.engine import CpuEngine, EngineName, EngineSettings, Ensemble, Precision
 from acutance.engines.opening import resolved
-from acutance.errors import AcutanceError, InputError
+from acutance.errors import AcutanceError, InputError, first_line
 from acutance.inference.picture_files import sharpened_content
 from acutance.inference.sharpener import Sharpener
-from acutance.media import Photo, format_of, open_pictures
+from acutance.media import FORMATS, Photo, format_of, open_pictures
 from acutance.media.reading import mode_of
 from acutance.trust.facts import file_facts, model_files, this_machine
 from acutance.trust.record import FileFacts, Record, Settings, read_record
@@ -124,6 +124,8 @@ def verify(
             checks.append(Check("made again", "unknown", "not tried without its model"))
         else:
             checks.append(_made_again(told, path, origin, engine))
+    if told.settings.signed_by:
+        checks.append(_manifest_of(path))
     return Verification(tuple(checks))
 
 
@@ -192,6 +194,22 @@ def _same_model(record: Record) -> Check:
     return Check("model", "true", f"{record.model.name}: its files are the recorded ones")
 
 
+def _manifest_of(result: Path) -> Check:
+    """Check the manifest of a result that was signed."""
+    from acutance.provenance.reading import manifest_in
+
+    try:
+        with result.open("rb") as file:
+            found = manifest_in(file, FORMATS[format_of(result)].media_type)
+    except (AcutanceError, OSError) as error:
+        return Check("C2PA manifest", "unknown", first_line(error))
+    if found is None:
+        return Check("C2PA manifest", "false", "there is none, and the record says that the result is signed")
+    if not found.is_valid:
+        return Check("C2PA manifest", "false", f"it does not hold for the file ({', '.join(found.problems)})")
+    return Check("C2PA manifest", "true", f"signed by {found.holder}; whether to trust that name is yours to say")
+
+
 def _made_again(record: Record, result: Path, source: Path, engine: EngineName | None) -> Check:
     """Make the result once more and compare."""
     settings = record.settings
@@ -206,7 +224,8 @@ def _made_again(record: Record, result: Path, source: Path, engine: EngineName |
         return Check("made again", "true", f"by {how}: the same file, bit for bit")
     rms, largest = _distance(content, result)
     if largest == 0:
-        return Check("made again", "true", f"by {how}: the same pixels, bit for bit; they are coded otherwise here")
+        why = "the file also holds its manifest" if settings.signed_by else "they are coded otherwise here"
+        return Check("made again", "true", f"by {how}: the same pixels, bit for bit; {why}")
     if is_same and name in get_args(CpuEngine) and record.machine == this_machine():
         words = f"by {how}, all versions as recorded, but other pixels: {largest:.0f} levels off at most"
         return Check("made again", "false", words)

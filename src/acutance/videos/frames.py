@@ -123,8 +123,10 @@ def check_takes_frames(sharpener: Sharpener) -> None:
     """Refuse models that are for photos only.
 
     Raises:
-        ConfigError: When the model looks at a picture as a whole, for seconds.
+        ConfigError: When the model looks at a picture as a whole, for seconds, or results are to be signed.
     """
+    if sharpener.settings.signed_by is not None:
+        raise ConfigError("signing (--c2pa-certificate, signed_by): only photos are signed, not videos; leave it out.")
     if sharpener.spec.needs_whole:
         raise ConfigError(f"model {sharpener.spec.name}: is for photos, not for videos; choose another model.")
 

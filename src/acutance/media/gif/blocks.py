@@ -17,6 +17,8 @@ from acutance.media.photo import Metadata
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
 CONTROL, COMMENT, APPLICATION = 0xF9, 0xFE, 0xFF
 LOOP, LOOP_OLD, ICC, XMP = b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012", b"XMP DataXMP"
+CREDENTIALS = b"C2PA_GIF"
+"""How the name of a block with content credentials begins."""
 XMP_TRAILER = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 """Makes a reader that takes the packet for blocks of a given length find the end, wherever it stands."""
 _MAX_PLAYS = 65536
@@ -61,6 +63,8 @@ class GifFile:
     xmp: bytes | None = None
     pixel_ratio: float = 1.0
     """How many times as wide as high a pixel is."""
+    has_credentials: bool = False
+    """Whether it is signed (C2PA)."""
     is_whole: bool = False
     """Whether nothing can be missing behind the pictures: the end mark is there, or a single picture ends the file."""
 
@@ -156,6 +160,8 @@ def _take_application(found: GifFile, file: BinaryIO) -> None:
     data = b"".join(_sub_blocks(file))
     if name == ICC:
         found.icc = data
+    elif name.startswith(CREDENTIALS):
+        found.has_credentials = True
     elif name in (LOOP, LOOP_OLD) and data[:1] == b"\1" and len(data) >= 3:
         again = int.from_bytes(data[1:3], "little")
         found.plays = again + 1 if again else 0

@@ -20,7 +20,7 @@ from PIL.GifImagePlugin import GifImageFile
 from acutance.geometry import Box
 from acutance.media.animation import Animation, bounding_box, cropped, differing
 from acutance.media.canvas import Canvas, Disposal
-from acutance.media.container import Container, Decoded, damaged, shape_notes
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, shape_notes
 from acutance.media.gif.blocks import (
     TRAILER,
     GifFile,
@@ -58,6 +58,8 @@ def inspect_gif(file: BinaryIO, name: str) -> Container:
     left_out = shape_notes(found.pixel_ratio)
     if not found.is_whole:
         left_out += (f"what followed picture {len(found.images)} (the file is cut off or damaged behind it)",)
+    if found.has_credentials:
+        left_out += (CREDENTIALS_LOST,)
     metadata = Metadata(
         source_format="GIF",
         comments=tuple(found.comments),

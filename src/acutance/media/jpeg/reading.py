@@ -15,6 +15,7 @@ from typing import BinaryIO
 from acutance.geometry import Size
 from acutance.media.cmyk import converted
 from acutance.media.container import (
+    CREDENTIALS_LOST,
     END_LOST,
     PREVIEWS_LOST,
     Container,
@@ -192,7 +193,7 @@ def _take_application_segment(found: _Found, marker: int, payload: bytes) -> Non
         case 0xE2 if payload.startswith(ICC):
             found.icc[payload[len(ICC)]] = payload[len(ICC) + 2 :]
         case 0xEB if payload.startswith(b"JP"):
-            found.left_out.append("content credentials (C2PA), which hold for the unchanged picture only")
+            found.left_out.append(CREDENTIALS_LOST)
         case 0xED if payload.startswith(PHOTOSHOP):
             found.photoshop += payload[len(PHOTOSHOP) :]
         case 0xEE if payload.startswith(b"Adobe"):

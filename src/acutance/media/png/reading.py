@@ -13,7 +13,15 @@ from typing import BinaryIO
 
 from acutance.geometry import Size
 from acutance.media.animation import Animation
-from acutance.media.container import END_LOST, METRES_PER_INCH, Container, damaged, depth_notes, inflate
+from acutance.media.container import (
+    CREDENTIALS_LOST,
+    END_LOST,
+    METRES_PER_INCH,
+    Container,
+    damaged,
+    depth_notes,
+    inflate,
+)
 from acutance.media.exif import without_prefix
 from acutance.media.photo import Metadata
 from acutance.media.png.chunks import (
@@ -33,7 +41,7 @@ _OF_THE_SUBJECT = (b"sCAL", b"pCAL", b"sTER", b"sPLT")
 _OF_THE_PIXELS = (b"tRNS", b"hIST", b"iDOT", b"fdAT", b"pHYs", b"IEND")
 """How the pixels were stored: they are written anew, so nothing is lost with these."""
 _LOST = {
-    b"caBX": "content credentials (C2PA), which hold for the unchanged picture only",
+    b"caBX": CREDENTIALS_LOST,
     b"tIME": "the time of the last change (tIME)",
 }
 """What is said of chunks that are left out."""

@@ -17,6 +17,7 @@ from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.cmyk import converted, srgb_profile
 from acutance.media.container import (
+    CREDENTIALS_LOST,
     PREVIEWS_LOST,
     Container,
     OtherFormat,
@@ -47,6 +48,8 @@ from acutance.media.xmp import upright_packet
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
 _STRIP_OFFSETS, _STRIP_BYTES, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 273, 279, 283, 296, 317
 _SUB_IFDS, _SAMPLE_FORMAT, _XMP, _PHOTOSHOP, _ICC, _LAYERS, _DNG = 330, 339, 700, 34377, 34675, 37724, 50706
+CREDENTIALS = 52545
+"""Tag of content credentials (C2PA)."""
 _PHOTOMETRIC, _PALETTE, _CMYK = 262, 3, 5
 _RATIONAL, _UNDEFINED, _BYTE, _SHORT = 5, 7, 1, 3
 
@@ -58,9 +61,11 @@ PIXEL_TAGS = frozenset((
 ))
 # fmt: on
 """Tags that describe how the pixels are stored; they are written anew."""
-_APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS))
+_APART = frozenset((ORIENTATION, _XMP, _PHOTOSHOP, _ICC, _LAYERS, CREDENTIALS))
 """Tags that are not part of the EXIF block. The orientation is one: Pillow turns the pixels of a TIFF."""
-UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS))
+_LOST_TAGS = {_SUB_IFDS: PREVIEWS_LOST, _LAYERS: "Photoshop's layers", CREDENTIALS: CREDENTIALS_LOST}
+"""What is said of tags that are left out."""
+UNWANTED_VALUES = frozenset((_STRIP_OFFSETS, _STRIP_BYTES, 324, 325, _LAYERS, CREDENTIALS))
 """Tags whose values are long, and not carried."""
 
 _MAX_PAGES = 10_000
@@ -151,10 +156,7 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
         left_out.append("Lab (converted to sRGB)")
     if layout is not None and layout.unused > 0:
         left_out.append("channels that are neither colour nor transparency")
-    if directory.find(_SUB_IFDS):
-        left_out.append(PREVIEWS_LOST)
-    if directory.find(_LAYERS):
-        left_out.append("Photoshop's layers")
+    left_out += [words for tag, words in _LOST_TAGS.items() if directory.find(tag)]
     metadata = Metadata(
         source_format="TIFF",
         exif=_exif(tree, order),

@@ -89,8 +89,11 @@ def test_another_engine_stays_within_the_bound(made, tmp_path):
     assert done.exit_code == 0, done.output
     found = verify(tmp_path / "r.png", source=made / "a.png", engine="onnxruntime")
     assert found.is_complete, str(found)
-    assert "by onnxruntime, recorded was openvino in bfloat16" in found.checks[-1].words
-    assert "levels off in the mean" in found.checks[-1].words
+    # A processor without bfloat16 computes in float32, and may come to the same file.
+    words = found.checks[-1].words
+    if not words.endswith("by onnxruntime: the same file, bit for bit"):
+        assert "by onnxruntime, recorded was openvino in bfloat16" in words
+        assert "levels off in the mean" in words
 
 
 def test_a_flipped_bit_in_the_result_is_found(folder):

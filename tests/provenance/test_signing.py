@@ -36,10 +36,10 @@ def opened(credential=None, model="fast", **how) -> Sharpener:
     return Sharpener(model, engine="onnxruntime", threads=1, signed_by=credential, **how)
 
 
-def coded(pixels: np.ndarray, format_: str = "JPEG", metadata: Metadata = Metadata()) -> bytes:
+def coded(pixels: np.ndarray, format_: str = "JPEG", metadata: Metadata | None = None) -> bytes:
     if format_ == "HEIF":
         pytest.importorskip("pillow_heif", reason="needs the extra `heif`")
-    return encode_photo(Photo(pixels=pixels, metadata=metadata), format=format_)
+    return encode_photo(Photo(pixels=pixels, metadata=metadata or Metadata()), format=format_)
 
 
 @pytest.mark.parametrize("format_", SIGNABLE)

@@ -33,8 +33,12 @@ RADII_PX: Final = np.geomspace(0.7, 6.0, 64)
 """5 and 3.5 % apart: photos are softer or crisper than others by as much, which nobody can tell from their blur."""
 
 _NARROW_SIGMAS_PX: Final = np.geomspace(0.3, 3.2, 20)
-_RATIOS: Final = (1.35, 1.8, 2.8)
+_RATIOS: Final = (1.3, 1.6, 2.0, 2.6)
 """Of blurs of two widths: short motion, astigmatism."""
+
+SHOWN: Final = 0.65
+"""A network believes blur to be alike in all directions: of the difference between two widths, as logarithms, its
+answer shows about so much. Taken for all of it, edges get halos along the wider one."""
 
 _Frequencies = npt.NDArray[np.float64]
 
@@ -143,6 +147,8 @@ class Blurs:
     transfers: Bands
     """What each band is multiplied by."""
     squares: Bands
+    shown: Bands
+    """What a network's answer shows of them."""
     slopes: Bands
     """How that changes with the logarithm of the strength: what a strength that is told wrongly does."""
     widths_px: npt.NDArray[np.float64]
@@ -155,14 +161,24 @@ OF_TWO_WIDTHS: Final = slice(DISKS.stop, DISKS.stop + len(_NARROW_SIGMAS_PX) * l
 """Which of the blurs are of one kind: their numbers."""
 
 
-def _transfer(down: _Frequencies, across: _Frequencies, blur: int, factor: float = 1.0) -> _Frequencies:
-    """Return what a blur, its strength times a factor, multiplies frequencies by."""
+def _transfer(
+    down: _Frequencies, across: _Frequencies, blur: int, factor: float = 1.0, shown: float = 1.0
+) -> _Frequencies:
+    """Return what a blur, its strength times a factor, multiplies frequencies by.
+
+    Args:
+        down: Frequencies.
+        across: The same.
+        blur: Which.
+        factor: Of its strength.
+        shown: Share of the difference between its widths, as logarithms; their product stays.
+    """
     if blur < GAUSSIANS.stop:
         return _gaussian(down, across, factor * SIGMAS_PX[blur])
     if blur < DISKS.stop:
         return _disk(down, across, factor * RADII_PX[blur - DISKS.start])
     sigma_px, ratio, angle = _two_widths(blur)
-    return _gaussian(down, across, factor * sigma_px, ratio, angle)
+    return _gaussian(down, across, factor * sigma_px * ratio ** ((1 - shown) / 2), ratio**shown, angle)
 
 
 def _two_widths(blur: int) -> tuple[float, float, float]:
@@ -176,16 +192,17 @@ def blurs() -> Blurs:
     """Return the blurs that are looked for."""
     step = 0.01
 
-    def all_of(factor: float) -> npt.NDArray[np.float64]:
+    def all_of(factor: float, shown: float = 1.0) -> npt.NDArray[np.float64]:
         bands = rings().down, rings().across
-        return np.stack([_transfer(*bands, blur, factor) for blur in range(OF_TWO_WIDTHS.stop)])
+        return np.stack([_transfer(*bands, blur, factor, shown) for blur in range(OF_TWO_WIDTHS.stop)])
 
     slopes = (all_of(1 + step) - all_of(1 - step)) / (2 * step)
     both = [_two_widths(blur) for blur in range(OF_TWO_WIDTHS.start, OF_TWO_WIDTHS.stop)]
     wide = [sigma * np.sqrt((1 + ratio**2) / 2) for sigma, ratio, _ in both]
     widths = np.concatenate([SIGMAS_PX, RADII_PX / 2, wide])
     transfers = all_of(1.0).astype(np.float32)
-    return Blurs(transfers, np.square(transfers), slopes.astype(np.float32), widths)
+    shown = all_of(1.0, SHOWN).astype(np.float32)
+    return Blurs(transfers, np.square(transfers), shown, slopes.astype(np.float32), widths)
 
 
 @cache

@@ -139,8 +139,9 @@ def _misfit(powers: Powers, some: slice) -> npt.NDArray[np.float32]:
     variance = _BELIEF * left / powers.restored
     weight = 1 / (variance + _KERNEL_TOLERANCE * np.square(np.maximum(measured, np.float32(0.02))) + np.float32(1e-6))
     weight *= rings().ring_of % (RING_COUNT - 1) > 0  # hardly changed; and of corners, which are no ring
-    misfit = np.einsum("nb,kb->nk", weight, blurs().squares[some])
-    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, blurs().transfers[some])
+    shown = blurs().shown[some]
+    misfit = np.einsum("nb,kb->nk", weight, np.square(shown))
+    misfit -= 2 * np.einsum("nb,kb->nk", weight * measured, shown)
     return np.asarray(misfit)
 
 

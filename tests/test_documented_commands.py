@@ -48,7 +48,22 @@ LESS = {
     "--minutes 60": "--iterations 1 --set batch=1 --set patch_px=32 --set watch.held_out=0",
 }
 """What takes long, and what is said instead."""
-NEEDS = {"clips@": "rapidocr", "train ": "torch", "export ": "torch", "clip.": "av", "--plots": "matplotlib"}
+NEEDS = {
+    "serif": "tesseract",
+    "clips@": "rapidocr",
+    "train ": "torch",
+    "export ": "torch",
+    "clip.": "av",
+    "--plots": "matplotlib",
+}
+    "serif": "tesseract",
+    "clips@": "rapidocr",
+    "train ": "torch",
+    "export ": "torch",
+    "clip.": "av",
+    "--plots": "matplotlib",
+}
+"""A part of a command, and the module or the program that it needs: where it is missing, the command is not run."""
 
 
 def lines_of(name: str) -> list[str]:
@@ -157,7 +172,7 @@ def test_it_runs_as_it_stands(name: str, folder: Path) -> None:
     lines = [line for line in lines_of(name) if not reason_of(line)]
     assert lines
     for line in lines:
-        if any(part in line and not find_spec(module) for part, module in NEEDS.items()):
+        if any(part in line and not (find_spec(need) or shutil.which(need)) for part, need in NEEDS.items()):
             continue
         clear(line, folder)
         film(line, folder)

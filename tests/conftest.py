@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -45,6 +46,13 @@ IN_REAL_TIME = (
     "videos",
 )
 """Tests that talk to a browser, to other processes or to a camera, which a busy machine may starve in the middle."""
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C and SIGHUP, which tests send: what nohup, or a shell in the background, starts is deaf to them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -56,13 +56,6 @@ NEEDS = {
     "clip.": "av",
     "--plots": "matplotlib",
 }
-    "serif": "tesseract",
-    "clips@": "rapidocr",
-    "train ": "torch",
-    "export ": "torch",
-    "clip.": "av",
-    "--plots": "matplotlib",
-}
 """A part of a command, and the module or the program that it needs: where it is missing, the command is not run."""
 
 

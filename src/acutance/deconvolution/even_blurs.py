@@ -32,15 +32,26 @@ SIGMAS_PX: Final = np.geomspace(0.3, 4.6, 56)
 RADII_PX: Final = np.geomspace(0.7, 6.0, 64)
 """5 and 3.5 % apart: photos are softer or crisper than others by as much, which nobody can tell from their blur."""
 
-_NARROW_SIGMAS_PX: Final = np.geomspace(0.3, 3.2, 20)
-_RATIOS: Final = (1.3, 1.6, 2.0, 2.6)
-"""Of blurs of two widths: short motion, astigmatism."""
+_TWO_WIDTHS: Final = np.stack(
+    [
+        part.ravel()
+        for part in np.meshgrid(
+            np.geomspace(0.3, 3.2, 20),
+            (1.3, 1.6, 2.0, 2.6),
+            np.pi / DIRECTION_COUNT * np.arange(DIRECTION_COUNT),
+            indexing="ij",
+        )
+    ]
+)
+"""`3 k`, of blurs of two widths (short motion, astigmatism): the narrow σ in px, the ratio of the wide one to it, and
+its direction in radians, from x towards y."""
 
 SHOWN: Final = 0.65
 """A network believes blur to be alike in all directions: of the difference between two widths, as logarithms, its
 answer shows about so much. Taken for all of it, edges get halos along the wider one."""
 
 _Frequencies = npt.NDArray[np.float64]
+_Number = float | npt.NDArray[np.float64]
 
 
 def _frequencies(side: int) -> tuple[_Frequencies, _Frequencies]:
@@ -49,9 +60,9 @@ def _frequencies(side: int) -> tuple[_Frequencies, _Frequencies]:
 
 
 def _gaussian(
-    down: _Frequencies, across: _Frequencies, sigma_px: float, ratio: float = 1.0, angle: float = 0.0
+    down: _Frequencies, across: _Frequencies, sigma_px: _Number, ratio: _Number = 1.0, angle: _Number = 0.0
 ) -> _Frequencies:
-    # `angle` is that of the longer axis, from x towards y.
+    """Return the transfer of one Gaussian, or of several, whose numbers are `k 1`; see `_TWO_WIDTHS`."""
     along, aside = across * np.cos(angle) + down * np.sin(angle), down * np.cos(angle) - across * np.sin(angle)
     return np.asarray(np.exp(-2 * (np.pi * sigma_px) ** 2 * (np.square(ratio * along) + np.square(aside))))
 
@@ -147,8 +158,9 @@ class Blurs:
     transfers: Bands
     """What each band is multiplied by."""
     squares: Bands
+    """Of the transfers."""
     shown: Bands
-    """What a network's answer shows of them."""
+    """The transfers, as a network's answer shows them: see `SHOWN`."""
     slopes: Bands
     """How that changes with the logarithm of the strength: what a strength that is told wrongly does."""
     widths_px: npt.NDArray[np.float64]
@@ -157,58 +169,41 @@ class Blurs:
 
 GAUSSIANS: Final = slice(0, len(SIGMAS_PX))
 DISKS: Final = slice(GAUSSIANS.stop, GAUSSIANS.stop + len(RADII_PX))
-OF_TWO_WIDTHS: Final = slice(DISKS.stop, DISKS.stop + len(_NARROW_SIGMAS_PX) * len(_RATIOS) * DIRECTION_COUNT)
+OF_TWO_WIDTHS: Final = slice(DISKS.stop, DISKS.stop + _TWO_WIDTHS.shape[1])
 """Which of the blurs are of one kind: their numbers."""
-
-
-def _transfer(
-    down: _Frequencies, across: _Frequencies, blur: int, factor: float = 1.0, shown: float = 1.0
-) -> _Frequencies:
-    """Return what a blur, its strength times a factor, multiplies frequencies by.
-
-    Args:
-        down: Frequencies.
-        across: The same.
-        blur: Which.
-        factor: Of its strength.
-        shown: Share of the difference between its widths, as logarithms; their product stays.
-    """
-    if blur < GAUSSIANS.stop:
-        return _gaussian(down, across, factor * SIGMAS_PX[blur])
-    if blur < DISKS.stop:
-        return _disk(down, across, factor * RADII_PX[blur - DISKS.start])
-    sigma_px, ratio, angle = _two_widths(blur)
-    return _gaussian(down, across, factor * sigma_px * ratio ** ((1 - shown) / 2), ratio**shown, angle)
-
-
-def _two_widths(blur: int) -> tuple[float, float, float]:
-    shape, direction = divmod(blur - OF_TWO_WIDTHS.start, DIRECTION_COUNT)
-    sigma, ratio = divmod(shape, len(_RATIOS))
-    return float(_NARROW_SIGMAS_PX[sigma]), _RATIOS[ratio], float(direction * np.pi / DIRECTION_COUNT)
 
 
 @cache
 def blurs() -> Blurs:
     """Return the blurs that are looked for."""
+    bands = rings().down, rings().across
+    sigma, ratio, angle = _TWO_WIDTHS[..., np.newaxis]
+
+    def all_of(factor: float) -> npt.NDArray[np.float64]:
+        gaussians = _gaussian(*bands, factor * SIGMAS_PX[:, np.newaxis])
+        disks = np.stack([_disk(*bands, factor * radius) for radius in RADII_PX])
+        return np.concatenate([gaussians, disks, _gaussian(*bands, factor * sigma, ratio, angle)])
+
     step = 0.01
-
-    def all_of(factor: float, shown: float = 1.0) -> npt.NDArray[np.float64]:
-        bands = rings().down, rings().across
-        return np.stack([_transfer(*bands, blur, factor, shown) for blur in range(OF_TWO_WIDTHS.stop)])
-
     slopes = (all_of(1 + step) - all_of(1 - step)) / (2 * step)
-    both = [_two_widths(blur) for blur in range(OF_TWO_WIDTHS.start, OF_TWO_WIDTHS.stop)]
-    wide = [sigma * np.sqrt((1 + ratio**2) / 2) for sigma, ratio, _ in both]
-    widths = np.concatenate([SIGMAS_PX, RADII_PX / 2, wide])
     transfers = all_of(1.0).astype(np.float32)
-    shown = all_of(1.0, SHOWN).astype(np.float32)
+    shown = transfers.copy()
+    shown[OF_TWO_WIDTHS] = _gaussian(*bands, sigma * ratio ** ((1 - SHOWN) / 2), ratio**SHOWN, angle)
+    widths = np.concatenate([SIGMAS_PX, RADII_PX / 2, (sigma * np.sqrt((1 + ratio**2) / 2)).ravel()])
     return Blurs(transfers, np.square(transfers), shown, slopes.astype(np.float32), widths)
 
 
 @cache
 def transfer_on(side: int, blur: int) -> npt.NDArray[np.float32]:
     """Return what one of the blurs multiplies the frequencies of a square by: `side side//2+1`."""
-    return _transfer(*_frequencies(side), blur).astype(np.float32)
+    frequencies = _frequencies(side)
+    if blur < GAUSSIANS.stop:
+        found = _gaussian(*frequencies, SIGMAS_PX[blur])
+    elif blur < DISKS.stop:
+        found = _disk(*frequencies, RADII_PX[blur - DISKS.start])
+    else:
+        found = _gaussian(*frequencies, *_TWO_WIDTHS[:, blur - OF_TWO_WIDTHS.start])
+    return found.astype(np.float32)
 
 
 def windowed(blocks: npt.NDArray[np.float32]) -> Spectrum:

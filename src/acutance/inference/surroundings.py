@@ -27,6 +27,7 @@ CLEARLY: Final = 1.05
 LARGEST_EXCESS: Final = 0.02
 LARGEST_MISFIT: Final = 0.8
 MISFIT_PER_LEVEL: Final = 0.4
+"""Noise does not fit any picture: so much more misfit is no sign against the kernel for each level of it."""
 
 
 def surroundings_of(place: Box, whole: Box) -> Box | None:

@@ -26,17 +26,21 @@ from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotio
 from acutance.inference.inspecting import has_no_edges
 from acutance.inference.looking import blur_field
 from acutance.inference.paths_by_place import paths_by_place
-from acutance.inference.surroundings import CLEARLY, explains, gated_part, surroundings_of
+from acutance.inference.surroundings import (
+    CLEARLY,
+    LARGEST_MISFIT,
+    MISFIT_PER_LEVEL,
+    explains,
+    gated_part,
+    surroundings_of,
+)
 
 LOOKING = "looking for what blurred the picture"
 REFINED_PIXELS = 40_000
 """Straight motion is refined on so many."""
 LARGEST_EXCESS = 0.03
-LARGEST_MISFIT = 0.8
 SMALLEST_GAIN = 1.02
 """Of sparseness, by straight motion undone; where there was motion it was 1.05 at least, noise of 2 levels or not."""
-MISFIT_PER_LEVEL = 0.4
-"""Noise does not fit any picture: so much more misfit is no sign against the kernel for each level of it."""
 ALL_OVER = 0.9
 """Share of the windows from which on all of the picture moved alike: no place need be doubted then. To ask each whether
 it rings cost .1 to .5 dB on photos that did."""

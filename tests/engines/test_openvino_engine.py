@@ -15,7 +15,7 @@ from acutance.engines.engine import EngineSettings
 from acutance.engines.fake import FAKE_SPEC, Batch
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import chosen_precision, offered_precisions, open_engine
-from acutance.engines.openvino_engine import OpenVinoEngine
+from acutance.engines.openvino_engine import OpenVinoEngine, computes_bfloat16
 from acutance.engines.processor import multiplies_bfloat16
 from acutance.errors import ConfigError, CorruptWeights, EngineError, OutOfMemory
 from acutance.inference.tiling import restore_tiled
@@ -150,11 +150,23 @@ def test_bfloat16_is_chosen_for_processors_made_for_it(monkeypatch: pytest.Monke
         assert chosen_precision("auto", "openvino") == expected
         assert chosen_precision("auto", "onnxruntime") == "float32"
     assert chosen_precision("float32", "openvino") == "float32"
+    monkeypatch.setattr("acutance.engines.opening._computes_bfloat16", lambda: True)
     assert offered_precisions() == offered_precisions("openvino") == ("float32", "bfloat16")
     assert offered_precisions("onnxruntime") == ("float32",)
     assert isinstance(open_engine(paths, EngineSettings(precision="bfloat16", threads=1)), OpenVinoEngine)
     with pytest.raises(ConfigError, match="only engine openvino"):
         open_engine(paths, EngineSettings(engine="onnxruntime", precision="bfloat16"))
+
+
+def test_a_processor_without_bfloat16_neither_offers_nor_takes_it(monkeypatch: pytest.MonkeyPatch, fast: bytes) -> None:
+    engine = OpenVinoEngine.from_bytes(fast, threads=1, precision="bfloat16")
+    computed_in = engine._compiled.get_property("INFERENCE_PRECISION_HINT")
+    assert computes_bfloat16() == (computed_in.get_type_name() == "bf16")
+    monkeypatch.setattr("acutance.engines.opening._computes_bfloat16", lambda: False)
+    assert offered_precisions() == ("float32",)
+    for chosen in ("auto", "openvino"):
+        with pytest.raises(ConfigError, match="this processor lacks it"):
+            open_engine(find_model("fast"), EngineSettings(engine=chosen, precision="bfloat16"))
 
 
 def test_spec_comes_from_the_file_and_a_closed_engine_says_so(fast: bytes) -> None:

@@ -38,6 +38,15 @@ def _openvino(model: bytes, threads: int | None, name: str, precision: ChosenPre
     return OpenVinoEngine.from_bytes(model, threads, name=name, precision=precision)
 
 
+def _computes_bfloat16() -> bool:
+    """Return whether OpenVINO, which is imported only now, is installed and has that arithmetic here."""
+    if find_spec("openvino") is None:
+        return False
+    from acutance.engines.openvino_engine import computes_bfloat16
+
+    return computes_bfloat16()
+
+
 def _torch(model: bytes, threads: int | None, name: str, precision: ChosenPrecision) -> Engine:
     """Open a model in torch, which is imported only now."""
     del precision  # float32, or what a GPU is made for
@@ -199,7 +208,7 @@ def offered_precisions(engine: EngineName = "auto", spec: ModelSpec | None = Non
     if spec is not None and spec.needs_torch:
         return ("float32",)
     offered: list[ChosenPrecision] = ["float32"]
-    if engine in ("auto", "cpu", "openvino") and find_spec("openvino") is not None:
+    if engine in ("auto", "cpu", "openvino") and _computes_bfloat16():
         offered.append("bfloat16")
     if engine not in ("cpu", *_OPENERS) and any(
         device.provider.takes_float16 and engine in ("auto", "gpu", device.provider.engine)
@@ -217,11 +226,16 @@ def chosen_precision(precision: Precision, engine: CpuEngine) -> ChosenPrecision
         engine: The one that runs it, one of those on the CPU.
 
     Raises:
-        ConfigError: When the engine has not what is asked for.
+        ConfigError: When the engine, or it on this processor, has not what is asked for.
     """
     if precision == "bfloat16" and engine != "openvino":
         raise ConfigError(
             f"precision bfloat16: only engine openvino has it, not {engine}; leave the precision at auto."
+        )
+    if precision == "bfloat16" and find_spec("openvino") is not None and not _computes_bfloat16():
+        raise ConfigError(
+            "precision bfloat16: this processor lacks it, and OpenVINO would compute in float32 without a word; leave "
+            "the precision at auto."
         )
     if precision == "float16":
         raise ConfigError("precision float16: only devices such as a GPU have it; leave the precision at auto.")

@@ -138,6 +138,13 @@ def _core(process: int) -> openvino.Core:
     return openvino.Core()
 
 
+@cache
+def computes_bfloat16() -> bool:
+    """Return whether OpenVINO has arithmetic of bfloat16 on this processor; where not, it computes in float32."""
+    with _turn:
+        return "BF16" in _core(os.getpid()).get_property("CPU", properties.device.capabilities)
+
+
 def _seeing_levels(graph: openvino.Model) -> openvino.Model:
     """Return the network with a second input, `LEVELS` times the first, which its first convolution looks at instead.
 

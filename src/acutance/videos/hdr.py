@@ -19,8 +19,6 @@ _RATIONALS = "=20i2I"
 """AVMasteringDisplayMetadata: red, green, blue, white (x, y each), least and greatest luminance as fractions; then
 whether the colours and whether the luminances are known."""
 
-Rational = tuple[int, int]
-
 
 def side_data_of(frame: VideoFrame) -> dict[str, bytes]:
     """Return what a frame carries, by PyAV's name of the kind; nothing if PyAV does not know one of the kinds."""

@@ -28,8 +28,6 @@ NAMES: Final[dict[Face, tuple[str, ...]]] = {
 }
 """File names by face; Pillow looks for them in the folders of the system."""
 
-LATIN: Final = ("serif", "sans", "plate")
-
 
 @cache
 def fonts_at_hand(face: Face, given: tuple[str, ...] = ()) -> tuple[str, ...]:

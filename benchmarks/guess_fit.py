@@ -1,7 +1,7 @@
 """Fits the map of guesses for a model, and writes its numbers into the package (extra `train`).
 
-python benchmarks/guess_fit.py train/ fast --photos 400
-python benchmarks/guess_fit.py train/ fast --photos 400 --fidelity 0
+python benchmarks/guess_fit.py train/ fast --photos 700
+python benchmarks/guess_fit.py train/ fast --photos 700 --fidelity 0
 
 The distances are fitted by quantile regression; then they are widened or narrowed, bin by bin of the estimated kind and
 width of blur and noise, until nine tenths of the pixels lie inside. For that each photo is judged by a network that was
@@ -27,10 +27,10 @@ from acutance.trust.guesses import INTERVAL, KINDS, TABLES, bins_of
 CROP_PX = 224
 PHOTOS_PER_PAGE = 6
 """Letters come out wrong in other ways than photos do: one page for so many of these."""
-HIDDEN = 16
+HIDDEN = 32
 FIRST_DRAW = 100_000
 """Index of the first draw: none is that of a photo that is measured."""
-STEPS, BATCH, RATE = 2000, 2048, 3e-3
+STEPS, BATCH, RATE = 3000, 2048, 3e-3
 ROUNDING_LEVELS = 0.5
 WIDTHS = (-0.4, 0.3, 0.9, 1.4)
 """Edges of the bins by log₂ of the blur's standard deviation in px: .76, 1.2, 1.9, 2.6 px."""
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos_folder", type=Path, help="sharp photos, none of which is ever measured on")
     parser.add_argument("model")
-    parser.add_argument("--photos", type=int, default=400, help="how many, evenly through the folder")
+    parser.add_argument("--photos", type=int, default=700, help="how many, evenly through the folder")
     parser.add_argument("--fidelity", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--samples", type=Path, help="keep them here (.npz), or take them from here")

@@ -104,7 +104,7 @@ def _keep(database: sqlite3.Connection, count: int, drawn: random.Random) -> Non
     kept = set(drawn.sample(jobs, min(count, len(jobs))))
     gone = [(job,) for (job,) in database.execute("SELECT job_id FROM work_items") if job not in kept]
     for table in ("mutation_specs", "work_items"):
-        database.executemany(f"DELETE FROM {table} WHERE job_id = ?", gone)  # noqa: S608 - names of ours
+        database.executemany(f"DELETE FROM {table} WHERE job_id = ?", gone)
     database.commit()
 
 

@@ -6,6 +6,7 @@ included, whenever a test calls them. It has to be installed before those rooms 
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -18,6 +19,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+# The processes of a run, and the hundreds of programs that they start, import the same files: each is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Tiny tensors: more threads only get in each other's way, and one gives the same bits everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -50,9 +55,16 @@ IN_REAL_TIME = (
 
 def pytest_configure() -> None:
     """Hear Ctrl-C and SIGHUP, which tests send: what nohup, or a shell in the background, starts is deaf to them."""
+    gc.disable()  # while everything is imported, there is no garbage
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage millions of objects that stay: ten thousand tests, and what they import."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -6,7 +6,9 @@ import os
 import signal
 
 import pytest
+import rich.console
 
+from acutance.cli import console
 from acutance.cli.console import ended_as_by_ctrl_c, needs_extra, progress_bar, say, stop_request
 from acutance.errors import EngineUnavailable
 
@@ -16,6 +18,23 @@ def test_words_go_to_stderr_as_they_are(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "photo [1].jpg: 'acutance[train]' :smile: [bold]not bold[/bold]\n"
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_name_neither_breaks_a_line_nor_steers_the_terminal(capsys, monkeypatch, is_terminal):
+    monkeypatch.setattr(console, "is_terminal", lambda: is_terminal)
+    console._stderr.cache_clear()
+    say("line\nbreak \x1b[31m\x9b2J\u2028.png\udce9: is empty")
+    console._stderr.cache_clear()
+    assert capsys.readouterr().err == "line\\nbreak \\x1b[31m\\x9b2J\\u2028.png\\xe9: is empty\n"
+
+
+def test_a_name_in_brackets_is_shown_by_a_bar_as_it_is(capsys, monkeypatch):
+    terminal = rich.console.Console(stderr=True, force_terminal=True, width=100)
+    monkeypatch.setattr(console, "_stderr", lambda: terminal)
+    with console.frames_bar() as show:
+        show("[/b]\x1b[31m.mkv", 1, 10, None)
+    assert "[/b]\\x1b[31m.mkv" in capsys.readouterr().err
 
 
 def test_long_lines_are_not_broken(capsys):

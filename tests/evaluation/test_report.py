@@ -13,7 +13,7 @@ from rich.console import Console
 
 from acutance import __version__
 from acutance.evaluation.evaluate import Evaluation, Measurement
-from acutance.evaluation.report import tables, to_csv, to_json, to_markdown, to_rich
+from acutance.evaluation.report import ReportTable, rich_of, tables, to_csv, to_json, to_markdown, to_rich
 from acutance.evaluation.scores import Scores
 
 
@@ -163,3 +163,10 @@ def test_own_measures_are_in_json_and_csv():
     assert by_row["gauss-1.0", "input"]["psnr_shifted_db"] is None
     lines = list(csv.DictReader(io.StringIO(to_csv(OWN))))
     assert (lines[1]["psnr_shifted_db"], lines[0]["largest_change"]) == ("25.456", "")
+
+
+def test_a_name_in_brackets_is_no_markup():
+    shown = rich_of(ReportTable(title="[/a]", header=("row", "[/b].onnx"), lines=(("[/c]", "1"),)))
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(shown)
+    assert all(name in stream.getvalue() for name in ("[/a]", "[/b].onnx", "[/c]"))

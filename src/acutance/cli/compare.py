@@ -56,7 +56,6 @@ def compare(
     import numpy as np
 
     from acutance.cli.console import say
-    from acutance.cli.file_report import readable
     from acutance.cli.terminal_pictures import protocol_of, shown_by
     from acutance.evaluation.comparison import SheetLayout, comparison_sheet, in_one_size
     from acutance.media.atomic import check_target
@@ -90,7 +89,7 @@ def compare(
         for name, one in zip(("before", "after"), truths, strict=False):
             typer.echo(f"{name}: {_decibels(one)} to the reference")
     if output is not None:
-        say(readable(f"wrote {output}"))
+        say(f"wrote {output}")
     elif protocol is None and not as_json:
         say("-o sheet.png draws both side by side, with the places magnified that differ most")
 

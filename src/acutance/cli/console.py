@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -29,13 +30,30 @@ def _stderr() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def readable(text: str) -> str:
+    """Return text with names in it so that it can be printed.
+
+    A byte that is not UTF-8, and a character that would steer the terminal, become what Python writes for them in a
+    string.
+    """
+    return "".join(_readable_character(character) for character in text)
+
+
+def _readable_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":  # what Python makes of a byte in a name that is not UTF-8: U+DC80 … U+DCFF
+        return f"\\x{ord(character) & 0xFF:02x}"
+    return character.encode("unicode_escape").decode() if category in ("Cc", "Zl", "Zp") else character
+
+
 def say(text: str) -> None:
-    """Print one line for a person, on stderr; where that is full or gone, nobody reads it, and the work goes on."""
+    """Print one `readable` line for a person, on stderr; where that is full or gone, nobody reads it: work goes on."""
+    line = readable(text)
     with suppress(OSError):
         if is_terminal():
-            _stderr().print(text, markup=False, emoji=False)  # above a bar that is shown
+            _stderr().print(line, markup=False, emoji=False)  # above a bar that is shown
         elif sys.stderr is not None:
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
 
 
@@ -75,7 +93,7 @@ def progress_bar(title: str, *, is_quiet: bool = False) -> Iterator[Bar]:
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_stderr(), transient=True) as progress:
         yield Bar(partial(progress.update, progress.add_task(title, total=1.0)))
 
@@ -89,7 +107,7 @@ def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("frame {task.completed}/{task.fields[all]}"),
         TextColumn("{task.fields[left]}"),
@@ -100,7 +118,7 @@ def frames_bar() -> Iterator[Callable[[str, int, int | None, float | None], None
         def show(name: str, frames: int, total: int | None, seconds_left: float | None) -> None:
             left = "" if seconds_left is None else f"{timedelta(seconds=round(seconds_left))} left"
             all_frames = "?" if total is None else total
-            progress.update(task, description=name, completed=frames, total=total, all=all_frames, left=left)
+            progress.update(task, description=readable(name), completed=frames, total=total, all=all_frames, left=left)
 
         yield show
 
@@ -113,10 +131,10 @@ def status_line() -> Iterator[Callable[[str], None]]:
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=_stderr(), transient=True) as progress:
         task = progress.add_task("")
-        yield lambda text: progress.update(task, description=text)
+        yield lambda text: progress.update(task, description=readable(text))
 
 
 @contextmanager

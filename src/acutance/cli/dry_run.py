@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from acutance.cli.console import say
-from acutance.cli.file_report import readable
+from acutance.cli.console import readable, say
 from acutance.errors import AcutanceError, OutputError
 from acutance.media import check_target, find_clashes, format_of
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
-from acutance.cli.console import is_terminal, say, show
+from acutance.cli.console import is_terminal, readable, say, show
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,22 +21,6 @@ LISTED_FAILURES = 30
 
 ALIKE = 10
 """Of sentences that differ in nothing but names, so many are told; the others are counted at the end."""
-
-
-def readable(text: str) -> str:
-    """Return text with names in it so that it can be printed.
-
-    A byte that is not UTF-8, and a character that would steer the terminal, become what Python writes for them in a
-    string.
-    """
-    return "".join(_readable_character(character) for character in text)
-
-
-def _readable_character(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cs":  # what Python makes of a byte in a name that is not UTF-8: U+DC80 … U+DCFF
-        return f"\\x{ord(character) & 0xFF:02x}"
-    return character.encode("unicode_escape").decode() if category in ("Cc", "Zl", "Zp") else character
 
 
 class FileReport:
@@ -84,13 +67,13 @@ class FileReport:
             # A name that is not UTF-8 has lone surrogates in it; what this writes for them is JSON's escape.
             typer.echo(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         if result.status == "failed":
-            if self._is_new(readable(_without_names(result))):
-                self._failures.append(readable(result.error))
+            if self._is_new(_without_names(result)):
+                self._failures.append(result.error)
                 say(f"acutance: {self._failures[-1]}")
         elif not (self._as_json or self._is_quiet) and (result.status == "done" or self._is_new(_SKIPPED)):
-            say(readable(_sentence(result)))
+            say(_sentence(result))
             for note in result.notes if result.status == "done" else ():
-                say(f"  {readable(note)}")
+                say(f"  {note}")
 
     def _is_new(self, kind: str) -> bool:
         """Count a sentence, its names left out; say whether it is among the first of its kind."""
@@ -134,7 +117,7 @@ class FileReport:
         listed = self._failures[:LISTED_FAILURES]
         more = self.failed - len(listed)
         for number, reason in enumerate([*listed, *([f"and {more} more, told above"] if more else [])]):
-            table.add_row(*(("", "") if number else ("failed", str(self.failed))), Text(reason))
+            table.add_row(*(("", "") if number else ("failed", str(self.failed))), Text(readable(reason)))
         return table
 
 

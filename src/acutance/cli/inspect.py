@@ -44,7 +44,6 @@ def inspect(
     Confidences are probabilities, calibrated on photos that nothing here has learnt from.
     """
     from acutance.cli.console import progress_bar, say
-    from acutance.cli.file_report import readable
     from acutance.cli.inspect_table import csv_of, json_line, shown
     from acutance.errors import ConfigError
     from acutance.inference.inspected_files import inspect_files
@@ -73,12 +72,12 @@ def inspect(
                 typer.echo(json_line(result))
             if result.inspection is None:
                 failed += 1
-                say(f"acutance: {readable(result.error)}")
+                say(f"acutance: {result.error}")
     if is_piped:
         typer.echo(csv_of(found), nl=False)
     elif csv is not None:
         write_atomically(csv, [csv_of(found)], overwrite=overwrite)
-        say(f"wrote {readable(str(csv))}")
+        say(f"wrote {csv}")
     if not as_json and csv is None:
         shown(found)
     if failed:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from acutance.cli.file_report import readable
+from acutance.cli.console import readable
 from acutance.inference.inspection import Inspection
 
 if TYPE_CHECKING:

@@ -43,7 +43,6 @@ def kernel(
     import json
 
     from acutance.cli.console import say
-    from acutance.cli.file_report import readable
     from acutance.cli.told_options import region_of
     from acutance.data.kernel_file import save_kernel
     from acutance.deconvolution.psfs import at_origin
@@ -59,11 +58,9 @@ def kernel(
     box = None if place is None else place.box_in(seen.size)
     found, words = blur_in(seen.pixels, box, threads=threads, progress=lambda share, phase: None)
     if found is None:
-        raise InputError(f"{readable(str(photo))}: {words.removesuffix(': left as it is')}; no kernel to be sure of.")
+        raise InputError(f"{photo}: {words.removesuffix(': left as it is')}; no kernel to be sure of.")
     if not isinstance(found, FoundBlur):
-        raise ConfigError(
-            f"{readable(str(photo))}: {words.removesuffix(': taken out')}, so there is no one kernel; give a --region."
-        )
+        raise ConfigError(f"{photo}: {words.removesuffix(': taken out')}, so there is no one kernel; give a --region.")
     words = words.removesuffix(": taken out")
     psf = at_origin(found.kernel.psf, found.kernel.origin)
     if output is not None:
@@ -73,7 +70,7 @@ def kernel(
         typer.echo(json.dumps(facts))
         return
     typer.echo(_drawing(psf))
-    say(f"{readable(str(photo))}: {words}" + (f"; wrote {output}" if output is not None else ""))
+    say(f"{photo}: {words}" + (f"; wrote {output}" if output is not None else ""))
 
 
 def _drawing(psf: npt.NDArray[np.float64]) -> str:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from acutance.cli.console import is_terminal, say, status_line, stop_request
-from acutance.cli.file_report import readable
 from acutance.cli.standard_streams import stdout_bytes
 from acutance.cli.video_files import check_codec
 from acutance.errors import ConfigError
@@ -84,7 +83,7 @@ def follow_camera(
             segment_s=segment_s,
             overwrite=options.overwrite,
             report=report,
-            tell=lambda words: say(readable(words)),
+            tell=say,
             should_stop=is_asked,
         )
     status = result.status
@@ -92,7 +91,7 @@ def follow_camera(
         row = {**asdict(status), "files": [str(path) for path in result.files], "codec": result.codec}
         typer.echo(json.dumps(row))
     for path in result.files:
-        say(readable(str(path)))
+        say(str(path))
     say(f"{status.written} of {status.received} frames sharpened, {status.passed_over} passed over; {_latency(status)}")
 
 

@@ -26,6 +26,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from acutance.engines.engine import EngineSettings
     from acutance.engines.model_file import read_spec
@@ -64,7 +65,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     for own, spec in own_rows:
         by_torch = "; torch runs it" if spec.needs_torch else ""
         for_what = f"{own.summary}; its tiles are {spec.tiles_in_words}{by_torch}"
-        table.add_row(own.name, f"{own.bytes / 1e6:.1f}", f"{spec.parameters:,}", "–", "–", "1", for_what)
+        table.add_row(own.name, f"{own.bytes / 1e6:.1f}", f"{spec.parameters:,}", "–", "–", "1", Text(for_what))
     Console().print(table)
 
 

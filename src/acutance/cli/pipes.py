@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from acutance.cli.console import say
-from acutance.cli.file_report import FileReport, readable
+from acutance.cli.file_report import FileReport
 from acutance.cli.standard_streams import stdin_bytes, stdout_bytes
 from acutance.cli.video_files import check_codec, shown_progress
 from acutance.errors import ConfigError, InputError
@@ -91,7 +91,7 @@ def sharpen_pipe(sharpener: Sharpener, path: Path, output: Path, options: Sharpe
             target = Path(f"stdout{_suffix(head, path, options.container)}")
             video = _sharpened_video(sharpener, source, stdout_bytes(), path, target, options)
             for note in () if options.quiet else (*video.found, *video.warnings):
-                say(readable(note))
+                say(note)
         else:
             _tell(_video_to_file(sharpener, source, path, output, options), options)
 
@@ -104,7 +104,7 @@ def _photo_to_stdout(sharpener: Sharpener, content: bytes, options: SharpenOptio
     out.write(result)
     out.flush()
     for note in () if options.quiet else made.words:
-        say(readable(note))
+        say(note)
 
 
 def _video_to_file(
@@ -142,7 +142,7 @@ def _sharpened_video(
             strength=options.strength,
             settings=settings,
             overwrite=options.overwrite,
-            progress=lambda done: report("stdin" if str(path) == PIPE else readable(str(path)), done),
+            progress=lambda done: report("stdin" if str(path) == PIPE else str(path), done),
         )
 
 

@@ -90,7 +90,6 @@ def still(
     import numpy as np
 
     from acutance.cli.console import progress_bar, say
-    from acutance.cli.file_report import readable
     from acutance.cli.told_options import region_of, told_by, told_model
     from acutance.errors import ConfigError
     from acutance.inference.sharpener import Sharpener
@@ -128,7 +127,7 @@ def still(
         return
     noun = "fields" if any(frame.field is not None for frame in found.frames) else "frames"
     say(
-        f"{readable(str(output))}  ({found.used} of {len(found.frames)} {noun} around {found.time_s:.2f} s merged; "
+        f"{output}  ({found.used} of {len(found.frames)} {noun} around {found.time_s:.2f} s merged; "
         f"{pixels.shape[1]}×{pixels.shape[0]} px)"
     )
     for sentence in words:

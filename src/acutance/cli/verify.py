@@ -45,8 +45,7 @@ def verify(
     """
     import json
 
-    from acutance.cli.console import ended_as_by_ctrl_c
-    from acutance.cli.file_report import readable
+    from acutance.cli.console import ended_as_by_ctrl_c, readable
     from acutance.media.pil import silence_libtiff
     from acutance.trust.verification import as_rows
     from acutance.trust.verification import verify as verified

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from acutance.cli.console import frames_bar, is_terminal, say
-from acutance.cli.file_report import FileReport, readable
+from acutance.cli.file_report import FileReport
 from acutance.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def work_through_videos(
             ledger=run.ledger,
             resume_key=run.resume_key,
             keep_times=run.keeps_times,
-            progress=lambda file, done: show(readable(str(file.source)), done),
+            progress=lambda file, done: show(str(file.source), done),
             should_stop=is_asked,
         )
         done = 0
@@ -118,7 +118,7 @@ def work_through_videos(
                 report.tell(result)
                 done += 1
     if done < len(plan) and run.resume_key is not None:
-        name = readable(str(plan[done].source))
+        name = plan[done].source
         say(f"what is finished of {name} is kept beside its result; the same command goes on there.")
 
 

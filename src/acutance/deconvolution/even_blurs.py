@@ -59,22 +59,22 @@ def _frequencies(side: int) -> tuple[_Frequencies, _Frequencies]:
     return tuple(np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
 
 
-def _gaussian(
+def _exponents(
     down: _Frequencies, across: _Frequencies, sigma_px: _Number, ratio: _Number = 1.0, angle: _Number = 0.0
 ) -> _Frequencies:
-    """Return the transfer of one Gaussian, or of several, whose numbers are `k 1`; see `_TWO_WIDTHS`."""
+    """Return the logarithm of a Gaussian's transfer, or of several, whose numbers are `k 1`; see `_TWO_WIDTHS`."""
     along, aside = across * np.cos(angle) + down * np.sin(angle), down * np.cos(angle) - across * np.sin(angle)
-    return np.asarray(np.exp(-2 * (np.pi * sigma_px) ** 2 * (np.square(ratio * along) + np.square(aside))))
+    return np.asarray(-2 * (np.pi * sigma_px) ** 2 * (np.square(ratio * along) + np.square(aside)))
 
 
-def _disk(down: _Frequencies, across: _Frequencies, radius_px: float) -> _Frequencies:
-    frequency = np.hypot(down, across)
-    # 2 J₁(z) / z = 2/π · ∫ sin²φ · cos(z · cos φ) dφ over 0 … π; with these nodes the sum is exact to rounding.
-    count = 48
-    angles = np.pi * np.arange(1, count + 1) / (count + 1)
-    shares = 2 * np.sin(angles) ** 2 / (count + 1)
-    phases = 2 * np.pi * radius_px * frequency[..., np.newaxis] * np.cos(angles)
-    return np.asarray((np.cos(phases) * shares).sum(-1))
+def _disks(frequency: _Frequencies, radius_px: _Number) -> tuple[_Frequencies, _Frequencies]:
+    """Return the transfer of a disk, or of several, and how it changes with the logarithm of the radius."""
+    # 2 J₁(z) / z = 4/π · ∫ sin²φ · cos(z · cos φ) dφ over 0 … π/2; with these nodes the sum is exact to rounding.
+    half = 24
+    angles = np.pi * (np.arange(half) + 0.5) / (2 * half)
+    shares = 2 * np.sin(angles) ** 2 / half
+    phases = (2 * np.pi * radius_px * frequency)[..., np.newaxis] * np.cos(angles)
+    return np.cos(phases) @ shares, -(phases * np.sin(phases)) @ shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,32 +178,32 @@ def blurs() -> Blurs:
     """Return the blurs that are looked for."""
     bands = rings().down, rings().across
     sigma, ratio, angle = _TWO_WIDTHS[..., np.newaxis]
+    exponents = np.concatenate([_exponents(*bands, SIGMAS_PX[:, np.newaxis]), _exponents(*bands, sigma, ratio, angle)])
+    disks, disk_slopes = _disks(np.hypot(*bands), RADII_PX[:, np.newaxis])
+    gaussians = np.exp(exponents)
 
-    def all_of(factor: float) -> npt.NDArray[np.float64]:
-        gaussians = _gaussian(*bands, factor * SIGMAS_PX[:, np.newaxis])
-        disks = np.stack([_disk(*bands, factor * radius) for radius in RADII_PX])
-        return np.concatenate([gaussians, disks, _gaussian(*bands, factor * sigma, ratio, angle)])
+    def in_order(of_gaussians: npt.NDArray[np.float64], of_disks: npt.NDArray[np.float64]) -> Bands:
+        parts = of_gaussians[GAUSSIANS], of_disks, of_gaussians[GAUSSIANS.stop :]
+        return np.concatenate(parts).astype(np.float32)
 
-    step = 0.01
-    slopes = (all_of(1 + step) - all_of(1 - step)) / (2 * step)
-    transfers = all_of(1.0).astype(np.float32)
+    transfers = in_order(gaussians, disks)
     shown = transfers.copy()
-    shown[OF_TWO_WIDTHS] = _gaussian(*bands, sigma * ratio ** ((1 - SHOWN) / 2), ratio**SHOWN, angle)
+    shown[OF_TWO_WIDTHS] = np.exp(_exponents(*bands, sigma * ratio ** ((1 - SHOWN) / 2), ratio**SHOWN, angle))
     widths = np.concatenate([SIGMAS_PX, RADII_PX / 2, (sigma * np.sqrt((1 + ratio**2) / 2)).ravel()])
-    return Blurs(transfers, np.square(transfers), shown, slopes.astype(np.float32), widths)
+    return Blurs(transfers, np.square(transfers), shown, in_order(2 * exponents * gaussians, disk_slopes), widths)
 
 
 @cache
 def transfer_on(side: int, blur: int) -> npt.NDArray[np.float32]:
     """Return what one of the blurs multiplies the frequencies of a square by: `side side//2+1`."""
-    frequencies = _frequencies(side)
+    down, across = _frequencies(side)
+    if DISKS.start <= blur < DISKS.stop:
+        return _disks(np.hypot(down, across), RADII_PX[blur - DISKS.start])[0].astype(np.float32)
     if blur < GAUSSIANS.stop:
-        found = _gaussian(*frequencies, SIGMAS_PX[blur])
-    elif blur < DISKS.stop:
-        found = _disk(*frequencies, RADII_PX[blur - DISKS.start])
+        exponents = _exponents(down, across, SIGMAS_PX[blur])
     else:
-        found = _gaussian(*frequencies, *_TWO_WIDTHS[:, blur - OF_TWO_WIDTHS.start])
-    return found.astype(np.float32)
+        exponents = _exponents(down, across, *_TWO_WIDTHS[:, blur - OF_TWO_WIDTHS.start])
+    return np.exp(exponents).astype(np.float32)
 
 
 def windowed(blocks: npt.NDArray[np.float32]) -> Spectrum:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.table import Table
+from rich.text import Text
 
 from acutance import __version__
 from acutance.evaluation.evaluate import Evaluation, Mean, Measurement
@@ -134,12 +135,12 @@ def markdown_of(table: ReportTable) -> str:
 
 
 def rich_of(table: ReportTable) -> Table:
-    """Make a table for a terminal."""
-    rich_table = Table(title=table.title, title_justify="left")
+    """Make a table for a terminal; what looks like markup in a name is none."""
+    rich_table = Table(title=Text(table.title), title_justify="left")
     for number, head in enumerate(table.header):
-        rich_table.add_column(head, justify="left" if number == 0 else "right")
+        rich_table.add_column(Text(head), justify="left" if number == 0 else "right")
     for line in table.lines:
-        rich_table.add_row(*line)
+        rich_table.add_row(*map(Text, line))
     return rich_table
 
 

@@ -6,6 +6,7 @@ import ast
 import graphlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,17 @@ def _name(path: Path) -> str:
 
 
 MODULES = {_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Parse every module; not when this file is imported, which every process of a run of the tests does."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def _name_in(test: ast.expr) -> str | None:
+    """Return the name that is asked about, without that of its module."""
+    return test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else None
 
 
 def _imports(node: ast.AST, *, in_function: bool = False, for_types: bool = False) -> Iterator[Import]:
@@ -146,12 +157,18 @@ def _imports(node: ast.AST, *, in_function: bool = False, for_types: bool = Fals
                 yield Import(target, child.lineno, in_function, for_types)
         else:
             is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            is_types = isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")
+            is_types = isinstance(child, ast.If) and _name_in(child.test) == "TYPE_CHECKING"
             yield from _imports(child, in_function=in_function or is_function, for_types=for_types or is_types)
 
 
-IMPORTS = {name: list(_imports(tree)) for name, tree in TREES.items()}
-OURS = [(name, found) for name in IMPORTS for found in IMPORTS[name] if found.target in MODULES]
+@cache
+def imports() -> dict[str, list[Import]]:
+    return {name: list(_imports(tree)) for name, tree in trees().items()}
+
+
+@cache
+def ours() -> list[tuple[str, Import]]:
+    return [(name, found) for name, all_found in imports().items() for found in all_found if found.target in MODULES]
 
 
 def _room(module: str) -> str:
@@ -173,7 +190,7 @@ def test_every_room_is_in_the_plan():
 
 def test_rooms_import_only_from_floors_below():
     wrong = []
-    for name, found in OURS:
+    for name, found in ours():
         source, target = _room(name), _room(found.target)
         is_below = FLOOR_OF[target] < FLOOR_OF[source]
         if not (source == target or is_below or target in SAME_FLOOR.get(source, ())):
@@ -184,7 +201,7 @@ def test_rooms_import_only_from_floors_below():
 
 
 def test_exceptions_are_real():
-    used = {(_room(name), _room(found.target)) for name, found in OURS}
+    used = {(_room(name), _room(found.target)) for name, found in ours()}
     for source, targets in SAME_FLOOR.items():
         for target in targets:
             assert (source, target) in used
@@ -193,7 +210,7 @@ def test_exceptions_are_real():
 def test_modules_do_not_import_each_other_in_a_circle():
     """Nor by the names of types alone; but the root shows type checkers the names that it loads lazily."""
     graph = {name: set() for name in MODULES}
-    for name, found in OURS:
+    for name, found in ours():
         if not (name == "acutance" and found.is_for_types):
             graph[name].add(found.target)
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
@@ -203,7 +220,7 @@ def test_modules_do_not_import_each_other_in_a_circle():
 def test_heavy_libraries_stay_in_their_rooms(library):
     wrong = [
         _where(name, found)
-        for name, all_found in IMPORTS.items()
+        for name, all_found in imports().items()
         for found in all_found
         if found.target.split(".")[0] == library and not _is_within(name, ONLY_IN[library])
     ]
@@ -214,7 +231,7 @@ def test_using_needs_no_torch():
     """Outside the torch rooms, what needs an extra is imported by verbs and to open an engine, only when they run."""
     wrong = [
         _where(name, found)
-        for name, found in OURS
+        for name, found in ours()
         if _is_within(found.target, NEEDS_EXTRA)
         and not _is_within(name, NEEDS_EXTRA)
         and not found.is_for_types
@@ -226,7 +243,7 @@ def test_using_needs_no_torch():
 def test_no_star_imports():
     stars = [
         f"{name}:{node.lineno}"
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
     ]
@@ -239,7 +256,7 @@ def test_modules_are_named_by_a_noun_of_the_domain():
 
 
 def test_modules_say_what_they_are_for():
-    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
 def test_annotations_are_never_evaluated_at_import():
@@ -249,7 +266,7 @@ def test_annotations_are_never_evaluated_at_import():
     def is_lazy(tree: ast.Module) -> bool:
         return any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
 
-    assert [name for name, tree in TREES.items() if is_annotated(tree) and not is_lazy(tree)] == []
+    assert [name for name, tree in trees().items() if is_annotated(tree) and not is_lazy(tree)] == []
 
 
 def test_files_are_short():
@@ -258,7 +275,7 @@ def test_files_are_short():
 
 
 def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield name, node

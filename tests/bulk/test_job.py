@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("ray", reason="needs the extra bulk")
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from acutance.bulk import job
 from acutance.bulk.items import Item, table_of
@@ -47,18 +47,24 @@ def test_a_run_makes_all_says_what_it_did_and_goes_on(photo, tmp_path):
     assert [entry["key"] for entry in values["not_made"]] == ["bad.jpg"]
     expected = sharpen(source / "0" / "0.png", output=tmp_path / "0.png")
     assert (target / "0" / "0.png").read_bytes() == expected.read_bytes()
-    again = bulk(source, target)
-    assert (again.returncode, "--resume" in again.stderr) == (2, True)
-    rest = bulk(source, target, "--resume", "--report", report)
-    assert rest.returncode == 0
+    again = refused(source, target)
+    assert again.startswith("2: ")
+    assert "--resume" in again
+    rest = here(source, target, "--resume", "--report", report)
+    assert rest.exit_code == 0
     assert "21 need no more work, by the ledger: they are done, or were refused" in rest.stderr
     assert "nothing to do" in rest.stderr
     assert json.loads(report.read_text())["counts"] == {}
 
 
+def here(*arguments: object) -> Result:
+    """Run in this process what must not come as far as the cluster."""
+    return CliRunner().invoke(app, ["bulk", *map(str, arguments)])
+
+
 def refused(*arguments: object) -> str:
-    """Run in this process what must not come as far as the cluster; return what it says and ends with."""
-    told = CliRunner().invoke(app, ["bulk", "--model", "fast", *map(str, arguments)])
+    """Return what is said to such a command, and what it ends with."""
+    told = here("--model", "fast", *arguments)
     assert isinstance(told.exception, AcutanceError), told.output
     return f"{told.exception.exit_code}: {told.exception}"
 
@@ -144,8 +150,8 @@ def test_a_machine_that_vanishes_is_no_pictures_fault(monkeypatch):
 def test_a_plan_makes_nothing_and_tells_the_cost(photo, tmp_path):
     for number in range(3):
         photo(tmp_path / "from" / f"{number}.png", number)
-    told = bulk(tmp_path / "from", tmp_path / "to", "--plan")
-    assert told.returncode == 0, told.stderr
+    told = here(tmp_path / "from", tmp_path / "to", "--plan")
+    assert told.exit_code == 0, told.output
     assert "3 inputs, 3 to do" in told.stderr
     assert "CPU hours" in told.stderr
     assert not (tmp_path / "to").exists()

@@ -404,11 +404,13 @@ def test_compare(tmp_path: Path) -> None:
     assert "one size" in words(refused)
 
 
-def test_models_and_doctor() -> None:
+def test_models_and_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor as a process of its own: `test_nothing_leaves.py`."""
+    monkeypatch.setattr("acutance.cli.diagnosis.SPEED_SIDE_PX", 64)
     listed = json.loads(run("models", "--json").stdout)
     assert listed[0]["name"] == "fast"
     assert listed[0]["spec"]["halo_px"] == 54
-    found = json.loads(run("doctor", "--json").stdout)
+    found = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     assert "fast ok" in found["models"]
     assert "megapixels/s" in found["speed of the default"][0]
     assert found["speed of the default"][-1].startswith("--engine auto takes ")

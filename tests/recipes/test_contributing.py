@@ -47,7 +47,7 @@ def copy(names, folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target)
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("*.pyc.*"))  # half written
         else:
             shutil.copy2(ROOT / name, target)
 

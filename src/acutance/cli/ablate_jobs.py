@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from acutance.cli.minute_lines import MinuteLines
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.synchronize import Event
 
     from acutance.cli.photo_folders import PhotoFolders
@@ -82,9 +83,7 @@ def trainer_here(task: Task, photos: PhotoStore, watched: Watched, should_stop: 
 
 def trainer_beside(task: Task, watched: Watched, should_stop: Callable[[], bool]) -> Trainer:
     """Put a process of its own for each run behind the port; it may be called from several threads."""
-    import multiprocessing  # every verb's start would pay for it
-
-    context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA, nor torch's threads
+    context = _context()
 
     def train_entry(entry: Entry, run: Path) -> Outcome | None:
         if should_stop():
@@ -101,6 +100,20 @@ def trainer_beside(task: Task, watched: Watched, should_stop: Callable[[], bool]
             process.join()
 
     return train_entry
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """Return what starts processes: where it can, one that has imported torch and has begun nothing with it is forked.
+
+    A fork of this process itself could not use CUDA, nor torch's threads.
+    """
+    import multiprocessing  # every verb's start would pay for it
+
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["acutance.training.loop", "acutance.exporting.export"])
+    return context
 
 
 def _outcome(
@@ -138,11 +151,13 @@ def _outcome(
 
 def _run_alone(task: Task, entry: Entry, run: Path, sender: Connection, stops: Event) -> None:
     """Train one entry in this process, which was started for it, and send what happens."""
+    from multiprocessing import parent_process
+
     from acutance.errors import AcutanceError
     from acutance.training.device import leave_other_cores
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one says what is done
-    parent = os.getppid()
+    first = parent_process()
     shown = 0.0
 
     def show(tick: Tick) -> None:
@@ -154,7 +169,7 @@ def _run_alone(task: Task, entry: Entry, run: Path, sender: Connection, stops: E
             sender.send(("words", f"{entry.run_name}, step {tick.progress.iteration}: {complaint}"))
 
     def should_stop() -> bool:
-        return stops.is_set() or os.getppid() != parent  # the first process was killed
+        return stops.is_set() or (first is not None and not first.is_alive())  # it was killed
 
     try:
         leave_other_cores(task.device)

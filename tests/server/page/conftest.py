@@ -36,13 +36,8 @@ ARGUMENTS = (
 
 DESKTOP = {"width": 1080, "height": 640}
 
-READ_CANVAS = """async () => {
-    const canvas = document.getElementById('canvas');
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    const reader = new FileReader();
-    await new Promise((done) => { reader.onload = done; reader.readAsDataURL(new Blob([data])); });
-    return [canvas.width, canvas.height, reader.result.split(',')[1]];
-}"""
+READ_CANVAS = "() => document.getElementById('canvas').toDataURL('image/png').split(',')[1]"
+"""A PNG: megabytes of pixels would take the browser ten times as long to hand over."""
 
 PATIENCE_MS = 120_000
 """What no test waits for unless it fails."""
@@ -75,8 +70,41 @@ class Visit:
     """One visit of the page, with nothing kept from another; what the browser complains about is gathered."""
 
     page: Any
+    home: str
     complaints: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    posted: list[str] = field(default_factory=list)
+    """Addresses; tests empty it."""
+
+    def begin(self, path: str) -> None:
+        """Go to the page, and hear what the browser says meanwhile."""
+        for event, listener in self._listeners():
+            self.page.on(event, listener)
+        self.page.goto(self.home + path)
+        self.wait_for("html[data-ready]")
+
+    def leave(self) -> None:
+        """Leave the tab as if nobody had been here."""
+        for event, listener in self._listeners():
+            self.page.remove_listener(event, listener)
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.goto("about:blank")
+        self.page.mouse.move(-1, -1)
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Storage.clearDataForOrigin", {"origin": self.home, "storageTypes": "all"})
+        session.detach()
+
+    def _listeners(self) -> tuple[tuple[str, Callable[[Any], None]], ...]:
+        return ("console", self.hear), ("pageerror", self.hear_error), ("request", self.see_request)
+
+    def hear_error(self, error: Any) -> None:
+        self.complaints.append(str(error))
+
+    def see_request(self, request: Any) -> None:
+        if request.method == "POST":
+            self.posted.append(request.url)
+        if not request.url.startswith((self.home, "blob:", "data:")):
+            self.foreign.append(request.url)
 
     def hear(self, said: Any) -> None:
         """Note an error that the browser tells, but for a tile that went as its job ended: the result comes instead."""
@@ -128,38 +156,43 @@ class Visit:
     def canvas(self) -> np.ndarray:
         """Return what the stage shows: `h w 3`, device pixels."""
         self.settle()
-        width, height, content = self.page.evaluate(READ_CANVAS)
-        return np.frombuffer(base64.b64decode(content), np.uint8).reshape(height, width, 4)[..., :3]
+        content = base64.b64decode(self.page.evaluate(READ_CANVAS))
+        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def tabs() -> dict[str, Any]:
+    """Give the tabs that are free, by their options: to open one takes longer than most of what is done in it."""
+    return {}
 
 
 @pytest.fixture
-def visit(browser) -> Iterator[Callable[..., Visit]]:
+def visit(browser, tabs) -> Iterator[Callable[..., Visit]]:
     """Give `visit(served, before=…, viewport=…, …)`: a server's page, ready; `before` runs ahead of its scripts."""
-    contexts = []
+    visits: list[tuple[Visit, str | None]] = []
 
     def begin(served: Any, *, path: str = "/", before: str | None = None, **options: Any) -> Visit:
         options = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "reduce", **options}
-        context = browser.new_context(accept_downloads=True, **options)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
+        kind = None if before or "http_credentials" in options else repr(sorted(options.items()))
+        page = tabs.pop(kind, None) or browser.new_context(accept_downloads=True, **options).new_page()
+        page.context.set_default_timeout(PATIENCE_MS)
         if before is not None:
             page.add_init_script(before)
-        made = Visit(page)
-        page.on("console", made.hear)
-        page.on("pageerror", lambda error: made.complaints.append(str(error)))
-        home = f"http://127.0.0.1:{served.port}"
-        page.on(
-            "request",
-            lambda request: request.url.startswith((home, "blob:", "data:")) or made.foreign.append(request.url),
-        )
-        page.goto(home + path)
-        made.wait_for("html[data-ready]")
+        made = Visit(page, f"http://127.0.0.1:{served.port}")
+        visits.append((made, kind))
+        made.begin(path)
         return made
 
     yield begin
-    for context in contexts:
-        context.close()
+    for made, kind in visits:
+        if kind is None or kind in tabs:
+            made.page.context.close()
+            continue
+        try:
+            made.leave()
+            tabs[kind] = made.page
+        except playwright.Error:  # of a test that failed
+            made.page.context.close()
 
 
 @dataclass(frozen=True)

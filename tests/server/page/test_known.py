@@ -34,9 +34,8 @@ def begun(visit, served, content: bytes):
     seen.give(("plate.png", content))
     seen.wait_until_sharp()
     seen.page.click("#known summary")
-    posted: list[str] = []
-    seen.page.on("request", lambda request: request.method == "POST" and posted.append(request.url))
-    return seen, posted
+    seen.posted.clear()
+    return seen, seen.posted
 
 
 def drawn(seen, size: tuple[int, int], start: tuple[int, int], end: tuple[int, int]) -> None:

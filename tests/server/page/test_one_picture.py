@@ -103,18 +103,17 @@ def test_strength_is_seen_at_once_and_saved_by_the_server(shared, visit, picture
     seen = visit(shared)
     seen.give(("noise.png", content))
     seen.wait_until_sharp()
-    posted: list[str] = []
-    seen.page.on("request", lambda request: request.method == "POST" and posted.append(request.url))
+    seen.posted.clear()
     seen.set_range("#strength", strength)
     dragged(seen, 0.0)
     expected = shared.form(content, f"/v1/sharpen?strength={strength}", name="noise.png").body
     difference = np.abs(seen.picture(SIZE).astype(int) - pixels_of(expected))
     assert difference.max() <= 2, "what the server gives, to the rounding"
     assert seen.page.inner_text("#strength-value") == f"{round(100 * strength)} %"
-    assert posted == [], "without a new run"
+    assert seen.posted == [], "without a new run"
     name, saved = seen.download("#save")
     assert (name, saved) == ("noise.sharp.png", expected)
-    assert len(posted) == 1
+    assert len(seen.posted) == 1
 
 
 def test_metadata_come_home(shared, visit) -> None:

@@ -23,11 +23,9 @@ def ensembles_of(posted: list[str], path: str) -> list[str | None]:
 
 def begun(visit, served, *files, **options):
     seen = visit(served, **options)
-    posted: list[str] = []
-    seen.page.on("request", lambda request: request.method == "POST" and posted.append(request.url))
     seen.give(*files)
     seen.wait_until_sharp(len(files))
-    return seen, posted
+    return seen, seen.posted
 
 
 def test_it_is_one_choice_that_runs_and_downloads_take(serve, several, visit, photo) -> None:

@@ -45,9 +45,8 @@ def opened(visit, served, *files, **options):
     seen = visit(served, **options)
     seen.give(*files)
     seen.wait_until_sharp(len(files))
-    posted: list[str] = []
-    seen.page.on("request", lambda request: request.method == "POST" and posted.append(request.url))
-    return seen, posted
+    seen.posted.clear()
+    return seen, seen.posted
 
 
 def titles(seen) -> list[str]:

@@ -198,3 +198,21 @@ def test_an_upload_that_stands_still_is_sent_again(serve, visit, photo) -> None:
         seen.give(("a.png", content))
         seen.wait_until_sharp()
         assert wire.left is None, "it fell silent"
+
+
+def test_one_that_fails_before_the_next_is_read_is_still_told(serve, visit, photo) -> None:
+    slow = """(() => {
+        const read = window.createImageBitmap;
+        window.mayRead = new Promise((done) => { window.letRead = done; });
+        window.createImageBitmap = async (blob, ...rest) => {
+            if (blob.name === 'b.png') await window.mayRead;
+            return read(blob, ...rest);
+        };
+    })()"""
+    seen = visit(serve(), before=f"{HIDDEN};{slow}")
+    seen.give(("none.jpg", b"no picture at all"), ("b.png", photo()))
+    seen.page.wait_for_selector(".thumb[data-state=failed]", state="attached")
+    assert seen.page.title() == "50 %, 1 of 2 · acutance"
+    seen.page.evaluate("letRead()")
+    done(seen, 1)
+    seen.page.wait_for_function(TITLE, arg="1 failed · acutance", polling=50)

@@ -8,6 +8,8 @@ export class Batch {
   #album;
   #versions = new Set();
   #startedAt = 0;
+  /** How many are still read, one after the other: one may have come to its end before the next begins. */
+  #coming = 0;
   isGoingOn = false;
 
   constructor(album) {
@@ -16,13 +18,16 @@ export class Batch {
 
   /** Look anew; what came to its end is in the batch until this is called once more. */
   update() {
-    const shown = this.#album.pictures.map(({ version }) => version).filter(Boolean);
+    const { pictures } = this.#album;
+    const shown = pictures.map(({ version }) => version).filter(Boolean);
     const open = shown.filter(({ isOver }) => !isOver);
-    if (open.length && !this.isGoingOn) {
+    this.#coming = pictures.filter(({ version, isHeld }) => !version && !isHeld).length;
+    const isGoingOn = open.length > 0 || this.#coming > 0;
+    if (isGoingOn && !this.isGoingOn) {
       this.#versions.clear();
       this.#startedAt = performance.now();
     }
-    this.isGoingOn = open.length > 0;
+    this.isGoingOn = isGoingOn;
     for (const version of open) this.#versions.add(version);
     // What was closed or cancelled, or is made in another way now, is nobody's any more.
     for (const version of this.#versions) if (version.state === "cancelled" || !shown.includes(version)) this.#versions.delete(version);
@@ -33,11 +38,11 @@ export class Batch {
   }
 
   get count() {
-    return this.#versions.size;
+    return this.#versions.size + this.#coming;
   }
 
   get done() {
-    return this.count - this.open.length;
+    return this.#versions.size - this.open.length;
   }
 
   get failed() {

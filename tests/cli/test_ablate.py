@@ -8,8 +8,12 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -242,6 +246,46 @@ def test_ctrl_c_stops_all_runs_side_by_side(run_ablate, tmp_path):
     assert "stopped and saved; the same command goes on" in result.stderr
     assert all((run / "checkpoint.safetensors").exists() for run in runs)
     assert not (out / "runs" / "nonbn-res-g-seed0").exists()
+
+
+def processes_of(folder):
+    """Return the processes whose command line or open files name a folder, whoever started them."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            names = [(process / "cmdline").read_bytes().decode(errors="replace")]
+            names += [os.readlink(link) for link in (process / "fd").iterdir()]
+            if any(str(folder) in name for name in names):
+                found.add(int(process.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_no_run_outlives_the_first_process(photo_folder, test_folder, tmp_path):
+    out = tmp_path / "out"
+    runs = [out / "runs" / name for name in ("stacked-g-seed0", "res-g-seed0")]
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    options = ["--data", photo_folder, "--test", test_folder, "--out", out, "--device", "cpu", *settings]
+    options += ["--models", "stacked-g,res-g", "--iterations", 1_000_000, "--jobs", 2]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "acutance", "ablate", *map(str, options)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: all((run / "stats.jsonl").exists() for run in runs))
+        assert len(processes_of(out) - {first.pid}) >= len(runs), "each run keeps its log open"
+    finally:
+        first.kill()
+        first.wait()
+    wait_until(lambda: not processes_of(out))
+
+
+def wait_until(holds):
+    end = time.monotonic() + 300
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_what_goes_wrong_in_a_process_is_said_here(run_ablate, photo, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -40,6 +41,18 @@ def test_a_name_in_brackets_is_shown_by_a_bar_as_it_is(capsys, monkeypatch):
 def test_long_lines_are_not_broken(capsys):
     say("x" * 500)
     assert capsys.readouterr().err == "x" * 500 + "\n"
+
+
+def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(console, "EVERY_S", 0.0)
+    with progress_bar("working") as bar:
+        bar(0.25)
+        bar.name("tidying up")
+        bar(0.5)
+    assert re.fullmatch(r"working  25\.0%\ntidying up  50\.0%  \d:\d\d:\d\d left\n", capsys.readouterr().err)
+    with progress_bar("working", is_quiet=True) as bar:
+        bar(0.5)
+    assert capsys.readouterr().err == ""
 
 
 def test_no_bar_without_a_terminal(capsys):

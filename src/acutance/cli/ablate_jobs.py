@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from acutance.cli.minute_lines import MinuteLines
-
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerContext, SpawnContext
@@ -54,14 +52,11 @@ class Watched:
     say: Callable[[str], None]
     num_runs: int
     _shares: dict[str, float] = field(default_factory=dict)
-    _lines: MinuteLines = field(default_factory=MinuteLines)
 
     def tick(self, run_name: str, share: float) -> None:
         """Take note of how far a run is."""
         self._shares[run_name] = share
-        share = sum(self._shares.values()) / self.num_runs
-        self.show(share)
-        self._lines(share, lambda: f"training {self.num_runs} runs")
+        self.show(sum(self._shares.values()) / self.num_runs)
 
 
 def trainer_here(task: Task, photos: PhotoStore, watched: Watched, should_stop: Callable[[], bool]) -> Trainer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect."""
+EVERY_S = 60.0
+"""Time from one line to the next."""
 
 
 @cache
@@ -86,16 +89,65 @@ class Bar:
 def progress_bar(title: str, *, is_quiet: bool = False) -> Iterator[Bar]:
     """Show a bar with the time left on stderr; what is yielded is called with the share done, 0 … 1.
 
-    Where stderr is not a terminal, and when it is to be quiet, nothing is drawn.
+    Where stderr is not a terminal a line a minute says the same. When it is to be quiet, nothing does.
     """
     if is_quiet or not is_terminal():
-        yield Bar(lambda **_: None)
+        yield Bar((lambda **_: None) if is_quiet else _a_line_a_minute(title))
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_stderr(), transient=True) as progress:
         yield Bar(partial(progress.update, progress.add_task(title, total=1.0)))
+
+
+class MinuteLines:
+    """Says once in a while how much of some work is done, and how long the rest takes; on a terminal nothing.
+
+    Args:
+        clock: Seconds from any moment on.
+        is_shown: Whether lines are wanted; None: off a terminal.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, is_shown: bool | None = None) -> None:
+        self._clock = clock
+        self._is_shown = not is_terminal() if is_shown is None else is_shown
+        self._begun_s = self._said_s = clock()
+        self._begun_share: float | None = None
+
+    def __call__(self, share: float, words: Callable[[], str]) -> None:
+        """Take note of the share done, 0 … 1, and say it where it is time to.
+
+        Args:
+            share: Of all the work; what is there at the first call counts as done before.
+            words: What is said in front.
+        """
+        if not self._is_shown:
+            return
+        now_s = self._clock()
+        if self._begun_share is None:
+            self._begun_s, self._begun_share = now_s, share
+        if now_s - self._said_s < EVERY_S:
+            return
+        self._said_s = now_s
+        done = share - self._begun_share
+        left_s = (1.0 - share) * (now_s - self._begun_s) / done if done > 0 else None
+        left = "" if left_s is None else f"  {timedelta(seconds=round(left_s))} left"
+        say(f"{words()}  {share:.1%}{left}")
+
+
+def _a_line_a_minute(title: str) -> Callable[..., None]:
+    """Return what is told of a bar that is not drawn, and says it once a minute."""
+    lines, name = MinuteLines(is_shown=True), title
+
+    def update(*, completed: float | None = None, description: str | None = None) -> None:
+        nonlocal name
+        if description is not None:
+            name = description
+        if completed is not None:
+            lines(completed, lambda: name)
+
+    return update
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def train(
 def _teller(bar: Callable[[float], None]) -> Callable[[Tick], None]:
     """Return what tells a person of each step."""
     from acutance.cli.console import say
-    from acutance.cli.minute_lines import TrainingLines
+    from acutance.cli.training_lines import TrainingLines
 
     lines = TrainingLines()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from acutance.cli.minute_lines import MinuteLines, TrainingLines
+from acutance.cli.console import MinuteLines
+from acutance.cli.training_lines import TrainingLines
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 

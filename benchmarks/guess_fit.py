@@ -27,6 +27,8 @@ from acutance.trust.guesses import INTERVAL, KINDS, TABLES, bins_of
 CROP_PX = 224
 PHOTOS_PER_PAGE = 6
 """Letters come out wrong in other ways than photos do: one page for so many of these."""
+PAGE_WEIGHT = 4
+"""A page counts as so many photos in the fit: ink comes out wrong by much more than photos do, and in few pixels."""
 HIDDEN = 32
 FIRST_DRAW = 100_000
 """Index of the first draw: none is that of a photo that is measured."""
@@ -66,6 +68,12 @@ def gathered(photos: list[Path], sharpener: Sharpener, seed: int) -> Samples:
         ]
         is_page += [False, True][: len(pictures)]
     return Samples(np.stack([one.seen for one in samples]), np.stack([one.off for one in samples]), np.array(is_page))
+
+
+def weighted(seen: np.ndarray, off: np.ndarray, is_page: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixels of all pictures as one, those of pages repeated."""
+    which = np.repeat(np.arange(len(seen)), np.where(is_page, PAGE_WEIGHT, 1))
+    return seen[which].reshape(-1, seen.shape[2]), off[which].ravel()
 
 
 def fitted(seen: np.ndarray, off: np.ndarray) -> dict[str, object]:
@@ -140,11 +148,11 @@ def main() -> None:
     logs = np.empty(off.shape)
     for turn in range(TURNS):
         is_judged = np.arange(len(seen)) % TURNS == turn
-        table = fitted(seen[~is_judged].reshape(-1, inputs), off[~is_judged].ravel())
+        table = fitted(*weighted(seen[~is_judged], off[~is_judged], is_page[~is_judged]))
         logs[is_judged] = predicted(table, seen[is_judged])
     photos = ~is_page
     factors = corrections(logs[photos].ravel(), seen[photos].reshape(-1, inputs), off[photos].ravel())
-    table = fitted(seen.reshape(-1, inputs), off.ravel())
+    table = fitted(*weighted(seen, off, is_page))
     row = {
         "model": arguments.model,
         "weights_sha256": weights,

@@ -6,8 +6,7 @@
 - `resume`: `acutance bulk --resume` where 1 000 pictures are done (a folder, a manifest, and S3 where `moto[server]`
   is): under 10 s.
 - `memory`: the driver's memory with 10 000 and 1 000 000 names, within 10 %. All of it is real but the store's listing
-  and the workers, which enter each input into the ledger and make nothing. A bundle holds 64 names instead of 16: two
-  cores pass some 25 bundles a second through Ray.
+  and the workers, which enter each input into the ledger and make nothing.
 
 Rates are those from when the first worker begins until the last ends. A machine where others work, too, gives each
 process what it likes: so the CPU seconds of a picture are compared as well, those of the whole tree of processes
@@ -40,7 +39,7 @@ import pyarrow as pa
 from PIL import Image, ImageFilter
 
 from acutance import Sharpener
-from acutance.bulk import items, job
+from acutance.bulk import job
 from acutance.bulk.items import Item, Manifest, bundles, items_in, items_of
 from acutance.bulk.job import BulkSettings, cluster, run
 from acutance.bulk.ledger import Done, Entry, Ledger
@@ -56,8 +55,6 @@ SHARD, TINY, LOOSE = 10_000, 32, 4000
 SAMPLED_S: Final = 2.0
 NAMES: Final = "memory://names"
 COUNTS: Final = (10_000, 1_000_000)
-NAMES_A_BUNDLE: Final = 64
-NAME_BYTES: Final = 300_000
 PROGRAM: Final = [sys.executable, "-c", "from acutance.cli.main import run; run()", "bulk"]
 
 
@@ -320,11 +317,9 @@ def memory_of(count: int, told: Path) -> None:
             yield from listed(self, below)
             return
         for number in range(count):
-            yield Listed(f"/names/{number % 1000:03d}/{number:09d}.jpg", NAME_BYTES, f"{number:032x}")
+            yield Listed(f"/names/{number % 1000:03d}/{number:09d}.jpg", 300_000, f"{number:032x}")
 
     Store.listed = names  # type: ignore[method-assign]
-    items.BUNDLE = NAMES_A_BUNDLE  # type: ignore[misc]
-    items.BUNDLE_BYTES = NAMES_A_BUNDLE * NAME_BYTES  # type: ignore[misc]
     job._Actor = _Stub  # type: ignore[assignment, misc]
     peak = [0]
 

@@ -44,7 +44,7 @@ def test_long_lines_are_not_broken(capsys):
 
 
 def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys, monkeypatch):
-    monkeypatch.setattr(console, "EVERY_S", 0.0)
+    monkeypatch.setattr(console, "LINE_EVERY_S", 0.0)
     with progress_bar("working") as bar:
         bar(0.25)
         bar.name("tidying up")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect."""
-EVERY_S = 60.0
-"""Time from one line to the next."""
+LINE_EVERY_S = 60.0
+"""Time from one line of progress to the next, where no bar is drawn."""
 
 
 @cache
@@ -127,7 +127,7 @@ class MinuteLines:
         now_s = self._clock()
         if self._begun_share is None:
             self._begun_s, self._begun_share = now_s, share
-        if now_s - self._said_s < EVERY_S:
+        if now_s - self._said_s < LINE_EVERY_S:
             return
         self._said_s = now_s
         done = share - self._begun_share
@@ -138,7 +138,7 @@ class MinuteLines:
 
 def _a_line_a_minute(title: str) -> Callable[..., None]:
     """Return what is told of a bar that is not drawn, and says it once a minute."""
-    lines, name = MinuteLines(is_shown=True), title
+    lines, name = MinuteLines(), title
 
     def update(*, completed: float | None = None, description: str | None = None) -> None:
         nonlocal name

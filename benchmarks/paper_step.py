@@ -28,7 +28,7 @@ from acutance.training.batch import Batch
 from acutance.training.config import TrainConfig, load_config
 from acutance.training.device import open_fabric
 from acutance.training.optimizers import build_optimizers
-from acutance.training.step import Player, game_step
+from acutance.training.step import Player, train_step
 
 PRESET = "nonbn-res-g-l-pool2-pool3"
 ROUNDS = 15
@@ -79,7 +79,7 @@ def ours(config: TrainConfig, vgg19: Path, pair: tuple[Tensor, Tensor], *, preci
     objective: ObjectiveConfig = config.objective
 
     def iteration() -> None:
-        game_step(
+        train_step(
             fabric,
             players[0],
             players[1],

@@ -20,11 +20,12 @@ from acutance.losses.perceptual import PerceptualConfig
 from acutance.losses.texture import TextureConfig
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.networks.synchronised_norm import synchronise
+from acutance.training.batch import Batch
 from acutance.training.config import load_config
 from acutance.training.device import open_fabric
 from acutance.training.loop import train
 from acutance.training.processes import in_turn, leave_together
-from acutance.training.step import Player, content_step
+from acutance.training.step import Player, train_step
 
 SMALL = (
     "generator.width=8",
@@ -97,7 +98,7 @@ def poisoned_step(fabric):
     pair = torch.rand(2, 2, 3, 16, 16).unbind(0)
     if fabric.global_rank == fabric.world_size - 1:
         pair[1][0] = float("nan")
-    record = content_step(fabric, Player(placed, [optimizer]), pair, objective=ObjectiveConfig())
+    record = train_step(fabric, Player(placed, [optimizer]), None, Batch(pair), objective=ObjectiveConfig())
     return record.was_applied, torch.equal(before, parameters_to_vector(generator.parameters()))
 
 

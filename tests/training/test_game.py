@@ -22,7 +22,7 @@ from acutance.training.batches import draw_batch
 from acutance.training.device import open_fabric
 from acutance.training.loop import CHECKPOINT_FILE, train
 from acutance.training.players import assemble
-from acutance.training.step import Player, game_step
+from acutance.training.step import Player, train_step
 from acutance.training.stepper import take_step
 
 GAME = (
@@ -69,7 +69,7 @@ def play(fabric, generator, discriminator, *, rates=(0.1, 0.1), objective=OBJECT
     for network, rate in zip((generator, discriminator), rates, strict=True):
         placed, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=rate))
         players.append(Player(placed, [optimizer]))
-    return game_step(
+    return train_step(
         fabric,
         *players,
         Batch(batch(), of_discriminator=others),
@@ -138,6 +138,19 @@ def test_relativistic_games_ask_d_about_the_truth_too(fabric):
         objective=ObjectiveConfig(adversarial=0.1, game=GameConfig(kind="relativistic")),
     )
     assert len(discriminator.batches) == 4  # two updates, then both sides
+
+
+def test_of_a_relativistic_d_only_differences_are_right_or_wrong(fabric):
+    from acutance.losses.adversarial import GameConfig
+
+    objective = ObjectiveConfig(adversarial=0.1, game=GameConfig(kind="relativistic"))
+    told = []
+    for level in (0.0, 50.0):  # at which all logits lie above 0
+        generator, discriminator = build("group")
+        torch.nn.init.constant_(discriminator.inner.logit.bias, level)
+        game = play(fabric, generator, discriminator, objective=objective, updates=1).game
+        told.append((float(game.accuracy_real), float(game.accuracy_fake)))
+    assert told[0] == told[1]
 
 
 def test_a_game_with_r1(fabric):
@@ -265,7 +278,7 @@ def test_a_refused_round_leaves_no_trace_in_anybodys_statistics(fabric, own):
     before = [buffer.clone() for network in (generator, discriminator) for buffer in network.buffers()]
     bad = torch.full((2, 4, 3, 16, 16), float("nan")).unbind(0)
     players = [Player(*setup_of(fabric, network)) for network in (generator, discriminator)]
-    record = game_step(
+    record = train_step(
         fabric,
         *players,
         Batch(bad, of_discriminator=(Batch(bad),) * 2 if own else ()),

@@ -19,7 +19,7 @@ from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.training.batch import Batch, Known
 from acutance.training.batches import PairSource, draw_batch, draw_pair
 from acutance.training.loop import CHECKPOINT_FILE, train
-from acutance.training.step import Player, content_step, game_step
+from acutance.training.step import Player, train_step
 
 KNOWING = (
     "objective.adversarial=0.01",
@@ -76,9 +76,8 @@ def player(fabric, network, rate=0.1):
 
 
 def consistency(fabric, output, truth, what):
-    record = content_step(
-        fabric, player(fabric, Given(output)), (truth, truth), objective=ObjectiveConfig(consistency=1.0), known=what
-    )
+    batch = Batch((truth, truth), what)
+    record = train_step(fabric, player(fabric, Given(output)), None, batch, objective=ObjectiveConfig(consistency=1.0))
     return float(record.terms["consistency"])
 
 
@@ -110,7 +109,7 @@ def test_the_truth_blurred_again_is_the_input(store, tiny):
 def test_patches_without_evidence_have_no_such_gradient(fabric, term):
     generator = Given(patches(3))
     judge = Discriminator(DiscriminatorConfig(width=2, hidden=8, patch_px=32, normalisation="group"))
-    game_step(
+    train_step(
         fabric,
         player(fabric, generator, rate=0.0),
         player(fabric, judge) if term == "adversarial" else None,
@@ -127,7 +126,7 @@ def test_patches_without_evidence_have_no_such_gradient(fabric, term):
 def test_content_and_consistency_train_on_all_patches(fabric):
     generator = Given(patches(2))
     objective = ObjectiveConfig(consistency=1.0, evidence=EvidenceConfig(counts=True), perceptual=1.0)
-    game_step(
+    train_step(
         fabric,
         player(fabric, generator, rate=0.0),
         None,
@@ -142,7 +141,7 @@ def test_content_and_consistency_train_on_all_patches(fabric):
 def test_d_learns_nothing_from_patches_without_evidence(fabric):
     judge = Discriminator(DiscriminatorConfig(width=2, hidden=8, patch_px=32, normalisation="group"))
     before = torch.nn.utils.parameters_to_vector(judge.parameters()).detach().clone()
-    record = game_step(
+    record = train_step(
         fabric,
         player(fabric, Given(patches())),
         player(fabric, judge),
@@ -162,7 +161,7 @@ def test_d_sees_the_input_beside_truth_and_output(fabric):
     output, degraded, reference = patches(), patches(seed=1), patches(seed=2)
     shape = DiscriminatorConfig(width=2, hidden=8, patch_px=32, normalisation="group", conditional=True)
     judge = Watched(Discriminator(shape))
-    game_step(
+    train_step(
         fabric,
         player(fabric, Given(output), rate=0.0),
         player(fabric, judge),

@@ -13,7 +13,8 @@ import torch
 from acutance.losses.content import l1
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.generators import Generator, GeneratorConfig
-from acutance.training.step import Player, content_step
+from acutance.training.batch import Batch
+from acutance.training.step import Player, train_step
 
 CONFIG = GeneratorConfig(width=4, num_blocks=1)
 
@@ -36,7 +37,7 @@ def weights_of(generator):
 def step(fabric, generator, optimizer, pair, *, weight=1.0, clip_norm=0.0):
     placed, placed_optimizer = fabric.setup(generator, optimizer)
     player = Player(placed, [placed_optimizer], clip_norm)
-    return content_step(fabric, player, pair, objective=ObjectiveConfig(content=weight))
+    return train_step(fabric, player, None, Batch(pair), objective=ObjectiveConfig(content=weight))
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])

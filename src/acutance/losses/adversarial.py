@@ -173,6 +173,16 @@ def relativistic_discriminator_term(
     return _judge(_log_loss, real - fake.mean(), fake - real.mean(), label_smoothing)
 
 
+def margins(game: GameConfig, logits_real: Logits, logits_fake: Logits) -> tuple[Logits, Logits]:
+    """Return the logits of being right about the truth and about the fake: D is right where they are above 0.
+
+    In a relativistic game a logit by itself says nothing; there it counts against the mean of the other side.
+    """
+    if GAMES[game.kind].needs_real:
+        return logits_real - logits_fake.mean(), logits_real.mean() - logits_fake
+    return logits_real, -logits_fake
+
+
 def r1_penalty(discriminator: Discriminator, reference: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
     """Return `½ · mean over images of ‖∇ logit(I_T)‖²`: R1 of Mescheder et al. (2018), whose γ is its weight.
 

@@ -1,7 +1,7 @@
 """One step of training as a function: players and a batch in, a record of what happened out.
 
-It knows nothing of files, schedules or logs. `content_step` trains the generator alone; `game_step` is one round of the
-paper's game: D is updated a few times, then G once.
+It knows nothing of files, schedules or logs. A step is one round of the paper's game, in which D is updated a few times
+and then G once; without a discriminator it trains the generator alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from acutance.degradations.blur import blur
-from acutance.losses.adversarial import r1_penalty
+from acutance.losses.adversarial import margins, r1_penalty
 from acutance.losses.evidence import evidence, pulling
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
@@ -39,52 +39,22 @@ class Player:
     """Largest norm of a step's gradient; 0 leaves it alone."""
 
 
-def content_step(
-    fabric: Fabric,
-    generator: Player,
-    pair: Pair,
-    *,
-    objective: ObjectiveConfig,
-    known: Known | None = None,
-    weighs_terms: bool = False,
-    parts: int = 1,
-) -> StepRecord:
-    """Minimise the objective once on a (degraded, reference) batch.
-
-    A step whose loss or gradient is NaN or infinite is not applied. `known` is needed when `objective.consistency` has
-    a weight. In several `parts`, one after the other, the batch needs as much less memory; their gradients are added
-    up.
-    """
-    statistics = statistics_of(generator.network)
-    told: list[PartRecord] = []
-
-    def losses() -> Iterator[Tensor]:
-        for (degraded, reference), of_part, _ in parts_of(Batch(pair, known), parts):
-            restored: Tensor = generator.network(degraded)
-            again = _blurred_again(objective, restored, reference, of_part)
-            loss = generator_loss(objective, restored, reference, blurred_again=again)
-            told.append(part_of(loss.terms, restored, reference, weighs_terms=weighs_terms))
-            yield loss.total
-
-    norm, is_finite = descend(fabric, generator, losses(), parts=parts)
-    put_back(generator.network, statistics, unless=is_finite)
-    return record_of(fabric, told, norm, is_finite)
-
-
-def game_step(
+def train_step(
     fabric: Fabric,
     generator: Player,
     discriminator: Player | None,
     batch: Batch,
     *,
     objective: ObjectiveConfig,
-    features: FeatureExtractor | None,
-    discriminator_updates: int,
+    features: FeatureExtractor | None = None,
+    discriminator_updates: int = 0,
     is_conditional: bool = False,
     weighs_terms: bool = False,
     parts: int = 1,
 ) -> StepRecord:
     """Play one round, eq. (1) and (2): update D so many times (the paper: twice), then G once.
+
+    An update whose loss or gradient is NaN or infinite is not applied.
 
     Without batches of D's own, the generator's output is computed once and serves all of the round: G does not change
     while D is updated. The truth's features are computed once, too. In several parts, G's output is computed twice:
@@ -93,17 +63,20 @@ def game_step(
     Args:
         fabric: Where and in what precision.
         generator: G.
-        discriminator: D; None when the objective has no adversarial term.
+        discriminator: D; None trains G alone.
         batch: Degraded and reference, and for D, where it has batches of its own, as many of these as it has updates.
+            What is known of its blur is needed where the objective asks for it.
         objective: Of both.
         features: Needed when the objective has a perceptual or texture term.
         discriminator_updates: Of D per update of G.
         is_conditional: Whether D sees the degraded input beside each picture.
         weighs_terms: Measure the gradient of each term at G's output; a backward pass for each.
-        parts: The batch goes through the networks in so many parts, whose gradients are added up.
+        parts: The batch goes through the networks in so many parts, one after the other, whose gradients are added up:
+            it needs as much less memory.
     """
     statistics = statistics_of(generator.network)
-    of_whole: Tensor | None = generator.network(batch.pair[0]) if parts == 1 else None
+    # For D and G alike. Without D it waits until the gradients of the step before are forgotten: less memory.
+    of_whole: Tensor | None = generator.network(batch.pair[0]) if discriminator is not None and parts == 1 else None
     record, are_finite = None, []
     if discriminator is not None:
         for shown in _shown_in_turn(generator, batch, of_whole, objective, discriminator_updates, parts=parts):
@@ -223,7 +196,8 @@ def _update_discriminator(
                 logits_real, logits_fake = pulling(logits_real, share), pulling(logits_fake, share)
             penalty = _penalty(discriminator, reference, seen) if objective.r1 else None
             loss = discriminator_loss(objective, logits_real, logits_fake, gradient_penalty=penalty)
-            right = [_share_of(logits_real.detach() > 0, share), _share_of(logits_fake.detach() < 0, share)]
+            for_real, for_fake = margins(objective.game, logits_real.detach(), logits_fake.detach())
+            right = [_share_of(for_real > 0, share), _share_of(for_fake > 0, share)]
             told.append(torch.stack([loss.terms["discriminator"].detach(), *right]))
             yield loss.total
 

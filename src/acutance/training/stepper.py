@@ -14,7 +14,7 @@ from acutance.training.checkpoint import Progress
 from acutance.training.config import TrainConfig
 from acutance.training.optimizers import set_share
 from acutance.training.players import Players
-from acutance.training.step import content_step, game_step
+from acutance.training.step import train_step
 from acutance.training.step_record import StepRecord
 
 
@@ -93,27 +93,14 @@ def take_step(
     config: TrainConfig, players: Players, batch: Batch, *, iteration: int, fabric: Fabric, weighs_terms: bool = False
 ) -> StepRecord:
     """Take a step: a round of the game, or on the content loss alone while it warms up or where nothing else counts."""
-    objective = config.objective
     is_warming_up = iteration < config.adversary.warmup_iterations
-    if is_warming_up:
-        objective = objective.of_warm_up
-    if is_warming_up or (players.discriminator is None and players.features is None):
-        return content_step(
-            fabric,
-            players.generator,
-            batch.pair,
-            objective=objective,
-            known=batch.known,
-            weighs_terms=weighs_terms,
-            parts=config.gradient_accumulation,
-        )
-    return game_step(
+    return train_step(
         fabric,
         players.generator,
-        players.discriminator,
+        None if is_warming_up else players.discriminator,
         batch,
-        objective=objective,
-        features=players.features,
+        objective=config.objective.of_warm_up if is_warming_up else config.objective,
+        features=None if is_warming_up else players.features,
         discriminator_updates=config.adversary.updates,
         is_conditional=config.adversary.discriminator.conditional,
         weighs_terms=weighs_terms,

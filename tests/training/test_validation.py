@@ -125,6 +125,9 @@ def test_what_cannot_be_measured_is_said_before_the_first_step(photo):
         check_measures([], ("dists",), {"lpips": farther_than})
     with pytest.raises(ConfigError, match="100×180 px, and one of these measures needs 176"):
         check_measures(crops, ("ms_ssim",), {})
+    for measure, least_px in (("ssim", 11), ("gmsd", 3)):
+        with pytest.raises(ConfigError, match=f"20×2 px, and one of these measures needs {least_px}"):
+            check_measures(held([photo(2, 20)]), (measure,), {})
     with pytest.raises(ConfigError, match=r"watch\.crop_px = 64: MS-SSIM needs 176 px"):
         WatchConfig(crop_px=64, best_by="ms_ssim")
     check_measures(crops, ("psnr_db", "lpips"), {"lpips": farther_than})

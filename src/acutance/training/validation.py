@@ -15,11 +15,12 @@ from acutance.data.photo_store import PhotoStore
 from acutance.data.protocol import PAIRED_ROW, degrade, find_row, whole_cells
 from acutance.errors import ConfigError
 from acutance.imaging.convert import to_batch, write_planes
+from acutance.metrics.gmsd import MIN_SIDE_PX as GMSD_MIN_SIDE_PX
 from acutance.metrics.gmsd import gmsd
 from acutance.metrics.pair import PerceptualMeasure
 from acutance.metrics.psnr import psnr
 from acutance.metrics.sharpness import gradient_energy_ratio
-from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX, ms_ssim, ssim
+from acutance.metrics.ssim import MS_SSIM_MIN_SIDE_PX, WINDOW_PX, ms_ssim, ssim
 from acutance.networks.generators import Restoring, restore
 from acutance.training.watching import Measure, WatchConfig
 
@@ -62,8 +63,10 @@ Perceptual = Mapping[Measure, PerceptualMeasure]
 
 NO_NETWORKS: Final[Perceptual] = MappingProxyType({})
 
-LEAST_PX: Final[Mapping[Measure, int]] = MappingProxyType({"ms_ssim": MS_SSIM_MIN_SIDE_PX, "lpips": 16})
-"""Shortest side of a photo that a measure can be taken of; others have none that patches do not have anyway."""
+LEAST_PX: Final[Mapping[Measure, int]] = MappingProxyType(
+    {"ssim": WINDOW_PX, "ms_ssim": MS_SSIM_MIN_SIDE_PX, "gmsd": GMSD_MIN_SIDE_PX, "lpips": 16}
+)
+"""Shortest side of a photo that a measure can be taken of; others have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,15 @@ def test_measured_files_that_hold_no_kernels_are_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no kernels here")
     with pytest.raises(ConfigError, match="cannot be read"):
         Measured(file=tmp_path / "text.npz").draw(1, 4, seeded())
+    np.savez(tmp_path / "cut.npz", kernel=np.ones((31, 31)))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-90])
+    np.save(tmp_path / "alone.npy", np.ones((3, 3)))
+    for name in ("cut.npz", "alone.npy"):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            Measured(file=tmp_path / name).draw(1, 4, seeded())
+    np.savez(tmp_path / "other.npz", empty=np.ones((0, 3)), text=np.array([["a"]]))
+    with pytest.raises(ConfigError, match="holds no 2-D kernel"):
+        Measured(file=tmp_path / "other.npz").draw(1, 4, seeded())
     np.savez(tmp_path / "large.npz", kernel=np.ones((31, 31)))
     with pytest.raises(ConfigError, match="at most 9 px; raise radius_px"):
         Measured(file=tmp_path / "large.npz").draw(1, 4, seeded())

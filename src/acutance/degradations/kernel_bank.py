@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,13 +29,14 @@ def kernel_bank(file: Path, radius_px: int) -> Float[Tensor, "k s s"]:
     """
     try:
         with np.load(file, allow_pickle=False) as archive:
-            arrays = [archive[name] for name in archive.files if archive[name].ndim == 2]
-    except (OSError, ValueError) as error:
+            arrays = [np.asarray(archive[name]) for name in archive.files]
+    except (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(
             f"measured.file = {file}: cannot be read as an .npz of kernels ({first_line(error)})."
         ) from error
     side = 2 * radius_px + 1
-    fitting = [array for array in arrays if max(array.shape) <= side]
+    kernels = (array for array in arrays if array.ndim == 2 and array.size and array.dtype.kind in "fiu")
+    fitting = [kernel for kernel in kernels if max(kernel.shape) <= side]
     if not fitting:
         raise ConfigError(f"measured.file = {file}: holds no 2-D kernel of at most {side} px; raise radius_px.")
     bank = torch.zeros(len(fitting), side, side)

@@ -77,6 +77,12 @@ def test_of_gopros_two_kinds_of_blur_one_is_taken(tmp_path):
     ]
 
 
+def test_folders_may_be_written_with_capitals(tmp_path):
+    for kind in ("Blur", "Blur_Gamma", "Sharp"):
+        save(tmp_path / kind / "1.png")
+    assert names(open_pairs(tmp_path, tmp_path), tmp_path) == [(0, "Blur/1.png", "Sharp/1.png")]
+
+
 def test_realblurs_layout(tmp_path):
     """blur/blur_1.png and gt/gt_1.png in every scene."""
     for scene in ("scene001", "scene002"):

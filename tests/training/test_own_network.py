@@ -179,6 +179,11 @@ def test_training_begins_with_weights_of_the_same_network_alone(store, settings,
         train(wider, store, tmp_path / "wider", fabric=fabric)
 
 
+def test_what_a_network_says_is_no_setting(settings):
+    with pytest.raises(ConfigError, match=r"unknown setting 'zzz' \(known: part, kind, settings\)"):
+        settings("Net", "generator.zzz=1")
+
+
 @pytest.mark.parametrize(
     ("name", "said", "words"),
     [

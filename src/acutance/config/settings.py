@@ -112,11 +112,16 @@ def _explain(error: BaseException, kind: type | None) -> str:
     if isinstance(error, ConfigError):
         return str(error).rstrip(".")
     if isinstance(error, ForbiddenExtraKeysError):
-        known = [field.name for field in fields(error.cl)] if is_dataclass(error.cl) else []
+        known = _names(error.cl) if is_dataclass(error.cl) else []
         return "; ".join(_unknown_key(key, known, _tables_with(key, error.cl)) for key in sorted(error.extra_fields))
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
     return str(error) or type(error).__name__
+
+
+def _names(kind: type) -> list[str]:
+    """Return the names of the settings of a dataclass, without the fields that it fills in itself."""
+    return [field.name for field in fields(kind) if field.init]
 
 
 def _tables_with(key: str, kind: type) -> list[str]:
@@ -129,8 +134,7 @@ def _tables_with(key: str, kind: type) -> list[str]:
         name
         for name, table in tables
         if is_dataclass(table) and get_origin(hints[name]) is not tuple
-        for field in fields(table)
-        if field.name == key
+        if key in _names(table)
     )
     return [f"{name}.{key}" for name in dict.fromkeys(found)]
 

@@ -42,7 +42,7 @@ def own_as_onnx(generator: OwnGenerator, spec: ModelSpec, *, limit: float) -> Ow
         ConfigError: When it cannot be traced for pictures of any size, or looks farther than it says.
     """
     config = generator.config
-    multiple, said = config.size_multiple, config.said.reach_px
+    multiple, said = config.size_multiple, config.reach_px
     graph, reason = traced(generator, ceil_to_multiple(TRACED_PX, multiple), multiple=multiple, limit=limit)
     if graph is None:
         raise ConfigError(f"{config.part}: cannot be exported to ONNX for pictures of any size ({reason}).")

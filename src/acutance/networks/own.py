@@ -21,6 +21,8 @@ from acutance.config.own_parts import load_part, name_of_part, running
 from acutance.errors import ConfigError
 from acutance.geometry import ceil_to_multiple
 
+_SAID = ("scale", "size_multiple", "reach_px", "macs_per_pixel")
+
 UNKNOWN_REACH_FEATHER_PX = 64
 """By how much tiles overlap where a network does not say how far it looks."""
 
@@ -52,16 +54,6 @@ class OwnNetwork(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What a network says of itself, checked."""
-
-    scale: int
-    size_multiple: int
-    reach_px: int | None
-    macs_per_pixel: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnNetworkConfig:
     """Which network of the user's own, and its settings."""
@@ -71,7 +63,14 @@ class OwnNetworkConfig:
     kind: Literal["own"] = "own"
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Given to the class by name; acutance knows none of them."""
-    said: _Said = field(init=False, repr=False, compare=False)
+    scale: int = field(init=False, repr=False, compare=False)
+    """Output size over input size: 1 or 2. This and what follows the network says of itself."""
+    size_multiple: int = field(init=False, repr=False, compare=False)
+    """Input height and width must be multiples of this."""
+    reach_px: int | None = field(init=False, repr=False, compare=False)
+    """How far an output pixel looks; None where the network does not know."""
+    macs_per_pixel: int = field(init=False, repr=False, compare=False)
+    """Multiply-accumulate operations per input pixel."""
 
     def __post_init__(self) -> None:
         """Build the network once, and check what it says of itself; torch's global randomness is left as it was.
@@ -81,7 +80,8 @@ class OwnNetworkConfig:
         """
         with torch.random.fork_rng(devices=[]):
             network = self.build()
-        object.__setattr__(self, "said", _heard(self.part, network))
+        for name, value in zip(_SAID, _heard(self.part, network), strict=True):
+            object.__setattr__(self, name, value)
 
     def build(self) -> nn.Module:
         """Build the network with random weights.
@@ -102,16 +102,6 @@ class OwnNetworkConfig:
         return name_of_part(self.part)
 
     @property
-    def scale(self) -> int:
-        """Output size over input size: 1 or 2."""
-        return self.said.scale
-
-    @property
-    def size_multiple(self) -> int:
-        """Input height and width must be multiples of this."""
-        return self.said.size_multiple
-
-    @property
     def guides(self) -> int:
         """None: a network of one's own is told no blur."""
         return 0
@@ -124,7 +114,7 @@ class OwnNetworkConfig:
     @property
     def receptive_radius_px(self) -> int:
         """How far an output pixel looks; 0 where the network does not know."""
-        return self.said.reach_px or 0
+        return self.reach_px or 0
 
     @property
     def halo_px(self) -> int:
@@ -134,12 +124,7 @@ class OwnNetworkConfig:
     @property
     def feather_px(self) -> int:
         """By how much tiles overlap where the network does not say how far it looks; else 0."""
-        return UNKNOWN_REACH_FEATHER_PX if self.said.reach_px is None else 0
-
-    @property
-    def macs_per_pixel(self) -> int:
-        """Multiply-accumulate operations per input pixel, as the network says."""
-        return self.said.macs_per_pixel
+        return UNKNOWN_REACH_FEATHER_PX if self.reach_px is None else 0
 
 
 class OwnGenerator(nn.Module):
@@ -189,9 +174,8 @@ def examine(generator: OwnGenerator, *, side_px: int) -> None:
             assert isinstance(made, Tensor)
             with running(part):
                 made.float().square().mean().backward()  # type: ignore[no-untyped-call]
-    idle = [name for name, weight in generator.network.named_parameters() if weight.requires_grad]
-    moved = {name for name, weight in network.network.named_parameters() if weight.grad is not None}
-    idle = [name for name in idle if name not in moved]
+    weights = network.network.named_parameters()
+    idle = [name for name, weight in weights if weight.requires_grad and weight.grad is None]
     if idle:
         raise ConfigError(
             f"{part}: nothing it gives depends on {', '.join(idle[:3])}{' …' if len(idle) > 3 else ''}; leave such "
@@ -212,9 +196,9 @@ def _check_made(part: str, given: Tensor, made: object, scale: int) -> None:
         raise ConfigError(f"{part}: gives NaN or infinity for noise in [0, 1], before any training; check its start.")
 
 
-def _heard(part: str, network: nn.Module) -> _Said:
+def _heard(part: str, network: nn.Module) -> tuple[int, int, int | None, int]:
     """Read and check what a network says of itself."""
-    missing = [name for name in ("scale", "size_multiple", "reach_px", "macs_per_pixel") if not hasattr(network, name)]
+    missing = [name for name in _SAID if not hasattr(network, name)]
     if missing:
         raise ConfigError(
             f"{part}: does not say {', '.join(missing)}; a network of one's own must, see docs/how-to/own-parts.md."
@@ -224,7 +208,7 @@ def _heard(part: str, network: nn.Module) -> _Said:
         raise ConfigError(f"{part}: scale = {scale}: must be 1 or 2.")
     is_unknown = getattr(network, "reach_px", None) == "unknown"
     reach = None if is_unknown else _whole(part, network, "reach_px", 0, also=', or "unknown"')
-    return _Said(scale, multiple, reach, _whole(part, network, "macs_per_pixel", 0))
+    return scale, multiple, reach, _whole(part, network, "macs_per_pixel", 0)
 
 
 def _whole(part: str, network: nn.Module, name: str, least: int, *, also: str = "") -> int:

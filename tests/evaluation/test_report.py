@@ -77,6 +77,11 @@ def test_markdown_says_what_made_it():
     assert text.endswith(f"Made by acutance {__version__}: `acutance evaluate --test 'my set'`\n")
 
 
+def test_a_name_with_a_bar_is_one_column_of_markdown():
+    text = to_markdown(Evaluation((measurement("none", "a|b.onnx", 30.0),)), command="it")
+    assert "| row | a\\|b.onnx |\n| --- | --- |\n" in text
+
+
 def test_csv_has_every_measurement_in_full():
     lines = list(csv.DictReader(io.StringIO(to_csv(EVALUATION))))
     assert len(lines) == 6

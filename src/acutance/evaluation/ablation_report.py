@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from acutance import __version__
 from acutance.evaluation.ablation import Ablation, Measured
 from acutance.evaluation.bootstrap import paired_interval
-from acutance.evaluation.report import MISSING, ReportTable
+from acutance.evaluation.report import MISSING, ReportTable, markdown_of
 from acutance.evaluation.scores import Scores
 from acutance.evaluation.table1 import (
     INCOMPARABLE,
@@ -100,11 +100,10 @@ PAPER_HEADS = ("paper: PSNR", "paper: SSIM")
 
 def result_table(ablation: Ablation) -> ReportTable:
     """Lay the figures out: the input, then a line per model, with mean ± standard deviation over several seeds."""
-    lines = [("input", *map(_cell_of_input(ablation), COLUMNS), MISSING, MISSING, MISSING)]
+    lines = [("input", *_cells(_of_input(ablation)), MISSING, MISSING, MISSING)]
     for model, runs in ablation.models.items():
-        spreads = ((Spread.of([column.of_run(run) for run in runs]), column.digits) for column in COLUMNS)
-        cells = (MISSING if spread is None else spread.words(digits) for spread, digits in spreads)
-        lines.append((label_of(model), *cells, _gain(ablation, model), *_paper_cells(find_paper_model(model))))
+        paper = _paper_cells(find_paper_model(model))
+        lines.append((label_of(model), *_cells(_of_runs(runs)), _gain(ablation, model), *paper))
     count = ablation.num_photos
     return ReportTable(
         title=f"{ablation.test_set}, {count} photo{'s' if count > 1 else ''}, row {ablation.row}",
@@ -190,8 +189,8 @@ def notes(ablation: Ablation) -> tuple[str, ...]:
 
 def to_markdown(ablation: Ablation, *, command: str) -> str:
     """Write all tables in Markdown, with the notes and the command that made them."""
-    parts = [_markdown_table(result_table(ablation)), *notes(ablation), *map(_markdown_table, _tables(ablation))]
-    return "\n\n".join([*parts, f"Made by acutance {__version__}: `{command}`"]) + "\n"
+    first, *others = (markdown_of(table, rule="--:") for table in (result_table(ablation), *_tables(ablation)))
+    return "\n\n".join([first, *notes(ablation), *others, f"Made by acutance {__version__}: `{command}`"]) + "\n"
 
 
 def to_csv(ablation: Ablation) -> str:
@@ -200,15 +199,11 @@ def to_csv(ablation: Ablation) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     figures = [name for column in COLUMNS for name in (column.name, f"{column.name}_deviation")]
     writer.writerow(["model", "label", "num_seeds", *figures, "paper_psnr_db", "paper_ssim"])
-    untouched = [
-        Spread.of([None if column.of_scores is None else column.of_scores(ablation.untouched)]) for column in COLUMNS
-    ]
-    writer.writerow(["input", "input", "", *_csv_figures(untouched), "", ""])
+    writer.writerow(["input", "input", "", *_csv_figures(_of_input(ablation)), "", ""])
     for model, runs in ablation.models.items():
-        spreads = [Spread.of([column.of_run(run) for run in runs]) for column in COLUMNS]
         row = find_paper_model(model)
         paper = ["", ""] if row is None else [row.psnr_db, row.ssim]
-        writer.writerow([model, label_of(model), len(runs), *_csv_figures(spreads), *paper])
+        writer.writerow([model, label_of(model), len(runs), *_csv_figures(_of_runs(runs)), *paper])
     return stream.getvalue()
 
 
@@ -219,12 +214,19 @@ def to_latex(ablation: Ablation) -> str:
     return "\n\n".join([f"% Made by acutance {__version__}\n{comments}", *bodies]) + "\n"
 
 
-def _cell_of_input(ablation: Ablation) -> Callable[[Column], str]:
-    def cell(column: Column) -> str:
-        spread = Spread.of([None if column.of_scores is None else column.of_scores(ablation.untouched)])
-        return MISSING if spread is None else spread.words(column.digits)
+def _of_input(ablation: Ablation) -> list[Spread | None]:
+    """Return the input's figures; of what only a trained model has, none."""
+    scores = ablation.untouched
+    return [Spread.of([None if column.of_scores is None else column.of_scores(scores)]) for column in COLUMNS]
 
-    return cell
+
+def _of_runs(runs: Sequence[Measured]) -> list[Spread | None]:
+    return [Spread.of([column.of_run(run) for run in runs]) for column in COLUMNS]
+
+
+def _cells(spreads: Sequence[Spread | None]) -> Iterator[str]:
+    for spread, column in zip(spreads, COLUMNS, strict=True):
+        yield MISSING if spread is None else spread.words(column.digits)
 
 
 def _paper_cells(row: PaperModel | None) -> tuple[str, str]:
@@ -235,12 +237,6 @@ def _csv_figures(spreads: Sequence[Spread | None]) -> list[float | str]:
     """Write mean and deviation of each, shortened to what a float32 holds."""
     pairs = [(None, None) if spread is None else (spread.mean, spread.deviation) for spread in spreads]
     return ["" if value is None else f"{value:.8g}" for pair in pairs for value in pair]
-
-
-def _markdown_table(table: ReportTable) -> str:
-    lines = [table.header, ("---", *("--:",) * (len(table.header) - 1)), *table.lines]
-    rows = (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-    return "\n".join([f"**{table.title}**", "", *rows])
 
 
 _LATEX = str.maketrans({

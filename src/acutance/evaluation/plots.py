@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ from matplotlib.typing import LineStyleType
 from acutance.data.blurs import GaussianBlur
 from acutance.data.protocol import ROWS, Row
 from acutance.evaluation.evaluate import Evaluation, Mean
-from acutance.evaluation.scores import Scores
+from acutance.evaluation.scores import mean_scores
 
 SUFFIXES: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 """Forms in which every plot is written."""
@@ -127,11 +127,10 @@ def perception_distortion(means: Sequence[Mean]) -> Figure | None:
     of_rows = [mean for mean in means if mean.row in rows]
     by_lpips = all(mean.scores.lpips is not None for mean in of_rows)
     figure, axes = _sheet(f"{_subject(of_rows)}: perception against distortion", _listing(rows))
-    perceptual = _lpips if by_lpips else _gmsd
     for number, restorer in enumerate(restorers):
-        scores = [mean.scores for mean in of_rows if mean.restorer == restorer]
-        point = (_average(scores, lambda one: one.psnr_db), _average(scores, perceptual))
-        axes.add_line(_line(number, restorer, [point]))
+        means_of_it = mean_scores([mean.scores for mean in of_rows if mean.restorer == restorer])
+        perceptual = means_of_it.lpips if means_of_it.lpips is not None and by_lpips else means_of_it.gmsd
+        axes.add_line(_line(number, restorer, [(means_of_it.psnr_db, perceptual)]))
     axes.autoscale_view()
     axes.margins(0.08)
     axes.set_xlabel("PSNR (dB); higher is better")
@@ -213,15 +212,3 @@ def _listing(rows: Sequence[str]) -> str:
     """Name the rows that a mean is over."""
     text = f"row {rows[0]}" if len(rows) == 1 else f"mean over the rows {', '.join(rows)}"
     return textwrap.fill(text, 96, break_on_hyphens=False)
-
-
-def _average(scores: Sequence[Scores], read: Callable[[Scores], float]) -> float:
-    return sum(map(read, scores)) / len(scores)
-
-
-def _gmsd(scores: Scores) -> float:
-    return scores.gmsd
-
-
-def _lpips(scores: Scores) -> float:
-    return math.nan if scores.lpips is None else scores.lpips

@@ -128,10 +128,11 @@ def to_rich(evaluation: Evaluation) -> tuple[Table, ...]:
     return tuple(rich_of(table) for table in tables(evaluation))
 
 
-def markdown_of(table: ReportTable) -> str:
-    """Write a table in Markdown, its title above it."""
-    lines = [table.header, ("---",) * len(table.header), *table.lines]
-    return "\n".join([f"**{table.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
+def markdown_of(table: ReportTable, *, rule: str = "---") -> str:
+    """Write a table in Markdown, its title above it; below the head of each column but the first stands the rule."""
+    lines = [table.header, ("---", *(rule,) * (len(table.header) - 1)), *table.lines]
+    rows = (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join([f"**{table.title}**", "", *rows])
 
 
 def rich_of(table: ReportTable) -> Table:

@@ -6,7 +6,7 @@ LPIPS is a network, and this room does without torch: whoever wants it measured 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 import numpy as np
@@ -109,32 +109,12 @@ def own_measures(row: Row, result: Pixels, reference: Pixels, sharp: Pixels) -> 
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """Return the means of several photos' figures, at least one; of the largest change the largest."""
-    return Scores(
-        psnr_db=_average([one.psnr_db for one in scores]),
-        ssim=_average([one.ssim for one in scores]),
-        ms_ssim=_average_of_all([one.ms_ssim for one in scores]),
-        gmsd=_average([one.gmsd for one in scores]),
-        gradient_energy=_average([one.gradient_energy for one in scores]),
-        lpips=_average_of_all([one.lpips for one in scores]),
-        dists=_average_of_all([one.dists for one in scores]),
-        vgg=_average_of_all([one.vgg for one in scores]),
-        psnr_shifted_db=_average_of_all([one.psnr_shifted_db for one in scores]),
-        largest_change=_largest_of_all([one.largest_change for one in scores]),
-        grain_before=_average_of_all([one.grain_before for one in scores]),
-        grain_after=_average_of_all([one.grain_after for one in scores]),
-    )
+    """Return the means of several photos' figures, at least one: None of what not all have; the largest change of all."""
 
+    def of_all(name: str) -> float | None:
+        values = [getattr(one, name) for one in scores]
+        if None in values:
+            return None
+        return max(values) if name == "largest_change" else sum(values) / len(values)
 
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _average_of_all(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return _average(present) if len(present) == len(values) else None
-
-
-def _largest_of_all(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return max(present) if len(present) == len(values) else None
+    return Scores(**{field.name: of_all(field.name) for field in fields(Scores)})  # type: ignore[arg-type]

@@ -127,6 +127,5 @@ def _read_name(path: Path) -> _Name:
         stem = stem.removeprefix(f"{mark}_")
     kinds: set[Kind] = {_FOLDERS[mark.lower()] for mark in marks}
     kinds |= {_FOLDERS[mark] for mark in _MARK.findall(stem)}
-    return _Name(
-        kinds, "/".join([*folders, _MARK.sub("_", stem)]), not _SECOND_CHOICE.isdisjoint(map(str.lower, marks))
-    )
+    is_second_choice = not _SECOND_CHOICE.isdisjoint(mark.lower() for mark in marks)
+    return _Name(kinds, "/".join([*folders, _MARK.sub("_", stem)]), is_second_choice)

@@ -109,7 +109,7 @@ def own_measures(row: Row, result: Pixels, reference: Pixels, sharp: Pixels) -> 
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """Return the means of several photos' figures, at least one: None of what not all have; the largest change of all."""
+    """Return the means of several photos' figures, at least one; of the largest change the largest."""
 
     def of_all(name: str) -> float | None:
         values = [getattr(one, name) for one in scores]

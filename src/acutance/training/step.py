@@ -21,7 +21,7 @@ from acutance.losses.evidence import evidence, pulling
 from acutance.losses.features import FeaturePair
 from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
-from acutance.training.batch import Batch, Known, Pair, parts_of
+from acutance.training.batch import Batch, Known, parts_of
 from acutance.training.moving_statistics import put_back, statistics_of
 from acutance.training.step_record import GameRecord, Images, PartRecord, StepRecord, mean_of, part_of, record_of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -12,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from acutance.errors import CorruptWeights
+from acutance.errors import CorruptWeights, OutputError
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from acutance.training.ema import WeightAverage
@@ -80,11 +81,16 @@ def test_learning_rates_are_the_schedules_not_the_files(path):
 
 def test_the_old_file_stays_until_the_new_one_is_whole(path):
     save_checkpoint(path, build(steps=1), PROGRESS)
-    before = path.read_bytes()
-    (path.with_suffix(".tmp")).mkdir()  # nothing can be written there
-    with pytest.raises(Exception, match=r"(?i)directory"):
-        save_checkpoint(path, build(steps=2), PROGRESS)
-    assert path.read_bytes() == before
+    before, old = path.read_bytes(), path.with_name("old")
+    os.link(path, old)  # the very file: what is written into it would be seen here
+    save_checkpoint(path, build(steps=2), PROGRESS)
+    assert old.read_bytes() == before != path.read_bytes()
+
+
+def test_a_place_where_none_can_be_written_is_named(path):
+    path.mkdir()
+    with pytest.raises(OutputError, match=f"{path}"):
+        save_checkpoint(path, build(steps=1), PROGRESS)
 
 
 def rewritten(path, change_tensors=None, change_metadata=None):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from acutance.downloads.disk import make_folder, only_one
+from acutance.downloads.disk import make_folder, only_one, replace_text
 from acutance.errors import AcutanceError, InputError, OutputError
 from acutance.imaging.convert import to_8_bits
 from acutance.media.atomic import fingerprint_of
@@ -326,8 +326,5 @@ def _still_valid(index: list[StoredPhoto], sources: list[Source], stored_bytes: 
 
 
 def _write_index(path: Path, entries: list[StoredPhoto], skipped: list[SkippedPhoto]) -> None:
-    """Replace the index in one step."""
     values = {"photos": [asdict(entry) for entry in entries], "skipped": [asdict(skip) for skip in skipped]}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(values), encoding="utf-8")
-    os.replace(temporary, path)
+    replace_text(path, json.dumps(values))

@@ -7,19 +7,19 @@ moments, and a few numbers. Written beside the old file and renamed over it, so 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from acutance.errors import CorruptWeights, first_line
+from acutance.media.atomic import write_atomically
 
-WEIGHTS = "generator.safetensors"
+GENERATOR_FILE = "generator.safetensors"
 """What lies beside the checkpoint of a run: its averaged weights, as they were at the same step."""
 
 FORMAT = 1
@@ -65,11 +65,8 @@ def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{key}": value for key, value in moments.items()}
     metadata = {"format": str(FORMAT), "progress": json.dumps(asdict(progress))}
-    temporary = path.with_suffix(".tmp")
-    save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, temporary, metadata)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    content = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
+    write_atomically(path, [content], overwrite=True)
 
 
 def load_checkpoint(path: Path, trained: Trained) -> Progress:
@@ -93,7 +90,7 @@ def load_checkpoint(path: Path, trained: Trained) -> Progress:
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptWeights(
             f"{path}: is damaged or not a checkpoint of this run ({first_line(error)}); start a new run from its last "
-            f"weights: --set start_from={path.with_name(WEIGHTS)}."
+            f"weights: --set start_from={path.with_name(GENERATOR_FILE)}."
         ) from error
 
 

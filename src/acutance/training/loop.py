@@ -31,7 +31,7 @@ from acutance.media.atomic import write_atomically
 from acutance.networks.any_generator import AnyGenerator
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.training.batches import PairSource, own_part
-from acutance.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from acutance.training.checkpoint import GENERATOR_FILE, Progress, load_checkpoint, save_checkpoint
 from acutance.training.config import TrainConfig
 from acutance.training.health import HealthSummary, complaints, health_summary
 from acutance.training.players import Players, assemble
@@ -52,7 +52,6 @@ from acutance.training.validation import (
 from acutance.training.watching import WatchConfig, forget_snapshots, goodness, snapshot_path
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-GENERATOR_FILE = "generator.safetensors"
 BEST_FILE = "best.safetensors"
 
 SKIPPED_LIMIT = 20
@@ -180,7 +179,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             config,
             players,
             fabric=fabric,
-            example=source.pair(progress.iteration),
+            example=source.batch(progress.iteration).pair,
             say=lambda words: log.say(progress.iteration, words),
         )
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:
@@ -219,7 +218,9 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 loss = sum(config.objective.weights[name] * value for name, value in signs.terms.items())
                 log.write("train", progress.iteration, _figures(signs, loss, rate_share, progress))
                 found = complaints(signs, loss=loss, loss_before=loss_before)
-                new_words = tuple(found[name] for name in found.keys() - progress.ailing)  # each is said once
+                new_words = tuple(
+                    words for name, words in found.items() if name not in progress.ailing
+                )  # each is said once
                 for words in new_words:
                     log.say(progress.iteration, words)
                 records, loss_before, progress = [], loss, replace(progress, ailing=tuple(found))

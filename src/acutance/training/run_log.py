@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
+
+from acutance.downloads.disk import replace_text
 
 
 class RunLog:
@@ -80,9 +81,7 @@ def _forget_later(stats: Path, iteration: int) -> None:
             continue
         if not is_later:
             kept.append(line)
-    temporary = stats.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, stats)
+    replace_text(stats, "".join(kept))
 
 
 class SilentLog(RunLog):

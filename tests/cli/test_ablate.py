@@ -33,7 +33,8 @@ from acutance.config.settings import read_toml
 from acutance.data.photo_store import open_store
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.table1 import STAND_IN, STAND_IN_LABEL
-from acutance.networks.vgg19_weights import CONVOLUTIONS, METADATA_KEY, STAGES, VGG_GROUP
+from acutance.networks.vgg19_weights import VGG19
+from acutance.networks.vgg_weights import METADATA_KEY, VGG_GROUP
 from acutance.training.config import load_config
 from acutance.training.device import Device as LibraryDevice
 from acutance.training.device import open_fabric
@@ -64,8 +65,8 @@ def vgg19(tmp_path_factory):
     """Give random weights of VGG-19 up to pool3."""
     random = torch.Generator().manual_seed(0)
     state, in_channels = {}, 3
-    for name in CONVOLUTIONS[: CONVOLUTIONS.index("conv3_4") + 1]:
-        channels = STAGES[int(name[4]) - 1][1]
+    for name in VGG19.convolutions[: VGG19.convolutions.index("conv3_4") + 1]:
+        channels = VGG19.stages[int(name[4]) - 1][1]
         state[f"{name}.weight"] = torch.randn(channels, in_channels, 3, 3, generator=random) / (3 * in_channels**0.5)
         state[f"{name}.bias"] = torch.zeros(channels)
         in_channels = channels

@@ -11,15 +11,17 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.networks.vgg19 import PAPER_LAYERS, Vgg19Features
-from acutance.networks.vgg19_weights import CONVOLUTIONS, LAYERS, VGG19
+from acutance.networks.vgg19_weights import VGG19
 from acutance.networks.vgg_weights import TORCHVISION, VGG_GROUP, Convolution, InputConvention, VggWeights
 
 MEAN_BGR = np.array([103.939, 116.779, 123.68])
 MEAN_RGB, DEVIATION_RGB = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
+LAYERS = VGG19.layers
+
 
 def as_weights(state, convention=TORCHVISION):
-    names = [name for name in CONVOLUTIONS if f"{name}.weight" in state]
+    names = [name for name in VGG19.convolutions if f"{name}.weight" in state]
     convolutions = {name: Convolution(state[f"{name}.weight"], state[f"{name}.bias"]) for name in names}
     return VggWeights(VGG19, convolutions, convention, "random")
 

@@ -17,16 +17,11 @@ from safetensors.torch import save_file
 
 from acutance.downloads.fake import FakeServer
 from acutance.errors import ConfigError, CorruptWeights, DownloadError, InputError
-from acutance.networks.vgg19_weights import (
-    CONVOLUTIONS,
-    LAYERS,
-    VGG19_URL,
-    cache_folder,
-    find_vgg19,
-    read_vgg19,
-)
+from acutance.folders import cache_folder
+from acutance.networks.vgg19_weights import VGG19, VGG19_URL, find_vgg19, read_vgg19
 from acutance.networks.vgg_weights import METADATA_KEY, TORCHVISION, VGG_GROUP, InputConvention
 
+LAYERS, CONVOLUTIONS = VGG19.layers, VGG19.convolutions
 NUMBERED = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10}
 """Where torchvision has them."""
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
-from acutance.networks.vgg19_weights import CONVOLUTIONS, LAYERS, VGG19
+from acutance.networks.vgg19_weights import VGG19
 from acutance.networks.vgg_distance import VggDistance
 from acutance.networks.vgg_weights import TORCHVISION, Convolution, VggWeights
 
@@ -23,7 +23,7 @@ def state(vgg_state):
 def distance(state):
     convolutions = {
         name: Convolution(state[f"{name}.weight"], state[f"{name}.bias"])
-        for name in CONVOLUTIONS
+        for name in VGG19.convolutions
         if f"{name}.weight" in state
     }
     return VggDistance(VggWeights(VGG19, convolutions, TORCHVISION, "random"))
@@ -39,7 +39,7 @@ def prepared(pixels):
 
 def test_it_is_the_relative_squared_error_of_the_features(distance, state, naive_vgg):
     restored, reference = photo(0), photo(1)
-    made, truth = (naive_vgg(LAYERS, state, prepared(pixels), rounds_up=True) for pixels in (restored, reference))
+    made, truth = (naive_vgg(VGG19.layers, state, prepared(pixels), rounds_up=True) for pixels in (restored, reference))
     expected = np.mean([
         np.square(made[layer] - truth[layer]).mean() / np.square(truth[layer]).mean() for layer in ("pool2", "pool3")
     ])  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import PhotoStore, StoredPhoto
-from acutance.training.batches import PairSource, draw_pair
+from acutance.training.batches import PairSource, draw_batch
 
 CPU = torch.device("cpu")
 
@@ -25,23 +25,23 @@ def test_one_at_a_time_on_a_cpu(store, tiny):
     sampler = sampler_of(store, config)
     source = PairSource(config, sampler)
     for iteration in (0, 1, 7):
-        for part, alone in zip(source.pair(iteration), draw_pair(config, sampler, iteration), strict=True):
+        for part, alone in zip(source.batch(iteration).pair, draw_batch(config, sampler, iteration).pair, strict=True):
             assert torch.equal(part, alone)
 
 
 def test_a_resumed_run_sees_the_same_batches(store, tiny):
     config = tiny()
     through, resumed = (PairSource(config, sampler_of(store, config), ahead=3) for _ in range(2))
-    seen = {iteration: through.pair(iteration) for iteration in range(7)}
+    seen = {iteration: through.batch(iteration).pair for iteration in range(7)}
     for iteration in (5, 2, 6):
-        for part, before in zip(resumed.pair(iteration), seen[iteration], strict=True):
+        for part, before in zip(resumed.batch(iteration).pair, seen[iteration], strict=True):
             assert torch.equal(part, before)
 
 
 def test_drawn_together_batches_differ_and_are_whole(store, tiny):
     config = tiny()
     source = PairSource(config, sampler_of(store, config), ahead=3)
-    references = [source.pair(iteration)[1] for iteration in range(4)]
+    references = [source.batch(iteration).pair[1] for iteration in range(4)]
     assert all(reference.shape == (config.batch, 3, config.patch_px, config.patch_px) for reference in references)
     patches = torch.cat(references).flatten(1)
     assert len(torch.unique(patches, dim=0)) == len(patches)
@@ -55,6 +55,6 @@ def test_each_batch_has_its_share_of_reduced_patches(tiny):
     config = tiny("reduced_share=0.5", "batch=8", "degradation.stages=[]", "patch_px=16")
     source = PairSource(config, sampler_of(photos, config, reduced_share=0.5), ahead=4)
     for iteration in range(4):
-        _, reference = source.pair(iteration)
+        _, reference = source.batch(iteration).pair
         is_reduced = reference.amin(dim=(1, 2, 3)) > 0.1
         assert is_reduced.sum() == 4

@@ -15,7 +15,7 @@ from acutance.data.patches import PatchSampler
 from acutance.networks.generators import Generator, GeneratorConfig
 from acutance.training import stepper
 from acutance.training.batch import Batch
-from acutance.training.batches import draw_pair
+from acutance.training.batches import draw_batch
 from acutance.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from acutance.training.device import open_fabric
 from acutance.training.ema import RAMP_UP, WeightAverage
@@ -97,7 +97,7 @@ def test_the_average_says_how_far_it_moves(seen, half_life_img):
 
 def players_of(store, config, fabric):
     sampler = PatchSampler(store, side_px=config.source_px, device=fabric.device)
-    return assemble(config, sampler, fabric=fabric, vgg19=None), draw_pair(config, sampler, 0)
+    return assemble(config, sampler, fabric=fabric, vgg19=None), draw_batch(config, sampler, 0).pair
 
 
 def test_on_a_cpu_nothing_is_captured(store, tiny, fabric):

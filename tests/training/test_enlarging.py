@@ -22,7 +22,7 @@ from acutance.inference.sharpener import Sharpener
 from acutance.metrics.psnr import psnr
 from acutance.networks.checkpoint_file import load_generator
 from acutance.networks.generators import Generator, GeneratorConfig, enlarge, enlarging
-from acutance.training.batches import draw_pair
+from acutance.training.batches import draw_batch
 from acutance.training.config import load_config
 from acutance.training.loop import CHECKPOINT_FILE, GENERATOR_FILE, train
 from acutance.training.players import new_generator
@@ -45,7 +45,7 @@ def sampler_of(store, config):
 def test_a_batch_is_small_pictures_and_references_twice_as_large(tiny, store):
     config = tiny(*X2)
     assert config.source_px == 2 * 16 + 2 * 4
-    degraded, reference = draw_pair(config, sampler_of(store, config), 0)
+    degraded, reference = draw_batch(config, sampler_of(store, config), 0).pair
     assert (degraded.shape, reference.shape) == ((4, 3, 16, 16), (4, 3, 32, 32))
     means = torch.nn.functional.avg_pool2d(reference, 2)
     assert (degraded - means).abs().mean() < 0.05  # of the very same place

@@ -21,6 +21,7 @@ from acutance.degradations import psf as psfs
 from acutance.errors import CorruptWeights, InputError, OutputError
 from acutance.estimation import classes as bins
 from acutance.estimation.verdict import verdict_of
+from acutance.losses.evidence import spread
 from acutance.networks.estimator import WINDOW_PX, Answers, BlurEstimator
 from acutance.training import estimator as training
 from acutance.training.estimator import (
@@ -106,13 +107,13 @@ def test_labels_of_a_batch_tell_its_kernels(kind):
     assert kernels.shape == (count, KERNEL_PX, KERNEL_PX)
     torch.testing.assert_close(kernels.sum(dim=(1, 2)), torch.ones(count))
     torch.testing.assert_close(parts.sum(dim=1), torch.ones(count))
-    spread = training._spread_px(kernels).numpy()
-    for shares, sigma in zip(shares_of(numbers, parts), spread, strict=True):
+    spreads = spread(kernels)[0].numpy()
+    for shares, sigma in zip(shares_of(numbers, parts), spreads, strict=True):
         told = verdict_of(np.log(shares + 1e-12))
         assert told.kind == ("gaussian", "defocus", "line", "path")[kind]
         if told.kind == "gaussian":
             one = torch.tensor([told.strength_px], dtype=torch.float32)
-            expected = training._spread_px(psfs.gaussian_psf(one, one, one, radius_px=KERNEL_RADIUS_PX))
+            expected, _ = spread(psfs.gaussian_psf(one, one, one, radius_px=KERNEL_RADIUS_PX))
             is_sharper = told.strength_px < bins.SIGMAS_PX[0] + 1e-4  # than the first class
             assert sigma <= float(expected) + 1e-3 if is_sharper else sigma == pytest.approx(float(expected), abs=2e-3)
         elif told.strength_px < 29.9:  # longer paths are of the last class

@@ -15,13 +15,13 @@ from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.degradations.blur import blur
-from acutance.degradations.pipeline import degrade_by_known
+from acutance.degradations.pipeline import degrade
 from acutance.degradations.psf import delta_psf, gaussian_psf, line_psf
 from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
 from acutance.training import players
-from acutance.training.batches import PairSource, batch_generator, draw_pair
+from acutance.training.batches import PairSource, batch_generator, draw_batch
 from acutance.training.config import load_config
 from acutance.training.guides import GuideConfig, distorted, wiener, with_guides
 from acutance.training.loop import GENERATOR_FILE, train
@@ -157,14 +157,14 @@ def test_settings_that_cannot_be_are_refused(tiny, overrides, words):
 def test_a_batch_is_the_patches_with_their_guides(store, tiny):
     config = tiny(*GUIDED, "degradation.untouched=0.3", "patch_px=32")
     sampler = PatchSampler(store, side_px=config.source_px, device=CPU)
-    given, reference = draw_pair(config, sampler, 5)
+    given, reference = draw_batch(config, sampler, 5).pair
     assert given.shape == (4, 12, 32, 32)
     source = batch_generator(config, 5, CPU)
-    made = degrade_by_known(config.degradation, sampler.draw(4, source), source)
+    made = degrade(config.degradation, sampler.draw(4, source), source)
     assert torch.equal(given[:, :3], made.degraded)
     assert torch.equal(reference, made.reference)
     assert torch.equal(given, with_guides(made.degraded, made.kernels, config.guide, source))
-    plain, _ = draw_pair(tiny("watch.held_out=0", "degradation.untouched=0.3", "patch_px=32"), sampler, 5)
+    plain, _ = draw_batch(tiny("watch.held_out=0", "degradation.untouched=0.3", "patch_px=32"), sampler, 5).pair
     assert torch.equal(plain, made.degraded)
 
 
@@ -173,9 +173,9 @@ def test_guided_batches_are_the_same_in_any_order(store, tiny, ahead):
     config = tiny(*GUIDED)
     sampler = PatchSampler(store, side_px=config.source_px, device=CPU, ramp_share=0.25)
     through, resumed = (PairSource(config, sampler, ahead=ahead) for _ in range(2))
-    seen = {iteration: through.pair(iteration) for iteration in range(5)}
+    seen = {iteration: through.batch(iteration).pair for iteration in range(5)}
     for iteration in (4, 1, 2, 0):
-        for part, before in zip(resumed.pair(iteration), seen[iteration], strict=True):
+        for part, before in zip(resumed.batch(iteration).pair, seen[iteration], strict=True):
             assert torch.equal(part, before)
 
 
@@ -208,7 +208,7 @@ def test_the_presets_train(preset, large_photos, fabric, tmp_path, monkeypatch):
     sampler = PatchSampler(
         large_photos, side_px=config.source_px, device=CPU, reduced_share=config.reduced_share, ramp_share=0.25
     )
-    given, reference = draw_pair(config, sampler, 0)
+    given, reference = draw_batch(config, sampler, 0).pair
     assert given.shape == (4, {"motion": 12, "fast": 3}[preset], config.patch_px, config.patch_px)
     assert reference.shape == (4, 3, config.patch_px, config.patch_px)
     assert bool(torch.isfinite(given).all())

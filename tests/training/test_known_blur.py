@@ -17,7 +17,7 @@ from acutance.losses.evidence import EvidenceConfig
 from acutance.losses.objective import ObjectiveConfig
 from acutance.networks.discriminator import Discriminator, DiscriminatorConfig
 from acutance.training.batch import Batch, Known
-from acutance.training.batches import PairSource, draw_batch, draw_pair
+from acutance.training.batches import PairSource, draw_batch
 from acutance.training.loop import CHECKPOINT_FILE, train
 from acutance.training.step import Player, train_step
 
@@ -196,7 +196,7 @@ def test_knowing_changes_no_patch(store, tiny):
     plain, knowing = tiny("patch_px=20"), tiny(*KNOWING)
     sampler = PatchSampler(store, side_px=plain.source_px, device=CPU)
     assert draw_batch(plain, sampler, 3).known is None
-    for before, after in zip(draw_pair(plain, sampler, 3), draw_pair(knowing, sampler, 3), strict=True):
+    for before, after in zip(draw_batch(plain, sampler, 3).pair, draw_batch(knowing, sampler, 3).pair, strict=True):
         assert torch.equal(before, after)
 
 

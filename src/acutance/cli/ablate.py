@@ -233,7 +233,7 @@ def _check(
 
     from acutance.errors import ConfigError
     from acutance.evaluation.table1 import BRANCH_GAIN
-    from acutance.networks.vgg19 import check_layers
+    from acutance.networks.vgg import check_layers
     from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
     from acutance.training.config import load_config
     from acutance.training.device import open_fabric

@@ -62,17 +62,7 @@ class Degraded(NamedTuple):
     """Root mean square of what noise, grain and compression added to each, in [0, 1] units."""
 
 
-def degrade(
-    config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator
-) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h3 w3"]]:
-    """Make training pairs, degraded and reference, as `degrade_by_known` does."""
-    made = degrade_by_known(config, sharp, generator)
-    return made.degraded, made.reference
-
-
-def degrade_by_known(
-    config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator
-) -> Degraded:
+def degrade(config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Degraded:
     """Make training pairs from sharp patches that are `margin_px` larger than wanted on each side.
 
     Returns:

@@ -125,7 +125,7 @@ def to_markdown(evaluation: Evaluation, *, command: str) -> str:
 
 def to_rich(evaluation: Evaluation) -> tuple[Table, ...]:
     """Make the tables for a terminal."""
-    return tuple(rich_of(table) for table in tables(evaluation))
+    return tuple(map(rich_of, tables(evaluation)))
 
 
 def markdown_of(table: ReportTable, *, rule: str = "---") -> str:

@@ -21,7 +21,7 @@ def gradient_norms(loss_terms: Mapping[str, Float[Tensor, ""]], restored: Float[
     graph is kept, so that the step can go on. (A graph made by torch.compile cannot be kept: measure eagerly.)
 
     Args:
-        loss_terms: Terms by name, as in `GeneratorLoss.terms`.
+        loss_terms: Terms by name, as in `Loss.terms`.
         restored: G's output, the very tensor that the terms were computed from; it must carry a gradient.
 
     Returns:

@@ -119,16 +119,8 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class GeneratorLoss:
-    """The generator's terms of one step, unweighted, and the weighted total that is minimised."""
-
-    terms: dict[str, Float[Tensor, ""]]
-    total: Float[Tensor, ""]
-
-
-@dataclass(frozen=True, slots=True)
-class DiscriminatorLoss:
-    """The discriminator's terms of one step, unweighted, and the weighted total that is minimised."""
+class Loss:
+    """The terms of one network's step, unweighted, and the weighted total that is minimised."""
 
     terms: dict[str, Float[Tensor, ""]]
     total: Float[Tensor, ""]
@@ -236,7 +228,7 @@ def generator_loss(
     logits_fake: Logits | None = None,
     logits_real: Logits | None = None,
     blurred_again: BlurredPair | None = None,
-) -> GeneratorLoss:
+) -> Loss:
     """Evaluate the generator's objective on a batch.
 
     Args:
@@ -262,7 +254,7 @@ def generator_loss(
             _needed(getattr(given, term.needs), name, INPUTS[term.needs])
     terms = {name: term.of(given) for name, term in weighed.items()}
     terms |= {own.name: own_term(own, restored, reference) for own in config.own}
-    return GeneratorLoss(terms=terms, total=_weighted_sum(terms, weights))
+    return Loss(terms=terms, total=_weighted_sum(terms, weights))
 
 
 def discriminator_loss(
@@ -271,7 +263,7 @@ def discriminator_loss(
     logits_fake: Logits,
     *,
     gradient_penalty: Float[Tensor, ""] | None = None,
-) -> DiscriminatorLoss:
+) -> Loss:
     """Evaluate the discriminator's objective: eq. (7) or its kin, plus R1 where that has a weight.
 
     Args:
@@ -291,7 +283,7 @@ def discriminator_loss(
     terms = {"discriminator": verdict}
     if config.r1:
         terms["r1"] = _needed(gradient_penalty, "r1", "the gradient penalty")
-    return DiscriminatorLoss(terms=terms, total=_weighted_sum(terms, {"discriminator": 1.0, "r1": config.r1}))
+    return Loss(terms=terms, total=_weighted_sum(terms, {"discriminator": 1.0, "r1": config.r1}))
 
 
 def _needed(value: Value | None, name: str, what: str) -> Value:

@@ -79,7 +79,7 @@ class DiscriminatorConfig:
     @property
     def channels(self) -> int:
         """Channels that it is given: of a patch, or of a patch and of its input."""
-        return judged_channels(is_conditional=self.conditional)
+        return 6 if self.conditional else 3
 
     @property
     def last_px(self) -> int:
@@ -197,11 +197,6 @@ class Discriminator(nn.Module):
                 f"one patch of {side}×{side} px leaves batch normalisation one number per channel; "
                 "use a batch of 2 or more, or discriminator.normalisation = group."
             )
-
-
-def judged_channels(*, is_conditional: bool) -> int:
-    """Return how many channels a discriminator is given: of a patch, or of a patch and of its input."""
-    return 6 if is_conditional else 3
 
 
 def check_channels(patches: Float[Tensor, "n c h w"], channels: int) -> None:

@@ -44,7 +44,6 @@ from acutance.networks.blocks import (
     activation,
     same_conv,
 )
-from acutance.networks.shape import Shape
 
 CHANNELS = 3
 """RGB in, RGB out."""
@@ -311,11 +310,24 @@ def enlarge(images: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 
 
 
 @runtime_checkable
+class Sizes(Protocol):
+    """What `restore` asks of the settings of a network."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size: 1 or 2."""
+
+    @property
+    def size_multiple(self) -> int:
+        """Input height and width must be multiples of this."""
+
+
+@runtime_checkable
 class Restoring(Protocol):
     """What `restore` asks of a network."""
 
     @property
-    def config(self) -> Shape:
+    def config(self) -> Sizes:
         """What the network says of itself."""
 
     def __call__(self, degraded: Float[Tensor, "n 3 h w"]) -> Tensor:

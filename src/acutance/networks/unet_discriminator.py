@@ -22,7 +22,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from acutance.errors import ConfigError
 from acutance.networks.blocks import LEAKY_SLOPE, same_conv
-from acutance.networks.discriminator import check_channels, judged_channels, judged_features
+from acutance.networks.discriminator import check_channels, judged_features
 
 DOWN: Final = ((1, 2), (2, 4), (4, 8))
 """Channels before and behind each halving, in units of `width`; enlarging goes the same way back."""
@@ -60,7 +60,7 @@ class UNetDiscriminatorConfig:
     @property
     def channels(self) -> int:
         """Channels that it is given: of a patch, or of a patch and of its input."""
-        return judged_channels(is_conditional=self.conditional)
+        return 6 if self.conditional else 3
 
 
 class UNetDiscriminator(nn.Module):

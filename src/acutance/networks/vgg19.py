@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from acutance.networks.vgg import VggFeatures, check_layers
+from acutance.networks.vgg import VggFeatures
 from acutance.networks.vgg_weights import VggWeights
-
-__all__ = ["PAPER_LAYERS", "Vgg19Features", "check_layers"]
 
 PAPER_LAYERS: Final = ("pool2", "pool5")
 """The paper fuses the second and the fifth pooling layer: low and high level."""

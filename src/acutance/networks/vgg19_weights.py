@@ -10,21 +10,7 @@ from typing import Final
 from acutance.downloads import fetch
 from acutance.errors import ConfigError, InputError
 from acutance.folders import cache_folder
-from acutance.networks.vgg_weights import METADATA_KEY, VGG_GROUP, InputConvention, VggLayout, VggWeights, read_vgg
-
-__all__ = [  # with what whoever writes a file of these weights needs to state their input
-    "CONVOLUTIONS",
-    "LAYERS",
-    "METADATA_KEY",
-    "STAGES",
-    "VGG19",
-    "VGG19_URL",
-    "VGG_GROUP",
-    "WAYS",
-    "cache_folder",
-    "find_vgg19",
-    "read_vgg19",
-]
+from acutance.networks.vgg_weights import InputConvention, VggLayout, VggWeights, read_vgg
 
 VGG19_URL: Final = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 """torchvision's weights (575 MB); the name ends with the first eight digits of the file's sha256."""
@@ -34,10 +20,6 @@ WAYS: Final = f"give a file of them with --vgg19 FILE, or allow the download of 
 
 VGG19: Final = VggLayout(name="VGG-19", stages=((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), ways=WAYS)
 """The network."""
-
-STAGES: Final = VGG19.stages
-LAYERS: Final = VGG19.layers
-CONVOLUTIONS: Final = VGG19.convolutions
 
 
 def find_vgg19(

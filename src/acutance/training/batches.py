@@ -6,8 +6,8 @@ import torch
 from lightning_fabric import Fabric
 
 from acutance.data.patches import PatchSampler
-from acutance.degradations.pipeline import degrade_by_known
-from acutance.training.batch import Batch, Known, Pair, chosen
+from acutance.degradations.pipeline import degrade
+from acutance.training.batch import Batch, Known, chosen
 from acutance.training.config import TrainConfig
 from acutance.training.guides import with_guides
 
@@ -21,11 +21,6 @@ START = -1
 def batch_generator(config: TrainConfig, iteration: int, device: torch.device) -> torch.Generator:
     """Return the source of randomness of one step."""
     return torch.Generator(device=device).manual_seed(config.seed * SEED_STRIDE + iteration)
-
-
-def draw_pair(config: TrainConfig, sampler: PatchSampler, iteration: int, *, count: int | None = None) -> Pair:
-    """Draw the (degraded, reference) batch of a step, as `draw_batch` does."""
-    return draw_batch(config, sampler, iteration, count=count).pair
 
 
 def draw_batch(config: TrainConfig, sampler: PatchSampler, iteration: int, *, count: int | None = None) -> Batch:
@@ -49,7 +44,7 @@ def _drawn(config: TrainConfig, sampler: PatchSampler, source: torch.Generator, 
     """Draw one batch of patches, and degrade it where it is not taken blurred."""
     if config.paired:
         return Batch(sampler.draw_pair(count, source))
-    made = degrade_by_known(config.degradation, sampler.draw(count, source), source)
+    made = degrade(config.degradation, sampler.draw(count, source), source)
     known = None
     if config.objective.needs_blur:
         assert made.kernels is not None  # `TrainConfig` has checked it
@@ -91,10 +86,6 @@ class PairSource:
         self._stream: torch.cuda.Stream | None = None
         if sampler.device.type == "cuda":
             self._stream = torch.cuda.Stream(sampler.device)  # type: ignore[no-untyped-call]
-
-    def pair(self, iteration: int) -> Pair:
-        """Return the (degraded, reference) batch of a step, as `batch` does."""
-        return self.batch(iteration).pair
 
     def batch(self, iteration: int) -> Batch:
         """Return the batch of a step: a function of the seed, its number and `ahead` alone."""

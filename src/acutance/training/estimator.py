@@ -31,7 +31,10 @@ from acutance.degradations.light import to_gamma, to_linear
 from acutance.degradations.noise import add_grain, add_noise
 from acutance.errors import CorruptWeights, first_line
 from acutance.estimation import classes as bins
+from acutance.losses.evidence import spread
+from acutance.networks.checkpoint_file import plain
 from acutance.networks.estimator import WINDOW_PX, Answers, BlurEstimator
+from acutance.training.batches import SEED_STRIDE
 from acutance.training.ema import WeightAverage
 from acutance.training.optimizers import OptimizerConfig, build_optimizers, set_share
 
@@ -142,12 +145,12 @@ def _drawn_kernels(kind: Int[Tensor, " n"], generator: torch.Generator) -> tuple
     softened = blur(wide.unsqueeze(1), lens).squeeze(1)
     kernels = torch.where((kind > 0).view(-1, 1, 1), softened, pure)
     kernels = kernels / kernels.sum(dim=(-2, -1), keepdim=True)
-    spread = math.sqrt(12.0) * _spread_px(path)
+    longer_px, _ = spread(path)
     by_kind = [
         _between(torch.log(sigma), torch.log(_values(bins.SIGMAS_PX, kind)), 0),
         _between(disk, _values(bins.RADII_PX, kind), bins.FIRST_RADIUS),
         _on_grid(length, angle),
-        _between(spread, _values(bins.PATH_LENGTHS_PX, kind), bins.FIRST_PATH),
+        _between(math.sqrt(12.0) * longer_px, _values(bins.PATH_LENGTHS_PX, kind), bins.FIRST_PATH),
     ]
     chosen = torch.arange(count, device=kind.device)
     numbers = torch.stack([numbers for numbers, _ in by_kind])[kind, chosen]
@@ -186,17 +189,6 @@ def _on_grid(length: Float[Tensor, " n"], angle: Float[Tensor, " n"]) -> tuple[T
             numbers.append(found.clamp_min(0) + bins.FIRST_LINE)
     together = torch.stack(parts, 1)
     return torch.stack(numbers, 1), together / together.sum(dim=1, keepdim=True).clamp_min(1e-6)
-
-
-def _spread_px(psf: Float[Tensor, "n s s"]) -> Float[Tensor, " n"]:
-    """Return the standard deviation of kernels along their longer axis."""
-    axis = torch.arange(psf.shape[-1], device=psf.device, dtype=psf.dtype)
-    y, x = axis.view(1, -1, 1), axis.view(1, 1, -1)
-    mean_y, mean_x = ((psf * place).sum(dim=(-2, -1), keepdim=True) for place in (y, x))
-    yy = (psf * (y - mean_y) ** 2).sum(dim=(-2, -1))
-    xx = (psf * (x - mean_x) ** 2).sum(dim=(-2, -1))
-    xy = (psf * (y - mean_y) * (x - mean_x)).sum(dim=(-2, -1))
-    return torch.sqrt((yy + xx) / 2 + torch.sqrt(((yy - xx) / 2) ** 2 + xy**2))
 
 
 def estimator_loss(answers: Answers, truth: Labelled) -> dict[str, Float[Tensor, ""]]:
@@ -242,7 +234,7 @@ def train_estimator(
     begun, step, seen = time.perf_counter(), 0, 0
     sums: dict[str, Tensor] = {}
     while (share := (time.perf_counter() - begun) / (60 * config.minutes)) < 1.0:
-        source = torch.Generator(device=device).manual_seed(config.seed * 1_000_003 + step)
+        source = torch.Generator(device=device).manual_seed(config.seed * SEED_STRIDE + step)
         truth = draw_labelled(sampler, config.batch, source)
         set_share(optimizers, min((step + 1) / 100, 1.0) * 0.5 * (1 + math.cos(math.pi * share)))
         with torch.autocast(device.type, torch.bfloat16, enabled=config.is_bfloat16):
@@ -268,8 +260,7 @@ def train_estimator(
 
 def save_estimator(network: BlurEstimator, path: Path) -> None:
     """Write an estimator's weights as safetensors."""
-    plain = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(plain, path)
+    save_file({name: plain(tensor) for name, tensor in network.state_dict().items()}, path)
 
 
 def load_estimator(path: Path) -> BlurEstimator:

@@ -7,7 +7,7 @@ strong the gradients are, and whether the output has as much fine detail as the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from jaxtyping import Float
@@ -45,15 +45,8 @@ class HealthSummary:
 
     def figures(self) -> dict[str, float]:
         """Return all figures by name, for the record; those of D only where there is one."""
-        named = {
-            "gradient_norm": self.gradient_norm,
-            "energy_ratio": self.energy_ratio,
-            "discriminator_loss": self.discriminator_loss,
-            "discriminator_gradient_norm": self.discriminator_gradient_norm,
-            "accuracy_real": self.accuracy_real,
-            "accuracy_fake": self.accuracy_fake,
-        }
-        return {**self.terms, **{name: value for name, value in named.items() if value is not None}}
+        named = asdict(self)
+        return named.pop("terms") | {name: value for name, value in named.items() if value is not None}
 
 
 def health_summary(records: list[StepRecord]) -> HealthSummary:
@@ -61,18 +54,14 @@ def health_summary(records: list[StepRecord]) -> HealthSummary:
     last = records[-1]
     terms = {name: _mean([record.terms[name] for record in records if name in record.terms]) for name in last.terms}
     games = [record.game for record in records if record.game is not None]
-    norm = _mean([record.gradient_norm for record in records])
-    ratio = _mean([record.energy_ratio for record in records])
-    if not games:
-        return HealthSummary(terms, norm, ratio)
     return HealthSummary(
         terms,
-        norm,
-        ratio,
-        discriminator_loss=_mean([game.loss for game in games]),
-        discriminator_gradient_norm=_mean([game.gradient_norm for game in games]),
-        accuracy_real=_mean([game.accuracy_real for game in games]),
-        accuracy_fake=_mean([game.accuracy_fake for game in games]),
+        gradient_norm=_mean([record.gradient_norm for record in records]),
+        energy_ratio=_mean([record.energy_ratio for record in records]),
+        discriminator_loss=_mean([game.loss for game in games]) if games else None,
+        discriminator_gradient_norm=_mean([game.gradient_norm for game in games]) if games else None,
+        accuracy_real=_mean([game.accuracy_real for game in games]) if games else None,
+        accuracy_fake=_mean([game.accuracy_fake for game in games]) if games else None,
     )
 
 

@@ -23,7 +23,7 @@ from acutance.networks.synchronised_norm import synchronise
 from acutance.networks.vgg19 import Vgg19Features
 from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
 from acutance.networks.whitening import whiten_head
-from acutance.training.batches import START, draw_pair
+from acutance.training.batches import START, draw_batch
 from acutance.training.checkpoint import Trained
 from acutance.training.config import TrainConfig
 from acutance.training.ema import WeightAverage
@@ -108,7 +108,7 @@ def new_generator(
     if isinstance(model, OwnGenerator):
         examine(model, side_px=config.patch_px)
     elif config.head_start == "whitening" and config.start_from is None and not is_resumed:
-        whiten_head(model, draw_pair(config, sampler, START, count=WHITENING_PATCHES)[0])
+        whiten_head(model, draw_batch(config, sampler, START, count=WHITENING_PATCHES).pair[0])
     return model
 
 

@@ -1,7 +1,7 @@
 """Measuring what is read: every item of a kind, under every condition, by every restorer and every judge.
 
-Nothing is left out: what a restorer has nothing to say about it leaves as it is, and its cell says so. A judge reads
-many pictures at once, since starting one may take longer than reading does.
+Nothing is left out: a cell is of all items, or says that the restorer had nothing to say about them. A judge reads many
+pictures at once, since starting one may take longer than reading does.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Recognition:
     """All that was read."""
 
     readings: tuple[ReadItem, ...]
-    """In the order: kind, condition, judge, restorer, number."""
+    """In the order: kind, condition, batch of items, restorer, judge, number."""
 
     @property
     def rates(self) -> tuple[Rate, ...]:

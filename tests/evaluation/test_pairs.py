@@ -9,8 +9,8 @@ from PIL import Image
 from acutance.data.protocol import PAIRED_ROW, ROWS
 from acutance.errors import ConfigError, InputError
 from acutance.evaluation.baselines import BASELINES
-from acutance.evaluation.evaluate import Evaluation
-from acutance.evaluation.pairs import evaluate_pairs, open_pairs
+from acutance.evaluation.evaluate import Evaluation, evaluate
+from acutance.evaluation.pairs import open_pairs
 from acutance.evaluation.report import tables
 from acutance.evaluation.restorers import BlindRestorer
 from acutance.metrics.psnr import psnr
@@ -160,7 +160,9 @@ def test_a_pair_is_measured_as_it_is(tmp_path):
         return degraded
 
     restorers = [*BASELINES, BlindRestorer("keep", keep)]
-    evaluation = evaluate_pairs(open_pairs(tmp_path / "soft", tmp_path / "crisp"), restorers, progress=shares.append)
+    evaluation = evaluate(
+        [open_pairs(tmp_path / "soft", tmp_path / "crisp")], [PAIRED_ROW], restorers, progress=shares.append
+    )
     first, second = evaluation.measurements  # the filters are told no kernel, and have nothing to say
     assert (first.test_set, first.photo, first.row, first.restorer) == ("soft", "a.png", "paired", "input")
     assert second.restorer == "keep"
@@ -177,9 +179,9 @@ def test_sizes_that_differ_end_it_by_name(tmp_path):
     save(tmp_path / "a_blur.png")
     save(tmp_path / "a_sharp.png", size=(24, 22))
     with pytest.raises(InputError, match=r"a_blur\.png and .*a_sharp\.png have 20×24 and 22×24 px; .* of one size"):
-        evaluate_pairs(open_pairs(tmp_path, tmp_path), INPUT)
+        evaluate([open_pairs(tmp_path, tmp_path)], [PAIRED_ROW], INPUT)
     with pytest.raises(ConfigError, match="restorers named input"):
-        evaluate_pairs(open_pairs(tmp_path, tmp_path), [*INPUT, *INPUT])
+        evaluate([open_pairs(tmp_path, tmp_path)], [PAIRED_ROW], [*INPUT, *INPUT])
 
 
 def test_paired_is_no_row_that_photos_could_be_degraded_by():

@@ -153,7 +153,6 @@ def _open_test_set(
     """List the photos, or the pairs, to measure on: none that are trained on, nor pictures of the ablation."""
     from acutance.cli.photo_folders import PhotoFolders
     from acutance.errors import ConfigError
-    from acutance.evaluation.ablation import count_of
     from acutance.evaluation.evaluate import open_test_set
     from acutance.evaluation.pairs import open_pairs
 
@@ -164,8 +163,8 @@ def _open_test_set(
     measured_on.require_outside(training, "trained on")
     PhotoFolders((out,)).require_outside(measured_on, "measured on")
     test_set = open_pairs(*paired, limit=limit) if paired else open_test_set(measured_on.folders[0], limit=limit)
-    if photo >= count_of(test_set):
-        raise ConfigError(f"--photo {photo}: there are {count_of(test_set)} test photos, numbered from 0.")
+    if photo >= len(test_set):
+        raise ConfigError(f"--photo {photo}: there are {len(test_set)} test photos, numbered from 0.")
     return test_set
 
 

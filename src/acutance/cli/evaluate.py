@@ -17,7 +17,7 @@ from acutance.cli.recognition_run import RecognitionOptions, run_recognition
 if TYPE_CHECKING:
     from acutance.data.blurs import Psf
     from acutance.data.protocol import Row
-    from acutance.evaluation.evaluate import Evaluation
+    from acutance.evaluation.evaluate import Cases, Evaluation
     from acutance.evaluation.restorers import Restorer
 
 
@@ -93,10 +93,11 @@ def evaluate(
     """
     from acutance.cli.console import progress_bar
     from acutance.data.kernel_file import load_psfs
+    from acutance.data.protocol import PAIRED_ROW
     from acutance.evaluation.baselines import BASELINES
     from acutance.evaluation.evaluate import evaluate as measure
     from acutance.evaluation.evaluate import open_test_set
-    from acutance.evaluation.pairs import evaluate_pairs, open_pairs
+    from acutance.evaluation.pairs import open_pairs
     from acutance.evaluation.report import to_csv, to_markdown
     from acutance.evaluation.restorers import open_models
     from acutance.media.atomic import check_target, write_atomically
@@ -113,9 +114,10 @@ def evaluate(
         )  # fmt: skip
         return
     _check_sources(test, paired, is_protocol_asked=rows is not None or kernels is not None)
-    test_sets = [open_test_set(folder, every=every, limit=limit) for folder in test or ()]
-    pairs = open_pairs(*paired, every=every, limit=limit) if paired else None
-    for target in (csv, markdown, *_plot_files(plots, [one.name for one in (*test_sets, pairs) if one])):
+    test_sets: list[Cases] = [open_test_set(folder, every=every, limit=limit) for folder in test or ()]
+    if paired:
+        test_sets.append(open_pairs(*paired, every=every, limit=limit))
+    for target in (csv, markdown, *_plot_files(plots, [one.name for one in test_sets])):
         if target is not None:
             check_target(target, overwrite=overwrite)
     psfs = () if kernels is None else load_psfs(kernels)
@@ -126,10 +128,9 @@ def evaluate(
         progress_bar("measuring") as bar,
     ):
         restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]
-        if pairs:
-            evaluation = evaluate_pairs(pairs, restorers, perception=perception, progress=bar)
-        else:
-            evaluation = measure(test_sets, chosen, restorers, psfs=psfs, perception=perception, progress=bar)
+        evaluation = measure(
+            test_sets, chosen or (PAIRED_ROW,), restorers, psfs=psfs, perception=perception, progress=bar
+        )
     command = command_line({
         "--test": test or (),
         "--paired": [paired],

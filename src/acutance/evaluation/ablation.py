@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Protocol
 
 from acutance.data.photo_store import PhotoStore
-from acutance.data.protocol import PAIRED_ROW, Degraded, Pixels, Row, brightened, degrade, find_row
+from acutance.data.protocol import Pixels, Row, brightened, find_row
 from acutance.errors import ConfigError, first_line
 from acutance.evaluation.baselines import BASELINES
 from acutance.evaluation.comparison import SheetLayout, comparison_sheet
-from acutance.evaluation.evaluate import Evaluation, TestSet, evaluate, read_rgb
-from acutance.evaluation.pairs import PairSet, evaluate_pairs
+from acutance.evaluation.evaluate import Cases, Evaluation, evaluate
 from acutance.evaluation.restorers import BlindRestorer, Restorer
 from acutance.evaluation.scores import NOTHING, Perception, Scores
 from acutance.evaluation.table1 import CHANGE, label_of
@@ -250,7 +249,7 @@ def _complete(outcomes: Iterable[Outcome | None]) -> tuple[Outcome, ...] | None:
 
 def measure(
     outcomes: Sequence[Outcome],
-    test_set: TestSet | PairSet,
+    test_set: Cases,
     *,
     row: Row = PAPER_ROW,
     perception: Perception = NOTHING,
@@ -267,33 +266,22 @@ def measure(
     untouched = BASELINES[0]
     with _opened(outcomes) as restorers:
         compared: list[Restorer] = [untouched, *restorers]
-        if isinstance(test_set, PairSet):
-            row = PAIRED_ROW
-            evaluation = evaluate_pairs(test_set, compared, perception=perception, progress=progress)
-        else:
-            evaluation = evaluate([test_set], [row], compared, perception=perception, progress=progress)
+        evaluation = evaluate([test_set], [row], compared, perception=perception, progress=progress)
     scores = {mean.restorer: mean.scores for mean in evaluation.means}
     # Each model once, in the order asked for, and below it its seeds: the order of the table.
     models = list(dict.fromkeys(outcome.entry.model for outcome in outcomes))
     ordered = sorted(outcomes, key=lambda outcome: models.index(outcome.entry.model))
     return Ablation(
         test_set=test_set.name,
-        num_photos=count_of(test_set),
-        row=row.name,
+        num_photos=len(test_set),
+        row=evaluation.measurements[0].row,
         untouched=scores[untouched.name],
         runs=tuple(Measured(outcome, scores[outcome.entry.run_name]) for outcome in ordered),
         evaluation=evaluation,
     )
 
 
-def count_of(test_set: TestSet | PairSet) -> int:
-    """Return how many photos there are to measure on."""
-    return len(test_set.pairs if isinstance(test_set, PairSet) else test_set.photos)
-
-
-def draw_figure(
-    outcomes: Sequence[Outcome], test_set: TestSet | PairSet, *, number: int = 0, row: Row = PAPER_ROW
-) -> Pixels:
+def draw_figure(outcomes: Sequence[Outcome], test_set: Cases, *, number: int = 0, row: Row = PAPER_ROW) -> Pixels:
     """Draw figures 4 and 5: input, truth and each model's result (of its first seed), whole and one detail magnified.
 
     Args:
@@ -308,22 +296,15 @@ def draw_figure(
     Raises:
         ConfigError: When there is no such photo.
     """
-    if not 0 <= number < count_of(test_set):
-        raise ConfigError(f"photo {number} of {test_set.name}: must lie within 0 … {count_of(test_set) - 1}.")
-    degraded: Degraded
-    if isinstance(test_set, PairSet):
-        row, pair = PAIRED_ROW, test_set.pairs[number]
-        degraded, truth = read_rgb(pair.blurred), read_rgb(pair.sharp)
-    else:
-        photo = test_set.photos[number]
-        truth = read_rgb(photo.path)
-        degraded = degrade(truth, row, index=photo.index)
-    pictures = [("input", brightened(degraded, row)), ("truth", truth)]
+    if not 0 <= number < len(test_set):
+        raise ConfigError(f"photo {number} of {test_set.name}: must lie within 0 … {len(test_set) - 1}.")
+    case = test_set.case(number, row)
+    pictures = [("input", brightened(case.degraded, row)), ("truth", case.sharp)]
     first_seeds = {outcome.entry.model: outcome for outcome in reversed(outcomes)}
     shown = [first_seeds[model] for model in dict.fromkeys(outcome.entry.model for outcome in outcomes)]
     with _opened(shown) as restorers:
         for outcome, restorer in zip(shown, restorers, strict=True):
-            pictures.append((label_of(outcome.entry.model), brightened(restorer.function(degraded), row)))
+            pictures.append((label_of(outcome.entry.model), brightened(restorer.function(case.degraded), row)))
     return comparison_sheet(pictures, layout=FIGURE_LAYOUT)
 
 

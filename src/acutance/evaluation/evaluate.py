@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 import numpy as np
 
@@ -47,6 +48,45 @@ class TestSet:
     """Name in the tables."""
     photos: tuple[TestPhoto, ...]
     """Those that are measured."""
+
+    def __len__(self) -> int:
+        """Return how many photos there are."""
+        return len(self.photos)
+
+    def case(self, place: int, row: Row, *, psfs: Sequence[Psf] = ()) -> Case:
+        """Degrade the photo at a place as the row says; see `Cases`."""
+        photo = self.photos[place]
+        sharp = whole_cells(read_rgb(photo.path, shortest_px=-(-WINDOW_PX // row.reduction) * row.reduction), row)
+        return Case(
+            test_set=self.name,
+            photo=photo.path.name,
+            trial=Trial(row=drawn(row, photo.index), index=photo.index, psf=true_psf(row, photo.index, psfs=psfs)),
+            degraded=degrade(sharp, row, index=photo.index, psfs=psfs),
+            sharp=sharp,
+        )
+
+
+class Cases(Protocol):
+    """What can be measured on: a `TestSet`, or photos that were taken blurred (`pairs.PairSet`)."""
+
+    @property
+    def name(self) -> str:
+        """Name in the tables."""
+
+    def __len__(self) -> int:
+        """Return how many pictures there are."""
+
+    def case(self, place: int, row: Row, *, psfs: Sequence[Psf] = ()) -> Case:
+        """Return one picture to restore.
+
+        Args:
+            place: Which, from 0.
+            row: Of the protocol; pairs, which nobody degrades, do not look at it.
+            psfs: Measured kernels, for rows that are made of them.
+
+        Raises:
+            InputError: When a photo cannot be read or is too small, or the two of a pair differ in size.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +169,7 @@ def chosen_part(every: int, limit: int | None) -> slice:
 
 
 def evaluate(
-    test_sets: Sequence[TestSet],
+    test_sets: Sequence[Cases],
     rows: Sequence[Row],
     restorers: Sequence[Restorer],
     *,
@@ -141,8 +181,8 @@ def evaluate(
 
     Args:
         test_sets: Of different names.
-        rows: Of the protocol.
-        restorers: Of different names.
+        rows: Of the protocol; for pairs a single one, which they do not look at.
+        restorers: Of different names; of pairs, those that are told a kernel have nothing to say.
         psfs: Measured kernels, for rows that are made of them.
         perception: What is measured by networks.
         progress: Called with the share of the work done, 0 … 1.
@@ -160,17 +200,14 @@ def evaluate(
     for row in rows:
         if isinstance(row.blur, MeasuredBlur):
             true_psf(row, 0, psfs=psfs)  # say at once, not after an hour, that kernels are missing
-    total = sum(len(test_set.photos) for test_set in test_sets) * len(rows)
+    total = sum(map(len, test_sets)) * len(rows)
     measurements: list[Measurement] = []
-    done = 0
-    for test_set in test_sets:
-        for row in rows:
-            for photo in test_set.photos:
-                case = _degraded_case(test_set.name, photo, row, psfs)
-                measurements += measure_case(case, restorers, perception=perception)
-                done += 1
-                if progress is not None:
-                    progress(done / total)
+    places = ((one, row, place) for one in test_sets for row in rows for place in range(len(one)))
+    for done, (test_set, row, place) in enumerate(places, start=1):
+        case = test_set.case(place, row, psfs=psfs)
+        measurements += measure_case(case, restorers, perception=perception)
+        if progress is not None:
+            progress(done / total)
     return Evaluation(tuple(measurements))
 
 
@@ -221,17 +258,6 @@ def measure_case(
             scores=replace(scores, **own_measures(row, result, reference, case.sharp)),
             seconds=seconds,
         )
-
-
-def _degraded_case(test_set: str, photo: TestPhoto, row: Row, psfs: Sequence[Psf]) -> Case:
-    sharp = whole_cells(read_rgb(photo.path, shortest_px=-(-WINDOW_PX // row.reduction) * row.reduction), row)
-    return Case(
-        test_set=test_set,
-        photo=photo.path.name,
-        trial=Trial(row=drawn(row, photo.index), index=photo.index, psf=true_psf(row, photo.index, psfs=psfs)),
-        degraded=degrade(sharp, row, index=photo.index, psfs=psfs),
-        sharp=sharp,
-    )
 
 
 def read_rgb(path: Path, *, shortest_px: int = WINDOW_PX) -> Pixels:

@@ -218,9 +218,8 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
                 loss = sum(config.objective.weights[name] * value for name, value in signs.terms.items())
                 log.write("train", progress.iteration, _figures(signs, loss, rate_share, progress))
                 found = complaints(signs, loss=loss, loss_before=loss_before)
-                new_words = tuple(
-                    words for name, words in found.items() if name not in progress.ailing
-                )  # each is said once
+                # Each is said once.
+                new_words = tuple(words for name, words in found.items() if name not in progress.ailing)
                 for words in new_words:
                     log.say(progress.iteration, words)
                 records, loss_before, progress = [], loss, replace(progress, ailing=tuple(found))

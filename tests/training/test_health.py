@@ -80,3 +80,9 @@ def test_every_ailment_has_its_words(change, loss, name, words):
     found = complaints(replace(WELL, **change), loss=loss, loss_before=0.02)
     assert found.keys() == {name}
     assert words in found[name]
+
+
+@pytest.mark.parametrize("loss", [-0.5, -0.4, -0.39])
+def test_a_loss_below_0_does_not_explode_because_of_its_sign(loss):
+    assert complaints(WELL, loss=loss, loss_before=-0.4) == {}
+    assert complaints(WELL, loss=5.0, loss_before=-0.4).keys() == {"explosion"}

@@ -71,8 +71,7 @@ def export_onnx(
     if isinstance(generator, OwnGenerator):
         if half:
             raise ConfigError("--half: is for this project's networks; leave it out for one of your own.")
-        own = own_as_onnx(generator, spec, limit=PARITY_LIMIT)
-        model, spec = own.model, own.spec
+        model, spec = own_as_onnx(generator, spec, limit=PARITY_LIMIT)
     else:
         model = build_onnx(generator, spec, half=half).SerializeToString()
     difference = parity(generator, model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -20,23 +20,16 @@ SAME = 1e-5
 """Values in [0, 1] that differ by no more are the same: torch computes other sizes in another order."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnFile:
-    """What a network of the user's own became."""
-
-    model: bytes
-    """ONNX, with the spec inside."""
-    spec: ModelSpec
-    """That of the checkpoint; where the network says no reach, with what was found."""
-
-
-def own_as_onnx(generator: OwnGenerator, spec: ModelSpec, *, limit: float) -> OwnFile:
+def own_as_onnx(generator: OwnGenerator, spec: ModelSpec, *, limit: float) -> tuple[bytes, ModelSpec]:
     """Trace a network of the user's own, and check, or look for, how far it looks.
 
     Args:
         generator: In eval mode.
         spec: Its description.
         limit: Largest difference to torch that is allowed, of values in [0, 1].
+
+    Returns:
+        The ONNX file, and the spec inside: where the network says no reach, with what was found.
 
     Raises:
         ConfigError: When it cannot be traced for pictures of any size, or looks farther than it says.
@@ -49,7 +42,7 @@ def own_as_onnx(generator: OwnGenerator, spec: ModelSpec, *, limit: float) -> Ow
     told = Told(range="0..1", colours="rgb", layout="nchw", multiple=multiple)
     if said is not None and _is_exact(generator, said):
         file = adopt(graph, name=spec.name, told=replace(told, reach=max(said, 1))).file
-        return OwnFile(with_spec(file, spec), spec)
+        return with_spec(file, spec), spec
     adopted = adopt(graph, name=spec.name, told=told)
     found = adopted.spec
     if said is not None:
@@ -66,7 +59,7 @@ def own_as_onnx(generator: OwnGenerator, spec: ModelSpec, *, limit: float) -> Ow
         feather_px=found.feather_px,
         tile_px=found.tile_px,
     )
-    return OwnFile(with_spec(adopted.file, whole), whole)
+    return with_spec(adopted.file, whole), whole
 
 
 @torch.no_grad()

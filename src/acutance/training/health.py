@@ -77,7 +77,8 @@ def complaints(now: HealthSummary, *, loss: float, loss_before: float | None) ->
         A sentence per ailment, by the ailment's name.
     """
     found = {}
-    if loss_before is not None and not loss < EXPLODES_AT * loss_before:
+    # A total below 0 is no explosion: the hinge game and the one of probabilities have such.
+    if loss_before is not None and not loss < loss_before + (EXPLODES_AT - 1.0) * abs(loss_before):
         found["explosion"] = f"the loss explodes ({loss:.3g}, before {loss_before:.3g}): lower the learning rates"
     if now.accuracy_real is not None and now.accuracy_fake is not None:
         right = f"it is right about {now.accuracy_real:.0%} of the true and {now.accuracy_fake:.0%} of the restored"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,10 +167,4 @@ def _features(config: TrainConfig, vgg19: Path | None, device: torch.device) -> 
     layers = config.objective.feature_layers
     if not layers:
         return None
-    extractor = Vgg19Features(read_vgg19(find_vgg19(vgg19, download=False)), layers).to(device)
-
-    def extract(images: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        found: Mapping[str, torch.Tensor] = extractor(images)
-        return found
-
-    return extract
+    return Vgg19Features(read_vgg19(find_vgg19(vgg19, download=False)), layers).to(device)

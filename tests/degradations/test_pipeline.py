@@ -65,7 +65,7 @@ def test_a_reduced_pair_is_half_the_reference_and_aligned(sharp):
     degraded, reference, *_ = degrade(config, sharp, seeded())
     assert (degraded.shape, reference.shape) == ((8, 3, 12, 12), (8, 3, 24, 24))
     assert torch.equal(reference, sharp[..., 8:-8, 8:-8])
-    only_reduced, _ = degrade(DegradationConfig(stages=(Reduce(),)), sharp[..., 8:-8, 8:-8], seeded())
+    only_reduced, *_ = degrade(DegradationConfig(stages=(Reduce(),)), sharp[..., 8:-8, 8:-8], seeded())
     torch.testing.assert_close(only_reduced, reduce(reference, 2).clamp(0, 1), atol=0.51 / 255, rtol=0)
 
 
@@ -103,7 +103,7 @@ def test_no_stages_change_nothing(sharp):
 
 
 def test_degraded_is_on_the_grid_of_8_bit(sharp):
-    degraded, _ = degrade(EVERYTHING, sharp, seeded())
+    degraded, *_ = degrade(EVERYTHING, sharp, seeded())
     levels = degraded * 255
     torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
     assert degraded.min() >= 0

@@ -133,7 +133,7 @@ def _tables_with(key: str, kind: type) -> list[str]:
     found = (
         name
         for name, table in tables
-        if is_dataclass(table) and get_origin(hints[name]) is not tuple
+        if isinstance(table, type) and is_dataclass(table) and get_origin(hints[name]) is not tuple
         if key in _names(table)
     )
     return [f"{name}.{key}" for name in dict.fromkeys(found)]

@@ -28,7 +28,8 @@ def kernel_bank(file: Path, radius_px: int) -> Float[Tensor, "k s s"]:
         ConfigError: When the file cannot be read or holds no such kernel.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        # Opened here: of a damaged file NumPy would leave its own open.
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
             arrays = [np.asarray(archive[name]) for name in archive.files]
     except (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(

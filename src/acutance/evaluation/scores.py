@@ -115,6 +115,7 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
         values = [getattr(one, name) for one in scores]
         if None in values:
             return None
-        return max(values) if name == "largest_change" else sum(values) / len(values)
+        of_values: float = max(values) if name == "largest_change" else sum(values) / len(values)
+        return of_values
 
     return Scores(**{field.name: of_all(field.name) for field in fields(Scores)})  # type: ignore[arg-type]

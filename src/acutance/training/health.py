@@ -45,8 +45,8 @@ class HealthSummary:
 
     def figures(self) -> dict[str, float]:
         """Return all figures by name, for the record; those of D only where there is one."""
-        named = asdict(self)
-        return named.pop("terms") | {name: value for name, value in named.items() if value is not None}
+        named = {name: value for name, value in asdict(self).items() if value is not None and name != "terms"}
+        return self.terms | named
 
 
 def health_summary(records: list[StepRecord]) -> HealthSummary:

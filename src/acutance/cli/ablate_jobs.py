@@ -196,9 +196,10 @@ def trained(
     from acutance.evaluation.ablation import Outcome
     from acutance.exporting.export import export_onnx
     from acutance.networks.own import OwnNetworkConfig
+    from acutance.training.checkpoint import GENERATOR_FILE
     from acutance.training.config import load_config
     from acutance.training.device import open_fabric
-    from acutance.training.loop import GENERATOR_FILE, train
+    from acutance.training.loop import train
     from acutance.training.run_folder import CONFIG_FILE
 
     config = load_config(entry.preset, [*task.overrides, *entry.settings])

@@ -73,8 +73,8 @@ def train(
     with needs_extra("train", "training"):
         from acutance.networks.own import OwnNetworkConfig
         from acutance.networks.vgg19_weights import find_vgg19
+        from acutance.training.checkpoint import GENERATOR_FILE
         from acutance.training.device import open_fabric
-        from acutance.training.loop import GENERATOR_FILE
         from acutance.training.loop import train as run_training
         from acutance.training.processes import check_processes, in_turn, leave_together
 

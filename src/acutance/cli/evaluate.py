@@ -128,9 +128,8 @@ def evaluate(
         progress_bar("measuring") as bar,
     ):
         restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]
-        evaluation = measure(
-            test_sets, chosen or (PAIRED_ROW,), restorers, psfs=psfs, perception=perception, progress=bar
-        )
+        made_by = chosen or (PAIRED_ROW,)
+        evaluation = measure(test_sets, made_by, restorers, psfs=psfs, perception=perception, progress=bar)
     command = command_line({
         "--test": test or (),
         "--paired": [paired],

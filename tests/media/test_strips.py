@@ -28,7 +28,7 @@ from acutance.media import (
 )
 from acutance.media.jpeg import strips as jpeg_strips
 from acutance.media.photo import PnmCoding, TiffCoding
-from acutance.media.png import strips as png_strips
+from acutance.media.png import pixels as png_pixels
 from acutance.media.strips import Strip, joined, regrouped
 from acutance.media.tiff import pixels as tiff_pixels
 from acutance.media.tiff import strips as tiff_strips
@@ -42,8 +42,8 @@ needs_vips = pytest.mark.skipif(find_spec("pyvips") is None, reason="needs the e
 def small_strips(monkeypatch):
     """Or all of a small picture would be one strip."""
     for module, name in (
-        (png_strips, "_STRIP_BYTES"),
-        (png_strips, "_BLOCK_BYTES"),
+        (png_pixels, "_STRIP_BYTES"),
+        (png_pixels, "_BLOCK_BYTES"),
         (pnm, "_STRIP_BYTES"),
         (jpeg_strips, "_STRIP_BYTES"),
         (tiff_strips, "_RAW_STRIP_BYTES"),

@@ -26,7 +26,7 @@ from acutance.media import (
     pnm,
     read_photo,
 )
-from acutance.media.jpeg import strips as jpeg_strips
+from acutance.media.jpeg import pixels as jpeg_pixels
 from acutance.media.photo import PnmCoding, TiffCoding
 from acutance.media.png import pixels as png_pixels
 from acutance.media.strips import Strip, joined, regrouped
@@ -45,7 +45,7 @@ def small_strips(monkeypatch):
         (png_pixels, "_STRIP_BYTES"),
         (png_pixels, "_BLOCK_BYTES"),
         (pnm, "_STRIP_BYTES"),
-        (jpeg_strips, "_STRIP_BYTES"),
+        (jpeg_pixels, "_STRIP_BYTES"),
         (tiff_strips, "_RAW_STRIP_BYTES"),
         (tiff_writing, "_WRITTEN_STRIP_BYTES"),
         (tiff_pixels, "_GROUP_BYTES"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,7 +21,7 @@ from acutance.media.cmyk import srgb_profile
 from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format
-from acutance.media.ifd import DirectoryError, Tree, block_of, read_directory, read_header, read_tree
+from acutance.media.ifd import block_without, first_tree
 from acutance.media.jpeg.reading import inspect_jpeg
 from acutance.media.photo import Metadata
 from acutance.media.tiff.tags import CREDENTIALS, PIXEL_TAGS, UNWANTED_VALUES
@@ -61,7 +60,12 @@ def inspect_raw(file: BinaryIO, name: str) -> Container:
         thumbnail = _thumbnail(raw)
     if sizes.flip & 4:
         size = Size(size.width, size.height)
-    exif = _exif(file)
+    tree = first_tree(file, without=UNWANTED_VALUES)  # of a file that is a TIFF, without what describes its raw data
+    exif = None
+    if tree is not None:
+        of_dng = {entry.tag for entry in tree.entries if entry.tag >= _FIRST_DNG_TAG}
+        exif = block_without(tree, PIXEL_TAGS | UNWANTED_VALUES | _CFA_TAGS | of_dng)
+    is_signed = has_credentials(file) if tree is None else tree.find(CREDENTIALS) is not None
     if exif is None and thumbnail is not None:  # which has one of its own, in files that are no TIFF
         try:
             exif = inspect_jpeg(io.BytesIO(thumbnail), name).metadata.exif
@@ -74,7 +78,7 @@ def inspect_raw(file: BinaryIO, name: str) -> Container:
         left_out=(
             DEVELOPED,
             *(() if exif is not None else ("EXIF",)),
-            *((CREDENTIALS_LOST,) if _has_credentials(file) else ()),
+            *((CREDENTIALS_LOST,) if is_signed else ()),
         ),
     )
     return Container(size, metadata, bits=16)
@@ -131,31 +135,6 @@ def _thumbnail(raw: rawpy.RawPy) -> bytes | None:
     except rawpy.LibRawError:
         return None
     return found.data if found.format == rawpy.ThumbFormat.JPEG and isinstance(found.data, bytes) else None
-
-
-def _exif(file: BinaryIO) -> bytes | None:
-    """Make an EXIF block of the tags of a raw file that is a TIFF, without those that describe its raw data."""
-    try:
-        header = read_header(file)
-        tree = read_tree(file, header.first_offset, header, without=UNWANTED_VALUES)
-    except (DirectoryError, struct.error):
-        return None
-    kept = tuple(
-        entry
-        for entry in tree.entries
-        if entry.tag not in PIXEL_TAGS | UNWANTED_VALUES | _CFA_TAGS and entry.tag < _FIRST_DNG_TAG
-    )
-    return block_of(Tree(kept, tree.children), header.order) if kept or tree.children else None
-
-
-def _has_credentials(file: BinaryIO) -> bool:
-    """Say whether a raw file is signed (C2PA), be it a TIFF or made of boxes."""
-    try:
-        header = read_header(file)
-        directory = read_directory(file, header.first_offset, header, without=UNWANTED_VALUES)
-    except (DirectoryError, struct.error):
-        return has_credentials(file)
-    return directory.find(CREDENTIALS) is not None
 
 
 def _sniff(head: bytes) -> bool:

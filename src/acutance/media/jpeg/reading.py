@@ -25,9 +25,8 @@ from acutance.media.container import (
     shape_notes,
     too_deep,
 )
-from acutance.media.exif import without_prefix
+from acutance.media.exif import NOTES_LOST, notes_of_block_lead_out, without_prefix
 from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
-from acutance.media.maker_notes import NOTES_LOST, notes_of_block_lead_out
 from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
 from acutance.media.xmp import announced, without_announcements
 

@@ -240,5 +240,5 @@ def mp_segment(trailer: JpegTrailer | None, place: int, end: int | None) -> byte
         integer_entry(_MP_COUNT, (len(rows),), "<"),
         Entry(_MP_ENTRIES, 7, 16 * len(rows), b"".join(rows)),
     )
-    payload = MP + block_of(Tree(entries, {}), "<")
+    payload = MP + block_of(Tree(entries), "<")
     return struct.pack(">BBH", 0xFF, 0xE2, len(payload) + 2) + payload

@@ -55,11 +55,7 @@ _Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 
 def inspect_avif(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of an AVIF file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, of more than 8 bits, or Pillow was built without AVIF.
-    """
+    """Read size and metadata of an AVIF file."""
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedImage(f"{name} is an AVIF picture; {_REMEDY}.")
     moving = box_at(file, b"moov")
@@ -132,12 +128,6 @@ def encode_avif_frames(photos: Iterable[Photo], animation: Animation) -> tuple[b
     Args:
         photos: Whole pictures of one size and 8 bits, all with transparency or none.
         animation: When they are shown; thousandths of a second are written.
-
-    Returns:
-        The file in parts.
-
-    Raises:
-        OutputError: When Pillow was built without AVIF.
     """
     check_avif()
     metadata = Metadata()
@@ -166,12 +156,6 @@ def encode_avif(photo: Photo) -> tuple[bytes, ...]:
 
     Args:
         photo: Upright; grey with transparency is written as RGB.
-
-    Returns:
-        The file in parts.
-
-    Raises:
-        OutputError: When Pillow was built without AVIF.
     """
     check_avif()
     return _saved(picture_of(photo), photo.metadata)

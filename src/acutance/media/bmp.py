@@ -24,11 +24,7 @@ _INTENT = 4  # perceptual
 
 
 def inspect_bmp(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a BMP file.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Read size and metadata of a BMP file."""
     with decoding(name):
         image = open_plugin(file, BmpImageFile)
     metadata = Metadata(
@@ -41,11 +37,7 @@ def inspect_bmp(file: BinaryIO, name: str) -> Container:
 
 
 def encode_bmp(photo: Photo) -> tuple[bytes, ...]:
-    """Encode a photo: grey with a palette of 256 greys, with transparency as 32 bits.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo: grey with a palette of 256 greys, with transparency as 32 bits."""
     image, metadata = picture_of(photo), photo.metadata
     is_grey, has_alpha = image.mode == "L", image.mode in ("LA", "RGBA")
     icc = metadata.icc_profile

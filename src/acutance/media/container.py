@@ -95,10 +95,19 @@ def too_deep(name: str, bits: int) -> UnsupportedImage:
 
 
 def colours_and_alpha(values: npt.NDArray[Any]) -> Decoded:
-    """Return decoded values `h w c`, c = 1 … 4, as colours, `h w 1` or `h w 3`, and transparency, `h w`, if there."""
+    """Return values `h w c`, c = 1 … 4, as colours, `h w 1` or `h w 3`, and transparency, `h w`, if there: as views."""
     colours = 3 if values.shape[2] > 2 else 1
-    alpha = np.ascontiguousarray(values[..., colours]) if values.shape[2] > colours else None
-    return np.ascontiguousarray(values[..., :colours]), alpha
+    return values[..., :colours], values[..., colours] if values.shape[2] > colours else None
+
+
+def rescaled(levels: npt.NDArray[Any], white: int, wanted: int) -> npt.NDArray[np.uint16]:
+    """Return levels, of which that of white is known, as uint16 with another white, rounded; both are at most 65535."""
+    if white == wanted:
+        return levels.astype(np.uint16)
+    # At most 65535 · 65535 + 32767, which fits.
+    return ((levels.astype(np.uint32) * np.uint32(wanted) + np.uint32(white // 2)) // np.uint32(white)).astype(
+        np.uint16
+    )
 
 
 def exactly(file: BinaryIO, size: int) -> bytes:

@@ -54,21 +54,14 @@ class _Found:
 
 
 def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a JPEG 2000 file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, of more than 8 bits, or CMYK.
-    """
+    """Read size and metadata of a JPEG 2000 file."""
     found = _Found()
-    try:
-        file.seek(0)
-        if file.read(4) == _CODESTREAM:
-            _take_codestream(found, file, 0)
-        else:
-            for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
-                _take(found, file, kind, start, length)
-    except (struct.error, IndexError, EOFError) as error:
-        raise damaged(name, "it ends too early") from error
+    file.seek(0)
+    if file.read(4) == _CODESTREAM:
+        _take_codestream(found, file, 0)
+    else:
+        for box in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
+            _take(found, file, *box)
     if found.size is None:
         raise damaged(name, "it has no picture")
     if found.bits > 8:
@@ -91,11 +84,7 @@ def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
 
 
 def encode_jpeg2000(photo: Photo) -> tuple[bytes, ...]:
-    """Encode a photo as JP2: without loss, unless it comes from a lossy JPEG 2000 file.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo as JP2: without loss, unless it comes from a lossy JPEG 2000 file."""
     image, metadata = picture_of(photo), photo.metadata
     is_lossy = isinstance(metadata.coding, Jpeg2000Coding) and not metadata.coding.is_lossless
     options = {"irreversible": True, "quality_mode": "dB", "quality_layers": [LOSSY_PSNR_DB]} if is_lossy else {}

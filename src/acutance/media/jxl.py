@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import struct
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -63,20 +62,13 @@ class _Bits:
 
 
 def inspect_jxl(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a JPEG XL file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, animated, very large, or the extra is missing.
-    """
+    """Read size and metadata of a JPEG XL file."""
     if not is_installed():
         raise UnsupportedImage(
             f"{name} is a JPEG XL picture, which an extra reads that is not installed: {how_to_get('jxl')}."
         )
-    try:
-        size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
-        exif, xmp, lost = _described(file)
-    except (EOFError, struct.error) as error:
-        raise damaged(name, "it ends too early") from error
+    size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
+    exif, xmp, lost = _described(file)
     if is_animated:
         raise refused(name, "an animation in JPEG XL", "save it as animated WebP, PNG or GIF first")
     if size.pixels > MAX_PIXELS:
@@ -103,9 +95,6 @@ def decode_jxl(file: BinaryIO, container: Container, name: str) -> Decoded:
 
     Returns:
         Pixels, `h w c` with c = 1 or 3, and alpha, `h w`, or None; uint8, or uint16 where there are more bits.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
     """
     jpeg, values, _ = _decoded(file, name)
     if jpeg is not None:

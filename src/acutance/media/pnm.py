@@ -18,7 +18,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from acutance.errors import WrongName
 from acutance.geometry import Size
 from acutance.media.atomic import Patch
-from acutance.media.container import Container, Decoded, damaged, depth_notes
+from acutance.media.container import Container, Decoded, damaged, depth_notes, rescaled
 from acutance.media.format import Format, Strips, begins
 from acutance.media.photo import Metadata, Photo, PnmCoding
 from acutance.media.pil import decoded, open_plugin
@@ -53,11 +53,7 @@ class _Header(NamedTuple):
 
 
 def inspect_pnm(file: BinaryIO, name: str) -> Container:
-    """Read the size of a PBM, PGM or PPM file.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Read the size of a PBM, PGM or PPM file."""
     header = _header(file, name)
     is_deep = header.white > 255
     metadata = Metadata(
@@ -70,11 +66,7 @@ def inspect_pnm(file: BinaryIO, name: str) -> Container:
 
 
 def decode_pnm(file: BinaryIO, container: Container, name: str) -> Decoded:
-    """Decode a file that has passed `inspect_pnm`; of more than 256 levels, white becomes 65535, whatever it is there.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Decode a file that has passed `inspect_pnm`; above 256 levels, white becomes 65535, whatever it is there."""
     if container.bits == 8:
         return decoded(open_plugin(file, PpmImageFile), container, name)
     header = _header(file, name)
@@ -91,19 +83,11 @@ def decode_pnm(file: BinaryIO, container: Container, name: str) -> Decoded:
         raise damaged(name, "it ends too early")
     if values.max() > header.white or values.min() < 0:
         raise damaged(name, "a value is brighter than white")
-    if header.white == 65535:
-        return values.astype(np.uint16).reshape(shape), None
-    # At most 65535 · 65535 + 32767, which fits; rounded, so that writing gives the same values again.
-    spread = (values.astype(np.uint32) * np.uint32(65535) + np.uint32(header.white // 2)) // np.uint32(header.white)
-    return spread.astype(np.uint16).reshape(shape), None
+    return rescaled(values, header.white, 65535).reshape(shape), None
 
 
 def encode_pnm(photo: Photo) -> Iterator[bytes]:
-    """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with."""
     return encode_pnm_strips(strips_of_photo(photo), photo.metadata)
 
 
@@ -158,9 +142,7 @@ def _levels(pixels: npt.NDArray[Any], white: int) -> npt.NDArray[Any]:
     """Return pixels as the file has them."""
     if pixels.itemsize == 1:
         return pixels
-    if white != 65535:
-        pixels = (pixels * np.uint32(white) + np.uint32(32767)) // np.uint32(65535)
-    return pixels.astype(">u2")
+    return rescaled(pixels, 65535, white).astype(">u2")
 
 
 def _head(size: Size, channels: int, white: int, metadata: Metadata) -> bytes:

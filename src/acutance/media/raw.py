@@ -49,11 +49,7 @@ def is_installed() -> bool:
 
 
 def inspect_raw(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a raw file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, of a camera that is not known, or the extra is missing.
-    """
+    """Read size and metadata of a raw file."""
     with _opened(file, name) as raw:
         sizes = raw.sizes
         size = Size(sizes.iheight, sizes.iwidth)
@@ -89,9 +85,6 @@ def decode_raw(file: BinaryIO, container: Container, name: str) -> Decoded:
 
     Returns:
         Pixels, uint16 `h w c` with c = 1 or 3; no alpha.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
     """
     import rawpy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -67,10 +68,13 @@ def _inspected(file: BinaryIO, name: str, *, max_pixels: int) -> tuple[Format, C
     if found is None:
         raise UnsupportedImage(f"{name} is {describe_unread(head)}; what is read is {READ_FORMATS}.")
     try:
-        container = READABLE[found].inspect(file, name)
-    except OtherFormat as other:
-        found = str(other)
-        container = READABLE[found].inspect(file, name)
+        try:
+            container = READABLE[found].inspect(file, name)
+        except OtherFormat as other:
+            found = str(other)
+            container = READABLE[found].inspect(file, name)
+    except (EOFError, IndexError, struct.error) as error:
+        raise damaged(name, "it ends too early") from error
     _check_size(container.size, max_pixels, name)
     return READABLE[found], container
 

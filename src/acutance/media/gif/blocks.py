@@ -209,11 +209,15 @@ def descriptions(metadata: Metadata) -> bytes:
 def alone(file: GifFile, image: Image) -> bytes:
     """Return a picture of a file as a file of its own, in which it lies at the top left."""
     head = struct.pack("<HHBBB", image.size.width, image.size.height, 0, 0, 0)
+    picture = _with_palette(file, image)._replace(left=0, top=0)
+    return b"GIF89a" + head + image_of(picture) + bytes((TRAILER,))
+
+
+def _with_palette(file: GifFile, image: Image) -> Image:
+    """Return a picture with a palette of its own, if there is any."""
     palette = image.palette or file.palette
     bits = (len(palette) // 3 - 1).bit_length() or 1
-    flags = image.flags & 0x40 | (0x80 | bits - 1 if palette else 0)
-    picture = image._replace(left=0, top=0, palette=palette, flags=flags)
-    return b"GIF89a" + head + image_of(picture) + bytes((TRAILER,))
+    return image._replace(palette=palette, flags=image.flags & 0x40 | (0x80 | bits - 1 if palette else 0))
 
 
 def control_of(control: Control) -> bytes:
@@ -243,6 +247,4 @@ def first_image(encoded: bytes) -> tuple[Control, Image]:
     """Return the only picture of a file, with a palette of its own."""
     file = read_gif(io.BytesIO(encoded))
     control, image = file.images[0]
-    palette = image.palette or file.palette
-    bits = (len(palette) // 3 - 1).bit_length() or 1
-    return control, image._replace(palette=palette, flags=0x80 | (image.flags & 0x40) | (bits - 1))
+    return control, _with_palette(file, image)

@@ -23,7 +23,16 @@ from acutance.geometry import Size
 from acutance.media.atomic import Patch
 from acutance.media.container import Container, Decoded, damaged
 from acutance.media.excerpt import excerpt
-from acutance.media.jpeg.reading import EXIF, ICC, MAX_ICC_BYTES, MAX_PAYLOAD_BYTES, MAX_XMP_BYTES, PHOTOSHOP, XMP
+from acutance.media.jpeg.reading import (
+    EXIF,
+    ICC,
+    MAX_ICC_BYTES,
+    MAX_PAYLOAD_BYTES,
+    MAX_XMP_BYTES,
+    PER_INCH,
+    PHOTOSHOP,
+    XMP,
+)
 from acutance.media.jpeg.trailer import mp_segment
 from acutance.media.photo import JpegCoding, Metadata, Photo
 from acutance.media.pil import decoded, open_plugin, picture_of
@@ -44,8 +53,6 @@ _FILLINGS = tuple(
 _APP1, _APP2, _APP13, _COM = 0xE1, 0xE2, 0xED, 0xFE
 _JFIF_MARKER, _UNIT = b"\xff\xe0", 13
 """How a file with JFIF goes on behind its first marker, and where it says in which unit its resolution is."""
-_PER_INCH = {1: 1.0, 2: 2.54}
-"""By the numbers of the units."""
 _BLOCK_ROWS = 16
 """Of a row of blocks, at most."""
 _STRIP_BYTES = 2**23
@@ -220,10 +227,10 @@ def _with_density(encoded: bytes, dpi: tuple[float, float] | None) -> bytes:
         return encoded
 
     def error(unit: int) -> float:
-        return sum(abs(density * _PER_INCH[unit] / value - 1) for density, value in zip(whole[unit], dpi, strict=True))
+        return sum(abs(density * PER_INCH[unit] / value - 1) for density, value in zip(whole[unit], dpi, strict=True))
 
-    whole = {unit: [min(round(value / scale), 65535) for value in dpi] for unit, scale in _PER_INCH.items()}
-    unit = min(_PER_INCH, key=error)
+    whole = {unit: [min(round(value / scale), 65535) for value in dpi] for unit, scale in PER_INCH.items()}
+    unit = min(PER_INCH, key=error)
     if not all(whole[unit]):
         return encoded
     return encoded[:_UNIT] + struct.pack(">BHH", unit, *whole[unit]) + encoded[_UNIT + 5 :]

@@ -40,6 +40,9 @@ MAX_PAYLOAD_BYTES = 65533
 MAX_XMP_BYTES = MAX_PAYLOAD_BYTES - len(XMP)
 MAX_ICC_BYTES = 255 * (MAX_PAYLOAD_BYTES - len(ICC) - 2)
 
+PER_INCH = {1: 1.0, 2: 2.54}
+"""What a resolution is in px per inch, by the numbers of the units."""
+
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -89,11 +92,7 @@ class _Found:
 
 
 def inspect_jpeg(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a JPEG file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, cut off, of more than 8 bits, or CMYK without a colour profile.
-    """
+    """Read size and metadata of a JPEG file."""
     found = _Found()
     try:
         for marker, payload in segments_of(file):
@@ -206,9 +205,10 @@ def _take_jfif(found: _Found, payload: bytes) -> None:
     is_extension = payload.startswith(JFXX)
     if not is_extension and len(payload) >= 12:
         found.is_jfif = True
-        found.dpi = _density(payload)
         unit, horizontal, vertical = struct.unpack_from(">BHH", payload, 7)
-        if not unit and horizontal and vertical:
+        per_inch = PER_INCH.get(unit) if horizontal and vertical else None
+        found.dpi = None if per_inch is None else (horizontal * per_inch, vertical * per_inch)
+        if not unit and horizontal and vertical:  # an aspect ratio
             found.left_out += shape_notes(vertical / horizontal)
     if is_extension or all(payload[12:14].ljust(2, b"\0")):  # the preview's sides
         found.left_out.append(PREVIEWS_LOST)
@@ -230,14 +230,6 @@ def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]
             natural[place] = divisor
         yield number, tuple(natural)
         payload = payload[1 + struct.calcsize(form) :]
-
-
-def _density(jfif: bytes) -> tuple[float, float] | None:
-    unit, horizontal, vertical = struct.unpack_from(">BHH", jfif, 7)
-    if unit not in (1, 2) or not horizontal or not vertical:
-        return None  # unit 0 is an aspect ratio
-    per_inch = 1.0 if unit == 1 else 2.54
-    return horizontal * per_inch, vertical * per_inch
 
 
 def _metadata(found: _Found, frame: _Frame) -> Metadata:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
-from acutance.media.container import METRES_PER_INCH
+import numpy as np
+
+from acutance.media.container import METRES_PER_INCH, rescaled
 from acutance.media.excerpt import Part, excerpt
 from acutance.media.photo import Metadata
 
@@ -125,7 +127,7 @@ def _payloads(metadata: Metadata, bits: int) -> Iterator[tuple[bytes, bytes]]:
     if metadata.xmp is not None:
         yield b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp
     for kind, data in metadata.png_chunks:
-        yield kind, rescaled(data, 16, bits) if kind == b"bKGD" else data
+        yield kind, colour_in(data, 16, bits) if kind == b"bKGD" else data
 
 
 def read_chunks(
@@ -239,11 +241,10 @@ def _read(file: BinaryIO, length: int, checksum: int, *, is_kept: bool) -> tuple
     return checksum, b"".join(kept)
 
 
-def rescaled(levels: bytes, bits: int, wanted: int) -> bytes:
+def colour_in(levels: bytes, bits: int, wanted: int) -> bytes:
     """Return levels, 16-bit numbers of so many significant bits, as numbers of others, rounded."""
-    numbers = (min(level, 2**bits - 1) for (level,) in struct.iter_unpack(">H", levels))
-    white, wanted_white = 2**bits - 1, 2**wanted - 1
-    return b"".join(struct.pack(">H", (level * wanted_white + white // 2) // white) for level in numbers)
+    white = 2**bits - 1
+    return rescaled(np.minimum(np.frombuffer(levels, ">u2"), white), white, 2**wanted - 1).astype(">u2").tobytes()
 
 
 def chunk_of(kind: bytes, data: bytes) -> bytes:

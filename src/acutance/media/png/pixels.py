@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from acutance.geometry import Size
-from acutance.media.container import Container, Decoded, damaged
+from acutance.media.container import Container, Decoded, colours_and_alpha, damaged
 from acutance.media.photo import Metadata, Photo
 from acutance.media.pil import decoded, decoding, open_plugin, picture_of, strips_of
 from acutance.media.png.chunks import (
@@ -68,7 +68,7 @@ def _decode_deep(file: BinaryIO) -> Decoded:
     chunks = list(read_chunks(file, with_pixels=True))
     header = next(Header.of(data) for kind, data in chunks if kind == b"IHDR")
     transparent = next((data for kind, data in chunks if kind == b"tRNS"), None)
-    pixels, alpha = _apart(_values(header, b"".join(data for kind, data in chunks if kind == b"IDAT")))
+    pixels, alpha = colours_and_alpha(_values(header, b"".join(data for kind, data in chunks if kind == b"IDAT")))
     if transparent is not None and alpha is None and len(transparent) == 2 * pixels.shape[2]:
         is_hidden = (pixels == np.frombuffer(transparent, ">u2")).all(axis=2)
         alpha = np.where(is_hidden, 0, 65535).astype(np.uint16)
@@ -90,12 +90,6 @@ def _values(header: Header, packed: bytes) -> Values:
         for rows, part in strips_of(image, mode):
             values[rows] += np.ascontiguousarray(part).view(kind) * values.dtype.type(weight)
     return values
-
-
-def _apart(values: Values) -> Decoded:
-    """Return colours and transparency, as views of values `h w channels`."""
-    colours = 3 if values.shape[2] > 2 else 1
-    return values[..., :colours], values[..., colours] if values.shape[2] > colours else None
 
 
 def _check_all_are_there(file: BinaryIO, pixels: npt.NDArray[Any], name: str) -> None:
@@ -161,7 +155,7 @@ def _strips(file: BinaryIO, header: Header, row_bytes: int, name: str) -> Iterat
         rows = len(filtered) // row_bytes
         values = _values(header._replace(height=rows + 1), zlib.compress(above + filtered, 0))[1:]
         above = b"\0" + values[-1].astype(f">u{values.itemsize}").tobytes()
-        yield Strip(*_apart(values))
+        yield Strip(*colours_and_alpha(values))
         top += rows
     if top < header.height:
         raise damaged(name, f"its pixels end after row {top} of {header.height}")
@@ -184,11 +178,7 @@ def _filtered_rows(file: BinaryIO, row_bytes: int, num_rows: int, height: int) -
 
 
 def encode_png(photo: Photo) -> tuple[bytes | memoryview, ...]:
-    """Encode a photo. A palette is not made again: a sharpened picture has more colours.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo. A palette is not made again: a sharpened picture has more colours."""
     if photo.bits > 8:
         return tuple(encode_png_strips(strips_of_photo(photo), photo.metadata))
     buffer = io.BytesIO()
@@ -198,11 +188,7 @@ def encode_png(photo: Photo) -> tuple[bytes | memoryview, ...]:
 
 
 def encode_png_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:
-    """Encode a picture whose rows come in strips.
-
-    Yields:
-        The file in parts.
-    """
+    """Encode a picture whose rows come in strips."""
     channels = source.colours + source.has_alpha
     header = Header(source.size.width, source.size.height, source.bits, _COLOUR_TYPES[channels], 0, 0, 0)
     yield SIGNATURE + chunk_of(b"IHDR", header.payload)

@@ -99,9 +99,6 @@ def open_tiff_strips(file: BinaryIO, container: Container, name: str) -> StripSo
     Returns:
         None for pages that are not laid out for that: turned, in planes, with a palette, with transparency multiplied
         into the colours, packed as JPEG, or in strips too large.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
     """
     try:
         layout, places = _laid_out(file, name, container.pages[0])

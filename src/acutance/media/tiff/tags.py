@@ -104,11 +104,7 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
 
 
 def inspect_pages(file: BinaryIO, container: Container, name: str) -> Iterator[Container]:
-    """Yield what is known of each page of a file that has passed `inspect_tiff`.
-
-    Raises:
-        UnsupportedImage: When one is damaged, or not read.
-    """
+    """Yield what is known of each page of a file that has passed `inspect_tiff`."""
     yield container._replace(pages=container.pages[:1])
     for offset in container.pages[1:]:
         try:

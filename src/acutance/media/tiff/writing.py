@@ -48,9 +48,6 @@ def encode_tiff(photo: Photo) -> Iterator[bytes]:
 
     Args:
         photo: Of 8 or 16 bits; what a TIFF can hold of its metadata is written. A damaged EXIF block is left out.
-
-    Returns:
-        The file in parts.
     """
     return _corrected(encode_tiff_strips(strips_of_photo(photo), photo.metadata))
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import UnsupportedImage
+from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.photo import Metadata
@@ -77,6 +78,13 @@ def damaged(name: str, what: str) -> UnsupportedImage:
 def refused(name: str, what: str, remedy: str) -> UnsupportedImage:
     """Make the error for a sound file of a kind that is not read."""
     return UnsupportedImage(f"{name} is {what}, which is not read here; {remedy}.")
+
+
+def missing(name: str, what: str, extra: str, else_: str = "") -> UnsupportedImage:
+    """Make the error for a file that an extra of ours would read."""
+    return UnsupportedImage(
+        f"{name} is {what}, which an extra reads that is not installed: {how_to_get(extra)}{else_}."
+    )
 
 
 def rare_or_damaged(name: str, what: str, remedy: str) -> UnsupportedImage:

@@ -11,11 +11,11 @@ import io
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from acutance.errors import OutputError, UnsupportedImage
+from acutance.errors import OutputError
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, has_credentials, item_of
@@ -26,12 +26,13 @@ from acutance.media.container import (
     Decoded,
     colours_and_alpha,
     damaged,
+    missing,
     rescaled,
 )
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import with_orientation, without_prefix
 from acutance.media.format import Format, lost_colours
-from acutance.media.photo import HeifCoding, Metadata, Photo
+from acutance.media.photo import Chroma, HeifCoding, Metadata, Photo
 from acutance.media.pil import decoding
 from acutance.media.xmp import upright_packet
 
@@ -47,7 +48,7 @@ _MAX_POOL = 64
 """Threads in a pool of x265's."""
 
 _depth_lock = threading.Lock()
-_SUBSAMPLINGS: dict[int, Literal["4:4:4", "4:2:2", "4:2:0"]] = {420: "4:2:0", 422: "4:2:2", 444: "4:4:4"}
+_SUBSAMPLINGS: dict[int, Chroma] = {420: "4:2:0", 422: "4:2:2", 444: "4:4:4"}
 _NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
 
 
@@ -116,7 +117,6 @@ def encode_heif(photo: Photo) -> tuple[bytes, ...]:
     Args:
         photo: Upright. Of 16 bits per channel, 12 are written, or the 10 that it had; grey is written as colour.
     """
-    check_installed()
     import pillow_heif
 
     known = photo.metadata.coding if isinstance(photo.metadata.coding, HeifCoding) else None
@@ -171,9 +171,7 @@ def check_installed() -> None:
 
 def _opened(file: BinaryIO, name: str) -> HeifFile:
     if not is_installed():
-        raise UnsupportedImage(
-            f"{name} is a HEIC picture, which an extra reads that is not installed: {how_to_get('heif')}."
-        )
+        raise missing(name, "a HEIC picture", "heif")
     import pillow_heif
 
     file.seek(0)

@@ -13,11 +13,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from acutance.errors import UnsupportedImage
-from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import MAX_CONTENT_BYTES, boxes_of, content_of
-from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, colours_and_alpha, damaged, refused
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, colours_and_alpha, damaged, missing, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
 from acutance.media.jpeg.pixels import decode_jpeg
@@ -64,9 +62,7 @@ class _Bits:
 def inspect_jxl(file: BinaryIO, name: str) -> Container:
     """Read size and metadata of a JPEG XL file."""
     if not is_installed():
-        raise UnsupportedImage(
-            f"{name} is a JPEG XL picture, which an extra reads that is not installed: {how_to_get('jxl')}."
-        )
+        raise missing(name, "a JPEG XL picture", "jxl")
     size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
     exif, xmp, lost = _described(file)
     if is_animated:

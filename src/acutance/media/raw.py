@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from acutance.errors import InputError, UnsupportedImage
-from acutance.extras import how_to_get
+from acutance.errors import InputError
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, has_credentials
 from acutance.media.cmyk import srgb_profile
-from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, refused
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, missing, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format
 from acutance.media.ifd import block_without, first_tree
@@ -102,10 +101,7 @@ def decode_raw(file: BinaryIO, container: Container, name: str) -> Decoded:
 @contextmanager
 def _opened(file: BinaryIO, name: str) -> Iterator[rawpy.RawPy]:
     if not is_installed():
-        raise UnsupportedImage(
-            f"{name} is a camera's raw file, which an extra reads that is not installed: {how_to_get('raw')}, or "
-            "develop it to a JPEG or TIFF first."
-        )
+        raise missing(name, "a camera's raw file", "raw", ", or develop it to a JPEG or TIFF first")
     import rawpy
 
     file.seek(0)

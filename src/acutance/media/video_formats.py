@@ -14,24 +14,8 @@ from acutance.media.formats import HEAD_BYTES, head_of, sniff_format
 
 FileKind = Literal["photo", "video"]
 
-VideoFormat = Literal[
-    "MP4",
-    "QuickTime",
-    "Matroska",
-    "AVI",
-    "MPEG-TS",
-    "FLV",
-    "Windows Media",
-    "MXF",
-    "NUT",
-    "Y4M",
-    "MPEG-PS",
-    "Ogg",
-    "IVF",
-    "RealMedia",
-    "elementary stream",
-]
-"""Kinds of files that videos are read from."""
+VideoFormat = str
+"""What a kind of files that videos are read from is called, in the tables below."""
 
 _WRITTEN: Mapping[VideoFormat, tuple[str, ...]] = {
     "MP4": (".mp4", ".m4v", ".mov", ".3gp"),

@@ -78,7 +78,9 @@ def own_format(photo: Photo) -> ImageFormat:
 def _encoded_parts(photo: Photo, format_: ImageFormat) -> tuple[bytes | memoryview, ...]:
     """Encode a photo; `encode_photo` in parts, which need not be copied together to be written."""
     with _encoding(format_):
-        return tuple(format_named(format_).encode(_prepared(photo, format_)))
+        target = format_named(format_)
+        target.check_writable()
+        return tuple(target.encode(_prepared(photo, format_)))
 
 
 @contextmanager

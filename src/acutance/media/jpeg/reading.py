@@ -20,13 +20,12 @@ from acutance.media.container import (
     PREVIEWS_LOST,
     Container,
     damaged,
-    exactly,
     refused,
     shape_notes,
     too_deep,
 )
 from acutance.media.exif import NOTES_LOST, notes_of_block_lead_out, without_prefix
-from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
+from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer, segments_of
 from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
 from acutance.media.xmp import announced, without_announcements
 
@@ -142,26 +141,6 @@ def _take_trailer(found: _Found, file: BinaryIO, end: int) -> None:
     behind = range(end - found.exif_start, file.seek(0, io.SEEK_END) - found.exif_start)
     if behind and notes_of_block_lead_out(found.exif, behind):
         found.left_out.append(NOTES_LOST)
-
-
-def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield markers and payloads up to the start of the first scan."""
-    file.seek(2)
-    while True:
-        byte = exactly(file, 1)
-        if byte != b"\xff":
-            continue  # stray bytes between segments are allowed for, as decoders do
-        marker = 0xFF
-        while marker == 0xFF:
-            marker = exactly(file, 1)[0]
-        if marker == _SOS:
-            return
-        if marker in (0x00, 0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
-            continue
-        if marker == _EOI:
-            raise EOFError
-        (length,) = struct.unpack(">H", exactly(file, 2))
-        yield marker, exactly(file, max(length - 2, 0))
 
 
 def _take(found: _Found, marker: int, payload: bytes, place: int) -> None:

@@ -2,7 +2,8 @@
 
 Videos, gain maps, what XMP lists and what is not known here stay true of the sharpened picture and are carried byte for
 byte; previews and other views show it as it was, and are left out. Where pictures are listed by the Multi-Picture
-Format (CIPA DC-007), whose list holds places in the file, the list is written anew.
+Format (CIPA DC-007), whose list holds places in the file, the list is written anew. To find where a picture ends, its
+markers are walked, from the first to the last.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from acutance.media.ifd import DirectoryError, Entry, Tree, block_of, integer_entry, read_directory, read_header
+from acutance.media.container import exactly
+from acutance.media.ifd import Entry, Tree, block_of, first_tree, integer_entry
 from acutance.media.photo import JpegTrailer, ListedPicture
 from acutance.media.xmp import items_of
 
@@ -23,7 +26,7 @@ PICTURES_LOST = "the further pictures in the file (previews or other views)"
 MAX_TRAILER_BYTES = 256 * 2**20
 """More behind a picture is not carried in memory."""
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_ALONE, _EOI, _SOS = (0x01, 0xD8), 0xD9, 0xDA
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _SEGMENTS = frozenset((0xC4, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)))
 """What may stand between scans: tables, a height, comments and application data."""
@@ -64,6 +67,20 @@ class Passes:
             for n in range(one.first, one.last + 1)
         }
         return len({part for part, _ in whole}) >= components and len(whole) >= 64 * components
+
+
+def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield markers and payloads from the beginning of a file up to the start of the first scan.
+
+    Raises:
+        EOFError: When it ends before.
+    """
+    file.seek(2)
+    while (marker := _next_marker(file)) != _SOS:
+        if marker is None or marker == _EOI:
+            raise EOFError
+        if marker not in _ALONE:
+            yield marker, exactly(file, max(int.from_bytes(exactly(file, 2), "big") - 2, 0))
 
 
 def read_passes(file: BinaryIO) -> Passes:
@@ -117,15 +134,11 @@ def listed_pictures(block: bytes, base: int) -> list[ListedPicture] | None:
     Returns:
         None for a damaged list.
     """
-    file = io.BytesIO(block)
-    try:
-        header = read_header(file)
-        entry = read_directory(file, header.first_offset, header).find(_MP_ENTRIES)
-        if entry is None or len(entry.data) % 16:
-            return None
-        rows = list(struct.iter_unpack(header.order + "IIIHH", entry.data))
-    except (DirectoryError, struct.error):
+    tree = first_tree(io.BytesIO(block))
+    entry = None if tree is None else tree.find(_MP_ENTRIES)
+    if tree is None or entry is None or len(entry.data) % 16:
         return None
+    rows = struct.iter_unpack(tree.order + "IIIHH", entry.data)
     return [ListedPicture(kind, offset + base if offset else 0, size) for kind, size, offset, _, _ in rows]
 
 
@@ -194,24 +207,17 @@ def _pieces(content: bytes, places: Sequence[ListedPicture]) -> Iterator[_Piece]
 def _unlisted(content: bytes, start: int, stop: int) -> Iterator[_Piece]:
     while content.startswith(b"\xff\xd8\xff", start, stop):
         file = io.BytesIO(content[start:stop])
-        file.seek(2)
-        end = _end_of_whole(file)
+        try:
+            deque(segments_of(file), maxlen=0)
+            end = read_passes(file).end
+        except EOFError:
+            break
         if end is None:
             break
         yield _Piece(start, start + end, is_picture=True, kind=None)
         start += end
     if start < stop:
         yield _Piece(start, stop, is_picture=False, kind=None)
-
-
-def _end_of_whole(file: BinaryIO) -> int | None:
-    """Return where a picture ends whose first segment the file stands before, or None."""
-    marker = _next_marker(file)
-    while marker is not None and marker not in (_EOI, _SOS):
-        if marker != _SOI:
-            _payload(file)
-        marker = _next_marker(file)
-    return read_passes(file).end if marker == _SOS else None
 
 
 def _is_gain_map(picture: bytes) -> bool:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from PIL.PpmImagePlugin import PpmImageFile
 
 from acutance.errors import WrongName
@@ -105,10 +104,14 @@ def parts_for_name(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
 
 def encode_pnm_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:
     """Encode a picture without transparency whose rows come in strips; see `encode_pnm`."""
-    white = _white_of(metadata, source.bits)
-    yield _head(source.size, source.colours, white, metadata)
+    is_deep = source.bits > 8
+    white = metadata.coding.white if is_deep and isinstance(metadata.coding, PnmCoding) else 2**source.bits - 1
+    lines = [line.strip() for comment in metadata.comments for line in comment.splitlines()]
+    comments = b"".join(b"# " + line + b"\n" for line in lines)
+    kind = 5 if source.colours == 1 else 6
+    yield b"P%d\n%b%d %d\n%d\n" % (kind, comments, source.size.width, source.size.height, white)
     for strip in source.read():
-        yield _levels(strip.pixels, white).tobytes()
+        yield (rescaled(strip.pixels, 65535, white).astype(">u2") if is_deep else strip.pixels).tobytes()
 
 
 def open_pnm_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
@@ -132,23 +135,6 @@ def open_pnm_strips(file: BinaryIO, container: Container, name: str) -> StripSou
 
     bits = 8 * kind.itemsize
     return StripSource(size=header.size, bits=bits, colours=header.channels, has_alpha=False, read=read)
-
-
-def _white_of(metadata: Metadata, bits: int) -> int:
-    return metadata.coding.white if bits > 8 and isinstance(metadata.coding, PnmCoding) else 2**bits - 1
-
-
-def _levels(pixels: npt.NDArray[Any], white: int) -> npt.NDArray[Any]:
-    """Return pixels as the file has them."""
-    if pixels.itemsize == 1:
-        return pixels
-    return rescaled(pixels, 65535, white).astype(">u2")
-
-
-def _head(size: Size, channels: int, white: int, metadata: Metadata) -> bytes:
-    lines = [line.strip() for comment in metadata.comments for line in comment.splitlines()]
-    comments = b"".join(b"# " + line + b"\n" for line in lines)
-    return b"P%d\n%b%d %d\n%d\n" % (5 if channels == 1 else 6, comments, size.width, size.height, white)
 
 
 def _header(file: BinaryIO, name: str) -> _Header:

@@ -106,11 +106,14 @@ def _prepared(photo: Photo, format_: ImageFormat) -> Photo:
     Raises:
         OutputError: When it is too large.
     """
-    _check_fits(photo, format_)
+    _check_sides(photo.size, format_)
+    target = FORMATS[format_]
+    size, bytes_ = photo.size, photo.pixels.nbytes + (0 if photo.alpha is None else photo.alpha.nbytes)
+    if target.max_bytes is not None and bytes_ > target.max_bytes:
+        raise OutputError(f"the photo has {size.width}×{size.height} px, more than a {format_} file holds; choose PNG.")
     photo = replace(photo, metadata=_true_metadata(photo.metadata, format_))
     if _must_be_turned(photo.metadata, format_):
         photo = with_new_thumbnail(photo.upright())
-    target = FORMATS[format_]
     if photo.bits > target.max_bits:
         photo = photo.in_8_bits()
     if has_unfit_profile(photo, target):
@@ -168,14 +171,6 @@ def encode_strips(source: StripSource, metadata: Metadata, format_: ImageFormat)
         source = replace(source, bits=bits, has_alpha=source.has_alpha and not is_opaque, read=read)
     with _encoding(format_):
         yield from target.strips.encode(source, metadata)
-
-
-def _check_fits(photo: Photo, format_: ImageFormat) -> None:
-    height, width = photo.size
-    _check_sides(photo.size, format_)
-    bytes_ = photo.pixels.nbytes + (0 if photo.alpha is None else photo.alpha.nbytes)
-    if bytes_ > (FORMATS[format_].max_bytes or bytes_):
-        raise OutputError(f"the photo has {width}×{height} px, more than a {format_} file holds; choose PNG.")
 
 
 def _check_sides(size: Size, format_: ImageFormat) -> None:

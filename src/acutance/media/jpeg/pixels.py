@@ -33,7 +33,7 @@ from acutance.media.jpeg.reading import (
     PHOTOSHOP,
     XMP,
 )
-from acutance.media.jpeg.trailer import mp_segment
+from acutance.media.jpeg.trailer import mp_segment, segments_of
 from acutance.media.photo import JpegCoding, Metadata, Photo
 from acutance.media.pil import decoded, open_plugin, picture_of
 from acutance.media.strips import Strip, StripSource, regrouped
@@ -58,7 +58,7 @@ _BLOCK_ROWS = 16
 _STRIP_BYTES = 2**23
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _SPOILT = "its pixels cannot be decoded, or end too early"
-_FRAME, _SCAN = (0xC0, 0xC1), 0xDA
+_FRAME = (0xC0, 0xC1)
 
 
 def decode_jpeg(file: BinaryIO, container: Container, name: str) -> Decoded:
@@ -171,7 +171,7 @@ def encode_jpeg_strips(source: StripSource, metadata: Metadata) -> Iterator[byte
         parts: list[bytes] = []
         if restarts < 0:
             head = bytearray(encoded[:start])
-            struct.pack_into(">H", head, frame + 5, source.size.height)
+            struct.pack_into(">H", head, frame + 1, source.size.height)
             place, written = _metadata_segments(encoded, metadata)
             listed = place + len(written)
             parts = [bytes(head[:place]), written, mp_segment(trailer, listed, None), bytes(head[place:])]
@@ -202,15 +202,12 @@ def _encoded(image: Image.Image, metadata: Metadata, *, is_progressive: bool = F
 
 def _places(encoded: bytes) -> tuple[int, int]:
     """Return where the frame header of a file of Pillow's stands, and where its compressed pixels begin."""
-    position, frame = 2, 0
-    while True:
-        marker = encoded[position + 1]
-        (length,) = struct.unpack_from(">H", encoded, position + 2)
+    file, frame = io.BytesIO(encoded), 0
+    for marker, payload in segments_of(file):
         if marker in _FRAME:
-            frame = position
-        position += 2 + length
-        if marker == _SCAN:
-            return frame, position
+            frame = file.tell() - len(payload)
+    scan = file.tell()
+    return frame, scan + int.from_bytes(file.read(2), "big")
 
 
 def _metadata_segments(encoded: bytes, metadata: Metadata) -> tuple[int, bytes]:

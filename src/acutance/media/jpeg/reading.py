@@ -25,7 +25,15 @@ from acutance.media.container import (
     too_deep,
 )
 from acutance.media.exif import NOTES_LOST, notes_of_block_lead_out, without_prefix
-from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer, segments_of
+from acutance.media.jpeg.trailer import (
+    MP,
+    PICTURES_LOST,
+    are_complete,
+    listed_pictures,
+    read_passes,
+    read_trailer,
+    segments_of,
+)
 from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
 from acutance.media.xmp import announced, without_announcements
 
@@ -108,13 +116,13 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     if frame.bits > 8:
         raise too_deep(name, frame.bits)
     begin = file.tell()
-    passes = read_passes(file)
-    if passes.end is not None:
-        _take_trailer(found, file, passes.end)
+    end, scans = read_passes(file)
+    if end is not None:
+        _take_trailer(found, file, end)
     file.seek(begin)
-    is_unended = passes.end is None and not _has_end(file)
+    is_unended = end is None and not _has_end(file)
     if is_unended:
-        if not passes.is_complete_for(len(frame.components)) or len(frame.components) == 4:
+        if not are_complete(scans, len(frame.components)) or len(frame.components) == 4:
             raise damaged(name, "it has no end marker")
         found.left_out.append(END_LOST)
     container = Container(frame.size, _metadata(found, frame), needs_own_decoder=is_unended)

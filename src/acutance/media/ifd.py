@@ -165,18 +165,17 @@ def read_directory(file: BinaryIO, offset: int, header: Header, *, without: froz
     return Tree(tuple(entries), {}, tuple(outside), next_offset, order)
 
 
-def read_tree(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int]) -> Tree:
-    """Read a directory with its EXIF, GPS and interoperability directories.
+def read_tree(
+    file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset(), depth: int = 0
+) -> Tree:
+    """Read a directory with its EXIF, GPS and interoperability directories, as `read_directory` does.
 
-    A child that is damaged is left out, as if its pointer were not there.
+    A child that is damaged is left out, as if its pointer were not there; so is one deeper than these go.
 
     Raises:
         DirectoryError: When the directory itself is damaged.
     """
-    return _read_tree(file, read_directory(file, offset, header, without=without), header, depth=0)
-
-
-def _read_tree(file: BinaryIO, directory: Tree, header: Header, *, depth: int) -> Tree:
+    directory = read_directory(file, offset, header, without=without)
     entries: list[Entry] = []
     children: dict[int, Tree] = {}
     outside = list(directory.outside)
@@ -185,12 +184,10 @@ def _read_tree(file: BinaryIO, directory: Tree, header: Header, *, depth: int) -
             entries.append(entry)
         elif depth < 2 and (offsets := entry.integers(header.order)):
             try:
-                child = read_directory(file, offsets[0], header)
+                children[entry.tag] = read_tree(file, offsets[0], header, depth=depth + 1)
+                outside += children[entry.tag].outside
             except DirectoryError:
                 outside.append(Outside(entry.tag, offsets[0], 0))
-                continue
-            children[entry.tag] = _read_tree(file, child, header, depth=depth + 1)
-            outside += children[entry.tag].outside
     return directory._replace(entries=tuple(entries), children=children, outside=tuple(outside))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -90,22 +89,17 @@ def encode_jpeg2000(photo: Photo) -> tuple[bytes, ...]:
     options = {"irreversible": True, "quality_mode": "dB", "quality_layers": [LOSSY_PSNR_DB]} if is_lossy else {}
     buffer = io.BytesIO()
     image.save(buffer, "JPEG2000", mct=1 if image.mode.startswith("RGB") else 0, **options)
+    uuids = ((EXIF_UUID, metadata.exif), (XMP_UUID, metadata.xmp), (PHOTOSHOP_UUID, metadata.photoshop))
     parts: list[bytes] = []
     for kind, start, length in boxes_of(buffer, 0, buffer.getbuffer().nbytes):
         content = content_of(buffer, start, length)
         if kind == b"jp2h":
             content = _described(content, metadata)
         if kind == b"jp2c":
-            parts += [box_of(b"uuid", uuid + data) for uuid, data in _payloads(metadata)]
+            parts += [box_of(b"uuid", uuid + data) for uuid, data in uuids if data is not None]
             parts += [box_of(*box) for box in metadata.jp2_boxes]
         parts.append(box_of(kind, content))
     return tuple(parts)
-
-
-def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
-    for uuid, data in ((EXIF_UUID, metadata.exif), (XMP_UUID, metadata.xmp), (PHOTOSHOP_UUID, metadata.photoshop)):
-        if data is not None:
-            yield uuid, data
 
 
 def _described(header: bytes, metadata: Metadata) -> bytes:

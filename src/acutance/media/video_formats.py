@@ -114,11 +114,6 @@ def kind_of(path: Path) -> FileKind:
     return "video" if sniff_video(head) or path.suffix.lower() in VIDEO_SUFFIXES else "photo"
 
 
-def is_writable_video_suffix(suffix: str) -> bool:
-    """Say whether a name that ends in `suffix` (with its dot, any case) can be written."""
-    return suffix.lower() in WRITABLE_VIDEO_SUFFIXES
-
-
 def video_suffix_for(path: Path) -> str:
     """Return the suffix of the result of a video: its own, where that is true and can be written."""
     return video_suffix_of(head_of(path, VIDEO_HEAD_BYTES), path.suffix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -149,12 +150,7 @@ def _take_application(found: GifFile, file: BinaryIO) -> None:
     name = exactly(file, exactly(file, 1)[0])
     if name == XMP:
         # The packet stands there as it is. Read as blocks, it ends where they do, thanks to its trailer.
-        start = file.tell()
-        for _ in _sub_blocks(file):
-            pass
-        length = file.tell() - start
-        file.seek(start)
-        packet, end, _ = file.read(length).partition(XMP_TRAILER)
+        packet, end, _ = _as_they_stand(file, file.tell()).partition(XMP_TRAILER)
         found.xmp = packet if end else None
         return
     data = b"".join(_sub_blocks(file))
@@ -172,15 +168,19 @@ def _image(file: BinaryIO) -> Image:
     palette = _palette(file, flags)
     start = file.tell()
     exactly(file, 1)
-    for _ in _sub_blocks(file):
-        pass
-    end = file.tell()
-    file.seek(start)
-    return Image(left, top, Size(height, width), flags, palette, file.read(end - start))
+    return Image(left, top, Size(height, width), flags, palette, _as_they_stand(file, start))
 
 
 def _palette(file: BinaryIO, flags: int) -> bytes:
     return exactly(file, 3 * 2 ** ((flags & 7) + 1)) if flags & 0x80 else b""
+
+
+def _as_they_stand(file: BinaryIO, start: int) -> bytes:
+    """Return the bytes from a place on to the end of the blocks before which the file stands."""
+    deque(_sub_blocks(file), maxlen=0)
+    length = file.tell() - start
+    file.seek(start)
+    return file.read(length)
 
 
 def _sub_blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -129,15 +129,6 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     return converted(container, name) if len(frame.components) == 4 else container
 
 
-def _take_list(found: _Found, block: bytes, base: int) -> None:
-    """Note the pictures that the file lists."""
-    listed = listed_pictures(block, base)
-    if listed is None:
-        found.left_out.append(PICTURES_LOST)
-    else:
-        found.listed = listed
-
-
 def _take_trailer(found: _Found, file: BinaryIO, end: int) -> None:
     """Note what follows the picture; XMP that announces what does not is corrected."""
     found.trailer, left_out = read_trailer(file, end, found.listed, found.xmp)
@@ -160,7 +151,11 @@ def _take(found: _Found, marker: int, payload: bytes, place: int) -> None:
     elif marker == _COM:
         found.comments.append(payload)
     elif marker == _APP2 and payload.startswith(MP):
-        _take_list(found, payload[len(MP) :], place + len(MP))
+        listed = listed_pictures(payload[len(MP) :], place + len(MP))
+        if listed is None:
+            found.left_out.append(PICTURES_LOST)
+        else:
+            found.listed = listed
     elif _APP0 <= marker <= 0xEF:
         if marker == _APP1 and payload.startswith(EXIF) and not found.exif:
             found.exif_start = place + len(EXIF)

@@ -274,7 +274,7 @@ def _looks_like_one(path: Path) -> bool:
 def _files(
     folder: Path, output: Path | None, wanted: PathFilter, *, is_one: Callable[[Path], bool] = _looks_like_one
 ) -> Iterator[Path]:
-    """Yield the wanted files below a folder of which `is_one` is true, sorted, without those below the output folder."""
+    """Yield the wanted files below a folder that `is_one` takes, sorted, without those below the output folder."""
     left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         within = PurePath(parent).relative_to(folder)

@@ -157,18 +157,14 @@ def encode_strips(source: StripSource, metadata: Metadata, format_: ImageFormat)
         raise ValueError(f"{format_} is not written in strips")
     _check_sides(source.size, format_)
     metadata = _true_metadata(metadata, format_)
-    is_opaque = not target.has_alpha
-    bits = min(source.bits, target.max_bits)
+    bits, has_alpha, read_all = min(source.bits, target.max_bits), source.has_alpha and target.has_alpha, source.read
 
-    read_all = source.read
+    def fitting(strip: Strip) -> Strip:
+        photo = _prepared(Photo(pixels=strip.pixels, alpha=strip.alpha), format_)
+        return Strip(photo.pixels, photo.alpha)
 
-    def read() -> Iterator[Strip]:
-        for pixels, alpha in read_all():
-            photo = _prepared(Photo(pixels=pixels, alpha=alpha), format_)
-            yield Strip(photo.pixels, photo.alpha)
-
-    if bits != source.bits or (is_opaque and source.has_alpha):
-        source = replace(source, bits=bits, has_alpha=source.has_alpha and not is_opaque, read=read)
+    if (bits, has_alpha) != (source.bits, source.has_alpha):
+        source = replace(source, bits=bits, has_alpha=has_alpha, read=lambda: map(fitting, read_all()))
     with _encoding(format_):
         yield from target.strips.encode(source, metadata)
 

@@ -142,7 +142,7 @@ def _check_size(size: Size, max_pixels: int, name: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PictureFile:
     """A file of one or several pictures, open for reading; made by `open_pictures`.
 

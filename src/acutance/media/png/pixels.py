@@ -68,7 +68,9 @@ def _decode_deep(file: BinaryIO) -> Decoded:
     chunks = list(read_chunks(file, with_pixels=True))
     header = next(Header.of(data) for kind, data in chunks if kind == b"IHDR")
     transparent = next((data for kind, data in chunks if kind == b"tRNS"), None)
-    pixels, alpha = colours_and_alpha(_values(header, b"".join(data for kind, data in chunks if kind == b"IDAT")))
+    packed = b"".join(data for kind, data in chunks if kind == b"IDAT")
+    del chunks  # or the packed pixels would be there twice
+    pixels, alpha = colours_and_alpha(_values(header, packed))
     if transparent is not None and alpha is None and len(transparent) == 2 * pixels.shape[2]:
         is_hidden = (pixels == np.frombuffer(transparent, ">u2")).all(axis=2)
         alpha = np.where(is_hidden, 0, 65535).astype(np.uint16)

@@ -235,6 +235,31 @@ def test_photos_together_say_how_far_they_are_and_are_cancelled_together(serve, 
     assert seen.complaints == []
 
 
+def test_photos_that_are_still_read_are_cancelled_with_the_others(serve, gate, visit, photo) -> None:
+    slow_last = """
+        const [decode, isRead] = [window.createImageBitmap, new Promise((resolve) => (window.endReading = resolve))];
+        window.createImageBitmap = async (...given) => {
+            if (given[0].name === "2.png") await isRead;
+            return decode(...given);
+        };
+    """
+    seen = visit(serve(function=gate), before=slow_last)
+    seen.give(*((f"{index}.png", photo((index, 2, 3))) for index in range(3)))
+    gate.wait_until_begun()
+    seen.page.wait_for_function("() => document.querySelector('#together-words').textContent === '0 of 3 done'")
+    seen.page.click("#together-cancel")
+    seen.page.evaluate("endReading()")
+    seen.wait_for(".strip li:nth-child(3) .has-image")
+    seen.settle()
+    states = "nodes => nodes.map((node) => node.dataset.state)"
+    assert seen.page.eval_on_selector_all(".thumb", states) == ["cancelled"] * 3
+    gate.is_open.set()
+    seen.page.locator(".thumb").nth(2).click()
+    seen.page.click("#retry")
+    seen.wait_until_sharp()
+    assert seen.complaints == []
+
+
 def test_the_photo_that_is_looked_at_is_sent_first_and_alone(serve, gate, visit, photo) -> None:
     """A large photo is not overtaken by a small one that is sent beside it: the server begins with what comes first."""
     seen = visit(serve(function=gate))

@@ -38,7 +38,7 @@ const history = new History({ onShow: showVersion, onSave: saveVersion, onForget
 const table = new Table(album, { onShow: (picture) => album.show(picture), onBegin: (pictures) => pictures.forEach((picture) => queue.ensure(picture)) });
 const batch = new Batch(album);
 const title = new Title(batch);
-const together = new Together(batch, { onCancel: (versions) => queue.cancelAll(versions) });
+const together = new Together(batch, { onCancel: () => queue.cancelAll(batch) });
 let panel = null;
 let known = null;
 let trust = null;
@@ -86,12 +86,15 @@ async function take(files) {
   }
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
-    if (picture.needsPreview) {
-      await Viewer.preview(picture, () => album.pictures.includes(picture) && !picture.isHeld && queue.ensure(picture));
-      album.changed();
-    }
-    if (album.pictures.includes(picture) && !picture.isHeld) queue.ensure(picture);
+    if (picture.needsPreview) await Viewer.preview(picture, () => beginRead(picture));
+    beginRead(picture);
+    album.changed(); // its thumbnail is there
   }
+}
+
+/** Begin a photo that was read, unless somebody has closed it, cancelled it, or chooses first. */
+function beginRead(picture) {
+  if (album.pictures.includes(picture) && !picture.isHeld && !picture.version) queue.ensure(picture);
 }
 
 function told(version) {

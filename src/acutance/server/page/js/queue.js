@@ -34,23 +34,20 @@ export class Queue {
     // Nobody waits any more for what other settings asked for, and it would keep this one waiting.
     for (const other of picture.versions.values()) if (other !== known && !other.isOver) this.cancel(other);
     if (known && !["failed", "cancelled"].includes(known.state)) return;
-    const version = new Version(picture, picture.settings);
-    picture.versions.set(key, version);
-    this.#waiting.push(version);
+    this.#waiting.push(begun(picture));
     this.#next();
     this.#album.changed();
   }
 
   cancel(version) {
-    this.cancelAll([version]);
+    this.#waiting = this.#waiting.filter((other) => other !== version);
+    version.abort.abort();
+    this.#over(version, "cancelled");
   }
 
-  cancelAll(versions) {
-    this.#waiting = this.#waiting.filter((other) => !versions.includes(other));
-    for (const version of versions) {
-      version.abort.abort();
-      this.#over(version, "cancelled");
-    }
+  /** Cancel all that goes on, and what the photos that are still read would begin. */
+  cancelAll({ open, coming }) {
+    for (const version of [...open, ...coming.map(begun)]) this.cancel(version);
   }
 
   #next() {
@@ -152,6 +149,13 @@ export class Queue {
     this.#album.changed();
     if (state !== "cancelled") this.#onOver(version);
   }
+}
+
+/** Return a picture's version for its settings, made now. */
+function begun(picture) {
+  const version = new Version(picture, picture.settings);
+  picture.versions.set(versionKey(version), version);
+  return version;
 }
 
 /** Return what a version asks the server for. */

@@ -26,7 +26,7 @@ from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options
 from acutance.server.refusals import Refused, Stopped
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import PictureTask
+from acutance.server.work import PictureTask
 from acutance.server.worker_handle import WorkerDied, WorkerLimits
 from acutance.server.worker_process import SETTINGS, WorkerSettings, environment
 from acutance.server.workers import WorkerProcesses, WorkersHere, twice
@@ -98,7 +98,7 @@ def test_the_same_comes_out_as_here(workers, task) -> None:
     content = task.target.read_bytes()
     here = WorkersHere(MODELS).run(task, StopSignal(60), lambda _: None)
     assert content == task.target.read_bytes()
-    assert (there.format, there.megapixels, there.lost) == (here.format, here.megapixels, here.lost)
+    assert (there.media_type, there.megapixels, there.lost) == (here.media_type, here.megapixels, here.lost)
     assert shares
     assert 0 <= min(shares) <= max(shares) <= 1
 

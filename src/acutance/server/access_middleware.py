@@ -13,9 +13,8 @@ from acutance.errors import AcutanceError
 from acutance.server import access_log
 from acutance.server.access import Access, client_of
 from acutance.server.metrics import Metrics
-from acutance.server.problem_documents import MEDIA_TYPE, document_of, request_id_of
 from acutance.server.rates import Rates
-from acutance.server.refusals import Answer, Refused, answer_to
+from acutance.server.refusals import PROBLEM_TYPE, Answer, Refused, answer_to, document_of, request_id_of
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -56,7 +55,7 @@ def answer_response(answer: Answer, scope: Scope) -> Response:
     if is_framed_twice(scope):
         headers["Connection"] = "close"  # where its body ends is not known
     body = document_of(answer, scope["state"]["request_id"])
-    response = Response(body, answer.status, headers, media_type=MEDIA_TYPE)
+    response = Response(body, answer.status, headers, media_type=PROBLEM_TYPE)
     if answer.status == 401:
         # Basic, too: a browser then asks for the token, which is taken as the password. In a header of its own:
         # Chromium does not look for a second challenge behind a comma.

@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 
 from acutance import __version__
 from acutance.errors import AcutanceError
-from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes, report_routes
+from acutance.server import job_routes, page_routes, picture_routes, probe_routes, report_routes
 from acutance.server.access import Access
 from acutance.server.access_middleware import AccessMiddleware, answer_response
 from acutance.server.files import Files
@@ -30,7 +30,6 @@ from acutance.server.webhooks import WebhookPolicy
 
 _ROUTERS = (
     picture_routes.router,
-    inspect_routes.router,
     job_routes.router,
     report_routes.router,
     probe_routes.router,

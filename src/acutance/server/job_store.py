@@ -19,7 +19,7 @@ from acutance.errors import ConfigError, first_line
 from acutance.server.job_rows import REGION, TOLD, job_of, written
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
-from acutance.server.refusals import storage_refusal
+from acutance.server.refusals import Answer, storage_refusal
 
 FILE_NAME = "jobs.sqlite3"
 
@@ -133,20 +133,19 @@ class JobStore:
             ).fetchone()
         return None if row is None else job_of(row)
 
-    def put_back(self, job_id: str, *, error: str | None = None, detail: str | None = None, counts: bool) -> None:
+    def put_back(self, job_id: str, why: Answer | None = None, *, counts: bool) -> None:
         """Queue a running job again.
 
         Args:
             job_id: Which.
-            error: Why, for programs.
-            detail: Why, for people.
+            why: What is said of it; None says nothing.
             counts: Whether the attempt was one; it is not when the server merely stops.
         """
         with self._change() as connection:
             connection.execute(
                 "UPDATE jobs SET state = 'queued', error = ?, detail = ?, attempts = attempts - ?"
                 " WHERE id = ? AND state = 'running'",
-                (error, detail, 0 if counts else 1, job_id),
+                (why and why.error, why and why.detail, 0 if counts else 1, job_id),
             )
 
     def finish(self, job_id: str, result: JobResult) -> bool:
@@ -171,9 +170,9 @@ class JobStore:
             )
             return done.rowcount == 1
 
-    def fail(self, job_id: str, *, error: str, detail: str) -> bool:
+    def fail(self, job_id: str, why: Answer) -> bool:
         """Note that an unfinished job failed for good; False when it is no longer unfinished."""
-        return self._end(job_id, "failed", error, detail)
+        return self._end(job_id, "failed", why.error, why.detail)
 
     def cancel(self, job_id: str) -> bool:
         """Note that an unfinished job is not to be done; False when it is no longer unfinished."""

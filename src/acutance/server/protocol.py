@@ -17,8 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from acutance.server.access import Network, client_of, is_within
 from acutance.server.limits import Limits
-from acutance.server.problem_documents import MEDIA_TYPE, document_of, request_id_of
-from acutance.server.refusals import Answer
+from acutance.server.refusals import PROBLEM_TYPE, Answer, document_of, request_id_of
 
 
 class ServerConfig(uvicorn.Config):
@@ -105,7 +104,7 @@ class PatientProtocol(H11Protocol):
         request_id = request_id_of("")
         body = document_of(answer, request_id)
         head = (
-            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -1,4 +1,4 @@
-"""Every answer that is not what was asked for: a status, a code for programs, one sentence for people.
+"""Every answer that is not what was asked for: a status, a code for programs, one sentence for people (RFC 9457).
 
 What the library raises is turned into such an answer by one table, `_ANSWERS`. What the user can mend is 4xx: a file
 that cannot be read is never the server's fault. No sentence names a path of the server.
@@ -7,8 +7,13 @@ that cannot be read is never the server's fault. No sentence names a path of the
 from __future__ import annotations
 
 import errno
+import json
+import re
+import secrets
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from acutance.errors import (
@@ -64,9 +69,51 @@ ErrorCode = Literal[
 ]
 """What programs can tell answers apart by."""
 
+TITLES: Mapping[ErrorCode, str] = {
+    "bad_request": "The request cannot be understood",
+    "bad_form": "The form cannot be read",
+    "body_too_large": "The upload is too large",
+    "body_too_slow": "The upload is too slow",
+    "cancelled": "The work was cancelled",
+    "cross_site": "The request comes from another site",
+    "engine_failed": "The engine failed",
+    "gave_up": "The picture takes workers down",
+    "gone": "The result has expired",
+    "image_too_large": "The picture is too large",
+    "internal": "An unexpected error",
+    "invalid_option": "An option is not allowed",
+    "key_reused": "The key was used for something else",
+    "method_not_allowed": "The method is not allowed",
+    "no_report": "There is no map or report of this job",
+    "not_acceptable": "No acceptable format",
+    "not_done": "The job is not done",
+    "not_found": "There is no such thing",
+    "not_listed": "Jobs are not listed here",
+    "out_of_memory": "The server is short of memory",
+    "queue_full": "The queue is full",
+    "range_not_satisfiable": "The result has no such bytes",
+    "stopping": "The server is stopping",
+    "storage_busy": "The list of jobs is locked",
+    "storage_failed": "The server cannot use its folder",
+    "storage_full": "The server's disk is full",
+    "took_too_long": "The work took too long",
+    "too_many_connections": "Too many connections",
+    "too_many_requests": "Too many requests",
+    "too_much_memory": "The picture takes too much memory",
+    "unsupported_image": "The picture cannot be read",
+    "worker_died": "A worker went down",
+    "wrong_host": "The server is not known by that name",
+    "wrong_token": "The token is missing or wrong",
+}
+"""Of each code, the same every time."""
+
 DISK_FULL = "the server's disk is full; nothing was lost, try again when there is room."
 DISK_FAILED = "the server cannot write to its folder; the server's log says why."
 NO_MEMORY = "the server has not enough memory for this picture now; try again later, or with a smaller one."
+
+PROBLEM_TYPE = "application/problem+json"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -91,6 +138,11 @@ class Refused(AcutanceError):
     def __init__(self, status: int, error: ErrorCode, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.answer = Answer(status=status, error=error, detail=detail, retry_after_s=retry_after_s)
+
+    @classmethod
+    def of(cls, answer: Answer) -> Refused:
+        """Refuse with an answer that is there already."""
+        return cls(answer.status, answer.error, answer.detail, retry_after_s=answer.retry_after_s)
 
 
 class Stopped(AcutanceError):
@@ -168,6 +220,15 @@ def _for_clients(error: BaseException) -> str:
     return f"{words}; send a smaller picture." if advice else words
 
 
+def without_paths(error: BaseException, words: Mapping[Path, str]) -> Refused:
+    """Return what is said about an error whose sentence may name paths, with words instead of these."""
+    answer = answer_to(error)
+    detail = answer.detail
+    for path, what in words.items():
+        detail = detail.replace(str(path), what)
+    return Refused.of(replace(answer, detail=detail))
+
+
 def storage_refusal(error: OSError | sqlite3.Error) -> Refused:
     """Return what is said when a file or the list of jobs cannot be written or read."""
     if isinstance(error, sqlite3.Error):
@@ -182,3 +243,26 @@ def storage_refusal(error: OSError | sqlite3.Error) -> Refused:
     if error.errno in _FULL_ERRNOS:
         return Refused(507, "storage_full", DISK_FULL, retry_after_s=60)
     return Refused(500, "storage_failed", DISK_FAILED)
+
+
+def request_id_of(given: str) -> str:
+    """Return a request's id: the one that it brings (`X-Request-Id`), if that is a harmless name, or a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def document_of(answer: Answer, request_id: str) -> bytes:
+    """Write a refusal down as JSON.
+
+    `type` leads to where the code is explained, `detail` is one sentence for people, `error` is the code for programs.
+    """
+    return json.dumps(
+        {
+            "type": f"/docs#{answer.error}",
+            "title": TITLES[answer.error],
+            "status": answer.status,
+            "detail": answer.detail,
+            "error": answer.error,
+            "request_id": request_id,
+        },
+        ensure_ascii=False,
+    ).encode()

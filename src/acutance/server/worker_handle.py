@@ -135,7 +135,7 @@ class WorkerProcess:
                 return kind.result.validate_python(said["done"], strict=False)
             if said.get("stopped"):
                 raise Stopped(said["stopped"], str(said["refused"]["detail"]))
-            raise _refused(said["refused"])
+            raise Refused.of(Answer(**said["refused"]))
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -176,7 +176,7 @@ class WorkerProcess:
         if self.resident_bytes > memory_bytes:
             self.kill()
             _LOG.warning("a worker took more than %.0f MB: it was ended", memory_bytes / 1e6)
-            raise Refused(TOO_MUCH_MEMORY.status, TOO_MUCH_MEMORY.error, TOO_MUCH_MEMORY.detail)
+            raise Refused.of(TOO_MUCH_MEMORY)
         return said
 
     def _ask_to_stop(self, stopped: Stopped) -> None:
@@ -234,8 +234,3 @@ class WorkerProcess:
                 except ValueError:  # killed in the middle of it
                     break
         self._said.put(None)
-
-
-def _refused(values: dict[str, Any]) -> Refused:
-    answer = Answer(**values)
-    return Refused(answer.status, answer.error, answer.detail, retry_after_s=answer.retry_after_s)

@@ -14,9 +14,7 @@ from acutance.server.options import (
     FORMATS,
     MEDIA_TYPES,
     SUFFIXES,
-    ModelChoice,
     negotiate,
-    parse_precision,
     result_stem,
 )
 from acutance.server.refusals import Refused
@@ -85,9 +83,3 @@ def test_no_name_leaves_its_header(name: str) -> None:
     value.encode("ascii")
     assert value.isprintable()
     assert unquote(value.partition("filename*=UTF-8''")[2]) == result_stem(name) + ".png"
-
-
-def test_precisions_are_known_by_name() -> None:
-    assert parse_precision("bfloat16") == ModelChoice(name="x", precision="bfloat16").precision
-    with pytest.raises(ValueError, match="int8"):
-        parse_precision("int8")

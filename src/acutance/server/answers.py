@@ -49,54 +49,43 @@ _REASONS: Mapping[int, str] = {
 Responses = dict[int | str, dict[str, Any]]
 """What FastAPI takes as `responses`."""
 
-PICTURE: dict[str, Any] = {
-    "description": "The picture, with all its metadata.",
-    "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in MEDIA_TYPES.values()},
-}
-
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "A picture: as the field `file` of a form, or as the body itself. What it is, is read from its "
-        "content, whatever the Content-Type says.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary", "minLength": 1}},
-                    "additionalProperties": False,
-                }
-            },
-            **{
-                name: {"schema": {"type": "string", "format": "binary", "minLength": 1}}
-                for name in ("application/octet-stream", *MEDIA_TYPES.values())
-            },
-        },
-    }
-}
-
-
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 _VIDEO_TYPES = tuple(VIDEO_TYPES.values()) if takes_videos() else ()
 """Empty without the extra by which videos are read."""
 
-_BINARY = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 
-JOB_BODY: dict[str, Any] = {
-    "requestBody": {
-        **BODY["requestBody"],
-        "description": f"A picture{' or a video' if takes_videos() else ''}: as the field `file` of a form, or as the "
-        "body itself. What it is, is read from its content, whatever the Content-Type says.",
-        "content": {**BODY["requestBody"]["content"], **{name: _BINARY for name in _VIDEO_TYPES}},
+def _body(what: str, *types: str) -> dict[str, Any]:
+    form = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": _UPLOAD["schema"]},
+        "additionalProperties": False,
     }
+    return {
+        "requestBody": {
+            "required": True,
+            "description": f"{what}: as the field `file` of a form, or as the body itself. What it is, is read from "
+            "its content, whatever the Content-Type says.",
+            "content": {
+                "multipart/form-data": {"schema": form},
+                **dict.fromkeys(("application/octet-stream", *MEDIA_TYPES.values(), *types), _UPLOAD),
+            },
+        }
+    }
+
+
+BODY = _body("A picture")
+JOB_BODY = _body("A picture or a video" if takes_videos() else "A picture", *_VIDEO_TYPES)
+
+PICTURE: dict[str, Any] = {
+    "description": "The picture, with all its metadata.",
+    "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
 }
 
 PICTURE_OR_VIDEO: dict[str, Any] = {
     "description": "The picture or video, with all its metadata.",
-    "content": {
-        name: {"schema": {"type": "string", "format": "binary"}}
-        for name in (*MEDIA_TYPES.values(), *_VIDEO_TYPES, "application/octet-stream")
-    },
+    "content": dict.fromkeys((*MEDIA_TYPES.values(), *_VIDEO_TYPES, "application/octet-stream"), _BINARY),
 }
 
 

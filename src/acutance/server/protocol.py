@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from http import HTTPStatus
-from typing import cast
+from typing import Literal, cast
 
 import h11
 import uvicorn
@@ -40,14 +40,15 @@ NO_HTTP = Answer(
 )
 
 
+Awaited = Literal["head", "reader", "rest"]
+"""The head of a request, a client that takes its answer, the rest of a body that was refused."""
+
+
 class PatientProtocol(H11Protocol):
     """One connection."""
 
     _counted: str | None = None
     """The client whose connection this is, if it is counted."""
-    _head_timer: asyncio.TimerHandle | None = None
-    _stall_timer: asyncio.TimerHandle | None = None
-    _linger_timer: asyncio.TimerHandle | None = None
 
     @property
     def _limits(self) -> Limits:
@@ -60,17 +61,17 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the head of the first request; or end it at once, where there are too many."""
         super().connection_made(transport)
+        self._timers: dict[Awaited, asyncio.TimerHandle] = {}
         if not self._is_let_in():
             self.connections.discard(self)  # it takes nobody's place until it is closed
             self._refuse(TOO_MANY)
             return
-        self._head_timer = self.loop.call_later(self._limits.head_s, self._give_up)
+        self._expect("head", self._limits.head_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
-        for timer in (self._head_timer, self._stall_timer, self._linger_timer):
-            if timer is not None:
-                timer.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
         if self._counted is not None:
             self._open[self._counted] -= 1
             if not self._open[self._counted]:
@@ -112,35 +113,42 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; the time for a head counts from its first byte to its last."""
-        if self._head_timer is None and self.conn.their_state is h11.IDLE:
-            self._head_timer = self.loop.call_later(self._limits.head_s, self._give_up)
+        if self.conn.their_state is h11.IDLE:
+            self._expect("head", self._limits.head_s)
         super().data_received(data)
-        if self._head_timer is not None and self.conn.their_state is not h11.IDLE:
-            self._head_timer.cancel()
-            self._head_timer = None
-        if self._linger_timer is not None and self.conn.their_state is not h11.SEND_BODY:
-            self._linger_timer.cancel()
-            self._linger_timer = None
-            if self._head_timer is None:  # the answer's end was long ago, and with it uvicorn's wait for more
-                self._head_timer = self.loop.call_later(self._limits.head_s, self._give_up)
+        if self.conn.their_state is not h11.IDLE:
+            self._came("head")
+        if self.conn.their_state is not h11.SEND_BODY and self._came("rest"):
+            # The answer's end was long ago, and with it uvicorn's wait for more.
+            self._expect("head", self._limits.head_s)
 
     def pause_writing(self) -> None:
         """Hear that the client does not keep up."""
         super().pause_writing()
-        self._stall_timer = self.loop.call_later(self._limits.stall_s, self._give_up)
+        self._expect("reader", self._limits.stall_s)
 
     def resume_writing(self) -> None:
         """Hear that the client has taken something."""
         super().resume_writing()
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+        self._came("reader")
 
     def on_response_complete(self) -> None:
         """Wait for the rest of a body that nobody reads: who is cut off while sending sees no answer."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            self._linger_timer = self.loop.call_later(self._limits.linger_s, self._give_up)
+            self._expect("rest", self._limits.linger_s)
+
+    def _expect(self, what: Awaited, seconds: float) -> None:
+        """End the connection unless something comes in time; the time begins with the first call."""
+        if what not in self._timers:
+            self._timers[what] = self.loop.call_later(seconds, self._give_up)
+
+    def _came(self, what: Awaited) -> bool:
+        """Wait for something no longer; whether it was waited for."""
+        timer = self._timers.pop(what, None)
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
 
     def _give_up(self) -> None:
         # Not close(): that waits until what is still to be sent is taken.

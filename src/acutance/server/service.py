@@ -87,14 +87,7 @@ class Service:
             metrics=self.metrics,
             limits=limits,
         )
-        self.trust = TrustFiles(
-            direct=self.direct,
-            files=files,
-            store=store,
-            admission=self.admission,
-            metrics=self.metrics,
-            max_pixels=limits.max_pixels,
-        )
+        self.trust = TrustFiles(direct=self.direct, files=files, store=store)
 
     @property
     def is_stopping(self) -> bool:

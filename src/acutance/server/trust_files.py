@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from acutance.server.admission import Admission
 from acutance.server.direct import DirectWork
 from acutance.server.files import TRUST_FILES, Files, TrustFile
 from acutance.server.job_store import JobStore
 from acutance.server.jobs import Job, JobResult
-from acutance.server.metrics import Metrics
 from acutance.server.questions import QuestionTask
 from acutance.server.refusals import Refused
 from acutance.server.video_work import suffix_of
@@ -24,11 +22,9 @@ class TrustFiles:
     """Makes and keeps what is known of results' trust."""
 
     direct: DirectWork
+    """Has it made."""
     files: Files
     store: JobStore
-    admission: Admission
-    metrics: Metrics
-    max_pixels: int
     _asked: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
     """Of jobs whose results are questioned: two who ask at once get what is made once."""
 
@@ -68,20 +64,20 @@ class TrustFiles:
             map=paths["maps"],
             record=paths["records"] if wants_record else None,
             page=paths["pages"] if wants_record else None,
-            max_pixels=self.max_pixels,
+            max_pixels=self.direct.limits.max_pixels,
         )
-        self.admission.enter(client)
+        self.direct.admission.enter(client)
         try:
             questioned = await self.direct.result_of(
                 task, client=client, gone=gone, undo=lambda: self.files.remove(*paths.values())
             )
-            self.metrics.run_seconds.labels("report").observe(questioned.seconds)
+            self.direct.metrics.run_seconds.labels("report").observe(questioned.seconds)
             try:
                 await asyncio.to_thread(self._keep, job.id, paths)
             finally:
                 self.files.remove(*paths.values())
         finally:
-            self.admission.leave(client)
+            self.direct.admission.leave(client)
         return questioned.why_not
 
     def _keep(self, job_id: str, made: Mapping[TrustFile, Path]) -> None:

@@ -22,7 +22,7 @@ from acutance.server.confinement import Layer
 from acutance.server.refusals import Answer, Refused, Stopped
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import KINDS, Progress, Task
-from acutance.server.worker_process import SETTINGS, TOO_MUCH_MEMORY, WorkerSettings, environment
+from acutance.server.worker_process import SETTINGS, TOO_MUCH_MEMORY, WorkerSettings, environment, resident_bytes
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -98,11 +98,7 @@ class WorkerProcess:
     @property
     def resident_bytes(self) -> int:
         """What it holds of the memory; 0 where that cannot be told."""
-        try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
-            return pages * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, ValueError, IndexError, AttributeError):
-            return 0
+        return resident_bytes(self.pid) or 0
 
     def run(self, task: Task[Any], stop: StopSignal, progress: Progress, limits: WorkerLimits) -> object:
         """Do a task in the process; after anything but an answer the process is not idle any more, and is to be killed.

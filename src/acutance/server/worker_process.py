@@ -101,7 +101,8 @@ class _Worker:
         gc.freeze()  # what is here stays: looking through it took 14 ms after each picture
         while True:
             self._do(self._next(), models)
-            if _resident_bytes() > HELD_BYTES:
+            held = resident_bytes("self")
+            if held is None or held > HELD_BYTES:
                 _give_memory_back()
 
     def _next(self) -> dict[str, Any]:
@@ -212,13 +213,13 @@ def _limit(what: int, value: int) -> None:
             resource.setrlimit(what, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
-def _resident_bytes() -> int:
-    """Return what this process holds of the memory; where that cannot be told, more than it may."""
+def resident_bytes(pid: int | str) -> int | None:
+    """Return what a process holds of the memory; None where that cannot be told."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError, AttributeError):
-        return HELD_BYTES + 1
+        return None
 
 
 def _give_memory_back() -> None:

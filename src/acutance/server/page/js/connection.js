@@ -25,13 +25,14 @@ export function serverBack() {
   return returning;
 }
 
-/** Wait where waiting helps: for a server that is gone, or busy. Say whether it does. */
-export async function passes(error) {
+/** Wait where waiting helps: for a server that is gone, or busy (then `onBusy` is called). Say whether it does. */
+export async function passes(error, onBusy = () => {}) {
   if (error instanceof Unreachable) {
     await serverBack();
     return true;
   }
   if (!(error instanceof Refusal) || ![429, 503].includes(error.status)) return false;
+  onBusy();
   await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(LONGEST_BUSY_S, error.retryAfterS ?? BUSY_WAIT_S)));
   return true;
 }

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { passes } from "./connection.js";
 import { byId } from "./dom.js";
+import { onStageKeys } from "./gestures.js";
 import { guessLayer } from "./guesses.js";
 import { onLanguage, percent, text } from "./language.js";
 import { optionsOf } from "./queue.js";
@@ -25,10 +26,7 @@ export class Trust {
     this.#album = album;
     this.#stage = stage;
     byId("guesses-toggle").addEventListener("click", () => this.toggle());
-    byId("stage").addEventListener("keydown", (event) => {
-      if (event.target !== byId("stage") || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key.toLowerCase() === "w") this.toggle();
-    });
+    onStageKeys({ w: () => this.toggle() });
     this.#details.addEventListener("toggle", () => this.render());
     byId("trust-show").addEventListener("change", ({ target }) => this.#set(target.checked));
     byId("trust-opacity").addEventListener("input", ({ target }) => {
@@ -102,8 +100,7 @@ export class Trust {
   async #again(version) {
     const { id } = await api.submit(version.picture.file, optionsOf(version), {});
     version.jobId = id;
-    const job = await api.follow(id, () => {});
-    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
+    await api.follow(id);
   }
 
   /** Let the server forget results that it kept for their report. */

@@ -185,8 +185,8 @@ def test_who_is_told_to_come_again_hears_of_the_runs_ahead() -> None:
             admission.leave("a", runs=runs)
         assert admission.inside == 0
         admission.enter("a")
-        assert refused.value.answer.retry_after_s is not None
-        return refused.value.answer.retry_after_s
+        assert refused.value.problem.retry_after_s is not None
+        return refused.value.problem.retry_after_s
 
     assert told(8, took_s=80.0) == pytest.approx(8 * told(1, took_s=10.0)), "eight runs each, of as long"
 

@@ -336,7 +336,7 @@ def test_a_longer_queue_says_to_come_later() -> None:
             admission.took(10.0)
         with pytest.raises(Refused) as refused:
             admission.enter("a")
-        return refused.value.answer.retry_after_s
+        return refused.value.problem.retry_after_s
 
     assert 1 <= told(2) < told(100) <= 600
 

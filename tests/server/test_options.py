@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acutance.server.answers import disposition
 from acutance.server.options import (
     FORMATS,
     MEDIA_TYPES,
@@ -18,6 +17,7 @@ from acutance.server.options import (
     result_stem,
 )
 from acutance.server.refusals import Refused
+from acutance.server.responses import disposition
 
 
 def test_every_format_has_a_name_a_type_and_a_suffix() -> None:
@@ -49,7 +49,7 @@ def test_accept(accept: str, expected: str) -> None:
 def test_nothing_acceptable(accept: str) -> None:
     with pytest.raises(Refused) as refused:
         negotiate(accept, "JPEG")
-    assert refused.value.answer.status == 406
+    assert refused.value.problem.status == 406
 
 
 @given(st.text(max_size=60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +63,7 @@ class DirectWork:
         )
         self.admission.took(made.seconds or 0.0, runs=runs)
         self.metrics.done(made, "direct")
-        return path, replace(made, bytes=path.stat().st_size)
+        return path, made
 
     async def inspect(self, upload: Upload, client: str, gone: asyncio.Event) -> Inspection:
         """Look at a picture; arguments and errors are those of `sharpen`."""

@@ -12,20 +12,19 @@ from starlette.responses import Response, StreamingResponse
 
 from acutance.errors import ConfigError
 from acutance.geometry import Box
-from acutance.server.answers import (
+from acutance.server.jobs import UNFINISHED, Job
+from acutance.server.refusals import Refused
+from acutance.server.responses import (
     JOB_BODY,
     PICTURE_OR_VIDEO,
-    FileAnswer,
+    FileRangeResponse,
     TheClient,
     TheOwner,
     TheService,
     TheToken,
     disposition,
     problems,
-    wanted_bytes,
 )
-from acutance.server.jobs import UNFINISHED, Job
-from acutance.server.refusals import Refused
 from acutance.server.schemas import JobsView, JobView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery
@@ -175,9 +174,7 @@ async def result(request: Request, job_id: str, service: TheService) -> Response
         "Accept-Ranges": "bytes",
         "ETag": f'"{job.id}"',  # a job has one result, which never changes
     }
-    path = service.files.result(job.id)
-    span = wanted_bytes(request.headers, made.bytes, tag=headers["ETag"])
-    return FileAnswer(path, size_bytes=made.bytes, headers=headers, is_passing=False, span=span)
+    return FileRangeResponse(service.files.result(job.id), headers, asked=request.headers)
 
 
 @router.get(

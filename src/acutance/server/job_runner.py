@@ -27,7 +27,7 @@ from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
 from acutance.server.options import MEDIA_TYPES
 from acutance.server.pool import Pool
-from acutance.server.refusals import INTERNAL, Answer, ErrorCode, Refused, Stopped, answer_to
+from acutance.server.refusals import INTERNAL, ErrorCode, ProblemDetails, Refused, Stopped, problem_of
 from acutance.server.stopping import StopSignal
 from acutance.server.tiles import remove_tiles
 from acutance.server.video_work import VideoTask, head_for_videos, is_video, video_type_of
@@ -37,13 +37,13 @@ from acutance.server.workers import Workers
 
 _LOG = logging.getLogger("acutance.server")
 
-TAKEN_DOWN = Answer(
+TAKEN_DOWN = ProblemDetails(
     status=500,
     error="gave_up",
     detail="the server went down each time that it worked on this picture; it is not tried again.",
 )
 
-WORKER_DOWN = Answer(
+WORKER_DOWN = ProblemDetails(
     status=500,
     error="worker_died",
     detail="the server's worker went down while it worked on this picture; it tries again by itself.",
@@ -215,8 +215,8 @@ class JobRunner:
         except Refused as error:  # the list cannot be written now
             _LOG.warning("job %s: %s", job_id, error)
             is_over = False
-            words = _TRIED_AGAIN.get(error.answer.error, error.answer.detail)
-            trouble = replace(error.answer, detail=words)
+            words = _TRIED_AGAIN.get(error.problem.error, error.problem.detail)
+            trouble = replace(error.problem, detail=words)
         except Exception:  # noqa: BLE001 - an edge: it is logged, and the server goes on
             _LOG.exception("job %s: unexpected error", job_id)
             with suppress(Refused):
@@ -286,19 +286,19 @@ class JobRunner:
             return False
         if isinstance(error, WorkerDied):
             _LOG.warning("job %s: %s", job.id, error)
-            answer: Answer = TAKEN_DOWN
-            again: Answer | None = WORKER_DOWN
+            problem: ProblemDetails = TAKEN_DOWN
+            again: ProblemDetails | None = WORKER_DOWN
         else:
-            answer = answer_to(error)
-            words = _TRIED_AGAIN.get(answer.error)
-            again = None if words is None else replace(answer, detail=words)
-            if answer.status >= 500:
+            problem = problem_of(error)
+            words = _TRIED_AGAIN.get(problem.error)
+            again = None if words is None else replace(problem, detail=words)
+            if problem.status >= 500:
                 _LOG.warning("job %s: %s", job.id, error, exc_info=error)
-        is_counted = answer.error not in STORAGE  # a disk may be full for long: nothing is given up for that
+        is_counted = problem.error not in STORAGE  # a disk may be full for long: nothing is given up for that
         if again is not None and (job.attempts < self.limits.max_attempts or not is_counted):
             self.store.put_back(job.id, again, counts=is_counted)
             return False
-        if self.store.fail(job.id, answer):
+        if self.store.fail(job.id, problem):
             self.metrics.jobs.labels("failed").inc()
         self.files.remove(self.files.upload(job.id))
         self.files.remove_video(job.id)

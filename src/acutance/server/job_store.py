@@ -22,7 +22,7 @@ from acutance.errors import ConfigError, first_line
 from acutance.inference.told import Region, ToldBlur
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
-from acutance.server.refusals import Answer, storage_refusal
+from acutance.server.refusals import ProblemDetails, storage_refusal
 
 FILE_NAME = "jobs.sqlite3"
 
@@ -143,7 +143,7 @@ class JobStore:
             ).fetchone()
         return None if row is None else _job_of(row)
 
-    def put_back(self, job_id: str, why: Answer | None = None, *, counts: bool) -> None:
+    def put_back(self, job_id: str, why: ProblemDetails | None = None, *, counts: bool) -> None:
         """Queue a running job again.
 
         Args:
@@ -180,7 +180,7 @@ class JobStore:
             )
             return done.rowcount == 1
 
-    def fail(self, job_id: str, why: Answer) -> bool:
+    def fail(self, job_id: str, why: ProblemDetails) -> bool:
         """Note that an unfinished job failed for good; False when it is no longer unfinished."""
         return self._end(job_id, "failed", why.error, why.detail)
 

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from acutance import __version__
 from acutance.inference.inspection import Inspection
 from acutance.media import ImageFormat
-from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.options import negotiate, result_stem
 from acutance.server.refusals import Refused
+from acutance.server.responses import BODY, PICTURE, FileRangeResponse, TheClient, TheService, disposition, problems
 from acutance.server.schemas import ModelsView, ModelView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import SharpenQuery
@@ -83,7 +83,7 @@ async def sharpen(
         headers["Acutance-Lost"] = ",".join(quote(words) for words in made.lost)
     if made.found:
         headers["Acutance-Found"] = ",".join(quote(words) for words in made.found)
-    return FileAnswer(path, size_bytes=made.bytes, headers=headers, is_passing=True)
+    return FileRangeResponse(path, headers, is_passing=True)
 
 
 @router.post(
@@ -146,7 +146,7 @@ async def admitted(
             raise Refused(415, "unsupported_image", f"what was sent is a video, which takes long: {instead}")
         service.admission.enter(client, runs=runs)
         try:
-            async with goodbye(request) as gone:
+            async with disconnect_event(request) as gone:
                 yield upload, upload.format, gone
         finally:
             service.admission.leave(client, runs=runs)
@@ -155,7 +155,7 @@ async def admitted(
 
 
 @asynccontextmanager
-async def goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
+async def disconnect_event(request: Request) -> AsyncIterator[asyncio.Event]:
     """Give an event that is set when the client goes away; its body must have been read."""
     gone = asyncio.Event()
 

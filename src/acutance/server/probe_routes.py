@@ -8,10 +8,10 @@ from typing import get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from acutance.server.answers import TheService, problems
 from acutance.server.jobs import JobState
 from acutance.server.metrics import MEDIA_TYPE
 from acutance.server.refusals import DISK_FULL, Refused
+from acutance.server.responses import TheService, problems
 from acutance.server.schemas import HealthView
 
 router = APIRouter(tags=["supervision"])

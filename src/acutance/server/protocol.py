@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from acutance.server.access import Network, client_of, is_within
 from acutance.server.limits import Limits
-from acutance.server.refusals import PROBLEM_TYPE, Answer, document_of, request_id_of
+from acutance.server.refusals import PROBLEM_TYPE, ProblemDetails, problem_document, request_id_of
 
 
 class ServerConfig(uvicorn.Config):
@@ -30,12 +30,12 @@ class ServerConfig(uvicorn.Config):
     """Connections."""
 
 
-TOO_MANY = Answer(
+TOO_MANY = ProblemDetails(
     status=503,
     error="too_many_connections",
     detail="too many connections are open, from you or from all; close some, or come again in a moment.",
 )
-NO_HTTP = Answer(
+NO_HTTP = ProblemDetails(
     status=400, error="bad_request", detail="this is no request of HTTP/1.1, or its head is too long; see RFC 9112."
 )
 
@@ -97,15 +97,15 @@ class PatientProtocol(H11Protocol):
         del msg
         self._refuse(NO_HTTP)
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, problem: ProblemDetails) -> None:
         """Say why, and close the connection; no request was understood, so that nothing else can say it."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()  # an answer is under way: nothing may be put into it
             return
         request_id = request_id_of("")
-        body = document_of(answer, request_id)
+        body = problem_document(problem, request_id)
         head = (
-            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
+            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -119,7 +119,7 @@ _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ProblemDetails:
     """What is said instead of what was asked for."""
 
     status: int
@@ -137,12 +137,12 @@ class Refused(AcutanceError):
 
     def __init__(self, status: int, error: ErrorCode, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
-        self.answer = Answer(status=status, error=error, detail=detail, retry_after_s=retry_after_s)
+        self.problem = ProblemDetails(status=status, error=error, detail=detail, retry_after_s=retry_after_s)
 
     @classmethod
-    def of(cls, answer: Answer) -> Refused:
+    def of(cls, problem: ProblemDetails) -> Refused:
         """Refuse with an answer that is there already."""
-        return cls(answer.status, answer.error, answer.detail, retry_after_s=answer.retry_after_s)
+        return cls(problem.status, problem.error, problem.detail, retry_after_s=problem.retry_after_s)
 
 
 class Stopped(AcutanceError):
@@ -181,37 +181,37 @@ _STOPPED: dict[str, tuple[int, float | None]] = {
 }
 """Status, and when it is worth trying again, by why a run was stopped."""
 
-INTERNAL = Answer(
+INTERNAL = ProblemDetails(
     status=500, error="internal", detail="an unexpected error, which is a bug; the server's log has the details."
 )
 
 
-def answer_to(error: BaseException) -> Answer:
+def problem_of(error: BaseException) -> ProblemDetails:
     """Return what is said about an error."""
-    answer = _own_answer(error)
-    if answer is not None:
-        return answer
+    problem = _own_problem(error)
+    if problem is not None:
+        return problem
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
-            return Answer(status=status, error=code, detail=_for_clients(error))
+            return ProblemDetails(status=status, error=code, detail=_for_clients(error))
     for ours, status, code, detail in _OURS:
         if isinstance(error, ours):
             retry_after_s = 30.0 if code == "out_of_memory" else None
-            return Answer(status=status, error=code, detail=detail, retry_after_s=retry_after_s)
+            return ProblemDetails(status=status, error=code, detail=detail, retry_after_s=retry_after_s)
     return INTERNAL
 
 
-def _own_answer(error: BaseException) -> Answer | None:
+def _own_problem(error: BaseException) -> ProblemDetails | None:
     """Return the answer that an error brings with it, or that of its cause; None where the tables have it."""
     if isinstance(error, Refused):
-        return error.answer
+        return error.problem
     if isinstance(error, Stopped):
         status, retry_after_s = _STOPPED[error.reason]
-        return Answer(status=status, error=error.reason, detail=str(error), retry_after_s=retry_after_s)
+        return ProblemDetails(status=status, error=error.reason, detail=str(error), retry_after_s=retry_after_s)
     cause = error.__cause__ if isinstance(error, OutputError) else error
     if isinstance(cause, OSError) and (cause is error or cause.errno):
-        return storage_refusal(cause).answer
-    return answer_to(cause) if isinstance(cause, MemoryError) and cause is not error else None
+        return storage_refusal(cause).problem
+    return problem_of(cause) if isinstance(cause, MemoryError) and cause is not error else None
 
 
 def _for_clients(error: BaseException) -> str:
@@ -222,11 +222,11 @@ def _for_clients(error: BaseException) -> str:
 
 def without_paths(error: BaseException, words: Mapping[Path, str]) -> Refused:
     """Return what is said about an error whose sentence may name paths, with words instead of these."""
-    answer = answer_to(error)
-    detail = answer.detail
+    problem = problem_of(error)
+    detail = problem.detail
     for path, what in words.items():
         detail = detail.replace(str(path), what)
-    return Refused.of(replace(answer, detail=detail))
+    return Refused.of(replace(problem, detail=detail))
 
 
 def storage_refusal(error: OSError | sqlite3.Error) -> Refused:
@@ -250,18 +250,18 @@ def request_id_of(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def document_of(answer: Answer, request_id: str) -> bytes:
+def problem_document(problem: ProblemDetails, request_id: str) -> bytes:
     """Write a refusal down as JSON.
 
     `type` leads to where the code is explained, `detail` is one sentence for people, `error` is the code for programs.
     """
     return json.dumps(
         {
-            "type": f"/docs#{answer.error}",
-            "title": TITLES[answer.error],
-            "status": answer.status,
-            "detail": answer.detail,
-            "error": answer.error,
+            "type": f"/docs#{problem.error}",
+            "title": TITLES[problem.error],
+            "status": problem.status,
+            "detail": problem.detail,
+            "error": problem.error,
             "request_id": request_id,
         },
         ensure_ascii=False,

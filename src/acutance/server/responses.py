@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from acutance.server.access import client_of
-from acutance.server.access_middleware import answer_response
+from acutance.server.access_middleware import problem_response
 from acutance.server.options import MEDIA_TYPES
-from acutance.server.refusals import Answer, Refused
+from acutance.server.refusals import ProblemDetails, Refused
 from acutance.server.schemas import Problem
 from acutance.server.service import Service
 from acutance.server.video_work import VIDEO_TYPES, takes_videos
@@ -132,7 +132,7 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def wanted_bytes(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> range | None:
+def requested_range(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> range | None:
     """Return the bytes that a request's Range asks for (RFC 9110, 14); None for all of them.
 
     Args:
@@ -160,29 +160,34 @@ def wanted_bytes(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> ra
     return range(start, stop)
 
 
-class FileAnswer(Response):
+class FileRangeResponse(Response):
     """A file, or a part of it, as the body, read piece by piece."""
 
     def __init__(
         self,
         path: Path,
-        *,
-        size_bytes: int,
         headers: Mapping[str, str],
-        is_passing: bool,
-        span: range | None = None,
+        *,
+        asked: Mapping[str, str] | None = None,
+        is_passing: bool = False,
     ) -> None:
         """Prepare the answer.
 
         Args:
             path: Of the file.
-            size_bytes: Of the file.
             headers: Content-Type included.
+            asked: The request's headers, where it may ask for a part by Range; the ETag is among `headers` then.
             is_passing: Whether the file is removed afterwards, sent or not.
-            span: Which bytes are sent; None is all.
+
+        Raises:
+            Refused: When the file is gone, or has not the bytes that are asked for.
         """
-        whole = range(size_bytes)
-        self._span = whole if span is None else span
+        try:
+            size_bytes = path.stat().st_size
+        except FileNotFoundError:
+            raise Refused(410, "gone", "the result has expired; post the picture again.") from None
+        span = None if asked is None else requested_range(asked, size_bytes, tag=headers["ETag"])
+        self._span = range(size_bytes) if span is None else span
         sizes = {"Content-Length": str(len(self._span))}
         if span is not None:
             sizes["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size_bytes}"
@@ -195,8 +200,8 @@ class FileAnswer(Response):
         try:
             file = await asyncio.to_thread(self._path.open, "rb")
         except FileNotFoundError:  # it expired a moment ago
-            gone = Answer(status=410, error="gone", detail="the result has expired.")
-            await answer_response(gone, scope)(scope, receive, send)
+            gone = ProblemDetails(status=410, error="gone", detail="the result has expired.")
+            await problem_response(gone, scope)(scope, receive, send)
             return
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -15,7 +15,7 @@ from acutance.server.jobs import UNFINISHED, Job, JobState
 from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel, ensembles_of
 from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, read_here, written
-from acutance.server.refusals import Answer, ErrorCode
+from acutance.server.refusals import ErrorCode, ProblemDetails
 from acutance.server.tiles import Tile
 from acutance.server.video_work import takes_videos
 from acutance.spec import Task
@@ -176,7 +176,7 @@ class JobView(BaseModel):
 
     @classmethod
     def of(
-        cls, job: Job, *, share: float, trouble: Answer | None, keep_s: float, tiles: Sequence[Tile] = ()
+        cls, job: Job, *, share: float, trouble: ProblemDetails | None, keep_s: float, tiles: Sequence[Tile] = ()
     ) -> JobView:
         """Show a job.
 

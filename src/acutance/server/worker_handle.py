@@ -19,7 +19,7 @@ from typing import Any
 
 from acutance.errors import AcutanceError, first_line
 from acutance.server.confinement import Layer
-from acutance.server.refusals import Answer, Refused, Stopped
+from acutance.server.refusals import ProblemDetails, Refused, Stopped
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import KINDS, Progress, Task
 from acutance.server.worker_process import SETTINGS, TOO_MUCH_MEMORY, WorkerSettings, environment, resident_bytes
@@ -131,7 +131,7 @@ class WorkerProcess:
                 return kind.result.validate_python(said["done"], strict=False)
             if said.get("stopped"):
                 raise Stopped(said["stopped"], str(said["refused"]["detail"]))
-            raise Refused.of(Answer(**said["refused"]))
+            raise Refused.of(ProblemDetails(**said["refused"]))
 
     def kill(self) -> None:
         """End it, whatever it does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -42,28 +43,18 @@ class Metrics:
     def __init__(self) -> None:
         # Else there is a second line for each number, of when its counting began.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "acutance_requests", "Requests answered.", ("route", "method", "status"), registry=registry
-        )
-        self._request_seconds = Histogram(
-            "acutance_request_seconds",
-            "Time of a request, upload included.",
-            ("route",),
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.uploaded_bytes = Counter("acutance_uploaded_bytes", "Bytes of pictures taken in.", registry=registry)
-        self._megapixels = Counter("acutance_megapixels", "Megapixels of results.", ("kind",), registry=registry)
-        self.run_seconds = Histogram(
-            "acutance_run_seconds", "Time of the work on a picture.", ("kind",), buckets=SECONDS, registry=registry
-        )
-        self.jobs = Counter("acutance_jobs", "Jobs that have ended, by how.", ("outcome",), registry=registry)
-        self.webhooks = Counter(
-            "acutance_webhooks", "Tries to send a webhook, by how they ended.", ("outcome",), registry=registry
-        )
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        seconds = partial(Histogram, buckets=SECONDS, registry=self._registry)
+        self._requests = counter("acutance_requests", "Requests answered.", ("route", "method", "status"))
+        self._request_seconds = seconds("acutance_request_seconds", "Time of a request, upload included.", ("route",))
+        self.uploaded_bytes = counter("acutance_uploaded_bytes", "Bytes of pictures taken in.")
+        self._megapixels = counter("acutance_megapixels", "Megapixels of results.", ("kind",))
+        self.run_seconds = seconds("acutance_run_seconds", "Time of the work on a picture.", ("kind",))
+        self.jobs = counter("acutance_jobs", "Jobs that have ended, by how.", ("outcome",))
+        self.webhooks = counter("acutance_webhooks", "Tries to send a webhook, by how they ended.", ("outcome",))
         self._gauges = {
-            name: Gauge(name, words, labels, registry=registry) for name, (words, labels) in _GAUGES.items()
+            name: Gauge(name, words, labels, registry=self._registry) for name, (words, labels) in _GAUGES.items()
         }
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:

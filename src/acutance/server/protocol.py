@@ -9,26 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from http import HTTPStatus
-from typing import Literal, cast
+from typing import Literal
 
 import h11
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from acutance.server.access import Network, client_of, is_within
 from acutance.server.limits import Limits
 from acutance.server.refusals import PROBLEM_TYPE, ProblemDetails, problem_document, request_id_of
-
-
-class ServerConfig(uvicorn.Config):
-    """uvicorn's settings, and our limits for the protocol to find."""
-
-    limits: Limits
-    trusted: tuple[Network, ...] = ()
-    """Proxies: they bring the connections of many."""
-    open_by_client: Counter[str]
-    """Connections."""
-
 
 TOO_MANY = ProblemDetails(
     status=503,
@@ -45,18 +33,16 @@ Awaited = Literal["head", "reader", "rest"]
 
 
 class PatientProtocol(H11Protocol):
-    """One connection."""
+    """One connection; a server has a class of its own, see `protocol_for`."""
+
+    limits: Limits
+    trusted: tuple[Network, ...]
+    """Proxies: they bring the connections of many."""
+    open_by_client: Counter[str]
+    """Connections."""
 
     _counted: str | None = None
     """The client whose connection this is, if it is counted."""
-
-    @property
-    def _limits(self) -> Limits:
-        return cast("ServerConfig", self.config).limits
-
-    @property
-    def _open(self) -> Counter[str]:
-        return cast("ServerConfig", self.config).open_by_client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the head of the first request; or end it at once, where there are too many."""
@@ -66,30 +52,30 @@ class PatientProtocol(H11Protocol):
             self.connections.discard(self)  # it takes nobody's place until it is closed
             self._refuse(TOO_MANY)
             return
-        self._expect("head", self._limits.head_s)
+        self._expect("head", self.limits.head_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         for timer in self._timers.values():
             timer.cancel()
         if self._counted is not None:
-            self._open[self._counted] -= 1
-            if not self._open[self._counted]:
-                del self._open[self._counted]
+            self.open_by_client[self._counted] -= 1
+            if not self.open_by_client[self._counted]:
+                del self.open_by_client[self._counted]
             self._counted = None
         super().connection_lost(exc)
 
     def _is_let_in(self) -> bool:
-        if len(self.connections) > self._limits.max_connections:
+        if len(self.connections) > self.limits.max_connections:
             return False
         address = self.client[0] if self.client else ""
-        if is_within(address, cast("ServerConfig", self.config).trusted):
+        if is_within(address, self.trusted):
             return True
         client = client_of(address)
-        if self._open[client] >= self._limits.max_connections_per_client:
+        if self.open_by_client[client] >= self.limits.max_connections_per_client:
             return False
         self._counted = client
-        self._open[client] += 1
+        self.open_by_client[client] += 1
         return True
 
     def send_400_response(self, msg: str) -> None:
@@ -114,18 +100,18 @@ class PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; the time for a head counts from its first byte to its last."""
         if self.conn.their_state is h11.IDLE:
-            self._expect("head", self._limits.head_s)
+            self._expect("head", self.limits.head_s)
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._came("head")
         if self.conn.their_state is not h11.SEND_BODY and self._came("rest"):
             # The answer's end was long ago, and with it uvicorn's wait for more.
-            self._expect("head", self._limits.head_s)
+            self._expect("head", self.limits.head_s)
 
     def pause_writing(self) -> None:
         """Hear that the client does not keep up."""
         super().pause_writing()
-        self._expect("reader", self._limits.stall_s)
+        self._expect("reader", self.limits.stall_s)
 
     def resume_writing(self) -> None:
         """Hear that the client has taken something."""
@@ -136,7 +122,7 @@ class PatientProtocol(H11Protocol):
         """Wait for the rest of a body that nobody reads: who is cut off while sending sees no answer."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            self._expect("rest", self._limits.linger_s)
+            self._expect("rest", self.limits.linger_s)
 
     def _expect(self, what: Awaited, seconds: float) -> None:
         """End the connection unless something comes in time; the time begins with the first call."""
@@ -153,3 +139,9 @@ class PatientProtocol(H11Protocol):
     def _give_up(self) -> None:
         # Not close(): that waits until what is still to be sent is taken.
         self.transport.abort()
+
+
+def protocol_for(limits: Limits, trusted: tuple[Network, ...]) -> type[PatientProtocol]:
+    """Return the protocol of one server, which counts its own connections."""
+    own = {"limits": limits, "trusted": trusted, "open_by_client": Counter[str]()}
+    return type("ServerProtocol", (PatientProtocol,), own)

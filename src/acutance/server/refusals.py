@@ -145,11 +145,17 @@ class Refused(AcutanceError):
         return cls(problem.status, problem.error, problem.detail, retry_after_s=problem.retry_after_s)
 
 
+_STOPPED_WORDS = {
+    "cancelled": "the work was cancelled.",
+    "stopping": "the server is stopping; the work was not finished.",
+}
+
+
 class Stopped(AcutanceError):
     """A run that was stopped between two tiles."""
 
-    def __init__(self, reason: Literal["cancelled", "stopping", "took_too_long"], detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, reason: Literal["cancelled", "stopping", "took_too_long"], detail: str = "") -> None:
+        super().__init__(detail or _STOPPED_WORDS[reason])
         self.reason = reason
 
 

@@ -77,6 +77,14 @@ def test_photos_are_dropped_and_pasted(shared, visit, picture, kind: str) -> Non
     assert not seen.page.is_visible("#veil")
 
 
+def test_every_format_that_can_be_chosen_can_be_dropped(shared, visit) -> None:
+    """Browsers know no type of some: they are told by the endings that the server lists."""
+    seen = visit(shared)
+    seen.page.evaluate(DROP.replace("image/png", ""), [["RAW.NEF", "b.jxl", "c.txt"], [[1], [2], [3]], "drop"])
+    seen.wait_for(".strip li:nth-child(2)")
+    assert names_in_strip(seen) == ["RAW.NEF", "b.jxl"]
+
+
 def test_what_holds_no_picture_is_said(shared, visit) -> None:
     seen = visit(shared)
     seen.page.evaluate(DROP.replace("image/png", "text/plain"), [["a.txt", "b.txt"], [[1], [2]], "drop"])

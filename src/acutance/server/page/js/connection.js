@@ -37,6 +37,17 @@ export async function passes(error, onBusy = () => {}) {
   return true;
 }
 
+/** Do something, again and again where waiting helps, unless it `isOver`; return what comes of it. */
+export async function persist(work, isOver = () => false) {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (isOver() || !(await passes(error))) throw error;
+    }
+  }
+}
+
 async function askUntilAlive() {
   for (const listener of listeners) listener(true);
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(LONGEST_WAIT_MS, wait * 1.5)) {

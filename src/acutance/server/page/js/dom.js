@@ -44,6 +44,12 @@ export function radio(group, value, title, words, onchange) {
   return make("label", { class: "option" }, input, make("span", { class: "option-words" }, make("strong", {}, title), words && make("span", {}, words)));
 }
 
+/** Show on a slider how far it is, and say it in words. */
+export function fillSlider(input, words) {
+  input.style.setProperty("--share", (input.value - input.min) / (input.max - input.min));
+  input.setAttribute("aria-valuetext", words);
+}
+
 /** Let a dialog be closed by its button, and by a click beside it; return it. */
 export function dialogOf(id) {
   const dialog = byId(id);

@@ -1,7 +1,7 @@
 /** The page: puts its parts together. */
 import * as api from "./api.js";
 import { Batch } from "./batch.js";
-import { onLost, passes } from "./connection.js";
+import { onLost, persist } from "./connection.js";
 import { byId, dialogOf, make, oncePerTask } from "./dom.js";
 import { History } from "./history.js";
 import { Known } from "./known.js";
@@ -241,7 +241,7 @@ async function begin() {
     if (!queue.isIdle) event.preventDefault(); // a reload by mistake would lose what is being worked on
   });
   window.addEventListener("pagehide", api.forgetAll);
-  await learnOffer();
+  offer = await persist(api.listModels);
   panel = new Panel(offer, {
     onStrength: setStrength,
     onRun: run,
@@ -255,16 +255,6 @@ async function begin() {
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });
   document.documentElement.dataset.ready = "yes";
-}
-
-async function learnOffer() {
-  while (!offer) {
-    try {
-      offer = await api.listModels();
-    } catch (error) {
-      if (!(await passes(error))) throw error;
-    }
-  }
 }
 
 begin().catch((error) => notify(text("error.start", { words: errorWords(error) }), { isProblem: true }));

@@ -1,6 +1,6 @@
 /** Downloads: one picture, or all in a zip, at the strength and in the format that are wanted. */
 import * as api from "./api.js";
-import { passes } from "./connection.js";
+import { persist } from "./connection.js";
 import { make } from "./dom.js";
 import { optionsOf } from "./queue.js";
 import { downloadZip } from "../vendor/client-zip.js";
@@ -24,15 +24,9 @@ export async function fileOf(version, format, formats) {
   if (hasIt) return { blob: version.blob, name: version.name, lost: version.lost };
   const options = { ...optionsOf(version), report: null, strength, format: format || null };
   const made = strength === 1 && !version.lost.length && LOSSLESS.includes(version.blob.type) && wantedFormat(version, format, formats);
-  for (;;) {
-    try {
-      // By the photo's name, after which the server calls what it makes.
-      if (made) return await api.sharpen(new File([version.blob], version.picture.name), { strength: 0, format: made });
-      return await api.sharpen(version.picture.file, options);
-    } catch (error) {
-      if (!(await passes(error))) throw error;
-    }
-  }
+  // By the photo's name, after which the server calls what it makes.
+  if (made) return persist(() => api.sharpen(new File([version.blob], version.picture.name), { strength: 0, format: made }));
+  return persist(() => api.sharpen(version.picture.file, options));
 }
 
 /** Return what tells how a version was made: `{blob, name}`; `kind` is `html` or `json`.

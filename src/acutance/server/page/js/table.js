@@ -1,6 +1,6 @@
 /** What each photo is, before anything is sharpened: a table to sort, and to choose from. */
 import * as api from "./api.js";
-import { passes } from "./connection.js";
+import { persist } from "./connection.js";
 import { byId, dialogOf, icon, make } from "./dom.js";
 import { number, text } from "./language.js";
 import { errorWords } from "./words.js";
@@ -78,9 +78,9 @@ export class Table {
 
   async #inspect(picture) {
     try {
-      picture.inspection = await api.inspect(picture.file);
+      picture.inspection = await persist(() => api.inspect(picture.file));
     } catch (error) {
-      if (!(await passes(error))) picture.notSeen = error;
+      picture.notSeen = error;
     }
   }
 

@@ -1,7 +1,7 @@
 /** What may be wrong in a result: asked for when somebody wants to see it, laid over the result, said, and saved. */
 import * as api from "./api.js";
 import { passes } from "./connection.js";
-import { byId } from "./dom.js";
+import { byId, fillSlider } from "./dom.js";
 import { onStageKeys } from "./gestures.js";
 import { guessLayer } from "./guesses.js";
 import { onLanguage, percent, text } from "./language.js";
@@ -131,9 +131,7 @@ export class Trust {
     for (const id of ["trust-map", "trust-legend"]) byId(id).hidden = !hasMap;
     byId("trust-opacity").disabled = !this.#isOn;
     byId("trust-opacity").value = String(this.#opacity);
-    const least = Number(byId("trust-opacity").min);
-    byId("trust-opacity").style.setProperty("--share", (this.#opacity - least) / (1 - least));
-    byId("trust-opacity").setAttribute("aria-valuetext", percent(this.#opacity));
+    fillSlider(byId("trust-opacity"), percent(this.#opacity));
     const words = version && this.#details.open ? this.#words(version) : "";
     if (byId("trust-words").textContent !== words) byId("trust-words").textContent = words;
     for (const kind of ["html", "json"]) byId(`report-${kind}`).disabled = !trust?.files[kind] || Boolean(this.#album.saving);

@@ -1,6 +1,6 @@
 /** Variants side by side: the part that is in view as each of some settings makes it, to choose from with one's eyes. */
 import { drawBlended } from "./blend.js";
-import { passes } from "./connection.js";
+import { persist } from "./connection.js";
 import { byId, dialogOf, icon, make, radio } from "./dom.js";
 import { findingWords } from "./findings.js";
 import { onStageKeys } from "./gestures.js";
@@ -180,13 +180,14 @@ export class Variants {
 
   async #one(shown, variant, made) {
     const { picture, part, abort } = shown;
-    while (!made.layer && !made.error) {
-      try {
-        const version = picture.versions.get(versionKey(variant));
-        Object.assign(made, version?.state === "done" ? await partOfResult(version, part) : await sharpenPart(this.#stage, part, optionsOf(decided(picture, variant)), abort.signal));
-      } catch (error) {
-        if (abort.signal.aborted || !(await passes(error))) made.error = error;
-      }
+    const work = () => {
+      const version = picture.versions.get(versionKey(variant));
+      return version?.state === "done" ? partOfResult(version, part) : sharpenPart(this.#stage, part, optionsOf(decided(picture, variant)), abort.signal);
+    };
+    try {
+      Object.assign(made, await persist(work, () => abort.signal.aborted));
+    } catch (error) {
+      made.error = error;
     }
   }
 

@@ -196,12 +196,13 @@ class Client:
     def watch(self, job_id: str) -> Iterator[RemoteJob]:
         """Yield a job at every change, by server-sent events, until it stays as it is or the server stops."""
         with closing(self._open()) as connection, self._unbroken():
-            response = self._ask(connection, "GET", f"/v1/jobs/{quote(job_id, safe='')}/events", None, {})
-            if response.status != http.client.OK:
-                raise refusal_of(response.status, response.read())
-            for line in response:
-                if line.startswith(b"data:") and line.endswith(b"\n"):
-                    yield job_of(json.loads(line[5:]))
+            path = f"/v1/jobs/{quote(job_id, safe='')}/events"
+            with self._ask(connection, "GET", path, None, {}) as response:  # may outlive its connection
+                if response.status != http.client.OK:
+                    raise refusal_of(response.status, response.read())
+                for line in response:
+                    if line.startswith(b"data:") and line.endswith(b"\n"):
+                        yield job_of(json.loads(line[5:]))
 
     def result(self, job_id: str) -> SharpPicture:
         """Return a finished job's picture."""
@@ -278,7 +279,7 @@ class Client:
                     response = self._ask(connection, method, path, file, headers)
             else:
                 response = self._ask(connection, method, path, image, headers)
-            with self._unbroken():
+            with self._unbroken(), response:
                 content = response.read()
             return response.status, {name.lower(): value for name, value in response.getheaders()}, content
 

@@ -110,6 +110,28 @@ def test_segments_go_into_other_containers_too(make, packets_of, frames_of, diff
     assert difference(frames_of(target), frames_of(source.with_name("c" + source.suffix))) == 0
 
 
+@pytest.mark.parametrize("stop_after", [None, 15])
+def test_frames_that_come_too_fast_for_a_constant_rate_stay_in_order_over_segments(make, times_of, stop_after):
+    source = make("a.mp4", codec="libx264", times=(*range(0, 1000, 33), *range(1000, 12000, 400)))
+    one, parts = source.with_name("one.avi"), source.with_name("parts.avi")
+    seen = []
+
+    def halve(batch: np.ndarray) -> np.ndarray:
+        seen.append(1)
+        if len(seen) == stop_after:
+            raise Stopped
+        return batch * 0.5
+
+    with Sharpener(engine=FakeEngine(lambda batch: batch * 0.5)) as sharpener:
+        sharpen_video(sharpener, source, one)
+    with Sharpener(engine=FakeEngine(halve)) as sharpener:
+        if stop_after is not None:
+            with pytest.raises(Stopped):
+                sharpen_video(sharpener, source, parts, resume_key="")
+        sharpen_video(sharpener, source, parts, resume_key="")
+    assert times_of(parts) == times_of(one)
+
+
 @pytest.mark.parametrize("stop_after", [0, 5, 14, 35, 59])
 def test_a_stopped_run_goes_on_where_it_was(source, frames_of, difference, stop_after):
     run(source, codec="ffv1")

@@ -67,7 +67,11 @@ class FramePreparer:
         """What the video says of its colours."""
         self.colour = colour_of(first, self.tags)
         """What YUV means in this video."""
+        self.side_data = side_data_of(first)
+        """What it carries beside its pixels."""
         self.is_interlaced = first.interlaced_frame
+        self.has_fields = self.is_interlaced and scale == 1
+        """Whether the result is interlaced: what a field is, is lost in an enlarged frame."""
         self._size = first.width, first.height
         self._scale = scale
         self._converter = Converter()
@@ -109,14 +113,15 @@ class FramePreparer:
         if self._scale > 1:
             frame = self._converter.to_format(frame, self.layout.name, self.colour, scale=self._scale)
             before = self._picture(frame)
-        # What a field is, is lost in an enlarged frame.
         is_interlaced = decoded.interlaced_frame and self._scale == 1
         return PendingFrame(chunk, frame=frame, shown=shown, before=before, is_interlaced=is_interlaced)
 
     def _picture(self, frame: VideoFrame) -> Rgb:
         pixels = self._converter.to_rgb(frame, self.layout, self.colour)
         alpha = alpha_of(frame, self.layout)
-        return pixels if alpha is None else _filled(pixels, alpha)
+        if alpha is None:
+            return pixels
+        return fill_transparent(cast(npt.NDArray[np.uint8], pixels), cast(npt.NDArray[np.uint8], alpha))  # or uint16
 
 
 def check_takes_frames(sharpener: Sharpener) -> None:
@@ -188,12 +193,4 @@ def _fields(planes: list[Plane], residual: Residual) -> list[tuple[list[Plane], 
 
 
 def _sharpened(pixels: Rgb, sharpener: Sharpener, strength: float) -> Rgb:
-    if pixels.dtype == np.uint8:
-        return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint8], pixels), strength=strength)
-    return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint16], pixels), strength=strength)
-
-
-def _filled(pixels: Rgb, alpha: Plane) -> Rgb:
-    if pixels.dtype == np.uint8:
-        return fill_transparent(cast(npt.NDArray[np.uint8], pixels), cast(npt.NDArray[np.uint8], alpha))
-    return fill_transparent(cast(npt.NDArray[np.uint16], pixels), cast(npt.NDArray[np.uint16], alpha))
+    return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint8], pixels), strength=strength)  # or uint16

@@ -97,7 +97,7 @@ class VideoReader:
         """Frames that an edit list of MP4 cuts away."""
         self._is_suspicious = False
         self._alpha_decoder = alpha_decoder(video)
-        start = Fraction(container.start_time or 0, av.time_base)
+        self._start_s = start = Fraction(container.start_time or 0, av.time_base)
         self.from_s = start + _exact(settings.from_s) if settings.from_s > 0 else None
         """Where the part begins, in the file's own time; None is the start of the file."""
         self.to_s = None if settings.to_s is None else start + _exact(settings.to_s)
@@ -109,20 +109,13 @@ class VideoReader:
     @property
     def expected_frames(self) -> int | None:
         """How many frames there are to come, as far as the file tells."""
-        seconds = self._seconds()
         if self.from_s is None and self.to_s is None and self._video.frames:
             return self._video.frames
+        ends = [] if self.to_s is None else [self.to_s]
+        if self._container.duration is not None:
+            ends.append(self._start_s + Fraction(self._container.duration, av.time_base))
         rate = self._video.average_rate
-        return round(seconds * rate) if seconds is not None and rate else None
-
-    def _seconds(self) -> Fraction | None:
-        """Return how long the part is."""
-        start = Fraction(self._container.start_time or 0, av.time_base)
-        if self._container.duration is None:
-            return None if self.to_s is None else self.to_s - (self.from_s or start)
-        end = start + Fraction(self._container.duration, av.time_base)
-        end = end if self.to_s is None else min(end, self.to_s)
-        return max(end - (self.from_s or start), Fraction(0))
+        return round(max(min(ends) - (self.from_s or self._start_s), Fraction(0)) * rate) if ends and rate else None
 
     def __iter__(self) -> Iterator[StreamChunk]:
         """Yield the chunks in order.

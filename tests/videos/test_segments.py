@@ -15,6 +15,7 @@ import pytest
 
 from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import Region
 from acutance.videos import VideoProgress, VideoResult, VideoSettings, sharpen_video
 from acutance.videos import segments as segments_module
 from acutance.videos.job import _interleaved
@@ -46,7 +47,13 @@ def source(make) -> Path:
 
 
 def run(
-    source: Path, *, stop_after: int | None = None, key: str = "", strength: float = 1.0, **settings
+    source: Path,
+    *,
+    stop_after: int | None = None,
+    key: str = "",
+    strength: float = 1.0,
+    region: Region | None = None,
+    **settings,
 ) -> tuple[VideoResult, int]:
     """Run, or stop in the middle; return the result and how many frames the network saw."""
     seen = []
@@ -58,7 +65,7 @@ def run(
         return batch * 0.5
 
     target = source.with_name("b.mkv")
-    with Sharpener(engine=FakeEngine(halve)) as sharpener:
+    with Sharpener(engine=FakeEngine(halve), region=region) as sharpener:
         result = sharpen_video(
             sharpener,
             source,
@@ -167,17 +174,19 @@ def test_a_run_that_goes_on_tells_what_is_done(source):
     assert told[-1].frames == 60
 
 
-@pytest.mark.parametrize("change", ["settings", "strength", "key", "source", "damage"])
+@pytest.mark.parametrize("change", ["settings", "strength", "region", "key", "source", "damage"])
 def test_segments_of_another_job_or_damaged_ones_are_not_taken(source, change):
     with pytest.raises(Stopped):
         run(source, stop_after=45, codec="ffv1")
     kept = len(parts(source))
     assert kept >= 3
-    settings, key, strength, expected = {"codec": "ffv1"}, "", 1.0, 60
+    settings, key, strength, region, expected = {"codec": "ffv1"}, "", 1.0, None, 60
     if change == "settings":
         settings = {"codec": "ffv1", "smoothing": 0.5}
     elif change == "strength":
         strength = 0.5
+    elif change == "region":
+        region = Region(x=8, y=8, width=32, height=32)
     elif change == "key":
         key = "fidelity 0.5"
     elif change == "source":
@@ -188,7 +197,7 @@ def test_segments_of_another_job_or_damaged_ones_are_not_taken(source, change):
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         expected = 50
-    result, seen = run(source, key=key, strength=strength, **settings)
+    result, seen = run(source, key=key, strength=strength, region=region, **settings)
     assert (result.frames, seen) == (60, expected)
 
 
@@ -243,6 +252,7 @@ import sys, time
 from pathlib import Path
 from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import Region
 from acutance.videos import VideoSettings, segments, sharpen_video
 segments.SEGMENT_FRAMES = 10
 def slow(batch):

@@ -176,7 +176,7 @@ class VideoJob:
         return json.dumps(
             [
                 [about.st_size, about.st_mtime_ns],
-                [self._sharpener.spec.to_json(), self._strength, what_else],
+                [self._sharpener.spec.to_json(), self._sharpener.settings.words, self._strength, what_else],
                 asdict(self._settings),
                 [self._plan.coding.encoder.library, self._plan.coding.pixel_format, self._plan.options],
                 [self._container.muxer, str(av.library_versions)],

@@ -215,7 +215,9 @@ def test_a_network_that_fails_keeps_what_was_written(make, times_of):
 
 def test_names_and_passwords_are_not_shown():
     assert without_password("rtsp://me:p%40ss@cam:554/live?x=1") == "rtsp://cam:554/live?x=1"
-    assert without_password("rtsp://cam/a@b") == "rtsp://cam/a@b"
+    assert without_password("rtsp://me:p@ss:w@rd@cam:554/live") == "rtsp://cam:554/live"
+    for address in ("rtsp://cam/a@b", "rtsp://cam?mail=a@b", "rtsp://cam#a@b"):
+        assert without_password(address) == address
 
 
 class RtspServer(threading.Thread):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import tempfile
 import time
 import uuid
@@ -99,7 +100,7 @@ class Done:
 
     def has(self, item: Item, settings: str) -> bool:
         """Say whether an input, in the state that was listed, needs no more work."""
-        first, second = _digest(item.key, item.version, settings, item.strength)
+        first, second = struct.unpack(">2Q", _digest(item.key, item.version, settings, item.strength))
         at = int(np.searchsorted(self._first, np.uint64(first)))  # a plain int would have the array copied as floats
         while at < len(self._first) and self._first[at] == first:
             if self._second[at] == second:
@@ -138,7 +139,11 @@ class Ledger:
         """
         digests = [_digest(e.key, e.version, e.settings, s) for e, s in zip(entries, strengths, strict=True)]
         table = pa.Table.from_pylist([_row(entry) for entry in entries], schema=SCHEMA)
-        self._write(table.append_column("digest", pa.array([_bytes_of(d) for d in digests], pa.binary(16))))
+        table = table.append_column("digest", pa.array(digests, pa.binary(16)))
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / "part.parquet"
+            pq.write_table(table, part, compression="zstd")
+            self._store.put(part, f"{LEDGER}/{_name()}")
 
     def done(self, settings: str) -> Done:
         """Read which inputs need no more work under these settings: those done, and those that were refused."""
@@ -195,12 +200,6 @@ class Ledger:
                 f"{part}: no part of a ledger ({first_line(error)}); move it away, and what it told is done again."
             ) from error
 
-    def _write(self, table: pa.Table) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            part = Path(folder) / "part.parquet"
-            pq.write_table(table, part, compression="zstd")
-            self._store.put(part, f"{LEDGER}/{_name()}")
-
 
 def _row(entry: Entry) -> dict[str, object]:
     """Return an entry as what Parquet can hold; of names that are no Unicode only the digest is exact."""
@@ -216,14 +215,9 @@ def _name() -> str:
     return f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
 
 
-def _digest(key: str, version: str, settings: str, strength: float) -> tuple[int, int]:
+def _digest(key: str, version: str, settings: str, strength: float) -> bytes:
     text = f"{key}\0{version}\0{settings}\0{strength!r}".encode("utf-8", errors="surrogatepass")
-    found = hashlib.blake2b(text, digest_size=16).digest()
-    return int.from_bytes(found[:8], "big"), int.from_bytes(found[8:], "big")
-
-
-def _bytes_of(digest: tuple[int, int]) -> bytes:
-    return b"".join(part.to_bytes(8, "big") for part in digest)
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def _digests(table: pa.Table) -> npt.NDArray[np.uint64]:

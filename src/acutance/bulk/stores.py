@@ -142,7 +142,14 @@ class Store:
         """
         root = f"{self.root}/{below}".rstrip("/")
         with told(self.address, Unreachable):
-            yield from self._listed_s3(root) if hasattr(self.system, "call_s3") else self._listed(root)
+            if hasattr(self.system, "call_s3"):
+                yield from self._listed_s3(root)
+            elif self.is_local:
+                yield from _walked(root)
+            else:
+                for _, _, files in self.system.walk(root, detail=True):
+                    for entry in files.values():
+                        yield _listed_as(entry, entry["name"])
 
     def any_file(self) -> str | None:
         """Return the name of some file that is not hidden; None where there is none, or no such place."""
@@ -257,14 +264,6 @@ class Store:
             if not answer.get("IsTruncated"):
                 return
             request["ContinuationToken"] = answer["NextContinuationToken"]
-
-    def _listed(self, root: str) -> Iterator[Listed]:
-        if self.is_local:
-            yield from _walked(root)
-            return
-        for _, _, files in self.system.walk(root, detail=True):
-            for entry in files.values():
-                yield _listed_as(entry, entry["name"])
 
 
 def key_fault(key: str) -> str:

@@ -86,7 +86,7 @@ class EncoderPlan:
         self.colour = preparer.colour
         """What YUV means in this video."""
         self._tags = preparer.tags_in(self.coding.pixel_format)
-        self._size = preparer.width, preparer.height
+        self._size = preparer.size
         self._has_fields = preparer.has_fields and self.coding.encoder.is_interlacing
         self.rate = video.average_rate or _DEFAULT_RATE
         """Frames per second."""
@@ -108,7 +108,7 @@ class EncoderPlan:
 
     def set_up(self, context: VideoCodecContext) -> None:
         """Bring an encoder that is not open yet into shape."""
-        context.width, context.height = self._size
+        context.width, context.height = self._size.width, self._size.height
         context.pix_fmt = self.coding.pixel_format
         context.time_base, context.framerate = self.base, self.rate
         self._tags.put_on(context)

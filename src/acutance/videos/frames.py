@@ -11,6 +11,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from acutance.errors import ConfigError, InputError
+from acutance.geometry import Size
 from acutance.imaging.picture import fill_transparent
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.colour import (
@@ -72,19 +73,11 @@ class FramePreparer:
         self.is_interlaced = first.interlaced_frame
         self.has_fields = self.is_interlaced and scale == 1
         """Whether the result is interlaced: what a field is, is lost in an enlarged frame."""
-        self._size = first.width, first.height
+        self.size = Size(first.height * scale, first.width * scale)
+        """Of the result."""
+        self._source_size = first.width, first.height
         self._scale = scale
         self._converter = Converter()
-
-    @property
-    def width(self) -> int:
-        """Of the result, in px."""
-        return self._size[0] * self._scale
-
-    @property
-    def height(self) -> int:
-        """Of the result, in px."""
-        return self._size[1] * self._scale
 
     def tags_in(self, pixel_format: str) -> Tags:
         """Return the tags of the result; where RGB becomes YUV or the other way round, the matrix is another."""
@@ -103,8 +96,8 @@ class FramePreparer:
         if chunk.frame is None:
             return PendingFrame(chunk)
         decoded, chunk.frame = chunk.frame, None
-        if (decoded.width, decoded.height) != self._size:
-            sizes = "from {} × {} to {} × {} px".format(*self._size, decoded.width, decoded.height)
+        if (decoded.width, decoded.height) != self._source_size:
+            sizes = "from {} × {} to {} × {} px".format(*self._source_size, decoded.width, decoded.height)
             raise InputError(f"the size of the frames changes within the video, {sizes}; cut it there first.")
         frame = self._converter.to_format(decoded, self.layout.name, self.colour)
         frame.make_writable()

@@ -162,7 +162,7 @@ class VideoJob:
             self._reader,
             frames=writer.frames,
             flicker=self._finisher.meter.flicker,
-            is_uneven=writer.is_uneven,
+            is_uneven=writer.encoder.is_uneven,
         )
 
     def key(self, source: Path, what_else: str) -> str:
@@ -268,7 +268,7 @@ class VideoJob:
         return VideoResult(
             frames=frames,
             concealed=damage.concealed,
-            size=Size(self._preparer.height, self._preparer.width),
+            size=self._preparer.size,
             codec=coding.encoder.label,
             pixel_format=coding.pixel_format,
             copied_streams=len(self._copied.streams),

@@ -179,7 +179,10 @@ class VideoReader:
         self._is_suspicious |= packet.is_corrupt
         self._times.expect(packet)
         try:
-            frames = self._frames_of(packet)
+            if self._alpha_decoder is None:
+                frames = self._video.decode(packet)
+            else:
+                frames = self._alpha_decoder.decode(packet if packet.size else None)
         except av.error.MemoryError:
             raise
         except av.FFmpegError:
@@ -188,11 +191,6 @@ class VideoReader:
         for frame in frames:
             frame.time_base = self.time_base
             yield from self._shown(frame)
-
-    def _frames_of(self, packet: Packet[Stream]) -> list[VideoFrame]:
-        if self._alpha_decoder is None:
-            return self._video.decode(packet)
-        return self._alpha_decoder.decode(packet if packet.size else None)
 
     def _shown(self, frame: VideoFrame) -> Iterator[StreamChunk]:
         """Yield a frame, and before it those that are missing; none outside the part that is wanted."""

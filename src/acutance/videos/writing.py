@@ -84,12 +84,8 @@ class VideoWriter:
                 elif stream.index in copied.indices:
                     copied.add_to(target, stream)
             open_encoder(context, strict=False)
-        self._encoder = FrameEncoder(plan, context)
-
-    @property
-    def is_uneven(self) -> bool:
-        """Whether frames had times that a file of constant frame rate cannot give them."""
-        return self._encoder.is_uneven
+        self.encoder = FrameEncoder(plan, context)
+        """Takes the frames."""
 
     def copy(self, packets: list[Packet[Stream]]) -> None:
         """Write packets of the other streams."""
@@ -99,19 +95,19 @@ class VideoWriter:
     def show(self, frame: VideoFrame, time: int, duration: int) -> None:
         """Write a frame; see `FrameEncoder.show`."""
         with writing(self._path):
-            self._mux(self._encoder.show(frame, time, duration))
+            self._mux(self.encoder.show(frame, time, duration))
         self.frames += 1
 
     def repeat(self, time: int, duration: int) -> None:
         """Write the last frame again."""
         with writing(self._path):
-            self._mux(self._encoder.repeat(time, duration))
+            self._mux(self.encoder.repeat(time, duration))
         self.frames += 1
 
     def finish(self) -> None:
         """Write what the encoder still holds, and the end of the file."""
         with writing(self._path):
-            self._mux(self._encoder.flush())
+            self._mux(self.encoder.flush())
             self._target.close()
 
     def finish_with(self, packets: Iterable[Packet[Stream]]) -> None:

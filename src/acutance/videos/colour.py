@@ -101,12 +101,9 @@ def _said(code: int, otherwise: int) -> int:
 
 def tags_of(said_by: VideoFrame | VideoCodecContext) -> Tags:
     """Return the tags of a frame; or of a stream, before any of its frames is decoded, since decoders change them."""
-    range_ = _FULL_RANGE if (_format_of(said_by) or "").startswith("yuvj") else said_by.color_range
+    name = said_by.format.name if isinstance(said_by, VideoFrame) else said_by.pix_fmt
+    range_ = _FULL_RANGE if (name or "").startswith("yuvj") else said_by.color_range
     return Tags(said_by.color_primaries, said_by.color_trc, said_by.colorspace, range_)
-
-
-def _format_of(said_by: VideoFrame | VideoCodecContext) -> str | None:
-    return said_by.format.name if isinstance(said_by, VideoFrame) else said_by.pix_fmt
 
 
 def colour_of(frame: VideoFrame, tags: Tags) -> Colour:

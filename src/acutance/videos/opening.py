@@ -83,12 +83,11 @@ def sharp_name(source: Path) -> Path:
 
 
 @contextmanager
-def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterator[InputContainer]:
+def open_video(source: Path | BinaryIO) -> Iterator[InputContainer]:
     """Open a video for reading.
 
     Args:
         source: Its path, or an open stream of bytes.
-        reader: FFmpeg's name of the format; None finds it from the content.
 
     Raises:
         InputError: When it cannot be opened, or is nothing that is read.
@@ -104,7 +103,6 @@ def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterato
         container = av.open(
             f"file:{source}" if isinstance(source, Path) else source,
             mode="r",
-            format=reader,
             container_options=options | {"protocol_whitelist": "file"} if isinstance(source, Path) else options,
             metadata_errors="surrogateescape",
         )

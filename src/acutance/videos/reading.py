@@ -57,9 +57,6 @@ class Damage:
     broken_off: str = ""
     """What the library said when the file could not be read to its end."""
 
-    def __bool__(self) -> bool:
-        return bool(self.concealed or self.lost_at_start or self.broken_off)
-
 
 class VideoReader:
     """Reads one file from front to end, once."""

@@ -70,8 +70,7 @@ class SegmentStore:
             target: The result.
             key: Says what the result depends on.
         """
-        self.folder = target.with_name(f".{target.name}.acutance-parts")
-        """Where they are."""
+        self._folder = target.with_name(f".{target.name}.acutance-parts")
         self.target = target
         """The result."""
         self._key = hashlib.sha256(f"{_VERSION} {key}".encode("utf-8", "surrogateescape")).hexdigest()
@@ -98,7 +97,7 @@ class SegmentStore:
             write_atomically(self._path(len(self.segments)), [line, body], overwrite=True)
         except OutputError as error:
             with suppress(OSError):
-                self.folder.rmdir()  # if it is empty
+                self._folder.rmdir()  # if it is empty
             cause = error.__cause__
             # The person knows the result's name, not that of a part of it.
             raise not_written(self.target, cause) if isinstance(cause, OSError) else error from cause
@@ -137,10 +136,10 @@ class SegmentStore:
 
     def remove(self) -> None:
         """Remove all segments, once the result is there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.packets"
+        return self._folder / f"{number:06d}.packets"
 
     def _found(self, number: int) -> Segment | None:
         """Return a segment if it is there, whole, and of this job."""

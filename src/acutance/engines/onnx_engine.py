@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from acutance.engines.devices import SILENT, Device, Session
 from acutance.engines.model_file import read_spec
+from acutance.engines.processor import cores_if_bound
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import CorruptWeights, EngineError, OutOfMemory
 from acutance.spec import ModelSpec
@@ -60,7 +61,7 @@ class OnnxRuntimeEngine:
         if device is not None:
             return cls(_opened_on(device, model, threads), read_spec(model, name=name), device)
         try:
-            session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(model, session_options(threads), providers=["CPUExecutionProvider"])
         except ORT_ERRORS as error:
             raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
         return cls(session, read_spec(model, name=name))
@@ -99,7 +100,7 @@ class OnnxRuntimeEngine:
 
 
 def _opened_on(device: Device, model: bytes, threads: int | None) -> Session:
-    settings = _options(threads)
+    settings = session_options(threads)
     settings.log_severity_level = SILENT
     try:
         with device.turn:
@@ -143,10 +144,11 @@ _DEVICE_ERRORS: tuple[type[Exception], ...] = (*ORT_ERRORS, ValueError)
 """The latter for options that a version does not know."""
 
 
-def _options(threads: int | None) -> onnxruntime.SessionOptions:
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
+    """Return how networks are run on the CPU; None takes a thread per core that this process may use."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or cores_if_bound()
     options.inter_op_num_threads = 1  # the graph is a chain: there is nothing to run side by side
     options.log_severity_level = QUIET
     # The plan that it makes of the memory for a shape took 1.8 times what the chain of activations needs, and without

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.engines.processor import pool_size, within_cpus
 from acutance.errors import ConfigError
 from acutance.inference.back_projecting import is_corrected
 from acutance.inference.memory import allowed_bytes, check_limits
@@ -82,7 +82,7 @@ class PictureSettings:
     @property
     def pool_size(self) -> int:
         """How many threads compute outside the network."""
-        return within_cpus(self.threads) or usable_cpus()
+        return pool_size(self.threads)
 
     @property
     def words(self) -> str:

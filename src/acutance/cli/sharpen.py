@@ -48,7 +48,6 @@ from acutance.cli.told_options import (
     RegionOption,
     region_of,
     told_by,
-    told_model,
 )
 from acutance.cli.trust_options import MapOption, ReportOption, TrustOptions
 from acutance.cli.video_options import (
@@ -171,7 +170,7 @@ def sharpen(
     with (
         ended_as_by_ctrl_c(),
         Sharpener(
-            told_model(told, model, context),
+            model,
             fidelity=fidelity,
             engine=engine.engine,
             precision=precision.precision,

@@ -90,19 +90,22 @@ def still(
     import numpy as np
 
     from acutance.cli.console import progress_bar, say
-    from acutance.cli.told_options import region_of, told_by, told_model
+    from acutance.cli.told_options import region_of, told_by
     from acutance.errors import ConfigError
     from acutance.inference.sharpener import Sharpener
     from acutance.media import Photo, check_target, write_atomically, write_photo
     from acutance.videos.still import still as merged_still
+    from acutance.zoo.catalogue import AUTO
 
     place = region_of(region)
     told = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel)
     check_target(output, overwrite=overwrite, beside=[clip])
     if record is not None:
         check_target(record, overwrite=overwrite, beside=[clip, output])
+    source = context.get_parameter_source("model")
+    is_named = source is not None and source.name != "DEFAULT"
     with Sharpener(
-        told_model(told, model, context),
+        model if told is None or is_named else AUTO,  # which is then the one that can be told
         fidelity=fidelity,
         engine=engine.engine,
         precision=precision.precision,

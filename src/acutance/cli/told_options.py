@@ -98,15 +98,3 @@ def region_of(text: str | None) -> Region | None:
     from acutance.inference.told import Region
 
     return Region.of_text(text)
-
-
-def told_model(told: ToldBlur | None, model: str, context: typer.Context) -> str:
-    """Return the model to run: where a blur is told and nobody names a model, the one that can be told.
-
-    One that is named stays, and is refused where it cannot be told.
-    """
-    from acutance.inference.told import TOLD_MODEL
-
-    source = context.get_parameter_source("model")
-    is_named = source is not None and source.name != "DEFAULT"
-    return TOLD_MODEL if told is not None and not is_named else model

@@ -13,7 +13,6 @@ from pathlib import Path
 from acutance.engines.devices import Device, devices_for, find_devices
 from acutance.engines.engine import USUAL, ChosenPrecision, CpuEngine, Engine, EngineName, EngineSettings, Precision
 from acutance.engines.ensemble import SelfEnsemble
-from acutance.engines.foreign_told import read_told, told_path
 from acutance.engines.model_file import blend_files, has_spec, read_spec
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.processor import is_intel, multiplies_bfloat16, within_cpus
@@ -265,23 +264,22 @@ def read_model(path: Path) -> bytes:
         CorruptWeights, ConfigError: See there.
     """
     try:
-        stamp = path.stat()
-        beside = told_path(path)
-        told_stamp = beside.stat().st_mtime_ns if beside.is_file() else 0
-        return _read(path, stamp.st_mtime_ns, stamp.st_size, told_stamp)
+        file = path.read_bytes()
+        if has_spec(file, name=str(path)):
+            return file
+        stamps = tuple(one.stat().st_mtime_ns for one in (path, path.with_suffix(".toml")) if one.is_file())
+        return _adopted(path, file, stamps)
     except OSError as error:
         raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
-    """Read a file as it was at a time: probing takes seconds, and the server opens a model several times."""
-    del changed, size, told_changed
-    file = path.read_bytes()
-    if has_spec(file, name=str(path)):
-        return file
+def _adopted(path: Path, file: bytes, stamps: tuple[int, ...]) -> bytes:
+    """Adopt a network as it was at a time: probing takes seconds, and the server opens a model several times."""
+    del stamps  # of what lies beside it, too
     from acutance.engines.external_weights import with_external_weights
     from acutance.engines.foreign import adopt  # probing, which models of ours do not need
+    from acutance.engines.foreign_told import read_told, told_path
 
     file = with_external_weights(file, path.parent, name=str(path))
     return adopt(file, name=path.stem, told=read_told(told_path(path)), told_in=told_path(path).name).file

@@ -10,11 +10,11 @@ from acutance.errors import ConfigError
 from acutance.inference.back_projecting import is_corrected
 from acutance.inference.memory import allowed_bytes, check_limits
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
-from acutance.inference.told import Region, ToldBlur, check_kinds
 from acutance.ranges import whole_number
 from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from acutance.inference.told import Region, ToldBlur
     from acutance.provenance.credential import SigningCredential
 
 
@@ -50,7 +50,10 @@ class PictureSettings:
             object.__setattr__(self, "tile_px", tile_px)
         within_cpus(self.threads)
         check_limits(max_pixels=self.max_pixels, max_memory_mb=self.max_memory_mb)
-        check_kinds(self.told, self.region)
+        if self.told is not None or self.region is not None:
+            from acutance.inference.told import check_kinds
+
+            check_kinds(self.told, self.region)
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse what a model cannot be told, or cannot do in a part of a picture.

@@ -20,10 +20,10 @@ from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.tiling import TileWatch, restore_tiled
-from acutance.inference.told import FEATHER_PX, ToldBlur, feathered
 
 if TYPE_CHECKING:
     from acutance.inference.found_blur import Found
+    from acutance.inference.told import ToldBlur
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -128,6 +128,7 @@ class PictureRestorer:
         wish = _Wish(strength, listener, otherwise, filled.pixels, box)
         if self.settings.region is None:
             return self._restored(filled, whole, wish)
+        from acutance.inference.told import FEATHER_PX, feathered
         from acutance.inference.undoing import KERNEL_REACH_PX
 
         reach = max(KERNEL_REACH_PX, 0 if self.settings.told is None else len(self.settings.told.psf))
@@ -161,6 +162,7 @@ class PictureRestorer:
     def _unblurred(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
         from acutance.inference.found_blur import FoundBlur
+        from acutance.inference.told import FEATHER_PX, ToldBlur
         from acutance.inference.unblurring import blur_in  # the mathematics of deconvolution, for this alone
         from acutance.inference.undoing import without_blur
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.command_line import command_line
-from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
+from acutance.cli.options import Engine, Json, Overwrite, Threads
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 from acutance.cli.recognition_run import RecognitionOptions, run_recognition
 
@@ -72,7 +72,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Measure the distance of VGG-19 features, too: its weights, three stages at least."),
     ] = None,
-    engine: Engine = EngineChoice.AUTO,
+    engine: Engine = "auto",
     threads: Threads = None,
     as_json: Json = False,
     csv: Annotated[Path | None, typer.Option(help="Write every measurement to this CSV file.")] = None,
@@ -106,7 +106,7 @@ def evaluate(
         run_recognition(
             RecognitionOptions(
                 recognise=recognise, rows=rows, models=model or (), has_baselines=baselines, items=items,
-                fonts=font or (), backgrounds=test or (), engine=engine.engine, threads=threads, as_json=as_json,
+                fonts=font or (), backgrounds=test or (), engine=engine, threads=threads, as_json=as_json,
                 csv=csv, markdown=markdown, overwrite=overwrite,
             ),
             unused={**unused, "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists},
@@ -122,7 +122,7 @@ def evaluate(
     chosen = _chosen_rows(rows, psfs) if test else ()
     perception = open_perception(lpips_backbone, lpips_linear, dists, vgg19=vgg19)
     with (
-        open_models(model or (), engine=engine.engine, threads=threads) as models,
+        open_models(model or (), engine=engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
         restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from acutance.cli.options import Engine, EngineChoice, EnsembleChoice, MaxPixels, Threads
+from acutance.cli.options import Engine, MaxPixels, Threads
+from acutance.engines.engine import Ensemble
 
 if TYPE_CHECKING:
     from acutance.server.access import Access
@@ -18,13 +18,8 @@ if TYPE_CHECKING:
     from acutance.server.running import Certificate
 
 
-class AccessLog(StrEnum):
-    """How requests are logged."""
-
-    NONE = "none"
-    TEXT = "text"
-    JSON = "json"
-
+AccessLog = Literal["none", "text", "json"]
+"""How requests are logged."""
 
 LOOPBACK = "127.0.0.1"
 PORT = 8090
@@ -50,7 +45,7 @@ def serve(
             "--model", "-m", help="Model to offer, a name or an .onnx file; repeatable; default: all shipped."
         ),
     ] = None,
-    engine: Engine = EngineChoice.AUTO,
+    engine: Engine = "auto",
     threads: Threads = None,
     runs: Annotated[
         int, typer.Option(min=1, help="Pictures worked on at once; one uses every core, more cost memory.")
@@ -61,9 +56,9 @@ def serve(
         int, typer.Option(min=1, help="Pictures of all clients that may wait or be worked on at once.")
     ] = 256,
     max_ensemble: Annotated[
-        EnsembleChoice,
+        Ensemble,
         typer.Option(help="Most orientations that clients may have the mean of, each a run; 1 forbids it."),
-    ] = EnsembleChoice.EIGHT,
+    ] = 8,
     max_memory: Annotated[
         int, typer.Option(min=500, help="Memory of one worker in MB; one that takes more is ended.")
     ] = 3000,
@@ -84,7 +79,7 @@ def serve(
     ] = None,
     access_log: Annotated[
         AccessLog, typer.Option(help="A line for each request on the standard error: for people, as JSON, or none.")
-    ] = AccessLog.NONE,
+    ] = "none",
     webhook_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,18 +114,18 @@ def serve(
         from acutance.server.webhooks import WebhookPolicy
 
     os.umask(0o077)  # pictures and the list of jobs are nobody else's business
-    log_to_stderr(access_log.value)
+    log_to_stderr(access_log)
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
     webhooks = WebhookPolicy.of(webhook_host or (), webhook_secret_file)
     limits = with_files(
         _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
     )
-    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain, max_ensemble=max_ensemble.ensemble)
+    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain, max_ensemble=max_ensemble)
     models = OpenedModels(
         ModelSettings(
             names=tuple(model or ()),
-            engine=engine.engine,
+            engine=engine,
             threads=threads,
             max_pixels=limits.max_pixels,
             max_memory_mb=max_memory,

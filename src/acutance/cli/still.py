@@ -9,14 +9,11 @@ import typer
 
 from acutance.cli.options import (
     Engine,
-    EngineChoice,
-    EnsembleChoice,
     EnsembleOption,
     Fidelity,
     Json,
     Model,
     Overwrite,
-    PrecisionChoice,
     PrecisionOption,
     Threads,
     given_path,
@@ -67,9 +64,9 @@ def still(
     defocus: Defocus = None,
     gaussian: Gaussian = None,
     kernel: Kernel = None,
-    engine: Engine = EngineChoice.AUTO,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    ensemble: EnsembleOption = EnsembleChoice.ONE,
+    engine: Engine = "auto",
+    precision: PrecisionOption = "auto",
+    ensemble: EnsembleOption = 1,
     threads: Threads = None,
     record: Annotated[
         Path | None,
@@ -107,9 +104,9 @@ def still(
     with Sharpener(
         model if told is None or is_named else AUTO,  # which is then the one that can be told
         fidelity=fidelity,
-        engine=engine.engine,
-        precision=precision.precision,
-        ensemble=ensemble.ensemble,
+        engine=engine,
+        precision=precision,
+        ensemble=ensemble,
         threads=threads,
         told=told,
     ) as sharpener:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from acutance.cli.options import EngineChoice, Json, given_path
+from acutance.cli.options import Json, given_path
+from acutance.engines.engine import EngineName
 
 
 def verify(
@@ -30,7 +31,7 @@ def verify(
         ),
     ] = None,
     engine: Annotated[
-        EngineChoice | None,
+        EngineName | None,
         typer.Option(help="The engine that makes it again. Default: the recorded engine, if it is installed."),
     ] = None,
     hashes_only: Annotated[
@@ -56,7 +57,7 @@ def verify(
             result,
             record,
             source=source,
-            engine=None if engine is None else engine.engine,
+            engine=engine,
             makes_again=not hashes_only,
         )
     if as_json:

@@ -22,14 +22,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import DeviceEngine
 from acutance.engines.processor import read_short
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import EngineUnavailable, first_line
 from acutance.extras import how_to_get
 
 Kind = Literal["CPU", "GPU", "NPU"]
-DeviceEngine = Literal["webgpu", "cuda", "tensorrt", "directml", "coreml", "openvino-ep"]
-"""What can be given as --engine to name a provider."""
 
 SILENT = 4
 """ONNX Runtime's log level, fatal errors only: what goes wrong on a device is told in our own words, or not at all."""

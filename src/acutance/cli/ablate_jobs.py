@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from acutance.errors import AcutanceError, CorruptWeights, JobError
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerContext, SpawnContext
@@ -120,8 +122,6 @@ def _outcome(
     Raises:
         AcutanceError: What it raised, or a `JobError` when it was lost.
     """
-    from acutance.errors import JobError
-
     while True:
         if should_stop():
             stops.set()
@@ -149,7 +149,6 @@ def _run_alone(task: Task, entry: Entry, run: Path, sender: Connection, stops: E
     """Train one entry in this process, which was started for it, and send what happens."""
     from multiprocessing import parent_process
 
-    from acutance.errors import AcutanceError
     from acutance.training.device import leave_other_cores
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one says what is done
@@ -237,7 +236,6 @@ def trained(
 def _spec_exported(model: Path, weights: Path) -> ModelSpec | None:
     """Return the spec of a model that an earlier call exported of these weights; None where there is none."""
     from acutance.engines.model_file import read_spec
-    from acutance.errors import CorruptWeights
 
     try:
         spec, trained = (read_spec(file.read_bytes(), name=str(file)) for file in (model, weights))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from acutance.cli.console import needs_extra, say
 from acutance.cli.options import Engine, MaxPixels, Threads
 from acutance.engines.engine import Ensemble
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.server.access import Access
@@ -100,11 +103,6 @@ def serve(
     Jobs and their results are kept in a folder and survive the process. After Ctrl-C, work that takes longer than
     --drain is left to the next server.
     """
-    from dataclasses import replace
-
-    from acutance.cli.console import needs_extra, say
-    from acutance.errors import ConfigError
-
     with needs_extra("serve", "acutance serve"):
         from acutance.server.access_log import log_to_stderr
         from acutance.server.app import create_app
@@ -154,7 +152,6 @@ def default_folder() -> Path:
 
 
 def _access(host: str, token_file: Path | None, *, is_open: bool, names: list[str]) -> Access:
-    from acutance.errors import ConfigError
     from acutance.server.access import Access, is_loopback, read_token_file
 
     if token_file is not None and is_open:
@@ -168,7 +165,6 @@ def _access(host: str, token_file: Path | None, *, is_open: bool, names: list[st
 
 
 def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
-    from acutance.errors import ConfigError
     from acutance.server.running import Certificate
 
     if (chain is None) != (key is None):

@@ -59,6 +59,7 @@ from acutance.cli.video_options import (
     To,
     VideoOptions,
 )
+from acutance.errors import ConfigError
 
 
 def sharpen(
@@ -196,8 +197,6 @@ def _sources(paths: list[Path] | None, stream: str | None, *, is_dry: bool) -> l
     Raises:
         ConfigError: When there are both, or neither, or a camera where it is only to be told what would be done.
     """
-    from acutance.errors import ConfigError
-
     if is_dry and stream is not None:
         raise ConfigError("--dry-run: is for files and folders, not for cameras; leave it out.")
     if bool(paths) == (stream is not None):
@@ -213,8 +212,6 @@ def _check_places(
     Raises:
         ConfigError: When one is given.
     """
-    from acutance.errors import ConfigError
-
     if as_json and is_stdout:
         raise ConfigError("--json and -o -: both want stdout; name a file for the result, or leave --json out.")
     if segment is not None and not is_stream:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.console import progress_bar, say
 from acutance.cli.options import (
     Engine,
     EnsembleOption,
@@ -20,6 +23,7 @@ from acutance.cli.options import (
 )
 from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOfClip
 from acutance.cli.video_options import moment
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.videos.still import Still
@@ -82,13 +86,9 @@ def still(
     The region registers the frames, and it may move by itself; what does not fit is left out. Everything in the result
     comes from the clip.
     """
-    import json
-
     import numpy as np
 
-    from acutance.cli.console import progress_bar, say
     from acutance.cli.told_options import region_of, told_by
-    from acutance.errors import ConfigError
     from acutance.inference.sharpener import Sharpener
     from acutance.media import Photo, check_target, write_atomically, write_photo
     from acutance.videos.still import still as merged_still
@@ -136,8 +136,6 @@ def still(
 
 def _facts(found: Still, clip: Path, output: Path, words: list[str]) -> dict[str, object]:
     """Say what was merged, for a program."""
-    from dataclasses import asdict
-
     return {
         "source": str(clip),
         "target": str(output),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.options import given_path
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.inference.told import Region, ToldBlur
@@ -73,7 +74,6 @@ def told_by(*, motion: str | None, defocus: str | None, gaussian: str | None, ke
     said = [(name, value) for name, value in given.items() if value is not None]
     if not said:
         return None
-    from acutance.errors import ConfigError
     from acutance.inference.told import ToldBlur
 
     if len(said) > 1:

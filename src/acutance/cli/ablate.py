@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.ablate_jobs import Device
+from acutance.cli.command_line import command_line
 from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 from acutance.errors import ConfigError
@@ -134,12 +134,12 @@ def ablate(
         return
     with progress_bar("measuring") as bar:
         ablation = measure(outcomes, test_set, perception=perception, progress=bar)
-    command = _command({
-        "--data": data, "--test": test, "--paired": paired, "--test-paired": test_paired, "--out": out,
-        "--models": ",".join(chosen), "--seeds": seeds, "--iterations": iterations, "--minutes": minutes,
-        "--vgg19": vgg19,
-        "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists, "--limit": limit,
-    }, settings or ())  # fmt: skip
+    command = command_line("ablate", {
+        "--data": [data], "--test": [test], "--paired": [paired], "--test-paired": [test_paired], "--out": [out],
+        "--models": [",".join(chosen)], "--seeds": [seeds], "--iterations": [iterations], "--minutes": [minutes],
+        "--vgg19": [vgg19], "--lpips-backbone": [lpips_backbone], "--lpips-linear": [lpips_linear], "--dists": [dists],
+        "--limit": [limit], "--set": settings or (),
+    })  # fmt: skip
     _write(out, ablation, draw=lambda: draw_figure(outcomes, test_set, number=photo), command=command)
 
 
@@ -286,12 +286,3 @@ def _write(out: Path, ablation: Ablation, *, draw: Callable[[], Pixels], command
     write_photo(Photo(pixels=draw()), out / "figure.png", overwrite=True)
     typer.echo(markdown, nl=False)
     say(f"wrote {', '.join(files)} and figure.png in {out}")
-
-
-def _command(options: Mapping[str, object | None], settings: Sequence[str]) -> str:
-    """Write the command that gives the same, as one would type it."""
-    words: list[str] = []
-    for name, value in options.items():
-        if value is not None:
-            words += [name, *map(str, value if isinstance(value, tuple) else (value,))]
-    return shlex.join(["acutance", "ablate", *words, *(word for one in settings for word in ("--set", one))])

@@ -131,7 +131,7 @@ def evaluate(
             evaluation = evaluate_pairs(pairs, restorers, perception=perception, progress=bar)
         else:
             evaluation = measure(test_sets, chosen, restorers, psfs=psfs, perception=perception, progress=bar)
-    command = command_line({
+    command = command_line("evaluate", {
         "--test": test or (),
         "--paired": [paired],
         "--rows": [",".join(row.name for row in chosen) or None],

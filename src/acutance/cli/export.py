@@ -67,7 +67,6 @@ def export(
 
 
 def _tell(written: Elsewhere, *, as_json: bool) -> None:
-
     if as_json:
         told = {**asdict(written), "path": str(written.path), "has_exact_tiles": written.has_exact_tiles}
         typer.echo(json.dumps(told, ensure_ascii=False))

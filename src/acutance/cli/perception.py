@@ -50,7 +50,6 @@ def open_perception(
 
 
 def _open_lpips(backbone: Path, linear: Path, device: str) -> PerceptualMeasure:
-
     with needs_extra("train", "LPIPS"):
         from acutance.networks.lpips import Lpips
         from acutance.networks.lpips_weights import read_lpips
@@ -59,7 +58,6 @@ def _open_lpips(backbone: Path, linear: Path, device: str) -> PerceptualMeasure:
 
 
 def _open_dists(backbone: Path, weights: Path, device: str) -> PerceptualMeasure:
-
     with needs_extra("train", "DISTS"):
         from acutance.networks.dists import Dists, read_dists
 
@@ -67,7 +65,6 @@ def _open_dists(backbone: Path, weights: Path, device: str) -> PerceptualMeasure
 
 
 def _open_vgg(weights: Path) -> PerceptualMeasure:
-
     with needs_extra("train", "--vgg19"):
         from acutance.networks.vgg19_weights import read_vgg19
         from acutance.networks.vgg_distance import VggDistance

@@ -170,7 +170,7 @@ def _font(word: str) -> tuple[Face, str]:
 
 def _command(options: RecognitionOptions, kinds: Sequence[Kind], rows: Sequence[str]) -> str:
     """Write the command that gives the same figures, as one would type it."""
-    return command_line({
+    return command_line("evaluate", {
         "--recognise": [",".join(kind.label for kind in kinds)],
         "--rows": [",".join(rows)],
         "--items": [options.items],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,29 +13,11 @@ from acutance.cli.file_report import FileReport
 from acutance.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
-    from acutance.inference.ledger import Ledger
-    from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
     from acutance.videos import VideoProgress, VideoSettings
 
 TOLD_EVERY_S = 60.0
 """Where nothing is drawn, the frames that are done are told so often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoRun:
-    """What holds for all videos of a run."""
-
-    sharpener: Sharpener
-    strength: float
-    settings: VideoSettings
-    overwrite: bool
-    ledger: Ledger
-    resume_key: str | None
-    """See `acutance.videos.sharpen_video`."""
-    keeps_times: bool
-    is_quiet: bool = False
-    """Show no progress."""
 
 
 def settings_or_failures(
@@ -84,42 +65,6 @@ def check_codec(settings: VideoSettings, targets: Sequence[Path]) -> None:
         labels = " or ".join(dict.fromkeys(kind.label for kind in kinds))
         allowed = ", ".join(dict.fromkeys(codec for kind in kinds for codec in kind.codecs))
         raise ConfigError(f"codec {settings.codec}: {labels} does not hold it; choose {allowed}.")
-
-
-def work_through_videos(
-    run: VideoRun, plan: Sequence[PlannedFile], report: FileReport, *, is_asked: Callable[[], bool]
-) -> None:
-    """Sharpen videos one by one and tell each.
-
-    Args:
-        run: What holds for all.
-        plan: The videos.
-        report: Where they are told.
-        is_asked: Whether to stop.
-    """
-    from acutance.videos.files import sharpen_videos
-
-    with shown_progress(is_quiet=run.is_quiet) as show:
-        results = sharpen_videos(
-            run.sharpener,
-            plan,
-            strength=run.strength,
-            settings=run.settings,
-            overwrite=run.overwrite,
-            ledger=run.ledger,
-            resume_key=run.resume_key,
-            keep_times=run.keeps_times,
-            progress=lambda file, done: show(str(file.source), done),
-            should_stop=is_asked,
-        )
-        done = 0
-        with closing(results):
-            for result in results:
-                report.tell(result)
-                done += 1
-    if done < len(plan) and run.resume_key is not None:
-        name = plan[done].source
-        say(f"what is finished of {name} is kept beside its result; the same command goes on there.")
 
 
 @contextmanager

@@ -165,11 +165,6 @@ class PhotoSharpener:
         needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self.settings.tile_of(self.spec))
         return needed <= self.settings.memory_bytes
 
-    @property
-    def has_memory_limit(self) -> bool:
-        """Whether it was said how much memory may be taken."""
-        return self.settings.max_memory_mb is not None
-
     def opened(self, source: Path | bytes) -> AbstractContextManager[PictureFile]:
         """Open a file of pictures within the limits; see `open_pictures`."""
         streamed = MAX_STREAMED_PIXELS if self.settings.max_pixels is None else self.max_pixels

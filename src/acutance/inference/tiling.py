@@ -185,12 +185,7 @@ def restore_tile(
     if _keeps_ramps(engine.spec):
         restored = kept_on_ramps(pixels, inside, restored)
     if strength != 1.0:
-        shown = (
-            to_batch(pixels[inside.slices])[0]
-            if scale == 1
-            else enlarged_part(pixels, inside, scale, within=tile.source)
-        )
-        restored = blend(shown, restored, strength)
+        restored = blend(enlarged_part(pixels, inside, scale, within=tile.source), restored, strength)
     write_planes(restored, result[inside.scaled(scale).slices])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,10 +13,10 @@ from acutance.cli.console import needs_extra, say
 from acutance.cli.options import Engine, MaxPixels, Threads
 from acutance.engines.engine import Ensemble
 from acutance.errors import ConfigError
+from acutance.folders import user_folder
 
 if TYPE_CHECKING:
     from acutance.server.access import Access
-    from acutance.server.limits import Limits
     from acutance.server.running import Certificate
 
 
@@ -107,6 +106,7 @@ def serve(
         from acutance.server.access_log import log_to_stderr
         from acutance.server.app import create_app
         from acutance.server.file_limit import with_files
+        from acutance.server.limits import HOUR_S, Limits
         from acutance.server.models import ModelSettings, OpenedModels
         from acutance.server.running import listen, make_server
         from acutance.server.webhooks import WebhookPolicy
@@ -116,10 +116,21 @@ def serve(
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
     webhooks = WebhookPolicy.of(webhook_host or (), webhook_secret_file)
+    usual = Limits()
     limits = with_files(
-        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
+        replace(
+            usual,
+            max_pixels=max_pixels or usual.max_pixels,
+            max_body_bytes=round(max_megabytes * 2**20),
+            max_queue=queue,
+            max_queue_per_client=max(1, queue // 2),
+            runs=runs,
+            keep_s=keep_hours * HOUR_S,
+            worker_bytes=max_memory * 10**6,
+            drain_s=drain,
+            max_ensemble=max_ensemble,
+        )
     )
-    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain, max_ensemble=max_ensemble)
     models = OpenedModels(
         ModelSettings(
             names=tuple(model or ()),
@@ -144,11 +155,7 @@ def serve(
 
 def default_folder() -> Path:
     """Return where jobs lie unless another folder is given."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "acutance" / "serve"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "acutance" / "serve"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "acutance" / "serve"
+    return user_folder("state", what="jobs", remedy="name a folder (--data)") / "serve"
 
 
 def _access(host: str, token_file: Path | None, *, is_open: bool, names: list[str]) -> Access:
@@ -170,17 +177,3 @@ def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
     if (chain is None) != (key is None):
         raise ConfigError("--tls-cert and --tls-key: belong together; give both or none.")
     return None if chain is None or key is None else Certificate(chain=chain, key=key)
-
-
-def _limits(*, max_pixels: int | None, max_megabytes: float, queue: int, runs: int, keep_hours: float) -> Limits:
-    from acutance.server.limits import HOUR_S, Limits
-
-    defaults = Limits()
-    return Limits(
-        max_pixels=max_pixels or defaults.max_pixels,
-        max_body_bytes=round(max_megabytes * 2**20),
-        max_queue=queue,
-        max_queue_per_client=max(1, queue // 2),
-        runs=runs,
-        keep_s=keep_hours * HOUR_S,
-    )

@@ -134,11 +134,11 @@ def _sharpen_photos(
     *,
     is_asked: Callable[[], bool],
 ) -> None:
-    questions = None
+    trust = None
     if options.trust.has_any:
-        from acutance.cli.trust_files import Questions
+        from acutance.cli.trust_files import TrustWriter
 
-        questions = Questions(sharpener, options.trust, photos)
+        trust = TrustWriter(sharpener, options.trust, photos)
     with progress_bar("sharpening", is_quiet=options.quiet) as bar:
         results = sharpen_files(
             sharpener,
@@ -155,7 +155,7 @@ def _sharpen_photos(
         )
         with closing(results):
             for result in results:
-                report.tell(questions(result) if questions else result)
+                report.tell(trust(result) if trust else result)
 
 
 def _sharpen_videos(

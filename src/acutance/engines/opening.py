@@ -264,19 +264,20 @@ def read_model(path: Path) -> bytes:
         CorruptWeights, ConfigError: See there.
     """
     try:
-        file = path.read_bytes()
-        if has_spec(file, name=str(path)):
-            return file
-        stamps = tuple(one.stat().st_mtime_ns for one in (path, path.with_suffix(".toml")) if one.is_file())
-        return _adopted(path, file, stamps)
+        stamp, beside = path.stat(), path.with_suffix(".toml")  # what is told of a network of others
+        told_stamp = beside.stat().st_mtime_ns if beside.is_file() else 0
+        return _read(path, stamp.st_mtime_ns, stamp.st_size, told_stamp)
     except OSError as error:
         raise UnknownModel(f"{path}: cannot be read ({error.strerror}).") from error
 
 
 @lru_cache(maxsize=4)
-def _adopted(path: Path, file: bytes, stamps: tuple[int, ...]) -> bytes:
-    """Adopt a network as it was at a time: probing takes seconds, and the server opens a model several times."""
-    del stamps  # of what lies beside it, too
+def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
+    """Read a file as it was at a time: probing takes seconds, and the server opens a model several times."""
+    del changed, size, told_changed
+    file = path.read_bytes()
+    if has_spec(file, name=str(path)):
+        return file
     from acutance.engines.external_weights import with_external_weights
     from acutance.engines.foreign import adopt  # probing, which models of ours do not need
     from acutance.engines.foreign_told import read_told, told_path

@@ -8,16 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acutance.cli.console import frames_bar, is_terminal, say
+from acutance.cli.console import LINE_EVERY_S, frames_bar, is_terminal, say
 from acutance.cli.file_report import FileReport
 from acutance.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
     from acutance.media import PlannedFile
     from acutance.videos import VideoProgress, VideoSettings
-
-TOLD_EVERY_S = 60.0
-"""Where nothing is drawn, the frames that are done are told so often."""
 
 
 def settings_or_failures(
@@ -84,7 +81,7 @@ def shown_progress(*, is_quiet: bool = False) -> Iterator[Callable[[str, VideoPr
 
     def tell(name: str, done: VideoProgress) -> None:
         nonlocal last
-        if time.monotonic() - last >= TOLD_EVERY_S:
+        if time.monotonic() - last >= LINE_EVERY_S:
             last = time.monotonic()
             total = f" of {done.total}" if done.total else ""
             left = f", about {round(done.seconds_left / 60)} min left" if done.seconds_left is not None else ""

@@ -220,11 +220,7 @@ class _Work:
     def parts(self) -> Iterator[bytes | memoryview | Patch]:
         """Return the content of the result, made as it is asked for; see `sharpen_file` for what is raised."""
         parts = self._unsigned_parts()
-        if self._seal is None:
-            return parts
-        from acutance.inference.sealing import Done
-
-        return self._seal.parts(parts, lambda: Done(tuple(self._chosen), tuple(self._found)))
+        return parts if self._seal is None else self._seal.parts(parts, lambda: self.outcome)
 
     def _unsigned_parts(self) -> Iterator[bytes | memoryview | Patch]:
         source = self._in_strips()

@@ -49,7 +49,8 @@ from acutance.cli.main import app
 from acutance.media.patterns import PathFilter
 
 MODEL: Final = "fast"
-CORES: Final = os.cpu_count() or 1
+CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""That this may use: taskset keeps the others free."""
 PHOTOS, ALONE, SIDE, ROUNDS = 768, 192, 256, 3
 SHARD, TINY, LOOSE = 10_000, 32, 4000
 SAMPLED_S: Final = 2.0

@@ -90,12 +90,12 @@ def create_app(
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
+        # Routes as they are: `include_router` would build them anew for each application, most of a second of work.
+        routes=[route for router in _ROUTERS for route in router.routes],
         lifespan=lifespan,
     )
     app.state.service = service
     app.state.has_tokens = bool(access is not None and access.token_digests)
-    for router in _ROUTERS:
-        app.include_router(router)
     app.add_exception_handler(AcutanceError, _on_error)
     app.add_exception_handler(MemoryError, _on_error)
     app.add_exception_handler(OSError, _on_error)

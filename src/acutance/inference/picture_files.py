@@ -220,7 +220,11 @@ class _Work:
     def parts(self) -> Iterator[bytes | memoryview | Patch]:
         """Return the content of the result, made as it is asked for; see `sharpen_file` for what is raised."""
         parts = self._unsigned_parts()
-        return parts if self._seal is None else self._seal.parts(parts, lambda: self.outcome)
+        if self._seal is None:
+            return parts
+        from acutance.inference.sealing import Done
+
+        return self._seal.parts(parts, lambda: Done(tuple(self._chosen), tuple(self._found)))
 
     def _unsigned_parts(self) -> Iterator[bytes | memoryview | Patch]:
         source = self._in_strips()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from acutance.engines.model_file import read_spec
 from acutance.engines.opening import resolved
@@ -18,7 +18,6 @@ from acutance.zoo.catalogue import find_model, list_models
 
 if TYPE_CHECKING:
     from acutance.inference.photo_sharpener import PhotoSharpener
-    from acutance.inference.picture_files import Outcome
     from acutance.spec import ModelSpec
 
 _OF_PARENT = {
@@ -26,6 +25,15 @@ _OF_PARENT = {
     "broken": "the photo's own manifest does not hold for the photo: it is kept inside, with that finding",
     "elsewhere": "the photo's own manifest lies elsewhere, and was not fetched",
 }
+
+
+class Done(NamedTuple):
+    """What was done to the pictures of a file."""
+
+    models: tuple[str, ...]
+    """That ran, by name."""
+    found: tuple[str, ...]
+    """What was seen in them, in sentences."""
 
 
 class Seal:
@@ -65,13 +73,13 @@ class Seal:
         self._found: ManifestFound | None = None
 
     def parts(
-        self, parts: Iterable[bytes | memoryview | Patch], outcome: Callable[[], Outcome]
+        self, parts: Iterable[bytes | memoryview | Patch], done: Callable[[], Done]
     ) -> Iterator[bytes | memoryview | Patch]:
         """Yield the content of the result, signed; see `signed_parts`.
 
         Args:
             parts: The content without a manifest.
-            outcome: Asked what was done to the pictures when all of it is made.
+            done: Asked what was done to the pictures when all of it is made.
         """
         pictures = self._pictures
         parent = Parent(file=pictures.file, media_type=pictures.media_type, title=_shown(Path(pictures.name).name))
@@ -80,7 +88,7 @@ class Seal:
             self._format,
             self._credential,
             parent,
-            edit=lambda: self._edit(outcome()),
+            edit=lambda: self._edit(done()),
             told=self._tell,
             folder=None if self._target is None else self._target.parent,
         )
@@ -101,7 +109,7 @@ class Seal:
     def _tell(self, found: ManifestFound) -> None:
         self._found = found
 
-    def _edit(self, made: Outcome) -> Edit:
+    def _edit(self, made: Done) -> Edit:
         sharpener, asked, told = self._sharpener, self._sharpener.engine_settings, self._sharpener.settings
         specs = [self._spec_of(name) for name in made.models]
         is_true = all(is_for_truth(spec, fidelity=asked.fidelity) for spec in specs)

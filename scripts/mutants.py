@@ -41,7 +41,7 @@ TESTS: Final = {
     "media/paths.py": "tests/media/test_paths.py",
     "media/patterns.py": "tests/media/test_patterns.py",
     "media/photo.py": "tests/media/test_photo.py",
-    "media/reading.py": "tests/media/test_reading.py tests/media/test_broken_files.py",
+    "media/reading.py": "tests/media/test_reading.py tests/media/test_pictures.py tests/media/test_broken_files.py",
     "media/writing.py": "tests/media/test_writing.py tests/media/test_round_trip.py",
     "training/step.py": "tests/training/test_step.py tests/training/test_plain_rounds.py tests/training/test_loop.py",
     "training/stepper.py": "tests/training/test_accumulation.py tests/training/test_plain_rounds.py",

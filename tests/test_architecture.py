@@ -95,7 +95,7 @@ ONLY_IN = {
     "pillow_heif": {"acutance.media.heif"},
     "pillow_jxl": {"acutance.media.jxl"},
     "rawpy": {"acutance.media.raw"},
-    "pyvips": {"acutance.media.jpeg.strips"},
+    "pyvips": {"acutance.media.jpeg.pixels"},
     "c2pa": {"acutance.provenance.silent_c2pa"},
     "cryptography": {"acutance.provenance.credential"},
     "spandrel": {"acutance.engines.torch_weights"},

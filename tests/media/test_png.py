@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from acutance.errors import UnsupportedImage
-from acutance.media import Photo, encode_photo, lost_in, read_photo
-from acutance.media.pictures import open_pictures
+from acutance.media import Photo, encode_photo, lost_in, open_pictures, read_photo
 from acutance.media.png.chunks import read_chunks
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -26,12 +26,11 @@ from acutance.media import (
     pnm,
     read_photo,
 )
-from acutance.media.jpeg import strips as jpeg_strips
+from acutance.media.jpeg import pixels as jpeg_pixels
 from acutance.media.photo import PnmCoding, TiffCoding
-from acutance.media.png import strips as png_strips
+from acutance.media.png import pixels as png_pixels
 from acutance.media.strips import Strip, joined, regrouped
 from acutance.media.tiff import pixels as tiff_pixels
-from acutance.media.tiff import strips as tiff_strips
 from acutance.media.tiff import writing as tiff_writing
 
 HEIGHT, WIDTH = 230, 61
@@ -42,11 +41,11 @@ needs_vips = pytest.mark.skipif(find_spec("pyvips") is None, reason="needs the e
 def small_strips(monkeypatch):
     """Or all of a small picture would be one strip."""
     for module, name in (
-        (png_strips, "_STRIP_BYTES"),
-        (png_strips, "_BLOCK_BYTES"),
+        (png_pixels, "_STRIP_BYTES"),
+        (png_pixels, "_BLOCK_BYTES"),
         (pnm, "_STRIP_BYTES"),
-        (jpeg_strips, "_STRIP_BYTES"),
-        (tiff_strips, "_RAW_STRIP_BYTES"),
+        (jpeg_pixels, "_STRIP_BYTES"),
+        (tiff_pixels, "_RAW_STRIP_BYTES"),
         (tiff_writing, "_WRITTEN_STRIP_BYTES"),
         (tiff_pixels, "_GROUP_BYTES"),
     ):
@@ -189,7 +188,7 @@ def test_what_is_read_in_strips_is_what_is_read_as_a_whole(tmp_path, bits, photo
 
 
 def test_one_packed_strip_that_is_too_large_is_not_read_in_strips(monkeypatch):
-    monkeypatch.setattr(tiff_strips, "MAX_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(tiff_pixels, "MAX_BLOCK_BYTES", 1000)
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, picture(8, 3).pixels, photometric="rgb", compression="zlib", rowsperstrip=HEIGHT)
     assert in_strips(buffer.getvalue()) == (None, None)

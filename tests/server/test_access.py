@@ -109,7 +109,7 @@ def test_without_a_token_the_name_must_be_ours(host: str, is_ours: bool) -> None
     else:
         with pytest.raises(Refused) as refused:
             access.check(**ask)
-        assert refused.value.answer.error == "wrong_host"
+        assert refused.value.problem.error == "wrong_host"
 
 
 def test_another_name_over_the_wire(shared) -> None:
@@ -144,7 +144,7 @@ def test_pages_of_other_sites_change_nothing(headers: dict[str, str], is_foreign
     for method in ("POST", "DELETE"):
         with pytest.raises(Refused) as refused:
             Access().check(method=method, **ask)
-        assert refused.value.answer.error == "cross_site"
+        assert refused.value.problem.error == "cross_site"
 
 
 def test_behind_a_proxy_that_speaks_tls_the_origin_is_https() -> None:

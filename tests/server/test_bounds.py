@@ -16,7 +16,7 @@ from acutance.server import bounds
 from acutance.server.models import OneEngine
 from acutance.server.options import ModelChoice, Options
 from acutance.server.stopping import StopSignal
-from acutance.server.work import sharpen_upload
+from acutance.server.work import PictureTask
 
 NEVER = OneEngine(FakeEngine(lambda batch: batch), max_pixels=100_000_000)
 
@@ -25,7 +25,8 @@ def run(content: bytes, folder) -> None:
     path = folder / "upload"
     path.write_bytes(content)
     options = Options(model=ModelChoice(name="fake"))
-    sharpen_upload(path, options, models=NEVER, max_pixels=100_000_000, stop=StopSignal(60))
+    task = PictureTask(upload=path, target=folder / "made", options=options, max_pixels=100_000_000)
+    task.run(NEVER, StopSignal(60), lambda _: None)
 
 
 def progressive(scans: int, *, thumbnail: bytes = b"") -> bytes:

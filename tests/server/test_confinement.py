@@ -15,7 +15,7 @@ from acutance.server import confinement, worker_handle
 from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import PictureTask
+from acutance.server.work import PictureTask
 from acutance.server.worker_handle import WorkerLimits
 from acutance.server.worker_process import WorkerSettings
 from acutance.server.workers import WorkerProcesses

@@ -24,7 +24,7 @@ from acutance.server.models import ModelSettings, OneEngine, OpenedModels, ensem
 from acutance.server.options import ModelChoice, Options, fingerprint_of
 from acutance.server.refusals import Refused
 from acutance.server.stopping import StopSignal
-from acutance.server.work import sharpen_upload
+from acutance.server.work import PictureTask
 from acutance.trust.record import record_of
 from acutance.trust.verification import verify
 
@@ -162,7 +162,8 @@ def test_pixels_are_counted_once_for_each_orientation(tmp_path, picture, monkeyp
 
     def run(ensemble) -> None:
         options = Options(model=ModelChoice(name="fake", ensemble=ensemble))
-        sharpen_upload(tmp_path / "upload", options, models=models, max_pixels=1_000_000, stop=StopSignal(60))
+        task = PictureTask(upload=tmp_path / "upload", target=tmp_path / "made", options=options, max_pixels=1_000_000)
+        task.run(models, StopSignal(60), lambda _: None)
 
     run(4)
     with pytest.raises(
@@ -184,8 +185,8 @@ def test_who_is_told_to_come_again_hears_of_the_runs_ahead() -> None:
             admission.leave("a", runs=runs)
         assert admission.inside == 0
         admission.enter("a")
-        assert refused.value.answer.retry_after_s is not None
-        return refused.value.answer.retry_after_s
+        assert refused.value.problem.retry_after_s is not None
+        return refused.value.problem.retry_after_s
 
     assert told(8, took_s=80.0) == pytest.approx(8 * told(1, took_s=10.0)), "eight runs each, of as long"
 

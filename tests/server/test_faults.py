@@ -164,7 +164,7 @@ def full(*_: object, **__: object) -> None:
 
 def test_disk_full_while_taking_in(serve, picture, monkeypatch) -> None:
     served = serve()
-    monkeypatch.setattr("acutance.server.uploads._write_last", full)
+    monkeypatch.setattr("acutance.server.uploads._write", full)
     for path in ("/v1/sharpen", "/v1/jobs"):
         reply = served.post(picture(), path)
         assert (reply.status, reply.json["error"]) == (507, "storage_full")

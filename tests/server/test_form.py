@@ -63,7 +63,7 @@ def test_names_are_utf_8() -> None:
 def test_forms_that_are_refused(form: bytes, said: str, step: int) -> None:
     with pytest.raises(Refused, match=said) as refused:
         read(form, step=step)
-    assert (refused.value.answer.status, refused.value.answer.error) == (400, "bad_form")
+    assert (refused.value.problem.status, refused.value.problem.error) == (400, "bad_form")
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=" + "x" * 71])

@@ -7,6 +7,7 @@ import pytest
 from acutance.server.job_store import JobStore
 from acutance.server.jobs import JobResult, NewJob, new_job_id
 from acutance.server.options import ModelChoice, Options
+from acutance.server.refusals import INTERNAL, ProblemDetails
 
 RESULT = JobResult(
     media_type="image/png", bytes=70, seconds=0.5, megapixels=0.1, lost=("EXIF", "a, b"), found=("sharp, already",)
@@ -60,7 +61,7 @@ def test_the_life_of_a_job(store, now) -> None:
     assert store.stored_bytes == 100
     assert not store.finish(job.id, RESULT), "what was not begun is not done"
     assert store.begin(job.id).state == "running"
-    store.put_back(job.id, error="out_of_memory", detail="later.", counts=True)
+    store.put_back(job.id, ProblemDetails(status=503, error="out_of_memory", detail="later."), counts=True)
     waiting = store.get(job.id)
     assert (waiting.state, waiting.attempts, waiting.error, waiting.detail) == ("queued", 1, "out_of_memory", "later.")
     now[0] = 1005
@@ -73,7 +74,7 @@ def test_the_life_of_a_job(store, now) -> None:
     assert store.stored_bytes == 70
     assert store.begin(job.id) is None
     assert not store.cancel(job.id)
-    assert not store.fail(job.id, error="internal", detail="no.")
+    assert not store.fail(job.id, INTERNAL)
     assert store.expire(1005) == []
     assert store.expire(1006) == [job.id]
     assert store.stored_bytes == 0
@@ -88,7 +89,7 @@ def test_cancelled_and_failed_jobs_stay_so(store) -> None:
         store.add(job)
         store.begin(job.id)
     assert store.cancel(cancelled.id)
-    assert store.fail(failed.id, error="image_too_large", detail="too large.")
+    assert store.fail(failed.id, ProblemDetails(status=413, error="image_too_large", detail="too large."))
     for job in (cancelled, failed):
         assert not store.finish(job.id, RESULT)
         assert not store.discard(job.id)

@@ -93,7 +93,7 @@ def test_an_answer_that_nobody_takes_is_given_up(serve, picture) -> None:
         line.settimeout(10)
         line.connect(("127.0.0.1", served.port))
         line.sendall(HEAD + f"Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        _wait(lambda: b"acutance_run_seconds_sum" in served.service.metrics.text({}, pools={}, listed={}))
+        _wait(lambda: b"acutance_run_seconds_sum" in served.service.metrics.text({}))
         _wait(lambda: not served.server.server_state.connections)
         found = 0
         with suppress(ConnectionResetError):
@@ -225,7 +225,7 @@ def test_trickling_uploads_of_some_leave_room_for_others(serve, picture) -> None
         assert served.service.admission.inside == 0, "who sends has no place in the queue yet"
         assert served.post(picture()).status == 200
         assert served.ask("GET", "/healthz").status == 200
-        _wait(lambda: b'status="429"' in served.service.metrics.text({}, pools={}, listed={}))
+        _wait(lambda: b'status="429"' in served.service.metrics.text({}))
     _wait(lambda: served.service.admission.uploads == 0)
 
 
@@ -336,7 +336,7 @@ def test_a_longer_queue_says_to_come_later() -> None:
             admission.took(10.0)
         with pytest.raises(Refused) as refused:
             admission.enter("a")
-        return refused.value.answer.retry_after_s
+        return refused.value.problem.retry_after_s
 
     assert 1 <= told(2) < told(100) <= 600
 

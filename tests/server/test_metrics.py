@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
-from acutance.server.metrics import Metrics, PoolState
+from acutance.server.jobs import JobResult
+from acutance.server.metrics import Metrics
 
 
 def read(text: bytes) -> dict[tuple[str, str], float]:
@@ -19,13 +22,13 @@ def read(text: bytes) -> dict[tuple[str, str], float]:
 def test_what_is_counted() -> None:
     metrics = Metrics()
     metrics.answered("/v1/jobs", "POST", 202, 0.3)
-    metrics.uploaded(100)
-    metrics.done(1.5, 2.0, "job")
-    metrics.done(0.5, 0.2, "direct")
-    metrics.ended("failed")
-    pool = PoolState(waiting=3, busy=1, restarts=2)
+    metrics.uploaded_bytes.inc(100)
+    made = JobResult(media_type="image/png", bytes=1, seconds=2.0, megapixels=1.5, lost=())
+    metrics.done(made, "job")
+    metrics.done(replace(made, seconds=0.2, megapixels=0.5), "direct")
+    metrics.jobs.labels("failed").inc()
     for _ in range(2):  # asked twice, it is not counted twice
-        found = read(metrics.text({"acutance_x": ("Things.", 7.0)}, pools={"videos": pool}, listed={"queued": 4}))
+        found = read(metrics.text({"acutance_uploads": 7, "acutance_pool_busy": {"videos": 1, "pictures": 0}}))
     assert found["acutance_requests_total", "POST /v1/jobs 202"] == 1
     assert found["acutance_request_seconds_bucket", "0.25 /v1/jobs"] == 0
     assert found["acutance_request_seconds_bucket", "0.5 /v1/jobs"] == 1
@@ -33,15 +36,14 @@ def test_what_is_counted() -> None:
     assert found["acutance_megapixels_total", "job"] == 1.5
     assert found["acutance_run_seconds_sum", "direct"] == 0.2
     assert (found["acutance_jobs_total", "done"], found["acutance_jobs_total", "failed"]) == (1, 1)
-    assert (found["acutance_pool_waiting", "videos"], found["acutance_pool_busy", "videos"]) == (3, 1)
-    assert (found["acutance_pool_restarts", "videos"], found["acutance_listed_jobs", "queued"]) == (2, 4)
-    assert found["acutance_x", ""] == 7
+    assert (found["acutance_pool_busy", "videos"], found["acutance_pool_busy", "pictures"]) == (1, 0)
+    assert found["acutance_uploads", ""] == 7
     assert not [name for name, _ in found if name.endswith("_created")]
 
 
 def test_servers_of_one_process_count_for_themselves() -> None:
-    Metrics().uploaded(5)
-    assert read(Metrics().text({}, pools={}, listed={}))["acutance_uploaded_bytes_total", ""] == 0
+    Metrics().uploaded_bytes.inc(5)
+    assert read(Metrics().text({}))["acutance_uploaded_bytes_total", ""] == 0
 
 
 def test_all_that_is_served_is_well_formed(shared, picture) -> None:

@@ -10,7 +10,6 @@ import pytest
 from acutance.errors import ConfigError, UnknownModel
 from acutance.server.models import ModelSettings, OpenedModels, check_choice
 from acutance.server.options import ModelChoice
-from acutance.server.refusals import Refused
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
 
 
@@ -48,7 +47,7 @@ def test_files_are_offered_by_their_stems_and_no_other_file_is_reached(own_file)
     for name in (str(own_file), DEFAULT_MODEL, "../mine"):
         with pytest.raises(UnknownModel, match="not offered"), models.borrow(ModelChoice(name=name)):
             pass
-        with pytest.raises(Refused, match="there are mine"):
+        with pytest.raises(ConfigError, match="there are mine"):
             check_choice(models.offered, ModelChoice(name=name))
     models.close()
 
@@ -86,7 +85,7 @@ def test_what_no_run_could_give_is_refused_at_once(own_file) -> None:
         ModelSettings(names=(str(own_file),), engine="onnxruntime", threads=1, max_pixels=10_000)
     ).offered
     check_choice(offered, ModelChoice(name="mine", fidelity=1.0, precision="auto"))
-    with pytest.raises(Refused, match="perceptual"):
+    with pytest.raises(ConfigError, match="perceptual"):
         check_choice(offered, ModelChoice(name="mine", fidelity=0.5))
-    with pytest.raises(Refused, match="precision: mine is run here in float32"):
+    with pytest.raises(ConfigError, match="precision: mine is run here in float32"):
         check_choice(offered, ModelChoice(name="mine", precision="bfloat16"))

@@ -13,8 +13,7 @@ from PIL import Image
 
 from acutance.media.heif import is_installed
 from acutance.server.access import Access
-from acutance.server.problem_documents import TITLES
-from acutance.server.refusals import ErrorCode
+from acutance.server.refusals import TITLES, ErrorCode
 from acutance.server.schemas import JobView, Problem
 from acutance.server.video_work import takes_videos
 

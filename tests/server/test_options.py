@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acutance.server.answers import disposition
 from acutance.server.options import (
     FORMATS,
     MEDIA_TYPES,
     SUFFIXES,
-    ModelChoice,
     negotiate,
-    parse_precision,
     result_stem,
 )
 from acutance.server.refusals import Refused
+from acutance.server.responses import disposition
 
 
 def test_every_format_has_a_name_a_type_and_a_suffix() -> None:
@@ -51,7 +49,7 @@ def test_accept(accept: str, expected: str) -> None:
 def test_nothing_acceptable(accept: str) -> None:
     with pytest.raises(Refused) as refused:
         negotiate(accept, "JPEG")
-    assert refused.value.answer.status == 406
+    assert refused.value.problem.status == 406
 
 
 @given(st.text(max_size=60))
@@ -85,9 +83,3 @@ def test_no_name_leaves_its_header(name: str) -> None:
     value.encode("ascii")
     assert value.isprintable()
     assert unquote(value.partition("filename*=UTF-8''")[2]) == result_stem(name) + ".png"
-
-
-def test_precisions_are_known_by_name() -> None:
-    assert parse_precision("bfloat16") == ModelChoice(name="x", precision="bfloat16").precision
-    with pytest.raises(ValueError, match="int8"):
-        parse_precision("int8")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from acutance.media import FORMATS
-from acutance.server.page_routes import CONTENT_SECURITY_POLICY, parts
+from acutance.server import page_routes
+from acutance.server.page_routes import CONTENT_SECURITY_POLICY, parts, version
 
 SCRIPTS = {
     name: part.content.decode() for name, part in parts().items() if name.startswith("js/") and name != "js/texts.js"
@@ -66,10 +68,11 @@ def test_no_script_or_style_is_in_the_markup() -> None:
 
 
 def test_files_are_short() -> None:
-    for name, part in parts().items():
-        if name.endswith((".js", ".css", ".html")) and not name.startswith("vendor/"):
-            assert part.content.count(b"\n") <= 350, name
-    assert sum(len(part.content) for part in parts().values()) < 350_000, "the package stays light"
+    package = [file for file in (Path(page_routes.__file__).parent / "page").rglob("*") if file.is_file()]
+    for file in package:
+        if file.suffix in (".js", ".css", ".html") and file.parent.name != "vendor":
+            assert file.read_bytes().count(b"\n") <= 350, file
+    assert sum(file.stat().st_size for file in package) < 350_000, "the package stays light"
 
 
 def test_what_is_vendored_has_its_licence() -> None:
@@ -79,9 +82,7 @@ def test_what_is_vendored_has_its_licence() -> None:
             assert b"Permission is hereby granted" in parts()[name.removesuffix(".js") + ".LICENSE.txt"].content
 
 
-@pytest.mark.parametrize(
-    "name", ["", "page/js/main.js", "page/css/tokens.css", "page/icon.svg", "page/demo-after.webp"]
-)
+@pytest.mark.parametrize("name", ["", "page/js/main.js", "page/css/page.css", "page/icon.svg", "page/demo-after.webp"])
 def test_parts_are_served_with_the_policy(shared, name: str) -> None:
     reply = shared.ask("GET", f"/{name}")
     assert reply.status == 200
@@ -91,6 +92,17 @@ def test_parts_are_served_with_the_policy(shared, name: str) -> None:
     assert (again.status, again.body) == (304, b"")
     head = shared.ask("HEAD", f"/{name}")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(reply.body)))
+
+
+def test_what_the_page_names_has_its_version_and_is_never_asked_for_again(shared) -> None:
+    named = re.findall(r'(?:href|src)="(page/[^"]+)"', PAGE)
+    assert {f"page/{version()}/{name}" for name in parts() if name.endswith(".js")} <= set(named)
+    for name in (*named, f"page/{version()}/grip.svg"):
+        reply = shared.ask("GET", f"/{name}")
+        assert (reply.status, reply.headers["cache-control"]) == (200, "max-age=31536000, immutable"), name
+    assert shared.ask("GET", "/").headers["cache-control"] == "no-cache"
+    other = version().translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
+    assert shared.ask("GET", f"/page/{other}/js/main.js").status == 404, "no module of another version is mixed in"
 
 
 @pytest.mark.parametrize(

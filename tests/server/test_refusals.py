@@ -24,7 +24,7 @@ from acutance.errors import (
     OutOfMemory,
     OutputError,
 )
-from acutance.server.refusals import Refused, answer_to
+from acutance.server.refusals import Refused, problem_of
 
 
 def check_refusal(reply, folder) -> None:
@@ -186,7 +186,7 @@ def test_a_format_that_cannot_hold_the_picture(shared, picture) -> None:
     ],
 )
 def test_the_table_of_answers(error: Exception, status: int, code: str, said: str) -> None:
-    answer = answer_to(error)
+    answer = problem_of(error)
     assert (answer.status, answer.error) == (status, code)
     assert said in answer.detail
     assert "/srv" not in answer.detail
@@ -199,9 +199,9 @@ def test_causes_of_failed_writing_are_told_apart() -> None:
         error.__cause__ = cause
         return error
 
-    assert answer_to(chained(OSError(errno.ENOSPC, "full"))).error == "storage_full"
-    assert answer_to(chained(MemoryError())).error == "out_of_memory"
-    assert answer_to(chained(OSError("encoder error"))).error == "invalid_option"
+    assert problem_of(chained(OSError(errno.ENOSPC, "full"))).error == "storage_full"
+    assert problem_of(chained(MemoryError())).error == "out_of_memory"
+    assert problem_of(chained(OSError("encoder error"))).error == "invalid_option"
 
 
 def test_an_unforeseen_error_shows_nothing(serve, picture, caplog) -> None:

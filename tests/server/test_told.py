@@ -16,7 +16,8 @@ from acutance.server.limits import Limits
 from acutance.server.migrations import STEPS
 from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options, fingerprint_of
-from acutance.server.tasks import KINDS, PictureTask
+from acutance.server.tasks import KINDS
+from acutance.server.work import PictureTask
 
 MOVED = ToldBlur.motion(12.25, degrees=30)
 PLACE = Region(x=8, y=4, width=24, height=16)

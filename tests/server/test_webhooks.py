@@ -21,7 +21,6 @@ from acutance.server.job_store import JobStore
 from acutance.server.jobs import JobResult, NewJob, new_job_id
 from acutance.server.metrics import Metrics
 from acutance.server.options import ModelChoice, Options
-from acutance.server.refusals import Refused
 from acutance.server.webhook_delivery import WebhookDelivery
 from acutance.server.webhooks import WebhookPolicy, is_public, message_of
 
@@ -257,7 +256,7 @@ def test_slow_receivers_delay_no_work_and_no_end(serve, picture, until) -> None:
 )
 def test_what_is_not_allowed_is_refused(url: str) -> None:
     policy = WebhookPolicy(hosts=frozenset({("hooks.example.org", 443)}), secret=SECRET)
-    with pytest.raises(Refused, match="webhook: "):
+    with pytest.raises(ConfigError, match="webhook: "):
         policy.target(url)
     target = policy.target("https://HOOKS.example.org/a?b=c")
     assert (target.host, target.port, target.path, target.is_tls) == ("hooks.example.org", 443, "/a?b=c", True)

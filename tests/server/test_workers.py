@@ -26,7 +26,7 @@ from acutance.server.models import ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice, Options
 from acutance.server.refusals import Refused, Stopped
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import PictureTask
+from acutance.server.work import PictureTask
 from acutance.server.worker_handle import WorkerDied, WorkerLimits
 from acutance.server.worker_process import SETTINGS, WorkerSettings, environment
 from acutance.server.workers import WorkerProcesses, WorkersHere, twice
@@ -98,7 +98,7 @@ def test_the_same_comes_out_as_here(workers, task) -> None:
     content = task.target.read_bytes()
     here = WorkersHere(MODELS).run(task, StopSignal(60), lambda _: None)
     assert content == task.target.read_bytes()
-    assert (there.format, there.megapixels, there.lost) == (here.format, here.megapixels, here.lost)
+    assert (there.media_type, there.megapixels, there.lost) == (here.media_type, here.megapixels, here.lost)
     assert shares
     assert 0 <= min(shares) <= max(shares) <= 1
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_done_is_said_in_the_same_words(workers, tmp_path) -> Non
         WorkersHere(MODELS).run(task, StopSignal(60), lambda _: None)
     with pytest.raises(Refused) as there:
         run(workers, task)
-    assert (there.value.answer.status, there.value.answer.detail) == (415, str(here.value))
+    assert (there.value.problem.status, there.value.problem.detail) == (415, str(here.value))
 
 
 def test_work_that_hangs_is_ended_and_the_next_is_done(workers, task, long_task) -> None:
@@ -159,7 +159,7 @@ def test_memory_is_limited(task) -> None:
     try:
         with pytest.raises(Refused, match="takes more memory") as refused:
             run(workers, task)
-        assert (refused.value.answer.status, refused.value.answer.error) == (413, "too_much_memory")
+        assert (refused.value.problem.status, refused.value.problem.error) == (413, "too_much_memory")
     finally:
         workers.close()
 
@@ -172,8 +172,8 @@ def test_address_space_is_limited_and_the_worker_goes_on(workers, task, tmp_path
         Image.fromarray(np.zeros((2800, 2800, 3), np.uint8)).save(tmp_path / "upload", "PNG")
         with pytest.raises(Refused) as refused:
             run(few, task_of(tmp_path / "upload"))
-        assert refused.value.answer.status == 413
-        assert "\n" not in refused.value.answer.detail
+        assert refused.value.problem.status == 413
+        assert "\n" not in refused.value.problem.detail
     finally:
         few.close()
 

@@ -9,14 +9,22 @@ from acutance.media.names import find_clashes
 from acutance.media.part_file import remove_leftovers
 from acutance.media.paths import PlannedFile, find_photos, plan_outputs, raw_files_in
 from acutance.media.photo import ImageFormat, Metadata, Photo
-from acutance.media.pictures import PictureFile, check_holds, encode_pictures, lost_in_timing, open_pictures
 from acutance.media.pillow_images import from_pil, to_pil
 from acutance.media.pnm import parts_for_name
-from acutance.media.reading import DEFAULT_MAX_PIXELS, read_photo
+from acutance.media.reading import DEFAULT_MAX_PIXELS, PictureFile, open_pictures, read_photo
 from acutance.media.strips import Strip, StripSource, joined
 from acutance.media.thumbnail import has_thumbnail, with_new_thumbnail
 from acutance.media.video_formats import FileKind, kind_of
-from acutance.media.writing import can_be_streamed, encode_photo, encode_strips, own_format, write_photo
+from acutance.media.writing import (
+    can_be_streamed,
+    check_holds,
+    encode_photo,
+    encode_pictures,
+    encode_strips,
+    lost_in_timing,
+    own_format,
+    write_photo,
+)
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from PIL import AvifImagePlugin, Image
 
@@ -32,7 +32,7 @@ from acutance.media.container import CREDENTIALS_LOST, PREVIEWS_LOST, Container,
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import orientation_of, with_orientation, without_prefix
 from acutance.media.format import Format, Frames
-from acutance.media.photo import AvifCoding, Metadata, Photo, is_grey_profile
+from acutance.media.photo import AvifCoding, Chroma, Metadata, Photo, is_grey_profile
 from acutance.media.pil import decode_with, decoding, frames_with, open_plugin, picture_of
 
 QUALITY = 95
@@ -51,19 +51,13 @@ _BESIDE = (
     (re.compile(rb"hdlr\0{8}soun"), "the sound"),
 )
 """What stands in the description of a file for what it holds besides its pictures, and what is said of that."""
-_Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 
 def inspect_avif(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of an AVIF file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, of more than 8 bits, or Pillow was built without AVIF.
-    """
+    """Read size and metadata of an AVIF file."""
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedImage(f"{name} is an AVIF picture; {_REMEDY}.")
-    moving = box_at(file, b"moov")
-    description = _metadata_box(file, name) + _content(file, moving)
+    description = _metadata_box(file, name) + _content(file, box_at(file, b"moov"))
     bits, coding = _pixel_format(description, name)
     if bits > 8:  # of which Pillow would make 8
         raise too_deep(name, bits)
@@ -132,14 +126,7 @@ def encode_avif_frames(photos: Iterable[Photo], animation: Animation) -> tuple[b
     Args:
         photos: Whole pictures of one size and 8 bits, all with transparency or none.
         animation: When they are shown; thousandths of a second are written.
-
-    Returns:
-        The file in parts.
-
-    Raises:
-        OutputError: When Pillow was built without AVIF.
     """
-    check_avif()
     metadata = Metadata()
     images = []
     for photo in photos:
@@ -166,14 +153,7 @@ def encode_avif(photo: Photo) -> tuple[bytes, ...]:
 
     Args:
         photo: Upright; grey with transparency is written as RGB.
-
-    Returns:
-        The file in parts.
-
-    Raises:
-        OutputError: When Pillow was built without AVIF.
     """
-    check_avif()
     return _saved(picture_of(photo), photo.metadata)
 
 
@@ -280,7 +260,7 @@ def _metadata_box(file: BinaryIO, name: str) -> bytes:
 def _pixel_format(description: bytes, name: str) -> tuple[int, AvifCoding]:
     """Return bits per channel, and the coding of the first picture that has colour."""
     bits = 8
-    subsampling: list[_Subsampling] = []
+    subsampling: list[Chroma] = []
     start = description.find(b"av1C")
     while start >= 0:
         flags = description[start + 6 : start + 7]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -24,28 +23,17 @@ _INTENT = 4  # perceptual
 
 
 def inspect_bmp(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a BMP file.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Read size and metadata of a BMP file."""
     with decoding(name):
         image = open_plugin(file, BmpImageFile)
-    metadata = Metadata(
-        source_format="BMP",
-        dpi=dpi_of(image),
-        icc_profile=_profile(file),
-        left_out=(*depth_notes(1 if image.mode == "1" else 8, has_palette=image.mode == "P"), *_lost_colours(file)),
-    )
+    profile, lost = _colours(file)
+    depth = depth_notes(1 if image.mode == "1" else 8, has_palette=image.mode == "P")
+    metadata = Metadata(source_format="BMP", dpi=dpi_of(image), icc_profile=profile, left_out=(*depth, *lost))
     return Container(Size(image.height, image.width), metadata)
 
 
 def encode_bmp(photo: Photo) -> tuple[bytes, ...]:
-    """Encode a photo: grey with a palette of 256 greys, with transparency as 32 bits.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo: grey with a palette of 256 greys, with transparency as 32 bits."""
     image, metadata = picture_of(photo), photo.metadata
     is_grey, has_alpha = image.mode == "L", image.mode in ("LA", "RGBA")
     icc = metadata.icc_profile
@@ -77,28 +65,22 @@ def _rows(image: Image.Image) -> bytes:
     return np.pad(values, ((0, 0), (0, -values.shape[1] % 4))).tobytes()
 
 
-def _profile(file: BinaryIO) -> bytes | None:
-    """Return the embedded colour profile; None without one, or where it lies outside the file."""
+def _colours(file: BinaryIO) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return the embedded colour profile, unless it lies outside the file, and what is said of colours not written."""
     file.seek(_FILE_HEADER)
     header = file.read(_V5_HEADER)
-    if len(header) < _V5_HEADER or struct.unpack_from("<I", header) != (_V5_HEADER,) or header[56:60] != _EMBEDDED:
-        return None
+    size = int.from_bytes(header[:4], "little") if len(header) >= _V4_HEADER else 0
+    kind = header[56:60] if size >= _V4_HEADER else b""
+    if kind == _CALIBRATED and any(header[60:_V4_HEADER]):
+        return None, ("the calibration of the colours (primaries and gamma)",)
+    if kind == _LINKED:
+        return None, ("the colour profile, which lies in another file",)
+    if kind != _EMBEDDED or size != _V5_HEADER or len(header) < _V5_HEADER:
+        return None, ()
     place, length = struct.unpack_from("<II", header, 112)
     file.seek(_FILE_HEADER + place)
     profile = file.read(length)
-    return profile if length and len(profile) == length else None
-
-
-def _lost_colours(file: BinaryIO) -> Iterator[str]:
-    """Yield what the header says of the colours and is not written."""
-    file.seek(_FILE_HEADER)
-    header = file.read(_V4_HEADER)
-    if len(header) < _V4_HEADER or struct.unpack_from("<I", header)[0] < _V4_HEADER:
-        return
-    if header[56:60] == _CALIBRATED and any(header[60:]):
-        yield "the calibration of the colours (primaries and gamma)"
-    if header[56:60] == _LINKED:
-        yield "the colour profile, which lies in another file"
+    return profile if length and len(profile) == length else None, ()
 
 
 BMP = Format(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from acutance.media.container import exactly
@@ -138,18 +138,21 @@ def _span(place: tuple[int, int]) -> tuple[int, int]:
     return place[0], sum(place)
 
 
+def _numbers(file: BinaryIO, start: int, length: int) -> Callable[[int], int]:
+    """Return what reads one whole number after the other, of so many bytes, from the content of a box."""
+    content = io.BytesIO(content_of(file, start, length))
+    return lambda size: int.from_bytes(exactly(content, size), "big")
+
+
 def _associations(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[int]]]:
     """Yield the number of each item that an `ipma` box names, and those of its properties, counted from 1."""
-    content = io.BytesIO(content_of(file, start, length))
-    version, *_, flags = content.read(4)
-    (count,) = struct.unpack(">I", content.read(4))
-    for _ in range(count):
-        (item,) = struct.unpack(">I", content.read(4)) if version else struct.unpack(">H", content.read(2))
-        (several,) = content.read(1) or (0,)
-        size = 2 if flags & 1 else 1
+    number = _numbers(file, start, length)
+    kind = number(4)
+    item_bytes, bits = 4 if kind >> 24 else 2, 16 if kind & 1 else 8
+    for _ in range(number(4)):
+        item = number(item_bytes)
         # The highest bit says that the property is essential.
-        numbers = [int.from_bytes(content.read(size), "big") & (2 ** (8 * size - 1) - 1) for _ in range(several)]
-        yield item, numbers
+        yield item, [number(bits // 8) & (2 ** (bits - 1) - 1) for _ in range(number(1))]
 
 
 def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes]]:
@@ -168,11 +171,7 @@ def _items(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bytes
 
 def _places(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, list[tuple[int, int]] | None]]:
     """Yield number and extents of the items that an `iloc` box places; None for one that lies elsewhere."""
-    content = io.BytesIO(content_of(file, start, length))
-
-    def number(size: int) -> int:
-        return int.from_bytes(exactly(content, size), "big")
-
+    number = _numbers(file, start, length)
     version = number(4) >> 24
     offset_bytes, length_bytes = divmod(number(1), 16)
     base_bytes, index_bytes = divmod(number(1), 16)

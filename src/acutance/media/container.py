@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.errors import UnsupportedImage
+from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.animation import Animation
 from acutance.media.photo import Metadata
@@ -79,6 +80,13 @@ def refused(name: str, what: str, remedy: str) -> UnsupportedImage:
     return UnsupportedImage(f"{name} is {what}, which is not read here; {remedy}.")
 
 
+def missing(name: str, what: str, extra: str, else_: str = "") -> UnsupportedImage:
+    """Make the error for a file that an extra of ours would read."""
+    return UnsupportedImage(
+        f"{name} is {what}, which an extra reads that is not installed: {how_to_get(extra)}{else_}."
+    )
+
+
 def rare_or_damaged(name: str, what: str, remedy: str) -> UnsupportedImage:
     """Make the error for a file that says of itself what no known file does: of a rare kind, or broken there."""
     return UnsupportedImage(
@@ -95,10 +103,19 @@ def too_deep(name: str, bits: int) -> UnsupportedImage:
 
 
 def colours_and_alpha(values: npt.NDArray[Any]) -> Decoded:
-    """Return decoded values `h w c`, c = 1 … 4, as colours, `h w 1` or `h w 3`, and transparency, `h w`, if there."""
+    """Return values `h w c`, c = 1 … 4, as colours, `h w 1` or `h w 3`, and transparency, `h w`, if there: as views."""
     colours = 3 if values.shape[2] > 2 else 1
-    alpha = np.ascontiguousarray(values[..., colours]) if values.shape[2] > colours else None
-    return np.ascontiguousarray(values[..., :colours]), alpha
+    return values[..., :colours], values[..., colours] if values.shape[2] > colours else None
+
+
+def rescaled(levels: npt.NDArray[Any], white: int, wanted: int) -> npt.NDArray[np.uint16]:
+    """Return levels, of which that of white is known, as uint16 with another white, rounded; both are at most 65535."""
+    if white == wanted:
+        return levels.astype(np.uint16)
+    # At most 65535 · 65535 + 32767, which fits.
+    return ((levels.astype(np.uint32) * np.uint32(wanted) + np.uint32(white // 2)) // np.uint32(white)).astype(
+        np.uint16
+    )
 
 
 def exactly(file: BinaryIO, size: int) -> bytes:

@@ -1,20 +1,38 @@
 """EXIF blocks, looked at as little as possible: they are carried over byte for byte.
 
-A camera's own notes (MakerNote) hold offsets into the block, so a block that is taken apart and written anew
-is damaged. The orientation and the thumbnail are the only values that are read, and changed where they stand.
+A camera's own notes (MakerNote), a directory in the maker's own way, hold offsets into the block, or to anywhere in the
+file, so a block that is taken apart and written anew is damaged. The orientation and the thumbnail are the only values
+that are read, and changed where they stand.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from acutance.media.ifd import Directory, DirectoryError, read_directory, read_header
+from acutance.media.ifd import (
+    EXIF_POINTER,
+    ByteOrder,
+    DirectoryError,
+    Header,
+    Tree,
+    first_tree,
+    read_directory,
+    read_header,
+)
 
 ORIENTATION, X_RESOLUTION = 274, 282
 _THUMBNAIL_START, _THUMBNAIL_BYTES = 513, 514
 _PREFIX = b"Exif\0\0"
+NOTES_LOST = "what the camera's notes point to elsewhere in the file"
+"""What is said where something that they point to is no longer where they say."""
+_MAKER_NOTE = 37500
+_STARTS = (0, 8, 10, 12)
+"""Where their directory begins: at once, or behind a signature."""
+_OWN_HEADER = 10
+"""Where a TIFF header stands in those that have one, from which their offsets count."""
 
 
 def without_prefix(exif: bytes) -> bytes:
@@ -22,7 +40,7 @@ def without_prefix(exif: bytes) -> bytes:
     return exif.removeprefix(_PREFIX)
 
 
-def first_directory(exif: bytes) -> Directory | None:
+def first_directory(exif: bytes) -> Tree | None:
     """Return the main directory of an EXIF block; None for a damaged block."""
     file = io.BytesIO(exif)
     try:
@@ -91,20 +109,12 @@ class _Place(NamedTuple):
 def _thumbnail_place(exif: bytes) -> _Place | None:
     """Return where the small JPEG of an EXIF block is; None without one that lies within the block."""
     try:
-        header = read_header(io.BytesIO(exif))
-        if header.is_big:
-            return None
-        order, table = header.order, header.first_offset
+        order, table = _table(exif)
         (count,) = struct.unpack_from(order + "H", exif, table)
         (table,) = struct.unpack_from(order + "I", exif, table + 2 + 12 * count)
         if not table:
             return None
-        (count,) = struct.unpack_from(order + "H", exif, table)
-        fields: dict[int, int] = {}
-        for record in range(table + 2, table + 2 + 12 * count, 12):
-            tag, type_, values = struct.unpack_from(order + "HHI", exif, record)
-            if (type_, values) == (4, 1):
-                fields[tag] = record + 8
+        fields = {tag: place for tag, *kind, place in _fields(exif, order, table) if kind == [4, 1]}
         start_field, length_field = fields[_THUMBNAIL_START], fields[_THUMBNAIL_BYTES]
         (start,), (length,) = (struct.unpack_from(order + "I", exif, field) for field in (start_field, length_field))
     except (DirectoryError, struct.error, KeyError):
@@ -120,15 +130,68 @@ def _orientation_place(exif: bytes) -> tuple[str, int] | None:
     entries are damaged: viewers do the same, and would show the picture turned.
     """
     try:
-        header = read_header(io.BytesIO(exif))
-        if header.is_big:  # EXIF blocks never are
-            return None
-        (count,) = struct.unpack_from(header.order + "H", exif, header.first_offset)
-        for record in range(header.first_offset + 2, header.first_offset + 2 + 12 * count, 12):
-            tag, type_, values = struct.unpack_from(header.order + "HHI", exif, record)
-            if (tag, type_, values) == (ORIENTATION, 3, 1):
-                struct.unpack_from(header.order + "H", exif, record + 8)  # must lie inside the block
-                return header.order, record + 8
+        order, table = _table(exif)
+        for *field, place in _fields(exif, order, table):
+            if field == [ORIENTATION, 3, 1]:
+                struct.unpack_from(order + "H", exif, place)  # must lie inside the block
+                return order, place
     except (DirectoryError, struct.error):
         return None
     return None
+
+
+def _table(exif: bytes) -> tuple[ByteOrder, int]:
+    """Return byte order and offset of the first directory of an EXIF block, which is never a BigTIFF."""
+    header = read_header(io.BytesIO(exif))
+    if header.is_big:
+        raise DirectoryError("a BigTIFF")
+    return header.order, header.first_offset
+
+
+def _fields(exif: bytes, order: ByteOrder, table: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield tag, type, number of values, and the place of these, of each entry of a directory."""
+    (count,) = struct.unpack_from(order + "H", exif, table)
+    for record in range(table + 2, table + 2 + 12 * count, 12):
+        tag, type_, values = struct.unpack_from(order + "HHI", exif, record)
+        yield tag, type_, values, record + 8
+
+
+def notes_lead_out(tree: Tree, within: range, *, block: bytes | None = None) -> bool:
+    """Say whether a camera's notes point to something that is not carried with them.
+
+    Args:
+        tree: Of an EXIF block or a TIFF file.
+        within: Offsets at which such a thing may lie; what lies elsewhere was not there before either.
+        block: The EXIF block, where it is carried as it is; None: the notes are carried alone.
+    """
+    exif = tree.children.get(EXIF_POINTER, tree)
+    note = next((entry.data for entry in (*exif.entries, *tree.entries) if entry.tag == _MAKER_NOTE), b"")
+    held = note if block is None else block
+    for base, directory in _directories(held, held.find(note), tree.order):
+        return any(base + start in within and base + start + size - 1 in within for _, start, size in directory.outside)
+    return False
+
+
+def notes_of_block_lead_out(exif: bytes, within: range) -> bool:
+    """Say whether the notes in an EXIF block that is carried as it is point to something outside of it."""
+    tree = first_tree(io.BytesIO(exif))
+    return tree is not None and notes_lead_out(tree, within, block=exif)
+
+
+def _directories(held: bytes, at: int, order: ByteOrder) -> Iterator[tuple[int, Tree]]:
+    """Yield from where offsets count, and the directory, for each place where the notes at `at` make sense as one."""
+    own = held[at + _OWN_HEADER :]
+    candidates = [(0, at + start, Header(order, False, 0)) for start in _STARTS]
+    try:
+        header = read_header(io.BytesIO(own))
+        candidates = [(at + _OWN_HEADER, header.first_offset, header)]
+    except DirectoryError:
+        pass
+    for base, place, header in candidates:
+        try:
+            directory = read_directory(io.BytesIO(held[base:]), place, header)
+        except (DirectoryError, struct.error):
+            continue
+        (count,) = struct.unpack_from(header.order + "H", held, base + place)
+        if len(directory.entries) + len(directory.outside) == count:  # all of known types
+            yield base, directory

@@ -1,6 +1,7 @@
 """What a format is, as one value: how its files are recognised, read and written, and what they can hold.
 
-Each format has a module, or a small package, with one such value; `formats` holds the table of them.
+Each format has a module, or a small package, with one such value; `formats` holds the table of them. What the functions
+of all formats take, give and raise stands here, once; their own docstrings say what is theirs alone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ class Strips:
     """How files of a format are read and written some rows after the other."""
 
     open: Callable[[BinaryIO, Container, str], StripSource | None]
-    """Takes a file, its header and its name; None for a file that is not made for that."""
+    """Takes a file, its header and its name; None for a file that is not made for that. It raises as `inspect` does."""
     encode: Callable[[StripSource, Metadata], Iterable[bytes | Patch]]
+    """Yields a file in parts, and corrections of them where something becomes known later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +42,9 @@ class Frames:
     """How animations of a format are read and written."""
 
     decode: Callable[[BinaryIO, Container, str], Iterator[Photo]]
-    """Each picture as it is seen: whole, with what stays of those before it."""
+    """Each picture as it is seen: whole, with what stays of those before it. It raises as `Format.decode` does."""
     encode: Callable[[Iterable[Photo], Animation], Parts]
-    """Takes whole pictures of one size, and asks for them one by one."""
+    """Takes whole pictures of one size and kind, asks for them one by one, and yields a file in parts as they come."""
     per_second: int | None = None
     """Into how many parts a second is divided; None: durations are fractions."""
     holds_still: bool = False
@@ -54,9 +56,9 @@ class Pages:
     """How files of several pages are read and written."""
 
     inspect: Callable[[BinaryIO, Container, str], Iterator[Container]]
-    """Of each page, what is known of it: to be decoded like a file of its own."""
+    """Of each page, what is known of it: to be decoded like a file of its own. It raises as `Format.inspect` does."""
     encode: Callable[[Iterable[Photo]], Parts]
-    """Asks for the pages one by one."""
+    """Asks for the pages one by one, and yields a file in parts as they come."""
 
 
 def _refuse(photo: Photo) -> NoReturn:
@@ -84,11 +86,19 @@ class Format:
     """Takes the beginning of a file: whether it is of this format."""
 
     inspect: Callable[[BinaryIO, str], Container]
-    """Takes a file and its name, and reads its header."""
+    """Takes a file and its name, and reads its header and all that travels with the pixels.
+
+    It raises `UnsupportedImage` for a file that is damaged, or of a kind that is not read; what `struct` and `exactly`
+    raise at the end of the file is made such an error.
+    """
     decode: Callable[[BinaryIO, Container, str], Decoded]
-    """Takes a file of one picture, or of pages, with what `inspect` gave, and its name."""
+    """Takes a file of one picture, or of pages, with what `inspect` gave, and its name.
+
+    It returns pixels, `h w c` with c = 1 or 3, and alpha, `h w`, or None: uint8, or uint16 (white at 65535) where
+    `inspect` told of 16 bits. It raises `UnsupportedImage` for a damaged file; what a library raises becomes one.
+    """
     encode: Callable[[Photo], Parts] = _refuse
-    """Takes a photo as the format can hold it."""
+    """Takes a photo as the format can hold it, and returns a file in parts."""
     extra: str | None = None
     """What of ours must be installed for it."""
     check_writable: Callable[[], None] = lambda: None

@@ -11,19 +11,28 @@ import io
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from acutance.errors import OutputError, UnsupportedImage
+from acutance.errors import OutputError
 from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, has_credentials, item_of
-from acutance.media.container import CREDENTIALS_LOST, PREVIEWS_LOST, Container, Decoded, colours_and_alpha, damaged
+from acutance.media.container import (
+    CREDENTIALS_LOST,
+    PREVIEWS_LOST,
+    Container,
+    Decoded,
+    colours_and_alpha,
+    damaged,
+    missing,
+    rescaled,
+)
 from acutance.media.encoder_threads import allowed_threads
 from acutance.media.exif import with_orientation, without_prefix
 from acutance.media.format import Format, lost_colours
-from acutance.media.photo import HeifCoding, Metadata, Photo
+from acutance.media.photo import Chroma, HeifCoding, Metadata, Photo
 from acutance.media.pil import decoding
 from acutance.media.xmp import upright_packet
 
@@ -39,8 +48,7 @@ _MAX_POOL = 64
 """Threads in a pool of x265's."""
 
 _depth_lock = threading.Lock()
-_WHITE_16 = 65535
-_SUBSAMPLINGS: dict[int, Literal["4:4:4", "4:2:2", "4:2:0"]] = {420: "4:2:0", 422: "4:2:2", 444: "4:4:4"}
+_SUBSAMPLINGS: dict[int, Chroma] = {420: "4:2:0", 422: "4:2:2", 444: "4:4:4"}
 _NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
 
 
@@ -50,11 +58,7 @@ def is_installed() -> bool:
 
 
 def inspect_heif(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a HEIC file: of its main picture.
-
-    Raises:
-        UnsupportedImage: When it is damaged, or the extra is missing.
-    """
+    """Read size and metadata of a HEIC file: of its main picture."""
     opened = _opened(file, name)
     image = opened[opened.primary_index]
     info: dict[str, Any] = image.info
@@ -93,9 +97,6 @@ def decode_heif(file: BinaryIO, container: Container, name: str) -> Decoded:
     Returns:
         Pixels, `h w c` with c = 1 or 3, and alpha, `h w`, or None; uint8, or uint16 with white at 65535 where the file
         has more than 8 bits.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
     """
     opened = _opened(file, name)
     with decoding(name):
@@ -106,9 +107,7 @@ def decode_heif(file: BinaryIO, container: Container, name: str) -> Decoded:
     if values.dtype == np.uint16:
         info: dict[str, Any] = image.info
         bits = int(info.get("bit_depth") or 10)
-        white = 2**bits - 1
-        levels = values >> (16 - bits)  # they stand in the higher bits
-        values = ((levels.astype(np.uint32) * _WHITE_16 + white // 2) // white).astype(np.uint16)
+        values = rescaled(values >> (16 - bits), 2**bits - 1, 65535)  # they stand in the higher bits
     return colours_and_alpha(values)
 
 
@@ -117,14 +116,7 @@ def encode_heif(photo: Photo) -> tuple[bytes, ...]:
 
     Args:
         photo: Upright. Of 16 bits per channel, 12 are written, or the 10 that it had; grey is written as colour.
-
-    Returns:
-        The file in parts.
-
-    Raises:
-        OutputError: When the extra is missing.
     """
-    check_installed()
     import pillow_heif
 
     known = photo.metadata.coding if isinstance(photo.metadata.coding, HeifCoding) else None
@@ -136,9 +128,7 @@ def encode_heif(photo: Photo) -> tuple[bytes, ...]:
     if photo.alpha is not None:
         values = np.dstack([values, photo.alpha])
     if photo.bits > 8:
-        white = 2**coding.bits - 1
-        levels = (values.astype(np.uint32) * white + _WHITE_16 // 2) // _WHITE_16
-        values = (levels << (16 - coding.bits)).astype(np.uint16)
+        values = rescaled(values, 65535, 2**coding.bits - 1) << np.uint16(16 - coding.bits)
     mode = ("RGBA" if photo.alpha is not None else "RGB") + (";16" if photo.bits > 8 else "")
     options: dict[str, Any] = {} if coding.colours is None else dict(zip(_NCLX, coding.colours, strict=True))
     buffer = io.BytesIO()
@@ -181,9 +171,7 @@ def check_installed() -> None:
 
 def _opened(file: BinaryIO, name: str) -> HeifFile:
     if not is_installed():
-        raise UnsupportedImage(
-            f"{name} is a HEIC picture, which an extra reads that is not installed: {how_to_get('heif')}."
-        )
+        raise missing(name, "a HEIC picture", "heif")
     import pillow_heif
 
     file.seek(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import BinaryIO, Literal, NamedTuple
 
 ByteOrder = Literal["<", ">"]
@@ -69,36 +69,35 @@ class Outside(NamedTuple):
     size: int
 
 
-class Directory(NamedTuple):
-    """A directory and what follows it."""
+class Tree(NamedTuple):
+    """A directory and what follows it, with the directories it points to where these are wanted."""
 
     entries: tuple[Entry, ...]
-    next_offset: int
+    children: Mapping[int, Tree] = {}
+    """By the tag of the pointer, which is then not among the entries."""
     outside: tuple[Outside, ...] = ()
-    """Tags that are not among the entries, for want of their values."""
+    """Tags that are not among the entries, for want of their values; those of the children, too."""
+    next_offset: int = 0
+    order: ByteOrder = "<"
+    """Of the values."""
 
     def find(self, tag: int) -> Entry | None:
         """Return the first entry of a tag, or None."""
         return next((entry for entry in self.entries if entry.tag == tag), None)
 
-    def integer(self, tag: int, order: ByteOrder, default: int) -> int:
-        """Return the first whole number of a tag, or a default."""
-        values = self.integers(tag, order)
-        return values[0] if values else default
+    def data(self, tag: int) -> bytes | None:
+        """Return the value of a tag, as it stands there; None without one."""
+        entry = self.find(tag)
+        return (entry and entry.data) or None
 
-    def integers(self, tag: int, order: ByteOrder) -> tuple[int, ...]:
+    def integer(self, tag: int, default: int) -> int:
+        """Return the first whole number of a tag, or a default."""
+        return next(iter(self.integers(tag)), default)
+
+    def integers(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of a tag; empty without them."""
         entry = self.find(tag)
-        return entry.integers(order) if entry else ()
-
-
-class Tree(NamedTuple):
-    """A directory with the directories it points to, by the tag of the pointer."""
-
-    entries: tuple[Entry, ...]
-    children: Mapping[int, Tree]
-    outside: tuple[Outside, ...] = ()
-    """Of the directory and all that it points to."""
+        return entry.integers(self.order) if entry else ()
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -121,7 +120,7 @@ def read_header(file: BinaryIO) -> Header:
     raise DirectoryError(f"TIFF version {version}")
 
 
-def read_directory(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset()) -> Directory:
+def read_directory(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset()) -> Tree:
     """Read one directory.
 
     Args:
@@ -163,21 +162,20 @@ def read_directory(file: BinaryIO, offset: int, header: Header, *, without: froz
         budget -= size
         entries.append(Entry(tag, type_, values, data))
     (next_offset,) = struct.unpack(order + pointer_code, table[table_bytes:])
-    return Directory(tuple(entries), next_offset, tuple(outside))
+    return Tree(tuple(entries), {}, tuple(outside), next_offset, order)
 
 
-def read_tree(file: BinaryIO, offset: int, header: Header, *, without: frozenset[int]) -> Tree:
-    """Read a directory with its EXIF, GPS and interoperability directories.
+def read_tree(
+    file: BinaryIO, offset: int, header: Header, *, without: frozenset[int] = frozenset(), depth: int = 0
+) -> Tree:
+    """Read a directory with its EXIF, GPS and interoperability directories, as `read_directory` does.
 
-    A child that is damaged is left out, as if its pointer were not there.
+    A child that is damaged is left out, as if its pointer were not there; so is one deeper than these go.
 
     Raises:
         DirectoryError: When the directory itself is damaged.
     """
-    return _read_tree(file, read_directory(file, offset, header, without=without), header, depth=0)
-
-
-def _read_tree(file: BinaryIO, directory: Directory, header: Header, *, depth: int) -> Tree:
+    directory = read_directory(file, offset, header, without=without)
     entries: list[Entry] = []
     children: dict[int, Tree] = {}
     outside = list(directory.outside)
@@ -186,13 +184,20 @@ def _read_tree(file: BinaryIO, directory: Directory, header: Header, *, depth: i
             entries.append(entry)
         elif depth < 2 and (offsets := entry.integers(header.order)):
             try:
-                child = read_directory(file, offsets[0], header)
+                children[entry.tag] = read_tree(file, offsets[0], header, depth=depth + 1)
+                outside += children[entry.tag].outside
             except DirectoryError:
                 outside.append(Outside(entry.tag, offsets[0], 0))
-                continue
-            children[entry.tag] = _read_tree(file, child, header, depth=depth + 1)
-            outside += children[entry.tag].outside
-    return Tree(tuple(entries), children, tuple(outside))
+    return directory._replace(entries=tuple(entries), children=children, outside=tuple(outside))
+
+
+def first_tree(file: BinaryIO, *, without: frozenset[int] = frozenset()) -> Tree | None:
+    """Read the first directory of a file, as `read_tree` does; None where it is damaged, or there is none."""
+    try:
+        header = read_header(file)
+        return read_tree(file, header.first_offset, header, without=without)
+    except (DirectoryError, struct.error):
+        return None
 
 
 def serialise(tree: Tree, order: ByteOrder, start: int, *, is_big: bool = False) -> bytes:
@@ -234,6 +239,12 @@ def block_of(tree: Tree, order: ByteOrder) -> bytes:
     """Write directories as a block of their own: an EXIF block."""
     head = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order]
     return head + serialise(tree, order, len(head))
+
+
+def block_without(tree: Tree, tags: Set[int]) -> bytes | None:
+    """Write directories as an EXIF block without some tags of the first; None where nothing is left."""
+    entries = tuple(entry for entry in tree.entries if entry.tag not in tags)
+    return block_of(tree._replace(entries=entries), tree.order) if entries or tree.children else None
 
 
 def integer_entry(tag: int, values: Iterable[int], order: ByteOrder, *, bits: Literal[16, 32, 64] = 32) -> Entry:

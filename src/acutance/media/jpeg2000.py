@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -54,21 +53,14 @@ class _Found:
 
 
 def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a JPEG 2000 file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, of more than 8 bits, or CMYK.
-    """
+    """Read size and metadata of a JPEG 2000 file."""
     found = _Found()
-    try:
-        file.seek(0)
-        if file.read(4) == _CODESTREAM:
-            _take_codestream(found, file, 0)
-        else:
-            for kind, start, length in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
-                _take(found, file, kind, start, length)
-    except (struct.error, IndexError, EOFError) as error:
-        raise damaged(name, "it ends too early") from error
+    file.seek(0)
+    if file.read(4) == _CODESTREAM:
+        _take_codestream(found, file, 0)
+    else:
+        for box in boxes_of(file, 0, file.seek(0, io.SEEK_END)):
+            _take(found, file, *box)
     if found.size is None:
         raise damaged(name, "it has no picture")
     if found.bits > 8:
@@ -91,32 +83,23 @@ def inspect_jpeg2000(file: BinaryIO, name: str) -> Container:
 
 
 def encode_jpeg2000(photo: Photo) -> tuple[bytes, ...]:
-    """Encode a photo as JP2: without loss, unless it comes from a lossy JPEG 2000 file.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo as JP2: without loss, unless it comes from a lossy JPEG 2000 file."""
     image, metadata = picture_of(photo), photo.metadata
     is_lossy = isinstance(metadata.coding, Jpeg2000Coding) and not metadata.coding.is_lossless
     options = {"irreversible": True, "quality_mode": "dB", "quality_layers": [LOSSY_PSNR_DB]} if is_lossy else {}
     buffer = io.BytesIO()
     image.save(buffer, "JPEG2000", mct=1 if image.mode.startswith("RGB") else 0, **options)
+    uuids = ((EXIF_UUID, metadata.exif), (XMP_UUID, metadata.xmp), (PHOTOSHOP_UUID, metadata.photoshop))
     parts: list[bytes] = []
     for kind, start, length in boxes_of(buffer, 0, buffer.getbuffer().nbytes):
         content = content_of(buffer, start, length)
         if kind == b"jp2h":
             content = _described(content, metadata)
         if kind == b"jp2c":
-            parts += [box_of(b"uuid", uuid + data) for uuid, data in _payloads(metadata)]
+            parts += [box_of(b"uuid", uuid + data) for uuid, data in uuids if data is not None]
             parts += [box_of(*box) for box in metadata.jp2_boxes]
         parts.append(box_of(kind, content))
     return tuple(parts)
-
-
-def _payloads(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
-    for uuid, data in ((EXIF_UUID, metadata.exif), (XMP_UUID, metadata.xmp), (PHOTOSHOP_UUID, metadata.photoshop)):
-        if data is not None:
-            yield uuid, data
 
 
 def _described(header: bytes, metadata: Metadata) -> bytes:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import struct
 from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 
-from acutance.errors import UnsupportedImage
-from acutance.extras import how_to_get
 from acutance.geometry import Size
 from acutance.media.boxes import MAX_CONTENT_BYTES, boxes_of, content_of
-from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, colours_and_alpha, damaged, refused
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, colours_and_alpha, damaged, missing, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format, begins
 from acutance.media.jpeg.pixels import decode_jpeg
@@ -63,20 +60,11 @@ class _Bits:
 
 
 def inspect_jxl(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a JPEG XL file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, animated, very large, or the extra is missing.
-    """
+    """Read size and metadata of a JPEG XL file."""
     if not is_installed():
-        raise UnsupportedImage(
-            f"{name} is a JPEG XL picture, which an extra reads that is not installed: {how_to_get('jxl')}."
-        )
-    try:
-        size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
-        exif, xmp, lost = _described(file)
-    except (EOFError, struct.error) as error:
-        raise damaged(name, "it ends too early") from error
+        raise missing(name, "a JPEG XL picture", "jxl")
+    size, is_animated = _header(_Bits(_stream(file)[len(_STREAM) :]))
+    exif, xmp, lost = _described(file)
     if is_animated:
         raise refused(name, "an animation in JPEG XL", "save it as animated WebP, PNG or GIF first")
     if size.pixels > MAX_PIXELS:
@@ -103,9 +91,6 @@ def decode_jxl(file: BinaryIO, container: Container, name: str) -> Decoded:
 
     Returns:
         Pixels, `h w c` with c = 1 or 3, and alpha, `h w`, or None; uint8, or uint16 where there are more bits.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
     """
     jpeg, values, _ = _decoded(file, name)
     if jpeg is not None:

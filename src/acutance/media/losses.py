@@ -80,13 +80,9 @@ def _lost_kinds(metadata: Metadata, target: Format) -> Iterator[str]:
     if "colours" not in target.holds:
         yield from lost_colours(metadata)
     if "trailer" not in target.holds or metadata.jpeg_trailer is None:
-        yield from _lost_beside(metadata)
-
-
-def _lost_beside(metadata: Metadata) -> tuple[str, ...]:
-    """Return what belongs to a photo, besides its picture, and is not written with it."""
-    what = () if metadata.xmp is None else announced(metadata.xmp)
-    return what or (() if metadata.jpeg_trailer is None else ("what lies behind the picture in the JPEG file",))
+        beside = () if metadata.xmp is None else announced(metadata.xmp)
+        behind = () if metadata.jpeg_trailer is None else ("what lies behind the picture in the JPEG file",)
+        yield from beside or behind
 
 
 def is_damaged(exif: bytes | None) -> bool:

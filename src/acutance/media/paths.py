@@ -30,7 +30,6 @@ from acutance.media.video_formats import (
     VIDEO_SUFFIXES,
     WRITABLE_VIDEO_SUFFIXES,
     FileKind,
-    is_writable_video_suffix,
     kind_of,
     video_suffix_for,
 )
@@ -137,7 +136,7 @@ def find_photos(
     wanted = PathFilter.of(include, exclude)
     once: dict[Path, Path] = {}
     for source in sources:
-        found = _photos(source, None, wanted) if source.is_dir() else (source,)
+        found = _files(source, None, wanted) if source.is_dir() else (source,)
         for path in found:
             if source.is_dir() or wanted.keeps(PurePath(path.name)):
                 once.setdefault(_real(path), path)
@@ -194,7 +193,8 @@ def _nothing_to_do(sources: Sequence[Path], wanted: PathFilter) -> InputError:
             f"there are no photos or videos in {names}, but {sum(passed_over.values())} raw files of cameras "
             f"({', '.join(passed_over)}); {how_to_get('raw')} makes acutance read them."
         )
-    return InputError(f"there are no photos or videos in {names}; their names end in one of {_endings()}.")
+    endings = ", ".join(sorted(PHOTO_SUFFIXES | VIDEO_SUFFIXES))
+    return InputError(f"there are no photos or videos in {names}; their names end in one of {endings}.")
 
 
 def _real(path: Path) -> Path:
@@ -207,7 +207,7 @@ def _is_folder(output: Path, sources: Sequence[Path]) -> bool:
         return True
     if len(sources) == 1 and sources[0].is_file():
         return not output.suffix
-    if is_writable_suffix(output.suffix) or is_writable_video_suffix(output.suffix):
+    if is_writable_suffix(output.suffix) or output.suffix.lower() in WRITABLE_VIDEO_SUFFIXES:
         raise WrongName(f"{output} is the name of one file, but there may be several results; name a folder.")
     return True
 
@@ -229,7 +229,7 @@ def _planned(source: Path, output: Path | None, wanted: PathFilter, *, is_alone:
         return
     name = _real(source).name if source.name in ("", "..") else source.name
     root = output if output is None or is_alone else output / name
-    for photo in _photos(source, output, wanted):
+    for photo in _files(source, output, wanted):
         folder = photo.parent if root is None else root / photo.parent.relative_to(source)
         yield _to_folder(photo, folder, is_beside=root is None)
 
@@ -256,18 +256,25 @@ def _check_name(output: Path, kind: FileKind) -> None:
     """
     if kind == "photo":
         format_of(output)
-    elif not is_writable_video_suffix(output.suffix):
+    elif output.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
         allowed = ", ".join(sorted(WRITABLE_VIDEO_SUFFIXES))
         raise WrongName(f"{output}: the name of a video must end in one of {allowed}.")
 
 
-def _photos(folder: Path, output: Path | None, wanted: PathFilter) -> Iterator[Path]:
-    """Yield the photos and videos below a folder that are wanted, sorted, without those below the output folder."""
-    return _files(folder, output, wanted, is_one=_looks_like_one)
+def _looks_like_one(path: Path) -> bool:
+    # By name first: by content, a camera's raw files are TIFF, and backups (`cat.jpg_original`) are photos.
+    suffix = path.suffix.lower()
+    if suffix in SOURCE_CODE_SUFFIXES:
+        return kind_of(path) == "video"
+    if suffix:
+        return suffix in PHOTO_SUFFIXES or suffix in VIDEO_SUFFIXES
+    return _sniffed(path) is not None or kind_of(path) == "video"
 
 
-def _files(folder: Path, output: Path | None, wanted: PathFilter, *, is_one: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yield the files below a folder that are wanted and are such as `is_one` says; see `_photos`."""
+def _files(
+    folder: Path, output: Path | None, wanted: PathFilter, *, is_one: Callable[[Path], bool] = _looks_like_one
+) -> Iterator[Path]:
+    """Yield the wanted files below a folder that `is_one` takes, sorted, without those below the output folder."""
     left_out = None if output is None or not output.exists() or output.samefile(folder) else output.stat()
     for parent, folders, names in os.walk(folder, onerror=_refuse_to_skip):
         within = PurePath(parent).relative_to(folder)
@@ -298,16 +305,6 @@ def _refuse_to_skip(error: OSError) -> None:
     ) from error
 
 
-def _looks_like_one(path: Path) -> bool:
-    # By name first: by content, a camera's raw files are TIFF, and backups (`cat.jpg_original`) are photos.
-    suffix = path.suffix.lower()
-    if suffix in SOURCE_CODE_SUFFIXES:
-        return kind_of(path) == "video"
-    if suffix:
-        return suffix in PHOTO_SUFFIXES or suffix in VIDEO_SUFFIXES
-    return _sniffed(path) is not None or kind_of(path) == "video"
-
-
 def _sniffed(path: Path) -> ImageFormat | None:
     """Return the format of a file by content; None for one that cannot be read (reading it will say why)."""
     return sniff_format(head_of(path))
@@ -329,7 +326,3 @@ def _check_targets(plan: Sequence[PlannedFile], *, overwrite: bool) -> None:
         if target in sources and not (is_own and overwrite):
             remedy = f"{OVERWRITE} or choose another output" if is_own else "choose another output"
             raise OutputError(f"{file.target} is itself one of the files; {remedy}.")
-
-
-def _endings() -> str:
-    return ", ".join(sorted(PHOTO_SUFFIXES | VIDEO_SUFFIXES))

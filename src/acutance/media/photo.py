@@ -25,6 +25,9 @@ ImageFormat = str
 Subsampling = Literal[0, 1, 2]
 """Chroma subsampling by Pillow's numbers: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
 
+Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
+"""The same by the names that it has everywhere else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegCoding:
@@ -65,7 +68,7 @@ class TiffCoding:
 class AvifCoding:
     """How an AVIF file was coded."""
 
-    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
+    subsampling: Chroma
     """Of the chroma planes."""
     colours: tuple[int, int] | None = None
     """Primaries and transfer by the numbers of ITU-T H.273, where the file says them and they are not those of sRGB."""
@@ -77,7 +80,7 @@ class HeifCoding:
 
     bits: int
     """Per channel: 8, 10 or 12."""
-    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
+    subsampling: Chroma
     """Of the chroma planes."""
     colours: tuple[int, int, int, int] | None = None
     """Primaries, transfer, matrix and full range by the numbers of ITU-T H.273, where the file says them."""

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from PIL.PpmImagePlugin import PpmImageFile
 
 from acutance.errors import WrongName
 from acutance.geometry import Size
 from acutance.media.atomic import Patch
-from acutance.media.container import Container, Decoded, damaged, depth_notes
+from acutance.media.container import Container, Decoded, damaged, depth_notes, rescaled
 from acutance.media.format import Format, Strips, begins
 from acutance.media.photo import Metadata, Photo, PnmCoding
 from acutance.media.pil import decoded, open_plugin
@@ -53,11 +52,7 @@ class _Header(NamedTuple):
 
 
 def inspect_pnm(file: BinaryIO, name: str) -> Container:
-    """Read the size of a PBM, PGM or PPM file.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Read the size of a PBM, PGM or PPM file."""
     header = _header(file, name)
     is_deep = header.white > 255
     metadata = Metadata(
@@ -70,11 +65,7 @@ def inspect_pnm(file: BinaryIO, name: str) -> Container:
 
 
 def decode_pnm(file: BinaryIO, container: Container, name: str) -> Decoded:
-    """Decode a file that has passed `inspect_pnm`; of more than 256 levels, white becomes 65535, whatever it is there.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Decode a file that has passed `inspect_pnm`; above 256 levels, white becomes 65535, whatever it is there."""
     if container.bits == 8:
         return decoded(open_plugin(file, PpmImageFile), container, name)
     header = _header(file, name)
@@ -91,19 +82,11 @@ def decode_pnm(file: BinaryIO, container: Container, name: str) -> Decoded:
         raise damaged(name, "it ends too early")
     if values.max() > header.white or values.min() < 0:
         raise damaged(name, "a value is brighter than white")
-    if header.white == 65535:
-        return values.astype(np.uint16).reshape(shape), None
-    # At most 65535 · 65535 + 32767, which fits; rounded, so that writing gives the same values again.
-    spread = (values.astype(np.uint32) * np.uint32(65535) + np.uint32(header.white // 2)) // np.uint32(header.white)
-    return spread.astype(np.uint16).reshape(shape), None
+    return rescaled(values, header.white, 65535).reshape(shape), None
 
 
 def encode_pnm(photo: Photo) -> Iterator[bytes]:
-    """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo without transparency as a binary PGM (grey) or PPM, with as many levels as it came with."""
     return encode_pnm_strips(strips_of_photo(photo), photo.metadata)
 
 
@@ -121,10 +104,14 @@ def parts_for_name(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
 
 def encode_pnm_strips(source: StripSource, metadata: Metadata) -> Iterator[bytes]:
     """Encode a picture without transparency whose rows come in strips; see `encode_pnm`."""
-    white = _white_of(metadata, source.bits)
-    yield _head(source.size, source.colours, white, metadata)
+    is_deep = source.bits > 8
+    white = metadata.coding.white if is_deep and isinstance(metadata.coding, PnmCoding) else 2**source.bits - 1
+    lines = [line.strip() for comment in metadata.comments for line in comment.splitlines()]
+    comments = b"".join(b"# " + line + b"\n" for line in lines)
+    kind = 5 if source.colours == 1 else 6
+    yield b"P%d\n%b%d %d\n%d\n" % (kind, comments, source.size.width, source.size.height, white)
     for strip in source.read():
-        yield _levels(strip.pixels, white).tobytes()
+        yield (rescaled(strip.pixels, 65535, white).astype(">u2") if is_deep else strip.pixels).tobytes()
 
 
 def open_pnm_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
@@ -148,25 +135,6 @@ def open_pnm_strips(file: BinaryIO, container: Container, name: str) -> StripSou
 
     bits = 8 * kind.itemsize
     return StripSource(size=header.size, bits=bits, colours=header.channels, has_alpha=False, read=read)
-
-
-def _white_of(metadata: Metadata, bits: int) -> int:
-    return metadata.coding.white if bits > 8 and isinstance(metadata.coding, PnmCoding) else 2**bits - 1
-
-
-def _levels(pixels: npt.NDArray[Any], white: int) -> npt.NDArray[Any]:
-    """Return pixels as the file has them."""
-    if pixels.itemsize == 1:
-        return pixels
-    if white != 65535:
-        pixels = (pixels * np.uint32(white) + np.uint32(32767)) // np.uint32(65535)
-    return pixels.astype(">u2")
-
-
-def _head(size: Size, channels: int, white: int, metadata: Metadata) -> bytes:
-    lines = [line.strip() for comment in metadata.comments for line in comment.splitlines()]
-    comments = b"".join(b"# " + line + b"\n" for line in lines)
-    return b"P%d\n%b%d %d\n%d\n" % (5 if channels == 1 else 6, comments, size.width, size.height, white)
 
 
 def _header(file: BinaryIO, name: str) -> _Header:

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from acutance.errors import InputError, UnsupportedImage
-from acutance.extras import how_to_get
+from acutance.errors import InputError
 from acutance.geometry import Size
 from acutance.media.boxes import has_brand, has_credentials
 from acutance.media.cmyk import srgb_profile
-from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, refused
+from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, missing, refused
 from acutance.media.exif import with_orientation
 from acutance.media.format import Format
-from acutance.media.ifd import DirectoryError, Tree, block_of, read_directory, read_header, read_tree
+from acutance.media.ifd import block_without, first_tree
 from acutance.media.jpeg.reading import inspect_jpeg
 from acutance.media.photo import Metadata
 from acutance.media.tiff.tags import CREDENTIALS, PIXEL_TAGS, UNWANTED_VALUES
@@ -50,18 +48,19 @@ def is_installed() -> bool:
 
 
 def inspect_raw(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a raw file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, of a camera that is not known, or the extra is missing.
-    """
+    """Read size and metadata of a raw file."""
     with _opened(file, name) as raw:
         sizes = raw.sizes
         size = Size(sizes.iheight, sizes.iwidth)
         thumbnail = _thumbnail(raw)
     if sizes.flip & 4:
         size = Size(size.width, size.height)
-    exif = _exif(file)
+    tree = first_tree(file, without=UNWANTED_VALUES)  # of a file that is a TIFF, without what describes its raw data
+    exif = None
+    if tree is not None:
+        of_dng = {entry.tag for entry in tree.entries if entry.tag >= _FIRST_DNG_TAG}
+        exif = block_without(tree, PIXEL_TAGS | UNWANTED_VALUES | _CFA_TAGS | of_dng)
+    is_signed = has_credentials(file) if tree is None else tree.find(CREDENTIALS) is not None
     if exif is None and thumbnail is not None:  # which has one of its own, in files that are no TIFF
         try:
             exif = inspect_jpeg(io.BytesIO(thumbnail), name).metadata.exif
@@ -74,7 +73,7 @@ def inspect_raw(file: BinaryIO, name: str) -> Container:
         left_out=(
             DEVELOPED,
             *(() if exif is not None else ("EXIF",)),
-            *((CREDENTIALS_LOST,) if _has_credentials(file) else ()),
+            *((CREDENTIALS_LOST,) if is_signed else ()),
         ),
     )
     return Container(size, metadata, bits=16)
@@ -85,9 +84,6 @@ def decode_raw(file: BinaryIO, container: Container, name: str) -> Decoded:
 
     Returns:
         Pixels, uint16 `h w c` with c = 1 or 3; no alpha.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
     """
     import rawpy
 
@@ -105,10 +101,7 @@ def decode_raw(file: BinaryIO, container: Container, name: str) -> Decoded:
 @contextmanager
 def _opened(file: BinaryIO, name: str) -> Iterator[rawpy.RawPy]:
     if not is_installed():
-        raise UnsupportedImage(
-            f"{name} is a camera's raw file, which an extra reads that is not installed: {how_to_get('raw')}, or "
-            "develop it to a JPEG or TIFF first."
-        )
+        raise missing(name, "a camera's raw file", "raw", ", or develop it to a JPEG or TIFF first")
     import rawpy
 
     file.seek(0)
@@ -131,31 +124,6 @@ def _thumbnail(raw: rawpy.RawPy) -> bytes | None:
     except rawpy.LibRawError:
         return None
     return found.data if found.format == rawpy.ThumbFormat.JPEG and isinstance(found.data, bytes) else None
-
-
-def _exif(file: BinaryIO) -> bytes | None:
-    """Make an EXIF block of the tags of a raw file that is a TIFF, without those that describe its raw data."""
-    try:
-        header = read_header(file)
-        tree = read_tree(file, header.first_offset, header, without=UNWANTED_VALUES)
-    except (DirectoryError, struct.error):
-        return None
-    kept = tuple(
-        entry
-        for entry in tree.entries
-        if entry.tag not in PIXEL_TAGS | UNWANTED_VALUES | _CFA_TAGS and entry.tag < _FIRST_DNG_TAG
-    )
-    return block_of(Tree(kept, tree.children), header.order) if kept or tree.children else None
-
-
-def _has_credentials(file: BinaryIO) -> bool:
-    """Say whether a raw file is signed (C2PA), be it a TIFF or made of boxes."""
-    try:
-        header = read_header(file)
-        directory = read_directory(file, header.first_offset, header, without=UNWANTED_VALUES)
-    except (DirectoryError, struct.error):
-        return has_credentials(file)
-    return directory.find(CREDENTIALS) is not None
 
 
 def _sniff(head: bytes) -> bool:

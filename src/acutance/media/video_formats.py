@@ -14,24 +14,8 @@ from acutance.media.formats import HEAD_BYTES, head_of, sniff_format
 
 FileKind = Literal["photo", "video"]
 
-VideoFormat = Literal[
-    "MP4",
-    "QuickTime",
-    "Matroska",
-    "AVI",
-    "MPEG-TS",
-    "FLV",
-    "Windows Media",
-    "MXF",
-    "NUT",
-    "Y4M",
-    "MPEG-PS",
-    "Ogg",
-    "IVF",
-    "RealMedia",
-    "elementary stream",
-]
-"""Kinds of files that videos are read from."""
+VideoFormat = str
+"""What a kind of files that videos are read from is called, in the tables below."""
 
 _WRITTEN: Mapping[VideoFormat, tuple[str, ...]] = {
     "MP4": (".mp4", ".m4v", ".mov", ".3gp"),
@@ -128,11 +112,6 @@ def kind_of(path: Path) -> FileKind:
     if is_picture(head):
         return "photo"
     return "video" if sniff_video(head) or path.suffix.lower() in VIDEO_SUFFIXES else "photo"
-
-
-def is_writable_video_suffix(suffix: str) -> bool:
-    """Say whether a name that ends in `suffix` (with its dot, any case) can be written."""
-    return suffix.lower() in WRITABLE_VIDEO_SUFFIXES
 
 
 def video_suffix_for(path: Path) -> str:

@@ -1,11 +1,12 @@
-"""Writing photos: what each format can hold is written, and what it cannot is said."""
+"""Writing one picture or several: what each format can hold is written, and what it cannot is said."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy.typing as npt
 
 from acutance.errors import OutputError, first_line
 from acutance.geometry import Size
+from acutance.media.animation import Animation
 from acutance.media.atomic import Fingerprint, Patch, check_target, write_atomically
 from acutance.media.formats import FORMATS, format_named, format_of
 from acutance.media.losses import has_unfit_profile, is_damaged
 from acutance.media.photo import ImageFormat, Metadata, Photo
 from acutance.media.pnm import parts_for_name
+from acutance.media.reading import PictureFile
 from acutance.media.strips import Strip, StripSource
 from acutance.media.thumbnail import with_new_thumbnail
 from acutance.media.xmp import without_announcements, without_credentials
@@ -39,7 +42,7 @@ def encode_photo(photo: Photo, *, format: ImageFormat) -> bytes:
     Raises:
         OutputError: When the format cannot hold a picture of that size.
     """
-    return b"".join(encoded_parts(photo, format))
+    return b"".join(_encoded_parts(photo, format))
 
 
 def write_photo(
@@ -63,7 +66,7 @@ def write_photo(
     """
     format_ = format_of(path)
     check_target(path, overwrite=overwrite)
-    parts = parts_for_name(path, encoded_parts(photo, format_))
+    parts = parts_for_name(path, _encoded_parts(photo, format_))
     write_atomically(path, parts, overwrite=overwrite, before_naming=before_naming)
 
 
@@ -72,14 +75,16 @@ def own_format(photo: Photo) -> ImageFormat:
     return photo.metadata.source_format or "PNG"
 
 
-def encoded_parts(photo: Photo, format_: ImageFormat) -> tuple[bytes | memoryview, ...]:
+def _encoded_parts(photo: Photo, format_: ImageFormat) -> tuple[bytes | memoryview, ...]:
     """Encode a photo; `encode_photo` in parts, which need not be copied together to be written."""
-    with encoding(format_):
-        return tuple(format_named(format_).encode(prepared(photo, format_)))
+    with _encoding(format_):
+        target = format_named(format_)
+        target.check_writable()
+        return tuple(target.encode(_prepared(photo, format_)))
 
 
 @contextmanager
-def encoding(format_: ImageFormat) -> Iterator[None]:
+def _encoding(format_: ImageFormat) -> Iterator[None]:
     """Turn what encoders raise into a sentence.
 
     Raises:
@@ -95,17 +100,20 @@ def encoding(format_: ImageFormat) -> Iterator[None]:
         raise OutputError(f"the photo cannot be coded as {format_}: not enough free memory.") from error
 
 
-def prepared(photo: Photo, format_: ImageFormat) -> Photo:
+def _prepared(photo: Photo, format_: ImageFormat) -> Photo:
     """Return a photo as a format can hold it: turned, rounded or laid on white where it must be.
 
     Raises:
         OutputError: When it is too large.
     """
-    _check_fits(photo, format_)
-    photo = replace(photo, metadata=true_metadata(photo.metadata, format_))
-    if must_be_turned(photo.metadata, format_):
-        photo = with_new_thumbnail(photo.upright())
+    _check_sides(photo.size, format_)
     target = FORMATS[format_]
+    size, bytes_ = photo.size, photo.pixels.nbytes + (0 if photo.alpha is None else photo.alpha.nbytes)
+    if target.max_bytes is not None and bytes_ > target.max_bytes:
+        raise OutputError(f"the photo has {size.width}×{size.height} px, more than a {format_} file holds; choose PNG.")
+    photo = replace(photo, metadata=_true_metadata(photo.metadata, format_))
+    if _must_be_turned(photo.metadata, format_):
+        photo = with_new_thumbnail(photo.upright())
     if photo.bits > target.max_bits:
         photo = photo.in_8_bits()
     if has_unfit_profile(photo, target):
@@ -115,7 +123,7 @@ def prepared(photo: Photo, format_: ImageFormat) -> Photo:
     return photo
 
 
-def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
+def _true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
     """Return metadata that say nothing of what is not written with the picture, or does not hold for it any more."""
     if metadata.xmp is not None:
         metadata = replace(metadata, xmp=without_credentials(metadata.xmp))
@@ -127,7 +135,7 @@ def true_metadata(metadata: Metadata, format_: ImageFormat) -> Metadata:
 
 def can_be_streamed(metadata: Metadata, format_: ImageFormat) -> bool:
     """Say whether a picture can be written in strips: the format takes them, and the pixels need not be turned."""
-    return FORMATS[format_].strips is not None and not must_be_turned(metadata, format_)
+    return FORMATS[format_].strips is not None and not _must_be_turned(metadata, format_)
 
 
 def encode_strips(source: StripSource, metadata: Metadata, format_: ImageFormat) -> Iterator[bytes | Patch]:
@@ -147,33 +155,21 @@ def encode_strips(source: StripSource, metadata: Metadata, format_: ImageFormat)
     target = FORMATS[format_]
     if target.strips is None:
         raise ValueError(f"{format_} is not written in strips")
-    check_sides(source.size, format_)
-    metadata = true_metadata(metadata, format_)
-    is_opaque = not target.has_alpha
-    bits = min(source.bits, target.max_bits)
+    _check_sides(source.size, format_)
+    metadata = _true_metadata(metadata, format_)
+    bits, has_alpha, read_all = min(source.bits, target.max_bits), source.has_alpha and target.has_alpha, source.read
 
-    read_all = source.read
+    def fitting(strip: Strip) -> Strip:
+        photo = _prepared(Photo(pixels=strip.pixels, alpha=strip.alpha), format_)
+        return Strip(photo.pixels, photo.alpha)
 
-    def read() -> Iterator[Strip]:
-        for pixels, alpha in read_all():
-            photo = prepared(Photo(pixels=pixels, alpha=alpha), format_)
-            yield Strip(photo.pixels, photo.alpha)
-
-    if bits != source.bits or (is_opaque and source.has_alpha):
-        source = replace(source, bits=bits, has_alpha=source.has_alpha and not is_opaque, read=read)
-    with encoding(format_):
+    if (bits, has_alpha) != (source.bits, source.has_alpha):
+        source = replace(source, bits=bits, has_alpha=has_alpha, read=lambda: map(fitting, read_all()))
+    with _encoding(format_):
         yield from target.strips.encode(source, metadata)
 
 
-def _check_fits(photo: Photo, format_: ImageFormat) -> None:
-    height, width = photo.size
-    check_sides(photo.size, format_)
-    bytes_ = photo.pixels.nbytes + (0 if photo.alpha is None else photo.alpha.nbytes)
-    if bytes_ > (FORMATS[format_].max_bytes or bytes_):
-        raise OutputError(f"the photo has {width}×{height} px, more than a {format_} file holds; choose PNG.")
-
-
-def check_sides(size: Size, format_: ImageFormat) -> None:
+def _check_sides(size: Size, format_: ImageFormat) -> None:
     """Refuse a picture that is too long or too wide for a format.
 
     Raises:
@@ -186,7 +182,7 @@ def check_sides(size: Size, format_: ImageFormat) -> None:
         )
 
 
-def must_be_turned(metadata: Metadata, format_: ImageFormat) -> bool:
+def _must_be_turned(metadata: Metadata, format_: ImageFormat) -> bool:
     """Say whether pixels are turned, where the format, or the programs that show it, would not know how.
 
     Many programs pass over the orientation in a PNG. One that came as a PNG stays as it came.
@@ -206,3 +202,70 @@ def _on_white(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[
         # At most 65535 · 65535 + 32767: it fits, and the half of white makes the division round to nearest.
         laid[row] = (pixels[row] * opacity + white * (white - opacity) + white // 2) // white
     return laid
+
+
+def check_holds(pictures: PictureFile, format_: ImageFormat) -> None:
+    """Refuse a format that cannot hold as many pictures as a file has, or cannot be written here.
+
+    Raises:
+        OutputError: When it is so.
+    """
+    name, target = pictures.name, format_named(format_)
+    target.check_writable()
+    if pictures.count == 1:
+        return
+    known = tuple(FORMATS.values())
+    if pictures.animation is None and target.pages is None:
+        choice = " or ".join(f"{other.label} ({other.suffixes[0]})" for other in known if other.pages)
+        raise OutputError(f"{name} has {pictures.count} pages, and {format_} holds one; choose {choice}.")
+    if pictures.animation is not None and target.frames is None:
+        *others, last = [other.label for other in reversed(known) if other.frames]
+        raise OutputError(
+            f"{name} is an animation of {pictures.count} pictures, and {format_} holds one; choose {', '.join(others)} "
+            f"or {last}."
+        )
+
+
+def lost_in_timing(animation: Animation, format_: ImageFormat) -> tuple[str, ...]:
+    """Return what of an animation's timing a format cannot hold, in words."""
+    frames = FORMATS[format_].frames
+    losses = []
+    per_second = None if frames is None else frames.per_second
+    if per_second and any((duration * per_second).denominator != 1 for duration in animation.durations_s):
+        losses.append(f"durations finer than 1/{per_second} s")
+    if animation.has_still and not (frames and frames.holds_still):
+        losses.append("the still picture for programs that know no animations")
+    return tuple(losses)
+
+
+def encode_pictures(
+    photos: Iterable[Photo], format_: ImageFormat, *, count: int, animation: Animation | None
+) -> Iterator[bytes | memoryview]:
+    """Encode one or several pictures as one file.
+
+    Args:
+        photos: The pictures; they are asked for one by one, as they are written.
+        format_: One that `check_holds` accepts.
+        count: How many there are.
+        animation: When they are shown, if they move.
+
+    Yields:
+        The file in parts.
+
+    Raises:
+        OutputError: When a picture cannot be coded; what `photos` raises goes on as it is.
+    """
+    if count == 1:
+        for photo in photos:
+            yield from _encoded_parts(photo, format_)
+        return
+    target = FORMATS[format_]
+    if animation is not None and animation.has_still and not (target.frames and target.frames.holds_still):
+        photos = islice(photos, 1, None)
+        animation = replace(animation, has_still=False)
+    ready = (_prepared(photo, format_) for photo in photos)
+    with _encoding(format_):
+        if animation is not None and target.frames is not None:
+            yield from target.frames.encode(ready, animation)
+        elif target.pages is not None:
+            yield from target.pages.encode(ready)

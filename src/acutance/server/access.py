@@ -88,7 +88,7 @@ class Access:
 
     def _is_ours(self, host: str) -> bool:
         name = _name_of(host)
-        return name == "localhost" or name in self.host_names or _is_address(name)
+        return name == "localhost" or name in self.host_names or _parsed(name) is not None
 
     def _token_name(self, authorization: str) -> str | None:
         digest = hashlib.sha256(_token_in(authorization).encode("utf-8", "surrogateescape")).digest()
@@ -140,28 +140,20 @@ def networks_of(proxies: Iterable[str]) -> tuple[Network, ...]:
 
 def is_within(address: str, networks: Iterable[Network]) -> bool:
     """Say whether an address is in one of some networks."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
+    parsed = _parsed(address.partition("%")[0])
+    return parsed is not None and any(parsed in network for network in networks)
 
 
 def is_loopback(host: str) -> bool:
     """Say whether only this machine reaches an address that a server binds to."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    parsed = _parsed(host)
+    return host == "localhost" or (parsed is not None and parsed.is_loopback)
 
 
 def client_of(address: str | None) -> str:
     """Return what counts as one client: an IPv4 address, or the 2^64 addresses that one IPv6 customer has."""
-    try:
-        parsed = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
+    parsed = _parsed((address or "").partition("%")[0])
+    if parsed is None:
         return "unknown"
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
@@ -206,12 +198,11 @@ def _name_of(host: str) -> str:
         return ""
 
 
-def _is_address(name: str) -> bool:
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(address)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _token_in(authorization: str) -> str:

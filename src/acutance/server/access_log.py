@@ -18,7 +18,7 @@ LogFormat = Literal["none", "text", "json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class LoggedRequest:
     """One request that was answered."""
 
     time: str
@@ -54,7 +54,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def write(access: Access) -> None:
+def write(access: LoggedRequest) -> None:
     """Log a request."""
     if LOG.isEnabledFor(logging.INFO):
         LOG.info("%s", access.request_id, extra={"access": access})
@@ -68,7 +68,7 @@ class JsonLines(logging.Formatter):
         access = getattr(record, "access", None)
         values: Mapping[str, object] = (
             asdict(access)
-            if isinstance(access, Access)
+            if isinstance(access, LoggedRequest)
             else {"time": now(), "level": record.levelname, "message": super().format(record)}
         )
         return json.dumps(values, ensure_ascii=False)
@@ -83,7 +83,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write a record down."""
         access = getattr(record, "access", None)
-        if not isinstance(access, Access):
+        if not isinstance(access, LoggedRequest):
             return super().format(record)
         options = f"?{','.join(access.options)}" if access.options else ""
         return (

@@ -13,9 +13,8 @@ from acutance.errors import AcutanceError
 from acutance.server import access_log
 from acutance.server.access import Access, client_of
 from acutance.server.metrics import Metrics
-from acutance.server.problem_documents import MEDIA_TYPE, document_of, request_id_of
 from acutance.server.rates import Rates
-from acutance.server.refusals import Answer, Refused, answer_to
+from acutance.server.refusals import PROBLEM_TYPE, ProblemDetails, Refused, problem_document, problem_of, request_id_of
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -37,27 +36,27 @@ WRONG_PER_MINUTE, WRONG_AT_ONCE = 60, 100
 LOGGED_PER_MINUTE, LOGGED_AT_ONCE = 2, 5
 """Wrong tokens of one client that are logged."""
 
-FRAMED_TWICE = "Content-Length and Transfer-Encoding: a body has one length; send one of them, by HTTP/1.1."
+AMBIGUOUS_LENGTH = "Content-Length and Transfer-Encoding: a body has one length; send one of them, by HTTP/1.1."
 
 HSTS = "max-age=31536000"
 """Where TLS is spoken: for a year, without it nothing."""
 
 
-def answer_response(answer: Answer, scope: Scope) -> Response:
+def problem_response(problem: ProblemDetails, scope: Scope) -> Response:
     """Return a refusal as a problem document.
 
     Args:
-        answer: What is said.
+        problem: What is said.
         scope: Of the request that it is the answer to.
     """
     headers = {}
-    if answer.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(answer.retry_after_s)))
-    if is_framed_twice(scope):
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(problem.retry_after_s)))
+    if has_ambiguous_length(scope):
         headers["Connection"] = "close"  # where its body ends is not known
-    body = document_of(answer, scope["state"]["request_id"])
-    response = Response(body, answer.status, headers, media_type=MEDIA_TYPE)
-    if answer.status == 401:
+    body = problem_document(problem, scope["state"]["request_id"])
+    response = Response(body, problem.status, headers, media_type=PROBLEM_TYPE)
+    if problem.status == 401:
         # Basic, too: a browser then asks for the token, which is taken as the password. In a header of its own:
         # Chromium does not look for a second challenge behind a comma.
         response.headers.append("WWW-Authenticate", 'Basic realm="acutance", charset="UTF-8"')
@@ -111,13 +110,13 @@ class AccessMiddleware:
                 _LOG.exception("%s %r: unexpected error (%s)", scope["method"], scope["path"], request_id)
             if status:
                 raise  # the answer has begun: the connection is closed, which tells that it is not whole
-            await answer_response(answer_to(error), scope)(scope, receive, send_with_headers)
+            await problem_response(problem_of(error), scope)(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             seconds = time.perf_counter() - start
             self._metrics.answered(route, _known(scope["method"]), status, seconds)
             access_log.write(
-                access_log.Access(
+                access_log.LoggedRequest(
                     time=access_log.now(),
                     request_id=request_id,
                     client=_client_of(scope),
@@ -133,13 +132,13 @@ class AccessMiddleware:
             )
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_framed_twice(scope):
-            raise Refused(400, "bad_request", FRAMED_TWICE)
+        if has_ambiguous_length(scope):
+            raise Refused(400, "bad_request", AMBIGUOUS_LENGTH)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             token = self._access.check(method=scope["method"], path=scope["path"], headers=headers)
         except Refused as refused:
-            if refused.answer.error == "wrong_token" and "authorization" in headers:
+            if refused.problem.error == "wrong_token" and "authorization" in headers:
                 self._note_wrong_token(_client_of(scope), scope["state"]["request_id"])
             raise
         scope["state"]["token"] = token
@@ -160,7 +159,7 @@ class AccessMiddleware:
             ) from None
 
 
-def is_framed_twice(scope: Scope) -> bool:
+def has_ambiguous_length(scope: Scope) -> bool:
     """Say whether a request tells the length of its body in two ways (RFC 9112, 6.3).
 
     A proxy that believes one, and a server that believes the other, see different requests in the same bytes.

@@ -15,22 +15,21 @@ from starlette.routing import Match, Route
 
 from acutance import __version__
 from acutance.errors import AcutanceError
-from acutance.server import inspect_routes, job_routes, page_routes, picture_routes, probe_routes, report_routes
+from acutance.server import job_routes, page_routes, picture_routes, probe_routes, report_routes
 from acutance.server.access import Access
-from acutance.server.access_middleware import AccessMiddleware, answer_response
+from acutance.server.access_middleware import AccessMiddleware, problem_response
 from acutance.server.files import Files
 from acutance.server.job_store import JobStore
 from acutance.server.limits import Limits
 from acutance.server.models import Models
 from acutance.server.openapi import finish
-from acutance.server.refusals import Answer, ErrorCode, answer_to
+from acutance.server.refusals import ErrorCode, ProblemDetails, problem_of
 from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery, SharpenQuery
 from acutance.server.webhooks import WebhookPolicy
 
 _ROUTERS = (
     picture_routes.router,
-    inspect_routes.router,
     job_routes.router,
     report_routes.router,
     probe_routes.router,
@@ -122,7 +121,7 @@ class Application(FastAPI):
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    return answer_response(answer_to(error), request.scope)
+    return problem_response(problem_of(error), request.scope)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -135,7 +134,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         fitting = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
         headers["Allow"] = ", ".join(sorted({name for route in fitting for name in route.methods or ()}))
         detail = f"{request.method[:SHOWN_CHARACTERS]}: is not done here, only {headers['Allow']}; see /docs."
-    response = answer_response(Answer(status=status, error=code, detail=detail), request.scope)
+    response = problem_response(ProblemDetails(status=status, error=code, detail=detail), request.scope)
     response.headers.update(headers)
     return response
 
@@ -148,10 +147,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         query = JobQuery if request.url.path.startswith("/v1/jobs") else SharpenQuery
         allowed = ", ".join(query.model_fields)
         detail = f"{_shown(name)}: is no option; there are {allowed}."
-        return answer_response(Answer(status=422, error="invalid_option", detail=detail), request.scope)
+        return problem_response(ProblemDetails(status=422, error="invalid_option", detail=detail), request.scope)
     words = str(found.get("msg", "cannot be understood"))
     detail = f"{name} = {_shown(found.get('input'))}: {words[:1].lower()}{words[1:]}."
-    return answer_response(Answer(status=422, error="invalid_option", detail=detail), request.scope)
+    return problem_response(ProblemDetails(status=422, error="invalid_option", detail=detail), request.scope)
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from acutance.server.problem_documents import TITLES
+from acutance.server.refusals import TITLES
 
 STYLE = "/page/css/docs.css"
 

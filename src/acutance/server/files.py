@@ -73,33 +73,23 @@ class Files:
         """Return where a job's result lies, once there is one."""
         return self._results / job_id
 
-    def keep_upload(self, passing: Path, job_id: str) -> None:
-        """Make a file that was passing through a job's upload, on the disk before this returns.
+    def keep(self, made: Path, name: Path) -> None:
+        """Give a finished file its name, whole and on the disk before this returns.
 
         Raises:
             Refused: When the disk does not take it.
         """
-        _keep(passing, self.upload(job_id))
-
-    def keep_result(self, made: Path, job_id: str) -> None:
-        """Make a finished file a job's result, on the disk before this returns.
-
-        Raises:
-            Refused: When the disk does not take it.
-        """
-        _keep(made, self.result(job_id))
+        try:
+            with open(made, "rb+") as file:
+                os.fsync(file.fileno())
+            made.replace(name)
+            _sync_folder(name.parent)
+        except OSError as error:
+            raise storage_refusal(error) from error
 
     def trust(self, job_id: str, kind: TrustFile) -> Path:
         """Return where what is known of a result's trust lies, once somebody has asked for it."""
         return self._trust[kind] / job_id
-
-    def keep_trust(self, made: Path, job_id: str, kind: TrustFile) -> None:
-        """Make a finished file what is known of a result's trust, on the disk before this returns.
-
-        Raises:
-            Refused: When the disk does not take it.
-        """
-        _keep(made, self.trust(job_id, kind))
 
     def all_of_result(self, job_id: str) -> tuple[Path, ...]:
         """Return where everything of a finished job may lie: its result, its upload, and what is known of its trust."""
@@ -164,21 +154,6 @@ def head_of(path: Path) -> bytes:
     """Return the first bytes of a file, by which its format is recognised."""
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)
-
-
-def _keep(made: Path, name: Path) -> None:
-    """Give a file its name, whole and on the disk before this returns.
-
-    Raises:
-        Refused: When the disk does not take it.
-    """
-    try:
-        with open(made, "rb+") as file:
-            os.fsync(file.fileno())
-        made.replace(name)
-        _sync_folder(name.parent)
-    except OSError as error:
-        raise storage_refusal(error) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,21 +10,21 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
+from acutance.errors import ConfigError
 from acutance.geometry import Box
-from acutance.server.answers import (
+from acutance.server.jobs import UNFINISHED, Job
+from acutance.server.refusals import Refused
+from acutance.server.responses import (
     JOB_BODY,
     PICTURE_OR_VIDEO,
-    FileAnswer,
+    FileRangeResponse,
     TheClient,
     TheOwner,
     TheService,
     TheToken,
     disposition,
     problems,
-    wanted_bytes,
 )
-from acutance.server.jobs import UNFINISHED, Job
-from acutance.server.refusals import Refused
 from acutance.server.schemas import JobsView, JobView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import JobQuery
@@ -82,15 +82,13 @@ async def submit(
     is_known = bool(key) and await asyncio.to_thread(service.store.by_key, owner, key or "") is not None
     with service.admission.uploading(client, is_known=is_known):
         upload = await receive_upload(request, service.files, service.limits)
-    service.metrics.uploaded(upload.bytes)
+    service.metrics.uploaded_bytes.inc(upload.bytes)
     try:
         if upload.format is None and options.format is not None:
-            raise Refused(422, "invalid_option", "format: a video stays what it is; leave it out.")
+            raise ConfigError("format: a video stays what it is; leave it out.")
         if upload.format is None and (options.told or options.region or options.is_questioned):
-            raise Refused(
-                422,
-                "invalid_option",
-                "motion, defocus, gaussian, region and report: only of pictures; leave them out for a video.",
+            raise ConfigError(
+                "motion, defocus, gaussian, region and report: only of pictures; leave them out for a video."
             )
         job, is_new = await service.submit(
             upload, options, client=client, owner=owner, key=key or None, webhook=query.webhook
@@ -176,9 +174,7 @@ async def result(request: Request, job_id: str, service: TheService) -> Response
         "Accept-Ranges": "bytes",
         "ETag": f'"{job.id}"',  # a job has one result, which never changes
     }
-    path = service.files.result(job.id)
-    span = wanted_bytes(request.headers, made.bytes, tag=headers["ETag"])
-    return FileAnswer(path, size_bytes=made.bytes, headers=headers, is_passing=False, span=span)
+    return FileRangeResponse(service.files.result(job.id), headers, asked=request.headers)
 
 
 @router.get(
@@ -277,9 +273,7 @@ def _place_in(cursor: str) -> tuple[float, str]:
     try:
         return float(made_at), job_id
     except ValueError:
-        raise Refused(
-            422, "invalid_option", "cursor: must be the `next` of the answer before; or leave it out."
-        ) from None
+        raise ConfigError("cursor: must be the `next` of the answer before; or leave it out.") from None
 
 
 def _view(service: Service, job: Job) -> JobView:

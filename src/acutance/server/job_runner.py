@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from acutance.errors import AcutanceError
@@ -27,20 +27,27 @@ from acutance.server.live import LiveJobs
 from acutance.server.metrics import Metrics
 from acutance.server.options import MEDIA_TYPES
 from acutance.server.pool import Pool
-from acutance.server.refusals import INTERNAL, ErrorCode, Refused, Stopped, answer_to
+from acutance.server.refusals import INTERNAL, ErrorCode, ProblemDetails, Refused, Stopped, problem_of
 from acutance.server.stopping import StopSignal
-from acutance.server.tasks import PictureTask, VideoTask
 from acutance.server.tiles import remove_tiles
-from acutance.server.video_work import head_for_videos, is_video, video_type_of
-from acutance.server.work import Sharpened
+from acutance.server.video_work import VideoTask, head_for_videos, is_video, video_type_of
+from acutance.server.work import PictureTask
 from acutance.server.worker_handle import WorkerDied
 from acutance.server.workers import Workers
 
 _LOG = logging.getLogger("acutance.server")
 
-TAKEN_DOWN = "the server went down each time that it worked on this picture; it is not tried again."
+TAKEN_DOWN = ProblemDetails(
+    status=500,
+    error="gave_up",
+    detail="the server went down each time that it worked on this picture; it is not tried again.",
+)
 
-WORKER_DOWN = "the server's worker went down while it worked on this picture; it tries again by itself."
+WORKER_DOWN = ProblemDetails(
+    status=500,
+    error="worker_died",
+    detail="the server's worker went down while it worked on this picture; it tries again by itself.",
+)
 
 _TRIED_AGAIN: dict[ErrorCode, str] = {
     "out_of_memory": "the server had not enough memory for this picture; it tries again by itself.",
@@ -55,54 +62,41 @@ LONGEST_WAIT_S = 600.0
 """A job that is put off again and again is put off for twice as long each time, up to this."""
 
 
+@dataclass(kw_only=True)
 class JobRunner:
     """Runs jobs. Its methods block for the disk: they belong into threads, but for those that say otherwise."""
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        files: Files,
-        picture_workers: Workers,
-        video_workers: Workers,
-        pool: Pool,
-        videos: Pool,
-        admission: Admission,
-        live: LiveJobs,
-        metrics: Metrics,
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._files = files
-        self._picture_workers = picture_workers
-        self._video_workers = video_workers
-        self._pool = pool
-        self._videos = videos
-        self._admission = admission
-        self._live = live
-        self._metrics = metrics
-        self._limits = limits
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._futures: dict[str, Future[None]] = {}
-        self._stops: dict[str, StopSignal] = {}
-        self._placed: dict[str, tuple[str, int]] = {}
-        """Client, and runs of the network, of the jobs that have a place."""
-        self._tries: dict[str, int] = {}
-        """How often a job was put off, since this server began."""
-        self._is_stopping = False
-        self._lock = threading.Lock()
+    store: JobStore
+    files: Files
+    picture_workers: Workers
+    video_workers: Workers
+    pool: Pool
+    videos: Pool
+    admission: Admission
+    live: LiveJobs
+    metrics: Metrics
+    limits: Limits
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
+    _futures: dict[str, Future[None]] = field(default_factory=dict, init=False)
+    _stops: dict[str, StopSignal] = field(default_factory=dict, init=False)
+    _placed: dict[str, tuple[str, int]] = field(default_factory=dict, init=False)
+    """Client, and runs of the network, of the jobs that have a place."""
+    _tries: dict[str, int] = field(default_factory=dict, init=False)
+    """How often a job was put off, since this server began."""
+    _is_stopping: bool = field(default=False, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def recover(self, loop: asyncio.AbstractEventLoop) -> None:
         """Go on where a server before this one ended, however it ended."""
         self._loop = loop
-        for job in self._store.in_states("running"):
+        for job in self.store.in_states("running"):
             self._recover(job)
-        queued = self._store.in_states("queued")
-        done = self._store.in_states("done")
+        queued = self.store.in_states("queued")
+        done = self.store.in_states("done")
         kept = {job.id for job in (*queued, *(job for job in done if job.options.is_questioned))}
-        self._files.tidy(uploads=kept, results={job.id for job in done})
+        self.files.tidy(uploads=kept, results={job.id for job in done})
         for job in queued:
-            self._admission.enter_again(job.client, runs=job.options.model.ensemble)
+            self.admission.enter_again(job.client, runs=job.options.model.ensemble)
             self._take(job)
 
     def accept(self, job: NewJob) -> Job:
@@ -111,7 +105,7 @@ class JobRunner:
         Raises:
             Refused: When the list cannot be written.
         """
-        added = self._store.add(job)
+        added = self.store.add(job)
         if added.id == job.id:
             self._take(added)
         return added
@@ -122,38 +116,38 @@ class JobRunner:
         Raises:
             Refused: When the list cannot be written.
         """
-        if self._store.cancel(job_id):
+        if self.store.cancel(job_id):
             with self._lock:
                 stop, future = self._stops.get(job_id), self._futures.get(job_id)
             if stop is not None:
                 stop.set("cancelled")  # the place is given back when the run has ended
             else:
-                if future is not None and not self._pool.withdraw(future):
-                    self._videos.withdraw(future)
+                if future is not None and not self.pool.withdraw(future):
+                    self.videos.withdraw(future)
                 self._over(job_id)
-            self._files.remove(self._files.upload(job_id), self._files.result(job_id))
-            self._files.remove_video(job_id)
-            remove_tiles(self._files.tiles(job_id))
-            self._metrics.ended("cancelled")
-        elif self._store.discard(job_id):
-            self._files.remove(*self._files.all_of_result(job_id))
-        self._live.changed(job_id, is_over=True)
+            self.files.remove(self.files.upload(job_id), self.files.result(job_id))
+            self.files.remove_video(job_id)
+            remove_tiles(self.files.tiles(job_id))
+            self.metrics.jobs.labels("cancelled").inc()
+        elif self.store.discard(job_id):
+            self.files.remove(*self.files.all_of_result(job_id))
+        self.live.changed(job_id, is_over=True)
 
     def sweep(self) -> None:
         """Let old results expire, and forget what expired long ago."""
         now = time.time()
-        for job_id in self._store.expire(now - self._limits.keep_s):
-            self._files.remove(*self._files.all_of_result(job_id))
-            self._live.changed(job_id, is_over=True)
-        self._store.forget(now - self._limits.keep_s - self._limits.remember_s)
-        self._files.remove_forgotten()
+        for job_id in self.store.expire(now - self.limits.keep_s):
+            self.files.remove(*self.files.all_of_result(job_id))
+            self.live.changed(job_id, is_over=True)
+        self.store.forget(now - self.limits.keep_s - self.limits.remember_s)
+        self.files.remove_forgotten()
 
     def stop_taking(self) -> None:
         """Begin no more jobs: those that wait stay in the list. Does not block."""
         with self._lock:
             self._is_stopping = True
-        self._pool.withdraw_jobs()
-        self._videos.withdraw_jobs()
+        self.pool.withdraw_jobs()
+        self.videos.withdraw_jobs()
 
     def finish_running(self, wait_s: float) -> None:
         """Wait for the jobs that are worked on; those that take longer are put back into the list."""
@@ -167,7 +161,7 @@ class JobRunner:
 
     def _recover(self, job: Job) -> None:
         """Settle a job that was running when the server died."""
-        result = self._files.result(job.id)
+        result = self.files.result(job.id)
         if result.exists():  # it is whole, by the way it is written: only the note is missing
             format_ = sniff_format(head_of(result))
             facts = JobResult(
@@ -177,11 +171,11 @@ class JobRunner:
                 megapixels=None,
                 lost=(),
             )
-            self._store.finish(job.id, facts)
-        elif job.attempts >= self._limits.max_attempts:
-            self._store.fail(job.id, error="gave_up", detail=TAKEN_DOWN)
+            self.store.finish(job.id, facts)
+        elif job.attempts >= self.limits.max_attempts:
+            self.store.fail(job.id, TAKEN_DOWN)
         else:
-            self._store.put_back(job.id, counts=True)
+            self.store.put_back(job.id, counts=True)
 
     def _take(self, job: Job) -> None:
         with self._lock:
@@ -194,19 +188,19 @@ class JobRunner:
                 return
             # Under the lock: a worker that begins it at once must find its future here.
             # Videos have a thread of their own: pictures must not wait for hours.
-            pool = self._videos if self._is_video(job_id) else self._pool
+            pool = self.videos if self._is_video(job_id) else self.pool
             client, runs = self._placed[job_id]
             self._futures[job_id] = pool.submit(client, partial(self._run, job_id), is_job=True, runs=runs)
 
     def _is_video(self, job_id: str) -> bool:
         try:
-            return is_video(head_for_videos(self._files.upload(job_id)))
+            return is_video(head_for_videos(self.files.upload(job_id)))
         except OSError:  # the run will say what is wrong
             return False
 
     def _run(self, job_id: str) -> None:
         """Work on a job; in a thread of the pool. Whatever happens is in the list afterwards, or is tried again."""
-        stop = StopSignal(self._limits.video_s if self._is_video(job_id) else self._limits.run_s)
+        stop = StopSignal(self.limits.video_s if self._is_video(job_id) else self.limits.run_s)
         with self._lock:
             self._stops[job_id] = stop
             if self._is_stopping:
@@ -214,29 +208,29 @@ class JobRunner:
         is_over = True
         trouble = None
         try:
-            job = self._store.begin(job_id)
+            job = self.store.begin(job_id)
             if job is not None:
-                self._live.changed(job_id)
+                self.live.changed(job_id)
                 is_over = self._settled(job, stop)
         except Refused as error:  # the list cannot be written now
             _LOG.warning("job %s: %s", job_id, error)
             is_over = False
-            words = _TRIED_AGAIN.get(error.answer.error, error.answer.detail)
-            trouble = replace(error.answer, detail=words)
+            words = _TRIED_AGAIN.get(error.problem.error, error.problem.detail)
+            trouble = replace(error.problem, detail=words)
         except Exception:  # noqa: BLE001 - an edge: it is logged, and the server goes on
             _LOG.exception("job %s: unexpected error", job_id)
             with suppress(Refused):
-                self._store.fail(job_id, error=INTERNAL.error, detail=INTERNAL.detail)
+                self.store.fail(job_id, INTERNAL)
         finally:
             with self._lock:
                 self._stops.pop(job_id, None)
                 self._futures.pop(job_id, None)
         if is_over:
-            remove_tiles(self._files.tiles(job_id))
+            remove_tiles(self.files.tiles(job_id))
             self._over(job_id)
         else:
             self._again(job_id)
-        self._live.changed(job_id, is_over=is_over, trouble=trouble)
+        self.live.changed(job_id, is_over=is_over, trouble=trouble)
 
     def _settled(self, job: Job, stop: StopSignal) -> bool:
         """Do a job's work and note what came of it; whether that is final.
@@ -248,39 +242,39 @@ class JobRunner:
             facts = self._made_video(job, stop) if self._is_video(job.id) else self._made_picture(job, stop)
         except (AcutanceError, MemoryError, OSError) as error:
             return self._failed(job, error)
-        if self._store.finish(job.id, facts):
-            self._metrics.done(facts.megapixels or 0.0, facts.seconds or 0.0, "job")
+        if self.store.finish(job.id, facts):
+            self.metrics.done(facts, "job")
             if not job.options.is_questioned:
-                self._files.remove(self._files.upload(job.id))
+                self.files.remove(self.files.upload(job.id))
         else:  # cancelled meanwhile
-            self._files.remove(self._files.result(job.id))
-        self._files.remove_video(job.id)
+            self.files.remove(self.files.result(job.id))
+        self.files.remove_video(job.id)
         return True
 
     def _made_picture(self, job: Job, stop: StopSignal) -> JobResult:
-        made = self._files.new_passing()
+        made = self.files.new_passing()
         task = PictureTask(
-            upload=self._files.upload(job.id),
+            upload=self.files.upload(job.id),
             target=made,
             options=job.options,
-            max_pixels=self._limits.max_pixels,
-            tiles=self._files.tiles(job.id),
+            max_pixels=self.limits.max_pixels,
+            tiles=self.files.tiles(job.id),
         )
         try:
-            sharpened = self._picture_workers.run(task, stop, partial(self._live.progress, job.id))
-            size_bytes = made.stat().st_size
-            self._files.keep_result(made, job.id)
+            facts = self.picture_workers.run(task, stop, partial(self.live.progress, job.id))
+            size_bytes = made.stat().st_size  # a worker is not trusted
+            self.files.keep(made, self.files.result(job.id))
         finally:
-            self._files.remove(made)
-        self._admission.took(sharpened.seconds, runs=job.options.model.ensemble)
-        return _facts(sharpened, size_bytes)
+            self.files.remove(made)
+        self.admission.took(facts.seconds or 0.0, runs=job.options.model.ensemble)
+        return replace(facts, bytes=size_bytes)
 
     def _made_video(self, job: Job, stop: StopSignal) -> JobResult:
-        upload = self._files.upload(job.id)
-        target = self._files.video(job.id, video_suffix_of(head_for_videos(upload), ""))
-        task = VideoTask(upload=upload, target=target, options=job.options, max_pixels=self._limits.max_pixels)
-        facts = self._video_workers.run(task, stop, partial(self._live.progress, job.id))
-        self._files.keep_result(target, job.id)
+        upload = self.files.upload(job.id)
+        target = self.files.video(job.id, video_suffix_of(head_for_videos(upload), ""))
+        task = VideoTask(upload=upload, target=target, options=job.options, max_pixels=self.limits.max_pixels)
+        facts = self.video_workers.run(task, stop, partial(self.live.progress, job.id))
+        self.files.keep(target, self.files.result(job.id))
         return facts
 
     def _failed(self, job: Job, error: Exception) -> bool:
@@ -288,34 +282,26 @@ class JobRunner:
         if isinstance(error, Stopped) and error.reason == "cancelled":
             return True
         if isinstance(error, Stopped) and error.reason == "stopping":
-            self._store.put_back(job.id, counts=False)
+            self.store.put_back(job.id, counts=False)
             return False
         if isinstance(error, WorkerDied):
-            return self._died(job, error)
-        answer = answer_to(error)
-        if answer.status >= 500:
-            _LOG.warning("job %s: %s", job.id, error, exc_info=error)
-        words = _TRIED_AGAIN.get(answer.error)
-        is_counted = answer.error not in STORAGE  # a disk may be full for long: nothing is given up for that
-        if words is not None and (job.attempts < self._limits.max_attempts or not is_counted):
-            self._store.put_back(job.id, error=answer.error, detail=words, counts=is_counted)
+            _LOG.warning("job %s: %s", job.id, error)
+            problem: ProblemDetails = TAKEN_DOWN
+            again: ProblemDetails | None = WORKER_DOWN
+        else:
+            problem = problem_of(error)
+            words = _TRIED_AGAIN.get(problem.error)
+            again = None if words is None else replace(problem, detail=words)
+            if problem.status >= 500:
+                _LOG.warning("job %s: %s", job.id, error, exc_info=error)
+        is_counted = problem.error not in STORAGE  # a disk may be full for long: nothing is given up for that
+        if again is not None and (job.attempts < self.limits.max_attempts or not is_counted):
+            self.store.put_back(job.id, again, counts=is_counted)
             return False
-        if self._store.fail(job.id, error=answer.error, detail=answer.detail):
-            self._metrics.ended("failed")
-        self._files.remove(self._files.upload(job.id))
-        self._files.remove_video(job.id)
-        return True
-
-    def _died(self, job: Job, error: WorkerDied) -> bool:
-        """Note that a job's worker went down; whether that is final."""
-        _LOG.warning("job %s: %s", job.id, error)
-        if job.attempts < self._limits.max_attempts:
-            self._store.put_back(job.id, error="worker_died", detail=WORKER_DOWN, counts=True)
-            return False
-        if self._store.fail(job.id, error="gave_up", detail=TAKEN_DOWN):
-            self._metrics.ended("failed")
-        self._files.remove(self._files.upload(job.id))
-        self._files.remove_video(job.id)
+        if self.store.fail(job.id, problem):
+            self.metrics.jobs.labels("failed").inc()
+        self.files.remove(self.files.upload(job.id))
+        self.files.remove_video(job.id)
         return True
 
     def _again(self, job_id: str) -> None:
@@ -324,7 +310,7 @@ class JobRunner:
             if job_id not in self._placed or self._loop is None:
                 return
             tries = self._tries[job_id] = self._tries.get(job_id, 0) + 1
-        wait_s = min(LONGEST_WAIT_S, self._limits.retry_s * 2 ** min(tries - 1, 20))
+        wait_s = min(LONGEST_WAIT_S, self.limits.retry_s * 2 ** min(tries - 1, 20))
         with suppress(RuntimeError):  # the loop is closed: the next server goes on with it
             self._loop.call_soon_threadsafe(self._loop.call_later, wait_s, self._queue, job_id)
 
@@ -335,16 +321,4 @@ class JobRunner:
             self._futures.pop(job_id, None)
             self._tries.pop(job_id, None)
         if placed is not None:
-            self._admission.leave(placed[0], runs=placed[1])
-
-
-def _facts(sharpened: Sharpened, size_bytes: int) -> JobResult:
-    return JobResult(
-        media_type=MEDIA_TYPES[sharpened.format],
-        bytes=size_bytes,
-        seconds=sharpened.seconds,
-        megapixels=sharpened.megapixels,
-        lost=sharpened.lost,
-        found=sharpened.found,
-        model=sharpened.model,
-    )
+            self.admission.leave(placed[0], runs=placed[1])

@@ -14,14 +14,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from acutance.errors import ConfigError, first_line
-from acutance.server.job_rows import REGION, TOLD, job_of, written
+from acutance.inference.told import Region, ToldBlur
 from acutance.server.jobs import Job, JobResult, JobState, NewJob
 from acutance.server.migrations import migrate
-from acutance.server.refusals import storage_refusal
+from acutance.server.refusals import ProblemDetails, storage_refusal
 
 FILE_NAME = "jobs.sqlite3"
+
+T = TypeVar("T")
+
+JOB, TOLD, REGION = TypeAdapter(Job), TypeAdapter(ToldBlur), TypeAdapter(Region)
+
+_JSON = ("told", "region", "lost", "found")
+"""Columns that hold JSON."""
 
 BUSY_S = 2.0
 """Seconds: a backup or a server that is just ending frees it soon."""
@@ -88,18 +98,18 @@ class JobStore:
                 (
                     *(job.id, job.client, job.owner, job.key, job.fingerprint, job.stem),
                     *(model.name, model.fidelity, model.precision),
-                    *(options.strength, options.format, written(TOLD, options.told), written(REGION, options.region)),
+                    *(options.strength, options.format, _as_json(TOLD, options.told), _as_json(REGION, options.region)),
                     *(job.name, options.is_questioned, model.ensemble),
                     *(self._now(), job.upload_bytes, job.webhook),
                 ),
             )
-            return job_of(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
+            return _job_of(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, or None."""
         with self._look() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return None if row is None else job_of(row)
+        return None if row is None else _job_of(row)
 
     def by_key(self, owner: str, key: str) -> Job | None:
         """Return the job that an owner calls by a key, or None."""
@@ -121,7 +131,7 @@ class JobStore:
                 " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (owner, made_at, job_id, count),
             )
-            return [job_of(row) for row in rows.fetchall()]
+            return [_job_of(row) for row in rows.fetchall()]
 
     def begin(self, job_id: str) -> Job | None:
         """Note that a job is begun; None when it is no longer to be done."""
@@ -131,22 +141,21 @@ class JobStore:
                 " detail = NULL WHERE id = ? AND state IN ('queued', 'running') RETURNING *",
                 (self._now(), job_id),
             ).fetchone()
-        return None if row is None else job_of(row)
+        return None if row is None else _job_of(row)
 
-    def put_back(self, job_id: str, *, error: str | None = None, detail: str | None = None, counts: bool) -> None:
+    def put_back(self, job_id: str, why: ProblemDetails | None = None, *, counts: bool) -> None:
         """Queue a running job again.
 
         Args:
             job_id: Which.
-            error: Why, for programs.
-            detail: Why, for people.
+            why: What is said of it; None says nothing.
             counts: Whether the attempt was one; it is not when the server merely stops.
         """
         with self._change() as connection:
             connection.execute(
                 "UPDATE jobs SET state = 'queued', error = ?, detail = ?, attempts = attempts - ?"
                 " WHERE id = ? AND state = 'running'",
-                (error, detail, 0 if counts else 1, job_id),
+                (why and why.error, why and why.detail, 0 if counts else 1, job_id),
             )
 
     def finish(self, job_id: str, result: JobResult) -> bool:
@@ -171,9 +180,9 @@ class JobStore:
             )
             return done.rowcount == 1
 
-    def fail(self, job_id: str, *, error: str, detail: str) -> bool:
+    def fail(self, job_id: str, why: ProblemDetails) -> bool:
         """Note that an unfinished job failed for good; False when it is no longer unfinished."""
-        return self._end(job_id, "failed", error, detail)
+        return self._end(job_id, "failed", why.error, why.detail)
 
     def cancel(self, job_id: str) -> bool:
         """Note that an unfinished job is not to be done; False when it is no longer unfinished."""
@@ -204,7 +213,7 @@ class JobStore:
             rows = connection.execute(
                 "SELECT * FROM jobs WHERE webhook_due <= ? ORDER BY webhook_due LIMIT ?", (self._now(), count)
             )
-            return [job_of(row) for row in rows.fetchall()]
+            return [_job_of(row) for row in rows.fetchall()]
 
     def webhook_sent(self, job_id: str) -> None:
         """Note that somebody was told of a job."""
@@ -228,7 +237,7 @@ class JobStore:
         marks = ", ".join("?" * len(states))
         with self._look() as connection:
             rows = connection.execute(f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY created_at", states)
-            return [job_of(row) for row in rows.fetchall()]
+            return [_job_of(row) for row in rows.fetchall()]
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state that there is one in."""
@@ -294,11 +303,30 @@ _DUE = "webhook_due = CASE WHEN webhook IS NULL THEN NULL ELSE ? END"
 _EXPIRE = "UPDATE jobs SET state = 'expired', upload_bytes = 0, result_bytes = 0, trust_bytes = 0, key = NULL"
 
 
+def _as_json(kind: TypeAdapter[T], value: T | None) -> str | None:
+    return None if value is None else kind.dump_json(value).decode()
+
+
+def _job_of(row: sqlite3.Row) -> Job:
+    """Take a row of the table apart."""
+    columns = dict(row)
+    told, region, lost, found = (columns[name] and json.loads(columns[name]) for name in _JSON)
+    model = {**columns, "name": columns["model"]}
+    result = {**columns, "bytes": columns["result_bytes"], "model": columns["ran"], "lost": lost, "found": found}
+    return JOB.validate_python(
+        {
+            **columns,
+            "options": {**columns, "model": model, "told": told, "region": region},
+            "result": result if columns["state"] == "done" else None,
+        }
+    )
+
+
 def _by_key(connection: sqlite3.Connection, owner: str, key: str | None) -> Job | None:
     if key is None:
         return None
     row = connection.execute("SELECT * FROM jobs WHERE owner = ? AND key = ?", (owner, key)).fetchone()
-    return None if row is None else job_of(row)
+    return None if row is None else _job_of(row)
 
 
 def _cannot_open(folder: Path, error: sqlite3.Error) -> ConfigError:

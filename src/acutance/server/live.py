@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from acutance.server.refusals import Answer, Refused
+from acutance.server.refusals import ProblemDetails, Refused
 
 LEAST_S = 0.1
 """Watchers hear of progress no more often than this."""
@@ -25,7 +25,7 @@ class LiveJobs:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shares: dict[str, float] = {}
         self._told: dict[str, float] = {}
-        self._troubles: dict[str, Answer] = {}
+        self._troubles: dict[str, ProblemDetails] = {}
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._lock = threading.Lock()
 
@@ -44,7 +44,7 @@ class LiveJobs:
         if is_due:
             self._wake(job_id)
 
-    def changed(self, job_id: str, *, is_over: bool = False, trouble: Answer | None = None) -> None:
+    def changed(self, job_id: str, *, is_over: bool = False, trouble: ProblemDetails | None = None) -> None:
         """Say, from any thread, that a job's state has changed.
 
         Args:
@@ -67,7 +67,7 @@ class LiveJobs:
         with self._lock:
             return self._shares.get(job_id, 0.0)
 
-    def trouble(self, job_id: str) -> Answer | None:
+    def trouble(self, job_id: str) -> ProblemDetails | None:
         """Return why a job does not go on, where the list of jobs cannot say it."""
         with self._lock:
             return self._troubles.get(job_id)

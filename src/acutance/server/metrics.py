@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -15,22 +15,26 @@ from prometheus_client import (
     generate_latest,
 )
 
+from acutance.server.jobs import JobResult
+
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper ends of the classes of a duration."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolState:
-    """A pool of workers as it stands."""
-
-    waiting: int
-    """Pieces of work that have not begun."""
-    busy: int
-    """Pieces of work going on."""
-    restarts: int
-    """Worker processes that had to be replaced, since the server began."""
+_GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "acutance_uploads": ("Uploads that are coming in.", ()),
+    "acutance_pictures_inside": ("Pictures that wait or are worked on.", ()),
+    "acutance_event_streams": ("Event streams that are open.", ()),
+    "acutance_stored_bytes": ("Bytes of all jobs' files.", ()),
+    "acutance_free_bytes": ("Bytes free on the disk.", ()),
+    "acutance_listed_jobs": ("Jobs in the list, by state.", ("state",)),
+    "acutance_pool_waiting": ("Work that has not begun.", ("pool",)),
+    "acutance_pool_busy": ("Work going on.", ("pool",)),
+    "acutance_pool_restarts": ("Worker processes that had to be replaced.", ("pool",)),
+}
+"""What is told as it stands when somebody asks: words and labels, by name."""
 
 
 class Metrics:
@@ -39,84 +43,42 @@ class Metrics:
     def __init__(self) -> None:
         # Else there is a second line for each number, of when its counting began.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "acutance_requests", "Requests answered.", ("route", "method", "status"), registry=registry
-        )
-        self._request_seconds = Histogram(
-            "acutance_request_seconds",
-            "Time of a request, upload included.",
-            ("route",),
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._uploaded = Counter("acutance_uploaded_bytes", "Bytes of pictures taken in.", registry=registry)
-        self._megapixels = Counter("acutance_megapixels", "Megapixels of results.", ("kind",), registry=registry)
-        self._run_seconds = Histogram(
-            "acutance_run_seconds", "Time of the work on a picture.", ("kind",), buckets=SECONDS, registry=registry
-        )
-        self._jobs = Counter("acutance_jobs", "Jobs that have ended, by how.", ("outcome",), registry=registry)
-        self._webhooks = Counter(
-            "acutance_webhooks", "Tries to send a webhook, by how they ended.", ("outcome",), registry=registry
-        )
-        self._listed = Gauge("acutance_listed_jobs", "Jobs in the list, by state.", ("state",), registry=registry)
-        self._waiting = Gauge("acutance_pool_waiting", "Work that has not begun.", ("pool",), registry=registry)
-        self._busy = Gauge("acutance_pool_busy", "Work going on.", ("pool",), registry=registry)
-        self._restarts = Gauge(
-            "acutance_pool_restarts", "Worker processes that had to be replaced.", ("pool",), registry=registry
-        )
-        self._gauges: dict[str, Gauge] = {}
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        seconds = partial(Histogram, buckets=SECONDS, registry=self._registry)
+        self._requests = counter("acutance_requests", "Requests answered.", ("route", "method", "status"))
+        self._request_seconds = seconds("acutance_request_seconds", "Time of a request, upload included.", ("route",))
+        self.uploaded_bytes = counter("acutance_uploaded_bytes", "Bytes of pictures taken in.")
+        self._megapixels = counter("acutance_megapixels", "Megapixels of results.", ("kind",))
+        self.run_seconds = seconds("acutance_run_seconds", "Time of the work on a picture.", ("kind",))
+        self.jobs = counter("acutance_jobs", "Jobs that have ended, by how.", ("outcome",))
+        self.webhooks = counter("acutance_webhooks", "Tries to send a webhook, by how they ended.", ("outcome",))
+        self._gauges = {
+            name: Gauge(name, words, labels, registry=self._registry) for name, (words, labels) in _GAUGES.items()
+        }
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
-    def uploaded(self, size_bytes: int) -> None:
-        """Count what came in."""
-        self._uploaded.inc(size_bytes)
-
-    def done(self, megapixels: float, seconds: float, kind: str) -> None:
+    def done(self, result: JobResult, kind: str) -> None:
         """Count what was sharpened, as a job's or for a direct request."""
-        self._megapixels.labels(kind).inc(megapixels)
-        self._run_seconds.labels(kind).observe(seconds)
+        self._megapixels.labels(kind).inc(result.megapixels or 0.0)
+        self.run_seconds.labels(kind).observe(result.seconds or 0.0)
         if kind == "job":
-            self.ended("done")
+            self.jobs.labels("done").inc()
 
-    def questioned(self, seconds: float) -> None:
-        """Count a result's map or report."""
-        self._run_seconds.labels("report").observe(seconds)
-
-    def ended(self, outcome: str) -> None:
-        """Count a job that has ended."""
-        self._jobs.labels(outcome).inc()
-
-    def webhook(self, outcome: str) -> None:
-        """Count a try to send a webhook."""
-        self._webhooks.labels(outcome).inc()
-
-    def text(
-        self,
-        gauges: Mapping[str, tuple[str, float]],
-        *,
-        pools: Mapping[str, PoolState],
-        listed: Mapping[str, int],
-    ) -> bytes:
+    def text(self, gauges: Mapping[str, float | Mapping[str, float]]) -> bytes:
         """Write everything in Prometheus's text format (0.0.4).
 
         Args:
-            gauges: By name: what it is, and its value now.
-            pools: By name.
-            listed: Jobs in the list, by state.
+            gauges: What stands now, by name, and where that has a label, by this.
         """
-        for name, (words, value) in gauges.items():
-            if name not in self._gauges:
-                self._gauges[name] = Gauge(name, words, registry=self._registry)
-            self._gauges[name].set(value)
-        for name, pool in pools.items():
-            self._waiting.labels(name).set(pool.waiting)
-            self._busy.labels(name).set(pool.busy)
-            self._restarts.labels(name).set(pool.restarts)
-        for state, count in listed.items():
-            self._listed.labels(state).set(count)
+        for name, values in gauges.items():
+            if isinstance(values, Mapping):
+                for label, value in values.items():
+                    self._gauges[name].labels(label).set(value)
+            else:
+                self._gauges[name].set(values)
         return generate_latest(self._registry)

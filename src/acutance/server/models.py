@@ -18,7 +18,6 @@ from acutance.engines.opening import check_runnable, offered_precisions, read_mo
 from acutance.errors import ConfigError, EngineError, UnknownModel
 from acutance.inference.sharpener import Sharpener
 from acutance.server.options import ModelChoice
-from acutance.server.refusals import Refused
 from acutance.spec import ModelSpec
 from acutance.zoo.catalogue import AUTO, DEFAULT_MODEL, find_model, list_models
 from acutance.zoo.own_models import list_own_models
@@ -104,8 +103,8 @@ def _can_turn(spec: ModelSpec, count: Ensemble) -> bool:
     return True
 
 
-def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice, *, max_ensemble: int = 8) -> None:
-    """Refuse at once what no run could give.
+def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice, *, max_ensemble: int = 8) -> OfferedModel:
+    """Return the model that is chosen; refuse at once what no run could give.
 
     Args:
         offered: What clients may ask for.
@@ -113,32 +112,22 @@ def check_choice(offered: Sequence[OfferedModel], choice: ModelChoice, *, max_en
         max_ensemble: Orientations that the server allows.
 
     Raises:
-        Refused: When there is no such model, it has not what is asked for, or that is not allowed.
-        ConfigError: When it cannot be given so many orientations.
+        ConfigError: When there is no such model, it has not what is asked for, or that is not allowed.
     """
     model = next((model for model in offered if model.name == choice.name), None)
     if model is None:
         names = ", ".join(model.name for model in offered)
-        raise Refused(422, "invalid_option", f"model: there is no model of that name; there are {names}.")
+        raise ConfigError(f"model: there is no model of that name; there are {names}.")
     if choice.fidelity != 1 and not model.has_fidelity:
-        raise Refused(
-            422, "invalid_option", f"fidelity: {model.name} has no perceptual weights to blend with; leave it at 1."
-        )
+        raise ConfigError(f"fidelity: {model.name} has no perceptual weights to blend with; leave it at 1.")
     if choice.precision not in ("auto", *model.precisions):
         offered_here = ", ".join(model.precisions)
-        raise Refused(
-            422,
-            "invalid_option",
-            f"precision: {model.name} is run here in {offered_here}; take one, or leave it at auto.",
-        )
+        raise ConfigError(f"precision: {model.name} is run here in {offered_here}; take one, or leave it at auto.")
     if choice.ensemble > max_ensemble:
         allowed = f"at most {max_ensemble}" if max_ensemble > 1 else "1 alone"
-        raise Refused(
-            422,
-            "invalid_option",
-            f"ensemble = {choice.ensemble}: this server allows {allowed}; take less, or leave it out.",
-        )
+        raise ConfigError(f"ensemble = {choice.ensemble}: this server allows {allowed}; take less, or leave it out.")
     check_ensemble(model.spec, choice.ensemble)
+    return model
 
 
 @dataclass(slots=True)

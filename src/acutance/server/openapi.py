@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from acutance.server.access import OPEN_PATHS
-from acutance.server.problem_documents import MEDIA_TYPE
+from acutance.server.refusals import PROBLEM_TYPE
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -72,6 +72,6 @@ def _describe(status: str, response: dict[str, Any]) -> None:
     headers = response.setdefault("headers", {})
     headers["X-Request-Id"] = _REQUEST_ID
     if response.get("content", {}).get("application/json", {}).get("schema") == PROBLEM:
-        response["content"] = {MEDIA_TYPE: {"schema": PROBLEM}}
+        response["content"] = {PROBLEM_TYPE: {"schema": PROBLEM}}
         if status in ("429", "503", "507"):
             headers["Retry-After"] = _RETRY_AFTER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from acutance.engines.engine import Ensemble, Precision
 from acutance.inference.told import Region, ToldBlur
@@ -90,30 +90,6 @@ def fingerprint_of(options: Options, digest: str, *, webhook: str | None = None)
     return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 
-def parse_precision(text: str) -> Precision:
-    """Return a precision from its name.
-
-    Raises:
-        ValueError: When there is none of that name.
-    """
-    for name in get_args(Precision):
-        if name == text:
-            return name  # type: ignore[no-any-return]
-    raise ValueError(f"precision {text!r}: unknown.")
-
-
-def parse_ensemble(count: int) -> Ensemble:
-    """Return a number of orientations.
-
-    Raises:
-        ValueError: When so many cannot be asked for.
-    """
-    for known in get_args(Ensemble):
-        if known == count:
-            return known  # type: ignore[no-any-return]
-    raise ValueError(f"ensemble {count}: unknown.")
-
-
 def negotiate(accept: str, own: ImageFormat) -> ImageFormat:
     """Choose the format of the answer by the request's Accept header (RFC 9110, 12.5.1).
 
@@ -170,14 +146,9 @@ def photo_name(uploaded: str) -> str:
 
 
 def result_stem(uploaded: str) -> str:
-    """Return what a result is called, without its suffix, after the name that its picture was uploaded under.
-
-    Never a path and never more than a name: what is before the last slash or backslash, control characters, quotes and
-    dots at the ends are left out.
-    """
-    name = uploaded.replace("\\", "/").rpartition("/")[2]
-    stem = name.rpartition(".")[0] or name
-    return f"{_clean(stem) or 'photo'}.sharp"
+    """Return what a result is called, without its suffix, after the name that its picture was uploaded under."""
+    before, _, last = uploaded.replace("\\", "/").rpartition("/")[2].rpartition(".")
+    return f"{_clean(before or last) or 'photo'}.sharp"
 
 
 def _clean(part: str) -> str:

@@ -23,6 +23,9 @@ router = APIRouter(include_in_schema=False)
 
 START = "index.html"
 
+STYLES = ("tokens", "controls", "intro", "workspace", "stage", "lists", "known", "trust", "table", "variants")
+"""Of the page, in their order: sent as one, `css/page.css`."""
+
 _TYPES: Mapping[str, str] = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -44,6 +47,9 @@ HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cache-Control": "no-cache",  # kept, but asked for at each visit: another version may be here by then
 }
+
+FOR_EVER = "max-age=31536000, immutable"
+"""Of what has the page's version in its address: a next visit asks for none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +82,13 @@ async def part(request: Request, name: str) -> Response:
 
 
 def _sent(request: Request, name: str) -> Response:
-    found = parts().get(name)
+    plain = name.removeprefix(f"{version()}/")
+    found = parts().get(plain)
     if found is None:
         raise HTTPException(404)
     headers = {**HEADERS, "ETag": found.tag}
+    if plain != name:
+        headers["Cache-Control"] = FOR_EVER
     if found.tag in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
     return Response(found.content, 200, headers, media_type=found.media_type)
@@ -88,10 +97,31 @@ def _sent(request: Request, name: str) -> Response:
 @cache
 def parts() -> Mapping[str, _Part]:
     """Return all files of the page by their names, read once: no name that is asked for becomes a path."""
-    found = {name: file.read_bytes() for name, file in _files(files("acutance.server") / "page", "")}
+    found = dict(_content())
+    addresses = [f"page/{name}" for name in found if name.endswith(".js")]
+    # All at once: else a module is asked for when the one that imports it has come, five times in a row.
+    modules = "\n  ".join(f'<link rel="modulepreload" href="{address}">' for address in addresses)
+    page = found[START].decode().replace("{{modules}}", modules).replace('="page/', f'="page/{version()}/')
     for place, words in _formats().items():
-        found[START] = found[START].replace(b"{{" + place.encode() + b"}}", html.escape(words).encode())
+        page = page.replace("{{" + place + "}}", html.escape(words))
+    found[START] = page.encode()
     return {name: _part(name, content) for name, content in found.items()}
+
+
+@cache
+def version() -> str:
+    """Return what tells the page's files from those of another version: of their content."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_content().items()):
+        digest.update(name.encode() + b"\0" + content)
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _content() -> Mapping[str, bytes]:
+    found = {name: file.read_bytes() for name, file in _files(files("acutance.server") / "page", "")}
+    found["css/page.css"] = b"\n".join(found.pop(f"css/{name}.css") for name in STYLES)
+    return found
 
 
 def _formats() -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""`/v1/sharpen` and `/v1/models`: a picture in, a picture out, and what can be asked for."""
+"""`/v1/sharpen`, `/v1/inspect` and `/v1/models`: a picture in, a picture out or what is wrong with it; the offer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from acutance import __version__
+from acutance.inference.inspection import Inspection
 from acutance.media import ImageFormat
-from acutance.server.answers import BODY, PICTURE, FileAnswer, TheClient, TheService, disposition, problems
-from acutance.server.options import MEDIA_TYPES, SUFFIXES, negotiate, result_stem
+from acutance.server.options import negotiate, result_stem
 from acutance.server.refusals import Refused
+from acutance.server.responses import BODY, PICTURE, FileRangeResponse, TheClient, TheService, disposition, problems
 from acutance.server.schemas import ModelsView, ModelView
 from acutance.server.service import Service
 from acutance.server.sharpen_query import SharpenQuery
 from acutance.server.uploads import Upload, receive_upload
+from acutance.server.video_work import suffix_of
 
 router = APIRouter()
 
@@ -70,19 +72,37 @@ async def sharpen(
     ):
         if options.format is None:
             options = replace(options, format=negotiate(request.headers.get("accept", ""), kind))
-        passing = await service.direct.sharpen(upload, options, client, gone)
-    sharpened = passing.sharpened
+        path, made = await service.direct.sharpen(upload, options, client, gone)
     headers = {
-        "Content-Type": MEDIA_TYPES[sharpened.format],
-        "Content-Disposition": disposition(result_stem(upload.filename) + SUFFIXES[sharpened.format]),
-        "Acutance-Model": quote(sharpened.model or "none"),
-        "Acutance-Seconds": f"{sharpened.seconds:.3f}",
+        "Content-Type": made.media_type,
+        "Content-Disposition": disposition(result_stem(upload.filename) + suffix_of(made.media_type)),
+        "Acutance-Model": quote(made.model or "none"),
+        "Acutance-Seconds": f"{made.seconds:.3f}",
     }
-    if sharpened.lost:
-        headers["Acutance-Lost"] = ",".join(quote(words) for words in sharpened.lost)
-    if sharpened.found:
-        headers["Acutance-Found"] = ",".join(quote(words) for words in sharpened.found)
-    return FileAnswer(passing.path, size_bytes=passing.bytes, headers=headers, is_passing=True)
+    if made.lost:
+        headers["Acutance-Lost"] = ",".join(quote(words) for words in made.lost)
+    if made.found:
+        headers["Acutance-Found"] = ",".join(quote(words) for words in made.found)
+    return FileRangeResponse(path, headers, is_passing=True)
+
+
+@router.post(
+    "/v1/inspect",
+    operation_id="inspect_picture",
+    summary="Say what is wrong with a picture",
+    description="What blurred it, how noisy it is, what JPEG did to it, whether sharpening helps, and how; nothing is "
+    "sharpened. Fields that end in `_confidence` are probabilities, calibrated on held-out photos; `_within` is half "
+    "of an interval that held nine of ten of them, as a share of the value. Of an animation or pages the first picture "
+    "is looked at.",
+    tags=["pictures"],
+    response_model=Inspection,
+    responses=problems(400, 408, 413, 415, 422, 429, 503, 507),
+    openapi_extra=BODY,
+)
+async def inspect(request: Request, service: TheService, client: TheClient) -> Inspection:
+    """Look at a picture while its client waits."""
+    async with admitted(request, service, client, "send a picture of it.") as (upload, _, gone):
+        return await service.direct.inspect(upload, client, gone)
 
 
 @router.get(
@@ -103,7 +123,7 @@ async def models(service: TheService) -> ModelsView:
 async def admitted(
     request: Request, service: Service, client: str, instead: str, *, runs: int = 1
 ) -> AsyncIterator[tuple[Upload, ImageFormat, asyncio.Event]]:
-    """Take in a picture, and give it a place in the queue once it is here; the place is free again in the end.
+    """Take in a picture, and give it a place in the queue once it is here; both are gone again in the end.
 
     Args:
         request: Whose body is read.
@@ -120,23 +140,22 @@ async def admitted(
     """
     with service.admission.uploading(client):
         upload = await receive_upload(request, service.files, service.limits)
-    service.metrics.uploaded(upload.bytes)
+    service.metrics.uploaded_bytes.inc(upload.bytes)
     try:
         if upload.format is None:
             raise Refused(415, "unsupported_image", f"what was sent is a video, which takes long: {instead}")
         service.admission.enter(client, runs=runs)
         try:
-            async with goodbye(request) as gone:
+            async with disconnect_event(request) as gone:
                 yield upload, upload.format, gone
         finally:
             service.admission.leave(client, runs=runs)
-    except BaseException:
+    finally:
         service.files.remove(upload.path)
-        raise
 
 
 @asynccontextmanager
-async def goodbye(request: Request) -> AsyncIterator[asyncio.Event]:
+async def disconnect_event(request: Request) -> AsyncIterator[asyncio.Event]:
     """Give an event that is set when the client goes away; its body must have been read."""
     gone = asyncio.Event()
 

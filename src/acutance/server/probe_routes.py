@@ -8,13 +8,11 @@ from typing import get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from acutance.server.answers import TheService, problems
 from acutance.server.jobs import JobState
-from acutance.server.metrics import MEDIA_TYPE, PoolState
-from acutance.server.pool import Pool
+from acutance.server.metrics import MEDIA_TYPE
 from acutance.server.refusals import DISK_FULL, Refused
+from acutance.server.responses import TheService, problems
 from acutance.server.schemas import HealthView
-from acutance.server.workers import Workers
 
 router = APIRouter(tags=["supervision"])
 
@@ -58,23 +56,19 @@ async def ready(service: TheService) -> HealthView:
 async def metrics(service: TheService) -> Response:
     """Write down what is counted."""
     counts = await asyncio.to_thread(service.store.counts)
-    gauges = {
-        "acutance_uploads": ("Uploads that are coming in.", service.admission.uploads),
-        "acutance_pictures_inside": ("Pictures that wait or are worked on.", service.admission.inside),
-        "acutance_event_streams": ("Event streams that are open.", service.live.watchers),
-        "acutance_stored_bytes": ("Bytes of all jobs' files.", service.store.stored_bytes),
-        "acutance_free_bytes": ("Bytes free on the disk.", service.files.free_bytes),
+    pools = {
+        "pictures": (service.pool, service.picture_workers),
+        "videos": (service.videos, service.video_workers),
     }
-    text = service.metrics.text(
-        {name: (words, float(value)) for name, (words, value) in gauges.items()},
-        pools={
-            "pictures": _state(service.pool, service.picture_workers),
-            "videos": _state(service.videos, service.video_workers),
-        },
-        listed={state: counts.get(state, 0) for state in get_args(JobState)},
-    )
-    return Response(text, headers={"Content-Type": MEDIA_TYPE})
-
-
-def _state(pool: Pool, workers: Workers) -> PoolState:
-    return PoolState(waiting=pool.waiting, busy=pool.busy, restarts=workers.restarts)
+    gauges: dict[str, float | dict[str, float]] = {
+        "acutance_uploads": service.admission.uploads,
+        "acutance_pictures_inside": service.admission.inside,
+        "acutance_event_streams": service.live.watchers,
+        "acutance_stored_bytes": service.store.stored_bytes,
+        "acutance_free_bytes": service.files.free_bytes,
+        "acutance_listed_jobs": {state: counts.get(state, 0) for state in get_args(JobState)},
+        "acutance_pool_waiting": {name: pool.waiting for name, (pool, _) in pools.items()},
+        "acutance_pool_busy": {name: pool.busy for name, (pool, _) in pools.items()},
+        "acutance_pool_restarts": {name: workers.restarts for name, (_, workers) in pools.items()},
+    }
+    return Response(service.metrics.text(gauges), headers={"Content-Type": MEDIA_TYPE})

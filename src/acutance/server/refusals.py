@@ -1,4 +1,4 @@
-"""Every answer that is not what was asked for: a status, a code for programs, one sentence for people.
+"""Every answer that is not what was asked for: a status, a code for programs, one sentence for people (RFC 9457).
 
 What the library raises is turned into such an answer by one table, `_ANSWERS`. What the user can mend is 4xx: a file
 that cannot be read is never the server's fault. No sentence names a path of the server.
@@ -7,8 +7,13 @@ that cannot be read is never the server's fault. No sentence names a path of the
 from __future__ import annotations
 
 import errno
+import json
+import re
+import secrets
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from acutance.errors import (
@@ -64,15 +69,57 @@ ErrorCode = Literal[
 ]
 """What programs can tell answers apart by."""
 
+TITLES: Mapping[ErrorCode, str] = {
+    "bad_request": "The request cannot be understood",
+    "bad_form": "The form cannot be read",
+    "body_too_large": "The upload is too large",
+    "body_too_slow": "The upload is too slow",
+    "cancelled": "The work was cancelled",
+    "cross_site": "The request comes from another site",
+    "engine_failed": "The engine failed",
+    "gave_up": "The picture takes workers down",
+    "gone": "The result has expired",
+    "image_too_large": "The picture is too large",
+    "internal": "An unexpected error",
+    "invalid_option": "An option is not allowed",
+    "key_reused": "The key was used for something else",
+    "method_not_allowed": "The method is not allowed",
+    "no_report": "There is no map or report of this job",
+    "not_acceptable": "No acceptable format",
+    "not_done": "The job is not done",
+    "not_found": "There is no such thing",
+    "not_listed": "Jobs are not listed here",
+    "out_of_memory": "The server is short of memory",
+    "queue_full": "The queue is full",
+    "range_not_satisfiable": "The result has no such bytes",
+    "stopping": "The server is stopping",
+    "storage_busy": "The list of jobs is locked",
+    "storage_failed": "The server cannot use its folder",
+    "storage_full": "The server's disk is full",
+    "took_too_long": "The work took too long",
+    "too_many_connections": "Too many connections",
+    "too_many_requests": "Too many requests",
+    "too_much_memory": "The picture takes too much memory",
+    "unsupported_image": "The picture cannot be read",
+    "worker_died": "A worker went down",
+    "wrong_host": "The server is not known by that name",
+    "wrong_token": "The token is missing or wrong",
+}
+"""Of each code, the same every time."""
+
 DISK_FULL = "the server's disk is full; nothing was lost, try again when there is room."
 DISK_FAILED = "the server cannot write to its folder; the server's log says why."
 NO_MEMORY = "the server has not enough memory for this picture now; try again later, or with a smaller one."
+
+PROBLEM_TYPE = "application/problem+json"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ProblemDetails:
     """What is said instead of what was asked for."""
 
     status: int
@@ -90,14 +137,25 @@ class Refused(AcutanceError):
 
     def __init__(self, status: int, error: ErrorCode, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
-        self.answer = Answer(status=status, error=error, detail=detail, retry_after_s=retry_after_s)
+        self.problem = ProblemDetails(status=status, error=error, detail=detail, retry_after_s=retry_after_s)
+
+    @classmethod
+    def of(cls, problem: ProblemDetails) -> Refused:
+        """Refuse with an answer that is there already."""
+        return cls(problem.status, problem.error, problem.detail, retry_after_s=problem.retry_after_s)
+
+
+_STOPPED_WORDS = {
+    "cancelled": "the work was cancelled.",
+    "stopping": "the server is stopping; the work was not finished.",
+}
 
 
 class Stopped(AcutanceError):
     """A run that was stopped between two tiles."""
 
-    def __init__(self, reason: Literal["cancelled", "stopping", "took_too_long"], detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, reason: Literal["cancelled", "stopping", "took_too_long"], detail: str = "") -> None:
+        super().__init__(detail or _STOPPED_WORDS[reason])
         self.reason = reason
 
 
@@ -129,43 +187,52 @@ _STOPPED: dict[str, tuple[int, float | None]] = {
 }
 """Status, and when it is worth trying again, by why a run was stopped."""
 
-INTERNAL = Answer(
+INTERNAL = ProblemDetails(
     status=500, error="internal", detail="an unexpected error, which is a bug; the server's log has the details."
 )
 
 
-def answer_to(error: BaseException) -> Answer:
+def problem_of(error: BaseException) -> ProblemDetails:
     """Return what is said about an error."""
-    answer = _own_answer(error)
-    if answer is not None:
-        return answer
+    problem = _own_problem(error)
+    if problem is not None:
+        return problem
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
-            return Answer(status=status, error=code, detail=_for_clients(error))
+            return ProblemDetails(status=status, error=code, detail=_for_clients(error))
     for ours, status, code, detail in _OURS:
         if isinstance(error, ours):
             retry_after_s = 30.0 if code == "out_of_memory" else None
-            return Answer(status=status, error=code, detail=detail, retry_after_s=retry_after_s)
+            return ProblemDetails(status=status, error=code, detail=detail, retry_after_s=retry_after_s)
     return INTERNAL
 
 
-def _own_answer(error: BaseException) -> Answer | None:
+def _own_problem(error: BaseException) -> ProblemDetails | None:
     """Return the answer that an error brings with it, or that of its cause; None where the tables have it."""
     if isinstance(error, Refused):
-        return error.answer
+        return error.problem
     if isinstance(error, Stopped):
         status, retry_after_s = _STOPPED[error.reason]
-        return Answer(status=status, error=error.reason, detail=str(error), retry_after_s=retry_after_s)
+        return ProblemDetails(status=status, error=error.reason, detail=str(error), retry_after_s=retry_after_s)
     cause = error.__cause__ if isinstance(error, OutputError) else error
     if isinstance(cause, OSError) and (cause is error or cause.errno):
-        return storage_refusal(cause).answer
-    return answer_to(cause) if isinstance(cause, MemoryError) and cause is not error else None
+        return storage_refusal(cause).problem
+    return problem_of(cause) if isinstance(cause, MemoryError) and cause is not error else None
 
 
 def _for_clients(error: BaseException) -> str:
     """Return an error's sentence without the advice that only who runs the server can follow."""
     words, advice, _ = str(error).partition("; raise ")
     return f"{words}; send a smaller picture." if advice else words
+
+
+def without_paths(error: BaseException, words: Mapping[Path, str]) -> Refused:
+    """Return what is said about an error whose sentence may name paths, with words instead of these."""
+    problem = problem_of(error)
+    detail = problem.detail
+    for path, what in words.items():
+        detail = detail.replace(str(path), what)
+    return Refused.of(replace(problem, detail=detail))
 
 
 def storage_refusal(error: OSError | sqlite3.Error) -> Refused:
@@ -182,3 +249,26 @@ def storage_refusal(error: OSError | sqlite3.Error) -> Refused:
     if error.errno in _FULL_ERRNOS:
         return Refused(507, "storage_full", DISK_FULL, retry_after_s=60)
     return Refused(500, "storage_failed", DISK_FAILED)
+
+
+def request_id_of(given: str) -> str:
+    """Return a request's id: the one that it brings (`X-Request-Id`), if that is a harmless name, or a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def problem_document(problem: ProblemDetails, request_id: str) -> bytes:
+    """Write a refusal down as JSON.
+
+    `type` leads to where the code is explained, `detail` is one sentence for people, `error` is the code for programs.
+    """
+    return json.dumps(
+        {
+            "type": f"/docs#{problem.error}",
+            "title": TITLES[problem.error],
+            "status": problem.status,
+            "detail": problem.detail,
+            "error": problem.error,
+            "request_id": request_id,
+        },
+        ensure_ascii=False,
+    ).encode()

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from acutance.server.answers import FileAnswer, TheClient, TheService, disposition, problems
 from acutance.server.files import TrustFile
 from acutance.server.jobs import Job
-from acutance.server.picture_routes import goodbye
-from acutance.server.refusals import Refused
+from acutance.server.picture_routes import disconnect_event
+from acutance.server.responses import FileRangeResponse, TheClient, TheService, disposition, problems
 from acutance.server.service import Service
 from acutance.server.trust_files import result_name
 
@@ -86,15 +85,11 @@ async def report(
 
 
 async def _sent(request: Request, service: Service, job: Job, kind: TrustFile, client: str) -> Response:
-    async with goodbye(request) as gone:
+    async with disconnect_event(request) as gone:
         path = await service.trust.file(job, kind, client, gone)
     headers = {
         "Content-Type": _TYPES[kind],
         "Content-Disposition": disposition(result_name(job) + _ENDINGS[kind]),
         "Content-Security-Policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'",
     }
-    try:
-        size_bytes = path.stat().st_size
-    except FileNotFoundError:
-        raise Refused(410, "gone", "the result has expired; post the picture again.") from None
-    return FileAnswer(path, size_bytes=size_bytes, headers=headers, is_passing=False)
+    return FileRangeResponse(path, headers)

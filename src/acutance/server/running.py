@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,7 +20,7 @@ from fastapi import FastAPI
 from acutance.errors import ConfigError, first_line
 from acutance.server.access import networks_of
 from acutance.server.limits import Limits
-from acutance.server.protocol import PatientProtocol, ServerConfig
+from acutance.server.protocol import protocol_for
 from acutance.server.service import Service
 
 BACKLOG = 256
@@ -85,10 +84,9 @@ def make_server(
     """
     if certificate is not None:
         _check(certificate)
-    trusted = networks_of(proxies)
-    config = ServerConfig(
+    config = uvicorn.Config(
         app,
-        http=PatientProtocol,
+        http=protocol_for(limits, networks_of(proxies)),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -102,9 +100,6 @@ def make_server(
         ssl_certfile=certificate.chain if certificate else None,
         ssl_keyfile=certificate.key if certificate else None,
     )
-    config.limits = limits
-    config.trusted = trusted
-    config.open_by_client = Counter()
     return Server(config, cast("Service", app.state.service))
 
 

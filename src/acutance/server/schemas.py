@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from acutance.server.jobs import UNFINISHED, Job, JobState
 from acutance.server.limits import Limits
 from acutance.server.models import OfferedModel, ensembles_of
 from acutance.server.options import FORMATS, MEDIA_TYPES, FormatName, read_here, written
-from acutance.server.refusals import Answer, ErrorCode
+from acutance.server.refusals import ErrorCode, ProblemDetails
 from acutance.server.tiles import Tile
 from acutance.server.video_work import takes_videos
 from acutance.spec import Task
@@ -175,7 +176,7 @@ class JobView(BaseModel):
 
     @classmethod
     def of(
-        cls, job: Job, *, share: float, trouble: Answer | None, keep_s: float, tiles: Sequence[Tile] = ()
+        cls, job: Job, *, share: float, trouble: ProblemDetails | None, keep_s: float, tiles: Sequence[Tile] = ()
     ) -> JobView:
         """Show a job.
 
@@ -186,41 +187,32 @@ class JobView(BaseModel):
             keep_s: How long finished jobs are kept.
             tiles: What is finished of it.
         """
-        model, result = job.options.model, job.result
+        options, model, result = job.options, job.options.model, job.result
+        url = f"/v1/jobs/{job.id}"
         return cls.model_validate(
             {
-                "id": job.id,
-                "state": job.state,
+                **asdict(job),
                 "progress": 1.0 if job.state in ("done", "expired") else share if job.state == "running" else 0.0,
-                "attempts": job.attempts,
                 "created_at": _time(job.created_at),
                 "started_at": _time(job.started_at),
                 "finished_at": _time(job.finished_at),
                 "expires_at": _time(None if result is None or not job.finished_at else job.finished_at + keep_s),
                 "options": {
+                    **asdict(model),
                     "model": model.name,
-                    "strength": job.options.strength,
-                    "fidelity": model.fidelity,
-                    "precision": model.precision,
-                    "ensemble": model.ensemble,
-                    "format": None if job.options.format is None else _NAMES[job.options.format],
-                    "told": None if job.options.told is None else str(job.options.told),
-                    "region": None if job.options.region is None else str(job.options.region),
-                    "report": job.options.is_questioned,
+                    "strength": options.strength,
+                    "format": None if options.format is None else _NAMES[options.format],
+                    "told": None if options.told is None else str(options.told),
+                    "region": None if options.region is None else str(options.region),
+                    "report": options.is_questioned,
                 },
                 "result": None
                 if result is None
                 else {
-                    "url": f"/v1/jobs/{job.id}/result",
-                    "media_type": result.media_type,
-                    "bytes": result.bytes,
-                    "seconds": result.seconds,
-                    "megapixels": result.megapixels,
-                    "lost": list(result.lost),
-                    "found": list(result.found),
-                    "model": result.model,
-                    "map": f"/v1/jobs/{job.id}/map" if job.options.is_questioned else None,
-                    "report": f"/v1/jobs/{job.id}/report" if job.options.is_questioned else None,
+                    **asdict(result),
+                    "url": f"{url}/result",
+                    "map": f"{url}/map" if options.is_questioned else None,
+                    "report": f"{url}/report" if options.is_questioned else None,
                 },
                 "error": job.error if trouble is None else trouble.error,
                 "detail": job.detail if trouble is None else trouble.detail,
@@ -265,21 +257,8 @@ class ModelView(BaseModel):
     @classmethod
     def of(cls, model: OfferedModel, *, max_ensemble: int) -> ModelView:
         """Show a model, of a server that allows so many orientations."""
-        spec = model.spec
-        return cls(
-            name=model.name,
-            summary=model.summary,
-            task=spec.task,
-            scale=spec.scale,
-            parameters=spec.parameters,
-            macs_per_pixel=spec.macs_per_pixel,
-            has_fidelity=model.has_fidelity,
-            precisions=list(model.precisions),
-            ensembles=list(ensembles_of(spec, max_ensemble)),
-            training_data=spec.training_data,
-            licence=spec.licence,
-            psnr_db=dict(model.psnr_db),
-        )
+        ensembles = ensembles_of(model.spec, max_ensemble)
+        return cls.model_validate({**asdict(model.spec), **asdict(model), "ensembles": ensembles})
 
 
 class LimitsView(BaseModel):
@@ -315,14 +294,8 @@ class ModelsView(BaseModel):
             models=models,
             formats={name: MEDIA_TYPES[format_] for name, format_ in written().items()},
             accepts=AcceptsView(pictures=read_here(), videos=takes_videos()),
-            limits=LimitsView(
-                max_body_bytes=limits.max_body_bytes,
-                max_pixels=limits.max_pixels,
-                max_frame_pixels=MAX_FRAME_PIXELS,
-                max_all_pixels=MAX_ALL_PIXELS,
-                max_ensemble=limits.max_ensemble,
-                run_s=limits.run_s,
-                keep_s=limits.keep_s,
+            limits=LimitsView.model_validate(
+                {**asdict(limits), "max_frame_pixels": MAX_FRAME_PIXELS, "max_all_pixels": MAX_ALL_PIXELS}
             ),
         )
 

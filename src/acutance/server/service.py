@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from acutance.geometry import Box
+from acutance.inference.picture_settings import PictureSettings
 from acutance.server.admission import Admission
 from acutance.server.direct import DirectWork
 from acutance.server.files import Files
@@ -24,14 +25,13 @@ from acutance.server.models import Models, check_choice
 from acutance.server.options import Options, fingerprint_of, photo_name, result_stem
 from acutance.server.pool import Pool
 from acutance.server.refusals import Refused
-from acutance.server.telling import check_known
 from acutance.server.tiles import look, remove_tiles
 from acutance.server.trust_files import TrustFiles
 from acutance.server.uploads import Upload
-from acutance.server.waiting import Waiting
 from acutance.server.webhook_delivery import WebhookDelivery
 from acutance.server.webhooks import WebhookPolicy
 from acutance.server.workers import workers_for
+from acutance.zoo.catalogue import AUTO
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -79,24 +79,15 @@ class Service:
         self.webhooks = webhooks or WebhookPolicy()
         self.delivery = WebhookDelivery(self.webhooks, store, self.metrics)
         self._stopping_since: float | None = None
-        self._waiting = Waiting(self.pool, limits.run_s)
         self.direct = DirectWork(
-            self._waiting,
+            pool=self.pool,
             workers=self.picture_workers,
             files=files,
             admission=self.admission,
             metrics=self.metrics,
-            max_pixels=limits.max_pixels,
+            limits=limits,
         )
-        self.trust = TrustFiles(
-            self._waiting,
-            workers=self.picture_workers,
-            files=files,
-            store=store,
-            admission=self.admission,
-            metrics=self.metrics,
-            max_pixels=limits.max_pixels,
-        )
+        self.trust = TrustFiles(direct=self.direct, files=files, store=store)
 
     @property
     def is_stopping(self) -> bool:
@@ -132,7 +123,7 @@ class Service:
         """Begin to stop: let nobody in, begin no more jobs, end the event streams. From any thread; does not block."""
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
-            ending = threading.Timer(self.limits.drain_s, self._waiting.end)
+            ending = threading.Timer(self.limits.drain_s, self.direct.end)
             ending.daemon = True
             ending.start()
         self.admission.close()
@@ -186,7 +177,7 @@ class Service:
 
         def keep() -> Job:
             try:
-                self.files.keep_upload(upload.path, job.id)
+                self.files.keep(upload.path, self.files.upload(job.id))
                 return self.jobs.accept(job)
             except BaseException:
                 self.files.remove(self.files.upload(job.id))
@@ -212,11 +203,12 @@ class Service:
         """Refuse at once what no run could give.
 
         Raises:
-            Refused: See `check_choice`.
-            ConfigError: See `check_choice` and `check_known`.
+            ConfigError: See `check_choice`; and when the model cannot be told what is told, or cannot do a region.
         """
-        check_choice(self.models.offered, options.model, max_ensemble=self.limits.max_ensemble)
-        check_known(options, self.models.offered)
+        spec = check_choice(self.models.offered, options.model, max_ensemble=self.limits.max_ensemble).spec
+        # `auto` takes the model that can be told.
+        told = None if spec.name == AUTO else options.told
+        PictureSettings(told=told, region=options.region).check(spec)
 
     async def job(self, job_id: str) -> Job:
         """Return a job.

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from acutance.engines.engine import Ensemble, Precision
+from acutance.errors import ConfigError
 from acutance.inference.photo_sharpener import STRENGTHS
-from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, Region
+from acutance.inference.told import LARGEST_PX, SMALLEST_REGION_PX, TOLD_MODEL, Region, ToldBlur
 from acutance.server.models import OfferedModel
 from acutance.server.options import FORMATS, FormatName, ModelChoice, Options
-from acutance.server.refusals import Refused
-from acutance.server.telling import WORDS_OF_LENGTH, WORDS_OF_MOTION, WORDS_OF_REGION, model_name, told_by
 from acutance.server.webhooks import LONGEST_URL
+
+_NUMBER: Final = r"[0-9]{1,6}(\.[0-9]{0,6})?"
+WORDS_OF_MOTION: Final[dict[str, Any]] = {"pattern": rf"^{_NUMBER}(px)?@-?{_NUMBER}(deg|°)?$"}
+"""For OpenAPI alone, as those that follow: what is written otherwise is refused by the library, in its own sentence."""
+WORDS_OF_LENGTH: Final[dict[str, Any]] = {"pattern": rf"^{_NUMBER}(px)?$"}
+WORDS_OF_REGION: Final[dict[str, Any]] = {"pattern": "^[0-9]{1,9},[0-9]{1,9},[0-9]{1,9},[0-9]{1,9}$"}
 
 
 def _number(text: object) -> object:
@@ -103,10 +108,16 @@ class SharpenQuery(BaseModel):
             offered: What clients may ask for; the first is the default, unless a blur is told that it cannot be told.
 
         Raises:
-            ConfigError: When what is told of the picture is not understood or out of range.
+            ConfigError: When what is told of the picture is not understood or out of range, or is two things.
         """
-        told = told_by(motion=self.motion, defocus=self.defocus, gaussian=self.gaussian)
-        name = self.model or model_name(told, offered)
+        kinds = ("motion", "defocus", "gaussian")
+        said = [(kind, text) for kind in kinds if (text := getattr(self, kind)) is not None]
+        if len(said) > 1:
+            names = " and ".join(kind for kind, _ in said)
+            raise ConfigError(f"{names}: one kernel is undone at a time; give the one that blurred the picture most.")
+        told = ToldBlur.of_text(*said[0]) if said else None
+        can_be_told = any(model.name == TOLD_MODEL for model in offered)
+        name = self.model or (TOLD_MODEL if told and can_be_told else offered[0].name)
         return Options(
             model=ModelChoice(name=name, fidelity=self.fidelity, precision=self.precision, ensemble=self.ensemble),
             strength=self.strength,
@@ -141,12 +152,9 @@ class JobQuery(SharpenQuery):
         """Return what is asked for as the library takes it; see `SharpenQuery.options`.
 
         Raises:
-            ConfigError: See there.
-            Refused: When a report is asked for of what no record can tell.
+            ConfigError: See there; and when a report is asked for of what no record can tell.
         """
         options = super().options(offered)
         if self.report and (options.told is not None or options.region is not None):
-            raise Refused(
-                422, "invalid_option", "report: none is made of a part or of a told blur; leave it out, or leave those."
-            )
+            raise ConfigError("report: none is made of a part or of a told blur; leave it out, or leave those.")
         return replace(options, is_questioned=self.report)

@@ -8,11 +8,6 @@ from typing import Literal
 
 from acutance.server.refusals import Stopped
 
-_WORDS: dict[Literal["cancelled", "stopping"], str] = {
-    "cancelled": "the work was cancelled.",
-    "stopping": "the server is stopping; the work was not finished.",
-}
-
 
 class StopSignal:
     """Set from any thread; looked at by the run between two tiles, since a tile itself cannot be interrupted."""
@@ -39,7 +34,7 @@ class StopSignal:
             Stopped: When the run was asked to stop, or its time is over.
         """
         if self._reason is not None:
-            raise Stopped(self._reason, _WORDS[self._reason])
+            raise Stopped(self._reason)
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise Stopped(
                 "took_too_long",

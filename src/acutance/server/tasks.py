@@ -6,8 +6,6 @@ A task reads one file and writes another; both lie in the server's folder, and n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -15,12 +13,10 @@ from pydantic import TypeAdapter
 from acutance.inference.inspection import Inspection
 from acutance.server.jobs import JobResult
 from acutance.server.models import Models
-from acutance.server.options import Options
-from acutance.server.questions import MadeHow, Questioned, Targets, question_result
-from acutance.server.refusals import storage_refusal
+from acutance.server.questions import Questioned, QuestionTask
 from acutance.server.stopping import StopSignal
-from acutance.server.video_work import sharpen_video_upload
-from acutance.server.work import Sharpened, inspect_upload, sharpen_upload
+from acutance.server.video_work import VideoTask
+from acutance.server.work import InspectTask, PictureTask
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -44,90 +40,6 @@ class Task(Protocol[T_co]):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureTask:
-    """Sharpen a picture, an animation or pages."""
-
-    upload: Path
-    target: Path
-    """Written in the end; who asks for the task makes its name last, or removes it."""
-    options: Options
-    max_pixels: int
-    tiles: Path | None = None
-    """A folder for finished tiles, which is there while somebody looks; None where nobody can."""
-
-    def run(self, models: Models, stop: StopSignal, progress: Progress) -> Sharpened:
-        """Do it; see `sharpen_upload`."""
-        content, sharpened = sharpen_upload(
-            self.upload,
-            self.options,
-            models=models,
-            max_pixels=self.max_pixels,
-            stop=stop,
-            progress=progress,
-            tiles=self.tiles,
-        )
-        try:
-            self.target.write_bytes(content)
-        except OSError as error:
-            raise storage_refusal(error) from error
-        return sharpened
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoTask:
-    """Sharpen a video."""
-
-    upload: Path
-    target: Path
-    """What is finished of it is kept beside this, for a next run."""
-    options: Options
-    max_pixels: int
-
-    def run(self, models: Models, stop: StopSignal, progress: Progress) -> JobResult:
-        """Do it; see `sharpen_video_upload`."""
-        return sharpen_video_upload(
-            self.upload,
-            self.target,
-            self.options,
-            models=models,
-            max_pixels=self.max_pixels,
-            stop=stop,
-            progress=progress,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InspectTask:
-    """Look at a picture; of an animation or pages at the first."""
-
-    upload: Path
-    max_pixels: int
-
-    def run(self, models: Models, stop: StopSignal, progress: Progress) -> Inspection:
-        """Do it; see `inspect_upload`."""
-        del models, progress
-        return inspect_upload(self.upload, max_pixels=self.max_pixels, stop=stop)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionTask:
-    """Question a finished job's result."""
-
-    upload: Path
-    result: Path
-    how: MadeHow
-    targets: Targets
-    max_pixels: int
-
-    def run(self, models: Models, stop: StopSignal, progress: Progress) -> Questioned:
-        """Do it; see `question_result`."""
-        del progress
-        return question_result(
-            self.upload, self.result, self.how, self.targets, models=models, max_pixels=self.max_pixels, stop=stop
-        )
-
-
 class Kind(Generic[T]):
     """A kind of task, and how it and what comes of it are written down."""
 
@@ -136,9 +48,9 @@ class Kind(Generic[T]):
         self.result: TypeAdapter[T] = TypeAdapter(result)
 
 
-KINDS: dict[str, Kind[Sharpened] | Kind[JobResult] | Kind[Inspection] | Kind[Questioned]] = {
+KINDS: dict[str, Kind[JobResult] | Kind[Inspection] | Kind[Questioned]] = {
     "InspectTask": Kind(InspectTask, Inspection),
-    "PictureTask": Kind(PictureTask, Sharpened),
+    "PictureTask": Kind(PictureTask, JobResult),
     "QuestionTask": Kind(QuestionTask, Questioned),
     "VideoTask": Kind(VideoTask, JobResult),
 }

@@ -4,56 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from acutance.server.admission import Admission
+from acutance.server.direct import DirectWork
 from acutance.server.files import TRUST_FILES, Files, TrustFile
 from acutance.server.job_store import JobStore
 from acutance.server.jobs import Job, JobResult
-from acutance.server.metrics import Metrics
-from acutance.server.questions import MadeHow, Questioned, Targets
+from acutance.server.questions import QuestionTask
 from acutance.server.refusals import Refused
-from acutance.server.stopping import StopSignal
-from acutance.server.tasks import QuestionTask
 from acutance.server.video_work import suffix_of
-from acutance.server.waiting import Waiting
-from acutance.server.workers import Workers, twice
 
 
+@dataclass(frozen=True, kw_only=True)
 class TrustFiles:
-    """Makes and keeps what is known of results' trust.
+    """Makes and keeps what is known of results' trust."""
 
-    Args:
-        waiting: Runs the work.
-        workers: Do it.
-        files: Where it is kept.
-        store: Learns what is kept.
-        admission: Lets a client in.
-        metrics: Counts.
-        max_pixels: Of a picture.
-    """
-
-    def __init__(
-        self,
-        waiting: Waiting,
-        *,
-        workers: Workers,
-        files: Files,
-        store: JobStore,
-        admission: Admission,
-        metrics: Metrics,
-        max_pixels: int,
-    ) -> None:
-        self._waiting = waiting
-        self._workers = workers
-        self._files = files
-        self._store = store
-        self._admission = admission
-        self._metrics = metrics
-        self._max_pixels = max_pixels
-        self._asked: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """Of jobs whose results are questioned: two who ask at once get what is made once."""
+    direct: DirectWork
+    """Has it made."""
+    files: Files
+    store: JobStore
+    _asked: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
+    """Of jobs whose results are questioned: two who ask at once get what is made once."""
 
     async def file(self, job: Job, kind: TrustFile, client: str, gone: asyncio.Event) -> Path:
         """Return the file of a result's map, record or page, made now if nobody has asked before.
@@ -67,62 +40,47 @@ class TrustFiles:
         Raises:
             AcutanceError: When it is not to be had.
         """
-        _check_questioned(job)
-        path = self._files.trust(job.id, kind)
+        made = _questionable(job)
+        path = self.files.trust(job.id, kind)
         lock = self._asked.setdefault(job.id, asyncio.Lock())
         async with lock:
             if not await asyncio.to_thread(path.exists):
-                why_not = await self._question(job, wants_record=kind != "maps", client=client, gone=gone)
+                why_not = await self._question(job, made, wants_record=kind != "maps", client=client, gone=gone)
                 if why_not and kind == "maps":
                     raise Refused(409, "no_report", why_not)
         return path
 
-    async def _question(self, job: Job, *, wants_record: bool, client: str, gone: asyncio.Event) -> str:
+    async def _question(
+        self, job: Job, made: JobResult, *, wants_record: bool, client: str, gone: asyncio.Event
+    ) -> str:
         """Question a job's result and keep what comes of it; return why there is no map, if there is none."""
-        made = {kind: self._files.new_passing() for kind in TRUST_FILES}
-        result = job.result
-        assert result is not None
-        assert result.seconds is not None
+        paths = {kind: self.files.new_passing() for kind in TRUST_FILES}
         task = QuestionTask(
-            upload=self._files.upload(job.id),
-            result=self._files.result(job.id),
-            how=MadeHow(
-                options=job.options,
-                ran=result.model,
-                names=(job.name or "photo", result_name(job)),
-                found=result.found,
-                lost=result.lost,
-                seconds=result.seconds,
-            ),
-            targets=Targets(
-                map=made["maps"],
-                record=made["records"] if wants_record else None,
-                page=made["pages"] if wants_record else None,
-            ),
-            max_pixels=self._max_pixels,
+            upload=self.files.upload(job.id),
+            result=self.files.result(job.id),
+            options=job.options,
+            made=made,
+            names=(job.name or "photo", result_name(job)),
+            map=paths["maps"],
+            record=paths["records"] if wants_record else None,
+            page=paths["pages"] if wants_record else None,
+            max_pixels=self.direct.limits.max_pixels,
         )
-        self._admission.enter(client)
+        self.direct.admission.enter(client)
         try:
-            questioned = await self._waiting.result_of(
-                lambda stop: self._questioned(task, stop),
-                client=client,
-                gone=gone,
-                undo=lambda: self._files.remove(*made.values()),
+            questioned = await self.direct.result_of(
+                task, client=client, gone=gone, undo=lambda: self.files.remove(*paths.values())
             )
+            self.direct.metrics.run_seconds.labels("report").observe(questioned.seconds)
             try:
-                await asyncio.to_thread(self._keep_trust, job.id, made)
+                await asyncio.to_thread(self._keep, job.id, paths)
             finally:
-                self._files.remove(*made.values())
+                self.files.remove(*paths.values())
         finally:
-            self._admission.leave(client)
+            self.direct.admission.leave(client)
         return questioned.why_not
 
-    def _questioned(self, task: QuestionTask, stop: StopSignal) -> Questioned:
-        questioned = twice(lambda: self._workers.run(task, stop, lambda _: None))
-        self._metrics.questioned(questioned.seconds)
-        return questioned
-
-    def _keep_trust(self, job_id: str, made: Mapping[TrustFile, Path]) -> None:
+    def _keep(self, job_id: str, made: Mapping[TrustFile, Path]) -> None:
         """Keep what was made of a result's trust as long as the result.
 
         Raises:
@@ -130,10 +88,10 @@ class TrustFiles:
         """
         for kind, path in made.items():
             if path.exists():
-                self._files.keep_trust(path, job_id, kind)
-        kept = [path for kind in TRUST_FILES if (path := self._files.trust(job_id, kind)).exists()]
-        if not self._store.note_trust(job_id, sum(path.stat().st_size for path in kept)):
-            self._files.remove(*kept)  # it was removed meanwhile
+                self.files.keep(path, self.files.trust(job_id, kind))
+        kept = [path for kind in TRUST_FILES if (path := self.files.trust(job_id, kind)).exists()]
+        if not self.store.note_trust(job_id, sum(path.stat().st_size for path in kept)):
+            self.files.remove(*kept)  # it was removed meanwhile
             raise Refused(410, "gone", "the result has expired; post the picture again.")
 
 
@@ -142,19 +100,20 @@ def result_name(job: Job) -> str:
     return job.stem + ("" if job.result is None else suffix_of(job.result.media_type))
 
 
-def _check_questioned(job: Job) -> None:
-    """Refuse to question a result that is not there, or whose picture was not kept.
+def _questionable(job: Job) -> JobResult:
+    """Return the result of a job that can be questioned.
 
     Raises:
-        Refused: When it is so.
+        Refused: When it is not there, its picture was not kept, or it is not known how it was made.
     """
-    check_done(job)
+    made = check_done(job)
     if not job.options.is_questioned:
         raise Refused(409, "no_report", "the job was posted without report=true, so its picture is gone; post it anew.")
-    if job.result is None or job.result.seconds is None:
+    if made.seconds is None:
         raise Refused(
             409, "no_report", "the server went down as it finished the job, so how is not known; post it anew."
         )
+    return made
 
 
 def check_done(job: Job) -> JobResult:

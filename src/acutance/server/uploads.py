@@ -99,18 +99,14 @@ async def _store(request: Request, path: Path, form: FormReader | None, limits: 
             if len(gathered) >= WRITE_BYTES:
                 await asyncio.to_thread(_write, file, gathered, digest)
                 gathered = bytearray()
-        await asyncio.to_thread(_write_last, file, gathered, digest)
+        await asyncio.to_thread(_write, file, gathered, digest)
+        await asyncio.to_thread(file.flush)
     return count, digest.hexdigest()
 
 
 def _write(file: BinaryIO, data: bytearray, digest: hashlib._Hash) -> None:
     digest.update(data)
     file.write(data)
-
-
-def _write_last(file: BinaryIO, data: bytearray, digest: hashlib._Hash) -> None:
-    _write(file, data, digest)
-    file.flush()
 
 
 async def _timed_body(request: Request, limits: Limits) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from acutance.server.bounds import check_frame
 from acutance.server.jobs import JobResult
 from acutance.server.models import Models
 from acutance.server.options import MEDIA_TYPES, SUFFIXES, Options
-from acutance.server.refusals import Refused, Stopped, answer_to
+from acutance.server.refusals import Refused, Stopped, without_paths
 from acutance.server.stopping import StopSignal
 
 VIDEO_TYPES: Mapping[str, str] = {
@@ -58,82 +59,55 @@ def video_type_of(head: bytes) -> str:
     return VIDEO_TYPES.get(video_suffix_of(head, ""), "application/octet-stream")
 
 
-def sharpen_video_upload(
-    upload: Path,
-    target: Path,
-    options: Options,
-    *,
-    models: Models,
-    max_pixels: int,
-    stop: StopSignal,
-    progress: Callable[[float], None],
-) -> JobResult:
-    """Sharpen a video into a file. What is finished of it is kept beside the target, so that a next run goes on there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoTask:
+    """Sharpen a video into a file."""
 
-    Args:
-        upload: The video.
-        target: The result; its ending says what kind of file it is.
-        options: What is asked for.
-        models: Where the sharpener comes from.
-        max_pixels: Of a frame; larger ones are refused before they are decoded.
-        stop: Looked at after each frame.
-        progress: Called with the share of frames done.
+    upload: Path
+    target: Path
+    """Its ending says what kind of file it is; what is finished of it is kept beside it, for a next run."""
+    options: Options
+    max_pixels: int
+    """Of a frame; larger ones are refused before they are decoded."""
 
-    Returns:
-        Facts about the result.
+    def run(self, models: Models, stop: StopSignal, progress: Callable[[float], None]) -> JobResult:
+        """Do it; see `Task.run`. No sentence names a path."""
+        stop.start()
+        try:
+            _check_size(self.upload, self.max_pixels)
+            return self._sharpened(models, stop, progress)
+        except Stopped:
+            raise
+        except (AcutanceError, MemoryError, OSError) as error:
+            raise without_paths(error, {self.upload: "the video", self.target: "the result"}) from error
 
-    Raises:
-        Refused: When it cannot be done; the sentence names no path.
-        Stopped: When it was asked for.
-    """
-    stop.start()
-    try:
-        _check_size(upload, max_pixels)
-        return _sharpened(upload, target, options, models=models, stop=stop, progress=progress)
-    except Stopped:
-        raise
-    except (AcutanceError, MemoryError, OSError) as error:
-        answer = answer_to(error)
-        detail = answer.detail.replace(str(upload), "the video").replace(str(target), "the result")
-        raise Refused(answer.status, answer.error, detail, retry_after_s=answer.retry_after_s) from error
+    def _sharpened(self, models: Models, stop: StopSignal, progress: Callable[[float], None]) -> JobResult:
+        from acutance.videos import VideoProgress, sharpen_video  # needs an extra
 
+        def tell(seen: VideoProgress) -> None:
+            stop.check()
+            progress(seen.share or 0.0)
 
-def _sharpened(
-    upload: Path,
-    target: Path,
-    options: Options,
-    *,
-    models: Models,
-    stop: StopSignal,
-    progress: Callable[[float], None],
-) -> JobResult:
-    from acutance.videos import VideoProgress, sharpen_video  # needs an extra
-
-    choice = options.model
-
-    def tell(seen: VideoProgress) -> None:
-        stop.check()
-        progress(seen.share or 0.0)
-
-    ensemble = f", ensemble {choice.ensemble}" if choice.ensemble != 1 else ""
-    with models.borrow(choice) as sharpener:
-        made = sharpen_video(
-            sharpener,
-            upload,
-            target,
-            strength=options.strength,
-            progress=tell,
-            overwrite=True,
-            resume_key=f"fidelity {choice.fidelity}, {choice.precision}{ensemble}",
+        choice = self.options.model
+        ensemble = f", ensemble {choice.ensemble}" if choice.ensemble != 1 else ""
+        with models.borrow(choice) as sharpener:
+            made = sharpen_video(
+                sharpener,
+                self.upload,
+                self.target,
+                strength=self.options.strength,
+                progress=tell,
+                overwrite=True,
+                resume_key=f"fidelity {choice.fidelity}, {choice.precision}{ensemble}",
+            )
+        return JobResult(
+            media_type=VIDEO_TYPES[self.target.suffix],
+            bytes=self.target.stat().st_size,
+            seconds=made.seconds,
+            megapixels=made.frames * made.size.pixels / 1e6,
+            lost=made.warnings,
+            found=made.found,
         )
-    return JobResult(
-        media_type=VIDEO_TYPES[target.suffix],
-        bytes=target.stat().st_size,
-        seconds=made.seconds,
-        megapixels=made.frames * made.size.pixels / 1e6,
-        lost=made.warnings,
-        found=made.found,
-    )
 
 
 def _check_size(upload: Path, max_pixels: int) -> None:

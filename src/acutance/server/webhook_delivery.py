@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from acutance.errors import AcutanceError
+from acutance.errors import AcutanceError, ConfigError
 from acutance.server.job_store import JobStore
 from acutance.server.jobs import Job
 from acutance.server.metrics import Metrics
@@ -71,8 +71,7 @@ class WebhookDelivery:
         self._tasks: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._under_way: set[str] = set()
         self._lock = threading.Lock()
-        self._look_now = threading.Event()
-        self._is_over = False
+        self._is_over = threading.Event()
 
     def start(self) -> None:
         """Begin to send, if any host is allowed."""
@@ -84,15 +83,10 @@ class WebhookDelivery:
 
     def close(self) -> None:
         """Begin nothing more. Does not wait."""
-        self._is_over = True
-        self._look_now.set()
-
-    def wake(self) -> None:
-        """Look for what is due now. From any thread; does not block."""
-        self._look_now.set()
+        self._is_over.set()
 
     def _look(self) -> None:
-        while not self._is_over:
+        while not self._is_over.is_set():
             with contextlib.suppress(Refused):  # the list cannot be read now
                 with self._lock:
                     busy = set(self._under_way)
@@ -101,11 +95,10 @@ class WebhookDelivery:
                         with self._lock:
                             self._under_way.add(job.id)
                         self._tasks.put(job)
-            self._look_now.wait(LOOK_S)
-            self._look_now.clear()
+            self._is_over.wait(LOOK_S)
 
     def _send_all(self) -> None:
-        while not self._is_over:
+        while not self._is_over.is_set():
             job = self._tasks.get()
             try:
                 self._deliver(job)
@@ -125,26 +118,26 @@ class WebhookDelivery:
             reason = f"it answered {status}"
         if 200 <= status < 300:
             self._store.webhook_sent(job.id)
-            self._metrics.webhook("sent")
+            self._metrics.webhooks.labels("sent").inc()
             return
         is_last = job.webhook_tries >= len(self._waits_s) or status == GONE
         wait_s = None if is_last else self._waits_s[job.webhook_tries]
         self._store.webhook_failed(job.id, wait_s=wait_s)
-        self._metrics.webhook("gave_up" if is_last else "failed")
+        self._metrics.webhooks.labels("gave_up" if is_last else "failed").inc()
         _LOG.warning("a webhook was not taken: %s; %s", reason, "given up" if is_last else f"again in {wait_s:g} s")
 
     def _sent(self, job: Job) -> int:
         """Send a message; return the status that came.
 
         Raises:
-            Refused: When its host is not allowed any more, or has an address that is not.
+            ConfigError: When its host is not allowed any more, or has an address that is not.
             OSError: When it cannot be reached.
         """
         target = self._policy.target(job.webhook or "")
         addresses = self._resolve(target.host, target.port)
         forbidden = [address for address in addresses if not self._policy.allows_address(address)]
         if forbidden or not addresses:
-            raise Refused(422, "invalid_option", f"{target.host} has no address, or one of no public network.")
+            raise ConfigError(f"{target.host} has no address, or one of no public network.")
         message = message_of(job, secret=self._policy.secret, now=time.time())
         return post(target, addresses[0], message)
 

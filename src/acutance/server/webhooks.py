@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 from acutance.errors import ConfigError
 from acutance.server.jobs import Job
-from acutance.server.refusals import Refused
 
 LONGEST_URL = 500
 """Characters."""
@@ -85,7 +84,7 @@ class WebhookPolicy:
         """Return where a client's webhook goes.
 
         Raises:
-            Refused: When it is no address, or not one of those that are allowed.
+            ConfigError: When it is no address, or not one of those that are allowed.
         """
         if not self.hosts:
             raise _bad("this server sends none; whoever runs it can allow a host: --webhook-host.")
@@ -216,5 +215,5 @@ def _host_of(text: str) -> tuple[str, int]:
     return found["name"], port
 
 
-def _bad(reason: str) -> Refused:
-    return Refused(422, "invalid_option", f"webhook: {reason}")
+def _bad(reason: str) -> ConfigError:
+    return ConfigError(f"webhook: {reason}")

@@ -1,4 +1,4 @@
-"""One file of pictures sharpened: the piece of work that the pool does, for direct requests and jobs alike."""
+"""Files of pictures, sharpened or looked at: what a worker does for direct requests and jobs alike."""
 
 from __future__ import annotations
 
@@ -11,112 +11,90 @@ from acutance.inference.inspecting import look_at
 from acutance.inference.inspection import Inspection, first_photo, inspection_of
 from acutance.inference.listening import Listener
 from acutance.inference.picture_files import sharpened_content
-from acutance.media import ImageFormat, open_pictures
+from acutance.media import open_pictures
 from acutance.server.bounds import check_bounds
+from acutance.server.jobs import JobResult
 from acutance.server.models import Models
-from acutance.server.options import Options
+from acutance.server.options import MEDIA_TYPES, Options
+from acutance.server.refusals import storage_refusal
 from acutance.server.stopping import StopSignal
-from acutance.server.telling import sharpener_for
 from acutance.server.tiles import TileWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sharpened:
-    """Facts about a picture that came out."""
+class InspectTask:
+    """Look at a picture; of an animation or pages at the first."""
 
-    format: ImageFormat
-    seconds: float
-    """From decoding to coding."""
-    megapixels: float
-    """Of the result."""
-    lost: tuple[str, ...]
-    """What the format could not hold, in words."""
-    found: tuple[str, ...] = ()
-    """What was seen in the picture, what was done, and what that changed, in words."""
-    model: str | None = None
-    """The model that ran; None where the picture was left as it is."""
+    upload: Path
+    max_pixels: int
+    """Larger pictures are refused before they are decoded."""
 
-
-def inspect_upload(path: Path, *, max_pixels: int, stop: StopSignal) -> Inspection:
-    """Look at a picture; of an animation or of pages at the first.
-
-    Args:
-        path: Of the file.
-        max_pixels: Larger pictures are refused before they are decoded.
-        stop: Looked at before each step.
-
-    Raises:
-        InputError: When the file cannot be read.
-        Stopped: When it was asked for.
-    """
-    stop.start()
-    stop.check()
-    # By its bytes: the sentences of errors would name the path.
-    content = path.read_bytes()
-    with open_pictures(content, max_pixels=max_pixels, max_bits=16) as pictures:
-        check_bounds(pictures, content)
-    photo = first_photo(content, max_pixels=max_pixels)
-    stop.check()
-    return inspection_of(look_at(photo.pixels, photo.metadata, alpha=photo.alpha))
-
-
-def sharpen_upload(
-    path: Path,
-    options: Options,
-    *,
-    models: Models,
-    max_pixels: int,
-    stop: StopSignal,
-    progress: Callable[[float], None] | None = None,
-    tiles: Path | None = None,
-) -> tuple[bytes, Sharpened]:
-    """Sharpen a picture; of an animation or of pages, each.
-
-    Args:
-        path: Of the file.
-        options: What is asked for.
-        models: Where the sharpener comes from.
-        max_pixels: Larger pictures are refused before they are decoded.
-        stop: Looked at before each step and after each tile.
-        progress: Called with the share of tiles done.
-        tiles: A folder that finished tiles of a single picture are written into while it is there.
-
-    Returns:
-        The content of the result's file, and facts about it.
-
-    Raises:
-        InputError: When the file cannot be read.
-        OutputError: When the format cannot hold the picture.
-        Stopped: When it was asked for.
-    """
-    start = time.perf_counter()
-    stop.start()
-
-    def tell(share: float) -> None:
+    def run(self, models: Models, stop: StopSignal, progress: Callable[[float], None]) -> Inspection:
+        """Do it; see `Task.run`."""
+        del models, progress
+        stop.start()
         stop.check()
-        if progress is not None:
+        # By its bytes: the sentences of errors would name the path.
+        content = self.upload.read_bytes()
+        with open_pictures(content, max_pixels=self.max_pixels, max_bits=16) as pictures:
+            check_bounds(pictures, content)
+        photo = first_photo(content, max_pixels=self.max_pixels)
+        stop.check()
+        return inspection_of(look_at(photo.pixels, photo.metadata, alpha=photo.alpha))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureTask:
+    """Sharpen a picture; of an animation or pages, each."""
+
+    upload: Path
+    target: Path
+    """Written in the end; who asks for the task makes its name last, or removes it."""
+    options: Options
+    max_pixels: int
+    """Larger pictures are refused before they are decoded."""
+    tiles: Path | None = None
+    """A folder for finished tiles of a single picture, which is there while somebody looks; None: nobody can."""
+
+    def run(self, models: Models, stop: StopSignal, progress: Callable[[float], None]) -> JobResult:
+        """Do it; see `Task.run`. The time is that from decoding to coding."""
+        start = time.perf_counter()
+        stop.start()
+
+        def tell(share: float) -> None:
+            stop.check()
             progress(share)
 
-    stop.check()
-    # By its bytes: the sentences of errors would name the path.
-    content = path.read_bytes()
-    with open_pictures(content, max_pixels=max_pixels, max_bits=16) as pictures:
-        check_bounds(pictures, content, ensemble=options.model.ensemble)
-        format_ = options.format or pictures.format
-        with models.borrow(options.model) as sharpener:
-            wanted, listener = sharpener_for(options, sharpener), Listener(progress=tell)
-            if tiles is not None and pictures.count == 1:
-                metadata = pictures.metadata
-                wanted = wanted.watched(
-                    TileWriter(tiles, pictures.size, orientation=metadata.orientation, icc_profile=metadata.icc_profile)
+        stop.check()
+        options = self.options
+        content = self.upload.read_bytes()  # as above
+        with open_pictures(content, max_pixels=self.max_pixels, max_bits=16) as pictures:
+            check_bounds(pictures, content, ensemble=options.model.ensemble)
+            format_ = options.format or pictures.format
+            with models.borrow(options.model) as opened:
+                sharpener = opened
+                if options.told or options.region:
+                    sharpener = sharpener.told(options.told, region=options.region)
+                if self.tiles is not None and pictures.count == 1:
+                    orientation, profile = pictures.metadata.orientation, pictures.metadata.icc_profile
+                    sharpener = sharpener.watched(
+                        TileWriter(self.tiles, pictures.size, orientation=orientation, icc_profile=profile)
+                    )
+                content, made = sharpened_content(
+                    sharpener, pictures, format_, strength=options.strength, listener=Listener(progress=tell)
                 )
-            content, made = sharpened_content(wanted, pictures, format_, strength=options.strength, listener=listener)
-    stop.check()
-    return content, Sharpened(
-        lost=made.lost,
-        found=made.words,
-        model=next(iter(made.models), None),
-        format=format_,
-        seconds=time.perf_counter() - start,
-        megapixels=made.megapixels,
-    )
+        stop.check()
+        seconds = time.perf_counter() - start
+        try:
+            self.target.write_bytes(content)
+        except OSError as error:
+            raise storage_refusal(error) from error
+        return JobResult(
+            media_type=MEDIA_TYPES[format_],
+            bytes=len(content),
+            seconds=seconds,
+            megapixels=made.megapixels,
+            lost=made.lost,
+            found=made.words,
+            model=next(iter(made.models), None),
+        )

@@ -19,10 +19,10 @@ from typing import Any
 
 from acutance.errors import AcutanceError, first_line
 from acutance.server.confinement import Layer
-from acutance.server.refusals import Answer, Refused, Stopped
+from acutance.server.refusals import ProblemDetails, Refused, Stopped
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import KINDS, Progress, Task
-from acutance.server.worker_process import SETTINGS, TOO_MUCH_MEMORY, WorkerSettings, environment
+from acutance.server.worker_process import SETTINGS, TOO_MUCH_MEMORY, WorkerSettings, environment, resident_bytes
 
 _LOG = logging.getLogger("acutance.server")
 
@@ -98,11 +98,7 @@ class WorkerProcess:
     @property
     def resident_bytes(self) -> int:
         """What it holds of the memory; 0 where that cannot be told."""
-        try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
-            return pages * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, ValueError, IndexError, AttributeError):
-            return 0
+        return resident_bytes(self.pid) or 0
 
     def run(self, task: Task[Any], stop: StopSignal, progress: Progress, limits: WorkerLimits) -> object:
         """Do a task in the process; after anything but an answer the process is not idle any more, and is to be killed.
@@ -135,7 +131,7 @@ class WorkerProcess:
                 return kind.result.validate_python(said["done"], strict=False)
             if said.get("stopped"):
                 raise Stopped(said["stopped"], str(said["refused"]["detail"]))
-            raise _refused(said["refused"])
+            raise Refused.of(ProblemDetails(**said["refused"]))
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -176,7 +172,7 @@ class WorkerProcess:
         if self.resident_bytes > memory_bytes:
             self.kill()
             _LOG.warning("a worker took more than %.0f MB: it was ended", memory_bytes / 1e6)
-            raise Refused(TOO_MUCH_MEMORY.status, TOO_MUCH_MEMORY.error, TOO_MUCH_MEMORY.detail)
+            raise Refused.of(TOO_MUCH_MEMORY)
         return said
 
     def _ask_to_stop(self, stopped: Stopped) -> None:
@@ -234,8 +230,3 @@ class WorkerProcess:
                 except ValueError:  # killed in the middle of it
                     break
         self._said.put(None)
-
-
-def _refused(values: dict[str, Any]) -> Refused:
-    answer = Answer(**values)
-    return Refused(answer.status, answer.error, answer.detail, retry_after_s=answer.retry_after_s)

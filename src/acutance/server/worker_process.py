@@ -29,7 +29,7 @@ from acutance.errors import AcutanceError, OutOfMemory
 from acutance.server.confinement import Layer
 from acutance.server.models import Models, ModelSettings, OpenedModels
 from acutance.server.options import ModelChoice
-from acutance.server.refusals import INTERNAL, Answer, Stopped, answer_to
+from acutance.server.refusals import INTERNAL, ProblemDetails, Stopped, problem_of
 from acutance.server.stopping import StopSignal
 from acutance.server.tasks import KINDS
 
@@ -101,7 +101,8 @@ class _Worker:
         gc.freeze()  # what is here stays: looking through it took 14 ms after each picture
         while True:
             self._do(self._next(), models)
-            if _resident_bytes() > HELD_BYTES:
+            held = resident_bytes("self")
+            if held is None or held > HELD_BYTES:
                 _give_memory_back()
 
     def _next(self) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class _Worker:
         try:
             made = task.run(models, stop, self._tell)
         except Stopped as error:
-            self._say(refused=asdict(answer_to(error)), stopped=error.reason)
+            self._say(refused=asdict(problem_of(error)), stopped=error.reason)
         except Exception as error:  # noqa: BLE001 - an edge: the server gets an answer
             self._say(refused=asdict(_answer(error)))
         else:
@@ -151,18 +152,18 @@ class _Worker:
         self._out.flush()
 
 
-def _answer(error: Exception) -> Answer:
+def _answer(error: Exception) -> ProblemDetails:
     if isinstance(error, (MemoryError, OutOfMemory)):
         # The limit was reached, not the machine's end: trying again would not help.
         return TOO_MUCH_MEMORY
     is_known = isinstance(error, (AcutanceError, OSError))
-    answer = answer_to(error) if is_known else INTERNAL
-    if answer.status >= 500:
+    problem = problem_of(error) if is_known else INTERNAL
+    if problem.status >= 500:
         _LOG.warning("%s", error, exc_info=error)
-    return answer
+    return problem
 
 
-TOO_MUCH_MEMORY = Answer(
+TOO_MUCH_MEMORY = ProblemDetails(
     status=413,
     error="too_much_memory",
     detail="the picture takes more memory than the server gives to one; send a smaller one, or choose another model.",
@@ -212,13 +213,13 @@ def _limit(what: int, value: int) -> None:
             resource.setrlimit(what, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
-def _resident_bytes() -> int:
-    """Return what this process holds of the memory; where that cannot be told, more than it may."""
+def resident_bytes(pid: int | str) -> int | None:
+    """Return what a process holds of the memory; None where that cannot be told."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError, AttributeError):
-        return HELD_BYTES + 1
+        return None
 
 
 def _give_memory_back() -> None:

@@ -184,7 +184,7 @@ class WorkerProcesses:
     def _started(self) -> WorkerProcess:
         with self._lock:
             if self._is_ending:
-                raise Stopped("stopping", "the server is stopping; the work was not finished.")
+                raise Stopped("stopping")
             process = WorkerProcess(self._settings, self._note_layers)
             self._alive.add(process)
             return process

@@ -77,6 +77,14 @@ def test_photos_are_dropped_and_pasted(shared, visit, picture, kind: str) -> Non
     assert not seen.page.is_visible("#veil")
 
 
+def test_every_format_that_can_be_chosen_can_be_dropped(shared, visit) -> None:
+    """Browsers know no type of some: they are told by the endings that the server lists."""
+    seen = visit(shared)
+    seen.page.evaluate(DROP.replace("image/png", ""), [["RAW.NEF", "b.jxl", "c.txt"], [[1], [2], [3]], "drop"])
+    seen.wait_for(".strip li:nth-child(2)")
+    assert names_in_strip(seen) == ["RAW.NEF", "b.jxl"]
+
+
 def test_what_holds_no_picture_is_said(shared, visit) -> None:
     seen = visit(shared)
     seen.page.evaluate(DROP.replace("image/png", "text/plain"), [["a.txt", "b.txt"], [[1], [2]], "drop"])
@@ -232,6 +240,31 @@ def test_photos_together_say_how_far_they_are_and_are_cancelled_together(serve, 
     seen.page.click("#table-all")
     seen.wait_until_sharp(5)
     assert not seen.page.is_visible("#together")
+    assert seen.complaints == []
+
+
+def test_photos_that_are_still_read_are_cancelled_with_the_others(serve, gate, visit, photo) -> None:
+    slow_last = """
+        const [decode, isRead] = [window.createImageBitmap, new Promise((resolve) => (window.endReading = resolve))];
+        window.createImageBitmap = async (...given) => {
+            if (given[0].name === "2.png") await isRead;
+            return decode(...given);
+        };
+    """
+    seen = visit(serve(function=gate), before=slow_last)
+    seen.give(*((f"{index}.png", photo((index, 2, 3))) for index in range(3)))
+    gate.wait_until_begun()
+    seen.page.wait_for_function("() => document.querySelector('#together-words').textContent === '0 of 3 done'")
+    seen.page.click("#together-cancel")
+    seen.page.evaluate("endReading()")
+    seen.wait_for(".strip li:nth-child(3) .has-image")
+    seen.settle()
+    states = "nodes => nodes.map((node) => node.dataset.state)"
+    assert seen.page.eval_on_selector_all(".thumb", states) == ["cancelled"] * 3
+    gate.is_open.set()
+    seen.page.locator(".thumb").nth(2).click()
+    seen.page.click("#retry")
+    seen.wait_until_sharp()
     assert seen.complaints == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -149,12 +150,7 @@ def _take_application(found: GifFile, file: BinaryIO) -> None:
     name = exactly(file, exactly(file, 1)[0])
     if name == XMP:
         # The packet stands there as it is. Read as blocks, it ends where they do, thanks to its trailer.
-        start = file.tell()
-        for _ in _sub_blocks(file):
-            pass
-        length = file.tell() - start
-        file.seek(start)
-        packet, end, _ = file.read(length).partition(XMP_TRAILER)
+        packet, end, _ = _as_they_stand(file, file.tell()).partition(XMP_TRAILER)
         found.xmp = packet if end else None
         return
     data = b"".join(_sub_blocks(file))
@@ -172,15 +168,19 @@ def _image(file: BinaryIO) -> Image:
     palette = _palette(file, flags)
     start = file.tell()
     exactly(file, 1)
-    for _ in _sub_blocks(file):
-        pass
-    end = file.tell()
-    file.seek(start)
-    return Image(left, top, Size(height, width), flags, palette, file.read(end - start))
+    return Image(left, top, Size(height, width), flags, palette, _as_they_stand(file, start))
 
 
 def _palette(file: BinaryIO, flags: int) -> bytes:
     return exactly(file, 3 * 2 ** ((flags & 7) + 1)) if flags & 0x80 else b""
+
+
+def _as_they_stand(file: BinaryIO, start: int) -> bytes:
+    """Return the bytes from a place on to the end of the blocks before which the file stands."""
+    deque(_sub_blocks(file), maxlen=0)
+    length = file.tell() - start
+    file.seek(start)
+    return file.read(length)
 
 
 def _sub_blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -209,11 +209,15 @@ def descriptions(metadata: Metadata) -> bytes:
 def alone(file: GifFile, image: Image) -> bytes:
     """Return a picture of a file as a file of its own, in which it lies at the top left."""
     head = struct.pack("<HHBBB", image.size.width, image.size.height, 0, 0, 0)
+    picture = _with_palette(file, image)._replace(left=0, top=0)
+    return b"GIF89a" + head + image_of(picture) + bytes((TRAILER,))
+
+
+def _with_palette(file: GifFile, image: Image) -> Image:
+    """Return a picture with a palette of its own, if there is any."""
     palette = image.palette or file.palette
     bits = (len(palette) // 3 - 1).bit_length() or 1
-    flags = image.flags & 0x40 | (0x80 | bits - 1 if palette else 0)
-    picture = image._replace(left=0, top=0, palette=palette, flags=flags)
-    return b"GIF89a" + head + image_of(picture) + bytes((TRAILER,))
+    return image._replace(palette=palette, flags=image.flags & 0x40 | (0x80 | bits - 1 if palette else 0))
 
 
 def control_of(control: Control) -> bytes:
@@ -243,6 +247,4 @@ def first_image(encoded: bytes) -> tuple[Control, Image]:
     """Return the only picture of a file, with a palette of its own."""
     file = read_gif(io.BytesIO(encoded))
     control, image = file.images[0]
-    palette = image.palette or file.palette
-    bits = (len(palette) // 3 - 1).bit_length() or 1
-    return control, image._replace(palette=palette, flags=0x80 | (image.flags & 0x40) | (bits - 1))
+    return control, _with_palette(file, image)

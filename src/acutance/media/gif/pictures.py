@@ -18,8 +18,7 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 from acutance.geometry import Box
-from acutance.media.animation import Animation, bounding_box, cropped, differing
-from acutance.media.canvas import Canvas, Disposal
+from acutance.media.animation import Animation, Canvas, Disposal, bounding_box, cropped, differing
 from acutance.media.container import CREDENTIALS_LOST, Container, Decoded, damaged, shape_notes
 from acutance.media.gif.blocks import (
     TRAILER,
@@ -49,11 +48,7 @@ _MAX_CUT_OFF, _MAX_SMALL_PX = 4, 2**20
 
 
 def inspect_gif(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a GIF file, and when its pictures are shown.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Read size and metadata of a GIF file, and when its pictures are shown."""
     found = _blocks(file, name)
     left_out = shape_notes(found.pixel_ratio)
     if not found.is_whole:
@@ -81,11 +76,7 @@ def _blocks(file: BinaryIO, name: str) -> GifFile:
 
 
 def decode_gif_frames(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
-    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it."""
     found = _blocks(file, name)
     canvas = Canvas(found.size, shows_below=not found.is_opaque)
     for control, image in found.images:
@@ -125,11 +116,7 @@ def _indices(found: GifFile, image: Block, name: str) -> npt.NDArray[np.uint8]:
 
 
 def encode_gif(photo: Photo) -> tuple[bytes, ...]:
-    """Encode a photo: exactly, where it has few enough colours, otherwise with the best 256, dithered.
-
-    Returns:
-        The file in parts.
-    """
+    """Encode a photo: exactly, where it has few enough colours, otherwise with the best 256, dithered."""
     hidden = None if photo.alpha is None else photo.alpha < OPAQUE_FROM
     if photo.pixels.shape[2] == 1:
         indexed, transparent = _grey(photo.pixels[:, :, 0], hidden)
@@ -154,9 +141,6 @@ def encode_gif_frames(photos: Iterable[Photo], animation: Animation) -> Iterator
     Args:
         photos: Whole pictures of one size and 8 bits; see `encode_gif` for their colours.
         animation: When they are shown; GIF counts hundredths of a second.
-
-    Returns:
-        The file in parts, as the pictures come.
     """
     delays = [round(duration * 100) for duration in animation.durations_s]
     shown: Photo | None = None  # what is on the screen before the picture that is waiting; None: nothing

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from acutance.media.format import Format, Strips, begins
-from acutance.media.jpeg.pixels import decode_jpeg
+from acutance.media.jpeg.pixels import decode_jpeg, encode_jpeg, encode_jpeg_strips, open_jpeg_strips
 from acutance.media.jpeg.reading import MAX_ICC_BYTES, MAX_XMP_BYTES, inspect_jpeg
-from acutance.media.jpeg.strips import encode_jpeg_strips, open_jpeg_strips
-from acutance.media.jpeg.writing import encode_jpeg
 from acutance.media.photo import Photo
 
 

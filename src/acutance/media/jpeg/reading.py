@@ -20,14 +20,20 @@ from acutance.media.container import (
     PREVIEWS_LOST,
     Container,
     damaged,
-    exactly,
     refused,
     shape_notes,
     too_deep,
 )
-from acutance.media.exif import without_prefix
-from acutance.media.jpeg.trailer import MP, PICTURES_LOST, listed_pictures, read_passes, read_trailer
-from acutance.media.maker_notes import NOTES_LOST, notes_of_block_lead_out
+from acutance.media.exif import NOTES_LOST, notes_of_block_lead_out, without_prefix
+from acutance.media.jpeg.trailer import (
+    MP,
+    PICTURES_LOST,
+    are_complete,
+    listed_pictures,
+    read_passes,
+    read_trailer,
+    segments_of,
+)
 from acutance.media.photo import JpegCoding, JpegTrailer, ListedPicture, Metadata, Subsampling
 from acutance.media.xmp import announced, without_announcements
 
@@ -40,6 +46,9 @@ MAX_PAYLOAD_BYTES = 65533
 """What fits into one segment."""
 MAX_XMP_BYTES = MAX_PAYLOAD_BYTES - len(XMP)
 MAX_ICC_BYTES = 255 * (MAX_PAYLOAD_BYTES - len(ICC) - 2)
+
+PER_INCH = {1: 1.0, 2: 2.54}
+"""What a resolution is in px per inch, by the numbers of the units."""
 
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
@@ -90,11 +99,7 @@ class _Found:
 
 
 def inspect_jpeg(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a JPEG file.
-
-    Raises:
-        UnsupportedImage: When it is damaged, cut off, of more than 8 bits, or CMYK without a colour profile.
-    """
+    """Read size and metadata of a JPEG file."""
     found = _Found()
     try:
         for marker, payload in segments_of(file):
@@ -111,26 +116,17 @@ def inspect_jpeg(file: BinaryIO, name: str) -> Container:
     if frame.bits > 8:
         raise too_deep(name, frame.bits)
     begin = file.tell()
-    passes = read_passes(file)
-    if passes.end is not None:
-        _take_trailer(found, file, passes.end)
+    end, scans = read_passes(file)
+    if end is not None:
+        _take_trailer(found, file, end)
     file.seek(begin)
-    is_unended = passes.end is None and not _has_end(file)
+    is_unended = end is None and not _has_end(file)
     if is_unended:
-        if not passes.is_complete_for(len(frame.components)) or len(frame.components) == 4:
+        if not are_complete(scans, len(frame.components)) or len(frame.components) == 4:
             raise damaged(name, "it has no end marker")
         found.left_out.append(END_LOST)
     container = Container(frame.size, _metadata(found, frame), needs_own_decoder=is_unended)
     return converted(container, name) if len(frame.components) == 4 else container
-
-
-def _take_list(found: _Found, block: bytes, base: int) -> None:
-    """Note the pictures that the file lists."""
-    listed = listed_pictures(block, base)
-    if listed is None:
-        found.left_out.append(PICTURES_LOST)
-    else:
-        found.listed = listed
 
 
 def _take_trailer(found: _Found, file: BinaryIO, end: int) -> None:
@@ -146,26 +142,6 @@ def _take_trailer(found: _Found, file: BinaryIO, end: int) -> None:
         found.left_out.append(NOTES_LOST)
 
 
-def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield markers and payloads up to the start of the first scan."""
-    file.seek(2)
-    while True:
-        byte = exactly(file, 1)
-        if byte != b"\xff":
-            continue  # stray bytes between segments are allowed for, as decoders do
-        marker = 0xFF
-        while marker == 0xFF:
-            marker = exactly(file, 1)[0]
-        if marker == _SOS:
-            return
-        if marker in (0x00, 0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
-            continue
-        if marker == _EOI:
-            raise EOFError
-        (length,) = struct.unpack(">H", exactly(file, 2))
-        yield marker, exactly(file, max(length - 2, 0))
-
-
 def _take(found: _Found, marker: int, payload: bytes, place: int) -> None:
     """Sort one segment, whose payload stands at a place in the file, into what was found."""
     if marker in _FRAME_MARKERS and found.frame is None:
@@ -175,7 +151,11 @@ def _take(found: _Found, marker: int, payload: bytes, place: int) -> None:
     elif marker == _COM:
         found.comments.append(payload)
     elif marker == _APP2 and payload.startswith(MP):
-        _take_list(found, payload[len(MP) :], place + len(MP))
+        listed = listed_pictures(payload[len(MP) :], place + len(MP))
+        if listed is None:
+            found.left_out.append(PICTURES_LOST)
+        else:
+            found.listed = listed
     elif _APP0 <= marker <= 0xEF:
         if marker == _APP1 and payload.startswith(EXIF) and not found.exif:
             found.exif_start = place + len(EXIF)
@@ -207,9 +187,10 @@ def _take_jfif(found: _Found, payload: bytes) -> None:
     is_extension = payload.startswith(JFXX)
     if not is_extension and len(payload) >= 12:
         found.is_jfif = True
-        found.dpi = _density(payload)
         unit, horizontal, vertical = struct.unpack_from(">BHH", payload, 7)
-        if not unit and horizontal and vertical:
+        per_inch = PER_INCH.get(unit) if horizontal and vertical else None
+        found.dpi = None if per_inch is None else (horizontal * per_inch, vertical * per_inch)
+        if not unit and horizontal and vertical:  # an aspect ratio
             found.left_out += shape_notes(vertical / horizontal)
     if is_extension or all(payload[12:14].ljust(2, b"\0")):  # the preview's sides
         found.left_out.append(PREVIEWS_LOST)
@@ -231,14 +212,6 @@ def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]
             natural[place] = divisor
         yield number, tuple(natural)
         payload = payload[1 + struct.calcsize(form) :]
-
-
-def _density(jfif: bytes) -> tuple[float, float] | None:
-    unit, horizontal, vertical = struct.unpack_from(">BHH", jfif, 7)
-    if unit not in (1, 2) or not horizontal or not vertical:
-        return None  # unit 0 is an aspect ratio
-    per_inch = 1.0 if unit == 1 else 2.54
-    return horizontal * per_inch, vertical * per_inch
 
 
 def _metadata(found: _Found, frame: _Frame) -> Metadata:

@@ -2,7 +2,8 @@
 
 Videos, gain maps, what XMP lists and what is not known here stay true of the sharpened picture and are carried byte for
 byte; previews and other views show it as it was, and are left out. Where pictures are listed by the Multi-Picture
-Format (CIPA DC-007), whose list holds places in the file, the list is written anew.
+Format (CIPA DC-007), whose list holds places in the file, the list is written anew. To find where a picture ends, its
+markers are walked, from the first to the last.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator, Sequence, Set
 from typing import BinaryIO, NamedTuple
 
-from acutance.media.ifd import DirectoryError, Entry, Tree, block_of, integer_entry, read_directory, read_header
+from acutance.media.container import exactly
+from acutance.media.ifd import Entry, Tree, block_of, first_tree, integer_entry
 from acutance.media.photo import JpegTrailer, ListedPicture
 from acutance.media.xmp import items_of
 
@@ -23,7 +25,7 @@ PICTURES_LOST = "the further pictures in the file (previews or other views)"
 MAX_TRAILER_BYTES = 256 * 2**20
 """More behind a picture is not carried in memory."""
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_ALONE, _EOI, _SOS = (0x01, 0xD8), 0xD9, 0xDA
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _SEGMENTS = frozenset((0xC4, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)))
 """What may stand between scans: tables, a height, comments and application data."""
@@ -46,29 +48,34 @@ class Scan(NamedTuple):
     low_bit: int
 
 
-@dataclass(slots=True)
-class Passes:
-    """The compressed part of a picture."""
-
-    end: int | None = None
-    """Where the file goes on behind the end marker; None: there is none."""
-    scans: list[Scan] = field(default_factory=list)
-
-    def is_complete_for(self, components: int) -> bool:
-        """Say whether there is a scan for every coefficient of each of so many components, to the last bit."""
-        whole = {
-            (part, n)
-            for one in set(self.scans)
-            if not one.low_bit
-            for part in one.components
-            for n in range(one.first, one.last + 1)
-        }
-        return len({part for part, _ in whole}) >= components and len(whole) >= 64 * components
+def are_complete(scans: Set[Scan], components: int) -> bool:
+    """Say whether there is a scan for every coefficient of each of so many components, to the last bit."""
+    last = [scan for scan in scans if not scan.low_bit]
+    whole = {(part, n) for scan in last for part in scan.components for n in range(scan.first, scan.last + 1)}
+    return len({part for part, _ in whole}) >= components and len(whole) >= 64 * components
 
 
-def read_passes(file: BinaryIO) -> Passes:
-    """Read on from behind the marker of the first scan to the end of the picture."""
-    found = Passes()
+def segments_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield markers and payloads from the beginning of a file up to the start of the first scan.
+
+    Raises:
+        EOFError: When it ends before.
+    """
+    file.seek(2)
+    while (marker := _next_marker(file)) != _SOS:
+        if marker is None or marker == _EOI:
+            raise EOFError
+        if marker not in _ALONE:
+            yield marker, exactly(file, max(int.from_bytes(exactly(file, 2), "big") - 2, 0))
+
+
+def read_passes(file: BinaryIO) -> tuple[int | None, set[Scan]]:
+    """Read on from behind the marker of the first scan to the end of the picture.
+
+    Returns:
+        Where the file goes on behind the end marker, or None where there is none; and the scans.
+    """
+    scans: set[Scan] = set()
     marker: int | None = _SOS
     for _ in range(_MAX_SEGMENTS):
         if marker is None or marker == _EOI:
@@ -76,11 +83,9 @@ def read_passes(file: BinaryIO) -> Passes:
         if marker == _SOS or marker in _SEGMENTS:
             payload = _payload(file)
             if marker == _SOS and payload:
-                found.scans.append(_scan(payload))
+                scans.add(_scan(payload))
         marker = _next_marker(file)
-    if marker == _EOI:
-        found.end = file.tell()
-    return found
+    return file.tell() if marker == _EOI else None, scans
 
 
 def _payload(file: BinaryIO) -> bytes:
@@ -117,26 +122,12 @@ def listed_pictures(block: bytes, base: int) -> list[ListedPicture] | None:
     Returns:
         None for a damaged list.
     """
-    file = io.BytesIO(block)
-    try:
-        header = read_header(file)
-        entry = read_directory(file, header.first_offset, header).find(_MP_ENTRIES)
-        if entry is None or len(entry.data) % 16:
-            return None
-        rows = list(struct.iter_unpack(header.order + "IIIHH", entry.data))
-    except (DirectoryError, struct.error):
+    tree = first_tree(io.BytesIO(block))
+    entry = None if tree is None else tree.find(_MP_ENTRIES)
+    if tree is None or entry is None or len(entry.data) % 16:
         return None
+    rows = struct.iter_unpack(tree.order + "IIIHH", entry.data)
     return [ListedPicture(kind, offset + base if offset else 0, size) for kind, size, offset, _, _ in rows]
-
-
-class _Piece(NamedTuple):
-    """A part of what follows the picture."""
-
-    start: int
-    stop: int
-    is_picture: bool
-    kind: int | None
-    """Of a listed picture."""
 
 
 def read_trailer(
@@ -164,13 +155,12 @@ def read_trailer(
     kept: list[bytes] = []
     pictures: list[ListedPicture] = []
     position, is_any_lost = 0, len(places) < len(listed[1:])
-    for piece in _pieces(content, places):
-        data = content[piece.start : piece.stop]
-        if piece.is_picture and not _is_gain_map(data) and len(data) not in announced:
+    for data, is_picture, kind in _pieces(content, places):
+        if is_picture and not _is_gain_map(data) and len(data) not in announced:
             is_any_lost = True
         else:
-            if piece.kind is not None:
-                pictures.append(ListedPicture(piece.kind, position, len(data)))
+            if kind is not None:
+                pictures.append(ListedPicture(kind, position, len(data)))
             kept.append(data)
             position += len(data)
     left_out = (PICTURES_LOST,) if is_any_lost else ()
@@ -180,38 +170,34 @@ def read_trailer(
     return JpegTrailer(content=b"".join(kept), pictures=tuple(pictures), kind=first), left_out
 
 
-def _pieces(content: bytes, places: Sequence[ListedPicture]) -> Iterator[_Piece]:
-    """Take apart what follows a picture: the listed pictures, those that stand there unlisted, and the rest."""
+def _pieces(content: bytes, places: Sequence[ListedPicture]) -> Iterator[tuple[bytes, bool, int | None]]:
+    """Take apart what follows a picture: the listed pictures, those that stand there unlisted, and the rest.
+
+    With each goes whether it is a picture, and of listed ones, what kind.
+    """
     position = 0
     for kind, start, size in sorted(places, key=lambda place: place.start):
         if start >= position and size:
             yield from _unlisted(content, position, start)
-            yield _Piece(start, start + size, is_picture=True, kind=kind)
+            yield content[start : start + size], True, kind
             position = start + size
     yield from _unlisted(content, position, len(content))
 
 
-def _unlisted(content: bytes, start: int, stop: int) -> Iterator[_Piece]:
+def _unlisted(content: bytes, start: int, stop: int) -> Iterator[tuple[bytes, bool, None]]:
     while content.startswith(b"\xff\xd8\xff", start, stop):
         file = io.BytesIO(content[start:stop])
-        file.seek(2)
-        end = _end_of_whole(file)
+        try:
+            deque(segments_of(file), maxlen=0)
+            end, _ = read_passes(file)
+        except EOFError:
+            break
         if end is None:
             break
-        yield _Piece(start, start + end, is_picture=True, kind=None)
+        yield content[start : start + end], True, None
         start += end
     if start < stop:
-        yield _Piece(start, stop, is_picture=False, kind=None)
-
-
-def _end_of_whole(file: BinaryIO) -> int | None:
-    """Return where a picture ends whose first segment the file stands before, or None."""
-    marker = _next_marker(file)
-    while marker is not None and marker not in (_EOI, _SOS):
-        if marker != _SOI:
-            _payload(file)
-        marker = _next_marker(file)
-    return read_passes(file).end if marker == _SOS else None
+        yield content[start:stop], False, None
 
 
 def _is_gain_map(picture: bytes) -> bool:
@@ -240,5 +226,5 @@ def mp_segment(trailer: JpegTrailer | None, place: int, end: int | None) -> byte
         integer_entry(_MP_COUNT, (len(rows),), "<"),
         Entry(_MP_ENTRIES, 7, 16 * len(rows), b"".join(rows)),
     )
-    payload = MP + block_of(Tree(entries, {}), "<")
+    payload = MP + block_of(Tree(entries), "<")
     return struct.pack(">BBH", 0xFF, 0xE2, len(payload) + 2) + payload

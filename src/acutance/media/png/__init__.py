@@ -5,9 +5,8 @@ from __future__ import annotations
 from acutance.media.format import Format, Frames, Strips, begins
 from acutance.media.png.animation import decode_apng, encode_apng
 from acutance.media.png.chunks import SIGNATURE
-from acutance.media.png.pixels import decode_png, encode_png
+from acutance.media.png.pixels import decode_png, encode_png, encode_png_strips, open_png_strips
 from acutance.media.png.reading import inspect_png
-from acutance.media.png.strips import encode_png_strips, open_png_strips
 
 PNG = Format(
     name="PNG",

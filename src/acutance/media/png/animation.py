@@ -13,8 +13,7 @@ from typing import BinaryIO
 
 from acutance.errors import UnsupportedImage
 from acutance.geometry import Box, Size
-from acutance.media.animation import Animation, bounding_box, cropped, differing
-from acutance.media.canvas import Canvas, Disposal
+from acutance.media.animation import Animation, Canvas, Disposal, bounding_box, cropped, differing
 from acutance.media.container import Container, damaged
 from acutance.media.photo import Photo
 from acutance.media.pil import decoding
@@ -26,11 +25,7 @@ _DISPOSALS = {1: Disposal.CLEAR, 2: Disposal.RESTORE}
 
 
 def decode_apng(file: BinaryIO, container: Container, name: str) -> Iterator[Photo]:
-    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Decode the pictures of an animation, each as it is seen: whole, with what stays of those before it."""
     header = next(Header.of(data) for kind, data in read_chunks(file))
     controls = [Control.of(data) for kind, data in read_chunks(file) if kind == b"fcTL"]
     size = Size(header.height, header.width)
@@ -81,9 +76,6 @@ def encode_apng(photos: Iterable[Photo], animation: Animation) -> Iterator[bytes
     Args:
         photos: Whole pictures of one size, depth and kind (grey or colour, with transparency or without).
         animation: When they are shown.
-
-    Yields:
-        The file in parts.
 
     Raises:
         UnsupportedImage: When the pictures are of different kinds.

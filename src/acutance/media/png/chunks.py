@@ -6,6 +6,7 @@ pixels unread.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -13,7 +14,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
-from acutance.media.container import METRES_PER_INCH
+import numpy as np
+
+from acutance.media.container import METRES_PER_INCH, rescaled
 from acutance.media.excerpt import Part, excerpt
 from acutance.media.photo import Metadata
 
@@ -124,15 +127,11 @@ def _payloads(metadata: Metadata, bits: int) -> Iterator[tuple[bytes, bytes]]:
     if metadata.xmp is not None:
         yield b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp
     for kind, data in metadata.png_chunks:
-        yield kind, rescaled(data, 16, bits) if kind == b"bKGD" else data
-
-
-def _ignore(kind: bytes) -> None:
-    """Let a damaged chunk go without a word."""
+        yield kind, colour_in(data, 16, bits) if kind == b"bKGD" else data
 
 
 def read_chunks(
-    file: BinaryIO, *, with_pixels: bool = False, on_dropped: Callable[[bytes], None] = _ignore
+    file: BinaryIO, *, with_pixels: bool = False, on_dropped: Callable[[bytes], None] = lambda kind: None
 ) -> Iterator[tuple[bytes, bytes]]:
     """Yield types and payloads up to the end chunk; without pixels, theirs are checked, and given as empty.
 
@@ -143,53 +142,57 @@ def read_chunks(
             passed over. So is it of a missing end chunk, where nothing else is said to be missing.
 
     Raises:
-        EOFError, struct.error: When the file ends within a chunk, or before the pixels.
+        EOFError: When the file ends within a chunk, or before the pixels.
         ChecksumError: When a checksum is not that of its chunk.
     """
-    end = file.seek(0, io.SEEK_END)
-    position, has_pixels = 8, False
-    while True:
-        if position == end and has_pixels:
-            on_dropped(b"IEND")
-            return
-        file.seek(position)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        position += 12 + length
-        if position > end:
+    end, behind, has_pixels = file.seek(0, io.SEEK_END), len(SIGNATURE), False
+    for kind, start, length in places_of(file):
+        behind = start + length + 4
+        if behind > end:
             raise EOFError
         has_pixels |= kind == b"IDAT"
         is_kept = with_pixels or kind not in (b"IDAT", b"fdAT")
         checksum, data = _read(file, length, zlib.crc32(kind), is_kept=is_kept)
-        if file.read(4) != struct.pack(">I", checksum):
-            if not _can_be_spared(kind):
-                raise ChecksumError(kind.decode("latin-1"))
+        if file.read(4) == checksum.to_bytes(4, "big"):
+            if kind == b"IEND":
+                return
+            yield kind, data
+        elif _can_be_spared(kind):
             on_dropped(kind)
-            continue
-        if kind == b"IEND":
-            return
-        yield kind, data
+        else:
+            raise ChecksumError(kind.decode("latin-1"))
+    if behind != end or not has_pixels:
+        raise EOFError
+    on_dropped(b"IEND")
+
+
+def unpacked(file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
+    """Yield the unpacked pixels of a file of one picture that has passed `inspect_png`, in pieces.
+
+    With each goes whether the packed ones have come to their end.
+
+    Raises:
+        zlib.error: When they are damaged.
+    """
+    unpacker = zlib.decompressobj()
+    for kind, start, length in places_of(file):
+        for place in range(start, start + length if kind == b"IDAT" else start, _BLOCK_BYTES):
+            file.seek(place)  # whoever reads may have moved in between
+            rest = file.read(min(start + length - place, _BLOCK_BYTES))
+            while rest and not unpacker.eof:
+                yield unpacker.decompress(rest, _BLOCK_BYTES), unpacker.eof
+                rest = unpacker.unconsumed_tail
 
 
 def unpacked_size(file: BinaryIO, enough: int) -> tuple[int, bool]:
-    """Unpack the pixels of a file of one picture, and keep nothing.
-
-    Args:
-        file: A PNG file.
-        enough: Bytes from which on nothing more is unpacked.
-
-    Returns:
-        How many bytes there are, and whether the packed ones came to their end.
-    """
-    unpacker, count = zlib.decompressobj(), 0
-    try:
-        for kind, data in read_chunks(file, with_pixels=True):
-            rest = data if kind == b"IDAT" else b""
-            while rest and not unpacker.eof and count < enough:
-                count += len(unpacker.decompress(rest, _BLOCK_BYTES))
-                rest = unpacker.unconsumed_tail
-    except zlib.error:
-        return count, False
-    return count, unpacker.eof
+    """Return how many bytes the unpacked pixels are, at most about `enough`, and whether they come to their end."""
+    count = 0
+    with contextlib.suppress(zlib.error):
+        for data, is_end in unpacked(file):
+            count += len(data)
+            if is_end or count >= enough:
+                return count, is_end
+    return count, False
 
 
 def _can_be_spared(kind: bytes) -> bool:
@@ -238,11 +241,10 @@ def _read(file: BinaryIO, length: int, checksum: int, *, is_kept: bool) -> tuple
     return checksum, b"".join(kept)
 
 
-def rescaled(levels: bytes, bits: int, wanted: int) -> bytes:
+def colour_in(levels: bytes, bits: int, wanted: int) -> bytes:
     """Return levels, 16-bit numbers of so many significant bits, as numbers of others, rounded."""
-    numbers = (min(level, 2**bits - 1) for (level,) in struct.iter_unpack(">H", levels))
-    white, wanted_white = 2**bits - 1, 2**wanted - 1
-    return b"".join(struct.pack(">H", (level * wanted_white + white // 2) // white) for level in numbers)
+    white = 2**bits - 1
+    return rescaled(np.minimum(np.frombuffer(levels, ">u2"), white), white, 2**wanted - 1).astype(">u2").tobytes()
 
 
 def chunk_of(kind: bytes, data: bytes) -> bytes:

@@ -31,8 +31,8 @@ from acutance.media.png.chunks import (
     ChecksumError,
     Control,
     Header,
+    colour_in,
     read_chunks,
-    rescaled,
     unpacked_size,
 )
 
@@ -72,17 +72,11 @@ class _Found:
 
 
 def inspect_png(file: BinaryIO, name: str) -> Container:
-    """Read size and metadata of a PNG file and verify its checksums.
-
-    Raises:
-        UnsupportedImage: When it is damaged or cut off.
-    """
+    """Read size and metadata of a PNG file and verify its checksums."""
     found = _Found()
     try:
         for kind, data in read_chunks(file, on_dropped=lambda kind: found.left_out.append(_dropped(kind))):
             _take(found, kind, data)
-    except (struct.error, EOFError) as error:
-        raise damaged(name, "it ends too early") from error
     except ChecksumError as error:
         raise damaged(name, f"the checksum of {error} is wrong") from error
     if found.header is None:
@@ -178,7 +172,7 @@ def _background(found: _Found, data: bytes) -> bytes | None:
         data = b"".join(bytes((0, level)) for level in colour)
     if len(data) != (6 if found.header.colour_type & 2 else 2):
         return None
-    return rescaled(data, _sample_bits(found.header), 16)
+    return colour_in(data, _sample_bits(found.header), 16)
 
 
 def _take_timing(found: _Found, kind: bytes, data: bytes) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from acutance.media.format import Format, Pages, Strips, begins
-from acutance.media.tiff.pixels import decode_tiff
-from acutance.media.tiff.strips import open_tiff_strips
+from acutance.media.tiff.pixels import decode_tiff, open_tiff_strips
 from acutance.media.tiff.tags import inspect_pages, inspect_tiff
 from acutance.media.tiff.writing import encode_tiff, encode_tiff_pages, encode_tiff_strips
 

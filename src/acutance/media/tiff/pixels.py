@@ -2,7 +2,8 @@
 
 Pillow opens a coloured one of 16 bits as 8 bits without a word. So the strips and tiles are found here, and what they
 mean (byte order, predictor, planes, transparency) is undone here. Only the compression is left to Pillow's libtiff,
-which is told that the bytes were a picture of 8 bits: what it unpacks or packs are the same bytes.
+which is told that the bytes were a picture of 8 bits: what it unpacks or packs are the same bytes. In strips, rows of
+tiles or strips are read one after the other.
 """
 
 from __future__ import annotations
@@ -10,46 +11,41 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL.TiffImagePlugin import TiffImageFile
 
+from acutance.errors import UnsupportedImage
 from acutance.geometry import Size
 from acutance.media.container import Container, Decoded, damaged
 from acutance.media.excerpt import excerpt
-from acutance.media.ifd import (
-    ByteOrder,
-    Directory,
-    Tree,
-    integer_entry,
-    read_directory,
-    read_header,
-    serialise,
-)
+from acutance.media.ifd import DirectoryError, Tree, integer_entry, read_directory, read_header, serialise
 from acutance.media.photo import turned
-from acutance.media.pil import decoded, open_plugin
-from acutance.media.tiff.layout import LAB, PREMULTIPLIED, RAW, Layout, layout_of
+from acutance.media.pil import decoded, decoding, open_plugin
+from acutance.media.strips import Strip, StripSource
+from acutance.media.tiff.layout import LAB, PREMULTIPLIED, RAW, STRAIGHT, Layout, layout_of
+from acutance.media.tiff.tags import PIXEL_TAGS
 from acutance.media.tiff.values import levels_of, srgb_of_lab
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES = 273, 277, 278, 279
 _TILE_OFFSETS, _TILE_BYTES = 324, 325
 _GROUP_BYTES = 2**23
+MAX_BLOCK_BYTES = 64 * 2**20
+"""A compressed strip or tile is unpacked as a whole: larger ones cannot be read in strips."""
+_RAW_STRIP_BYTES = 2**23
 Values = npt.NDArray[Any]
 """uint8 or uint16."""
 
 
 def decode_tiff(file: BinaryIO, container: Container, name: str) -> Decoded:
-    """Decode a page, the first one of those that the container names.
-
-    Raises:
-        UnsupportedImage: When it is damaged.
-    """
+    """Decode a page, the first one of those that the container names."""
     offset = container.pages[0]
     if container.needs_own_decoder:
-        return decode_tiff16(file, name, offset)
+        return _decode_own(file, name, offset)
     header = read_header(file)  # through which Pillow is shown that page as the first
     end = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -61,30 +57,14 @@ def decode_tiff(file: BinaryIO, container: Container, name: str) -> Decoded:
     return decoded(open_plugin(excerpt(file, [head, (len(head), end - len(head))]), TiffImageFile), container, name)
 
 
-def decode_tiff16(file: BinaryIO, name: str, offset: int | None = None) -> tuple[Values, Values | None]:
-    """Decode the pixels of a page that `layout_of` accepts.
-
-    Args:
-        file: Of the page.
-        name: For errors.
-        offset: Where its directory stands; None for the first page.
-
-    Returns:
-        Pixels, uint16 `h w c` with c = 1 or 3, and alpha, uint16 `h w`, or None if there is none; upright.
-
-    Raises:
-        UnsupportedImage: When the file is damaged.
-        OSError: When its compressed pixels are.
-    """
-    header = read_header(file)
-    directory = read_directory(file, header.first_offset if offset is None else offset, header)
-    layout = layout_of(directory, header.order, name)
+def _decode_own(file: BinaryIO, name: str, offset: int) -> Decoded:
+    """Decode a page that `layout_of` accepts, whose directory stands at an offset; upright."""
+    layout, places = _laid_out(file, name, offset)
     kind = np.uint16 if layout.depth == 16 else np.uint8
     pixels = np.empty((*layout.size, layout.colours), kind)
     alpha = None if layout.alpha is None else np.empty(layout.size, kind)
     alpha_index = -1 if layout.alpha is None else layout.alpha[0]
-    places = places_of(layout, directory, header.order, name)
-    for rows, columns, first, block in blocks_of(file, layout, places, header.order, name):
+    for rows, columns, first, block in _blocks_of(file, layout, places, name):
         height, width = pixels[rows, columns].shape[:2]  # a tile may reach beyond the picture
         for sample, values in enumerate(block[:height, :width].transpose(2, 0, 1), start=first):
             if sample < layout.colours:
@@ -113,18 +93,70 @@ def _straighten(pixels: Values, alpha: Values) -> None:
         colours[:] = np.minimum((colours * white + divisor // 2) // divisor, white)
 
 
+def open_tiff_strips(file: BinaryIO, container: Container, name: str) -> StripSource | None:
+    """Return a file of one page, to be read in strips.
+
+    Returns:
+        None for pages that are not laid out for that: turned, in planes, with a palette, with transparency multiplied
+        into the colours, packed as JPEG, or in strips too large.
+    """
+    try:
+        layout, places = _laid_out(file, name, container.pages[0])
+    except (DirectoryError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    except UnsupportedImage:
+        return None  # reading it as a whole will say what is wrong, if anything
+    if layout.photometric in LAB:
+        return None
+    is_plain = layout.unused == 0 and (layout.alpha is None or layout.alpha == (layout.colours, STRAIGHT))
+    if layout.is_planar or layout.orientation != 1 or not is_plain:
+        return None
+    layout, places = _in_small_strips(layout, places)
+    if layout.row_bytes * layout.block.height > MAX_BLOCK_BYTES:
+        return None
+
+    def read() -> Iterator[Strip]:
+        with decoding(name):
+            yield from _rows_of_blocks(file, layout, places, name)
+
+    return StripSource(
+        size=layout.size, bits=layout.depth, colours=layout.colours, has_alpha=layout.alpha is not None, read=read
+    )
+
+
+def _in_small_strips(layout: Layout, places: list[tuple[int, int]]) -> tuple[Layout, list[tuple[int, int]]]:
+    """Return uncompressed strips that lie behind each other as smaller ones; some programs write a single one."""
+    if layout.is_tiled or layout.compression != RAW:
+        return layout, places
+    if any(offset + length != following for (offset, length), (following, _) in pairwise(places)):
+        return layout, places
+    rows = max(_RAW_STRIP_BYTES // layout.row_bytes, 1)
+    length = rows * layout.row_bytes
+    starts = range(places[0][0], places[0][0] + layout.row_bytes * layout.size.height, length)
+    return layout._replace(block=Size(rows, layout.size.width)), [(start, length) for start in starts]
+
+
+def _rows_of_blocks(file: BinaryIO, layout: Layout, places: list[tuple[int, int]], name: str) -> Iterator[Strip]:
+    kind = np.uint16 if layout.depth == 16 else np.uint8
+    width, channels = layout.size.width, layout.samples
+    across = layout.grid[1]
+    rows = np.empty((0, width, channels), kind)
+    for number, (place, columns, _, block) in enumerate(_blocks_of(file, layout, places, name)):
+        height = min(place.stop, layout.size.height) - place.start
+        if number % across == 0:
+            rows = np.empty((height, width, channels), kind)
+        rows[:, columns] = block[:height, : max(width - columns.start, 0)]
+        if number % across == across - 1:
+            pixels, alpha = rows[..., : layout.colours], rows[..., -1] if layout.alpha is not None else None
+            yield Strip(2**layout.depth - 1 - pixels if layout.photometric == 0 else pixels, alpha)
+
+
 Block = tuple[slice, slice, int, Values]
 """Rows and columns of the picture (beyond it, too), the first sample, and the values, `rows columns samples`."""
 
 
-def blocks_of(
-    file: BinaryIO, layout: Layout, places: Sequence[tuple[int, int]], order: ByteOrder, name: str
-) -> Iterator[Block]:
-    """Yield all strips or tiles, decoded; several at once, since a strip may be a single row.
-
-    Raises:
-        UnsupportedImage, OSError: When one is damaged.
-    """
+def _blocks_of(file: BinaryIO, layout: Layout, places: Sequence[tuple[int, int]], name: str) -> Iterator[Block]:
+    """Yield all strips or tiles, decoded; several at once, since a strip may be a single row."""
     down, across = layout.grid
     height, width = layout.block
     row_bytes = layout.row_bytes
@@ -138,28 +170,32 @@ def blocks_of(
                 rows = min(rows, layout.size.height - start * height)
             packed = _read(file, together, layout, name)
             data = _unpacked(packed, layout, Size(rows, row_bytes), name)
-            values = levels_of(data, layout, (rows, width, layout.samples_per_block), order, name)
+            values = levels_of(data, layout, (rows, width, layout.samples_per_block), name)
             for index in range(len(together)):
                 top, left = (start + index) // across * height, (start + index) % across * width
                 block = values[index * height : (index + 1) * height]
                 yield slice(top, top + len(block)), slice(left, left + width), plane, block
 
 
-def places_of(layout: Layout, directory: Directory, order: ByteOrder, name: str) -> list[tuple[int, int]]:
-    """Return offset and length of every strip or tile, plane after plane, row by row.
+def _laid_out(file: BinaryIO, name: str, offset: int) -> tuple[Layout, list[tuple[int, int]]]:
+    """Return how a page is laid out, and offset and length of every strip or tile, plane after plane, row by row.
 
     Raises:
-        UnsupportedImage: When the file does not say them all.
+        UnsupportedImage: When the file does not say them all, or the page is not read here.
     """
-    offsets = directory.integers(_TILE_OFFSETS if layout.is_tiled else _STRIP_OFFSETS, order)
-    lengths = directory.integers(_TILE_BYTES if layout.is_tiled else _STRIP_BYTES, order)
+    directory = read_directory(file, offset, read_header(file))
+    if any(tag in PIXEL_TAGS for tag, _, _ in directory.outside):
+        raise DirectoryError("where its pixels are lies outside of it")
+    layout = layout_of(directory, name)
+    offsets = directory.integers(_TILE_OFFSETS if layout.is_tiled else _STRIP_OFFSETS)
+    lengths = directory.integers(_TILE_BYTES if layout.is_tiled else _STRIP_BYTES)
     if layout.compression == RAW:  # some programs give wrong lengths, and there is only one possible
         lengths = (layout.row_bytes * layout.block.height,) * len(offsets)
     down, across = layout.grid
     count = down * across * (layout.samples if layout.is_planar else 1)
     if min(len(offsets), len(lengths)) < count:
         raise damaged(name, "it does not say where its pixels are")
-    return list(zip(offsets[:count], lengths[:count], strict=True))
+    return layout, list(zip(offsets[:count], lengths[:count], strict=True))
 
 
 def _read(file: BinaryIO, places: Sequence[tuple[int, int]], layout: Layout, name: str) -> list[bytes]:
@@ -208,4 +244,4 @@ def _as_8_bits(pieces: list[bytes], layout: Layout, size: Size) -> bytes:
     place += len(padding)
     entries = tuple(integer_entry(tag, values, "<") for tag, values in tags.items())
     head = b"II*\0" + struct.pack("<I", place)
-    return b"".join([head, *pieces, padding, serialise(Tree(entries, {}), "<", place)])
+    return b"".join([head, *pieces, padding, serialise(Tree(entries), "<", place)])

@@ -26,23 +26,21 @@ from acutance.media.container import (
     rare_or_damaged,
     refused,
 )
-from acutance.media.exif import ORIENTATION, X_RESOLUTION, first_directory
+from acutance.media.exif import NOTES_LOST, ORIENTATION, X_RESOLUTION, first_directory, notes_lead_out
 from acutance.media.ifd import (
     ByteOrder,
-    Directory,
     DirectoryError,
     Entry,
     Header,
     Tree,
-    block_of,
+    block_without,
+    first_tree,
     read_directory,
     read_header,
     read_tree,
 )
-from acutance.media.maker_notes import NOTES_LOST, notes_lead_out
 from acutance.media.photo import Metadata
-from acutance.media.tiff.compression import check_can_be_unpacked, coding_of
-from acutance.media.tiff.layout import LAB, Layout, layout_of
+from acutance.media.tiff.layout import LAB, Layout, check_can_be_unpacked, coding_of, layout_of
 from acutance.media.xmp import upright_packet
 
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
@@ -106,11 +104,7 @@ def inspect_tiff(file: BinaryIO, name: str) -> Container:
 
 
 def inspect_pages(file: BinaryIO, container: Container, name: str) -> Iterator[Container]:
-    """Yield what is known of each page of a file that has passed `inspect_tiff`.
-
-    Raises:
-        UnsupportedImage: When one is damaged, or not read.
-    """
+    """Yield what is known of each page of a file that has passed `inspect_tiff`."""
     yield container._replace(pages=container.pages[:1])
     for offset in container.pages[1:]:
         try:
@@ -138,37 +132,37 @@ def inspect_page(file: BinaryIO, offset: int, name: str) -> Container:
     broken = next((tag for tag, _, size in directory.outside if tag in PIXEL_TAGS or size <= length), None)
     if broken is not None:
         raise damaged(name, f"tag {broken} lies outside of it")
-    order = header.order
-    if directory.integer(_SUBFILE_TYPE, order, 0) & 1 or directory.find(_DNG) or _has_raw_data(file, directory, header):
+    if directory.integer(_SUBFILE_TYPE, 0) & 1 or directory.find(_DNG) or _has_raw_data(file, directory, header):
         raise OtherFormat("RAW")  # whose first picture is only a thumbnail
-    compression = directory.integer(_COMPRESSION, order, 1)
+    compression = directory.integer(_COMPRESSION, 1)
     check_can_be_unpacked(compression, name)
-    is_cmyk = directory.integer(_PHOTOMETRIC, order, 1) == _CMYK
-    bits = _bits(directory, order, name)
+    photometric = directory.integer(_PHOTOMETRIC, 1)
+    is_cmyk = photometric == _CMYK
+    bits = _bits(directory, name)
     if is_cmyk and bits > 8:
         raise refused(name, "a CMYK picture of 16 bits", "convert it to RGB of 16 bits, with its colour profile, first")
-    photometric = directory.integer(_PHOTOMETRIC, order, 1)
-    layout = _layout(directory, order, name, bits=bits)
-    left_out = [*_depth_notes(directory, order), *_outside_notes(tree)]
-    if notes_lead_out(tree, order, range(length)):
+    layout = _layout(directory, name, bits=bits)
+    left_out = [*_depth_notes(directory), *_outside_notes(tree)]
+    if notes_lead_out(tree, range(length)):
         left_out.append(NOTES_LOST)
     if photometric in LAB:
         left_out.append("Lab (converted to sRGB)")
     if layout is not None and layout.unused > 0:
         left_out.append("channels that are neither colour nor transparency")
     left_out += [words for tag, words in _LOST_TAGS.items() if directory.find(tag)]
+    xmp = directory.data(_XMP)
     metadata = Metadata(
         source_format="TIFF",
-        exif=_exif(tree, order),
-        icc_profile=srgb_profile() if photometric in LAB else _data(directory, _ICC),
-        xmp=_upright(_data(directory, _XMP)),
-        photoshop=_data(directory, _PHOTOSHOP),
-        dpi=_dpi(directory, order),
-        coding=coding_of(compression, has_predictor=directory.integer(_PREDICTOR, order, 1) == 2),
+        exif=block_without(tree, PIXEL_TAGS | _APART),
+        icc_profile=srgb_profile() if photometric in LAB else directory.data(_ICC),
+        xmp=None if xmp is None else upright_packet(xmp),
+        photoshop=directory.data(_PHOTOSHOP),
+        dpi=_dpi(directory),
+        coding=coding_of(compression, has_predictor=directory.integer(_PREDICTOR, 1) == 2),
         left_out=tuple(left_out),
     )
-    size = Size(directory.integer(_HEIGHT, order, 0), directory.integer(_WIDTH, order, 0))
-    is_inverted = photometric == 0 and len(directory.integers(_BITS, order)) > 1
+    size = Size(directory.integer(_HEIGHT, 0), directory.integer(_WIDTH, 0))
+    is_inverted = photometric == 0 and len(directory.integers(_BITS)) > 1
     is_odd = layout is not None and (_confuses_pillow(layout) or bool(tree.outside))
     needs_own = bits > 8 or is_inverted or photometric in LAB or is_odd
     container = Container(size, metadata, bits=bits, needs_own_decoder=needs_own, pages=(offset,))
@@ -202,21 +196,21 @@ def tags_of(metadata: Metadata, order: ByteOrder) -> Iterator[Entry]:
         yield Entry(_RESOLUTION_UNIT, _SHORT, 1, struct.pack(order + "H", 2))
 
 
-def _has_raw_data(file: BinaryIO, directory: Directory, header: Header) -> bool:
+def _has_raw_data(file: BinaryIO, directory: Tree, header: Header) -> bool:
     """Say whether a directory, or one that it points to as a version of it, holds what a camera's sensor saw."""
     found = [directory]
-    for offset in directory.integers(_SUB_IFDS, header.order)[:_MAX_SUB_IFDS]:
+    for offset in directory.integers(_SUB_IFDS)[:_MAX_SUB_IFDS]:
         with contextlib.suppress(DirectoryError, struct.error):
             found.append(read_directory(file, offset, header, without=UNWANTED_VALUES))
-    return any(one.integer(_PHOTOMETRIC, header.order, 1) in _RAW_DATA for one in found)
+    return any(one.integer(_PHOTOMETRIC, 1) in _RAW_DATA for one in found)
 
 
-def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
+def _bits(directory: Tree, name: str) -> int:
     """Return how many bits per channel are decoded, 8 or 16."""
-    bits = max(directory.integers(_BITS, order), default=1)
+    bits = max(directory.integers(_BITS), default=1)
     if not 1 <= bits <= _MOST_BITS:
         raise damaged(name, f"it says that its pixels have {bits} bits")
-    kind = directory.integer(_SAMPLE_FORMAT, order, 1)
+    kind = directory.integer(_SAMPLE_FORMAT, 1)
     if kind not in (1, _FLOAT, 4):
         is_sound = kind in _REGISTERED_NUMBERS
         what, remedy = "a picture of signed or complex numbers", "convert it to 8 or 16 bits first"
@@ -224,11 +218,11 @@ def _bits(directory: Directory, order: ByteOrder, name: str) -> int:
     return 8 if bits <= 8 and kind != _FLOAT else 16
 
 
-def _depth_notes(directory: Directory, order: ByteOrder) -> Iterator[str]:
+def _depth_notes(directory: Tree) -> Iterator[str]:
     """Yield what is said of numbers that come back as others."""
-    bits = max(directory.integers(_BITS, order), default=1)
-    yield from depth_notes(bits, has_palette=directory.integer(_PHOTOMETRIC, order, 1) == _PALETTE)
-    if directory.integer(_SAMPLE_FORMAT, order, 1) == _FLOAT:
+    bits = max(directory.integers(_BITS), default=1)
+    yield from depth_notes(bits, has_palette=directory.integer(_PHOTOMETRIC, 1) == _PALETTE)
+    if directory.integer(_SAMPLE_FORMAT, 1) == _FLOAT:
         yield f"floating-point numbers of {bits} bits (written as whole ones of 16)"
     elif bits > 16:
         yield f"the depth of {bits} bits (written as 16)"
@@ -242,14 +236,14 @@ def _outside_notes(tree: Tree) -> Iterator[str]:
         yield f"the tag{'s' if tags[1:] else ''} {named} (outside of the file)"
 
 
-def _layout(directory: Directory, order: ByteOrder, name: str, *, bits: int) -> Layout | None:
+def _layout(directory: Tree, name: str, *, bits: int) -> Layout | None:
     """Return how the pixels of a page are laid out; None where only Pillow can read them.
 
     Raises:
         UnsupportedImage: When the page has more than 8 bits and is not read.
     """
     try:
-        return layout_of(directory, order, name)
+        return layout_of(directory, name)
     except UnsupportedImage:
         if bits > 8:
             raise
@@ -271,7 +265,7 @@ def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
     seen: set[int] = set()
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
         page = read_directory(file, offset, header, without=UNWANTED_VALUES)
-        if seen and page.integer(_SUBFILE_TYPE, header.order, 0) & 1:
+        if seen and page.integer(_SUBFILE_TYPE, 0) & 1:
             has_previews = True
         elif seen:
             pages.append(offset)
@@ -280,52 +274,29 @@ def _pages(file: BinaryIO, header: Header) -> tuple[tuple[int, ...], bool]:
     return tuple(pages), has_previews
 
 
-def _exif(tree: Tree, order: ByteOrder) -> bytes | None:
-    """Make an EXIF block of a TIFF file's tags. A camera's notes move, as they have to."""
-    entries = tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS | _APART)
-    if not entries and not tree.children:
-        return None
-    return block_of(Tree(entries, tree.children), order)
-
-
-def _dpi(directory: Directory, order: ByteOrder) -> tuple[float, float] | None:
-    per_inch = {2: 1.0, 3: 2.54}.get(directory.integer(_RESOLUTION_UNIT, order, 2))
+def _dpi(directory: Tree) -> tuple[float, float] | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(directory.integer(_RESOLUTION_UNIT, 2))
     values: list[float] = []
     for tag in (X_RESOLUTION, _Y_RESOLUTION):
         entry = directory.find(tag)
         if per_inch is None or entry is None or entry.type != _RATIONAL or len(entry.data) < 8:
             return None
-        numerator, denominator = struct.unpack_from(order + "II", entry.data)
+        numerator, denominator = struct.unpack_from(directory.order + "II", entry.data)
         if not numerator or not denominator:
             return None
         values.append(numerator / denominator * per_inch)
     return values[0], values[1]
 
 
-def _upright(xmp: bytes | None) -> bytes | None:
-    return None if xmp is None else upright_packet(xmp)
-
-
-def _data(directory: Directory, tag: int) -> bytes | None:
-    entry = directory.find(tag)
-    return entry.data if entry and entry.data else None
-
-
 def described_by(metadata: Metadata, order: ByteOrder) -> Tree:
     """Return what a directory takes over from an EXIF block that is written anew, in the byte order of the file."""
-    if metadata.exif is None:
-        return Tree((), {})
-    block = io.BytesIO(metadata.exif)
-    try:
-        header = read_header(block)
-        tree = read_tree(block, header.first_offset, header, without=frozenset())
-    except DirectoryError:
-        return Tree((), {})
-    if header.order != order:
-        tree = _reordered(tree, header.order, order)
-    return Tree(tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS), tree.children)
+    tree = None if metadata.exif is None else first_tree(io.BytesIO(metadata.exif))
+    if tree is None:
+        return Tree(())
+    tree = _reordered(tree, order)
+    return tree._replace(entries=tuple(entry for entry in tree.entries if entry.tag not in PIXEL_TAGS))
 
 
-def _reordered(tree: Tree, order: ByteOrder, wanted: ByteOrder) -> Tree:
-    entries = tuple(entry.reordered(order, wanted) for entry in tree.entries)
-    return Tree(entries, {tag: _reordered(child, order, wanted) for tag, child in tree.children.items()})
+def _reordered(tree: Tree, wanted: ByteOrder) -> Tree:
+    entries = tuple(entry.reordered(tree.order, wanted) for entry in tree.entries)
+    return tree._replace(entries=entries, children={tag: _reordered(one, wanted) for tag, one in tree.children.items()})

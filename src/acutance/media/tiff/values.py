@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.media.container import refused
-from acutance.media.ifd import ByteOrder
 from acutance.media.tiff.layout import Layout
 
 Values = npt.NDArray[Any]
@@ -27,25 +26,24 @@ _LINEAR_OF_XYZ = np.array(
 _D50 = np.array([0.96422, 1.0, 0.82521])
 
 
-def levels_of(data: bytes, layout: Layout, shape: tuple[int, int, int], order: ByteOrder, name: str) -> Values:
+def levels_of(data: bytes, layout: Layout, shape: tuple[int, int, int], name: str) -> Values:
     """Return the levels of some rows, uint8 for numbers of 8 bits and uint16 for all others.
 
     Args:
         data: The rows, unpacked.
         layout: Of the page.
         shape: Rows, columns and samples.
-        order: Of the bytes of a number.
         name: For errors.
 
     Raises:
         UnsupportedImage: When floating-point numbers reach beyond 0 … 1.
     """
     if layout.is_float:
-        return _of_floats(data, layout, shape, order, name)
+        return _of_floats(data, layout, shape, name)
     if layout.bits not in (8, 16, 32, 64):
         return _spread(_unpacked_bits(data, layout.bits, shape), layout.bits)
     kind = np.dtype(f"u{layout.bits // 8}")
-    values = np.frombuffer(data, kind.newbyteorder(order)).astype(kind).reshape(shape)
+    values = np.frombuffer(data, kind.newbyteorder(layout.order)).astype(kind).reshape(shape)
     if layout.predictor == 2:
         values = np.cumsum(values, axis=1, dtype=kind)
     return values if layout.bits <= 16 else _spread(values, layout.bits)
@@ -67,10 +65,8 @@ def _unpacked_bits(data: bytes, bits: int, shape: tuple[int, int, int]) -> npt.N
     return values
 
 
-def _of_floats(
-    data: bytes, layout: Layout, shape: tuple[int, int, int], order: ByteOrder, name: str
-) -> npt.NDArray[np.uint16]:
-    size = layout.bits // 8
+def _of_floats(data: bytes, layout: Layout, shape: tuple[int, int, int], name: str) -> npt.NDArray[np.uint16]:
+    size, order = layout.bits // 8, layout.order
     if layout.predictor != 1:  # all first bytes of a row, all second ones, …, as differences over the samples
         rows, columns, samples = shape
         differences = np.frombuffer(data, np.uint8).reshape(rows, -1, samples)

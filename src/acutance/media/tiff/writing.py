@@ -28,8 +28,7 @@ from acutance.media.ifd import (
 from acutance.media.photo import Metadata, Photo, TiffCoding
 from acutance.media.pil import picture_of
 from acutance.media.strips import Strip, StripSource, regrouped, strips_of_photo
-from acutance.media.tiff.compression import DEFAULT_CODING, PREDICTED
-from acutance.media.tiff.layout import STRAIGHT
+from acutance.media.tiff.layout import DEFAULT_CODING, PREDICTED, STRAIGHT
 from acutance.media.tiff.tags import block_at_start, described_by, tags_of
 
 JPEG_QUALITY = 95
@@ -49,9 +48,6 @@ def encode_tiff(photo: Photo) -> Iterator[bytes]:
 
     Args:
         photo: Of 8 or 16 bits; what a TIFF can hold of its metadata is written. A damaged EXIF block is left out.
-
-    Returns:
-        The file in parts.
     """
     return _corrected(encode_tiff_strips(strips_of_photo(photo), photo.metadata))
 
@@ -109,7 +105,7 @@ def _written(pages: Iterable[tuple[StripSource, Metadata]], *, is_big: bool) -> 
     for source, metadata in pages:
         if not place:
             block, order, main = block_at_start(metadata)
-            tree = Tree(tuple(main.values()), {})
+            tree = Tree(tuple(main.values()))
             if is_big:  # in the byte order that every program reads
                 block, order = b"II+\0\x08\0\0\0" + bytes(8), "<"
                 tree = described_by(metadata, order)
@@ -203,5 +199,5 @@ def _packed(strip: Strip, coding: TiffCoding, order: ByteOrder) -> bytes:
     grey = Image.fromarray(values.view(np.uint8).reshape(len(values), -1))
     grey.save(buffer, "TIFF", compression=coding.compression, strip_size=2**31 - 1)
     directory = read_directory(buffer, read_header(buffer).first_offset, read_header(buffer))
-    (start,), (length,) = directory.integers(273, "<"), directory.integers(279, "<")
+    (start,), (length,) = directory.integers(273), directory.integers(279)
     return buffer.getvalue()[start : start + length]

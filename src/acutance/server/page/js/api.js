@@ -42,12 +42,13 @@ export async function submit(file, options, { key, onUpload, signal }) {
   return body.response;
 }
 
-/** Follow a job until it is over; return it as it is then. */
-export async function follow(jobId, onChange, signal) {
+/** Follow a job until it is done; return it as it is then. One that ends in another way is a `Refusal`. */
+export async function follow(jobId, onChange = () => {}, signal = undefined) {
   for (;;) {
     for await (const job of events(received(`v1/jobs/${jobId}/events`, { signal }))) {
       onChange(job);
-      if (!["queued", "running"].includes(job.state)) return job;
+      if (job.state === "done") return job;
+      if (!["queued", "running"].includes(job.state)) throw new Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
     }
     // The stream ended before the job: the server is stopping, or a proxy cut it.
     await new Promise((resolve) => setTimeout(resolve, 500));

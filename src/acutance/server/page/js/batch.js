@@ -8,8 +8,8 @@ export class Batch {
   #album;
   #versions = new Set();
   #startedAt = 0;
-  /** How many are still read, one after the other: one may have come to its end before the next begins. */
-  #coming = 0;
+  /** Photos that are still read, one after the other: one may have come to its end before the next begins. */
+  coming = [];
   isGoingOn = false;
 
   constructor(album) {
@@ -21,8 +21,8 @@ export class Batch {
     const { pictures } = this.#album;
     const shown = pictures.map(({ version }) => version).filter(Boolean);
     const open = shown.filter(({ isOver }) => !isOver);
-    this.#coming = pictures.filter(({ version, isHeld }) => !version && !isHeld).length;
-    const isGoingOn = open.length > 0 || this.#coming > 0;
+    this.coming = pictures.filter(({ version, isHeld }) => !version && !isHeld);
+    const isGoingOn = open.length + this.coming.length > 0;
     if (isGoingOn && !this.isGoingOn) {
       this.#versions.clear();
       this.#startedAt = performance.now();
@@ -38,7 +38,7 @@ export class Batch {
   }
 
   get count() {
-    return this.#versions.size + this.#coming;
+    return this.#versions.size + this.coming.length;
   }
 
   get done() {

@@ -25,15 +25,27 @@ export function serverBack() {
   return returning;
 }
 
-/** Wait where waiting helps: for a server that is gone, or busy. Say whether it does. */
-export async function passes(error) {
+/** Wait where waiting helps: for a server that is gone, or busy (then `onBusy` is called). Say whether it does. */
+export async function passes(error, onBusy = () => {}) {
   if (error instanceof Unreachable) {
     await serverBack();
     return true;
   }
   if (!(error instanceof Refusal) || ![429, 503].includes(error.status)) return false;
+  onBusy();
   await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(LONGEST_BUSY_S, error.retryAfterS ?? BUSY_WAIT_S)));
   return true;
+}
+
+/** Do something, again and again where waiting helps, unless it `isOver`; return what comes of it. */
+export async function persist(work, isOver = () => false) {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (isOver() || !(await passes(error))) throw error;
+    }
+  }
 }
 
 async function askUntilAlive() {

@@ -44,6 +44,20 @@ export function radio(group, value, title, words, onchange) {
   return make("label", { class: "option" }, input, make("span", { class: "option-words" }, make("strong", {}, title), words && make("span", {}, words)));
 }
 
+/** Show on a slider how far it is, and say it in words. */
+export function fillSlider(input, words) {
+  input.style.setProperty("--share", (input.value - input.min) / (input.max - input.min));
+  input.setAttribute("aria-valuetext", words);
+}
+
+/** Let a dialog be closed by its button, and by a click beside it; return it. */
+export function dialogOf(id) {
+  const dialog = byId(id);
+  byId(`${id}-close`).addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  return dialog;
+}
+
 /** Return a function that calls another one when what runs now is over, once however often it is asked: also in a tab that nobody sees. */
 export function oncePerTask(call) {
   return once(call, queueMicrotask);

@@ -22,15 +22,24 @@ export function addGestures(stage, { toggleLoupe, step }) {
     if (stage.isZoomedIn) stage.fit();
     else stage.zoomTo(Math.max(1, stage.view.scale * 2), { x: event.clientX, y: event.clientY });
   });
+  onStageKeys(keyActions(stage, { toggleLoupe, step }));
+  box.addEventListener("keyup", (event) => event.key === " " && stage.setHeld(false));
+  box.addEventListener("blur", () => stage.setHeld(false));
+}
+
+/** Call functions by the keys, in lower case, that are pressed on the stage itself. */
+export function onStageKeys(actions) {
+  const box = byId("stage");
   box.addEventListener("keydown", (event) => {
-    if (event.target !== box || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = keyActions(stage, { toggleLoupe, step })[event.key.toLowerCase()];
+    const act = event.target === box && !isModified(event) && actions[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
     act();
   });
-  box.addEventListener("keyup", (event) => event.key === " " && stage.setHeld(false));
-  box.addEventListener("blur", () => stage.setHeld(false));
+}
+
+function isModified({ ctrlKey, metaKey, altKey }) {
+  return ctrlKey || metaKey || altKey;
 }
 
 function keyActions(stage, { toggleLoupe, step }) {
@@ -130,7 +139,7 @@ function addDividerKeys(stage) {
   };
   divider.addEventListener("keydown", (event) => {
     const by = steps[event.key];
-    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (by === undefined || isModified(event)) return;
     event.preventDefault();
     stage.setDivider(stage.divider + (event.shiftKey ? 5 * by : by));
   });

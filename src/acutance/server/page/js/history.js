@@ -1,10 +1,10 @@
 /** The history of this visit: every result, to see or save it again, or to forget it. */
-import { byId, iconButton, make } from "./dom.js";
+import { byId, dialogOf, iconButton, make } from "./dom.js";
 import { number, percent, text, timeText } from "./language.js";
 import { modelTitle } from "./words.js";
 
 export class History {
-  #dialog = byId("history");
+  #dialog = dialogOf("history");
   #list = byId("history-list");
   #shown = "";
   #acts;
@@ -13,12 +13,10 @@ export class History {
   constructor(acts) {
     this.#acts = acts;
     byId("history-open").addEventListener("click", () => this.#dialog.showModal());
-    byId("history-close").addEventListener("click", () => this.#dialog.close());
     byId("history-clear").addEventListener("click", () => {
       acts.onClear();
       this.#dialog.close();
     });
-    this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
   }
 
   render(album) {

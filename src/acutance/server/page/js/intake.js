@@ -1,8 +1,6 @@
 /** Pictures in: dropped, pasted, chosen; folders, too. */
 import { byId } from "./dom.js";
 
-const LOOKS_LIKE_A_PICTURE = /\.(jpe?g|jpe|jfif|png|webp|tiff?|avif|jp2|j2k|bmp|gif|p[pgn]m|hei[cf])$/i;
-
 /** Call `take(files)` whenever pictures are given. `files` may be empty: then what was given holds none. */
 export function addIntake(take) {
   const input = byId("files");
@@ -67,6 +65,7 @@ async function filesIn(entry) {
   }
 }
 
-function isPicture(file) {
-  return file.type.startsWith("image/") || LOOKS_LIKE_A_PICTURE.test(file.name);
+/** Whether a file is one by its type or by its name, of which the server lists the endings. */
+function isPicture({ type, name }) {
+  return type.startsWith("image/") || byId("files").accept.split(",").some((ending) => name.toLowerCase().endsWith(ending));
 }

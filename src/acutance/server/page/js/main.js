@@ -1,8 +1,8 @@
 /** The page: puts its parts together. */
 import * as api from "./api.js";
 import { Batch } from "./batch.js";
-import { onLost, serverBack } from "./connection.js";
-import { byId, make, oncePerTask } from "./dom.js";
+import { onLost, persist } from "./connection.js";
+import { byId, dialogOf, make, oncePerTask } from "./dom.js";
 import { History } from "./history.js";
 import { Known } from "./known.js";
 import { addIntake } from "./intake.js";
@@ -10,7 +10,7 @@ import { addIntro } from "./intro.js";
 import { bytesText, fillTexts, onLanguage, switchLanguage, text } from "./language.js";
 import { notify, say } from "./notices.js";
 import { Panel } from "./panel.js";
-import { Album } from "./pictures.js";
+import { Album, runSettings } from "./pictures.js";
 import { Queue } from "./queue.js";
 import { fileOf, reportOf, saveAs, zipOf } from "./saving.js";
 import { Strip } from "./strip.js";
@@ -34,11 +34,11 @@ const viewer = new Viewer(album, {
   step: (by) => showNeighbour(by),
 });
 const strip = new Strip({ onShow: (picture) => album.show(picture), onRemove: (picture) => album.remove(picture) });
-const history = new History({ onShow: showVersion, onSave: saveVersion, onForget: (version) => album.forget(version), onClear: clearHistory });
+const history = new History({ onShow: showVersion, onSave: (version) => save(version, ""), onForget: (version) => album.forget(version), onClear: clearHistory });
 const table = new Table(album, { onShow: (picture) => album.show(picture), onBegin: (pictures) => pictures.forEach((picture) => queue.ensure(picture)) });
 const batch = new Batch(album);
 const title = new Title(batch);
-const together = new Together(batch, { onCancel: (versions) => queue.cancelAll(versions) });
+const together = new Together(batch, { onCancel: () => queue.cancelAll(batch) });
 let panel = null;
 let known = null;
 let trust = null;
@@ -86,12 +86,15 @@ async function take(files) {
   }
   for (const picture of pictures) {
     await Viewer.prepare(picture); // one after the other: a decoded photo is large
-    if (picture.needsPreview) {
-      await Viewer.preview(picture, () => album.pictures.includes(picture) && !picture.isHeld && queue.ensure(picture));
-      album.changed();
-    }
-    if (album.pictures.includes(picture) && !picture.isHeld) queue.ensure(picture);
+    if (picture.needsPreview) await Viewer.preview(picture, () => beginRead(picture));
+    beginRead(picture);
+    album.changed(); // its thumbnail is there
   }
+}
+
+/** Begin a photo that was read, unless somebody has closed it, cancelled it, or chooses first. */
+function beginRead(picture) {
+  if (album.pictures.includes(picture) && !picture.isHeld && !picture.version) queue.ensure(picture);
 }
 
 function told(version) {
@@ -103,16 +106,13 @@ function told(version) {
 
 function setStrength(strength) {
   album.current.settings.strength = album.settings.strength = strength;
-  viewer.setStrength(strength);
   known?.refresh();
   album.changed();
 }
 
 function run(settings) {
-  Object.assign(album.current.settings, settings);
   Object.assign(album.settings, settings);
-  queue.ensure(album.current);
-  album.changed();
+  runKnown(settings);
 }
 
 function takeVariant({ strength, ...settings }) {
@@ -143,7 +143,7 @@ function showNeighbour(by) {
 }
 
 function showVersion(version) {
-  Object.assign(version.picture.settings, { model: version.model, fidelity: version.fidelity, ensemble: version.ensemble, scale: version.scale, told: version.told, region: version.region });
+  Object.assign(version.picture.settings, runSettings(version));
   album.show(version.picture);
 }
 
@@ -155,7 +155,7 @@ function clearHistory() {
 
 async function save(version, format) {
   await whileSaving("one", async () => {
-    const { blob, name, lost } = await fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) });
+    const { blob, name, lost } = await fileOf(version, format, Object.keys(offer.formats));
     saveAs(blob, name);
     notify(lost.length ? text("save.lost", { lost: lost.join(", ") }) : text("saved", { name }));
   });
@@ -164,14 +164,10 @@ async function save(version, format) {
 async function saveReport(kind) {
   const { version } = album.current;
   await whileSaving("report", async () => {
-    const { blob, name, isPacked } = await reportOf(version, { kind, strength: version.picture.settings.strength, format: byId("format").value });
+    const { blob, name, isPacked } = await reportOf(version, kind, byId("format").value);
     saveAs(blob, name);
     notify(text(isPacked ? "trust.saved" : "saved", { name }));
   });
-}
-
-async function saveVersion(version) {
-  await save(version, "");
 }
 
 async function saveAll(format) {
@@ -179,7 +175,7 @@ async function saveAll(format) {
   const count = versions.length;
   album.packed = { done: 0, count };
   await whileSaving("all", async () => {
-    const makers = versions.map((version) => () => fileOf(version, { strength: version.picture.settings.strength, format, formats: Object.keys(offer.formats) }));
+    const makers = versions.map((version) => () => fileOf(version, format, Object.keys(offer.formats)));
     const zip = await zipOf(makers, (done) => {
       album.packed = { done, count };
       album.changed();
@@ -208,10 +204,8 @@ async function takeExample() {
 }
 
 function addKeysHelp() {
-  const dialog = byId("keys");
+  const dialog = dialogOf("keys");
   byId("keys-open").addEventListener("click", () => dialog.showModal());
-  byId("keys-close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   onLanguage(() => {
     const rows = KEYS.flatMap((key) => [make("dt", {}, text(`keys.${key}Keys`)), make("dd", {}, text(`keys.${key}`))]);
     byId("keys-list").replaceChildren(...rows);
@@ -247,7 +241,7 @@ async function begin() {
     if (!queue.isIdle) event.preventDefault(); // a reload by mistake would lose what is being worked on
   });
   window.addEventListener("pagehide", api.forgetAll);
-  await learnOffer();
+  offer = await persist(api.listModels);
   panel = new Panel(offer, {
     onStrength: setStrength,
     onRun: run,
@@ -261,17 +255,6 @@ async function begin() {
   const first = offer.models.find((model) => model.name === offer.default);
   Object.assign(album.settings, { model: first.name, scale: first.scale });
   document.documentElement.dataset.ready = "yes";
-}
-
-async function learnOffer() {
-  while (!offer) {
-    try {
-      offer = await api.listModels();
-    } catch (error) {
-      if (!(error instanceof api.Unreachable)) throw error;
-      await serverBack();
-    }
-  }
 }
 
 begin().catch((error) => notify(text("error.start", { words: errorWords(error) }), { isProblem: true }));

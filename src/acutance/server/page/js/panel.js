@@ -1,5 +1,5 @@
 /** The panel: what the picture is, the settings, the download. */
-import { byId, make, radio } from "./dom.js";
+import { byId, fillSlider, make, radio } from "./dom.js";
 import { bytesText, number, percent, text } from "./language.js";
 import { findingWords } from "./findings.js";
 import { inspectionWords } from "./table.js";
@@ -137,14 +137,12 @@ export class Panel {
     for (const input of document.querySelectorAll("input[name=model]")) input.checked = input.value === settings.model;
     if (Number(this.#strength.value) !== settings.strength) this.#strength.value = String(settings.strength);
     byId("strength-value").textContent = percent(settings.strength);
-    this.#strength.style.setProperty("--share", settings.strength / 2);
-    this.#strength.setAttribute("aria-valuetext", percent(settings.strength));
+    fillSlider(this.#strength, percent(settings.strength));
     this.#fillEnsemble(settings);
     byId("fidelity-field").hidden = !this.#model(settings.model)?.has_fidelity;
     if (document.activeElement !== this.#fidelity) this.#fidelity.value = String(settings.fidelity);
     byId("fidelity-value").textContent = percent(this.#fidelity.value);
-    this.#fidelity.style.setProperty("--share", this.#fidelity.value);
-    this.#fidelity.setAttribute("aria-valuetext", percent(this.#fidelity.value));
+    fillSlider(this.#fidelity, percent(this.#fidelity.value));
   }
 
   #fillEnsemble({ ensemble }) {

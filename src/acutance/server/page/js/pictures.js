@@ -8,16 +8,9 @@ const LEAST_TOLD_SHARE = 0.05;
 
 /** One way in which a picture is sharpened: a run of the network. Its strength is applied to what comes out. */
 export class Version {
-  constructor(picture, { model, fidelity, ensemble, scale, told, region }) {
+  constructor(picture, settings) {
     this.picture = picture;
-    this.model = model;
-    this.fidelity = fidelity;
-    /** Orientations of which the mean is taken: so many runs of the network. */
-    this.ensemble = ensemble;
-    this.scale = scale;
-    /** What blurred the picture, `{kind, words}`, and `x,y,width,height` of the part that is sharpened; null: unknown, all. */
-    this.told = told;
-    this.region = region;
+    Object.assign(this, runSettings(settings));
     /** waiting → uploading → queued → running → done, failed or cancelled; busy where the server says to come later. */
     this.state = "waiting";
     this.progress = 0;
@@ -153,6 +146,15 @@ export class Album extends EventTarget {
   changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** Return those of some settings by which a run is made; all but the strength, which is applied to what comes out.
+ *
+ * `ensemble` is the number of orientations of which the mean is taken; `told` is what blurred the picture, `{kind, words}`, and
+ * `region` the `x,y,width,height` of the part that is sharpened, null where they are not known, and all of it.
+ */
+export function runSettings({ model, fidelity, ensemble, scale, told, region }) {
+  return { model, fidelity, ensemble, scale, told, region };
 }
 
 /** Name what makes a run: two settings of one key need one run only. */

@@ -1,12 +1,10 @@
 /** Runs versions on the server, a few at a time, through refusals that pass and a server that goes away and comes back. */
 import * as api from "./api.js";
-import { serverBack } from "./connection.js";
+import { passes } from "./connection.js";
 import { Version, knownOptions, runOptions, versionKey } from "./pictures.js";
 
 /** One is uploaded while another is worked on; browsers allow six connections to a server, and others need some too. */
 const AT_ONCE = 2;
-
-const BUSY_WAIT_S = 3;
 
 const END_STATES = new Set(["done", "failed", "cancelled", "expired"]);
 
@@ -34,23 +32,20 @@ export class Queue {
     // Nobody waits any more for what other settings asked for, and it would keep this one waiting.
     for (const other of picture.versions.values()) if (other !== known && !other.isOver) this.cancel(other);
     if (known && !["failed", "cancelled"].includes(known.state)) return;
-    const version = new Version(picture, picture.settings);
-    picture.versions.set(key, version);
-    this.#waiting.push(version);
+    this.#waiting.push(begun(picture));
     this.#next();
     this.#album.changed();
   }
 
   cancel(version) {
-    this.cancelAll([version]);
+    this.#waiting = this.#waiting.filter((other) => other !== version);
+    version.abort.abort();
+    this.#over(version, "cancelled");
   }
 
-  cancelAll(versions) {
-    this.#waiting = this.#waiting.filter((other) => !versions.includes(other));
-    for (const version of versions) {
-      version.abort.abort();
-      this.#over(version, "cancelled");
-    }
+  /** Cancel all that goes on, and what the photos that are still read would begin. */
+  cancelAll({ open, coming }) {
+    for (const version of [...open, ...coming.map(begun)]) this.cancel(version);
   }
 
   #next() {
@@ -102,33 +97,21 @@ export class Queue {
     }
     this.#tell(version, "queued", 0);
     const job = await api.follow(version.jobId, (seen) => this.#see(version, seen), signal);
-    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
     const { blob, name } = await api.fetchResult(version.jobId, signal);
     Object.assign(version, { blob, name, seconds: job.result.seconds, lost: job.result.lost, found: job.result.found, ran: job.result.model, isPreview: version.picture.needsPreview && !version.isUnseen });
   }
 
   /** Wait where waiting helps; say whether it did. */
   async #canGoOn(version, error) {
-    if (version.abort.signal.aborted) return false;
-    if (error instanceof api.Unreachable) {
-      await serverBack();
-      return !version.abort.signal.aborted;
-    }
-    if (error instanceof api.Refusal && [429, 503].includes(error.status)) {
-      this.#tell(version, "busy", 0);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(30, error.retryAfterS ?? BUSY_WAIT_S)));
-      return !version.abort.signal.aborted;
-    }
-    if (error instanceof api.Refusal && error.status === 404 && version.jobId) {
-      version.reset(); // another server, which knows nothing of it: from the beginning
-      return true;
-    }
-    if (error instanceof api.Refusal && error.code === "invalid_option" && version.picture.needsPreview && !version.isUnseen) {
-      version.isUnseen = true; // a picture that no preview can hold: it is made all the same
-      version.reset();
-      return true;
-    }
-    return false;
+    const { signal } = version.abort;
+    if (signal.aborted) return false;
+    if (await passes(error, () => this.#tell(version, "busy", 0))) return !signal.aborted;
+    const isForgotten = error.status === 404 && version.jobId; // by another server: from the beginning
+    const isUnseen = error.code === "invalid_option" && version.picture.needsPreview && !version.isUnseen;
+    if (!(error instanceof api.Refusal) || !(isForgotten || isUnseen)) return false;
+    version.isUnseen ||= isUnseen; // a picture that no preview can hold: it is made all the same
+    version.reset();
+    return true;
   }
 
   #see(version, { state, progress, tiles }) {
@@ -152,6 +135,13 @@ export class Queue {
     this.#album.changed();
     if (state !== "cancelled") this.#onOver(version);
   }
+}
+
+/** Return a picture's version for its settings, made now. */
+function begun(picture) {
+  const version = new Version(picture, picture.settings);
+  picture.versions.set(versionKey(version), version);
+  return version;
 }
 
 /** Return what a version asks the server for. */

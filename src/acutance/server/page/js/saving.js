@@ -1,8 +1,8 @@
 /** Downloads: one picture, or all in a zip, at the strength and in the format that are wanted. */
 import * as api from "./api.js";
-import { passes } from "./connection.js";
+import { persist } from "./connection.js";
 import { make } from "./dom.js";
-import { knownOptions, runOptions } from "./pictures.js";
+import { optionsOf } from "./queue.js";
 import { downloadZip } from "../vendor/client-zip.js";
 
 const REVOKE_MS = 60_000;
@@ -13,25 +13,20 @@ const LOSSLESS = ["image/png", "image/tiff"];
 /** What the server calls the format of results, by endings of photos that it does not go by itself. */
 const ENDINGS = { tif: "tiff", heif: "heic", hif: "heic", jpg: "jpeg", j2k: "jp2", jpf: "jp2", jxl: "png" };
 
-/** Return a version's file: `{blob, name, lost}`; `formats` names those that the server writes.
+/** Return a version's file at its photo's strength: `{blob, name, lost}`; `formats` names those that the server writes.
  *
  * At strength 1, in its own format, it is what the server gave already; where that lies here without a loss, the server
  * only writes it in the other format. Anything else it makes anew: only it keeps metadata, depth and profile.
  */
-export async function fileOf(version, { strength, format, formats }) {
+export async function fileOf(version, format, formats) {
+  const { strength } = version.picture.settings;
   const hasIt = strength === 1 && !format && !version.isPreview;
   if (hasIt) return { blob: version.blob, name: version.name, lost: version.lost };
-  const options = { model: version.told ? null : version.model, ...knownOptions(version), ...runOptions(version), strength, format: format || null };
+  const options = { ...optionsOf(version), report: null, strength, format: format || null };
   const made = strength === 1 && !version.lost.length && LOSSLESS.includes(version.blob.type) && wantedFormat(version, format, formats);
-  for (;;) {
-    try {
-      // By the photo's name, after which the server calls what it makes.
-      if (made) return await api.sharpen(new File([version.blob], version.picture.name), { strength: 0, format: made });
-      return await api.sharpen(version.picture.file, options);
-    } catch (error) {
-      if (!(await passes(error))) throw error;
-    }
-  }
+  // By the photo's name, after which the server calls what it makes.
+  if (made) return persist(() => api.sharpen(new File([version.blob], version.picture.name), { strength: 0, format: made }));
+  return persist(() => api.sharpen(version.picture.file, options));
 }
 
 /** Return what tells how a version was made: `{blob, name}`; `kind` is `html` or `json`.
@@ -39,13 +34,12 @@ export async function fileOf(version, { strength, format, formats }) {
  * Where the download is the very file that the server made, it is that file's report. Else the server makes the file
  * anew, and both come in a zip: a report is of one file, and of no other.
  */
-export async function reportOf(version, { kind, strength, format }) {
+export async function reportOf(version, kind, format) {
+  const { strength } = version.picture.settings;
   if (strength === 1 && !format && !version.isPreview) return { blob: version.trust.files[kind], name: `${version.name}.${kind}`, isPacked: false };
-  const options = { model: version.model, ...runOptions(version), strength, format: format || null, report: true };
-  const { id } = await api.submit(version.picture.file, options, {});
+  const { id } = await api.submit(version.picture.file, { ...optionsOf(version), strength, format: format || null }, {});
   try {
-    const job = await api.follow(id, () => {});
-    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
+    await api.follow(id);
     const result = await api.fetchResult(id);
     const report = { blob: await api.fetchReport(id, kind), name: `${result.name}.${kind}` };
     return { blob: await zipOf([async () => result, async () => report], () => {}), name: `${result.name}.zip`, isPacked: true };

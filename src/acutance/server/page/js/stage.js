@@ -116,8 +116,7 @@ export class Stage extends EventTarget {
 
   setSideBySide(isSideBySide) {
     this.isSideBySide = isSideBySide;
-    if (this.#isFitted) this.fit();
-    else if (this.size) this.#look(views.clamp(this.view, this.size, this.pane));
+    this.#fitAgain();
     this.redraw();
   }
 
@@ -129,13 +128,12 @@ export class Stage extends EventTarget {
   /** Draw the surroundings of a point of the page, magnified, into the two halves of another canvas. */
   magnify(canvas, point, scale) {
     const context = canvas.getContext("2d");
-    const at = this.#fromMiddle(point);
-    const centre = { x: this.view.x + at.x / this.view.scale, y: this.view.y + at.y / this.view.scale };
+    const view = { scale, ...this.pointAt(point) };
     const half = canvas.width / 2;
     context.clearRect(0, 0, canvas.width, canvas.height);
     for (const [left, isAfter] of [[0, false], [half, true]]) {
       const area = { x: left, y: 0, width: half, height: canvas.height };
-      this.#drawArea(context, area, { scale, x: centre.x, y: centre.y }, isAfter);
+      this.#drawArea(context, area, view, isAfter);
     }
     context.fillStyle = "#fff";
     context.fillRect(half - this.ratio, 0, 2 * this.ratio, canvas.height);
@@ -196,6 +194,12 @@ export class Stage extends EventTarget {
     this.dispatchEvent(new Event("view"));
   }
 
+  /** Look at the same in a pane of another size. */
+  #fitAgain() {
+    if (this.#isFitted) this.fit();
+    else if (this.size) this.#look(views.clamp(this.view, this.size, this.pane));
+  }
+
   /** Return a point of the page from the middle of the pane that it lies in, in device pixels. */
   #fromMiddle(point) {
     if (!point) return { x: 0, y: 0 };
@@ -216,8 +220,7 @@ export class Stage extends EventTarget {
     this.#scratch.width = Math.max(wanted.width, LOUPE_ROOM_PX * this.ratio);
     this.#scratch.height = Math.max(wanted.height, LOUPE_ROOM_PX * this.ratio);
     this.#squares = null;
-    if (this.#isFitted) this.fit();
-    else if (this.size) this.#look(views.clamp(this.view, this.size, this.pane));
+    this.#fitAgain();
     this.#draw(); // at once: a canvas whose size was set is empty
   }
 

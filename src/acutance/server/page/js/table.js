@@ -1,7 +1,7 @@
 /** What each photo is, before anything is sharpened: a table to sort, and to choose from. */
 import * as api from "./api.js";
-import { passes } from "./connection.js";
-import { byId, icon, make } from "./dom.js";
+import { persist } from "./connection.js";
+import { byId, dialogOf, icon, make } from "./dom.js";
 import { number, text } from "./language.js";
 import { errorWords } from "./words.js";
 
@@ -25,7 +25,7 @@ const KEYS = {
 export class Table {
   #album;
   #acts;
-  #dialog = byId("table");
+  #dialog = dialogOf("table");
   #sorted = { by: "softness", isDown: true };
   #running = 0;
   #shown = "";
@@ -35,8 +35,6 @@ export class Table {
     this.#album = album;
     this.#acts = acts;
     byId("table-open").addEventListener("click", () => this.open());
-    byId("table-close").addEventListener("click", () => this.#dialog.close());
-    this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
     byId("table-all").addEventListener("click", () => this.#begin(() => true));
     byId("table-worth").addEventListener("click", () => this.#begin(isWorth));
     for (const by of Object.keys(KEYS)) byId(`sort-${by}`).addEventListener("click", () => this.#sort(by));
@@ -80,9 +78,9 @@ export class Table {
 
   async #inspect(picture) {
     try {
-      picture.inspection = await api.inspect(picture.file);
+      picture.inspection = await persist(() => api.inspect(picture.file));
     } catch (error) {
-      if (!(await passes(error))) picture.notSeen = error;
+      picture.notSeen = error;
     }
   }
 

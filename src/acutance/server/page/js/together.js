@@ -5,10 +5,9 @@ import { durationText, number, text } from "./language.js";
 export class Together {
   #batch;
 
-  /** `acts`: `{onCancel(versions)}`. */
-  constructor(batch, acts) {
+  constructor(batch, { onCancel }) {
     this.#batch = batch;
-    byId("together-cancel").addEventListener("click", () => acts.onCancel(batch.open));
+    byId("together-cancel").addEventListener("click", onCancel);
   }
 
   render() {

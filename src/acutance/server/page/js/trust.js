@@ -1,7 +1,8 @@
 /** What may be wrong in a result: asked for when somebody wants to see it, laid over the result, said, and saved. */
 import * as api from "./api.js";
 import { passes } from "./connection.js";
-import { byId } from "./dom.js";
+import { byId, fillSlider } from "./dom.js";
+import { onStageKeys } from "./gestures.js";
 import { guessLayer } from "./guesses.js";
 import { onLanguage, percent, text } from "./language.js";
 import { optionsOf } from "./queue.js";
@@ -25,10 +26,7 @@ export class Trust {
     this.#album = album;
     this.#stage = stage;
     byId("guesses-toggle").addEventListener("click", () => this.toggle());
-    byId("stage").addEventListener("keydown", (event) => {
-      if (event.target !== byId("stage") || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key.toLowerCase() === "w") this.toggle();
-    });
+    onStageKeys({ w: () => this.toggle() });
     this.#details.addEventListener("toggle", () => this.render());
     byId("trust-show").addEventListener("change", ({ target }) => this.#set(target.checked));
     byId("trust-opacity").addEventListener("input", ({ target }) => {
@@ -102,8 +100,7 @@ export class Trust {
   async #again(version) {
     const { id } = await api.submit(version.picture.file, optionsOf(version), {});
     version.jobId = id;
-    const job = await api.follow(id, () => {});
-    if (job.state !== "done") throw new api.Refusal({ status: 422, error: job.error ?? "internal", detail: job.detail ?? job.state });
+    await api.follow(id);
   }
 
   /** Let the server forget results that it kept for their report. */
@@ -134,9 +131,7 @@ export class Trust {
     for (const id of ["trust-map", "trust-legend"]) byId(id).hidden = !hasMap;
     byId("trust-opacity").disabled = !this.#isOn;
     byId("trust-opacity").value = String(this.#opacity);
-    const least = Number(byId("trust-opacity").min);
-    byId("trust-opacity").style.setProperty("--share", (this.#opacity - least) / (1 - least));
-    byId("trust-opacity").setAttribute("aria-valuetext", percent(this.#opacity));
+    fillSlider(byId("trust-opacity"), percent(this.#opacity));
     const words = version && this.#details.open ? this.#words(version) : "";
     if (byId("trust-words").textContent !== words) byId("trust-words").textContent = words;
     for (const kind of ["html", "json"]) byId(`report-${kind}`).disabled = !trust?.files[kind] || Boolean(this.#album.saving);

@@ -1,8 +1,9 @@
 /** Variants side by side: the part that is in view as each of some settings makes it, to choose from with one's eyes. */
 import { drawBlended } from "./blend.js";
-import { passes } from "./connection.js";
-import { byId, icon, make, radio } from "./dom.js";
+import { persist } from "./connection.js";
+import { byId, dialogOf, icon, make, radio } from "./dom.js";
 import { findingWords } from "./findings.js";
+import { onStageKeys } from "./gestures.js";
 import { onLanguage, percent, text } from "./language.js";
 import { Layer } from "./layers.js";
 import { ensemblesFor, settingsFor, usualOf } from "./panel.js";
@@ -26,7 +27,7 @@ export class Variants {
   #stage;
   #offer;
   #acts;
-  #dialog = byId("variants");
+  #dialog = dialogOf("variants");
   #list = byId("variants-list");
   #button = byId("variants-open");
   #scratch = document.createElement("canvas");
@@ -45,12 +46,7 @@ export class Variants {
     this.#offer = offer;
     this.#acts = acts;
     this.#button.addEventListener("click", () => this.open());
-    byId("stage").addEventListener("keydown", (event) => {
-      if (event.target !== byId("stage") || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key.toLowerCase() === "v") this.open();
-    });
-    byId("variants-close").addEventListener("click", () => this.#dialog.close());
-    this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
+    onStageKeys({ v: () => this.open() });
     this.#dialog.addEventListener("close", () => this.#forget());
     byId("variants-before").addEventListener("click", () => this.#showBefore(!this.#isBefore));
     stage.addEventListener("drawn", () => this.render()); // what is on the stage can be compared
@@ -184,13 +180,14 @@ export class Variants {
 
   async #one(shown, variant, made) {
     const { picture, part, abort } = shown;
-    while (!made.layer && !made.error) {
-      try {
-        const version = picture.versions.get(versionKey(variant));
-        Object.assign(made, version?.state === "done" ? await partOfResult(version, part) : await sharpenPart(this.#stage, part, optionsOf(decided(picture, variant)), abort.signal));
-      } catch (error) {
-        if (abort.signal.aborted || !(await passes(error))) made.error = error;
-      }
+    const work = () => {
+      const version = picture.versions.get(versionKey(variant));
+      return version?.state === "done" ? partOfResult(version, part) : sharpenPart(this.#stage, part, optionsOf(decided(picture, variant)), abort.signal);
+    };
+    try {
+      Object.assign(made, await persist(work, () => abort.signal.aborted));
+    } catch (error) {
+      made.error = error;
     }
   }
 

@@ -70,10 +70,6 @@ export class Viewer {
     return this.#stage;
   }
 
-  setStrength(strength) {
-    this.#stage.setStrength(strength);
-  }
-
   render() {
     const picture = this.#album.current;
     if (!picture) {
@@ -88,7 +84,7 @@ export class Viewer {
     const isLeftUnfinished = this.#growing !== null && !isBeingMade;
     if (picture !== this.#shown.picture || version !== this.#shown.version || preview !== this.#shown.preview || isLeftUnfinished) this.#change(picture, version);
     this.#fillLabels(picture);
-    this.#stage.strength !== picture.settings.strength && this.#stage.setStrength(picture.settings.strength);
+    if (this.#stage.strength !== picture.settings.strength) this.#stage.setStrength(picture.settings.strength);
   }
 
   /** Show what is finished of a result that is being made. */

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from acutance.server.access import client_of
-from acutance.server.access_middleware import answer_response
+from acutance.server.access_middleware import problem_response
 from acutance.server.options import MEDIA_TYPES
-from acutance.server.refusals import Answer, Refused
+from acutance.server.refusals import ProblemDetails, Refused
 from acutance.server.schemas import Problem
 from acutance.server.service import Service
 from acutance.server.video_work import VIDEO_TYPES, takes_videos
@@ -49,54 +49,43 @@ _REASONS: Mapping[int, str] = {
 Responses = dict[int | str, dict[str, Any]]
 """What FastAPI takes as `responses`."""
 
-PICTURE: dict[str, Any] = {
-    "description": "The picture, with all its metadata.",
-    "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in MEDIA_TYPES.values()},
-}
-
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "A picture: as the field `file` of a form, or as the body itself. What it is, is read from its "
-        "content, whatever the Content-Type says.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary", "minLength": 1}},
-                    "additionalProperties": False,
-                }
-            },
-            **{
-                name: {"schema": {"type": "string", "format": "binary", "minLength": 1}}
-                for name in ("application/octet-stream", *MEDIA_TYPES.values())
-            },
-        },
-    }
-}
-
-
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 _VIDEO_TYPES = tuple(VIDEO_TYPES.values()) if takes_videos() else ()
 """Empty without the extra by which videos are read."""
 
-_BINARY = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 
-JOB_BODY: dict[str, Any] = {
-    "requestBody": {
-        **BODY["requestBody"],
-        "description": f"A picture{' or a video' if takes_videos() else ''}: as the field `file` of a form, or as the "
-        "body itself. What it is, is read from its content, whatever the Content-Type says.",
-        "content": {**BODY["requestBody"]["content"], **{name: _BINARY for name in _VIDEO_TYPES}},
+def _body(what: str, *types: str) -> dict[str, Any]:
+    form = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": _UPLOAD["schema"]},
+        "additionalProperties": False,
     }
+    return {
+        "requestBody": {
+            "required": True,
+            "description": f"{what}: as the field `file` of a form, or as the body itself. What it is, is read from "
+            "its content, whatever the Content-Type says.",
+            "content": {
+                "multipart/form-data": {"schema": form},
+                **dict.fromkeys(("application/octet-stream", *MEDIA_TYPES.values(), *types), _UPLOAD),
+            },
+        }
+    }
+
+
+BODY = _body("A picture")
+JOB_BODY = _body("A picture or a video" if takes_videos() else "A picture", *_VIDEO_TYPES)
+
+PICTURE: dict[str, Any] = {
+    "description": "The picture, with all its metadata.",
+    "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
 }
 
 PICTURE_OR_VIDEO: dict[str, Any] = {
     "description": "The picture or video, with all its metadata.",
-    "content": {
-        name: {"schema": {"type": "string", "format": "binary"}}
-        for name in (*MEDIA_TYPES.values(), *_VIDEO_TYPES, "application/octet-stream")
-    },
+    "content": dict.fromkeys((*MEDIA_TYPES.values(), *_VIDEO_TYPES, "application/octet-stream"), _BINARY),
 }
 
 
@@ -143,7 +132,7 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def wanted_bytes(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> range | None:
+def requested_range(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> range | None:
     """Return the bytes that a request's Range asks for (RFC 9110, 14); None for all of them.
 
     Args:
@@ -171,29 +160,34 @@ def wanted_bytes(headers: Mapping[str, str], size_bytes: int, *, tag: str) -> ra
     return range(start, stop)
 
 
-class FileAnswer(Response):
+class FileRangeResponse(Response):
     """A file, or a part of it, as the body, read piece by piece."""
 
     def __init__(
         self,
         path: Path,
-        *,
-        size_bytes: int,
         headers: Mapping[str, str],
-        is_passing: bool,
-        span: range | None = None,
+        *,
+        asked: Mapping[str, str] | None = None,
+        is_passing: bool = False,
     ) -> None:
         """Prepare the answer.
 
         Args:
             path: Of the file.
-            size_bytes: Of the file.
             headers: Content-Type included.
+            asked: The request's headers, where it may ask for a part by Range; the ETag is among `headers` then.
             is_passing: Whether the file is removed afterwards, sent or not.
-            span: Which bytes are sent; None is all.
+
+        Raises:
+            Refused: When the file is gone, or has not the bytes that are asked for.
         """
-        whole = range(size_bytes)
-        self._span = whole if span is None else span
+        try:
+            size_bytes = path.stat().st_size
+        except FileNotFoundError:
+            raise Refused(410, "gone", "the result has expired; post the picture again.") from None
+        span = None if asked is None else requested_range(asked, size_bytes, tag=headers["ETag"])
+        self._span = range(size_bytes) if span is None else span
         sizes = {"Content-Length": str(len(self._span))}
         if span is not None:
             sizes["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size_bytes}"
@@ -206,8 +200,8 @@ class FileAnswer(Response):
         try:
             file = await asyncio.to_thread(self._path.open, "rb")
         except FileNotFoundError:  # it expired a moment ago
-            gone = Answer(status=410, error="gone", detail="the result has expired.")
-            await answer_response(gone, scope)(scope, receive, send)
+            gone = ProblemDetails(status=410, error="gone", detail="the result has expired.")
+            await problem_response(gone, scope)(scope, receive, send)
             return
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

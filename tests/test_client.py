@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,11 @@ class Busy(http.server.BaseHTTPRequestHandler):
         type(self).asked += 1
         if self.path == "/strange/v1/models":
             self._say(500, b"<html>", {})
+        elif self.path == "/dated/v1/models":
+            date = "Wed, 21 Oct 2026 07:28:00 GMT"
+            self._say(503, b'{"error": "down", "detail": "the proxy is down."}', {"Retry-After": date})
+        elif self.path.endswith("/events"):
+            self._say(200, b'data: {"id": "x', {"Transfer-Encoding": "chunked"})
         elif self.path == "/full/v1/models" or type(self).asked < 3:
             self._say(429, b'{"error": "queue_full", "detail": "full."}', {"Retry-After": "0"})
         else:
@@ -138,10 +144,13 @@ class Busy(http.server.BaseHTTPRequestHandler):
 
     def _say(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        is_chunked = "Transfer-Encoding" in headers  # and ends within a line
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if is_chunked else body)
+        if self.path.startswith("/silent"):
+            time.sleep(0.5)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -157,6 +166,12 @@ def test_a_busy_server_is_asked_again() -> None:
             Client(url + "/full/", patience_s=0.05).models()
         with pytest.raises(ServerRefused, match="answered 500"):
             Client(url + "/strange").models()
+        with pytest.raises(ServerRefused, match="the proxy is down"):
+            Client(url + "/dated").models()
+        assert list(Client(url).watch("x")) == []
+        with pytest.raises(ServerRefused, match="broke the answer off") as refused:
+            list(Client(url + "/silent", timeout_s=0.1).watch("x"))
+        assert (refused.value.status, refused.value.error) == (0, "broken_off")
         server.shutdown()
 
 

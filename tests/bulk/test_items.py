@@ -155,5 +155,15 @@ def test_a_manifest_that_is_none_is_told(source, tmp_path):
     with pytest.raises(InputError, match="no manifest"):
         Manifest(Store(str(tmp_path / "bad.parquet")), source, strength=1.0)
     pq.write_table(pa.table({"url": ["a"]}), tmp_path / "names.parquet")
+    pq.write_table(
+        pa.table({"address": ["a.png"]}), tmp_path / "damaged.parquet", compression="none", use_dictionary=False
+    )
+    content = (tmp_path / "damaged.parquet").read_bytes()
+    (tmp_path / "damaged.parquet").write_bytes(content.replace(b"a.png", b"\xff.png"))
+    with pytest.raises(InputError, match=r"damaged\.parquet: is damaged \('utf-8' codec"):
+        Manifest(Store(str(tmp_path / "damaged.parquet")), source, strength=1.0)
+    (tmp_path / "damaged.parquet").write_bytes(content[:4] + bytes(20) + content[24:])
+    with pytest.raises(InputError, match=r"damaged\.parquet: is damaged \(Couldn't deserialize"):
+        Manifest(Store(str(tmp_path / "damaged.parquet")), source, strength=1.0)
     with pytest.raises(InputError, match="has the columns url; one must be `address`"):
         Manifest(Store(str(tmp_path / "names.parquet")), source, strength=1.0)

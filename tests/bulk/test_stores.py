@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra bulk")
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from acutance.bulk import store_errors
 from acutance.bulk.store_errors import Unreachable, Vanished
@@ -120,6 +121,23 @@ def test_a_broken_upload_leaves_nothing(monkeypatch, tmp_path):
     with pytest.raises(OutputError):
         store.put(tmp_path / "a", "a")
     assert list(store.listed()) == []
+
+
+class FarFolder(LocalFileSystem):
+    """A store that has folders, is not of this machine, and makes no folder by itself; as SFTP."""
+
+    protocol = "far"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(str(path).removeprefix("far://"))
+
+
+def test_a_place_that_is_not_there_yet_can_be_written_to(store, tmp_path):
+    fsspec.register_implementation("far", FarFolder, clobber=True)
+    for place in (store, Store(f"far://{tmp_path}/new")):
+        place.check_writable(".acutance/try")
+        assert list(place.listed()) == []
 
 
 def test_an_unknown_kind_of_address_is_told():

@@ -148,8 +148,10 @@ def test_an_interrupted_ablation_goes_on_and_keeps_what_is_finished(run_ablate, 
     finished, interrupted = out / "runs" / "stacked-g-seed0", out / "runs" / "res-g-seed0"
     train_two_steps("res-g", photo_folder, interrupted, iterations=4)
     assert steps_of(interrupted) == [1, 2]
+    exported = (finished / "generator.onnx").stat()
 
     result = run_ablate(*common, out=out)
+    assert os.path.samestat((finished / "generator.onnx").stat(), exported), "exported again"
     assert re.search(r"stacked-g-seed0: 4 steps in \d+ s, kept\n", result.stderr)
     assert re.search(r"res-g-seed0: 4 steps in \d+ s\n", result.stderr)
     assert steps_of(finished) == steps_of(interrupted) == [1, 2, 3, 4]
@@ -194,7 +196,11 @@ def test_seeds_and_models_may_be_added_later(run_ablate, tmp_path):
     common = ("--models", "stacked-g", "--iterations", 2)
     run_ablate(*common)
     before = weights_of(tmp_path / "out")
+    exported = tmp_path / "out" / "runs" / "stacked-g-seed0" / "generator.onnx"
+    content = exported.read_bytes()
+    exported.write_bytes(content[:1000])
     result = run_ablate(*common, "--seeds", "0,5")
+    assert exported.read_bytes() == content, "a damaged model is exported anew"
     after = weights_of(tmp_path / "out")
     assert list(after) == ["stacked-g-seed0", "stacked-g-seed5"]
     assert after["stacked-g-seed0"] == before["stacked-g-seed0"] != after["stacked-g-seed5"]

@@ -90,3 +90,14 @@ def test_the_default_folder_is_the_user_s_own(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "win32")
     assert default_folder() == tmp_path / "acutance" / "serve"
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ConfigError, match=r"no home folder to keep jobs in; name a folder \(--data\)"):
+        default_folder()

@@ -14,8 +14,8 @@ import pytest
 
 from acutance.engines import devices
 from acutance.engines.device_check import ALLOWED_DIFFERENCE
-from acutance.engines.devices import PROVIDERS, Device, DeviceEngine, devices_for, find_devices, graphics_makers
-from acutance.engines.engine import EngineSettings
+from acutance.engines.devices import PROVIDERS, Device, devices_for, find_devices, graphics_makers
+from acutance.engines.engine import DeviceEngine, EngineSettings
 from acutance.engines.guarded_engine import GuardedEngine
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import open_engine

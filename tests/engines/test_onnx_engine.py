@@ -1,23 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 
-from acutance.cli.options import EngineChoice, EnsembleChoice, PrecisionChoice
-from acutance.engines.engine import EngineName, EngineSettings, Ensemble, Precision
+from acutance.engines.engine import EngineName, EngineSettings
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.opening import fastest_engine, open_engine
 from acutance.errors import ConfigError, CorruptWeights, EngineError, EngineUnavailable, UnknownModel
 from acutance.zoo.catalogue import find_model
-
-
-def test_the_command_line_offers_what_there_is() -> None:
-    assert {choice.value for choice in EngineChoice} == set(get_args(EngineName))
-    assert {choice.value for choice in PrecisionChoice} == set(get_args(Precision))
-    assert [choice.ensemble for choice in EnsembleChoice] == list(get_args(Ensemble))
 
 
 def test_spec_comes_from_the_file() -> None:

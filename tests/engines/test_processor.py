@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from acutance.engines import processor
+from acutance.engines.onnx_engine import session_options
 from acutance.engines.processor import is_intel, multiplies_bfloat16, usable_cpus, within_cpus
 from acutance.errors import ConfigError
 
@@ -113,6 +114,31 @@ def test_cpus_are_those_that_the_process_is_bound_to() -> None:
     try:
         os.sched_setaffinity(0, {min(bound)})
         assert usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, bound)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="binds a process to CPUs, as Linux can")
+def test_a_network_gets_a_thread_per_core_that_the_process_is_bound_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime counts the machine's: two threads on one CPU wait for each other."""
+    bound = os.sched_getaffinity(0)
+    if len(bound) < 2 or len(bound) < (os.cpu_count() or 1):
+        pytest.skip("a machine of two CPUs, all of them this process's")
+    assert session_options(None).intra_op_num_threads == 0  # left to ONNX Runtime
+    first, second = sorted(bound)[:2]
+    monkeypatch.setattr(os, "cpu_count", lambda: len(bound) + 1)
+    monkeypatch.setattr(processor, "SIBLINGS", f"{tmp_path}/{{}}")
+    try:
+        os.sched_setaffinity(0, {first, second})
+        assert session_options(None).intra_op_num_threads == 2
+        for cpu in (first, second):  # now of one core
+            (tmp_path / str(cpu)).write_text(f"{first},{second}\n")
+        assert session_options(None).intra_op_num_threads == 1
+        assert session_options(5).intra_op_num_threads == 5
+        os.sched_setaffinity(0, {first})
+        assert session_options(None).intra_op_num_threads == 1
     finally:
         os.sched_setaffinity(0, bound)
 

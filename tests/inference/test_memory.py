@@ -69,4 +69,4 @@ def test_pictures_that_do_not_fit_into_the_container_go_in_strips(group: Path) -
         assert sharpener.fits_as_whole(size, row_bytes=row_bytes)
         (group / "memory.max").write_text("1000000000\n")
         assert not sharpener.fits_as_whole(size, row_bytes=row_bytes)
-        assert not sharpener.has_memory_limit
+        assert sharpener.settings.max_memory_mb is None

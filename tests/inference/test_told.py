@@ -17,7 +17,7 @@ from acutance.errors import ConfigError
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
 from acutance.inference.sharpener import Sharpener
-from acutance.inference.told import FEATHER_PX, LARGEST_KERNEL_PX, Region, ToldBlur, feathered, model_for
+from acutance.inference.told import FEATHER_PX, LARGEST_KERNEL_PX, Region, ToldBlur, feathered
 from acutance.metrics.psnr import psnr
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -166,11 +166,11 @@ def test_a_region_is_cut_at_the_border():
 
 def test_the_default_model_gives_way_to_the_one_that_can_be_told():
     blur = ToldBlur.defocus(2)
-    assert [model_for(blur, "auto"), model_for(blur, "mine.onnx"), model_for(None, "auto")] == [
-        "motion",
-        "mine.onnx",
-        "auto",
-    ]
+    for model, told, expected in (("auto", blur, "motion"), (Path("auto"), blur, "motion"), ("auto", None, "auto")):
+        with Sharpener(model, told=told) as sharpener:
+            assert sharpener.spec.name == expected
+    with pytest.raises(ConfigError, match="model fast: cannot be told"):
+        Sharpener("fast", told=blur)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------

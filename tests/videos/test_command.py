@@ -194,7 +194,7 @@ def test_without_the_extra_a_video_is_one_sentence_and_photos_are_done(make, tmp
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(make, times_of):
     source = make("a.mkv", width=96, height=64, times=tuple(range(0, 4000, 40)))
-    told = "import acutance.cli.video_files as files; files.TOLD_EVERY_S = 0.0; " + PROGRAM
+    told = "import acutance.cli.video_files as files; files.LINE_EVERY_S = 0.0; " + PROGRAM
     arguments = [sys.executable, "-c", told, "sharpen", str(source), "--codec", "ffv1"]
     child = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     said = []

@@ -25,7 +25,7 @@ from acutance.cli import main
 from acutance.engines.fake import FakeEngine
 from acutance.errors import ConfigError, ImageTooLarge, InputError, OutputError
 from acutance.inference.sharpener import Sharpener
-from acutance.videos import VideoSettings, cameras
+from acutance.videos import VideoSettings, cameras, live
 from acutance.videos.cameras import without_password
 from acutance.videos.live import LiveStatus, sharpen_live
 from acutance.videos.mailbox import Mailbox
@@ -71,6 +71,17 @@ def test_a_fast_machine_takes_every_frame_at_its_time(make, keeper, times_of, fr
     assert 0 < result.status.latency_s <= result.status.latency_95_s < 10
     assert told[-1].received <= 20
     assert result.codec == "H.264"
+
+
+def test_rates_are_not_remembered_for_ever():
+    counts = live._Counts()
+    for _ in range(5000):  # and nobody asks
+        counts.receive()
+        counts.write(0.01)
+    assert len(counts._came) == len(counts._went) < 5000
+    status = counts.status(passed_over=0, damaged=0, connections=1)
+    assert (status.received, status.written) == (5000, 5000)
+    assert status.received_per_s > 1000
 
 
 def test_a_slow_machine_takes_the_latest_frame(make, times_of, slow):
@@ -204,7 +215,9 @@ def test_a_network_that_fails_keeps_what_was_written(make, times_of):
 
 def test_names_and_passwords_are_not_shown():
     assert without_password("rtsp://me:p%40ss@cam:554/live?x=1") == "rtsp://cam:554/live?x=1"
-    assert without_password("rtsp://cam/a@b") == "rtsp://cam/a@b"
+    assert without_password("rtsp://me:p@ss:w@rd@cam:554/live") == "rtsp://cam:554/live"
+    for address in ("rtsp://cam/a@b", "rtsp://cam?mail=a@b", "rtsp://cam#a@b"):
+        assert without_password(address) == address
 
 
 class RtspServer(threading.Thread):

@@ -15,6 +15,7 @@ import pytest
 
 from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import Region
 from acutance.videos import VideoProgress, VideoResult, VideoSettings, sharpen_video
 from acutance.videos import segments as segments_module
 from acutance.videos.job import _interleaved
@@ -46,7 +47,13 @@ def source(make) -> Path:
 
 
 def run(
-    source: Path, *, stop_after: int | None = None, key: str = "", strength: float = 1.0, **settings
+    source: Path,
+    *,
+    stop_after: int | None = None,
+    key: str = "",
+    strength: float = 1.0,
+    region: Region | None = None,
+    **settings,
 ) -> tuple[VideoResult, int]:
     """Run, or stop in the middle; return the result and how many frames the network saw."""
     seen = []
@@ -58,7 +65,7 @@ def run(
         return batch * 0.5
 
     target = source.with_name("b.mkv")
-    with Sharpener(engine=FakeEngine(halve)) as sharpener:
+    with Sharpener(engine=FakeEngine(halve), region=region) as sharpener:
         result = sharpen_video(
             sharpener,
             source,
@@ -110,6 +117,28 @@ def test_segments_go_into_other_containers_too(make, packets_of, frames_of, diff
     assert difference(frames_of(target), frames_of(source.with_name("c" + source.suffix))) == 0
 
 
+@pytest.mark.parametrize("stop_after", [None, 15])
+def test_frames_that_come_too_fast_for_a_constant_rate_stay_in_order_over_segments(make, times_of, stop_after):
+    source = make("a.mp4", codec="libx264", times=(*range(0, 1000, 33), *range(1000, 12000, 400)))
+    one, parts = source.with_name("one.avi"), source.with_name("parts.avi")
+    seen = []
+
+    def halve(batch: np.ndarray) -> np.ndarray:
+        seen.append(1)
+        if len(seen) == stop_after:
+            raise Stopped
+        return batch * 0.5
+
+    with Sharpener(engine=FakeEngine(lambda batch: batch * 0.5)) as sharpener:
+        sharpen_video(sharpener, source, one)
+    with Sharpener(engine=FakeEngine(halve)) as sharpener:
+        if stop_after is not None:
+            with pytest.raises(Stopped):
+                sharpen_video(sharpener, source, parts, resume_key="")
+        sharpen_video(sharpener, source, parts, resume_key="")
+    assert times_of(parts) == times_of(one)
+
+
 @pytest.mark.parametrize("stop_after", [0, 5, 14, 35, 59])
 def test_a_stopped_run_goes_on_where_it_was(source, frames_of, difference, stop_after):
     run(source, codec="ffv1")
@@ -145,17 +174,19 @@ def test_a_run_that_goes_on_tells_what_is_done(source):
     assert told[-1].frames == 60
 
 
-@pytest.mark.parametrize("change", ["settings", "strength", "key", "source", "damage"])
+@pytest.mark.parametrize("change", ["settings", "strength", "region", "key", "source", "damage"])
 def test_segments_of_another_job_or_damaged_ones_are_not_taken(source, change):
     with pytest.raises(Stopped):
         run(source, stop_after=45, codec="ffv1")
     kept = len(parts(source))
     assert kept >= 3
-    settings, key, strength, expected = {"codec": "ffv1"}, "", 1.0, 60
+    settings, key, strength, region, expected = {"codec": "ffv1"}, "", 1.0, None, 60
     if change == "settings":
         settings = {"codec": "ffv1", "smoothing": 0.5}
     elif change == "strength":
         strength = 0.5
+    elif change == "region":
+        region = Region(x=8, y=8, width=32, height=32)
     elif change == "key":
         key = "fidelity 0.5"
     elif change == "source":
@@ -166,7 +197,7 @@ def test_segments_of_another_job_or_damaged_ones_are_not_taken(source, change):
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         expected = 50
-    result, seen = run(source, key=key, strength=strength, **settings)
+    result, seen = run(source, key=key, strength=strength, region=region, **settings)
     assert (result.frames, seen) == (60, expected)
 
 
@@ -221,6 +252,7 @@ import sys, time
 from pathlib import Path
 from acutance.engines.fake import FakeEngine
 from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import Region
 from acutance.videos import VideoSettings, segments, sharpen_video
 segments.SEGMENT_FRAMES = 10
 def slow(batch):

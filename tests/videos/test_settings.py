@@ -19,6 +19,7 @@ from acutance.videos import VideoSettings
         ({"from_s": math.nan}, "from = nan s"),
         ({"from_s": 3, "to_s": 3}, "to = 3 s: must lie behind the start, 3 s"),
         ({"to_s": 0}, "to = 0 s"),
+        ({"to_s": math.inf}, "to = inf s: must be a moment of the video"),
         ({"smoothing": 1.0}, "smoothing = 1.0"),
     ],
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from acutance.bulk.store_errors import Unreachable, Vanished
 from acutance.bulk.stores import Listed, Store, key_fault
-from acutance.errors import InputError
+from acutance.errors import InputError, first_line
 from acutance.inference.photo_sharpener import STRENGTHS
 from acutance.media.formats import PHOTO_SUFFIXES
 from acutance.media.patterns import PathFilter
@@ -33,6 +34,7 @@ SHARD_SUFFIX: Final = ".tar"
 MANIFEST_SUFFIXES: Final = (".parquet", ".txt", ".list")
 EVERYTHING: Final = PathFilter.of()
 _TEXT: Final = (".txt", ".list")
+_ITEM: Final = "item"
 _LOOKUPS: Final = 16
 """Questions to the store at once, for pictures of a manifest that says no more than their addresses."""
 _LOOKED_UP: Final = 512
@@ -54,17 +56,6 @@ class Item:
     def is_shard(self) -> bool:
         """Whether it is a tar file, whose pictures are worked on one after the other."""
         return self.path.lower().endswith(SHARD_SUFFIX)
-
-
-SCHEMA: Final = pa.schema(
-    [
-        ("key", pa.binary()),  # names of files need not be Unicode
-        ("path", pa.binary()),
-        ("size_bytes", pa.int64()),
-        ("version", pa.string()),
-        ("strength", pa.float64()),
-    ]
-)
 
 
 def items_of(source: Store, *, strength: float, wanted: PathFilter, target: Store | None = None) -> Iterator[Item]:
@@ -228,32 +219,13 @@ def bundles(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def table_of(items: Iterable[Item]) -> pa.Table:
-    """Return items as a table."""
-    rows = [
-        {
-            "key": item.key.encode("utf-8", "surrogatepass"),
-            "path": item.path.encode("utf-8", "surrogatepass"),
-            "size_bytes": item.size_bytes,
-            "version": item.version,
-            "strength": item.strength,
-        }
-        for item in items
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    """Return items as a table that Ray can send: JSON, since names of files need not be Unicode."""
+    return pa.table({_ITEM: [json.dumps(astuple(item)) for item in items]})
 
 
 def items_in(table: pa.Table) -> list[Item]:
     """Return what `table_of` made a table of."""
-    return [
-        Item(
-            row["key"].decode("utf-8", "surrogatepass"),
-            row["path"].decode("utf-8", "surrogatepass"),
-            row["size_bytes"],
-            row["version"],
-            row["strength"],
-        )
-        for row in table.to_pylist()
-    ]
+    return [Item(*json.loads(text)) for text in table[_ITEM].to_pylist()]
 
 
 def is_picture_name(name: str) -> bool:
@@ -317,8 +289,13 @@ def _rows(manifest: Store) -> Iterator[dict[str, Any]]:
             if not (pa.types.is_null(kind) or is_right(kind)):
                 raise InputError(f"{manifest.address}: the column `{column}` holds {kind}; it must hold {words}.")
         columns = [name for name in _COLUMNS if name in schema.names]
-        for batch in parquet.iter_batches(MANIFEST_ROWS, columns=columns):
-            yield from batch.to_pylist()
+        try:
+            for batch in parquet.iter_batches(MANIFEST_ROWS, columns=columns):
+                yield from batch.to_pylist()
+        except (ValueError, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # of the store; Arrow's own errors have no number
+                raise
+            raise InputError(f"{manifest.address}: is damaged ({first_line(error)}); write it anew.") from error
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -84,9 +86,12 @@ class Done:
     """Which inputs need no more work; 16 bytes for each."""
 
     def __init__(self, digests: Iterable[npt.NDArray[np.uint64]] = ()) -> None:
-        """Take digests, `n 2` each."""
+        """Take digests, `n 2` each; one that is there twice counts once."""
         together = np.concatenate([np.zeros((0, 2), np.uint64), *digests])
         together = together[np.argsort(together[:, 0], kind="stable")]
+        is_new = np.ones(len(together), bool)
+        is_new[1:] = (together[1:] != together[:-1]).any(axis=1)
+        together = together[is_new]
         self._first, self._second = together[:, 0].copy(), together[:, 1].copy()
 
     def __len__(self) -> int:
@@ -95,7 +100,7 @@ class Done:
 
     def has(self, item: Item, settings: str) -> bool:
         """Say whether an input, in the state that was listed, needs no more work."""
-        first, second = _digest(item.key, item.version, settings, item.strength)
+        first, second = struct.unpack(">2Q", _digest(item.key, item.version, settings, item.strength))
         at = int(np.searchsorted(self._first, np.uint64(first)))  # a plain int would have the array copied as floats
         while at < len(self._first) and self._first[at] == first:
             if self._second[at] == second:
@@ -134,7 +139,11 @@ class Ledger:
         """
         digests = [_digest(e.key, e.version, e.settings, s) for e, s in zip(entries, strengths, strict=True)]
         table = pa.Table.from_pylist([_row(entry) for entry in entries], schema=SCHEMA)
-        self._write(table.append_column("digest", pa.array([_bytes_of(d) for d in digests], pa.binary(16))))
+        table = table.append_column("digest", pa.array(digests, pa.binary(16)))
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / "part.parquet"
+            pq.write_table(table, part, compression="zstd")
+            self._store.put(part, f"{LEDGER}/{_name()}")
 
     def done(self, settings: str) -> Done:
         """Read which inputs need no more work under these settings: those done, and those that were refused."""
@@ -144,8 +153,19 @@ class Ledger:
         )
 
     def rows(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """Yield all rows, piece by piece."""
-        return self._read(self.parts(), columns)
+        """Yield all rows, piece by piece; some twice where another run compacts the ledger meanwhile."""
+        read: set[str] = set()
+        is_moving = True
+        while is_moving:
+            is_moving = False
+            for part in self.parts():
+                if part in read:
+                    continue
+                read.add(part)
+                try:
+                    yield from self._tables(part, columns)
+                except Vanished:
+                    is_moving = True  # its rows are in a part that was written since these were listed
 
     def compact(self, *, at_least: int = COMPACT_FROM) -> None:
         """Make one part of all small ones, if there are many; safe beside workers that add some, and broken off.
@@ -159,33 +179,26 @@ class Ledger:
         with tempfile.TemporaryDirectory() as folder:
             whole = Path(folder) / "whole.parquet"
             writer: pq.ParquetWriter | None = None
-            for table in self._read(parts, None):
-                writer = writer or pq.ParquetWriter(whole, table.schema, compression="zstd")
-                writer.write_table(table)
+            for part in parts:
+                with suppress(Vanished):  # another run compacts, too: its rows are in what that writes
+                    for table in self._tables(part):
+                        writer = writer or pq.ParquetWriter(whole, table.schema, compression="zstd")
+                        writer.write_table(table)
             if writer is None:
                 return
             writer.close()
             self._store.put(whole, f"{LEDGER}/{_name()}")
         self._store.remove(parts)  # rows that are there twice say the same
 
-    def _read(self, parts: Sequence[str], columns: list[str] | None) -> Iterator[pa.Table]:
-        for part in parts:
-            try:
-                file = pq.ParquetFile(io.BytesIO(self._store.read(part)))
-                for batch in file.iter_batches(_READ_ROWS, columns=columns):
-                    yield pa.Table.from_batches([batch])
-            except Vanished:
-                continue  # another run has made one part of many: its rows are in that
-            except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
-                raise OutputError(
-                    f"{part}: no part of a ledger ({first_line(error)}); move it away, and what it told is done again."
-                ) from error
-
-    def _write(self, table: pa.Table) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            part = Path(folder) / "part.parquet"
-            pq.write_table(table, part, compression="zstd")
-            self._store.put(part, f"{LEDGER}/{_name()}")
+    def _tables(self, part: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        try:
+            file = pq.ParquetFile(io.BytesIO(self._store.read(part)))
+            for batch in file.iter_batches(_READ_ROWS, columns=columns):
+                yield pa.Table.from_batches([batch])
+        except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
+            raise OutputError(
+                f"{part}: no part of a ledger ({first_line(error)}); move it away, and what it told is done again."
+            ) from error
 
 
 def _row(entry: Entry) -> dict[str, object]:
@@ -202,14 +215,9 @@ def _name() -> str:
     return f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
 
 
-def _digest(key: str, version: str, settings: str, strength: float) -> tuple[int, int]:
+def _digest(key: str, version: str, settings: str, strength: float) -> bytes:
     text = f"{key}\0{version}\0{settings}\0{strength!r}".encode("utf-8", errors="surrogatepass")
-    found = hashlib.blake2b(text, digest_size=16).digest()
-    return int.from_bytes(found[:8], "big"), int.from_bytes(found[8:], "big")
-
-
-def _bytes_of(digest: tuple[int, int]) -> bytes:
-    return b"".join(part.to_bytes(8, "big") for part in digest)
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def _digests(table: pa.Table) -> npt.NDArray[np.uint64]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -143,7 +142,14 @@ class Store:
         """
         root = f"{self.root}/{below}".rstrip("/")
         with told(self.address, Unreachable):
-            yield from self._listed_s3(root) if hasattr(self.system, "call_s3") else self._listed(root)
+            if hasattr(self.system, "call_s3"):
+                yield from self._listed_s3(root)
+            elif self.is_local:
+                yield from _walked(root)
+            else:
+                for _, _, files in self.system.walk(root, detail=True):
+                    for entry in files.values():
+                        yield _listed_as(entry, entry["name"])
 
     def any_file(self) -> str | None:
         """Return the name of some file that is not hidden; None where there is none, or no such place."""
@@ -223,15 +229,21 @@ class Store:
             write_atomically(Path(path), [b"acutance"], overwrite=True)
         else:
             with told(self.address, OutputError):
+                self._make_folder(path)
                 self.system.pipe_file(path, b"acutance")
         self.remove([path])
+
+    def _make_folder(self, path: str) -> None:
+        """Make the folder of a file, where there are folders."""
+        if self._has_folders:
+            self.system.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     def _put(self, source: Path, path: str) -> None:
         if not self._has_folders:
             self.system.put_file(str(source), path)
             return
+        self._make_folder(path)
         temporary = f"{path}.{os.getpid()}-{random.getrandbits(32):08x}.part"
-        self.system.makedirs(path.rpartition("/")[0], exist_ok=True)
         try:
             self.system.put_file(str(source), temporary)
             self.system.mv(temporary, path)
@@ -252,20 +264,6 @@ class Store:
             if not answer.get("IsTruncated"):
                 return
             request["ContinuationToken"] = answer["NextContinuationToken"]
-
-    def _listed(self, root: str) -> Iterator[Listed]:
-        if self.is_local:
-            yield from _walked(root)
-            return
-        for _, _, files in self.system.walk(root, detail=True):
-            for entry in files.values():
-                yield _listed_as(entry, entry["name"])
-
-
-def copy_out(file: IO[bytes], target: Path) -> None:
-    """Write all that is left of an open file to a path."""
-    with target.open("wb") as out:
-        shutil.copyfileobj(file, out, _COPY_BYTES)
 
 
 def key_fault(key: str) -> str:

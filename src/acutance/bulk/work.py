@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import tarfile
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from typing import Final, Protocol
 from acutance.bulk.items import Item, is_picture_name
 from acutance.bulk.ledger import Entry, Ledger
 from acutance.bulk.store_errors import Unreachable, Vanished
-from acutance.bulk.stores import Store, copy_out
+from acutance.bulk.stores import Store
 from acutance.errors import AcutanceError, InputError, OutputError, first_line
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import FileResult, sharpen_file
@@ -227,7 +228,8 @@ class Worker:
             self._room.renew(item.key)
             with tempfile.TemporaryDirectory(dir=folder) as inner:
                 source = Path(inner) / _local_name(member.name)
-                copy_out(content, source)
+                with source.open("wb") as out:
+                    shutil.copyfileobj(content, out)
                 one = self._member(item, member.name, source, is_noted=is_retried)
                 if isinstance(one, str):
                     unmade.append(one)

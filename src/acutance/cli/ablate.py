@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acutance.cli.ablate_jobs import Device
+from acutance.cli.command_line import command_line
+from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.cli.photo_folders import PhotoFolders
@@ -86,7 +89,6 @@ def ablate(
     ablation; finished runs are kept.
     """
     from acutance.cli.ablate_jobs import Task, Watched, trainer_beside, trainer_here
-    from acutance.cli.console import progress_bar, say, stop_request
     from acutance.cli.photo_folders import trained_on
     from acutance.cli.train import said_changes
     from acutance.evaluation.ablation import (
@@ -132,12 +134,12 @@ def ablate(
         return
     with progress_bar("measuring") as bar:
         ablation = measure(outcomes, test_set, perception=perception, progress=bar)
-    command = _command({
-        "--data": data, "--test": test, "--paired": paired, "--test-paired": test_paired, "--out": out,
-        "--models": ",".join(chosen), "--seeds": seeds, "--iterations": iterations, "--minutes": minutes,
-        "--vgg19": vgg19,
-        "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists, "--limit": limit,
-    }, settings or ())  # fmt: skip
+    command = command_line("ablate", {
+        "--data": [data], "--test": [test], "--paired": [paired], "--test-paired": [test_paired], "--out": [out],
+        "--models": [",".join(chosen)], "--seeds": [seeds], "--iterations": [iterations], "--minutes": [minutes],
+        "--vgg19": [vgg19], "--lpips-backbone": [lpips_backbone], "--lpips-linear": [lpips_linear], "--dists": [dists],
+        "--limit": [limit], "--set": settings or (),
+    })  # fmt: skip
     _write(out, ablation, draw=lambda: draw_figure(outcomes, test_set, number=photo), command=command)
 
 
@@ -152,7 +154,6 @@ def _open_test_set(
 ) -> TestSet | PairSet:
     """List the photos, or the pairs, to measure on: none that are trained on, nor pictures of the ablation."""
     from acutance.cli.photo_folders import PhotoFolders
-    from acutance.errors import ConfigError
     from acutance.evaluation.evaluate import open_test_set
     from acutance.evaluation.pairs import open_pairs
 
@@ -170,9 +171,6 @@ def _open_test_set(
 
 def _find_vgg19(path: Path | None) -> tuple[Path | None, tuple[str, ...]]:
     """Return the weights of VGG-19 at hand, given or downloaded earlier, and the layers that they reach."""
-    from acutance.cli.console import needs_extra
-    from acutance.errors import ConfigError
-
     with needs_extra("train", "training"):
         from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
 
@@ -185,7 +183,6 @@ def _find_vgg19(path: Path | None) -> tuple[Path | None, tuple[str, ...]]:
 
 def _chosen_models(names: str | None, layers: Sequence[str]) -> tuple[str, ...]:
     """Return the models asked for, or the paper's four, and say so where one of them is a stand-in."""
-    from acutance.cli.console import say
     from acutance.evaluation.table1 import STAND_IN, STAND_IN_LABEL, default_models
 
     if names is not None:
@@ -198,7 +195,6 @@ def _chosen_models(names: str | None, layers: Sequence[str]) -> tuple[str, ...]:
 
 def _extra_rows(kinds: str | None, models: Sequence[str]) -> tuple[str, ...]:
     """Read `activation,terms` and return the models of those rows."""
-    from acutance.errors import ConfigError
     from acutance.evaluation.table1 import EXTRA_ROWS, extra_models
 
     names = list(dict.fromkeys(name.strip() for name in kinds.split(","))) if kinds is not None else []
@@ -210,8 +206,6 @@ def _extra_rows(kinds: str | None, models: Sequence[str]) -> tuple[str, ...]:
 
 def _seed_numbers(text: str) -> tuple[int, ...]:
     """Read `0,1,2`."""
-    from acutance.errors import ConfigError
-
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
@@ -228,9 +222,6 @@ def _check(
     device: Device,
 ) -> str:
     """Refuse what cannot end well before anything is decoded or trained; return the budget of each run, as JSON."""
-    from dataclasses import asdict
-
-    from acutance.errors import ConfigError
     from acutance.evaluation.table1 import BRANCH_GAIN
     from acutance.networks.vgg import check_layers
     from acutance.networks.vgg19_weights import find_vgg19, read_vgg19
@@ -266,8 +257,6 @@ def _check(
 
 def _require_alike(name: str, values: Mapping[str, object]) -> None:
     """Refuse models that would not be trained alike."""
-    from acutance.errors import ConfigError
-
     (first, expected), *others = values.items() or [("", None)]
     for model, value in others:
         if value != expected:
@@ -278,7 +267,6 @@ def _require_alike(name: str, values: Mapping[str, object]) -> None:
 
 def _write(out: Path, ablation: Ablation, *, draw: Callable[[], Pixels], command: str) -> None:
     """Write tables, measurements and figure, and print the tables."""
-    from acutance.cli.console import say
     from acutance.evaluation.ablation_report import to_csv, to_latex, to_markdown
     from acutance.evaluation.report import to_csv as measurements_csv
     from acutance.media.atomic import write_atomically
@@ -297,12 +285,3 @@ def _write(out: Path, ablation: Ablation, *, draw: Callable[[], Pixels], command
     write_photo(Photo(pixels=draw()), out / "figure.png", overwrite=True)
     typer.echo(markdown, nl=False)
     say(f"wrote {', '.join(files)} and figure.png in {out}")
-
-
-def _command(options: Mapping[str, object | None], settings: Sequence[str]) -> str:
-    """Write the command that gives the same, as one would type it."""
-    words: list[str] = []
-    for name, value in options.items():
-        if value is not None:
-            words += [name, *map(str, value if isinstance(value, tuple) else (value,))]
-    return shlex.join(["acutance", "ablate", *words, *(word for one in settings for word in ("--set", one))])

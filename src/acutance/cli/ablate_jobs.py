@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from acutance.errors import AcutanceError, CorruptWeights, JobError
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerContext, SpawnContext
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from acutance.cli.photo_folders import PhotoFolders
     from acutance.data.photo_store import PhotoStore
     from acutance.evaluation.ablation import Entry, Outcome, Trainer
+    from acutance.spec import ModelSpec
     from acutance.training.loop import Tick
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -119,8 +122,6 @@ def _outcome(
     Raises:
         AcutanceError: What it raised, or a `JobError` when it was lost.
     """
-    from acutance.errors import JobError
-
     while True:
         if should_stop():
             stops.set()
@@ -148,7 +149,6 @@ def _run_alone(task: Task, entry: Entry, run: Path, sender: Connection, stops: E
     """Train one entry in this process, which was started for it, and send what happens."""
     from multiprocessing import parent_process
 
-    from acutance.errors import AcutanceError
     from acutance.training.device import leave_other_cores
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one says what is done
@@ -221,15 +221,28 @@ def trained(
         _note_device(run)
     say(f"{entry.run_name}: {progress.iteration} steps in {progress.elapsed_s:.0f} s{'' if is_new else ', kept'}")
     network = config.generator.part if isinstance(config.generator, OwnNetworkConfig) else None
-    report = export_onnx(run / GENERATOR_FILE, run / ONNX_FILE, network=network, overwrite=True)
+    spec = _spec_exported(run / ONNX_FILE, run / GENERATOR_FILE)
+    if spec is None:
+        spec = export_onnx(run / GENERATOR_FILE, run / ONNX_FILE, network=network, overwrite=True).spec
     return Outcome(
         entry=entry,
-        weights=report.path,
-        spec=report.spec,
+        weights=run / ONNX_FILE,
+        spec=spec,
         iterations=progress.iteration,
         seconds=progress.elapsed_s,
         device=(run / TRAINED_ON_FILE).read_text(encoding="utf-8"),
     )
+
+
+def _spec_exported(model: Path, weights: Path) -> ModelSpec | None:
+    """Return the spec of a model that an earlier call exported of these weights; None where there is none."""
+    from acutance.engines.model_file import read_spec
+
+    try:
+        spec, trained = (read_spec(file.read_bytes(), name=str(file)) for file in (model, weights))
+    except (OSError, CorruptWeights):
+        return None  # exporting says what is wrong with the weights, if anything is
+    return spec if spec.weights_sha256 == trained.weights_sha256 else None
 
 
 def _note_device(run: Path) -> None:

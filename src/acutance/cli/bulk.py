@@ -19,8 +19,6 @@ from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.options import (
     BackProjection,
     Engine,
-    EngineChoice,
-    EnsembleChoice,
     EnsembleOption,
     Exclude,
     Fidelity,
@@ -28,7 +26,6 @@ from acutance.cli.options import (
     MaxMemory,
     MaxPixels,
     Model,
-    PrecisionChoice,
     PrecisionOption,
     Strength,
     given_name,
@@ -62,9 +59,9 @@ def bulk(
     model: Model = "auto",
     strength: Strength = 1.0,
     fidelity: Fidelity = 1.0,
-    engine: Engine = EngineChoice.AUTO,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    ensemble: EnsembleOption = EnsembleChoice.ONE,
+    engine: Engine = "auto",
+    precision: PrecisionOption = "auto",
+    ensemble: EnsembleOption = 1,
     back_projection: BackProjection = None,
     address: Annotated[
         str | None, typer.Option(metavar="RAY", help="A Ray cluster that runs (auto, ray://…); default: this machine.")
@@ -107,9 +104,7 @@ def bulk(
         ) from error
     settings = BulkSettings(
         model=model,
-        engine=EngineSettings(
-            fidelity=fidelity, engine=engine.engine, precision=precision.precision, ensemble=ensemble.ensemble
-        ),
+        engine=EngineSettings(fidelity=fidelity, engine=engine, precision=precision, ensemble=ensemble),
         pictures=PictureSettings(back_projection=back_projection, max_pixels=max_pixels, max_memory_mb=max_memory),
         workers=workers,
         cpus_per_worker=cpus,

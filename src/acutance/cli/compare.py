@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.console import say
 from acutance.cli.options import Json, Overwrite, given_path
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ def compare(
     """
     import numpy as np
 
-    from acutance.cli.console import say
     from acutance.cli.terminal_pictures import protocol_of, shown_by
     from acutance.evaluation.comparison import SheetLayout, comparison_sheet, in_one_size
     from acutance.media.atomic import check_target

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from acutance.cli.console import progress_bar, say
 from acutance.cli.options import Json
 
 app = typer.Typer(help="Get photos to train on, and prepare them.", no_args_is_help=True)
@@ -30,9 +33,6 @@ def fetch(
 
     DIV2K is for academic research only. Its 100 test photos were never made public.
     """
-    import json
-
-    from acutance.cli.console import progress_bar, say
     from acutance.data.div2k import DIV2K, DIV2K_URL, fetch_part
     from acutance.downloads.disk import readable_size
 
@@ -74,10 +74,6 @@ def prepare(
     Photos that were decoded before are not decoded again. Files that cannot be read are named and left out; the exit
     code is 1 then.
     """
-    import json
-    from dataclasses import asdict
-
-    from acutance.cli.console import progress_bar, say
     from acutance.data.photo_store import open_store
     from acutance.downloads.disk import readable_size
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import typer
 
 from acutance.cli.options import Json
@@ -12,8 +14,6 @@ LONGEST_IN_ROW = 60
 
 def doctor(as_json: Json = False) -> None:
     """Check the installation: versions, extras, the shipped models, and the speed of the default one here."""
-    import json
-
     from acutance.cli.diagnosis import diagnose
 
     findings = diagnose()

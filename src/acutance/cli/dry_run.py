@@ -51,13 +51,13 @@ def previews(
                 from acutance.provenance.signing import check_can_be_signed
 
                 check_can_be_signed(format_of(file.target))
-            standing = ledgers[file.kind].status_of(file)
-            if standing != "finished":
-                check_target(file.target, overwrite=overwrite or standing == "outdated")
+            known = ledgers[file.kind].status_of(file)
+            if known != "finished":
+                check_target(file.target, overwrite=overwrite or known == "outdated")
         except AcutanceError as error:
             yield Preview(file, "would fail", str(error))
         else:
-            yield Preview(file, "finished earlier" if standing == "finished" else "would be made")
+            yield Preview(file, "finished earlier" if known == "finished" else "would be made")
 
 
 def tell_previews(found: Iterable[Preview], *, as_json: bool, is_quiet: bool) -> Counter[Status]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.command_line import command_line
-from acutance.cli.options import Engine, EngineChoice, Json, Overwrite, Threads
+from acutance.cli.console import needs_extra, progress_bar, say
+from acutance.cli.options import Engine, Json, Overwrite, Threads
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 from acutance.cli.recognition_run import RecognitionOptions, run_recognition
+from acutance.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from acutance.data.blurs import Psf
@@ -72,7 +74,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Measure the distance of VGG-19 features, too: its weights, three stages at least."),
     ] = None,
-    engine: Engine = EngineChoice.AUTO,
+    engine: Engine = "auto",
     threads: Threads = None,
     as_json: Json = False,
     csv: Annotated[Path | None, typer.Option(help="Write every measurement to this CSV file.")] = None,
@@ -91,7 +93,6 @@ def evaluate(
 
     Without --json the tables are printed: drawn on a terminal, as Markdown into a pipe or a file.
     """
-    from acutance.cli.console import progress_bar
     from acutance.data.kernel_file import load_psfs
     from acutance.data.protocol import PAIRED_ROW
     from acutance.evaluation.baselines import BASELINES
@@ -107,7 +108,7 @@ def evaluate(
         run_recognition(
             RecognitionOptions(
                 recognise=recognise, rows=rows, models=model or (), has_baselines=baselines, items=items,
-                fonts=font or (), backgrounds=test or (), engine=engine.engine, threads=threads, as_json=as_json,
+                fonts=font or (), backgrounds=test or (), engine=engine, threads=threads, as_json=as_json,
                 csv=csv, markdown=markdown, overwrite=overwrite,
             ),
             unused={**unused, "--lpips-backbone": lpips_backbone, "--lpips-linear": lpips_linear, "--dists": dists},
@@ -124,13 +125,13 @@ def evaluate(
     chosen = _chosen_rows(rows, psfs) if test else ()
     perception = open_perception(lpips_backbone, lpips_linear, dists, vgg19=vgg19)
     with (
-        open_models(model or (), engine=engine.engine, threads=threads) as models,
+        open_models(model or (), engine=engine, threads=threads) as models,
         progress_bar("measuring") as bar,
     ):
         restorers: list[Restorer] = [*(BASELINES if baselines else ()), *models]
         made_by = chosen or (PAIRED_ROW,)
         evaluation = measure(test_sets, made_by, restorers, psfs=psfs, perception=perception, progress=bar)
-    command = command_line({
+    command = command_line("evaluate", {
         "--test": test or (),
         "--paired": [paired],
         "--rows": [",".join(row.name for row in chosen) or None],
@@ -171,8 +172,6 @@ def _print(evaluation: Evaluation, command: str, *, as_json: bool) -> None:
 
 def _check_sources(test: list[Path] | None, paired: tuple[Path, Path] | None, *, is_protocol_asked: bool) -> None:
     """Refuse to measure nothing, or two kinds of things at once."""
-    from acutance.errors import ConfigError
-
     if bool(test) == bool(paired):
         given = "both are given" if test else "neither is given"
         raise ConfigError(f"evaluate measures the photos of --test FOLDER or of --paired BLURRED SHARP; {given}.")
@@ -182,7 +181,6 @@ def _check_sources(test: list[Path] | None, paired: tuple[Path, Path] | None, *,
 
 def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
     """Return the named rows; without names all that can be made, and say which cannot."""
-    from acutance.cli.console import say
     from acutance.data.blurs import MeasuredBlur
     from acutance.data.protocol import ROWS, find_row
 
@@ -197,9 +195,6 @@ def _chosen_rows(names: str | None, psfs: Sequence[Psf]) -> tuple[Row, ...]:
 
 def _plot_files(folder: Path | None, test_sets: Sequence[str]) -> tuple[Path, ...]:
     """Name the files of the plots, before anything is measured."""
-    from acutance.cli.console import needs_extra
-    from acutance.errors import OutputError
-
     if folder is None:
         return ()
     with needs_extra("plots", "--plots"):
@@ -213,7 +208,6 @@ def _plot_files(folder: Path | None, test_sets: Sequence[str]) -> tuple[Path, ..
 
 def _write_plots(folder: Path, evaluation: Evaluation, *, overwrite: bool) -> None:
     """Draw the plots and write them; say which could not be drawn, and why."""
-    from acutance.cli.console import say
     from acutance.evaluation.plots import NEEDS, SUFFIXES, plot_names, plots, render
     from acutance.media.atomic import write_atomically
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from acutance.cli.console import needs_extra, say
 from acutance.cli.options import Json, Overwrite
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.packaging.programs import Elsewhere
@@ -41,12 +45,6 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write trained weights as ONNX, checked against torch, or a model for another program; needs the extra train."""
-    import json
-    from dataclasses import asdict
-
-    from acutance.cli.console import needs_extra, say
-    from acutance.errors import ConfigError
-
     if program is not None:
         if half:
             raise ConfigError("--half: is for checkpoints; a model for another program stays as it is.")
@@ -69,11 +67,6 @@ def export(
 
 
 def _tell(written: Elsewhere, *, as_json: bool) -> None:
-    import json
-    from dataclasses import asdict
-
-    from acutance.cli.console import say
-
     if as_json:
         told = {**asdict(written), "path": str(written.path), "has_exact_tiles": written.has_exact_tiles}
         typer.echo(json.dumps(told, ensure_ascii=False))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.console import progress_bar, say
 from acutance.cli.options import Exclude, Include, Json, MaxPixels, Overwrite, Threads, given_path
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.inference.inspected_files import InspectedFile
@@ -43,9 +45,7 @@ def inspect(
 
     Confidences are probabilities, calibrated on photos that nothing here has learnt from.
     """
-    from acutance.cli.console import progress_bar, say
     from acutance.cli.inspect_table import csv_of, json_line, shown
-    from acutance.errors import ConfigError
     from acutance.inference.inspected_files import inspect_files
     from acutance.media import DEFAULT_MAX_PIXELS, check_target, find_photos, write_atomically
 

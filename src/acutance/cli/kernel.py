@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.console import say
 from acutance.cli.options import Json, MaxPixels, Overwrite, Threads, given_path
 from acutance.cli.told_options import RegionLookedAt
+from acutance.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,13 +43,9 @@ def kernel(
 
     Where it can be sure of nothing, it says so and ends with exit code 1.
     """
-    import json
-
-    from acutance.cli.console import say
     from acutance.cli.told_options import region_of
     from acutance.data.kernel_file import save_kernel
     from acutance.deconvolution.psfs import at_origin
-    from acutance.errors import ConfigError, InputError
     from acutance.inference.found_blur import FoundBlur
     from acutance.inference.unblurring import blur_in
     from acutance.media import DEFAULT_MAX_PIXELS, check_target, read_photo

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from acutance.cli.console import is_terminal, say, status_line, stop_request
+from acutance.cli.console import LINE_EVERY_S, is_terminal, say, status_line, stop_request
 from acutance.cli.standard_streams import stdout_bytes
 from acutance.cli.video_files import check_codec
 from acutance.errors import ConfigError
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SEGMENT_S = 300.0
 """A file of a folder holds so much: not more is lost when the power is cut."""
-
-TOLD_EVERY_S = 60.0
-"""Where nothing is drawn, and with --json, how it is doing is told so often."""
 
 PIPE = "-"
 
@@ -117,7 +114,7 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[LiveStatus], None]]:
         def report(status: LiveStatus) -> None:
             nonlocal last
             show(_words(status))
-            if time.monotonic() - last < TOLD_EVERY_S:
+            if time.monotonic() - last < LINE_EVERY_S:
                 return
             last = time.monotonic()
             if as_json:

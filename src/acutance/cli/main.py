@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
-
 from acutance import __version__
 from acutance.cli.console import INTERRUPTED, say
 from acutance.cli.loading import loading
@@ -20,6 +17,10 @@ from acutance.cli.missing_values import check_values
 from acutance.cli.plain_values import taking_plainly
 from acutance.cli.standard_streams import abandon_stdout, flush_stdout, prepare_streams
 from acutance.errors import AcutanceError, ConfigError, InputError
+
+with loading():  # or its hundreds of classes are looked through again and again: a tenth of the time that --help takes
+    import typer
+    from typer.core import TyperCommand, TyperGroup
 
 VERBS: Mapping[str, str] = {
     "sharpen": "Make blurred photos and videos sharp.",

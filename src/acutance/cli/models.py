@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
+from acutance.cli.console import needs_extra, progress_bar, say
 from acutance.cli.options import Json
 
 PAPER_ROW = "gauss-1.6"
@@ -21,8 +25,6 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models, shipped and added, with what each costs and gives; add networks of others, and remove them."""
     if context.invoked_subcommand is not None:
         return
-    import json
-    from dataclasses import asdict
 
     from rich.console import Console
     from rich.table import Table
@@ -88,12 +90,6 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Look at a network of others, and keep it as a model that every verb, the page and the API have by its name."""
-    import json
-    from dataclasses import asdict
-    from pathlib import PurePosixPath
-    from urllib.parse import urlsplit
-
-    from acutance.cli.console import needs_extra, progress_bar, say
     from acutance.engines.adding import Converter, add_model
     from acutance.zoo.own_models import WEIGHT_ENDINGS
 
@@ -116,7 +112,6 @@ def add(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="Of a model that you have added.")]) -> None:
     """Remove a model that was added."""
-    from acutance.cli.console import say
     from acutance.zoo.own_models import remove_model
 
     say(f"removed {remove_model(name).name}")

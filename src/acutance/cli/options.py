@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from acutance.engines.engine import EngineName, Ensemble, Precision
+from acutance.engines.engine import EngineName, Ensemble, Precision
 
 
 def given_name(text: str) -> str:
@@ -26,57 +24,6 @@ def given_name(text: str) -> str:
 def given_path(text: str | Path) -> Path:
     """Return the path that a name means; see `given_name`."""
     return Path(given_name(str(text)) if isinstance(text, str) else text)
-
-
-class EngineChoice(StrEnum):
-    """What can be given as --engine: the names in `acutance.engines.engine`; a test holds them together."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    GPU = "gpu"
-    ONNXRUNTIME = "onnxruntime"
-    OPENVINO = "openvino"
-    TORCH = "torch"
-    WEBGPU = "webgpu"
-    CUDA = "cuda"
-    TENSORRT = "tensorrt"
-    DIRECTML = "directml"
-    COREML = "coreml"
-    OPENVINO_EP = "openvino-ep"
-
-    @property
-    def engine(self) -> EngineName:
-        """The name that the library takes."""
-        return self.value
-
-
-class PrecisionChoice(StrEnum):
-    """What can be given as --precision: the names in `acutance.engines.engine`; a test holds them together."""
-
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-    @property
-    def precision(self) -> Precision:
-        """The name that the library takes."""
-        return self.value
-
-
-class EnsembleChoice(StrEnum):
-    """What can be given as --ensemble: the counts in `acutance.engines.engine`; a test holds them together."""
-
-    ONE = "1"
-    TWO = "2"
-    FOUR = "4"
-    EIGHT = "8"
-
-    @property
-    def ensemble(self) -> Ensemble:
-        """The number that the library takes."""
-        counts: dict[str, Ensemble] = {"1": 1, "2": 2, "4": 4, "8": 8}
-        return counts[self.value]
 
 
 def model_names(begun: str) -> list[str]:
@@ -96,14 +43,14 @@ Model = Annotated[
     ),
 ]
 Engine = Annotated[
-    EngineChoice, typer.Option(help="What runs the network; auto: the fastest here, tried once and remembered.")
+    EngineName, typer.Option(help="What runs the network; auto: the fastest here, tried once and remembered.")
 ]
 PrecisionOption = Annotated[
-    PrecisionChoice,
+    Precision,
     typer.Option("--precision", help="Arithmetic; auto: the fastest that the processor is made for."),
 ]
 EnsembleOption = Annotated[
-    EnsembleChoice,
+    Ensemble,
     typer.Option(
         "--ensemble",
         help="Mean over so many orientations: nearer to the truth (0.1 to 0.4 dB at 8), in as many times the time.",

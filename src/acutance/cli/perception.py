@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.console import needs_extra
+from acutance.errors import ConfigError
+
 if TYPE_CHECKING:
     from acutance.evaluation.scores import Perception
     from acutance.metrics.pair import PerceptualMeasure
@@ -32,7 +35,6 @@ def open_perception(
     Raises:
         ConfigError: When those of a measure are not complete.
     """
-    from acutance.errors import ConfigError
     from acutance.evaluation.scores import Perception
 
     if lpips_backbone is None and (lpips_linear or dists):
@@ -48,8 +50,6 @@ def open_perception(
 
 
 def _open_lpips(backbone: Path, linear: Path, device: str) -> PerceptualMeasure:
-    from acutance.cli.console import needs_extra
-
     with needs_extra("train", "LPIPS"):
         from acutance.networks.lpips import Lpips
         from acutance.networks.lpips_weights import read_lpips
@@ -58,8 +58,6 @@ def _open_lpips(backbone: Path, linear: Path, device: str) -> PerceptualMeasure:
 
 
 def _open_dists(backbone: Path, weights: Path, device: str) -> PerceptualMeasure:
-    from acutance.cli.console import needs_extra
-
     with needs_extra("train", "DISTS"):
         from acutance.networks.dists import Dists, read_dists
 
@@ -67,8 +65,6 @@ def _open_dists(backbone: Path, weights: Path, device: str) -> PerceptualMeasure
 
 
 def _open_vgg(weights: Path) -> PerceptualMeasure:
-    from acutance.cli.console import needs_extra
-
     with needs_extra("train", "--vgg19"):
         from acutance.networks.vgg19_weights import read_vgg19
         from acutance.networks.vgg_distance import VggDistance

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acutance.errors import ConfigError
+
 if TYPE_CHECKING:
     from acutance.data.photo_store import PhotoStore
 
@@ -43,8 +45,6 @@ class PhotoFolders:
         Raises:
             ConfigError: Naming the folder, and what would be done to its pictures.
         """
-        from acutance.errors import ConfigError
-
         for folder in self.folders:
             for other in others.folders:
                 if folder.resolve().is_relative_to(other.resolve()):
@@ -57,8 +57,6 @@ def trained_on(verb: str, data: list[Path] | None, paired: tuple[Path, Path] | N
     Raises:
         ConfigError: When they are not.
     """
-    from acutance.errors import ConfigError
-
     if bool(data) == bool(paired):
         given = "neither is given" if not data else "both are given"
         raise ConfigError(f"{verb} takes the photos of --data FOLDER or of --paired BLURRED SHARP; {given}.")
@@ -71,8 +69,6 @@ def validated_on(sharp: Path | None, paired: tuple[Path, Path] | None, training:
     Raises:
         ConfigError: When they are, or do not go with the others.
     """
-    from acutance.errors import ConfigError
-
     if sharp and paired:
         raise ConfigError(
             "train validates on --validation FOLDER or --validation-paired BLURRED SHARP; both are given."

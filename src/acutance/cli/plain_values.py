@@ -6,9 +6,8 @@ of the time before a photo is opened. What is a number or wrong still goes there
 
 from __future__ import annotations
 
-from enum import EnumType
 from functools import partial
-from typing import Any, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 
 def taking_plainly(params: list[Any]) -> list[Any]:
@@ -44,5 +43,7 @@ def _plain(param: Any, kind: Any, value: Any) -> Any:  # noqa: ANN401 - as above
         return [parser(item) for item in value]
     if is_list or not isinstance(value, str):
         return _NOT_PLAIN
-    takes_text = kind.annotation is str or isinstance(kind.annotation, EnumType)
-    return parser(value) if parser else kind.annotation(value) if takes_text else _NOT_PLAIN
+    if parser or kind.annotation is str:
+        return parser(value) if parser else value
+    choices = get_args(kind.annotation) if get_origin(kind.annotation) is Literal else ()
+    return {str(choice): choice for choice in choices}.get(value, _NOT_PLAIN)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from acutance.cli.command_line import command_line
+from acutance.cli.console import needs_extra, progress_bar, say
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.data.rows import Row
@@ -56,9 +58,7 @@ def run_recognition(options: RecognitionOptions, *, unused: Mapping[str, object]
         ConfigError: When an option is out of range.
         EngineUnavailable: When nobody reads a kind here.
     """
-    from acutance.cli.console import needs_extra, say
     from acutance.data.photo_store import list_photos
-    from acutance.errors import ConfigError
     from acutance.evaluation.recognition.conditions import DEFAULT_CONDITIONS, condition
     from acutance.evaluation.recognition.items import Artist, kinds_of
     from acutance.evaluation.recognition.judges import open_judges
@@ -99,8 +99,6 @@ def _are_clips(kinds: Sequence[Kind]) -> bool:
 
     Faces are by themselves, too: there are as many as the photos have.
     """
-    from acutance.errors import ConfigError
-
     for name, alone in (("clips", len(kinds)), ("faces", 1)):
         named = [kind for kind in kinds if kind.name == name]
         if named and not len(named) == len(kinds) == alone:
@@ -112,8 +110,6 @@ def _with_faces(
     kinds: Sequence[Kind], artist: Artist, options: RecognitionOptions
 ) -> tuple[Artist, RecognitionOptions]:
     """Find the faces of the photos; there may be fewer than were asked for."""
-    from acutance.cli.console import say
-    from acutance.errors import ConfigError
     from acutance.evaluation.recognition.faces import faces_in
     from acutance.evaluation.recognition.judges import face_detector
 
@@ -129,7 +125,6 @@ def _with_faces(
 def _from_pictures(
     kinds: Sequence[Kind], rows: Sequence[Row], judges: Sequence[Judge], artist: Artist, options: RecognitionOptions
 ) -> Recognition:
-    from acutance.cli.console import progress_bar
     from acutance.evaluation.recognition.reading import CLASSICAL, ToldRestorer, recognise
     from acutance.evaluation.restorers import open_models
     from acutance.inference.told import TOLD_MODEL
@@ -149,7 +144,6 @@ def _from_pictures(
 def _from_clips(
     kinds: Sequence[Kind], names: Sequence[str], judges: Sequence[Judge], artist: Artist, options: RecognitionOptions
 ) -> Recognition:
-    from acutance.cli.console import needs_extra, progress_bar
     from acutance.evaluation.restorers import open_models
 
     with needs_extra("video", "--recognise clips"):
@@ -166,7 +160,6 @@ def _from_clips(
 
 def _font(word: str) -> tuple[Face, str]:
     """Read `chinese=FILE`."""
-    from acutance.errors import ConfigError
     from acutance.evaluation.recognition.fonts import NAMES
 
     face, _, name = word.partition("=")
@@ -177,7 +170,7 @@ def _font(word: str) -> tuple[Face, str]:
 
 def _command(options: RecognitionOptions, kinds: Sequence[Kind], rows: Sequence[str]) -> str:
     """Write the command that gives the same figures, as one would type it."""
-    return command_line({
+    return command_line("evaluate", {
         "--recognise": [",".join(kind.label for kind in kinds)],
         "--rows": [",".join(rows)],
         "--items": [options.items],

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from acutance.cli.options import Engine, EngineChoice, EnsembleChoice, MaxPixels, Threads
+from acutance.cli.console import needs_extra, say
+from acutance.cli.options import Engine, MaxPixels, Threads
+from acutance.engines.engine import Ensemble
+from acutance.errors import ConfigError
+from acutance.folders import user_folder
 
 if TYPE_CHECKING:
     from acutance.server.access import Access
-    from acutance.server.limits import Limits
     from acutance.server.running import Certificate
 
 
-class AccessLog(StrEnum):
-    """How requests are logged."""
-
-    NONE = "none"
-    TEXT = "text"
-    JSON = "json"
-
+AccessLog = Literal["none", "text", "json"]
+"""How requests are logged."""
 
 LOOPBACK = "127.0.0.1"
 PORT = 8090
@@ -50,7 +47,7 @@ def serve(
             "--model", "-m", help="Model to offer, a name or an .onnx file; repeatable; default: all shipped."
         ),
     ] = None,
-    engine: Engine = EngineChoice.AUTO,
+    engine: Engine = "auto",
     threads: Threads = None,
     runs: Annotated[
         int, typer.Option(min=1, help="Pictures worked on at once; one uses every core, more cost memory.")
@@ -61,9 +58,9 @@ def serve(
         int, typer.Option(min=1, help="Pictures of all clients that may wait or be worked on at once.")
     ] = 256,
     max_ensemble: Annotated[
-        EnsembleChoice,
+        Ensemble,
         typer.Option(help="Most orientations that clients may have the mean of, each a run; 1 forbids it."),
-    ] = EnsembleChoice.EIGHT,
+    ] = 8,
     max_memory: Annotated[
         int, typer.Option(min=500, help="Memory of one worker in MB; one that takes more is ended.")
     ] = 3000,
@@ -84,7 +81,7 @@ def serve(
     ] = None,
     access_log: Annotated[
         AccessLog, typer.Option(help="A line for each request on the standard error: for people, as JSON, or none.")
-    ] = AccessLog.NONE,
+    ] = "none",
     webhook_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,32 +102,39 @@ def serve(
     Jobs and their results are kept in a folder and survive the process. After Ctrl-C, work that takes longer than
     --drain is left to the next server.
     """
-    from dataclasses import replace
-
-    from acutance.cli.console import needs_extra, say
-    from acutance.errors import ConfigError
-
     with needs_extra("serve", "acutance serve"):
         from acutance.server.access_log import log_to_stderr
         from acutance.server.app import create_app
         from acutance.server.file_limit import with_files
+        from acutance.server.limits import HOUR_S, Limits
         from acutance.server.models import ModelSettings, OpenedModels
         from acutance.server.running import listen, make_server
         from acutance.server.webhooks import WebhookPolicy
 
     os.umask(0o077)  # pictures and the list of jobs are nobody else's business
-    log_to_stderr(access_log.value)
+    log_to_stderr(access_log)
     access = _access(host, token_file, is_open=no_token, names=allow_host or [])
     certificate = _certificate(tls_cert, tls_key)
     webhooks = WebhookPolicy.of(webhook_host or (), webhook_secret_file)
+    usual = Limits()
     limits = with_files(
-        _limits(max_pixels=max_pixels, max_megabytes=max_megabytes, queue=queue, runs=runs, keep_hours=keep_hours)
+        replace(
+            usual,
+            max_pixels=max_pixels or usual.max_pixels,
+            max_body_bytes=round(max_megabytes * 2**20),
+            max_queue=queue,
+            max_queue_per_client=max(1, queue // 2),
+            runs=runs,
+            keep_s=keep_hours * HOUR_S,
+            worker_bytes=max_memory * 10**6,
+            drain_s=drain,
+            max_ensemble=max_ensemble,
+        )
     )
-    limits = replace(limits, worker_bytes=max_memory * 10**6, drain_s=drain, max_ensemble=max_ensemble.ensemble)
     models = OpenedModels(
         ModelSettings(
             names=tuple(model or ()),
-            engine=engine.engine,
+            engine=engine,
             threads=threads,
             max_pixels=limits.max_pixels,
             max_memory_mb=max_memory,
@@ -151,15 +155,10 @@ def serve(
 
 def default_folder() -> Path:
     """Return where jobs lie unless another folder is given."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "acutance" / "serve"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "acutance" / "serve"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "acutance" / "serve"
+    return user_folder("state", what="jobs", remedy="name a folder (--data)") / "serve"
 
 
 def _access(host: str, token_file: Path | None, *, is_open: bool, names: list[str]) -> Access:
-    from acutance.errors import ConfigError
     from acutance.server.access import Access, is_loopback, read_token_file
 
     if token_file is not None and is_open:
@@ -173,23 +172,8 @@ def _access(host: str, token_file: Path | None, *, is_open: bool, names: list[st
 
 
 def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
-    from acutance.errors import ConfigError
     from acutance.server.running import Certificate
 
     if (chain is None) != (key is None):
         raise ConfigError("--tls-cert and --tls-key: belong together; give both or none.")
     return None if chain is None or key is None else Certificate(chain=chain, key=key)
-
-
-def _limits(*, max_pixels: int | None, max_megabytes: float, queue: int, runs: int, keep_hours: float) -> Limits:
-    from acutance.server.limits import HOUR_S, Limits
-
-    defaults = Limits()
-    return Limits(
-        max_pixels=max_pixels or defaults.max_pixels,
-        max_body_bytes=round(max_megabytes * 2**20),
-        max_queue=queue,
-        max_queue_per_client=max(1, queue // 2),
-        runs=runs,
-        keep_s=keep_hours * HOUR_S,
-    )

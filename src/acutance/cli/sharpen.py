@@ -14,8 +14,6 @@ from acutance.cli.options import (
     BackProjection,
     DryRun,
     Engine,
-    EngineChoice,
-    EnsembleChoice,
     EnsembleOption,
     Exclude,
     Fidelity,
@@ -29,7 +27,6 @@ from acutance.cli.options import (
     NoRecord,
     OnlyIfBlurred,
     Overwrite,
-    PrecisionChoice,
     PrecisionOption,
     Quiet,
     Resume,
@@ -48,7 +45,6 @@ from acutance.cli.told_options import (
     RegionOption,
     region_of,
     told_by,
-    told_model,
 )
 from acutance.cli.trust_options import MapOption, ReportOption, TrustOptions
 from acutance.cli.video_options import (
@@ -63,6 +59,7 @@ from acutance.cli.video_options import (
     To,
     VideoOptions,
 )
+from acutance.errors import ConfigError
 
 
 def sharpen(
@@ -94,9 +91,9 @@ def sharpen(
     kernel: Kernel = None,
     region: RegionOption = None,
     tile: Tile = None,
-    engine: Engine = EngineChoice.AUTO,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    ensemble: EnsembleOption = EnsembleChoice.ONE,
+    engine: Engine = "auto",
+    precision: PrecisionOption = "auto",
+    ensemble: EnsembleOption = 1,
     back_projection: BackProjection = None,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
@@ -171,11 +168,11 @@ def sharpen(
     with (
         ended_as_by_ctrl_c(),
         Sharpener(
-            told_model(told, model, context),
+            model,
             fidelity=fidelity,
-            engine=engine.engine,
-            precision=precision.precision,
-            ensemble=ensemble.ensemble,
+            engine=engine,
+            precision=precision,
+            ensemble=ensemble,
             back_projection=back_projection,
             threads=threads,
             tile_px=tile,
@@ -200,8 +197,6 @@ def _sources(paths: list[Path] | None, stream: str | None, *, is_dry: bool) -> l
     Raises:
         ConfigError: When there are both, or neither, or a camera where it is only to be told what would be done.
     """
-    from acutance.errors import ConfigError
-
     if is_dry and stream is not None:
         raise ConfigError("--dry-run: is for files and folders, not for cameras; leave it out.")
     if bool(paths) == (stream is not None):
@@ -217,8 +212,6 @@ def _check_places(
     Raises:
         ConfigError: When one is given.
     """
-    from acutance.errors import ConfigError
-
     if as_json and is_stdout:
         raise ConfigError("--json and -o -: both want stdout; name a file for the result, or leave --json out.")
     if segment is not None and not is_stream:

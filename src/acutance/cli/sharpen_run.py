@@ -12,7 +12,7 @@ import typer
 
 from acutance.cli.console import INTERRUPTED, progress_bar, say, stop_request
 from acutance.cli.file_report import FileReport
-from acutance.cli.video_files import VideoRun, check_codec, settings_or_failures, work_through_videos
+from acutance.cli.video_files import check_codec, settings_or_failures, shown_progress
 from acutance.extras import how_to_get
 from acutance.inference.files import counted, sharpen_files
 from acutance.inference.journal import ResultKey
@@ -116,8 +116,7 @@ def sharpen_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: Sha
             if photos:
                 _sharpen_photos(sharpener, photos, options, report, is_asked=is_asked)
             if settings is not None and not is_asked():
-                run = _video_run(sharpener, settings, options)
-                work_through_videos(run, videos, report, is_asked=is_asked)
+                _sharpen_videos(sharpener, videos, settings, options, report, is_asked=is_asked)
     except KeyboardInterrupt:
         advice = " Go on with --resume." if options.records else ""
         say(f"acutance: interrupted; files that were finished are kept, none is half written.{advice}")
@@ -135,11 +134,11 @@ def _sharpen_photos(
     *,
     is_asked: Callable[[], bool],
 ) -> None:
-    questions = None
+    trust = None
     if options.trust.has_any:
-        from acutance.cli.trust_files import Questions
+        from acutance.cli.trust_files import TrustWriter
 
-        questions = Questions(sharpener, options.trust, photos)
+        trust = TrustWriter(sharpener, options.trust, photos)
     with progress_bar("sharpening", is_quiet=options.quiet) as bar:
         results = sharpen_files(
             sharpener,
@@ -156,23 +155,48 @@ def _sharpen_photos(
         )
         with closing(results):
             for result in results:
-                report.tell(questions(result) if questions else result)
+                report.tell(trust(result) if trust else result)
 
 
-def _video_run(sharpener: Sharpener, settings: VideoSettings, options: SharpenOptions) -> VideoRun:
+def _sharpen_videos(
+    sharpener: Sharpener,
+    videos: Sequence[PlannedFile],
+    settings: VideoSettings,
+    options: SharpenOptions,
+    report: FileReport,
+    *,
+    is_asked: Callable[[], bool],
+) -> None:
+    from acutance.videos.files import sharpen_videos
+
+    with shown_progress(is_quiet=options.quiet) as show:
+        results = sharpen_videos(
+            sharpener,
+            videos,
+            strength=options.strength,
+            settings=settings,
+            overwrite=options.overwrite,
+            ledger=_video_ledger(sharpener, settings, options),
+            resume_key=_resume_key(sharpener) if options.keeps_parts else None,
+            keep_times=options.keeps_times,
+            progress=lambda file, done: show(str(file.source), done),
+            should_stop=is_asked,
+        )
+        done = 0
+        with closing(results):
+            for result in results:
+                report.tell(result)
+                done += 1
+    if done < len(videos) and options.keeps_parts:
+        name = videos[done].source
+        say(f"what is finished of {name} is kept beside its result; the same command goes on there.")
+
+
+def _video_ledger(sharpener: Sharpener, settings: VideoSettings, options: SharpenOptions) -> Ledger:
     from acutance.videos.files import video_key
 
     key = replace(_result_key(sharpener, options), video=video_key(settings), back_projection=False)
-    return VideoRun(
-        sharpener=sharpener,
-        strength=options.strength,
-        settings=settings,
-        overwrite=options.overwrite,
-        ledger=Ledger(key, resume=options.resume, record=options.records),
-        resume_key=_resume_key(sharpener) if options.keeps_parts else None,
-        keeps_times=options.keeps_times,
-        is_quiet=options.quiet,
-    )
+    return Ledger(key, resume=options.resume, record=options.records)
 
 
 def _resume_key(sharpener: Sharpener) -> str:
@@ -195,7 +219,7 @@ def preview_plan(sharpener: Sharpener, plan: Sequence[PlannedFile], options: Sha
     if videos := [file.target for file in plan if file.kind == "video"]:
         settings = options.video.settings()
         check_codec(settings, videos)
-        ledgers["video"] = _video_run(sharpener, settings, options).ledger
+        ledgers["video"] = _video_ledger(sharpener, settings, options)
     is_signed = sharpener.settings.signed_by is not None
     counts = tell_previews(
         previews(plan, ledgers, overwrite=options.overwrite, is_signed=is_signed),

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acutance.cli.console import progress_bar, say
 from acutance.cli.options import (
     Engine,
-    EngineChoice,
-    EnsembleChoice,
     EnsembleOption,
     Fidelity,
     Json,
     Model,
     Overwrite,
-    PrecisionChoice,
     PrecisionOption,
     Threads,
     given_path,
 )
 from acutance.cli.told_options import Defocus, Gaussian, Kernel, Motion, RegionOfClip
 from acutance.cli.video_options import moment
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.videos.still import Still
@@ -67,9 +68,9 @@ def still(
     defocus: Defocus = None,
     gaussian: Gaussian = None,
     kernel: Kernel = None,
-    engine: Engine = EngineChoice.AUTO,
-    precision: PrecisionOption = PrecisionChoice.AUTO,
-    ensemble: EnsembleOption = EnsembleChoice.ONE,
+    engine: Engine = "auto",
+    precision: PrecisionOption = "auto",
+    ensemble: EnsembleOption = 1,
     threads: Threads = None,
     record: Annotated[
         Path | None,
@@ -85,28 +86,27 @@ def still(
     The region registers the frames, and it may move by itself; what does not fit is left out. Everything in the result
     comes from the clip.
     """
-    import json
-
     import numpy as np
 
-    from acutance.cli.console import progress_bar, say
-    from acutance.cli.told_options import region_of, told_by, told_model
-    from acutance.errors import ConfigError
+    from acutance.cli.told_options import region_of, told_by
     from acutance.inference.sharpener import Sharpener
     from acutance.media import Photo, check_target, write_atomically, write_photo
     from acutance.videos.still import still as merged_still
+    from acutance.zoo.catalogue import AUTO
 
     place = region_of(region)
     told = told_by(motion=motion, defocus=defocus, gaussian=gaussian, kernel=kernel)
     check_target(output, overwrite=overwrite, beside=[clip])
     if record is not None:
         check_target(record, overwrite=overwrite, beside=[clip, output])
+    source = context.get_parameter_source("model")
+    is_named = source is not None and source.name != "DEFAULT"
     with Sharpener(
-        told_model(told, model, context),
+        model if told is None or is_named else AUTO,  # which is then the one that can be told
         fidelity=fidelity,
-        engine=engine.engine,
-        precision=precision.precision,
-        ensemble=ensemble.ensemble,
+        engine=engine,
+        precision=precision,
+        ensemble=ensemble,
         threads=threads,
         told=told,
     ) as sharpener:
@@ -136,8 +136,6 @@ def still(
 
 def _facts(found: Still, clip: Path, output: Path, words: list[str]) -> dict[str, object]:
     """Say what was merged, for a program."""
-    from dataclasses import asdict
-
     return {
         "source": str(clip),
         "target": str(output),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acutance.cli.options import given_path
+from acutance.errors import ConfigError
 
 if TYPE_CHECKING:
     from acutance.inference.told import Region, ToldBlur
@@ -73,7 +74,6 @@ def told_by(*, motion: str | None, defocus: str | None, gaussian: str | None, ke
     said = [(name, value) for name, value in given.items() if value is not None]
     if not said:
         return None
-    from acutance.errors import ConfigError
     from acutance.inference.told import ToldBlur
 
     if len(said) > 1:
@@ -98,15 +98,3 @@ def region_of(text: str | None) -> Region | None:
     from acutance.inference.told import Region
 
     return Region.of_text(text)
-
-
-def told_model(told: ToldBlur | None, model: str, context: typer.Context) -> str:
-    """Return the model to run: where a blur is told and nobody names a model, the one that can be told.
-
-    One that is named stays, and is refused where it cannot be told.
-    """
-    from acutance.inference.told import TOLD_MODEL
-
-    source = context.get_parameter_source("model")
-    is_named = source is not None and source.name != "DEFAULT"
-    return TOLD_MODEL if told is not None and not is_named else model

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from acutance.cli.console import needs_extra, progress_bar, say, stop_request
 from acutance.cli.perception import DistsWeights, LpipsBackbone, LpipsLinear, open_perception
 from acutance.cli.photo_folders import PhotoFolders, trained_on, validated_on
 
@@ -68,8 +69,6 @@ def train(
 
     Where stderr is a file or a pipe, a line a minute says step, loss, steps a second and the time left.
     """
-    from acutance.cli.console import needs_extra, progress_bar, say, stop_request
-
     with needs_extra("train", "training"):
         from acutance.networks.own import OwnNetworkConfig
         from acutance.networks.vgg19_weights import find_vgg19
@@ -124,7 +123,6 @@ def train(
 
 def _teller(bar: Callable[[float], None]) -> Callable[[Tick], None]:
     """Return what tells a person of each step."""
-    from acutance.cli.console import say
     from acutance.cli.training_lines import TrainingLines
 
     lines = TrainingLines()

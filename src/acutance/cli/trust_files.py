@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from acutance.media import PlannedFile
 
 
-class Questions:
-    """Questions each result, and writes its map and record."""
+class TrustWriter:
+    """Writes what is to be written about each result: its map and its record."""
 
-    def __init__(self, sharpener: Sharpener, wishes: TrustOptions, plan: Sequence[PlannedFile]) -> None:
+    def __init__(self, sharpener: Sharpener, options: TrustOptions, plan: Sequence[PlannedFile]) -> None:
         """Gather what all records say.
 
         Args:
             sharpener: The opened model.
-            wishes: What the user wants.
+            options: What is to be written.
             plan: All photos.
         """
         asked = sharpener.engine_settings
         engine, precision = resolved(asked.engine, asked.precision, sharpener.spec)
-        self._wishes = wishes
+        self._options = options
         self._targets = [file.target for file in plan]
         self._run = Run(
-            model=wishes.model,
+            model=options.model,
             spec=sharpener.spec,
             settings=Settings(
-                strength=wishes.strength,
+                strength=options.strength,
                 fidelity=asked.fidelity,
                 engine=engine,
                 precision=precision,
@@ -61,12 +61,12 @@ class Questions:
                 result.source,
                 result.target,
                 self._run_of(result),
-                map_to=self._wishes.map_of(result.target, self._targets),
-                record_to=self._wishes.report_of(result.target, self._targets),
+                map_to=self._options.map_of(result.target, self._targets),
+                record_to=self._options.report_of(result.target, self._targets),
                 found=result.found,
                 lost=result.lost,
                 seconds={"sharpening": result.seconds},
-                overwrite=self._wishes.overwrite,
+                overwrite=self._options.overwrite,
             )
         except AcutanceError as error:
             words = f"{result.target} is written, but not its map or record: {error}"
@@ -78,7 +78,7 @@ class Questions:
 
         Where a picture was left as it is, no model ran: that is what the usual one gives at strength 0.
         """
-        if self._wishes.model != AUTO:
+        if self._options.model != AUTO:
             return self._run
         name = result.models[0] if result.models else DEFAULT_MODEL
         run = replace(self._run, model=name, spec=read_spec(find_model(name).fidelity.read_bytes(), name=name))

@@ -64,13 +64,13 @@ class TrustOptions:
             ConfigError: When there is nothing to compare, or more was told than a record holds.
         """
         given = context.params
-        wishes = cls(**{field.name: given[field.name] for field in fields(cls)})
+        wanted = cls(**{field.name: given[field.name] for field in fields(cls)})
         if is_pipe:
-            wishes.refuse_any("a camera or a pipe leaves no files behind that could be compared")
+            wanted.refuse_any("a camera or a pipe leaves no files behind that could be compared")
         if any(given[name] is not None for name in TOLD):
             options = ", ".join(f"--{name}" for name in TOLD)
-            wishes.refuse_any(f"is for whole photos, with no blur told ({options})")
-        return wishes
+            wanted.refuse_any(f"is for whole photos, with no blur told ({options})")
+        return wanted
 
     @property
     def has_any(self) -> bool:
@@ -128,14 +128,14 @@ class TrustOptions:
         return _place("--report", self.report, target, targets, ".json")
 
 
-def _place(name: str, wish: str | None, target: Path, targets: Sequence[Path], suffix: str) -> Path | None:
-    if wish is None:
+def _place(name: str, path: str | None, target: Path, targets: Sequence[Path], suffix: str) -> Path | None:
+    if path is None:
         return None
-    if not (wish.endswith(("/", "\\")) or os.path.isdir(wish)):
+    if not (path.endswith(("/", "\\")) or os.path.isdir(path)):
         if len(targets) > 1:
-            raise ConfigError(f"{name} {wish}: there are {len(targets)} photos; name a folder for all, as in {wish}/.")
-        return Path(wish)
+            raise ConfigError(f"{name} {path}: there are {len(targets)} photos; name a folder for all, as in {path}/.")
+        return Path(path)
     # Below the folder as the results lie below the folder that they share: names may be alike in two folders.
     shared = os.path.commonpath([os.path.abspath(one.parent) for one in targets])
     below = os.path.relpath(os.path.abspath(target.parent), shared)
-    return Path(wish) / below / f"{target.name}{suffix}"
+    return Path(path) / below / f"{target.name}{suffix}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from acutance.cli.options import EngineChoice, Json, given_path
+from acutance.cli.console import ended_as_by_ctrl_c, readable
+from acutance.cli.options import Json, given_path
+from acutance.engines.engine import EngineName
 
 
 def verify(
@@ -30,7 +33,7 @@ def verify(
         ),
     ] = None,
     engine: Annotated[
-        EngineChoice | None,
+        EngineName | None,
         typer.Option(help="The engine that makes it again. Default: the recorded engine, if it is installed."),
     ] = None,
     hashes_only: Annotated[
@@ -43,9 +46,6 @@ def verify(
     It compares the hashes of record, result, input and model, and makes the result again. The same engine must give the
     same bytes, another one pixels within a stated bound. It ends with 1 when something is not as recorded.
     """
-    import json
-
-    from acutance.cli.console import ended_as_by_ctrl_c, readable
     from acutance.media.pil import silence_libtiff
     from acutance.trust.verification import as_rows
     from acutance.trust.verification import verify as verified
@@ -56,7 +56,7 @@ def verify(
             result,
             record,
             source=source,
-            engine=None if engine is None else engine.engine,
+            engine=engine,
             makes_again=not hashes_only,
         )
     if as_json:

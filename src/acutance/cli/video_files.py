@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acutance.cli.console import frames_bar, is_terminal, say
+from acutance.cli.console import LINE_EVERY_S, frames_bar, is_terminal, say
 from acutance.cli.file_report import FileReport
 from acutance.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
-    from acutance.inference.ledger import Ledger
-    from acutance.inference.sharpener import Sharpener
     from acutance.media import PlannedFile
     from acutance.videos import VideoProgress, VideoSettings
-
-TOLD_EVERY_S = 60.0
-"""Where nothing is drawn, the frames that are done are told so often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoRun:
-    """What holds for all videos of a run."""
-
-    sharpener: Sharpener
-    strength: float
-    settings: VideoSettings
-    overwrite: bool
-    ledger: Ledger
-    resume_key: str | None
-    """See `acutance.videos.sharpen_video`."""
-    keeps_times: bool
-    is_quiet: bool = False
-    """Show no progress."""
 
 
 def settings_or_failures(
@@ -86,42 +64,6 @@ def check_codec(settings: VideoSettings, targets: Sequence[Path]) -> None:
         raise ConfigError(f"codec {settings.codec}: {labels} does not hold it; choose {allowed}.")
 
 
-def work_through_videos(
-    run: VideoRun, plan: Sequence[PlannedFile], report: FileReport, *, is_asked: Callable[[], bool]
-) -> None:
-    """Sharpen videos one by one and tell each.
-
-    Args:
-        run: What holds for all.
-        plan: The videos.
-        report: Where they are told.
-        is_asked: Whether to stop.
-    """
-    from acutance.videos.files import sharpen_videos
-
-    with shown_progress(is_quiet=run.is_quiet) as show:
-        results = sharpen_videos(
-            run.sharpener,
-            plan,
-            strength=run.strength,
-            settings=run.settings,
-            overwrite=run.overwrite,
-            ledger=run.ledger,
-            resume_key=run.resume_key,
-            keep_times=run.keeps_times,
-            progress=lambda file, done: show(str(file.source), done),
-            should_stop=is_asked,
-        )
-        done = 0
-        with closing(results):
-            for result in results:
-                report.tell(result)
-                done += 1
-    if done < len(plan) and run.resume_key is not None:
-        name = plan[done].source
-        say(f"what is finished of {name} is kept beside its result; the same command goes on there.")
-
-
 @contextmanager
 def shown_progress(*, is_quiet: bool = False) -> Iterator[Callable[[str, VideoProgress], None]]:
     """Show the frames of the video in work: as a bar on a terminal, else as a line now and then.
@@ -139,7 +81,7 @@ def shown_progress(*, is_quiet: bool = False) -> Iterator[Callable[[str, VideoPr
 
     def tell(name: str, done: VideoProgress) -> None:
         nonlocal last
-        if time.monotonic() - last >= TOLD_EVERY_S:
+        if time.monotonic() - last >= LINE_EVERY_S:
             last = time.monotonic()
             total = f" of {done.total}" if done.total else ""
             left = f", about {round(done.seconds_left / 60)} min left" if done.seconds_left is not None else ""

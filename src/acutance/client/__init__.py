@@ -17,7 +17,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -195,13 +195,14 @@ class Client:
 
     def watch(self, job_id: str) -> Iterator[RemoteJob]:
         """Yield a job at every change, by server-sent events, until it stays as it is or the server stops."""
-        with closing(self._open()) as connection:
-            response = self._ask(connection, "GET", f"/v1/jobs/{quote(job_id, safe='')}/events", None, {})
-            if response.status != http.client.OK:
-                raise refusal_of(response.status, response.read())
-            for line in response:
-                if line.startswith(b"data:"):
-                    yield job_of(json.loads(line[5:]))
+        with closing(self._open()) as connection, self._unbroken():
+            path = f"/v1/jobs/{quote(job_id, safe='')}/events"
+            with self._ask(connection, "GET", path, None, {}) as response:  # may outlive its connection
+                if response.status != http.client.OK:
+                    raise refusal_of(response.status, response.read())
+                for line in response:
+                    if line.startswith(b"data:") and line.endswith(b"\n"):
+                        yield job_of(json.loads(line[5:]))
 
     def result(self, job_id: str) -> SharpPicture:
         """Return a finished job's picture."""
@@ -264,10 +265,10 @@ class Client:
             status, answered, content = self._once(method, path, image, headers or {})
             if status < http.client.MULTIPLE_CHOICES:
                 return answered, content
-            wait_s = float(answered.get("retry-after", "inf"))
-            if status not in TRY_AGAIN or time.monotonic() + wait_s > end:
+            asked = answered.get("retry-after", "")  # a proxy may give a date, which no clock need agree with
+            if status not in TRY_AGAIN or not asked.isdecimal() or time.monotonic() + float(asked) > end:
                 raise refusal_of(status, content)
-            time.sleep(wait_s)
+            time.sleep(float(asked))
 
     def _once(
         self, method: str, path: str, image: str | Path | bytes | None, headers: Mapping[str, str]
@@ -278,11 +279,21 @@ class Client:
                     response = self._ask(connection, method, path, file, headers)
             else:
                 response = self._ask(connection, method, path, image, headers)
-            try:
+            with self._unbroken(), response:
                 content = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                raise ServerRefused(0, "broken_off", f"{self._host}: broke the answer off ({error}).") from error
             return response.status, {name.lower(): value for name, value in response.getheaders()}, content
+
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """Read an answer.
+
+        Raises:
+            ServerRefused: When it breaks off.
+        """
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerRefused(0, "broken_off", f"{self._host}: broke the answer off ({error}).") from error
 
     def _open(self) -> http.client.HTTPConnection:
         return self._connect(self._host, self._port, timeout=self._timeout_s)

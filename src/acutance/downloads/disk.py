@@ -75,7 +75,7 @@ def readable_size(size_bytes: int) -> str:
     """Write a number of bytes as a person reads it: 3.53 GB, 449 MB, 1.2 kB."""
     size = float(min(size_bytes, 10**30))  # a server may claim anything, also what no float can hold
     for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
+        if size < 999.5:  # from there on three digits would be 1e+03
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:,.1f} TB"

@@ -22,13 +22,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import DeviceEngine
+from acutance.engines.processor import read_short
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.errors import EngineUnavailable, first_line
 from acutance.extras import how_to_get
 
 Kind = Literal["CPU", "GPU", "NPU"]
-DeviceEngine = Literal["webgpu", "cuda", "tensorrt", "directml", "coreml", "openvino-ep"]
-"""What can be given as --engine to name a provider."""
 
 SILENT = 4
 """ONNX Runtime's log level, fatal errors only: what goes wrong on a device is told in our own words, or not at all."""
@@ -188,7 +188,7 @@ def graphics_makers() -> tuple[str, ...] | None:
     """Return the makers of the graphics chips that the system lists; None where it is not known how to ask."""
     if sys.platform != "linux":
         return None
-    ids = (_read(card / "device" / "vendor") for card in sorted(SYSFS_CARDS.glob("card*")) if "-" not in card.name)
+    ids = (read_short(card / "device" / "vendor") for card in sorted(SYSFS_CARDS.glob("card*")) if "-" not in card.name)
     return tuple(VENDORS.get(int(text, 16), f"maker {text}") for text in ids if text)
 
 
@@ -273,7 +273,7 @@ def _memory_of(vendor_id: int, metadata: Mapping[str, str]) -> int | None:
     """Return a chip's own memory in bytes, where OpenVINO or Linux's driver for AMD tells it."""
     told = [metadata.get("GPU_DEVICE_TOTAL_MEM_SIZE", "")]
     if VENDORS.get(vendor_id) == "AMD":
-        told += [_read(path) for path in SYSFS_CARDS.glob("card*/device/mem_info_vram_total")]
+        told += [read_short(path) for path in SYSFS_CARDS.glob("card*/device/mem_info_vram_total")]
     sizes = [int(text) for text in told if text.isdecimal()]
     return max(sizes, default=None)
 
@@ -296,10 +296,3 @@ def _opener_by_name(name: str, options: Mapping[str, str]) -> Callable[[bytes, A
         return result
 
     return opened
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
-import numpy as np
-import numpy.typing as npt
-
-from acutance.engines.devices import DeviceEngine
 from acutance.engines.processor import within_cpus
-from acutance.errors import ConfigError, NonFiniteOutput
+from acutance.errors import ConfigError, NonFiniteOutput, OutOfMemory
 from acutance.geometry import Box
 from acutance.ranges import number_within
 from acutance.spec import ModelSpec
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 CpuEngine = Literal["onnxruntime", "openvino", "torch"]
 """The engines that are libraries: on the CPU, but for torch, which takes a CUDA device where there is one."""
+DeviceEngine = Literal["webgpu", "cuda", "tensorrt", "directml", "coreml", "openvino-ep"]
+"""The engines that are providers of ONNX Runtime's: see `devices.PROVIDERS`."""
 EngineName = Literal["auto", "cpu", "gpu", CpuEngine, DeviceEngine]
 """`auto` is the fastest that was measured here, `cpu` the fastest on the CPU, `gpu` the fastest that is not."""
 ChosenPrecision = Literal["float32", "bfloat16", "float16"]
@@ -25,8 +27,6 @@ ChosenPrecision = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", ChosenPrecision]
 Ensemble = Literal[1, 2, 4, 8]
 """How many orientations are averaged: the picture alone; and turned by 180°; and mirrored; and all that on its side."""
-
-_NAMES: tuple[EngineName, ...] = ("auto", "cpu", "gpu", *get_args(CpuEngine), *get_args(DeviceEngine))
 
 
 class Engine(Protocol):
@@ -86,8 +86,8 @@ class EngineSettings:
             ConfigError: When one is out of range, or unknown.
         """
         object.__setattr__(self, "fidelity", number_within("fidelity", self.fidelity, 0, 1))
-        if self.engine not in _NAMES:
-            raise ConfigError(f"engine {self.engine!r}: unknown; there are {', '.join(_NAMES)}.")
+        if self.engine not in get_args(EngineName):
+            raise ConfigError(f"engine {self.engine!r}: unknown; there are {', '.join(get_args(EngineName))}.")
         if self.precision not in get_args(Precision):
             raise ConfigError(f"precision {self.precision!r}: unknown; there are {', '.join(get_args(Precision))}.")
         if self.ensemble not in get_args(Ensemble):
@@ -97,6 +97,13 @@ class EngineSettings:
 
 USUAL: Final = EngineSettings()
 """Where nothing is said."""
+
+
+def not_enough_memory(batch: npt.NDArray[np.float32], *, on: str = "") -> OutOfMemory:
+    """Return the error of a batch that is too large, on a device that has memory of its own."""
+    size = "×".join(str(side) for side in batch.shape)
+    place = f" on {on}" if on else ""
+    return OutOfMemory(f"not enough memory{place} for a batch of {size}; use smaller tiles (--tile, tile_px).")
 
 
 def check_finite(restored: npt.NDArray[np.float32], spec: ModelSpec, place: Box) -> None:

@@ -45,18 +45,9 @@ class SelfEnsemble:
             ConfigError: When the network cannot be given so many.
         """
         check_ensemble(engine.spec, count)
+        self.spec, self.is_offloaded = engine.spec, engine.is_offloaded
         self._engine = engine
         self._orientations = _ORIENTATIONS[:count]
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model is, takes and gives."""
-        return self._engine.spec
-
-    @property
-    def is_offloaded(self) -> bool:
-        """See `Engine.is_offloaded`."""
-        return self._engine.is_offloaded
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch in all orientations, one after the other; see `Engine.run`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from acutance.engines import onnx_proto as proto
-from acutance.engines.protobuf import bytes_field, fields_of, records_of, varint_at
+from acutance.engines.protobuf import bytes_field, fields_of, rewritten, varint_at
 from acutance.errors import CorruptWeights
 
 LARGEST_BYTES = 2**31 - 1
@@ -33,16 +33,12 @@ def external_files(graph: bytes) -> tuple[str, ...]:
     Raises:
         CorruptWeights: When the bytes are not an ONNX file.
     """
-    try:
+    with proto.telling_damage():
         places = [
-            _place_of(graph, at, stop)
-            for number, start, end in fields_of(graph, 0, len(graph))
-            if number == proto.MODEL_GRAPH
-            for kind, at, stop in fields_of(graph, start, end)
-            if kind == proto.GRAPH_INITIALIZER
+            _place_of(graph, start, end)
+            for number, start, end in proto.fields_of_graph(graph)
+            if number == proto.GRAPH_INITIALIZER
         ]
-    except (IndexError, ValueError) as error:
-        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
     return tuple(dict.fromkeys(place.file for place in places if place is not None))
 
 
@@ -89,23 +85,13 @@ def _content(folder: Path, file: str, name: str) -> bytes:
 
 def _with_weights(graph: bytes, read: Callable[[_Place], bytes]) -> bytes:
     """Return an ONNX file with what `read` gives for every initializer that lies elsewhere."""
-    try:
-        model = bytearray()
-        for number, begin, start, end in records_of(graph, 0, len(graph)):
-            if number != proto.MODEL_GRAPH:
-                model += graph[begin:end]
-                continue
-            inner = bytearray()
-            for kind, first, at, stop in records_of(graph, start, end):
-                place = _place_of(graph, at, stop) if kind == proto.GRAPH_INITIALIZER else None
-                if place is None:
-                    inner += graph[first:stop]
-                else:
-                    inner += bytes_field(kind, _tensor_with(graph, at, stop, read(place)))
-            model += bytes_field(proto.MODEL_GRAPH, bytes(inner))
-    except (IndexError, ValueError) as error:
-        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
-    return bytes(model)
+
+    def whole(number: int, start: int, end: int) -> bytes | None:
+        place = _place_of(graph, start, end) if number == proto.GRAPH_INITIALIZER else None
+        return None if place is None else bytes_field(number, _tensor_with(graph, start, end, read(place)))
+
+    with proto.telling_damage():
+        return proto.with_graph(graph, lambda start, end: rewritten(graph, start, end, whole))
 
 
 def _place_of(graph: bytes, begin: int, end: int) -> _Place | None:
@@ -127,8 +113,6 @@ def _place_of(graph: bytes, begin: int, end: int) -> _Place | None:
 
 
 def _tensor_with(graph: bytes, start: int, end: int, raw: bytes) -> bytes:
-    kept = bytearray()
-    for number, begin, _, last in records_of(graph, start, end):
-        if number not in (proto.TENSOR_LOCATION, proto.TENSOR_EXTERNAL):
-            kept += graph[begin:last]
-    return bytes(kept + bytes_field(proto.TENSOR_RAW, raw))
+    elsewhere = (proto.TENSOR_LOCATION, proto.TENSOR_EXTERNAL)
+    kept = rewritten(graph, start, end, lambda number, first, last: b"" if number in elsewhere else None)
+    return kept + bytes_field(proto.TENSOR_RAW, raw)

@@ -44,21 +44,11 @@ class FakeEngine:
         is_offloaded: bool = False,
     ) -> None:
         self._function = function
-        self._spec = spec
-        self._is_apart = is_offloaded
+        self.spec = spec
+        self.is_offloaded = is_offloaded
         self.sizes: list[tuple[int, int]] = []
         """Height and width of every batch that was run."""
         self.is_closed = False
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the pretended model is."""
-        return self._spec
-
-    @property
-    def is_offloaded(self) -> bool:
-        """Whether it pretends to compute elsewhere than on the processor."""
-        return self._is_apart
 
     def run(self, batch: Batch) -> Batch:
         """Apply the function."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acutance.engines import onnx_proto as proto
-from acutance.engines.protobuf import bytes_field, fields_of, number_field, records_of, varint_at
+from acutance.engines.protobuf import bytes_field, fields_of, number_field, rewritten, varint_at
 
 KNOWN = frozenset({"Conv", "LeakyRelu", "Add", "DepthToSpace"})
 """Kinds of nodes that may compute in float16."""
@@ -36,17 +36,8 @@ def in_float16(model: bytes) -> bytes | None:
     Input and output stay float32, and so does the metadata: for whoever runs it, it is the same model.
     """
     try:
-        kept = bytearray()
-        for number, begin, start, end in records_of(model, 0, len(model)):
-            if number != proto.MODEL_GRAPH:
-                kept += model[begin:end]
-                continue
-            graph = _rounded(model, start, end)
-            if graph is None:
-                return None
-            kept += bytes_field(proto.MODEL_GRAPH, graph)
-        return bytes(kept)
-    except (IndexError, ValueError):  # damaged: whoever opens it says so
+        return proto.with_graph(model, lambda start, end: _rounded(model, start, end))
+    except (IndexError, ValueError):  # another form or, where it is damaged, whoever opens it says so
         return None
 
 
@@ -65,13 +56,17 @@ class _Roles:
         return [name for name in node.inputs if name not in self.convolved | self.weights | self.biases]
 
 
-def _rounded(model: bytes, start: int, end: int) -> bytes | None:
-    """Rewrite the graph, or return None where it is not of the known form."""
+def _rounded(model: bytes, start: int, end: int) -> bytes:
+    """Rewrite the graph.
+
+    Raises:
+        ValueError: When it is not of the known form.
+    """
     nodes = [
         _node(model[first:stop]) for number, first, stop in fields_of(model, start, end) if number == proto.GRAPH_NODE
     ]
     if not nodes:
-        return None
+        raise ValueError("a graph without nodes")
     roles = _Roles(
         convolved=_behind_convolutions(nodes),
         weights=frozenset(node.output for node in nodes if node.kind == "Cast"),
@@ -79,22 +74,21 @@ def _rounded(model: bytes, start: int, end: int) -> bytes | None:
     )
     has_last_add = nodes[-1].kind == "Add" and roles.convolved.intersection(nodes[-1].inputs)
     if not has_last_add or any(node.kind not in KNOWN for node in nodes if node.output in roles.convolved):
-        return None
+        raise ValueError("a graph of another form")
     inner = [node for node in nodes[:-1] if node.output in roles.convolved]
-    written = bytearray()
-    for content in (
+    contents = (
         *(_before(node, roles) for node in nodes[:-1] if node.output not in roles.convolved),
         *_casts_of_pictures(inner, roles),
         *(_with_inputs(node, {name: name + ROUNDED for name in roles.plain(node)}) for node in inner),
         *_last(nodes[-1], roles),
-    ):
-        written += bytes_field(proto.GRAPH_NODE, content)
-    for number, begin, first, stop in records_of(model, start, end):
+    )
+
+    def rest(number: int, first: int, stop: int) -> bytes | None:
         if number == proto.GRAPH_INITIALIZER:
-            written += bytes_field(proto.GRAPH_INITIALIZER, _rounded_tensor(model[first:stop], roles.biases))
-        elif number != proto.GRAPH_NODE:
-            written += model[begin:stop]
-    return bytes(written)
+            return bytes_field(number, _rounded_tensor(model[first:stop], roles.biases))
+        return b"" if number == proto.GRAPH_NODE else None
+
+    return b"".join(bytes_field(proto.GRAPH_NODE, one) for one in contents) + rewritten(model, start, end, rest)
 
 
 def _before(node: _Node, roles: _Roles) -> bytes:
@@ -139,28 +133,16 @@ def _node(content: bytes) -> _Node:
 
 def _with_inputs(node: _Node, other: dict[str, str]) -> bytes:
     """Return the node with some inputs' names replaced."""
-    written = bytearray()
-    for number, begin, start, end in records_of(node.content, 0, len(node.content)):
-        if number == proto.NODE_INPUT:
-            name = node.content[start:end].decode()
-            written += bytes_field(proto.NODE_INPUT, other.get(name, name))
-        else:
-            written += node.content[begin:end]
-    return bytes(written)
+
+    def change(number: int, start: int, end: int) -> bytes | None:
+        new = other.get(node.content[start:end].decode()) if number == proto.NODE_INPUT else None
+        return None if new is None else bytes_field(number, new)
+
+    return rewritten(node.content, 0, len(node.content), change)
 
 
 def _cast(source: str, target: str, number_type: int) -> bytes:
-    to = (
-        bytes_field(proto.ATTRIBUTE_NAME, "to")
-        + number_field(proto.ATTRIBUTE_INT, number_type)
-        + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_INT)
-    )
-    names = (
-        bytes_field(proto.NODE_INPUT, source)
-        + bytes_field(proto.NODE_OUTPUT, target)
-        + bytes_field(proto.NODE_NAME, target)
-    )
-    return names + bytes_field(proto.NODE_KIND, "Cast") + bytes_field(proto.NODE_ATTRIBUTE, to)
+    return proto.node("Cast", [source], target, proto.attribute("to", number_type))
 
 
 def _rounded_tensor(tensor: bytes, names: frozenset[str]) -> bytes:
@@ -173,13 +155,12 @@ def _rounded_tensor(tensor: bytes, names: frozenset[str]) -> bytes:
         or varint_at(tensor, fields[proto.TENSOR_TYPE][0])[0] != proto.FLOAT
     ):
         return tensor
-    written = bytearray()
-    for number, begin, start, end in records_of(tensor, 0, len(tensor)):
+
+    def change(number: int, start: int, end: int) -> bytes | None:
         if number == proto.TENSOR_TYPE:
-            written += number_field(proto.TENSOR_TYPE, proto.FLOAT16)
-        elif number == proto.TENSOR_RAW:
-            values = np.frombuffer(tensor[start:end], "<f4").astype("<f2")
-            written += bytes_field(proto.TENSOR_RAW, values.tobytes())
-        else:
-            written += tensor[begin:end]
-    return bytes(written)
+            return number_field(number, proto.FLOAT16)
+        if number != proto.TENSOR_RAW:
+            return None
+        return bytes_field(number, np.frombuffer(tensor[start:end], "<f4").astype("<f2").tobytes())
+
+    return rewritten(tensor, 0, len(tensor), change)

@@ -7,13 +7,12 @@ range and the order of colours of the network, and back. So whatever runs our fi
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from acutance.engines import onnx_proto as proto
-from acutance.engines.protobuf import bytes_field, fields_of, number_field, records_of, varint_at
-from acutance.errors import CorruptWeights
+from acutance.engines.protobuf import bytes_field, fields_of, number_field, rewritten, varint_at
 from acutance.spec import METADATA_KEY, ModelSpec
 
 Layout = Literal["nchw", "nhwc"]
@@ -60,7 +59,9 @@ def as_ours(file: bytes, form: ForeignForm, spec: ModelSpec) -> bytes:
     Raises:
         CorruptWeights: When the bytes are not an ONNX file.
     """
-    return _rewritten(file, spec, lambda start, end: _wrapped(file, start, end, form, spec))
+    with proto.telling_damage():
+        wrapped = proto.with_graph(file, lambda start, end: _wrapped(file, start, end, form, spec))
+        return _with_spec(wrapped, spec)
 
 
 def with_spec(file: bytes, spec: ModelSpec) -> bytes:
@@ -69,21 +70,17 @@ def with_spec(file: bytes, spec: ModelSpec) -> bytes:
     Raises:
         CorruptWeights: When the bytes are not an ONNX file.
     """
-    return _rewritten(file, spec, lambda start, end: file[start:end])
+    with proto.telling_damage():
+        return _with_spec(file, spec)
 
 
-def _rewritten(file: bytes, spec: ModelSpec, graph: Callable[[int, int], bytes]) -> bytes:
-    try:
-        kept = bytearray()
-        for number, begin, start, end in records_of(file, 0, len(file)):
-            if number == proto.MODEL_GRAPH:
-                kept += bytes_field(proto.MODEL_GRAPH, graph(start, end))
-            elif not (number == proto.MODEL_METADATA and _first_text(file, start, end) == METADATA_KEY):
-                kept += file[begin:end]
-    except (IndexError, ValueError) as error:
-        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
+def _with_spec(file: bytes, spec: ModelSpec) -> bytes:
+    def without_spec(number: int, start: int, end: int) -> bytes | None:
+        is_spec = number == proto.MODEL_METADATA and _first_text(file, start, end) == METADATA_KEY
+        return b"" if is_spec else None
+
     entry = bytes_field(proto.ENTRY_KEY, METADATA_KEY) + bytes_field(proto.ENTRY_VALUE, spec.to_json())
-    return bytes(kept + bytes_field(proto.MODEL_METADATA, entry))
+    return rewritten(file, 0, len(file), without_spec) + bytes_field(proto.MODEL_METADATA, entry)
 
 
 def count_numbers(file: bytes) -> int:
@@ -92,16 +89,12 @@ def count_numbers(file: bytes) -> int:
     Raises:
         CorruptWeights: When the bytes are not an ONNX file.
     """
-    total = 0
-    try:
-        for number, start, end in fields_of(file, 0, len(file)):
-            if number == proto.MODEL_GRAPH:
-                for inner, first, last in fields_of(file, start, end):
-                    if inner == proto.GRAPH_INITIALIZER:
-                        total += _size_of(file, first, last)
-    except (IndexError, ValueError) as error:
-        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
-    return total
+    with proto.telling_damage():
+        return sum(
+            _size_of(file, start, end)
+            for number, start, end in proto.fields_of_graph(file)
+            if number == proto.GRAPH_INITIALIZER
+        )
 
 
 def _size_of(file: bytes, start: int, end: int) -> int:
@@ -137,24 +130,24 @@ def _wrapped(file: bytes, start: int, end: int, form: ForeignForm, spec: ModelSp
     after.times(1 / factor)
     if form.colours == "bgr":
         after.swap_colours()
-    graph = bytearray(before.ended(own))
-    for number, begin, first, last in records_of(file, start, end):
-        if number == proto.GRAPH_OUTPUT or (
-            number == proto.GRAPH_INPUT and _first_text(file, first, last) == form.input
-        ):
-            continue
+
+    def between(number: int, first: int, last: int) -> bytes | None:
+        if number == proto.GRAPH_OUTPUT:
+            return b""
+        if number == proto.GRAPH_INPUT and _first_text(file, first, last) == form.input:
+            return b""
         if number == proto.GRAPH_NODE and own != form.input:
-            graph += bytes_field(proto.GRAPH_NODE, _renamed(file, first, last, form.input, own))
-        else:
-            graph += file[begin:last]
-    graph += after.ended(RESULT)
+            return bytes_field(number, _renamed(file, first, last, form.input, own))
+        return None
+
+    graph = before.ended(own) + rewritten(file, start, end, between) + after.ended(RESULT)
     high, wide = spec.fixed_height_px, spec.fixed_width_px
     batch: int | str = 1 if high else "n"
     sides: tuple[int | str, int | str] = (high, wide) if high else ("height", "width")
     larger = (high * spec.scale, wide * spec.scale) if high else ("out_height", "out_width")
     graph += bytes_field(proto.GRAPH_INPUT, _value(SOURCE, (batch, 3, *sides)))
     graph += bytes_field(proto.GRAPH_OUTPUT, _value(RESULT, (batch, 3, *larger)))
-    return bytes(graph)
+    return graph
 
 
 class _Chain:
@@ -167,10 +160,10 @@ class _Chain:
 
     def swap_colours(self) -> None:
         order = struct.pack("<3q", 2, 1, 0)
-        self._add("Gather", self._constant(proto.INT64, order, 3), _attribute("axis", 1))
+        self._add("Gather", self._constant(proto.INT64, order, 3), proto.attribute("axis", 1))
 
     def transpose(self, order: tuple[int, ...]) -> None:
-        self._add("Transpose", None, _attribute("perm", order))
+        self._add("Transpose", None, proto.attribute("perm", order))
 
     def times(self, factor: float) -> None:
         if factor != 1:
@@ -181,7 +174,7 @@ class _Chain:
             self._add("Add", self._constant(proto.FLOAT, struct.pack("<f", offset), 1))
 
     def cast(self, kind: int) -> None:
-        self._add("Cast", None, _attribute("to", kind))
+        self._add("Cast", None, proto.attribute("to", kind))
 
     def ended(self, name: str) -> bytes:
         """Return the nodes; the last one gives a value of this name."""
@@ -198,28 +191,14 @@ class _Chain:
         attribute = bytes_field(proto.ATTRIBUTE_NAME, "value") + bytes_field(proto.ATTRIBUTE_TENSOR, tensor)
         name = f"acutance/{self._name}/{len(self._nodes)}"
         self._nodes.append(
-            _node("Constant", [], name, attribute + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_TENSOR))
+            proto.node("Constant", [], name, attribute + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_TENSOR))
         )
         return name
 
     def _add(self, kind: str, constant: str | None, attribute: bytes | None = None, *, out: str = "") -> None:
         name = out or f"acutance/{self._name}/{len(self._nodes)}"
-        self._nodes.append(_node(kind, [self._last, *([constant] if constant else [])], name, attribute))
+        self._nodes.append(proto.node(kind, [self._last, *([constant] if constant else [])], name, attribute))
         self._last = name
-
-
-def _node(kind: str, inputs: Sequence[str], output: str, attribute: bytes | None) -> bytes:
-    named = b"".join(bytes_field(proto.NODE_INPUT, name) for name in inputs) + bytes_field(proto.NODE_OUTPUT, output)
-    named += bytes_field(proto.NODE_NAME, output) + bytes_field(proto.NODE_KIND, kind)
-    return named if attribute is None else named + bytes_field(proto.NODE_ATTRIBUTE, attribute)
-
-
-def _attribute(name: str, value: int | tuple[int, ...]) -> bytes:
-    named = bytes_field(proto.ATTRIBUTE_NAME, name)
-    if isinstance(value, int):
-        return named + number_field(proto.ATTRIBUTE_INT, value) + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_INT)
-    numbers = b"".join(number_field(proto.ATTRIBUTE_INTS, number) for number in value)
-    return named + numbers + number_field(proto.ATTRIBUTE_TYPE, proto.TYPE_INTS)
 
 
 def _value(name: str, sides: Sequence[int | str]) -> bytes:
@@ -239,11 +218,12 @@ def _value(name: str, sides: Sequence[int | str]) -> bytes:
 
 def _renamed(file: bytes, start: int, end: int, name: str, new: str) -> bytes:
     """Return a node that takes what is now called otherwise."""
-    node = bytearray()
-    for number, begin, first, last in records_of(file, start, end):
+
+    def change(number: int, first: int, last: int) -> bytes | None:
         is_meant = number == proto.NODE_INPUT and file[first:last].decode() == name
-        node += bytes_field(proto.NODE_INPUT, new) if is_meant else file[begin:last]
-    return bytes(node)
+        return bytes_field(number, new) if is_meant else None
+
+    return rewritten(file, start, end, change)
 
 
 def _first_text(file: bytes, start: int, end: int) -> str:

@@ -25,7 +25,6 @@ from acutance.engines.device_check import (
     worst_difference,
 )
 from acutance.errors import EngineError, OutOfMemory
-from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
     from acutance.engines.engine import Engine
@@ -60,29 +59,14 @@ class GuardedEngine:
         """
         self._device: Engine | None = device
         self._cpu = cpu
-        self._title = title
+        self.title = title
+        self.spec, self.is_offloaded = cpu.spec, device.is_offloaded
         self._is_rounded = is_rounded
-        self._is_apart = device.is_offloaded
         self._most_px = (
             None if memory_bytes is None else max(LEAST_PX, int(SHARE_OF_MEMORY * memory_bytes / BYTES_PER_PX))
         )
         self._checked: set[tuple[int, ...]] = set()
         self._lock = threading.Lock()
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model is, takes and gives."""
-        return self._cpu.spec
-
-    @property
-    def title(self) -> str:
-        """What the device is called in words."""
-        return self._title
-
-    @property
-    def is_offloaded(self) -> bool:
-        """See `Engine.is_offloaded`."""
-        return self._is_apart
 
     @property
     def uses_device(self) -> bool:
@@ -124,7 +108,7 @@ class GuardedEngine:
     def _refuse_too_large(self, batch: npt.NDArray[np.float32]) -> None:
         """Have the caller cut smaller tiles at once where a batch as large is known not to fit."""
         if self._most_px is not None and _pixels(batch) > self._most_px:
-            raise OutOfMemory(f"{self._title}: not enough memory for a batch of {_pixels(batch)} pixels.")
+            raise OutOfMemory(f"{self.title}: not enough memory for a batch of {_pixels(batch)} pixels.")
 
     def _try_smaller(self, batch: npt.NDArray[np.float32]) -> None:
         """Remember that a batch was too large, and have the caller cut it; return where it is small already."""
@@ -173,7 +157,7 @@ class GuardedEngine:
         with self._lock:
             is_first, self._device = self._device is not None, None
         if is_first:
-            LOG.warning("%s: %s; the CPU does the rest.", self._title, fault.rstrip("."))
+            LOG.warning("%s: %s; the CPU does the rest.", self.title, fault.rstrip("."))
 
 
 def _pixels(batch: npt.NDArray[np.float32]) -> int:

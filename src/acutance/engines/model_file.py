@@ -48,16 +48,16 @@ def find_numbers(file: bytes) -> dict[str, Numbers]:
     Raises:
         CorruptWeights: When the bytes are not such a file.
     """
-    try:
-        found: dict[str, Numbers] = {}
-        for field, start, end in fields_of(file, 0, len(file)):
-            if field == proto.MODEL_GRAPH:
-                found.update(_of_graph(file, start, end))
+    found: dict[str, Numbers] = {}
+    with proto.telling_damage():
+        for field, start, end in proto.fields_of_graph(file):
+            if field == proto.GRAPH_INITIALIZER:
+                found.update(_of_tensor(file, start, end))
+            elif field == proto.GRAPH_NODE:
+                found.update(_of_node(file, start, end))
         for name, numbers in found.items():
             if (numbers.end - numbers.start) % numbers.dtype.itemsize:
                 raise ValueError(f"{name} ends within a number")
-    except (IndexError, ValueError) as error:
-        raise CorruptWeights("the model is no ONNX file, or is damaged; get the file again.") from error
     return found
 
 
@@ -88,7 +88,7 @@ def is_safetensors(file: bytes) -> bool:
 
 
 def _spec_in(file: bytes, name: str) -> str | None:
-    try:
+    with proto.telling_damage(f"{name}:"):
         if is_safetensors(file):
             header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
             spec: str | None = header.get("__metadata__", {}).get(METADATA_KEY)
@@ -98,8 +98,6 @@ def _spec_in(file: bytes, name: str) -> str | None:
                 entry = {number: file[first:last].decode() for number, first, last in fields_of(file, start, end)}
                 if entry.get(proto.ENTRY_KEY) == METADATA_KEY:
                     return entry.get(proto.ENTRY_VALUE, "")
-    except (IndexError, ValueError, AttributeError) as error:
-        raise CorruptWeights(f"{name}: is no ONNX file, or is damaged; get the file again.") from error
     return None
 
 
@@ -144,14 +142,6 @@ def _blended(start: npt.NDArray[np.floating], goal: npt.NDArray[np.floating], sh
     with np.errstate(all="ignore"):
         blend = (1.0 - share) * start.astype(np.float64) + share * goal.astype(np.float64)  # exact at either end
         return blend.astype(start.dtype)
-
-
-def _of_graph(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:
-    for field, begin, stop in fields_of(file, start, end):
-        if field == proto.GRAPH_INITIALIZER:
-            yield from _of_tensor(file, begin, stop)
-        elif field == proto.GRAPH_NODE:
-            yield from _of_node(file, begin, stop)
 
 
 def _of_tensor(file: bytes, start: int, end: int) -> Iterator[tuple[str, Numbers]]:

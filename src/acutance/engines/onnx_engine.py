@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.devices import SILENT, Device, Session
+from acutance.engines.engine import not_enough_memory
 from acutance.engines.model_file import read_spec
+from acutance.engines.processor import cores_if_bound
 from acutance.engines.silent_onnxruntime import onnxruntime
-from acutance.errors import CorruptWeights, EngineError, OutOfMemory
+from acutance.errors import CorruptWeights, EngineError
 from acutance.spec import ModelSpec
 
 INPUT = "degraded"
@@ -37,7 +39,8 @@ class OnnxRuntimeEngine:
 
     def __init__(self, session: Session, spec: ModelSpec, device: Device | None = None) -> None:
         self._session: Session | None = session
-        self._spec = spec
+        self.spec = spec
+        self.is_offloaded = device is not None and device.kind != "CPU"
         self._device = device
 
     @classmethod
@@ -60,20 +63,10 @@ class OnnxRuntimeEngine:
         if device is not None:
             return cls(_opened_on(device, model, threads), read_spec(model, name=name), device)
         try:
-            session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(model, session_options(threads), providers=["CPUExecutionProvider"])
         except ORT_ERRORS as error:
             raise CorruptWeights(f"{name}: not a network that ONNX Runtime can open; get the file again.") from error
         return cls(session, read_spec(model, name=name))
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model is, takes and gives."""
-        return self._spec
-
-    @property
-    def is_offloaded(self) -> bool:
-        """See `Engine.is_offloaded`."""
-        return self._device is not None and self._device.kind != "CPU"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch; see `Engine.run`."""
@@ -83,10 +76,10 @@ class OnnxRuntimeEngine:
             with nullcontext() if self._device is None else self._device.turn:
                 (restored,) = self._session.run(None, {INPUT: batch})
         except MemoryError as error:
-            raise _out_of_memory(batch) from error
+            raise not_enough_memory(batch) from error
         except ORT_ERRORS as error:
             if any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS):
-                raise _out_of_memory(batch) from error
+                raise not_enough_memory(batch) from error
             if self._device is None:
                 raise EngineError(f"ONNX Runtime failed: {error}") from error
             raise EngineError(f"failed ({reason_of(error)}).") from error
@@ -99,7 +92,7 @@ class OnnxRuntimeEngine:
 
 
 def _opened_on(device: Device, model: bytes, threads: int | None) -> Session:
-    settings = _options(threads)
+    settings = session_options(threads)
     settings.log_severity_level = SILENT
     try:
         with device.turn:
@@ -113,11 +106,6 @@ def reason_of(error: Exception) -> str:
     first = str(error).strip().partition("\n")[0].rpartition(" was false. ")[2]
     words = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", first)
     return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", words).rstrip(".") or type(error).__name__
-
-
-def _out_of_memory(batch: npt.NDArray[np.float32]) -> OutOfMemory:
-    size = "×".join(str(side) for side in batch.shape)
-    return OutOfMemory(f"not enough memory for a batch of {size}; use smaller tiles (--tile, tile_px).")
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
@@ -143,10 +131,11 @@ _DEVICE_ERRORS: tuple[type[Exception], ...] = (*ORT_ERRORS, ValueError)
 """The latter for options that a version does not know."""
 
 
-def _options(threads: int | None) -> onnxruntime.SessionOptions:
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
+    """Return how networks are run on the CPU; None takes a thread per core that this process may use."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or cores_if_bound()
     options.inter_op_num_threads = 1  # the graph is a chain: there is nothing to run side by side
     options.log_severity_level = QUIET
     # The plan that it makes of the memory for a shape took 1.8 times what the chain of activations needs, and without

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from acutance.engines.engine import not_enough_memory
 from acutance.engines.model_file import read_spec
 from acutance.engines.silent_openvino import openvino, properties
 from acutance.engines.silent_openvino import opset13 as opset
-from acutance.errors import CorruptWeights, EngineError, OutOfMemory
+from acutance.errors import CorruptWeights, EngineError
 from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class OpenVinoEngine:
 
     def __init__(self, compiled: openvino.CompiledModel, spec: ModelSpec) -> None:
         self._compiled: openvino.CompiledModel | None = compiled
-        self._spec = spec
+        self.spec = spec
+        self.is_offloaded = False
 
     @classmethod
     def from_bytes(
@@ -93,16 +95,6 @@ class OpenVinoEngine:
             raise CorruptWeights(f"{name}: not a network that OpenVINO can open; get the file again.") from error
         return cls(compiled, read_spec(model, name=name))
 
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model is, takes and gives."""
-        return self._spec
-
-    @property
-    def is_offloaded(self) -> bool:
-        """See `Engine.is_offloaded`."""
-        return False
-
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch; see `Engine.run`."""
         if self._compiled is None:
@@ -120,8 +112,7 @@ class OpenVinoEngine:
                 reason = text.strip().rpartition("\n")[2]  # before it stand the C++ files that it came through
                 raise EngineError(f"OpenVINO failed: {reason}") from error
         # Not raised while the other error is handled: its traceback keeps the request and its memory alive.
-        size = "×".join(str(side) for side in batch.shape)
-        raise OutOfMemory(f"not enough memory for a batch of {size}; use smaller tiles (--tile, tile_px).")
+        raise not_enough_memory(batch)
 
     def close(self) -> None:
         """Free the compiled model."""

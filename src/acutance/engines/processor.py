@@ -15,6 +15,8 @@ CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAG = "amx_bf16"
 """Name in it of the instructions that multiply tiles of bfloat16."""
 
+SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/core_cpus_list"
+"""Linux's list of the CPUs that share a core with one."""
 
 NVIDIA_VERSION = Path("/sys/module/nvidia/version")
 """Linux's file with the version of NVIDIA's driver."""
@@ -59,11 +61,18 @@ def describe_machine() -> str:
 
 def _stamp(place: Path) -> str:
     """Return when a folder or a file in it was last changed, or what a short file says; empty where there is none."""
+    if not place.is_dir():
+        return read_short(place)
     try:
-        if place.is_dir():
-            newest = max(entry.stat().st_mtime_ns for entry in (place, *place.iterdir()))
-            return f"{newest // 10**9}"
-        return place.read_text(encoding="ascii").strip()
+        return f"{max(entry.stat().st_mtime_ns for entry in (place, *place.iterdir())) // 10**9}"
+    except OSError:
+        return ""
+
+
+def read_short(file: Path | str) -> str:
+    """Return what a short file of the system says; empty where it cannot be read."""
+    try:
+        return Path(file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -78,6 +87,23 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cores_if_bound() -> int:
+    """Return how many cores lie under the CPUs that this process was bound to; 0 where it has all of the machine's.
+
+    ONNX Runtime counts those of the machine: bound to one CPU of two, its two threads wait for each other in a loop,
+    and a network takes half as long again.
+    """
+    if not hasattr(os, "sched_getaffinity") or usable_cpus() == os.cpu_count():
+        return 0
+    # Two CPUs of one core (SMT) are one thread's work.
+    return len({read_short(SIBLINGS.format(cpu)) or str(cpu) for cpu in os.sched_getaffinity(0)})
+
+
+def pool_size(threads: int | None) -> int:
+    """Return how many threads compute outside the network: those asked for, within the CPUs, else one per CPU."""
+    return within_cpus(threads) or usable_cpus()
 
 
 def within_cpus(threads: int | None) -> int | None:

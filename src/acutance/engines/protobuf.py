@@ -5,7 +5,7 @@ A message is a row of fields, each a number, a wire type and a value. Nothing he
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 VARINT, BYTES = 0, 2
 FIXED_BYTES = {1: 8, 5: 4}
@@ -46,6 +46,22 @@ def records_of(file: bytes, start: int, end: int) -> Iterator[tuple[int, int, in
             raise ValueError("a field ends behind its message")
         yield key >> 3, begin, position, stop
         position = stop
+
+
+def rewritten(file: bytes, start: int, end: int, change: Callable[[int, int, int], bytes | None]) -> bytes:
+    """Return a message with other fields in place of some.
+
+    `change` takes the number of a field, and where its value begins and ends. It returns what is written instead, whole
+    fields or nothing; None keeps the field.
+
+    Raises:
+        ValueError, IndexError: When the bytes are no message.
+    """
+    written = bytearray()
+    for number, begin, first, last in records_of(file, start, end):
+        new = change(number, first, last)
+        written += file[begin:last] if new is None else new
+    return bytes(written)
 
 
 def varint_at(file: bytes, position: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from acutance.engines.engine import not_enough_memory
 from acutance.engines.model_file import read_spec
 from acutance.engines.torch_graph import read_network
 from acutance.errors import EngineError, OutOfMemory, first_line
@@ -54,7 +55,8 @@ class TorchEngine:
         # It may also keep what it makes of a picture until the next.
         self._turn = threading.Lock() if spec.needs_torch else nullcontext()
         self._device = device
-        self._spec = spec
+        self.spec = spec
+        self.is_offloaded = device.type != "cpu"
         exact = network.to(device).to(memory_format=self._layout)  # type: ignore[call-overload]  # absent in its types
         quick = exact if number == torch.float32 else copy.deepcopy(exact).to(number)
         # The plain method: called as a module, a translated one prints its code to stderr before it raises.
@@ -108,16 +110,6 @@ class TorchEngine:
                 raise OutOfMemory(f"not enough memory on {device} for {name}; free some, or take the CPU.") from error
             raise EngineError(f"engine torch: {device} cannot be used ({first_line(error)}).") from error
 
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model is, takes and gives."""
-        return self._spec
-
-    @property
-    def is_offloaded(self) -> bool:
-        """See `Engine.is_offloaded`."""
-        return self._device.type != "cpu"
-
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Restore a batch; see `Engine.run`."""
         networks = self._networks
@@ -130,10 +122,7 @@ class TorchEngine:
                 raise EngineError(f"torch failed: {first_line(error)}.") from error
         # Not raised while the other error is handled: its traceback keeps every activation alive, and the caller tries
         # a smaller batch while it handles this one.
-        size = "×".join(str(side) for side in batch.shape)
-        raise OutOfMemory(
-            f"not enough memory on {self._device} for a batch of {size}; use smaller tiles (--tile, tile_px)."
-        )
+        raise not_enough_memory(batch, on=str(self._device))
 
     def close(self) -> None:
         """Free the network, and the memory of the device that torch keeps for later."""

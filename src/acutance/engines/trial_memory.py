@@ -44,17 +44,11 @@ class TrialMemory:
 
     def __init__(self, path: Path | None = None) -> None:
         """Take the file; None is the one in the user's cache folder, or no file where the user has no home."""
-        self._path = path
-        if path is None:
-            try:
-                self._path = cache_folder() / FILE
-            except ConfigError:
-                self._path = None
-
-    @property
-    def path(self) -> Path | None:
+        self.path = path
         """The file, whether there or not."""
-        return self._path
+        if path is None:
+            with suppress(ConfigError):
+                self.path = cache_folder() / FILE
 
     def recalled(self, key: str) -> Measured | None:
         """Return what was measured, or None."""
@@ -62,7 +56,7 @@ class TrialMemory:
 
     def keep(self, key: str, measured: Measured | None) -> None:
         """Remember a measurement, or forget it; where that cannot be written, nothing is said."""
-        if self._path is None:
+        if self.path is None:
             return
         known = self._read()
         known.pop(key, None)
@@ -71,13 +65,13 @@ class TrialMemory:
         newest = list(known.items())[-KEPT:]
         content = {"format": FORMAT, "trials": {name: asdict(row) for name, row in newest}}
         with suppress(OutputError):  # a folder that is read-only, a full disk: it is measured again next time
-            write_atomically(self._path, [json.dumps(content, indent=1, ensure_ascii=False).encode()], overwrite=True)
+            write_atomically(self.path, [json.dumps(content, indent=1, ensure_ascii=False).encode()], overwrite=True)
 
     def _read(self) -> dict[str, Measured]:
-        if self._path is None:
+        if self.path is None:
             return {}
         try:
-            content = json.loads(self._path.read_bytes())
+            content = json.loads(self.path.read_bytes())
             if content["format"] != FORMAT:
                 return {}
             return {str(key): _measured(row) for key, row in content["trials"].items()}

@@ -42,8 +42,10 @@ def enlarge_bicubic(photo: npt.NDArray[np.uint8], factor: int) -> npt.NDArray[np
 def enlarged_part(pixels: npt.NDArray[PixelType], box: Box, scale: int, *, within: Box) -> npt.NDArray[np.float32]:
     """Return a part of a picture enlarged by a bicubic filter, `3 h w`; beyond the picture is its mirror image.
 
-    What the filter sees of its surroundings is inside the halo, so tiles leave no seams.
+    What the filter sees of its surroundings is inside the halo, so tiles leave no seams. A scale of 1 changes nothing.
     """
+    if scale == 1:
+        return np.asarray(to_batch(pixels[box.slices])[0])
     seen = with_halo(box, within=within, halo_px=BICUBIC_PX).source
     picture = np.moveaxis(to_batch(mirrored_part(pixels, seen))[0], 0, 2).astype(np.float64)
     enlarged = resize_bicubic(picture, Size(seen.size.height * scale, seen.size.width * scale))

@@ -109,12 +109,7 @@ def _restored(
             planes = band[:, first + top - row : last + top - row, left : left + width * scale]
             if strength != 1.0:
                 rows = Box(first // scale, 0, last // scale, width)  # tiles begin and end at whole pixels
-                shown = (
-                    to_batch(pixels[rows.slices])[0]
-                    if scale == 1
-                    else enlarged_part(pixels, rows, scale, within=plan.frame)
-                )
-                planes = blend(shown, planes, strength)
+                planes = blend(enlarged_part(pixels, rows, scale, within=plan.frame), planes, strength)
             write_planes(planes, result[first:last])
         row += band.shape[1]
     return result

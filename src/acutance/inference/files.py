@@ -163,7 +163,7 @@ def make_files(
         raise ConfigError(f"jobs = {jobs}: must be at least 1.")
     for folder in dict.fromkeys(file.target.parent for file in plan):
         remove_leftovers(folder)
-    desk = _Desk(
+    maker = _FileMaker(
         make,
         overwrite=overwrite,
         ledger=ledger,
@@ -172,7 +172,7 @@ def make_files(
     )
     yield from work_through(
         plan,
-        desk.work,
+        maker.work,
         jobs=max(1, min(jobs, len(plan))),
         should_stop=should_stop,
         is_in_callers_thread=is_in_callers_thread,
@@ -196,8 +196,8 @@ class _Progress:
                 self._tell(min(1.0, self._sum / self._files))
 
 
-class _Desk:
-    """Where files are worked on, one per thread; nothing of a file stays here."""
+class _FileMaker:
+    """Makes one file after the other, in whichever thread; nothing of a file stays here."""
 
     def __init__(
         self,
@@ -246,10 +246,10 @@ class _Desk:
         return replace(result, seconds=time.perf_counter() - start)
 
     def _made(self, file: PlannedFile, tell: Callable[[float], None]) -> FileResult:
-        standing = self._status_of(file)
-        if standing == "finished":
+        status = self._status_of(file)
+        if status == "finished":
             return FileResult(source=file.source, target=file.target, status="skipped")
-        overwrite = self._overwrite or standing == "outdated"
+        overwrite = self._overwrite or status == "outdated"
         check_target(file.target, overwrite=overwrite)
         return self._make(
             Task(file=file, overwrite=overwrite, tell=tell, ledger=self._ledger, before=_stat(file.source))
@@ -262,10 +262,10 @@ class _Desk:
                 f"{file.target} and {self._clashes[file.target]} are one file on this disk, which does not tell such "
                 "names apart; leave one out (--exclude, exclude), or write to another disk."
             )
-        standing = "none" if self._ledger is None else self._ledger.status_of(file)
-        if self._ledger is not None and standing == "none" and not self._overwrite and os.path.lexists(file.target):
+        status = "none" if self._ledger is None else self._ledger.status_of(file)
+        if self._ledger is not None and status == "none" and not self._overwrite and os.path.lexists(file.target):
             raise OutputError(f"{file.target} exists already{self._ledger.advice}.")
-        return standing
+        return status
 
 
 def _failed(file: PlannedFile, error: str) -> FileResult:

@@ -38,14 +38,15 @@ class Ledger:
         self._key = key
         self._journals = Journals()
         self._resumes = resume
-        self._records = record
+        self.records = record
+        """Whether this run leaves a record."""
 
     @property
     def advice(self) -> str:
         """What to do about a result that is there and not known: the end of a sentence."""
         if self._resumes:
             return f", and no record says that it was made of this photo; {OVERWRITE} or choose another name"
-        hint = "; if an earlier run made it, resume (--resume, resume=True), else" if self._records else ";"
+        hint = "; if an earlier run made it, resume (--resume, resume=True), else" if self.records else ";"
         return f"{hint} {OVERWRITE} or choose another name"
 
     def status_of(self, file: PlannedFile) -> ResultStatus:
@@ -64,11 +65,6 @@ class Ledger:
             name = error.filename or file.target
             raise InputError(f"{name} cannot be read ({error.strerror or error}).") from error
 
-    @property
-    def records(self) -> bool:
-        """Whether this run leaves a record."""
-        return self._records
-
     def enter(self, file: PlannedFile, before: os.stat_result | None, target: Fingerprint) -> None:
         """Record a result before it gets its name, when all of its photo has been read.
 
@@ -81,7 +77,7 @@ class Ledger:
             InputError: When the photo has changed since, or cannot be read again.
             OutputError: When the record cannot be written.
         """
-        if not self._records:
+        if not self.records:
             return
         try:
             content = fingerprint_of(file.source)

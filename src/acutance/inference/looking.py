@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import acutance.estimation
+from acutance.engines.onnx_engine import session_options
 from acutance.engines.processor import within_cpus
 from acutance.engines.silent_onnxruntime import onnxruntime
 from acutance.estimation.verdict import STRIDE_PX, WINDOW_PX, BlurField
@@ -35,7 +36,7 @@ def blur_field(grey: npt.NDArray[np.float32], *, threads: int | None = None) -> 
     """
     height, width = grey.shape
     grey = mirrored_part(grey, Box(0, 0, max(height, WINDOW_PX), max(width, WINDOW_PX)))
-    session = _session(within_cpus(threads) or 0)
+    session = _session(within_cpus(threads))
     rows, columns = ((side - WINDOW_PX) // STRIDE_PX + 1 for side in grey.shape)
     bands = []
     for top in range(0, rows, _AT_ONCE):
@@ -51,10 +52,5 @@ def blur_field(grey: npt.NDArray[np.float32], *, threads: int | None = None) -> 
 
 
 @cache
-def _session(threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(str(_MODEL), options, providers=["CPUExecutionProvider"])
+def _session(threads: int | None) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(_MODEL), session_options(threads), providers=["CPUExecutionProvider"])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from acutance.deconvolution.psfs import offset_between
 from acutance.deconvolution.shake import Progress, Shake, find_shake
-from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.engines.processor import pool_size
 from acutance.estimation.verdict import BlurVerdict
 from acutance.geometry import Box
 from acutance.inference.found_blur import FoundPaths
@@ -85,7 +85,7 @@ def _path_in(grey: npt.NDArray[np.float32], *, threads: int | None) -> Shake | N
     seen: BlurVerdict = blur_field(grey, threads=threads).whole
     if seen.kind not in {"path", "line"}:
         return None
-    shake = find_shake(grey, threads=within_cpus(threads) or usable_cpus())
+    shake = find_shake(grey, threads=pool_size(threads))
     if shake is None or not SHORTEST_SHARE <= shake.length_px / seen.strength_px <= LONGEST_SHARE:
         return None
     return shake

@@ -25,15 +25,15 @@ from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import PictureRestorer
 from acutance.inference.streaming import memory_of_whole, restored_strips, tile_within
 from acutance.inference.tiling import TileWatch
-from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, PictureFile, StripSource, open_pictures, with_new_thumbnail
 from acutance.media.photo import turned
 from acutance.ranges import number_within
 from acutance.spec import ModelSpec
-from acutance.zoo.catalogue import AUTO
+from acutance.zoo.catalogue import AUTO, MODEL_FOR
 
 if TYPE_CHECKING:
     from acutance.inference.automatic import AutomaticRestorer
+    from acutance.inference.told import Region, ToldBlur
 
 MAX_STREAMED_PIXELS = 10**12
 """Larger pictures are refused even in strips, unless the caller allows more: nobody has one."""
@@ -72,12 +72,13 @@ class PhotoSharpener:
                     "signed_by: how an engine was opened cannot be told from it, so not be signed; name the engine."
                 )
             self._restorer = PictureRestorer(engine, pictures)
-        elif str(name := model_for(pictures.told, model)) == AUTO:
+        elif str(model) == AUTO and pictures.told is None:
             from acutance.inference.automatic import AutomaticRestorer  # what looks at a picture
 
             self._restorer = AutomaticRestorer(partial(open_for_processes, settings=engine, is_named=False), pictures)
         else:
-            self._restorer = PictureRestorer(open_for_processes(name, engine), pictures)
+            named = MODEL_FOR["moved"] if str(model) == AUTO else model  # the one that can be told
+            self._restorer = PictureRestorer(open_for_processes(named, engine), pictures)
 
     @property
     def settings(self) -> PictureSettings:
@@ -163,11 +164,6 @@ class PhotoSharpener:
         """Say whether a picture may be held as a whole, of which a row takes so many bytes."""
         needed = memory_of_whole(size, row_bytes=row_bytes, spec=self.spec, tile_px=self.settings.tile_of(self.spec))
         return needed <= self.settings.memory_bytes
-
-    @property
-    def has_memory_limit(self) -> bool:
-        """Whether it was said how much memory may be taken."""
-        return self.settings.max_memory_mb is not None
 
     def opened(self, source: Path | bytes) -> AbstractContextManager[PictureFile]:
         """Open a file of pictures within the limits; see `open_pictures`."""

@@ -251,7 +251,7 @@ class _Work:
         is_small = source is not None and self._sharpener.fits_as_whole(source.size, row_bytes=source.row_bytes)
         if is_small and not pictures.is_too_large_as_whole:
             return None
-        if source is None and (self._sharpener.has_memory_limit or pictures.is_too_large_as_whole):
+        if source is None and (self._sharpener.settings.max_memory_mb is not None or pictures.is_too_large_as_whole):
             spec = self._sharpener.spec
             reason, way_out = f"as {pictures.format} to {self._format}", "TIFF or PNG"
             if not spec.takes_strips:

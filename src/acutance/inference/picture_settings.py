@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.engines.processor import pool_size, within_cpus
 from acutance.errors import ConfigError
 from acutance.inference.back_projecting import is_corrected
 from acutance.inference.memory import allowed_bytes, check_limits
 from acutance.inference.tiling import DEFAULT_TILE_PX, SMALLEST_TILE_PX
-from acutance.inference.told import Region, ToldBlur, check_kinds
 from acutance.ranges import whole_number
 from acutance.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from acutance.inference.told import Region, ToldBlur
     from acutance.provenance.credential import SigningCredential
 
 
@@ -50,7 +50,10 @@ class PictureSettings:
             object.__setattr__(self, "tile_px", tile_px)
         within_cpus(self.threads)
         check_limits(max_pixels=self.max_pixels, max_memory_mb=self.max_memory_mb)
-        check_kinds(self.told, self.region)
+        if self.told is not None or self.region is not None:
+            from acutance.inference.told import check_kinds
+
+            check_kinds(self.told, self.region)
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse what a model cannot be told, or cannot do in a part of a picture.
@@ -82,7 +85,7 @@ class PictureSettings:
     @property
     def pool_size(self) -> int:
         """How many threads compute outside the network."""
-        return within_cpus(self.threads) or usable_cpus()
+        return pool_size(self.threads)
 
     @property
     def words(self) -> str:

@@ -20,10 +20,10 @@ from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.tiling import TileWatch, restore_tiled
-from acutance.inference.told import FEATHER_PX, ToldBlur, feathered
 
 if TYPE_CHECKING:
     from acutance.inference.found_blur import Found
+    from acutance.inference.told import ToldBlur
 
 SHARPENING = "sharpening"
 """The phase in which the network runs."""
@@ -46,7 +46,7 @@ class Otherwise:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Request:
     """What is wanted of one picture; see `PictureRestorer.restore`."""
 
     strength: float
@@ -125,27 +125,28 @@ class PictureRestorer:
         alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
         filled = picture if alpha is None else Picture(fill_transparent(picture.pixels, alpha), alpha)
         box = whole if self.settings.region is None else self.settings.region.box_in(whole.size)
-        wish = _Wish(strength, listener, otherwise, filled.pixels, box)
+        request = _Request(strength, listener, otherwise, filled.pixels, box)
         if self.settings.region is None:
-            return self._restored(filled, whole, wish)
+            return self._restored(filled, whole, request)
+        from acutance.inference.told import FEATHER_PX, feathered
         from acutance.inference.undoing import KERNEL_REACH_PX
 
         reach = max(KERNEL_REACH_PX, 0 if self.settings.told is None else len(self.settings.told.psf))
         around = with_halo(box, within=whole, halo_px=FEATHER_PX + reach).source
         # As in the whole: not within one of JPEG's blocks, even where nothing in the part tells them.
         around = around._replace(top=around.top // BLOCK_PX * BLOCK_PX, left=around.left // BLOCK_PX * BLOCK_PX)
-        part = self._restored(filled.part(*around.slices), box.shifted(around.top, around.left), wish)
+        part = self._restored(filled.part(*around.slices), box.shifted(around.top, around.left), request)
         share = feathered(box, around)
         faded = _faded_in(picture.pixels, part.pixels, around, share[..., np.newaxis])
         if alpha is None or part.alpha is None:
             return Picture(faded)
         return Picture(faded, _faded_in(alpha, part.alpha, around, share))
 
-    def _restored(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
+    def _restored(self, picture: Picture, looked_at: Box, request: _Request) -> Picture:
         """Restore a picture, or a part of one; what is wanted is a box of that."""
         if self.spec.needs_whole:
-            return self._unblurred(picture, looked_at, wish)
-        strength, listener = wish.strength, wish.listener
+            return self._unblurred(picture, looked_at, request)
+        strength, listener = request.strength, request.listener
         listener.chosen(self.spec.name)
         if self.spec.feather_px:
             listener.found(f"model {self.spec.name}: its tiles are {self.spec.tiles_in_words}")
@@ -158,19 +159,20 @@ class PictureRestorer:
         opacity = self._through_network(alpha[..., np.newaxis], strength, ignore, is_light=False)
         return Picture(restored, opacity[..., 0])
 
-    def _unblurred(self, picture: Picture, looked_at: Box, wish: _Wish) -> Picture:
+    def _unblurred(self, picture: Picture, looked_at: Box, request: _Request) -> Picture:
         """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
         from acutance.inference.found_blur import FoundBlur
+        from acutance.inference.told import FEATHER_PX, ToldBlur
         from acutance.inference.unblurring import blur_in  # the mathematics of deconvolution, for this alone
         from acutance.inference.undoing import without_blur
 
-        listener, otherwise = wish.listener, wish.otherwise
+        listener, otherwise = request.listener, request.otherwise
         looking = listener.part(0.0, 0.3).phases()
         blur: Found | ToldBlur | None
         if self.settings.told is None:
             blur, words = blur_in(
-                wish.whole,
-                wish.place,
+                request.whole,
+                request.place,
                 threads=self.settings.threads,
                 progress=looking,
                 orientation=listener.orientation,
@@ -181,7 +183,7 @@ class PictureRestorer:
             blur, words = self.settings.told, f"{self.settings.told.words}, as told: taken out"
         if otherwise is not None and not isinstance(blur, ToldBlur) and not otherwise.believes(blur):
             listener.found(otherwise.words)
-            return otherwise.restorer._restored(picture, looked_at, replace(wish, otherwise=None))
+            return otherwise.restorer._restored(picture, looked_at, replace(request, otherwise=None))
         listener.found(words)
         listener.chosen(self.spec.name)
         if blur is None:
@@ -196,7 +198,7 @@ class PictureRestorer:
             restored = without_blur(
                 planes, blur, self.engine, wanted=wanted, threads=self.settings.threads, progress=phases
             )
-            return to_type(blend(to_float(planes), restored, wish.strength), planes.dtype.type)
+            return to_type(blend(to_float(planes), restored, request.strength), planes.dtype.type)
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
         if alpha is None:

@@ -17,12 +17,12 @@ from acutance.inference.arrays import GivesDLPack, Layout, as_picture, sharpened
 from acutance.inference.photo_sharpener import PhotoSharpener
 from acutance.inference.picture_files import sharpen_file, sharpened_content
 from acutance.inference.picture_settings import PictureSettings
-from acutance.inference.told import Region, ToldBlur, model_for
 from acutance.media import check_target, from_pil, plan_outputs, to_pil
 from acutance.media.reading import mode_of
 from acutance.zoo.catalogue import AUTO
 
 if TYPE_CHECKING:
+    from acutance.inference.told import Region, ToldBlur
     from acutance.provenance.credential import SigningCredential
 
 Kind = TypeVar("Kind", bytes, npt.NDArray[Any], Image.Image)
@@ -284,9 +284,7 @@ def sharpen(
         >>> sharpen(np.zeros((32, 48, 3), np.uint8)).dtype
         dtype('uint8')
     """
-    with Sharpener(
-        model_for(told, model), fidelity=fidelity, told=told, region=region, signed_by=signed_by
-    ) as sharpener:
+    with Sharpener(model, fidelity=fidelity, told=told, region=region, signed_by=signed_by) as sharpener:
         if isinstance(image, (str, Path)):
             return sharpener(image, strength=strength, output=output, overwrite=overwrite)
         return sharpener(image, strength=strength)

@@ -22,7 +22,6 @@ from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_batch, write_planes
 from acutance.imaging.pad import MARGIN_PX, mirrored_part, with_margin
 from acutance.imaging.resize import enlarged_part
-from acutance.inference.feathering import restore_feathered
 from acutance.inference.ramps import REACH_PX, kept_on_ramps
 from acutance.spec import ModelSpec
 
@@ -94,6 +93,8 @@ def restore_tiled(
     if padded.pixels <= most_uncut(spec, tile_px=tile_px):
         tile_px = max(padded)  # a frame of full HD, say: cut in two, it would cost 5 % more, and as much memory
     if spec.feather_px:
+        from acutance.inference.feathering import restore_feathered  # for networks of others alone
+
         return restore_feathered(engine, pixels, strength=strength, tile_px=tile_px, progress=progress)
     result = np.empty((size.height * spec.scale, size.width * spec.scale, 3), pixels.dtype)
     done = 0
@@ -184,12 +185,7 @@ def restore_tile(
     if _keeps_ramps(engine.spec):
         restored = kept_on_ramps(pixels, inside, restored)
     if strength != 1.0:
-        shown = (
-            to_batch(pixels[inside.slices])[0]
-            if scale == 1
-            else enlarged_part(pixels, inside, scale, within=tile.source)
-        )
-        restored = blend(shown, restored, strength)
+        restored = blend(enlarged_part(pixels, inside, scale, within=tile.source), restored, strength)
     write_planes(restored, result[inside.scaled(scale).slices])
 
 

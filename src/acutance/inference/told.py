@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from pathlib import Path
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -23,7 +22,6 @@ from acutance.errors import ConfigError
 from acutance.geometry import Box, Size
 from acutance.imaging.kernels import disk_psf, gaussian_psf, line_psf
 from acutance.ranges import as_number
-from acutance.zoo.catalogue import AUTO
 
 TOLD_MODEL: Final = "motion"
 """The shipped model whose network is told."""
@@ -297,11 +295,6 @@ def check_kinds(told: object, region: object) -> None:
         raise ConfigError(f"told = {told!r}: must be a ToldBlur, such as ToldBlur.motion(12, degrees=30).")
     if not isinstance(region, Region | None):
         raise ConfigError(f"region = {region!r}: must be a Region, such as Region(x=40, y=30, width=300, height=150).")
-
-
-def model_for(told: ToldBlur | None, model: str | Path) -> str | Path:
-    """Return the model for a picture: where its blur is told and the default model is asked for, `motion`."""
-    return TOLD_MODEL if told is not None and model == AUTO else model
 
 
 def feathered(box: Box, within: Box) -> npt.NDArray[np.float32]:

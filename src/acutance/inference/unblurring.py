@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
-from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.engines.processor import pool_size
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, spectral_motions
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -206,7 +206,7 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
     """Look for a curved path. That tells its own progress, from nothing on."""
     shake = find_shake(
         grey,
-        threads=within_cpus(threads) or usable_cpus(),
+        threads=pool_size(threads),
         progress=lambda share, doing: progress(0.3 + 0.7 * share, doing),
     )
     if shake is None:
@@ -303,5 +303,5 @@ def _banded_places(
         part = np.ascontiguousarray(grey[boxes[place].slices])
         return None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
 
-    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
+    with ThreadPoolExecutor(pool_size(threads)) as pool:
         return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from acutance.deconvolution.shake import Progress, Shake
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.engines.engine import Engine, check_finite
-from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.engines.processor import pool_size
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, with_halo
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
@@ -82,7 +82,7 @@ def without_blur(
     padded = Size(*(ceil_to_multiple(side, multiple) for side in size))
     tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))
     progress(0.0, UNDOING)
-    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
+    with ThreadPoolExecutor(pool_size(threads)) as pool:
         for number, tile in enumerate(tiles, start=1):
             target = with_halo(tile.target, within=kept, halo_px=FADE_PX).source
             if min(target.size) > 0:
@@ -132,7 +132,7 @@ def without_path(
     """
     result = np.empty(pixels.shape, np.float32)
     tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=PATH_REACH_PX))
-    threads = within_cpus(threads) or usable_cpus()
+    threads = pool_size(threads)
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(threads) as pool:
         for number, tile in enumerate(tiles, start=1):

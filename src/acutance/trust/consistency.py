@@ -30,7 +30,7 @@ from acutance.deconvolution.planes import (
     spectrum_of,
     transfer_of,
 )
-from acutance.engines.processor import usable_cpus, within_cpus
+from acutance.engines.processor import pool_size
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, Tile, plan_tiles
 from acutance.imaging.convert import to_float
@@ -132,7 +132,7 @@ def consistency(
         picture[tile.target.slices] = 255 * (beyond + np.abs(unknown))
         return _energy(residual), _energy(beyond), _energy(unknown)
 
-    with ThreadPoolExecutor(within_cpus(threads) or usable_cpus()) as pool:
+    with ThreadPoolExecutor(pool_size(threads)) as pool:
         tiles = plan_tiles(size, tile_px=side + 2 * _HALO_PX, halo_px=halo)
         misfit, wrong, lost = (math.fsum(parts) for parts in zip(*pool.map(told, tiles), strict=True))
     change = _energy(restored - seen)

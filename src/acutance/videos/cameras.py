@@ -43,8 +43,8 @@ _LARGEST_DRIFT_S = 2.0
 _PROTOCOLS = "rtsp,rtsps,rtmp,rtmps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 """What an address may lead to: nothing on this disk, whatever a camera answers."""
 
-_USER = re.compile(r"(?<=://)[^/@\s]*@")
-"""Name and password in an address."""
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+"""Name and password in an address: all up to the last @, as FFmpeg takes it, since passwords may hold others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ the presets, so that encoding takes a small part of the time that the network do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from av.codec.codec import Codec, PixFmtLoss, UnknownCodecError, find_best_pix_fmt_of_list
 
@@ -16,14 +16,6 @@ from acutance.errors import ConfigError, OutputError
 from acutance.videos.containers import Container
 from acutance.videos.planes import Layout
 from acutance.videos.settings import CodecName, QualityName, VideoSettings
-
-_LAMBDA_PER_QUANTISER = 118
-"""FFmpeg's unit of `global_quality`."""
-
-
-def _quantiser(value: int) -> dict[str, str]:
-    """Return the options of FFmpeg's own encoders for a constant quantiser, 1 (best) … 31."""
-    return {"flags": "+qscale", "global_quality": str(value * _LAMBDA_PER_QUANTISER)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +52,30 @@ def _factors(option: str, high: int, medium: int, small: int) -> dict[QualityNam
 
 
 def _quantisers() -> dict[QualityName, Mapping[str, str]]:
-    return {"high": _quantiser(2), "medium": _quantiser(4), "small": _quantiser(8)}
+    """Return the options of FFmpeg's own encoders for constant quantisers, 1 (best) … 31, in its unit of 1/118."""
+    values: dict[QualityName, int] = {"high": 2, "medium": 4, "small": 8}
+    return {name: {"flags": "+qscale", "global_quality": str(118 * value)} for name, value in values.items()}
 
 
-def _always(options: Mapping[str, str]) -> dict[QualityName, Mapping[str, str]]:
-    return {"lossless": options, "high": options, "medium": options, "small": options}
+_ANY_LEVEL: dict[QualityName, Mapping[str, str]] = {level: {} for level in get_args(QualityName)}
 
-
-def _x264(library: str) -> Encoder:
-    return Encoder(
-        codec="h264",
-        library=library,
-        label="H.264",
-        decoders=frozenset({"h264"}),
-        levels=_factors("crf", 14, 18, 23) | {"lossless": {"qp": "0"}},
-        options={"preset": "fast"},
-        factor_option="crf",
-        parameters_option="x264-params",
-        hdr_style="x264",
-        live_options={"tune": "zerolatency"},
-        is_interlacing=True,
-    )
-
+_X264 = Encoder(
+    codec="h264",
+    library="libx264",
+    label="H.264",
+    decoders=frozenset({"h264"}),
+    levels=_factors("crf", 14, 18, 23) | {"lossless": {"qp": "0"}},
+    options={"preset": "fast"},
+    factor_option="crf",
+    parameters_option="x264-params",
+    hdr_style="x264",
+    live_options={"tune": "zerolatency"},
+    is_interlacing=True,
+)
 
 ENCODERS: tuple[Encoder, ...] = (
-    _x264("libx264"),
-    _x264("libx264rgb"),
+    _X264,
+    replace(_X264, library="libx264rgb"),
     Encoder(
         codec="h265",
         library="libx265",
@@ -134,7 +124,7 @@ ENCODERS: tuple[Encoder, ...] = (
         library="ffv1",
         label="FFV1",
         decoders=frozenset({"ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "rawvideo", "png", "qtrle", "v210"}),
-        levels=_always({}),
+        levels=_ANY_LEVEL,
         options={"level": "3", "g": "1", "slicecrc": "1"},
     ),
     Encoder(
@@ -154,7 +144,7 @@ ENCODERS: tuple[Encoder, ...] = (
         levels=_quantisers(),
         options={"strict": "unofficial"},  # or it refuses limited range
     ),
-    Encoder(codec="raw", library="wrapped_avframe", label="raw video", decoders=frozenset(), levels=_always({})),
+    Encoder(codec="raw", library="wrapped_avframe", label="raw video", decoders=frozenset(), levels=_ANY_LEVEL),
 )
 
 _Y4M_FORMATS = ("gray", "yuv411p", "yuv420p", "yuv422p", "yuv444p")

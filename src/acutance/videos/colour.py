@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
@@ -88,10 +89,10 @@ class Tags:
         is_kept = all(_said(ours, theirs) == theirs for ours, theirs in codes)
         return is_kept and (self.range == _FULL_RANGE) == (other.range == _FULL_RANGE)
 
-    def put_on(self, frame: VideoFrame) -> None:
-        """Let a frame say the same; some encoders look there."""
-        frame.color_primaries, frame.color_trc = self.primaries, self.transfer
-        frame.colorspace, frame.color_range = self.matrix, self.range
+    def put_on(self, place: VideoFrame | VideoCodecContext) -> None:
+        """Let an encoder say the same, or a frame, where some encoders look."""
+        place.color_primaries, place.color_trc = self.primaries, self.transfer
+        place.colorspace, place.color_range = self.matrix, self.range
 
 
 def _said(code: int, otherwise: int) -> int:
@@ -100,12 +101,9 @@ def _said(code: int, otherwise: int) -> int:
 
 def tags_of(said_by: VideoFrame | VideoCodecContext) -> Tags:
     """Return the tags of a frame; or of a stream, before any of its frames is decoded, since decoders change them."""
-    range_ = _FULL_RANGE if (_format_of(said_by) or "").startswith("yuvj") else said_by.color_range
+    name = said_by.format.name if isinstance(said_by, VideoFrame) else said_by.pix_fmt
+    range_ = _FULL_RANGE if (name or "").startswith("yuvj") else said_by.color_range
     return Tags(said_by.color_primaries, said_by.color_trc, said_by.colorspace, range_)
-
-
-def _format_of(said_by: VideoFrame | VideoCodecContext) -> str | None:
-    return said_by.format.name if isinstance(said_by, VideoFrame) else said_by.pix_fmt
 
 
 def colour_of(frame: VideoFrame, tags: Tags) -> Colour:
@@ -137,25 +135,8 @@ class Converter:
         """
         if frame.format.name == name and scale == 1:
             return frame
-        # For the scaler RGB is always of full range, and grey of the range of the luma that it stands for.
-        ranges = [
-            _FULL_RANGE if is_rgb or colour.is_full_range else int(ColorRange.MPEG)
-            for is_rgb in (frame.format.is_rgb, Layout(name).is_rgb)
-        ]
-        matrix = _IN_SWSCALE[colour.matrix]
         tags = frame.colorspace, frame.color_range
-        converted = self._scaler.reformat(
-            frame,
-            width=frame.width * scale,
-            height=frame.height * scale,
-            format=name,
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=ranges[0],
-            dst_color_range=ranges[1],
-            interpolation=_SMOOTH,
-            threads=1,
-        )
+        converted = self._converted(frame, name, colour, scale)
         converted.colorspace, converted.color_range = tags
         return converted
 
@@ -168,18 +149,27 @@ class Converter:
         if layout.is_grey:
             (grey,) = planes_of(frame, layout.dtype)
             return _stretched(grey, layout)[..., np.newaxis]
-        name = "rgb24" if layout.bits == 8 else "rgb48le"
-        converted = self._scaler.reformat(
+        return packed_view(self._converted(frame, "rgb24" if layout.bits == 8 else "rgb48le", colour))
+
+    def _converted(self, frame: VideoFrame, name: str, colour: Colour, scale: int = 1) -> VideoFrame:
+        # For the scaler RGB is always of full range, and grey of the range of the luma that it stands for.
+        source_range, target_range = (
+            _FULL_RANGE if is_rgb or colour.is_full_range else int(ColorRange.MPEG)
+            for is_rgb in (frame.format.is_rgb, VideoFormat(name).is_rgb)
+        )
+        matrix = _IN_SWSCALE[colour.matrix]
+        return self._scaler.reformat(
             frame,
+            width=frame.width * scale,
+            height=frame.height * scale,
             format=name,
-            src_colorspace=_IN_SWSCALE[colour.matrix],
-            dst_colorspace=_IN_SWSCALE[colour.matrix],
-            src_color_range=_FULL_RANGE if layout.is_rgb or colour.is_full_range else int(ColorRange.MPEG),
-            dst_color_range=_FULL_RANGE,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=source_range,
+            dst_color_range=target_range,
             interpolation=_SMOOTH,
             threads=1,
         )
-        return packed_view(converted)
 
 
 def alpha_of(frame: VideoFrame, layout: Layout) -> Plane | None:

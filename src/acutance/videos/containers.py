@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from acutance.errors import WrongName
@@ -34,14 +34,7 @@ _MP4 = Container(
     codecs=("h264", "h265", "av1", "vp9", "mpeg4", "mjpeg"),
 )
 _TS = Container(muxer="mpegts", label="MPEG-TS", codecs=("h264", "h265"), is_never_negative=True)
-_M2TS = Container(
-    muxer="mpegts",
-    label="MPEG-TS",
-    codecs=("h264", "h265"),
-    options={"mpegts_m2ts_mode": "1"},
-    is_never_negative=True,
-)
-
+_M2TS = replace(_TS, options={"mpegts_m2ts_mode": "1"})
 _ASF = Container(muxer="asf", label="Windows Media", codecs=("mpeg4",), is_never_negative=True)
 
 CONTAINERS: Mapping[str, Container] = {

@@ -76,7 +76,8 @@ class CopiedStreams:
         self._covers: dict[int, Packet[Stream]] = {}
         self._added: dict[int, Stream] = {}
         self._last: dict[int, int] = {}
-        self._shift = Fraction(0)
+        self.shift_s = Fraction(0)
+        """By how much all times become earlier, for a preview."""
         self.mended = 0
         """How many packets were out of their order in time."""
         self.dropped = 0
@@ -103,10 +104,6 @@ class CopiedStreams:
                 if is_cover(packet.stream):
                     self._covers[packet.stream_index] = packet
 
-    def shift(self, seconds: Fraction) -> None:
-        """Make all that follows earlier, for a preview."""
-        self._shift = seconds
-
     def write(self, target: OutputContainer, packets: Iterable[Packet[Stream]]) -> None:
         """Write packets; content and times stay, but for a preview's shift."""
         for packet in packets:
@@ -122,7 +119,7 @@ class CopiedStreams:
 
     def _set_times(self, packet: Packet[Stream], index: int) -> None:
         """Shift the times; bring those of a damaged file into an order that can be written."""
-        ticks = round(self._shift / packet.time_base) if self._shift and not is_cover(packet.stream) else 0
+        ticks = round(self.shift_s / packet.time_base) if self.shift_s and not is_cover(packet.stream) else 0
         pts, dts = packet.pts, packet.dts
         if dts is None:
             dts = self._guessed(packet, ticks)

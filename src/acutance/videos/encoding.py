@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
 import av
 from av.codec.context import CodecContext, Flags, ThreadType
+from av.format import ContainerFormat
+from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from acutance.videos.codecs import Coding
-from acutance.videos.colour import Colour, Converter, Tags
+from acutance.videos.codecs import choose_coding, options_for
+from acutance.videos.colour import Converter
 from acutance.videos.containers import Container
+from acutance.videos.frames import FramePreparer
+from acutance.videos.hdr import hdr_parameters
 from acutance.videos.priority import open_encoder
+from acutance.videos.settings import VideoSettings
 
 _DEFAULT_RATE = Fraction(25)
 _TOP_FIELD_FIRST = 2
@@ -34,53 +37,59 @@ _UNEVEN = Fraction(1, 20)
 os.environ.setdefault("SVT_LOG", "1")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What is known of the pictures before the first is encoded."""
-
-    width: int
-    height: int
-    colour: Colour
-    tags: Tags
-    side_data: Mapping[str, bytes]
-    """Of the first frame as it was decoded."""
-    is_interlaced: bool
-    starts_at_s: Fraction
-    """When the first frame is shown in the result."""
-
-
 class EncoderPlan:
     """How the frames of one video are encoded: any number of encoders can be made by it, all alike."""
 
     def __init__(
         self,
         video: VideoStream,
-        picture: Picture,
-        *,
+        preparer: FramePreparer,
+        settings: VideoSettings,
         container: Container,
-        coding: Coding,
-        options: dict[str, str],
+        *,
+        source_codec: str,
+        starts_at_s: Fraction = Fraction(0),
         shift_s: Fraction = Fraction(0),
         is_live: bool = False,
     ) -> None:
-        """Take down the settings.
+        """Choose an encoder and its options.
 
         Args:
             video: The source's stream, of which a frame has been decoded.
-            picture: What its frames look like.
+            preparer: Knows what its frames look like.
+            settings: Codec and quality.
             container: What the packets go into.
-            coding: How the frames are encoded.
-            options: Of the encoder.
+            source_codec: FFmpeg's name of the codec that `auto` keeps.
+            starts_at_s: When the first frame is shown in the result.
             shift_s: By how much all times become earlier.
             is_live: Whether every frame is wanted as soon as it is there.
+
+        Raises:
+            OutputError: When the container does not hold the codec that is asked for.
+            ConfigError: When there is no encoder for it, or it cannot do what is asked for.
         """
-        self.picture = picture
-        self.coding = coding
-        self.options = options
-        self.rate = video.average_rate or _DEFAULT_RATE
-        """Frames per second."""
         self.source_base = video.time_base or Fraction(1, av.time_base)
         """Seconds per tick of the source's times."""
+        self.coding = choose_coding(
+            settings,
+            container,
+            source_codec=source_codec,
+            pixel_format=preparer.layout.name,
+            ticks_per_s=float(1 / self.source_base),
+        )
+        """The encoder and the pixel format."""
+        self.side_data = preparer.side_data
+        """Of the first frame as it was decoded."""
+        parameters = "" if is_live else hdr_parameters(self.side_data, self.coding.encoder.hdr_style)
+        self.options = options_for(self.coding, settings, parameters=parameters, is_live=is_live)
+        """Of the encoder."""
+        self.colour = preparer.colour
+        """What YUV means in this video."""
+        self._tags = preparer.tags_in(self.coding.pixel_format)
+        self._size = preparer.size
+        self._has_fields = preparer.has_fields and self.coding.encoder.is_interlacing
+        self.rate = video.average_rate or _DEFAULT_RATE
+        """Frames per second."""
         self.base = self.source_base if container.has_timestamps else 1 / self.rate
         """Seconds per tick of the packets' times."""
         self.shift = round(shift_s / self.source_base)
@@ -89,24 +98,25 @@ class EncoderPlan:
         self._aspect = aspect_of(video)
         self._field_order = max(video.codec_context.field_order, _TOP_FIELD_FIRST)
         # Decoding times before zero would move all that such a file holds.
-        starts_early = container.is_never_negative and picture.starts_at_s < _REORDERING_S
+        starts_early = container.is_never_negative and starts_at_s < _REORDERING_S
         self._is_reordering = container.has_timestamps and not starts_early
         # The only name that Apple's players take.
-        self._tag = "hvc1" if coding.encoder.codec == "h265" and container.muxer in ("mp4", "mov") else None
+        self._tag = "hvc1" if self.coding.encoder.codec == "h265" and container.muxer in ("mp4", "mov") else None
+        # Such a container keeps the codec's headers apart from its packets.
+        flags = ContainerFormat(container.muxer, "w").flags
+        self._has_global_header = bool(flags & cast(int, FormatFlags.global_header.value))
 
     def set_up(self, context: VideoCodecContext) -> None:
         """Bring an encoder that is not open yet into shape."""
-        picture, tags = self.picture, self.picture.tags
-        context.width, context.height = picture.width, picture.height
+        context.width, context.height = self._size.width, self._size.height
         context.pix_fmt = self.coding.pixel_format
         context.time_base, context.framerate = self.base, self.rate
-        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
-        context.colorspace, context.color_range = tags.matrix, tags.range
+        self._tags.put_on(context)
         if self._aspect:
             context.sample_aspect_ratio = self._aspect
         context.thread_type = ThreadType.AUTO  # PyAV's default would make x264 code slices, which costs quality
         context.flags |= int(Flags.frame_duration)
-        if picture.is_interlaced and self.coding.encoder.is_interlacing:
+        if self._has_fields:
             context.flags |= int(Flags.interlaced_dct) | int(Flags.interlaced_me)
             context.field_order = self._field_order
         if self._is_live:
@@ -118,14 +128,10 @@ class EncoderPlan:
             context.codec_tag = self._tag
         context.options = dict(self.options)
 
-    def opened(self, *, has_global_header: bool) -> VideoCodecContext:
-        """Return an opened encoder of its own, which belongs to no file.
-
-        Args:
-            has_global_header: Whether the container keeps the codec's headers apart from its packets.
-        """
+    def opened(self) -> VideoCodecContext:
+        """Return an opened encoder of its own, which belongs to no file."""
         context = cast(VideoCodecContext, CodecContext.create(self.coding.encoder.library, "w"))
-        if has_global_header:
+        if self._has_global_header:
             context.flags |= int(Flags.global_header)
         self.set_up(context)
         open_encoder(context)
@@ -135,12 +141,13 @@ class EncoderPlan:
 class FrameEncoder:
     """Gives frames to an encoder, in their order. For one thread only."""
 
-    def __init__(self, plan: EncoderPlan, context: VideoCodecContext) -> None:
+    def __init__(self, plan: EncoderPlan, context: VideoCodecContext, *, after: int | None = None) -> None:
         """Begin.
 
         Args:
             plan: What the encoder was set up by.
             context: The encoder.
+            after: The time of the last frame that an encoder before this one was given; see `last_time`.
         """
         self._plan = plan
         self._context = context
@@ -148,7 +155,8 @@ class FrameEncoder:
         self._ticks_per_tick = plan.source_base / plan.base
         self._longest_delay = round(_LONGEST_DELAY_S / plan.base)
         self._last: VideoFrame | None = None
-        self._last_time: int | None = None
+        self.last_time = after
+        """Of the last frame, in ticks of the packets; None when there was none."""
         self.is_uneven = False
         """Whether frames had times that a file of constant frame rate cannot give them."""
 
@@ -163,7 +171,7 @@ class FrameEncoder:
         Returns:
             The packets that are ready: of earlier frames, as a rule.
         """
-        self._last = self._converter.to_format(frame, self._plan.coding.pixel_format, self._plan.picture.colour)
+        self._last = self._converter.to_format(frame, self._plan.coding.pixel_format, self._plan.colour)
         return self._encoded(self._last, time, duration)
 
     def repeat(self, time: int, duration: int) -> list[Packet[Stream]]:
@@ -178,9 +186,9 @@ class FrameEncoder:
         exact = (time - self._plan.shift) * self._ticks_per_tick
         ticks = round(exact)
         self.is_uneven |= abs(exact - ticks) > _UNEVEN
-        if self._last_time is not None:
-            ticks = max(ticks, self._last_time + 1)
-        self._last_time = ticks
+        if self.last_time is not None:
+            ticks = max(ticks, self.last_time + 1)
+        self.last_time = ticks
         frame.time_base, frame.pts = self._plan.base, ticks
         frame.duration = round(duration * self._ticks_per_tick)
         frame.pict_type = 0  # else the encoder would put key frames where the source's were

@@ -11,6 +11,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from acutance.errors import ConfigError, InputError
+from acutance.geometry import Size
 from acutance.imaging.picture import fill_transparent
 from acutance.inference.sharpener import Sharpener
 from acutance.videos.colour import (
@@ -67,20 +68,16 @@ class FramePreparer:
         """What the video says of its colours."""
         self.colour = colour_of(first, self.tags)
         """What YUV means in this video."""
+        self.side_data = side_data_of(first)
+        """What it carries beside its pixels."""
         self.is_interlaced = first.interlaced_frame
-        self._size = first.width, first.height
+        self.has_fields = self.is_interlaced and scale == 1
+        """Whether the result is interlaced: what a field is, is lost in an enlarged frame."""
+        self.size = Size(first.height * scale, first.width * scale)
+        """Of the result."""
+        self._source_size = first.width, first.height
         self._scale = scale
         self._converter = Converter()
-
-    @property
-    def width(self) -> int:
-        """Of the result, in px."""
-        return self._size[0] * self._scale
-
-    @property
-    def height(self) -> int:
-        """Of the result, in px."""
-        return self._size[1] * self._scale
 
     def tags_in(self, pixel_format: str) -> Tags:
         """Return the tags of the result; where RGB becomes YUV or the other way round, the matrix is another."""
@@ -99,8 +96,8 @@ class FramePreparer:
         if chunk.frame is None:
             return PendingFrame(chunk)
         decoded, chunk.frame = chunk.frame, None
-        if (decoded.width, decoded.height) != self._size:
-            sizes = "from {} × {} to {} × {} px".format(*self._size, decoded.width, decoded.height)
+        if (decoded.width, decoded.height) != self._source_size:
+            sizes = "from {} × {} to {} × {} px".format(*self._source_size, decoded.width, decoded.height)
             raise InputError(f"the size of the frames changes within the video, {sizes}; cut it there first.")
         frame = self._converter.to_format(decoded, self.layout.name, self.colour)
         frame.make_writable()
@@ -109,14 +106,15 @@ class FramePreparer:
         if self._scale > 1:
             frame = self._converter.to_format(frame, self.layout.name, self.colour, scale=self._scale)
             before = self._picture(frame)
-        # What a field is, is lost in an enlarged frame.
         is_interlaced = decoded.interlaced_frame and self._scale == 1
         return PendingFrame(chunk, frame=frame, shown=shown, before=before, is_interlaced=is_interlaced)
 
     def _picture(self, frame: VideoFrame) -> Rgb:
         pixels = self._converter.to_rgb(frame, self.layout, self.colour)
         alpha = alpha_of(frame, self.layout)
-        return pixels if alpha is None else _filled(pixels, alpha)
+        if alpha is None:
+            return pixels
+        return fill_transparent(cast(npt.NDArray[np.uint8], pixels), cast(npt.NDArray[np.uint8], alpha))  # or uint16
 
 
 def check_takes_frames(sharpener: Sharpener) -> None:
@@ -188,12 +186,4 @@ def _fields(planes: list[Plane], residual: Residual) -> list[tuple[list[Plane], 
 
 
 def _sharpened(pixels: Rgb, sharpener: Sharpener, strength: float) -> Rgb:
-    if pixels.dtype == np.uint8:
-        return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint8], pixels), strength=strength)
-    return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint16], pixels), strength=strength)
-
-
-def _filled(pixels: Rgb, alpha: Plane) -> Rgb:
-    if pixels.dtype == np.uint8:
-        return fill_transparent(cast(npt.NDArray[np.uint8], pixels), cast(npt.NDArray[np.uint8], alpha))
-    return fill_transparent(cast(npt.NDArray[np.uint16], pixels), cast(npt.NDArray[np.uint16], alpha))
+    return sharpener.sharpen_pixels(cast(npt.NDArray[np.uint8], pixels), strength=strength)  # or uint16

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -19,22 +19,26 @@ from acutance.errors import ImageTooLarge, InputError
 from acutance.geometry import Size, in_pixels
 from acutance.inference.sharpener import Sharpener
 from acutance.media.reading import MORE_PIXELS
-from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.colour import tags_of
 from acutance.videos.containers import Container
 from acutance.videos.copying import CopiedStreams, chapters_between, file_metadata
-from acutance.videos.encoding import EncoderPlan, Picture
+from acutance.videos.encoding import EncoderPlan
 from acutance.videos.flicker import mean_of
 from acutance.videos.frames import FrameFinisher, FramePreparer, check_takes_frames, settled_on
-from acutance.videos.hdr import hdr_parameters, side_data_of
 from acutance.videos.opening import video_streams
 from acutance.videos.progress import Clock, Report
 from acutance.videos.reading import Damage, StreamChunk, VideoReader
-from acutance.videos.remarks import remarks_on_damage, remarks_on_flicker, remarks_on_source, remarks_on_target
+from acutance.videos.remarks import (
+    remarks_on_damage,
+    remarks_on_flicker,
+    remarks_on_loss,
+    remarks_on_source,
+    remarks_on_target,
+)
 from acutance.videos.segments import SegmentStore, SegmentWriter
 from acutance.videos.settings import VideoSettings
-from acutance.videos.stages import Stages
-from acutance.videos.writing import VideoWriter, has_global_header, writing
+from acutance.videos.stages import run_stages
+from acutance.videos.writing import VideoWriter, Writer, writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +98,7 @@ class VideoJob:
             ConfigError: When there is no encoder for what is asked for, or the model is for photos only.
         """
         check_takes_frames(sharpener)
-        self.container = container
-        """What is written."""
+        self._container = container
         self._start = time.perf_counter()
         self._strength = strength
         self._settings = settings
@@ -104,17 +107,16 @@ class VideoJob:
         videos = video_streams(source)
         if not videos:
             raise InputError(f"{name} holds no video that can be decoded.")
-        self.video = videos[0]
-        """The stream that is sharpened."""
-        size = Size(self.video.height, self.video.width)
+        self._video = videos[0]
+        size = Size(self._video.height, self._video.width)
         if size.pixels > sharpener.max_pixels:
             raise ImageTooLarge(
                 f"{name} has frames of {size.width}×{size.height} px = {in_pixels(size.pixels)}, the limit is "
                 f"{in_pixels(sharpener.max_pixels)}; {MORE_PIXELS} if you trust the file."
             )
-        tags = tags_of(self.video.codec_context)
-        self._copied = CopiedStreams(source, self.video, container, picture_only=settings.picture_only)
-        self._reader = VideoReader(source, self.video, copied=self._copied.indices, settings=settings)
+        tags = tags_of(self._video.codec_context)
+        self._copied = CopiedStreams(source, self._video, container, picture_only=settings.picture_only)
+        self._reader = VideoReader(source, self._video, copied=self._copied.indices, settings=settings)
         self._chunks = iter(self._reader)
         self._first = list(_up_to_a_frame(self._chunks))
         frame = self._first[-1].frame if self._first else None
@@ -122,16 +124,19 @@ class VideoJob:
             length = f"; it is {source.duration / 1e6:.1f} s long" if source.duration else ""
             part = f" in the part that was asked for{length}" if settings.is_preview else ""
             raise InputError(f"{name}: no frame could be decoded{part}.")
-        self.side_data = side_data_of(frame)
-        """Of the first frame."""
         self._sharpener, self._found = settled_on(sharpener, frame)
         self._preparer = FramePreparer(frame, tags, scale=sharpener.spec.scale)
-        self.tags = self._preparer.tags
-        """Of its colours."""
         self._from_s = self._reader.from_s or Fraction(0)
-        self.chapters = chapters_between(source, self._from_s, self._reader.to_s)
-        """Of the result."""
-        self._plan = self._planned()
+        self._chapters = chapters_between(source, self._from_s, self._reader.to_s)
+        self._plan = EncoderPlan(
+            self._video,
+            self._preparer,
+            settings,
+            container,
+            source_codec=self._video.codec_context.name,
+            starts_at_s=(self._first[-1].time or 0) * self._reader.time_base - self._from_s,
+            shift_s=self._from_s,
+        )
         self._finisher = FrameFinisher(self._preparer.layout, self._preparer.colour, smoothing=settings.smoothing)
 
     @property
@@ -151,14 +156,13 @@ class VideoJob:
         """
         self._copied.take_covers(chain.from_iterable(chunk.packets for chunk in self._first))
         writer = self._writer(target)
-        stages = Stages(self._preparer, self._sharpener, self._finisher, writer)
-        stages.run(chain(self._first, self._chunks), self._strength, Clock(self._reader.expected_frames, report))
+        self._work(chain(self._first, self._chunks), writer, report)
         return self._result(
             self._reader.damage,
             self._reader,
             frames=writer.frames,
             flicker=self._finisher.meter.flicker,
-            is_uneven=writer.is_uneven,
+            is_uneven=writer.encoder.is_uneven,
         )
 
     def key(self, source: Path, what_else: str) -> str:
@@ -172,19 +176,18 @@ class VideoJob:
         return json.dumps(
             [
                 [about.st_size, about.st_mtime_ns],
-                [self._sharpener.spec.to_json(), self._strength, what_else],
+                [self._sharpener.spec.to_json(), self._sharpener.settings.words, self._strength, what_else],
                 asdict(self._settings),
                 [self._plan.coding.encoder.library, self._plan.coding.pixel_format, self._plan.options],
-                [self.container.muxer, str(av.library_versions)],
+                [self._container.muxer, str(av.library_versions)],
             ]
         )
 
-    def encode_into(self, store: SegmentStore, target: OutputContainer, report: Report | None) -> None:
+    def encode_into(self, store: SegmentStore, report: Report | None) -> None:
         """Do the work up to the packets of the video, behind the segments that are finished already.
 
         Args:
             store: Where the segments go.
-            target: What they will go into; it is only looked at.
             report: Called after every frame.
 
         Raises:
@@ -194,18 +197,11 @@ class VideoJob:
         if store.segments:
             after = store.segments[-1].last_time
             self._reader = VideoReader(
-                self._source, self.video, copied=frozenset(), settings=self._settings, after=after
+                self._source, self._video, copied=frozenset(), settings=self._settings, after=after
             )
             chunks = iter(self._reader)
-        writer = SegmentWriter(
-            store,
-            self._plan,
-            has_global_header=has_global_header(target),
-            meter=self._finisher.meter,
-            lost_at_start=lambda: self._reader.damage.lost_at_start,
-        )
-        stages = Stages(self._preparer, self._sharpener, self._finisher, writer)
-        stages.run(chunks, self._strength, Clock(self._reader.expected_frames, report, done=store.frames))
+        writer = SegmentWriter(store, self._plan, meter=self._finisher.meter, damage=self._reader.damage)
+        self._work(chunks, writer, report, done=store.frames)
 
     def join(self, store: SegmentStore, again: InputContainer, target: OutputContainer) -> VideoResult:
         """Write the segments and all other streams into one file.
@@ -246,22 +242,43 @@ class VideoJob:
             is_uneven=any(segment.is_uneven for segment in found),
         )
 
+    def checked(self, result: VideoResult, written: Path) -> VideoResult:
+        """Look at a finished file, and add to its result what it does not say any more."""
+        preparer, chapters = self._preparer, len(self._chapters)
+        lost = remarks_on_loss(written, self._video, preparer.tags, preparer.side_data, chapters=chapters)
+        return replace(result, warnings=(*result.warnings, *lost))
+
+    def _work(self, chunks: Iterable[StreamChunk], writer: Writer, report: Report | None, *, done: int = 0) -> None:
+        run_stages(
+            chunks,
+            preparer=self._preparer,
+            sharpener=self._sharpener,
+            finisher=self._finisher,
+            writer=writer,
+            strength=self._strength,
+            clock=Clock(self._reader.expected_frames, report, done=done),
+        )
+
     def _result(
         self, damage: Damage, reader: VideoReader, *, frames: int, flicker: float | None, is_uneven: bool
     ) -> VideoResult:
         coding = self._plan.coding
-        counted = self.video.frames - reader.hidden_frames if self.video.frames else None
+        counted = self._video.frames - reader.hidden_frames if self._video.frames else None
         counted = None if self._settings.is_preview else counted
         return VideoResult(
             frames=frames,
             concealed=damage.concealed,
-            size=Size(self._preparer.height, self._preparer.width),
+            size=self._preparer.size,
             codec=coding.encoder.label,
             pixel_format=coding.pixel_format,
             copied_streams=len(self._copied.streams),
             flicker=flicker,
             warnings=(
-                *remarks_on_source(self._source, is_interlaced=self._preparer.is_interlaced, side_data=self.side_data),
+                *remarks_on_source(
+                    self._source,
+                    is_interlaced=self._preparer.is_interlaced,
+                    side_data=self._preparer.side_data,
+                ),
                 *remarks_on_damage(damage, frames=frames, expected=counted),
                 *remarks_on_target(coding, self._copied, is_uneven=is_uneven),
                 *remarks_on_flicker(flicker, smoothing=self._settings.smoothing),
@@ -274,32 +291,9 @@ class VideoJob:
         """Set the target up."""
         with writing(self._target):
             target.metadata.update(file_metadata(self._source))
-            target.set_chapters(self.chapters)
-        self._copied.shift(self._from_s)
-        return VideoWriter(target, self._source, self.video, copied=self._copied, plan=self._plan, name=self._target)
-
-    def _planned(self) -> EncoderPlan:
-        coding = choose_coding(
-            self._settings,
-            self.container,
-            source_codec=self.video.codec_context.name,
-            pixel_format=self._preparer.layout.name,
-            ticks_per_s=float(1 / self._reader.time_base),
-        )
-        parameters = hdr_parameters(self.side_data, coding.encoder.hdr_style)
-        picture = Picture(
-            width=self._preparer.width,
-            height=self._preparer.height,
-            colour=self._preparer.colour,
-            tags=self._preparer.tags_in(coding.pixel_format),
-            side_data=self.side_data,
-            is_interlaced=self._preparer.is_interlaced and self._sharpener.spec.scale == 1,
-            starts_at_s=(self._first[-1].time or 0) * self._reader.time_base - self._from_s,
-        )
-        options = options_for(coding, self._settings, parameters=parameters)
-        return EncoderPlan(
-            self.video, picture, container=self.container, coding=coding, options=options, shift_s=self._from_s
-        )
+            target.set_chapters(self._chapters)
+        self._copied.shift_s = self._from_s
+        return VideoWriter(target, self._source, self._video, copied=self._copied, plan=self._plan, name=self._target)
 
 
 def _up_to_a_frame(chunks: Iterator[StreamChunk]) -> Iterator[StreamChunk]:

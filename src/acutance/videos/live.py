@@ -13,12 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-
-import av
 
 from acutance.errors import ImageTooLarge
 from acutance.geometry import Size, in_pixels
@@ -26,10 +23,9 @@ from acutance.inference.sharpener import Sharpener
 from acutance.media.reading import MORE_PIXELS
 from acutance.videos.cameras import Arrival, Camera
 from acutance.videos.channel import INTERRUPTIBLE_S, Cancelled, Channel
-from acutance.videos.codecs import choose_coding, options_for
 from acutance.videos.colour import tags_of
 from acutance.videos.containers import CONTAINERS, Container
-from acutance.videos.encoding import EncoderPlan, Picture
+from acutance.videos.encoding import EncoderPlan
 from acutance.videos.frames import (
     FrameFinisher,
     FramePreparer,
@@ -38,7 +34,6 @@ from acutance.videos.frames import (
     settled_on,
     sharpen_frame,
 )
-from acutance.videos.hdr import side_data_of
 from acutance.videos.mailbox import Mailbox
 from acutance.videos.reading import StreamChunk
 from acutance.videos.recording import Recorder
@@ -49,6 +44,9 @@ _CAMERA_CODECS = ("h264", "hevc", "av1", "libdav1d")
 
 _RECENT_S = 10.0
 """Rates are measured over so long, up to now."""
+
+_MOST_MOMENTS = 4096
+"""Of rates: more are not remembered, since it may be that nobody asks for them in days."""
 
 _RECENT_FRAMES = 256
 """Latencies are those of so many frames, up to now."""
@@ -111,8 +109,8 @@ class _Counts:
         self._begin = time.monotonic()
         self.received = 0
         self.written = 0
-        self._came: deque[float] = deque()
-        self._went: deque[float] = deque()
+        self._came: deque[float] = deque(maxlen=_MOST_MOMENTS)
+        self._went: deque[float] = deque(maxlen=_MOST_MOMENTS)
         self._latencies: deque[float] = deque(maxlen=_RECENT_FRAMES)
 
     def receive(self) -> None:
@@ -310,24 +308,14 @@ class _LiveRun:
             )
         preparer = FramePreparer(frame, tags_of(stream.codec_context), scale=self._sharpener.spec.scale)
         name = stream.codec_context.name
-        coding = choose_coding(
-            replace(self._settings, from_s=0.0),
+        plan = EncoderPlan(
+            stream,
+            preparer,
+            self._settings,
             self._container,
             source_codec=name if name in _CAMERA_CODECS else "",
-            pixel_format=preparer.layout.name,
-            ticks_per_s=float(1 / (stream.time_base or Fraction(1, av.time_base))),
+            is_live=True,
         )
-        picture = Picture(
-            width=preparer.width,
-            height=preparer.height,
-            colour=preparer.colour,
-            tags=preparer.tags_in(coding.pixel_format),
-            side_data=side_data_of(frame),
-            is_interlaced=preparer.is_interlaced and self._sharpener.spec.scale == 1,
-            starts_at_s=Fraction(0),
-        )
-        options = options_for(coding, self._settings, is_live=True)
-        plan = EncoderPlan(stream, picture, container=self._container, coding=coding, options=options, is_live=True)
-        self.codec = coding.encoder.label
+        self.codec = plan.coding.encoder.label
         finisher = FrameFinisher(preparer.layout, preparer.colour, smoothing=self._settings.smoothing)
         return _Scene(preparer, finisher, plan, sharpener)

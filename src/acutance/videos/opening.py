@@ -83,12 +83,11 @@ def sharp_name(source: Path) -> Path:
 
 
 @contextmanager
-def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterator[InputContainer]:
+def open_video(source: Path | BinaryIO) -> Iterator[InputContainer]:
     """Open a video for reading.
 
     Args:
         source: Its path, or an open stream of bytes.
-        reader: FFmpeg's name of the format; None finds it from the content.
 
     Raises:
         InputError: When it cannot be opened, or is nothing that is read.
@@ -104,7 +103,6 @@ def open_video(source: Path | BinaryIO, *, reader: str | None = None) -> Iterato
         container = av.open(
             f"file:{source}" if isinstance(source, Path) else source,
             mode="r",
-            format=reader,
             container_options=options | {"protocol_whitelist": "file"} if isinstance(source, Path) else options,
             metadata_errors="surrogateescape",
         )
@@ -130,10 +128,13 @@ def has_fast_start(source: Path) -> bool:
 def video_streams(container: InputContainer) -> list[VideoStream]:
     """Return the moving pictures of a file, best first: neither covers nor thumbnails, nor what cannot be decoded."""
     best = container.streams.best("video")
+    # Without a decoder there is no context, which the type of PyAV's attribute does not tell.
     found = [
         stream
         for stream in container.streams.video
-        if not stream.disposition & _STILLS and _is_decodable(stream) and stream.codec_context.width > 0
+        if not stream.disposition & _STILLS
+        and cast(object, stream.codec_context) is not None
+        and stream.codec_context.width > 0
     ]
     return sorted(found, key=lambda stream: (stream is not best, stream.index))
 
@@ -152,9 +153,3 @@ def alpha_decoder(video: VideoStream) -> VideoCodecContext | None:
         context.extradata = video.codec_context.extradata
         return context
     return None
-
-
-def _is_decodable(stream: VideoStream) -> bool:
-    """Whether there is a decoder; the type of PyAV's attribute does not tell that there may be none."""
-    context: object = stream.codec_context
-    return context is not None

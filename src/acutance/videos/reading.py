@@ -57,9 +57,6 @@ class Damage:
     broken_off: str = ""
     """What the library said when the file could not be read to its end."""
 
-    def __bool__(self) -> bool:
-        return bool(self.concealed or self.lost_at_start or self.broken_off)
-
 
 class VideoReader:
     """Reads one file from front to end, once."""
@@ -97,7 +94,7 @@ class VideoReader:
         """Frames that an edit list of MP4 cuts away."""
         self._is_suspicious = False
         self._alpha_decoder = alpha_decoder(video)
-        start = Fraction(container.start_time or 0, av.time_base)
+        self._start_s = start = Fraction(container.start_time or 0, av.time_base)
         self.from_s = start + _exact(settings.from_s) if settings.from_s > 0 else None
         """Where the part begins, in the file's own time; None is the start of the file."""
         self.to_s = None if settings.to_s is None else start + _exact(settings.to_s)
@@ -109,20 +106,13 @@ class VideoReader:
     @property
     def expected_frames(self) -> int | None:
         """How many frames there are to come, as far as the file tells."""
-        seconds = self._seconds()
         if self.from_s is None and self.to_s is None and self._video.frames:
             return self._video.frames
+        ends = [] if self.to_s is None else [self.to_s]
+        if self._container.duration is not None:
+            ends.append(self._start_s + Fraction(self._container.duration, av.time_base))
         rate = self._video.average_rate
-        return round(seconds * rate) if seconds is not None and rate else None
-
-    def _seconds(self) -> Fraction | None:
-        """Return how long the part is."""
-        start = Fraction(self._container.start_time or 0, av.time_base)
-        if self._container.duration is None:
-            return None if self.to_s is None else self.to_s - (self.from_s or start)
-        end = start + Fraction(self._container.duration, av.time_base)
-        end = end if self.to_s is None else min(end, self.to_s)
-        return max(end - (self.from_s or start), Fraction(0))
+        return round(max(min(ends) - (self.from_s or self._start_s), Fraction(0)) * rate) if ends and rate else None
 
     def __iter__(self) -> Iterator[StreamChunk]:
         """Yield the chunks in order.
@@ -186,7 +176,10 @@ class VideoReader:
         self._is_suspicious |= packet.is_corrupt
         self._times.expect(packet)
         try:
-            frames = self._frames_of(packet)
+            if self._alpha_decoder is None:
+                frames = self._video.decode(packet)
+            else:
+                frames = self._alpha_decoder.decode(packet if packet.size else None)
         except av.error.MemoryError:
             raise
         except av.FFmpegError:
@@ -195,11 +188,6 @@ class VideoReader:
         for frame in frames:
             frame.time_base = self.time_base
             yield from self._shown(frame)
-
-    def _frames_of(self, packet: Packet[Stream]) -> list[VideoFrame]:
-        if self._alpha_decoder is None:
-            return self._video.decode(packet)
-        return self._alpha_decoder.decode(packet if packet.size else None)
 
     def _shown(self, frame: VideoFrame) -> Iterator[StreamChunk]:
         """Yield a frame, and before it those that are missing; none outside the part that is wanted."""

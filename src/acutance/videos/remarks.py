@@ -40,7 +40,7 @@ def remarks_on_source(source: InputContainer, *, is_interlaced: bool, side_data:
         yield f"the file holds {others + 1} videos: one was sharpened, {rest} copied."
     if is_interlaced:
         yield "the video is interlaced: each of the two fields of a frame was sharpened by itself."
-    if any(video.metadata.get("alpha_mode") == "1" and alpha_decoder(video) is None for video in videos[:1]):
+    if videos[0].metadata.get("alpha_mode") == "1" and alpha_decoder(videos[0]) is None:
         yield "the video's transparency was left out: the decoder does not give it."
     if side_data.keys() & DOLBY_VISION:
         yield "Dolby Vision's own data were left out, because they describe other pixels; the base layer was kept."

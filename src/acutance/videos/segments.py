@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -25,6 +25,7 @@ from acutance.errors import OutputError
 from acutance.media.atomic import not_written, write_atomically
 from acutance.videos.encoding import EncoderPlan, FrameEncoder
 from acutance.videos.flicker import FlickerMeter
+from acutance.videos.reading import Damage
 from acutance.videos.writing import writing
 
 SEGMENT_FRAMES = 120
@@ -37,7 +38,7 @@ _PACKET = struct.Struct("<qqqIIB")
 """Time of showing, of decoding, duration, size, size of the transparency beside it, whether it is a key frame."""
 _BESIDE: PktSideDataT = "matroska_block_additional"
 """Where the encoders of VP8 and VP9 put transparency: beside a packet."""
-_VERSION = "2"
+_VERSION = "3"
 """Of what a segment looks like."""
 
 
@@ -50,6 +51,8 @@ class Segment:
     """Frames among them that repeat the one before."""
     last_time: int
     """Of its last frame, in ticks of the source."""
+    last_ticks: int
+    """Of the same, in ticks of the result."""
     lost_at_start: int
     """Frames of the video before the first that could be decoded, as far as they were met."""
     flicker_sum: float
@@ -67,8 +70,7 @@ class SegmentStore:
             target: The result.
             key: Says what the result depends on.
         """
-        self.folder = target.with_name(f".{target.name}.acutance-parts")
-        """Where they are."""
+        self._folder = target.with_name(f".{target.name}.acutance-parts")
         self.target = target
         """The result."""
         self._key = hashlib.sha256(f"{_VERSION} {key}".encode("utf-8", "surrogateescape")).hexdigest()
@@ -95,7 +97,7 @@ class SegmentStore:
             write_atomically(self._path(len(self.segments)), [line, body], overwrite=True)
         except OutputError as error:
             with suppress(OSError):
-                self.folder.rmdir()  # if it is empty
+                self._folder.rmdir()  # if it is empty
             cause = error.__cause__
             # The person knows the result's name, not that of a part of it.
             raise not_written(self.target, cause) if isinstance(cause, OSError) else error from cause
@@ -134,10 +136,10 @@ class SegmentStore:
 
     def remove(self) -> None:
         """Remove all segments, once the result is there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.packets"
+        return self._folder / f"{number:06d}.packets"
 
     def _found(self, number: int) -> Segment | None:
         """Return a segment if it is there, whole, and of this job."""
@@ -158,29 +160,19 @@ def _parts_of(packet: Packet[Stream]) -> tuple[bytes, bytes, bytes]:
 class SegmentWriter:
     """A `Writer` that encodes a video in segments; what is copied is left to the end."""
 
-    def __init__(
-        self,
-        store: SegmentStore,
-        plan: EncoderPlan,
-        *,
-        has_global_header: bool,
-        meter: FlickerMeter,
-        lost_at_start: Callable[[], int],
-    ) -> None:
+    def __init__(self, store: SegmentStore, plan: EncoderPlan, *, meter: FlickerMeter, damage: Damage) -> None:
         """Begin behind the last finished segment.
 
         Args:
             store: Where they are kept.
             plan: How the frames are encoded.
-            has_global_header: See `EncoderPlan.opened`.
             meter: Measures the flicker meanwhile.
-            lost_at_start: Tells how many frames could not be decoded before the first.
+            damage: What was wrong with the source so far.
         """
         self._store = store
         self._plan = plan
-        self._has_global_header = has_global_header
         self._meter = meter
-        self._lost_at_start = lost_at_start
+        self._damage = damage
         self._encoder: FrameEncoder | None = None
         self._packets: list[Packet[Stream]] = []
         self._frames = self._concealed = self._last_time = self._bytes = 0
@@ -195,8 +187,8 @@ class SegmentWriter:
             self.finish()
         with writing(self._store.target):
             if self._encoder is None:
-                context = self._plan.opened(has_global_header=self._has_global_header)
-                self._encoder = FrameEncoder(self._plan, context)
+                before = self._store.segments[-1].last_ticks if self._store.segments else None
+                self._encoder = FrameEncoder(self._plan, self._plan.opened(), after=before)
             packets = self._encoder.show(frame, time, duration)
         self._packets += packets
         self._bytes += sum(packet.size for packet in packets)
@@ -223,7 +215,8 @@ class SegmentWriter:
             frames=self._frames,
             concealed=self._concealed,
             last_time=self._last_time,
-            lost_at_start=self._lost_at_start(),
+            last_ticks=self._encoder.last_time or 0,
+            lost_at_start=self._damage.lost_at_start,
             flicker_sum=flicker[0] - self._flicker[0],
             flicker_count=flicker[1] - self._flicker[1],
             is_uneven=self._encoder.is_uneven,

@@ -58,6 +58,8 @@ class VideoSettings:
             raise ConfigError(f"from = {self.from_s} s: must not be negative.")
         if self.to_s is not None and not self.to_s > self.from_s:
             raise ConfigError(f"to = {self.to_s} s: must lie behind the start, {self.from_s:g} s.")
+        if self.to_s == math.inf:
+            raise ConfigError(f"to = {self.to_s} s: must be a moment of the video; leave it out for all of it.")
         if not 0 <= self.smoothing <= LARGEST_SMOOTHING:
             raise ConfigError(f"smoothing = {self.smoothing}: must lie within 0 … {LARGEST_SMOOTHING}.")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +13,6 @@ from acutance.videos.containers import CONTAINERS, Container, container_of
 from acutance.videos.job import VideoJob, VideoResult
 from acutance.videos.opening import has_fast_start, open_video
 from acutance.videos.progress import Report
-from acutance.videos.remarks import remarks_on_loss
 from acutance.videos.segments import SegmentStore
 from acutance.videos.settings import VideoSettings
 from acutance.videos.writing import open_target
@@ -62,12 +60,13 @@ def sharpen_video(
     """
     source, target = Path(source), Path(target)
     settings = settings or VideoSettings()
+    container = container_of(target)
     placed = temporary_beside(target, overwrite=overwrite, times_ns=times_ns)
     with placed as (part, _), open_video(source) as opened:
         job = VideoJob(
             sharpener,
             opened,
-            container_of(target),
+            container,
             strength=strength,
             settings=settings,
             name=str(source),
@@ -75,19 +74,19 @@ def sharpen_video(
         )
         store = None if resume_key is None else SegmentStore(target, job.key(source, resume_key))
         starts_fast = has_fast_start(source)
-        with open_target(part, job.container, keeps_keys=job.has_own_keys, starts_fast=starts_fast) as written:
+        with open_target(part, container, keeps_keys=job.has_own_keys, starts_fast=starts_fast) as written:
             if store is None:
                 result = job.run(written, progress)
             else:
-                job.encode_into(store, written, progress)
+                job.encode_into(store, progress)
                 with open_video(source) as again:
                     result = job.join(store, again, written)
-        lost = _lost(part, job)
+        result = job.checked(result, part)
         if before_naming is not None:
             before_naming(part)
     if store is not None:
         store.remove()
-    return replace(result, warnings=result.warnings + lost)
+    return result
 
 
 def sharpen_stream(
@@ -140,10 +139,4 @@ def sharpen_stream(
         )
         with open_target(place, kind, keeps_keys=job.has_own_keys) as written:
             result = job.run(written, progress)
-        lost = _lost(place, job) if isinstance(place, Path) else ()
-    return replace(result, warnings=result.warnings + lost)
-
-
-def _lost(written: Path, job: VideoJob) -> tuple[str, ...]:
-    """Look at a finished file, and return what it does not say any more."""
-    return tuple(remarks_on_loss(written, job.video, job.tags, job.side_data, chapters=len(job.chapters)))
+        return job.checked(result, place) if isinstance(place, Path) else result

@@ -10,7 +10,6 @@ from typing import BinaryIO, Protocol, cast
 import av
 from av.codec.codec import Codec
 from av.container import InputContainer, OutputContainer
-from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
@@ -85,12 +84,8 @@ class VideoWriter:
                 elif stream.index in copied.indices:
                     copied.add_to(target, stream)
             open_encoder(context, strict=False)
-        self._encoder = FrameEncoder(plan, context)
-
-    @property
-    def is_uneven(self) -> bool:
-        """Whether frames had times that a file of constant frame rate cannot give them."""
-        return self._encoder.is_uneven
+        self.encoder = FrameEncoder(plan, context)
+        """Takes the frames."""
 
     def copy(self, packets: list[Packet[Stream]]) -> None:
         """Write packets of the other streams."""
@@ -100,19 +95,19 @@ class VideoWriter:
     def show(self, frame: VideoFrame, time: int, duration: int) -> None:
         """Write a frame; see `FrameEncoder.show`."""
         with writing(self._path):
-            self._mux(self._encoder.show(frame, time, duration))
+            self._mux(self.encoder.show(frame, time, duration))
         self.frames += 1
 
     def repeat(self, time: int, duration: int) -> None:
         """Write the last frame again."""
         with writing(self._path):
-            self._mux(self._encoder.repeat(time, duration))
+            self._mux(self.encoder.repeat(time, duration))
         self.frames += 1
 
     def finish(self) -> None:
         """Write what the encoder still holds, and the end of the file."""
         with writing(self._path):
-            self._mux(self._encoder.flush())
+            self._mux(self.encoder.flush())
             self._target.close()
 
     def finish_with(self, packets: Iterable[Packet[Stream]]) -> None:
@@ -140,13 +135,13 @@ class VideoWriter:
 
     def _add_video(self, video: VideoStream) -> tuple[Stream, VideoCodecContext]:
         library = self._plan.coding.encoder.library
-        side_data = self._plan.picture.side_data
+        side_data = self._plan.side_data
         is_same_codec = video.codec_context.codec.id == Codec(library, "w").id
         stream: VideoStream
         if is_same_codec and side_data.keys() & IN_CONTAINER and not side_data.keys() & DOLBY_VISION:
             # PyAV sets no such data of a stream, but takes them over with all else; the encoder is apart then.
             stream = self._target.add_stream_from_template(video, opaque=True)
-            context = self._plan.opened(has_global_header=has_global_header(self._target))
+            context = self._plan.opened()
             _describe(stream.codec_context, context)
         else:
             stream = cast(VideoStream, self._target.add_stream(library, rate=self._plan.rate))
@@ -163,11 +158,6 @@ class VideoWriter:
         if self._target.format.name == "mpegts":
             stream.id = video.id
         return stream, context
-
-
-def has_global_header(target: OutputContainer) -> bool:
-    """Say whether a container keeps the codec's headers apart from its packets."""
-    return bool(target.format.flags & cast(int, FormatFlags.global_header.value))
 
 
 def _describe(described: VideoCodecContext, encoder: VideoCodecContext) -> None:

@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from acutance.errors import ConfigError, CorruptWeights, OutputError, UnknownModel, first_line
+from acutance.folders import user_folder
 
 FOLDER_VARIABLE = "ACUTANCE_MODELS"
 """Environment variable that names another folder."""
@@ -65,16 +65,7 @@ def models_folder() -> Path:
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given)
-    try:
-        if sys.platform == "win32":
-            parent = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        elif sys.platform == "darwin":
-            parent = Path.home() / "Library" / "Application Support"
-        else:
-            parent = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    except RuntimeError as error:
-        raise ConfigError(f"this user has no home folder to keep models in; set {FOLDER_VARIABLE}.") from error
-    return parent / "acutance" / "models"
+    return user_folder("data", what="models", remedy=f"set {FOLDER_VARIABLE}") / "models"
 
 
 def list_own_models() -> tuple[OwnModel, ...]:

@@ -187,6 +187,39 @@ def test_a_second_ctrl_c_within_one_tile_is_not_lost(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+@posix
+def test_a_tile_that_nobody_waits_for_any_longer_does_not_abort_the_process(tmp_path: Path) -> None:
+    """Its thread came back from the network into an interpreter that was being taken down: exit code -6."""
+    photo = save(tmp_path / "a.png", size=(2000, 3000))
+    code = f"""
+import sys, time
+from acutance.cli.main import run
+from acutance.engines.onnx_engine import OnnxRuntimeEngine
+from acutance.inference import workers
+
+class SlowlyTakenDown:
+    def __del__(self, sleep=time.sleep):
+        sleep(10)
+
+def told(engine, batch, plain=OnnxRuntimeEngine.run):
+    print("in the network", file=sys.stderr, flush=True)
+    return plain(engine, batch)
+
+sys.kept, OnnxRuntimeEngine.run, workers.PATIENCE_S = SlowlyTakenDown(), told, 0.05
+sys.argv = ["acutance", "sharpen", {str(photo)!r}, "--model", "fast", "--engine", "onnxruntime"]
+run()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while process.stderr.readline() != "in the network\n":
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "terminate called" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_results_within_the_folder_are_not_sharpened_again(tmp_path: Path) -> None:
     folder = fill(tmp_path / "in", 2)
     save(folder / "below" / "c.png", seed=9)

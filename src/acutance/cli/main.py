@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import shlex
@@ -158,6 +159,17 @@ def _refuse_file_for_verb(arguments: list[str]) -> None:
 
 def run() -> None:
     """Run the program; every error that is foreseen becomes one sentence on stderr and an exit code."""
+    try:
+        _run()
+    except SystemExit as ended:
+        workers = sys.modules.get("acutance.inference.workers")
+        if workers is None or not workers.is_work_left_behind():
+            raise
+        atexit._run_exitfuncs()  # temporary files go
+        os._exit(ended.code if isinstance(ended.code, int) else 0)
+
+
+def _run() -> None:
     prepare_streams()
     os.environ.setdefault(*IDLE_THREADS_SLEEP)
     try:

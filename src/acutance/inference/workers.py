@@ -19,6 +19,19 @@ PATIENCE_S = 5.0
 """How long threads that are to break off are waited for: a tile takes about a second."""
 
 
+_left_behind: list[threading.Thread] = []
+"""Threads that were not waited for any longer."""
+
+
+def is_work_left_behind() -> bool:
+    """Say whether a thread that nobody waits for is still in the middle of its work, as a tile in a network.
+
+    It would come back from there into an interpreter that is being taken down, which C++ answers by aborting the
+    process. So a program ends by `os._exit` then.
+    """
+    return any(thread.is_alive() for thread in _left_behind)
+
+
 class Abandoned(BaseException):
     """Raised inside the work when nobody waits for it any more; no `Exception`, or it would be told as a failure."""
 
@@ -74,6 +87,7 @@ def _in_threads(crew: _Crew[Item, Result], jobs: int) -> Iterator[Result]:
         deadline = time.monotonic() + PATIENCE_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        _left_behind.extend(thread for thread in threads if thread.is_alive())
 
 
 @dataclass(frozen=True, slots=True)

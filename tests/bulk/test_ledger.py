@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pyarrow", reason="needs the extra bulk")
+
+import pyarrow.parquet as pq
 
 from acutance.bulk.items import Item
 from acutance.bulk.ledger import Entry, Ledger
@@ -51,10 +55,24 @@ def test_many_parts_become_one_and_say_the_same(ledger):
     ledger.compact(at_least=6)
     assert len(ledger.parts()) == 5
     ledger.compact(at_least=5)
-    assert len(ledger.parts()) == 1
+    (part,) = ledger.parts()
+    assert pq.ParquetFile(part).num_row_groups == 1  # of thousands, each takes 10 kB and more of every reader's memory
     done = ledger.done("s")
     assert all(done.has(item(f"{number}"), "s") for number in range(5))
     assert sorted(row["key"] for table in ledger.rows(["key"]) for row in table.to_pylist()) == list("01234")
+
+
+def test_it_is_read_without_ray(ledger, target):
+    """Ray happens to import what filters tables."""
+    ledger.append([entry("a")], [1.0])
+    code = (
+        "import sys\nfrom acutance.bulk.ledger import Ledger\nfrom acutance.bulk.stores import Store\n"
+        "print(len(Ledger(Store(sys.argv[1])).done('s')), 'ray' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, target.address], capture_output=True, text=True, check=True
+    ).stdout
+    assert told.split() == ["1", "False"]
 
 
 def test_rows_that_are_there_twice_say_the_same(ledger):

@@ -22,6 +22,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from acutance.bulk.items import Item
@@ -34,7 +35,8 @@ COMPACT_FROM: Final = 256
 """Parts from which on they become one."""
 COMPACT_BYTES: Final = 32 << 20
 """A part that is larger stays: so the work of compacting does not grow with the square of the run's length."""
-_READ_ROWS: Final = 65536
+_ROWS: Final = 8192
+"""Read at once, and of a row group that is written: some 2 MB."""
 
 Status = Literal["done", "refused", "failed"]
 """Refused: the input cannot be sharpened, and never will be. Failed: it was not its fault, or nobody knows."""
@@ -148,7 +150,7 @@ class Ledger:
     def done(self, settings: str) -> Done:
         """Read which inputs need no more work under these settings: those done, and those that were refused."""
         return Done(
-            _digests(batch.filter(pa.compute.field("settings") == settings))
+            _digests(batch.filter(pc.field("settings") == settings))
             for batch in self.rows(["settings", "status", "digest"])
         )
 
@@ -179,26 +181,41 @@ class Ledger:
         with tempfile.TemporaryDirectory() as folder:
             whole = Path(folder) / "whole.parquet"
             writer: pq.ParquetWriter | None = None
-            for part in parts:
-                with suppress(Vanished):  # another run compacts, too: its rows are in what that writes
-                    for table in self._tables(part):
-                        writer = writer or pq.ParquetWriter(whole, table.schema, compression="zstd")
-                        writer.write_table(table)
+            for table in _joined(self._rows_of(parts)):
+                writer = writer or pq.ParquetWriter(whole, table.schema, compression="zstd")
+                writer.write_table(table)
             if writer is None:
                 return
             writer.close()
             self._store.put(whole, f"{LEDGER}/{_name()}")
         self._store.remove(parts)  # rows that are there twice say the same
 
+    def _rows_of(self, parts: Iterable[str]) -> Iterator[pa.Table]:
+        for part in parts:
+            with suppress(Vanished):  # another run compacts, too: its rows are in what that writes
+                yield from self._tables(part)
+
     def _tables(self, part: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         try:
             file = pq.ParquetFile(io.BytesIO(self._store.read(part)))
-            for batch in file.iter_batches(_READ_ROWS, columns=columns):
+            for batch in file.iter_batches(_ROWS, columns=columns):
                 yield pa.Table.from_batches([batch])
         except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
             raise OutputError(
                 f"{part}: no part of a ledger ({first_line(error)}); move it away, and what it told is done again."
             ) from error
+
+
+def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join small tables: each that is written is a row group, of which every reader holds some 10 kB."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(one.num_rows for one in held) >= _ROWS:
+            yield pa.concat_tables(held).combine_chunks()
+            held = []
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _row(entry: Entry) -> dict[str, object]:
@@ -221,5 +238,5 @@ def _digest(key: str, version: str, settings: str, strength: float) -> bytes:
 
 
 def _digests(table: pa.Table) -> npt.NDArray[np.uint64]:
-    kept = table.filter(pa.compute.field("status") != "failed")["digest"].to_pylist()
+    kept = table.filter(pc.field("status") != "failed")["digest"].to_pylist()
     return np.frombuffer(b"".join(kept), ">u8").astype(np.uint64).reshape(-1, 2)

@@ -214,7 +214,7 @@ def run(
     attempts = ray.remote(num_cpus=0)(_Attempts).options(scheduling_strategy=here).remote()
     waiting = bundles(item for item in items if not done.has(item, key))
     pool = _pool(settings)
-    ledger, compacted = Ledger(target), time.monotonic()
+    compacted = time.monotonic()
     while wave := list(islice(waiting, max(WAVE, WAVE_OF_EACH * pool))):
         size = min(pool, len(wave))
         found = ray.data.from_arrow([table_of(bundle) for bundle in wave]).map_batches(
@@ -238,9 +238,33 @@ def run(
             ) from error
         _give_back_memory()
         if time.monotonic() - compacted > _COMPACT_S:
-            ledger.compact()
+            _compact(target)
             compacted = time.monotonic()
-    ledger.compact()
+    _compact(target)
+
+
+def _compact(target: Store) -> None:
+    """Make one part of the ledger's small ones, in a process of its own: what that takes goes back to the system.
+
+    Raises:
+        OutputError: When it cannot be written.
+        JobError: When that process cannot be started.
+    """
+    try:
+        fault = ray.get(ray.remote(num_cpus=0)(_compacting).remote(target))
+    except ray.exceptions.RayError as error:
+        raise JobError(f"the ledger cannot be compacted ({_reason(error)}); its parts are whole.") from error
+    if fault:
+        raise OutputError(fault)
+
+
+def _compacting(target: Store) -> str:
+    """Compact; return what went wrong, since Ray would make pages of an error."""
+    try:
+        Ledger(target).compact()
+    except OutputError as error:
+        return str(error)
+    return ""
 
 
 def _entry(text: str) -> Entry:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from acutance.bulk import job
 from acutance.bulk.items import Item, table_of
 from acutance.bulk.job import BulkSettings
+from acutance.bulk.ledger import Entry, Ledger
 from acutance.cli.main import app
 from acutance.engines.engine import EngineSettings
 from acutance.errors import AcutanceError, OutputError
@@ -125,6 +127,27 @@ def test_what_a_worker_cannot_write_and_what_ray_makes_of_errors_are_one_sentenc
     pages = "ray::Actor\n  File x\nacutance.errors.ModelError: no model.\n\nTo change retry attempts, configure it."
     assert job._reason(RuntimeError(pages)) == "no model."
     assert job._reason(RuntimeError("a\n b\n")) == "b"
+
+
+def test_a_ledger_of_few_parts_starts_no_process_to_compact_it(target, monkeypatch):
+    ledger, started = Ledger(target), []
+
+    def here(**_):
+        return lambda function: SimpleNamespace(remote=lambda *given: started.append(function) or function(*given))
+
+    monkeypatch.setattr(job.ray, "remote", here)
+    monkeypatch.setattr(job.ray, "get", lambda value: value)
+    for number in range(2):
+        ledger.append([Entry(key=f"{number}", path="x", version="v", settings="s", status="done")], [1.0])
+    job._compact(target)
+    assert not started
+    monkeypatch.setattr(job, "COMPACT_FROM", 2)
+    job._compact(target)
+    assert len(started) == 1
+    Path(ledger.parts()[0]).write_bytes(b"nothing")
+    monkeypatch.setattr(Ledger.compact, "__kwdefaults__", {"at_least": 2})
+    with pytest.raises(OutputError, match="no part of a ledger"):
+        job._compact(target)
 
 
 def test_a_run_of_its_own_joins_no_cluster_that_happens_to_be_there(monkeypatch):

@@ -33,7 +33,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from acutance import __version__
 from acutance.bulk.items import Item, bundles, items_in, table_of
-from acutance.bulk.ledger import Done, Entry, Ledger
+from acutance.bulk.ledger import COMPACT_FROM, Done, Entry, Ledger
 from acutance.bulk.stores import Store
 from acutance.bulk.work import Worker
 from acutance.engines.engine import USUAL, EngineSettings
@@ -244,12 +244,14 @@ def run(
 
 
 def _compact(target: Store) -> None:
-    """Make one part of the ledger's small ones, in a process of its own: what that takes goes back to the system.
+    """Make one part of the ledger's small ones, if they are many; in a process whose memory goes back to the system.
 
     Raises:
         OutputError: When it cannot be written.
         JobError: When that process cannot be started.
     """
+    if len(Ledger(target).small_parts()) < COMPACT_FROM:
+        return  # without a process, which takes seconds to start
     try:
         fault = ray.get(ray.remote(num_cpus=0)(_compacting).remote(target))
     except ray.exceptions.RayError as error:

@@ -169,13 +169,17 @@ class Ledger:
                 except Vanished:
                     is_moving = True  # its rows are in a part that was written since these were listed
 
+    def small_parts(self) -> list[str]:
+        """Return the paths of the parts that compacting would make one."""
+        return [entry.path for entry in self._listed() if entry.size_bytes < COMPACT_BYTES]
+
     def compact(self, *, at_least: int = COMPACT_FROM) -> None:
         """Make one part of all small ones, if there are many; safe beside workers that add some, and broken off.
 
         Raises:
             OutputError: When it cannot be written.
         """
-        parts = [entry.path for entry in self._listed() if entry.size_bytes < COMPACT_BYTES]
+        parts = self.small_parts()
         if len(parts) < at_least:
             return
         with tempfile.TemporaryDirectory() as folder:

@@ -166,7 +166,7 @@ def run() -> None:
         if workers is None or not workers.is_work_left_behind():
             raise
         atexit._run_exitfuncs()  # temporary files go
-        os._exit(ended.code if isinstance(ended.code, int) else 0)
+        os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
 
 
 def _run() -> None:

@@ -14,8 +14,8 @@ from acutance.downloads import checked_sha256, fetch
 from acutance.engines.external_weights import with_external_weights
 from acutance.engines.foreign import Adopted, Fact, adopt
 from acutance.engines.foreign_graph import with_spec
-from acutance.engines.foreign_told import Told, read_told, told_path
-from acutance.engines.model_file import has_spec, read_spec
+from acutance.engines.foreign_told import Told, read_told
+from acutance.engines.model_file import has_spec, read_spec, told_path
 from acutance.errors import ConfigError, CorruptWeights, UnknownModel
 from acutance.spec import CHECKPOINT_HEAD_BYTES, is_checkpoint
 from acutance.zoo.catalogue import AUTO, FORMER_NAMES, list_models

@@ -43,11 +43,6 @@ class Told:
         return replace(other, **{name: value for name, value in known.items() if value is not None})
 
 
-def told_path(path: Path) -> Path:
-    """Return where a network's file of settings lies, if it has one."""
-    return path.with_suffix(".toml")
-
-
 def read_told(path: Path, *, is_needed: bool = False) -> Told:
     """Read what is told about a network, strictly; nothing where there is no such file, unless it is needed.
 

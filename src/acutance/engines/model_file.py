@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,11 @@ class Numbers:
     def read(self, file: bytes | bytearray) -> npt.NDArray[np.floating]:
         """Return the floats, in the file's type."""
         return np.frombuffer(bytes(file[self.start : self.end]), self.dtype)
+
+
+def told_path(path: Path) -> Path:
+    """Return where what is told of a network of others lies, if anything is; see `foreign_told`."""
+    return path.with_suffix(".toml")
 
 
 def find_numbers(file: bytes) -> dict[str, Numbers]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from acutance.engines.devices import Device, devices_for, find_devices
 from acutance.engines.engine import USUAL, ChosenPrecision, CpuEngine, Engine, EngineName, EngineSettings, Precision
 from acutance.engines.ensemble import SelfEnsemble
-from acutance.engines.model_file import blend_files, has_spec, read_spec
+from acutance.engines.model_file import blend_files, has_spec, read_spec, told_path
 from acutance.engines.onnx_engine import OnnxRuntimeEngine
 from acutance.engines.processor import is_intel, multiplies_bfloat16, within_cpus
 from acutance.errors import ConfigError, EngineUnavailable, UnknownModel
@@ -264,7 +264,7 @@ def read_model(path: Path) -> bytes:
         CorruptWeights, ConfigError: See there.
     """
     try:
-        stamp, beside = path.stat(), path.with_suffix(".toml")  # what is told of a network of others
+        stamp, beside = path.stat(), told_path(path)
         told_stamp = beside.stat().st_mtime_ns if beside.is_file() else 0
         return _read(path, stamp.st_mtime_ns, stamp.st_size, told_stamp)
     except OSError as error:
@@ -280,7 +280,7 @@ def _read(path: Path, changed: int, size: int, told_changed: int) -> bytes:
         return file
     from acutance.engines.external_weights import with_external_weights
     from acutance.engines.foreign import adopt  # probing, which models of ours do not need
-    from acutance.engines.foreign_told import read_told, told_path
+    from acutance.engines.foreign_told import read_told
 
     file = with_external_weights(file, path.parent, name=str(path))
     return adopt(file, name=path.stem, told=read_told(told_path(path)), told_in=told_path(path).name).file

@@ -89,7 +89,7 @@ def create_app(
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
-        # Routes as they are: `include_router` would build them anew for each application, most of a second of work.
+        # Routes as they are: `include_router` builds them anew at the first request, which then waits 60 ms longer.
         routes=[route for router in _ROUTERS for route in router.routes],
         lifespan=lifespan,
     )

@@ -2,6 +2,7 @@
 
 python benchmarks/looks.py kodak24/ urban10/ set14/ --draws 600 --fit       # finds the numbers of the calibration
 python benchmarks/looks.py bsd100/ --draws 600                              # confusion, reliability, errors
+python benchmarks/looks.py kodak24/ urban10/ --draws 300 --whole            # of large photos, not of crops of 400 px
 
 The photos must be sharp ones that the estimator has not learnt from, and those it is fitted on must not be those it is
 tested on.
@@ -25,6 +26,7 @@ from PIL import Image
 from acutance.data.blurs import DefocusBlur, GaussianBlur, HandMotion, KnownBlur, LineBlur, blur_psf, drawn_path
 from acutance.data.photo_store import list_photos
 from acutance.estimation import enlarged, jpeg, noise
+from acutance.estimation.blocks import first_block
 from acutance.estimation.kinds import KINDS, Calibration, Softness, kind_logs, probabilities
 from acutance.estimation.noise import FlatPlaces, flat_places, noise_levels
 from acutance.estimation.verdict import BlurField, BlurVerdict, verdict_of
@@ -147,23 +149,24 @@ def made(photo: npt.NDArray[np.uint8], drawn: Drawn, blur: KnownBlur | None, ran
     return stream.getvalue()
 
 
-def see(photos: Sequence[Path], count: int, seed: int) -> list[Seen]:
-    """Draw, make and look."""
+def see(photos: Sequence[Path], count: int, seed: int, *, is_whole: bool = False) -> list[Seen]:
+    """Draw, make and look: at a crop of each photo, or at all of it."""
     seen = []
     for number in range(count):
         random = np.random.default_rng([seed, number])
         pixels = read_photo(photos[number % len(photos)]).pixels
         pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(np.uint8)
-        top, left = (int(random.integers(max(side - CROP_PX, 0) + 1)) for side in pixels.shape[:2])
+        side_px = max(pixels.shape) if is_whole else CROP_PX
+        top, left = (int(random.integers(max(side - side_px, 0) + 1)) for side in pixels.shape[:2])
         drawn, blur = draw(random)
-        content = made(pixels[top : top + CROP_PX, left : left + CROP_PX], drawn, blur, random)
+        content = made(pixels[top : top + side_px, left : left + side_px], drawn, blur, random)
         photo = read_photo(content)
         look = look_at(photo.pixels, photo.metadata, threads=1)
         if look.softness is None:
             continue
         grey = photo.pixels.astype(np.float32) @ np.array((0.299, 0.587, 0.114), np.float32) / 255
-        (box,) = places_of(grey)
-        field: BlurField = blur_field(np.ascontiguousarray(grey[box.slices]), threads=1)
+        parts = [np.ascontiguousarray(grey[box.slices]) for box in places_of(grey, start=first_block(photo.pixels))]
+        field = BlurField.joined([blur_field(part, start=(0, 0), threads=1) for part in parts])
         verdicts = {kind: verdict_of(field.gathered, "gaussian" if kind == "sharp" else kind) for kind in KINDS}
         seen.append(
             Seen(
@@ -337,9 +340,10 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fit", action="store_true", help="print the numbers of the calibration, not how good it is")
+    parser.add_argument("--whole", action="store_true", help="look at whole photos, not at crops of 400 px")
     arguments = parser.parse_args()
     photos = [path for folder in arguments.photos for path in list_photos(folder)]
-    report(see(photos, arguments.draws, arguments.seed), is_fit=arguments.fit)
+    report(see(photos, arguments.draws, arguments.seed, is_whole=arguments.whole), is_fit=arguments.fit)
 
 
 def report(seen: list[Seen], *, is_fit: bool) -> None:

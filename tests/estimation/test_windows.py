@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from acutance.estimation.windows import PLACE_PX, parts_of, places_of
 from acutance.geometry import Box
@@ -20,6 +21,13 @@ def test_of_a_large_one_the_textured_places_are_taken() -> None:
     assert all(box.size == (PLACE_PX, PLACE_PX) and box == box.within(Box(0, 0, 1500, 2400)) for box in places)
     texture = Box(600, 1000, 900, 1400)
     assert any(min(box.within(texture).size) > 150 for box in places)
+
+
+@pytest.mark.parametrize("start", [(0, 0), (3, 7)])
+@pytest.mark.parametrize("shape", [(400, 300), (1203, 1599), (2050, 530)])
+def test_places_begin_with_a_block_of_jpeg(shape: tuple[int, int], start: tuple[int, int]) -> None:
+    places = places_of(np.random.default_rng(0).random(shape), start=start)
+    assert {(box.top % 8, box.left % 8) for box in places} == {start}
 
 
 def test_long_and_narrow_ones_have_places_inside() -> None:

@@ -20,6 +20,7 @@ from acutance.inference.inspected_files import inspect_files
 from acutance.inference.inspecting import Noise, has_no_edges, look_at
 from acutance.inference.unblurring import blur_in
 from acutance.media import read_photo
+from acutance.trust.conditions import CONDITIONS, conditions_of
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
 
@@ -56,6 +57,22 @@ def test_straight_motion_goes_to_its_model(sharp: np.ndarray) -> None:
     assert (seen.kind, seen.model) == ("line", "motion")
     assert seen.strength_px == pytest.approx(11, rel=0.2)
     assert seen.angle_degrees == pytest.approx(np.degrees(0.5), abs=8)
+
+
+@pytest.mark.parametrize(("psf", "kind"), [(gaussian_psf(2.5), "gaussian"), (line_psf(8.0, 0.5), "line")])
+def test_a_large_jpeg_tells_as_much_as_a_small_one(psf: np.ndarray, kind: str) -> None:
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"), np.float64)
+    four = np.concatenate([np.concatenate([photo, photo[:, ::-1]], 1), np.concatenate([photo[::-1], photo], 1)])
+    blurred = np.uint8(np.clip(np.rint(convolve_mirror(four[:900, :1000], psf)), 0, 255))
+    stored = io.BytesIO()
+    Image.fromarray(blurred).save(stored, "JPEG", quality=50)
+    seen = np.asarray(Image.open(stored))
+    softness = look_at(seen, threads=1).softness
+    assert softness is not None
+    assert softness.kind == kind
+    assert softness.confidence > 0.9
+    line = conditions_of(seen, threads=1)[CONDITIONS.index("line")].mean()
+    assert line > 0.7 if kind == "line" else line < 0.05
 
 
 def test_noise_goes_to_its_model_and_much_of_it_leaves_little_to_gain(sharp: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_a_disk_and_a_gaussian_are_told_apart():
     told = blur_field(seen_through(gaussian_psf(2.0)), threads=1).whole
     assert told.kind == "gaussian"
     assert told.strength_px == pytest.approx(2.0, rel=0.15)
+
+
+@pytest.mark.parametrize("cut", [(3, 5), (6, 1)])
+def test_windows_begin_with_a_block_of_jpeg_wherever_a_picture_was_cut(cut):
+    stored = io.BytesIO()
+    Image.fromarray(np.uint8(np.rint(255 * seen_through(disk_psf(2.5))))).save(stored, "JPEG", quality=70)
+    photo = np.asarray(Image.open(stored), np.float32) / 255
+    rows, columns = cut
+    seen = blur_field(photo[rows:, columns:], threads=1)
+    assert np.array_equal(seen.log_shares, blur_field(photo[8:, 8:], start=(0, 0), threads=1).log_shares)
+    assert seen.whole.kind == "defocus"
 
 
 def test_a_sharp_photo_is_told_for_one():

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from acutance.estimation.blocks import BLOCK_PX
 from acutance.estimation.verdict import STRIDE_PX, WINDOW_PX
 from acutance.geometry import Box, Size
 
@@ -20,7 +21,7 @@ _WHOLE_PX: Final = 512
 _STEP_PX: Final = 4
 """Texture is measured on every fourth pixel of every fourth row."""
 _GRID_PX: Final = 64
-"""Places begin at multiples of this, or at the end of their part."""
+"""Places begin so far apart, or at the end of their part."""
 _FLAT: Final = 0.15
 """Places with less than this share of the usual texture tell nothing of blur: sky, walls."""
 _LEAST_PLACES: Final = 3
@@ -28,28 +29,32 @@ _MOST_PLACES: Final = 6
 """The three flattest of nine are left out: a 12-megapixel picture is looked at in 0.4 s so."""
 
 
-def places_of(grey: npt.NDArray[Any], hidden: npt.NDArray[np.bool_] | None = None) -> tuple[Box, ...]:
+def places_of(
+    grey: npt.NDArray[Any], hidden: npt.NDArray[np.bool_] | None = None, *, start: tuple[int, int] = (0, 0)
+) -> tuple[Box, ...]:
     """Choose the places of a picture that tell most of its blur.
 
     Args:
         grey: `h w`, numbers of any type and range; only every fourth pixel is read.
         hidden: `h w`: what counts as flat, since it is transparent; None where nothing is.
+        start: Where one of JPEG's blocks begins, each 0 … 7 (`blocks.first_block`): places begin with a block.
 
     Returns:
-        For a picture of up to 512 px a side the picture itself. Else the place with most texture in each of nine parts,
-        in their order, without those that are flat beside the others: three to six.
+        For a picture of up to 512 px a side the picture itself, from the first block on. Else the place with most
+        texture in each of nine parts, in their order, without those that are flat beside the others: three to six.
 
     Determinism: the same for the same input.
     """
     size = Size(*grey.shape)
+    start = start if min(size) > BLOCK_PX else (0, 0)
     if max(size) <= _WHOLE_PX:
-        return (Box(0, 0, *size),)
+        return (Box(*start, *size),)
     texture = _texture(grey, hidden)
     found = []
     for down in range(PARTS):
         for across in range(PARTS):
-            rows = _begins(size.height, down)
-            columns = _begins(size.width, across)
+            rows = _begins(size.height, down, start[0])
+            columns = _begins(size.width, across, start[1])
             boxes = [
                 Box(top, left, top + PLACE_PX, left + PLACE_PX).within(Box(0, 0, *size))
                 for top in rows
@@ -74,11 +79,11 @@ def _thirds(count: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(edges)]
 
 
-def _begins(length: int, part: int) -> list[int]:
-    """Return where places may begin in a part of a side."""
+def _begins(length: int, part: int, start: int) -> list[int]:
+    """Return where places may begin in a part of a side: with a block, where there is room."""
     first, last = length * part // PARTS, max(length * (part + 1) // PARTS - PLACE_PX, 0)
     last = min(max(first, last), max(length - PLACE_PX, 0))
-    first = min(first, last)
+    first, last = (max(one - (one - start) % BLOCK_PX, start) for one in (min(first, last), last))
     return sorted({*range(first, last, _GRID_PX), last})
 
 

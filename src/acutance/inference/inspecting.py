@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.engines.processor import within_cpus
+from acutance.estimation.blocks import first_block
 from acutance.estimation.enlarged import Enlargement, enlargement
 from acutance.estimation.jpeg import doubling, doubling_chance, quality_of
 from acutance.estimation.kinds import SeenSoftness, softness_of
@@ -189,7 +190,7 @@ def look_at(
         brightest = brightest[~hidden[::_EVERY, ::_EVERY]]
     white = 1 - 0.5 / 65535
     coding = None if metadata is None else metadata.coding
-    boxes = places_of(middle, hidden)
+    boxes = places_of(middle, hidden, start=first_block(pixels))
     # Only in the places: all of a large picture would take longer than the look.
     shown = [
         pixels[box.slices] if alpha is None else fill_transparent(pixels[box.slices], alpha[box.slices])
@@ -204,7 +205,7 @@ def look_at(
         and size.height * size.width >= LEAST_PIXELS
         and not has_no_edges(greys, is_fine=pixels.dtype != np.uint8)
     ):
-        fields = [blur_field(grey, threads=threads) for grey in greys]
+        fields = [blur_field(grey, start=(0, 0), threads=threads) for grey in greys]
         windows = shown_windows(hidden, boxes, fields)
         told = [asked(field, one) for field, one in zip(fields, windows, strict=True)]
         joined = BlurField.joined([field for field in told if field is not None])

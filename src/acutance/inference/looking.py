@@ -13,6 +13,7 @@ import acutance.estimation
 from acutance.engines.onnx_engine import session_options
 from acutance.engines.processor import within_cpus
 from acutance.engines.silent_onnxruntime import onnxruntime
+from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.estimation.verdict import STRIDE_PX, WINDOW_PX, BlurField
 from acutance.geometry import Box
 from acutance.imaging.pad import mirrored_part
@@ -22,11 +23,15 @@ _AT_ONCE: Final = 28
 """Windows on each side that are looked at together: a picture of 1 megapixel, which takes some 250 MB."""
 
 
-def blur_field(grey: npt.NDArray[np.float32], *, threads: int | None = None) -> BlurField:
+def blur_field(
+    grey: npt.NDArray[np.float32], *, start: tuple[int, int] | None = None, threads: int | None = None
+) -> BlurField:
     """Say what blurred each window of a picture.
 
     Args:
         grey: `h w` in [0, 1], gamma space, at least 1×1; what is smaller than a window is continued by mirror images.
+        start: Where the first window begins, each 0 … 7: at one of JPEG's blocks, as in what the estimator learnt from.
+            None looks for them in the picture; of a part the whole knows more (`estimation.blocks`).
         threads: At most one per CPU for this process; None is one per core.
 
     Raises:
@@ -34,6 +39,8 @@ def blur_field(grey: npt.NDArray[np.float32], *, threads: int | None = None) -> 
 
     Determinism: the same for the same input on one build of ONNX Runtime and one processor.
     """
+    top, left = first_block(grey[..., np.newaxis]) if start is None else start
+    grey = grey[top:, left:] if min(grey.shape) > BLOCK_PX else grey
     height, width = grey.shape
     grey = mirrored_part(grey, Box(0, 0, max(height, WINDOW_PX), max(width, WINDOW_PX)))
     session = _session(within_cpus(threads))

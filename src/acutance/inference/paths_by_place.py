@@ -18,8 +18,9 @@ import numpy.typing as npt
 from acutance.deconvolution.psfs import offset_between
 from acutance.deconvolution.shake import Progress, Shake, find_shake
 from acutance.engines.processor import pool_size
+from acutance.estimation.blocks import first_block, start_in
 from acutance.estimation.verdict import BlurVerdict
-from acutance.geometry import Box
+from acutance.geometry import Box, with_halo
 from acutance.inference.found_blur import FoundPaths
 from acutance.inference.looking import blur_field
 
@@ -52,11 +53,12 @@ def paths_by_place(
     parts = _parts(whole)
     if len(parts) == 1:
         return None
+    start = first_block(grey[..., np.newaxis])
     found: dict[Place, Shake] = {}
     for number, (at, part) in enumerate(parts.items()):
         progress(number / len(parts), f"looking for the path of the camera, part {number + 1} of {len(parts)}")
-        around = Box(part.top - AROUND_PX, part.left - AROUND_PX, part.bottom + AROUND_PX, part.right + AROUND_PX)
-        shake = _path_in(np.ascontiguousarray(grey[around.within(whole).slices]), threads=threads)
+        around = with_halo(part, within=whole, halo_px=AROUND_PX).source
+        shake = _path_in(np.ascontiguousarray(grey[around.slices]), start=start_in(around, start), threads=threads)
         if shake is not None:
             found[at] = shake
     if not found:
@@ -80,9 +82,9 @@ def _parts(whole: Box) -> dict[Place, Box]:
     }
 
 
-def _path_in(grey: npt.NDArray[np.float32], *, threads: int | None) -> Shake | None:
+def _path_in(grey: npt.NDArray[np.float32], *, start: tuple[int, int], threads: int | None) -> Shake | None:
     """Look for a path in a part, where the estimator sees motion; it must be about as long as that tells."""
-    seen: BlurVerdict = blur_field(grey, threads=threads).whole
+    seen: BlurVerdict = blur_field(grey, start=start, threads=threads).whole
     if seen.kind not in {"path", "line"}:
         return None
     shake = find_shake(grey, threads=pool_size(threads))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
 from acutance.engines.processor import pool_size
+from acutance.estimation.blocks import first_block, start_in
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, spectral_motions
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -90,10 +91,12 @@ def blur_in(
     place = whole if place is None else place
     around = surroundings_of(place, whole)
     first = progress if around is None else _part_of(progress, 0.0, 0.5)
-    own = _looked_at(grey_of(to_float(pixels[place.slices])), threads=threads, progress=first)
+    start = first_block(pixels)
+    grey = grey_of(to_float(pixels[place.slices]))
+    own = _looked_at(grey, start=start_in(place, start), threads=threads, progress=first)
     if own.may_be_told and around is not None:
         second = _part_of(progress, 0.5, 1.0)
-        found = _as_around(pixels, place, around, own.found, threads=threads, progress=second)
+        found = _as_around(pixels, place, around, own.found, start=start, threads=threads, progress=second)
         if found is not None:
             return found, f"{_turned_words(found, orientation)}, as around the region: taken out"
     if isinstance(own.found, FoundBlur):
@@ -124,13 +127,15 @@ def _turned_words(found: FoundBlur, orientation: int) -> str:
     return found.words if found.seen is None else str(found.seen.turned(orientation))
 
 
-def _looked_at(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Progress) -> _Looked:
+def _looked_at(
+    grey: npt.NDArray[np.float32], *, start: tuple[int, int], threads: int | None, progress: Progress
+) -> _Looked:
     """Look at a part of a picture."""
     if min(grey.shape) < LEAST_SIDE_PX or grey.size < SMALLEST_PX**2:
         return _Looked(words="too small to tell what blurred it: left as it is")
     if has_no_edges([grey], is_fine=False):
         return _Looked(words="nothing in it shows how blurred it is: left as it is", may_be_told=False)
-    field = blur_field(grey, threads=threads)
+    field = blur_field(grey, start=start, threads=threads)
     progress(0.3, LOOKING)
     found, seen = _one_kernel(grey, field, threads=threads, progress=progress)
     if found is not None:
@@ -165,6 +170,7 @@ def _as_around(
     around: Box,
     own: Found | None,
     *,
+    start: tuple[int, int],
     threads: int | None,
     progress: Progress,
 ) -> FoundBlur | None:
@@ -172,7 +178,7 @@ def _as_around(
     grey = grey_of(to_float(pixels[around.slices]))
     if has_no_edges([grey], is_fine=False):
         return None
-    field = blur_field(grey, threads=threads)
+    field = blur_field(grey, start=start_in(around, start), threads=threads)
     found, _ = _one_kernel(grey, field, threads=threads, progress=progress)
     if found is None:
         return None

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.estimation.classes import (
     CLASSES,
     FIRST_LINE,
@@ -68,7 +69,9 @@ def conditions_of(pixels: npt.NDArray[PixelType], *, threads: int | None = None)
     Determinism: that of `blur_field`.
     """
     grey = grey_of(to_float(pixels))
-    field = _sampled(grey, threads) if max(grey.shape) > WHOLE_PX else blur_field(grey, threads=threads)
+    start = first_block(pixels)
+    is_large = max(grey.shape) > WHOLE_PX
+    field = _sampled(grey, start, threads) if is_large else blur_field(grey, start=start, threads=threads)
     means = _smooth(field.log_shares) * _SURENESS
     shares = np.exp(means - means.max(axis=0))
     shares /= shares.sum(axis=0)
@@ -84,19 +87,25 @@ def _spans() -> tuple[tuple[int, int], ...]:
     return (FIRST_RADIUS, FIRST_LINE), (FIRST_LINE, FIRST_PATH), (FIRST_PATH, CLASSES)
 
 
-def _sampled(grey: npt.NDArray[np.float32], threads: int | None) -> BlurField:
+def _sampled(grey: npt.NDArray[np.float32], start: tuple[int, int], threads: int | None) -> BlurField:
     """Look at some windows on each side, spread evenly."""
     height, width = grey.shape
     count = min(max(round((SAMPLES_PER_PX * height * width) ** 0.5), SAMPLES[0]), SAMPLES[1])
     shares, noises = [], []
-    for top in np.linspace(0, max(height - WINDOW_PX, 0), count).round().astype(int):
-        for left in np.linspace(0, max(width - WINDOW_PX, 0), count).round().astype(int):
-            window = mirrored_part(grey, Box(int(top), int(left), int(top) + WINDOW_PX, int(left) + WINDOW_PX))
-            field = blur_field(window, threads=threads)
+    for top in _spread(height, count, start[0]):
+        for left in _spread(width, count, start[1]):
+            window = mirrored_part(grey, Box(top, left, top + WINDOW_PX, left + WINDOW_PX))
+            field = blur_field(window, start=(0, 0), threads=threads)
             shares.append(field.log_shares[:, 0, 0])
             noises.append(field.noise_levels[0, 0])
     grid = (count, count)
     return BlurField(np.stack(shares, 1).reshape(CLASSES, *grid), np.array(noises).reshape(grid))
+
+
+def _spread(side: int, count: int, start: int) -> list[int]:
+    """Spread windows evenly over a side, each from the block on that begins at or before it."""
+    places = np.linspace(0, max(side - WINDOW_PX, 0), count).round().astype(int)
+    return [int(place) for place in np.maximum(places - (places - start) % BLOCK_PX, start)]
 
 
 def _smooth(planes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -140,5 +149,5 @@ def at_blocks(grid: npt.NDArray[np.float32], size: tuple[int, int], shape: tuple
 
 def middle_of(pixels: npt.NDArray[PixelType]) -> npt.NDArray[PixelType]:
     """Return the middle of a picture `h w c`, at most `MIDDLE_PX` a side: of it is said what is said in words."""
-    top, left = (max(side - MIDDLE_PX, 0) // 2 for side in pixels.shape[:2])
+    top, left = (max(side - MIDDLE_PX, 0) // 2 // BLOCK_PX * BLOCK_PX for side in pixels.shape[:2])
     return pixels[top : top + MIDDLE_PX, left : left + MIDDLE_PX]

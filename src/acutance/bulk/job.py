@@ -230,7 +230,8 @@ def run(
             num_gpus=settings.gpus_per_worker or None,
         )
         try:
-            for table in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            # Without a batch ahead Ray leaves a thread of each dataset behind, which holds a third of a megabyte.
+            for table in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
                 yield from map(_entry, table["entry"].to_pylist())
         except ray.exceptions.RayError as error:
             raise JobError(

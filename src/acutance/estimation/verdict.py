@@ -92,6 +92,10 @@ class BlurVerdict:
             x = -x
         return replace(self, angle=math.atan2(y, x) % math.pi) if self.kind == "line" and orientation != 1 else self
 
+    def enlarged(self, factor: int) -> BlurVerdict:
+        """Return what it is in a picture `factor` times as large."""
+        return replace(self, strength_px=self.strength_px * factor)
+
     def __str__(self) -> str:
         """Say it in a few words."""
         match self.kind:

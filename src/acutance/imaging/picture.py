@@ -31,6 +31,10 @@ class Picture(NamedTuple):
         """Return it with pixels and alpha changed alike: turned, cut or copied."""
         return Picture(change(self.pixels), None if self.alpha is None else change(self.alpha))
 
+    def filled(self) -> Picture:
+        """Return it with what is hidden filled in; see `fill_transparent`."""
+        return self if self.alpha is None else Picture(fill_transparent(self.pixels, self.alpha), self.alpha)
+
     def part(self, rows: slice, columns: slice = slice(None)) -> Picture:
         """Return a part of it; a view."""
         return self.each(lambda array: array[rows, columns])

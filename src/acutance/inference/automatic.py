@@ -22,6 +22,7 @@ from acutance.geometry import Box, Size
 from acutance.imaging.convert import PixelType
 from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
+from acutance.imaging.reduction import reduced, with_changes
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.found_blur import Found, FoundBlur
 from acutance.inference.inspecting import Look, look_at
@@ -99,15 +100,29 @@ class AutomaticRestorer:
         listener.doing(LOOKING)
         look = self._look(picture, lights=self.settings.region is None).turned(listener.orientation)
         listener.progress(0.0)  # whoever stopped the run meanwhile does not wait for the network
-        if look.lit_by == 1 or advice_on(look).purpose is None:
-            return self._restored(picture, look, strength=strength, listener=listener)
+        advice = advice_on(look)
+        if look.lit_by == 1 or advice.purpose is None:
+            return self._in_its_size(picture, look, advice, strength=strength, listener=listener)
         bright = Picture(lit(picture.pixels, look.lit_by), picture.alpha)
-        restored, alpha = self._restored(bright, look, strength=strength, listener=listener)
+        restored, alpha = self._in_its_size(bright, look, advice, strength=strength, listener=listener)
         return Picture(lit(restored, 1 / look.lit_by), alpha)
 
-    def _restored(self, picture: Picture, look: Look, *, strength: float, listener: Listener) -> Picture:
+    def _in_its_size(
+        self, picture: Picture, look: Look, advice: Advice, *, strength: float, listener: Listener
+    ) -> Picture:
+        """Restore a picture that was looked at, at a fraction of its size where its blur is that wide."""
+        if look.reduced is None:
+            return self._restored(picture, look, advice, strength=strength, listener=listener)
+        small = reduced(picture.filled(), look.reduced_by)
+        listener = replace(listener, reduced_by=look.reduced_by)
+        restored = self.watched(None)._restored(small, look.reduced, advice, strength=strength, listener=listener)
+        return with_changes(picture.filled(), small, restored, look.reduced_by)
+
+    def _restored(
+        self, picture: Picture, look: Look, advice: Advice, *, strength: float, listener: Listener
+    ) -> Picture:
         """Restore a picture that was looked at."""
-        advice, instead = advice_on(look), purpose_without_motion(look)
+        instead = purpose_without_motion(look)
         purpose, words, otherwise = advice.purpose, advice.words, None
         if purpose is None:
             listener.found(words)
@@ -145,7 +160,7 @@ class AutomaticRestorer:
         other.settings = settings
         return other
 
-    def watched(self, watch: TileWatch) -> AutomaticRestorer:
+    def watched(self, watch: TileWatch | None) -> AutomaticRestorer:
         """Return the same models, with somebody who looks at their tiles; it must not be closed."""
         other = copy(self)
         other._watch = watch
@@ -182,7 +197,10 @@ class AutomaticRestorer:
         """Look at a picture, or at the region of it that is restored."""
         if self.settings.region is not None:
             picture = picture.part(*self.settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
-        return look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads, lights=lights)
+        is_whole = self.settings.region is None
+        return look_at(
+            picture.pixels, alpha=picture.alpha, threads=self.settings.threads, lights=lights, reduces=is_whole
+        )
 
     def _moved_around(self, picture: Picture) -> bool:
         """Say whether what is around a small region has moved, of which the region itself may tell too little."""

@@ -5,7 +5,7 @@ The limits are measured: where one model beats another on rows of the protocol (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -92,6 +92,10 @@ _LITTLE: Final = ("made less noisy, hardly sharper", "too noisy to become much s
 
 def advice_on(look: Look) -> Advice:
     """Say what to do about a picture."""
+    if look.reduced is not None:
+        advice, where = advice_on(look.reduced), f"at 1/{look.reduced_by} of its size"
+        done, counsel = f"{advice.done} {where}", f"{advice.counsel} {where}"
+        return replace(advice, seen=seen_words(look), done=done, counsel=counsel)
     seen, softness = seen_words(look), look.softness
     if softness is None or (softness.kind == "sharp" and softness.confidence >= SURELY_SHARP):
         worth: Worth = "unknown" if softness is None else "none"

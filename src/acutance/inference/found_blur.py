@@ -21,7 +21,6 @@ PATCH_PX = 64
 class FoundBlur:
     """One kernel that blurred the whole picture, and was checked."""
 
-    words: str
     kernel: Shake
     is_told: bool
     """Whether the network is told: of a curved path it is not."""
@@ -32,6 +31,12 @@ class FoundBlur:
     residual, which is large where lettering is, too."""
     seen: BlurVerdict | None = None
     """What the kernel is of; None for a curved path."""
+
+    def words(self, *, orientation: int = 1, reduced_by: int = 1) -> str:
+        """Say it in a few words, as it is in a picture that is turned, and so many times as large."""
+        if self.seen is not None:
+            return str(self.seen.turned(orientation).enlarged(reduced_by))
+        return f"curved motion of about {self.kernel.length_px * reduced_by:.0f} px"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ that nothing here has learnt from; `docs/explanation/looking.md` has the tables.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,30 +27,28 @@ from acutance.estimation.windows import parts_of, places_of
 from acutance.geometry import Box, Size, upright
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.exposure import lighting, lit
-from acutance.imaging.picture import fill_transparent
+from acutance.imaging.picture import Picture, fill_transparent
+from acutance.imaging.reduction import reduced
 from acutance.inference.belief import grey_of
+from acutance.inference.edges import has_no_edges
 from acutance.inference.looking import blur_field
 from acutance.inference.showing import Mask, asked, hidden_in, shown_windows
 from acutance.media.photo import JpegCoding, Metadata
 
 LEAST_PIXELS: Final = 3000
 """A plate or a line of text has them; an icon tells too little of what blurred it."""
-SMALLEST_STEP: Final = 2.5 / 255
-"""Of the steps between neighbours a thousandth is larger, or there is nothing to tell blur by: ramps in 8 bits have
-steps of one level, which the estimator takes for anything."""
-_SMALLEST_UNEVENNESS: Final = 0.45
-"""Of the steps less those of a ramp a thousandth is larger than this share of the steps, or there is nothing to tell
-blur by either: 0 … 0.4 for ramps of more than 26 px, at whose ends a pixel may have half a step; 0.7 and more for
-photos, blurred by up to σ = 6 px or 26 px of motion or not."""
-_BEYOND_BLUR_PX: Final = (13, 11)
-"""Half the longest motion that is told, and a little less."""
-_SMALLEST_STEP_16: Final = 0.02
-"""The same in more bits, as a share of the picture's range."""
 _EVERY: Final = 8
 """Clipping and brightness are measured on so many pixels apart."""
 _ALIKE: Final = 1.5
 """Two places whose softness differs by less than this factor, or half a pixel, are softened alike."""
 _ALIKE_PX: Final = 0.5
+_PERHAPS_WIDE_PX: Final = 3.0
+"""From this softness on a picture may be softer than can be told, and another kind of softness than it seems: disks
+of 8 px were told for straight motion of 24 px, 94 % sure, and for curved motion of 16 px."""
+_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.4, "defocus": 6.0, "line": 23.0, "path": 25.0}
+"""What the estimator has learnt ends a little above."""
+LEAST_REDUCED_PX: Final = 128
+"""A picture is not looked at at a smaller size."""
 _DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
 
 
@@ -112,6 +112,11 @@ class Look:
     """What one pixel in two hundred is brighter than, 0 … 1."""
     lit_by: float = 1.0
     """By what its values were multiplied before all but clipping and brightness was looked at; see `lighting`."""
+    reduced: Look | None = None
+    """What is seen in the picture at 1/`reduced_by` of its size, in px of that: the blur is too wide to be told in the
+    picture itself, and is undone there. Softness and places above are told by this."""
+    reduced_by: int = 1
+    """2, 4, 8 …"""
 
     @property
     def is_enlarged(self) -> bool:
@@ -150,6 +155,23 @@ class Look:
             size=Size(self.size.width, self.size.height) if orientation >= 5 else self.size,
             softness=None if self.softness is None else of(self.softness),
             places=tuple(places),
+            reduced=None if self.reduced is None else self.reduced.turned(orientation),
+        )
+
+    def told_by(self, reduced: Look, factor: int) -> Look:
+        """Return it with the softness that is seen in the picture at 1/`factor` of its size."""
+
+        def of(seen: SeenSoftness) -> SeenSoftness:
+            return replace(seen, verdict=seen.verdict.enlarged(factor))
+
+        whole = Box(0, 0, *self.size)
+        places = (Place(box=one.box.scaled(factor).within(whole), seen=of(one.seen)) for one in reduced.places)
+        return replace(
+            self,
+            softness=None if reduced.softness is None else of(reduced.softness),
+            places=tuple(places),
+            reduced=reduced if reduced.reduced is None else reduced.reduced,
+            reduced_by=factor * reduced.reduced_by,
         )
 
 
@@ -160,6 +182,7 @@ def look_at(
     alpha: npt.NDArray[PixelType] | None = None,
     threads: int | None = None,
     lights: bool = True,
+    reduces: bool = True,
 ) -> Look:
     """Look at a picture.
 
@@ -170,6 +193,7 @@ def look_at(
         alpha: `h w` of the same type: what is fully transparent tells nothing. None where nothing is transparent.
         threads: For the estimator; None is one per core.
         lights: Whether a dark picture of more than 8 bits is lit up before it is looked at.
+        reduces: Whether a picture whose blur is too wide to be told is looked at at a fraction of its size, too.
 
     Raises:
         ConfigError: When `threads` is less than one.
@@ -178,7 +202,7 @@ def look_at(
     """
     factor = lighting(pixels) if lights else 1.0
     if factor > 1:
-        bright = look_at(lit(pixels, factor), metadata, alpha=alpha, threads=threads, lights=False)
+        bright = look_at(lit(pixels, factor), metadata, alpha=alpha, threads=threads, lights=False, reduces=reduces)
         return replace(bright, brightness=bright.brightness / factor, lit_by=factor)
     within_cpus(threads)  # checked here: of a small picture, nothing is computed that would
     size = Size(*pixels.shape[:2])
@@ -223,50 +247,33 @@ def look_at(
         clipped_white=float((brightest >= white).mean()),
         brightness=float(np.quantile(brightest, 0.995)),
     )
+    if reduces and _may_be_wide(look):
+        reduced_look = _look_at_half(pixels, alpha, threads=threads)
+        if _is_wide(reduced_look):
+            look = look.told_by(reduced_look, 2)
     return look if metadata is None else look.turned(metadata.orientation)
 
 
-def has_no_edges(greys: list[npt.NDArray[np.float32]], *, is_fine: bool) -> bool:
-    """Whether parts of a picture are one colour or smooth ramps, which look alike, blurred and sharp.
-
-    Args:
-        greys: `h w` each, in [0, 1].
-        is_fine: Whether they have more than 8 bits: then small steps tell, too.
-    """
-    steps = [(np.diff(grey, axis=axis), axis) for grey in greys for axis in (0, 1)]
-    step = max((_largest(along) for along, _ in steps), default=0.0)
-    span = max((float(grey.max()) for grey in greys), default=0) - min((float(grey.min()) for grey in greys), default=0)
-    least = min(_SMALLEST_STEP_16 * span, SMALLEST_STEP) if is_fine else SMALLEST_STEP
-    if step < least or step == 0:
-        return True
-    return max(_largest(_unevenness(along, axis)) for along, axis in steps) < _SMALLEST_UNEVENNESS * step
-
-
-def _largest(values: npt.NDArray[np.float32]) -> float:
-    """Return what a thousandth of some values is beyond, up or down."""
-    return float(np.quantile(np.abs(values), 0.999)) if values.size else 0.0
-
-
-def _unevenness(steps: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
-    """Return by how much steps along an axis differ from those some px before and behind: from the more alike of both.
-
-    Blur that can be undone is over after so many px, so every edge has steps unlike those on either side of it. Those
-    of a ramp that is longer go on as they are on one side at least. Two distances, since a pattern may repeat itself.
-    """
-    steps = np.moveaxis(steps, axis, 0)
-    if len(steps) <= 2 * max(_BEYOND_BLUR_PX):
-        return steps
-    middle = slice(max(_BEYOND_BLUR_PX), len(steps) - max(_BEYOND_BLUR_PX))
-
-    def unlike(far: int) -> npt.NDArray[np.float32]:
-        apart: npt.NDArray[np.float32] = np.abs(steps[middle] - steps[middle.start + far : middle.stop + far])
-        return apart
-
-    one, other = _BEYOND_BLUR_PX
-    uneven: npt.NDArray[np.float32] = np.maximum(
-        np.minimum(unlike(-one), unlike(one)), np.minimum(unlike(-other), unlike(other))
+def _may_be_wide(look: Look) -> bool:
+    """Whether the softness is near the widest that is told, and half of the picture is enough to look at."""
+    return (
+        look.softness is not None
+        and look.softness.softness_px >= _PERHAPS_WIDE_PX
+        and min(look.size) >= 2 * LEAST_REDUCED_PX
     )
-    return uneven
+
+
+def _is_wide(half: Look) -> bool:
+    """Whether all of a picture is blurred more than can be told, by what is seen at half its size."""
+    if half.softness is None or half.is_mixed:
+        return False
+    least = _WIDE_PX.get(half.softness.kind, math.inf)
+    return half.softness.verdict.strength_px >= least / 2
+
+
+def _look_at_half(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None, *, threads: int | None) -> Look:
+    half, opacity = reduced(Picture(pixels, alpha).filled(), 2)
+    return look_at(half, alpha=opacity, threads=threads, lights=False)
 
 
 def _seen_places(boxes: tuple[Box, ...], fields: list[BlurField], windows: list[Mask]) -> tuple[Place, ...]:

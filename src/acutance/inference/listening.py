@@ -31,6 +31,8 @@ class Listener:
     """Called with the name of the model that runs; not called where the picture is left as it is."""
     orientation: int = 1
     """How the picture is turned when somebody looks at it, as EXIF says it: directions are told so."""
+    reduced_by: int = 1
+    """How many times as large it is then: lengths are told so."""
 
     def part(self, start: float, end: float) -> Listener:
         """Return the same, told the progress of a part as that of the whole."""

@@ -15,7 +15,8 @@ from acutance.estimation.blocks import BLOCK_PX, first_block
 from acutance.geometry import Box, with_halo
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
-from acutance.imaging.picture import Picture, fill_transparent
+from acutance.imaging.picture import Picture
+from acutance.imaging.reduction import reduced, with_changes
 from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
@@ -123,11 +124,11 @@ class PictureRestorer:
             ConfigError: When the region lies outside the picture.
         """
         alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
-        filled = picture if alpha is None else Picture(fill_transparent(picture.pixels, alpha), alpha)
+        filled = picture.filled()
         box = whole if self.settings.region is None else self.settings.region.box_in(whole.size)
         request = _Request(strength, listener, otherwise, filled.pixels, box)
         if self.settings.region is None:
-            return self._restored(filled, whole, request)
+            return self._in_its_size(filled, request)
         from acutance.inference.told import FEATHER_PX, feathered
         from acutance.inference.undoing import KERNEL_REACH_PX
 
@@ -141,6 +142,21 @@ class PictureRestorer:
         if alpha is None or part.alpha is None:
             return Picture(faded)
         return Picture(faded, _faded_in(alpha, part.alpha, around, share))
+
+    def _in_its_size(self, picture: Picture, request: _Request) -> Picture:
+        """Restore a picture, at a fraction of its size where a model looks for blur and finds it that wide."""
+        factor = 1
+        if self.spec.needs_whole and self.settings.told is None and request.otherwise is None:
+            from acutance.inference.inspecting import look_at
+
+            factor = look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads).reduced_by
+        if factor == 1:
+            return self._restored(picture, request.place, request)
+        small = reduced(picture, factor)
+        place = Box(0, 0, *small.pixels.shape[:2])
+        listener = replace(request.listener, reduced_by=factor)
+        restored = self._restored(small, place, replace(request, listener=listener, whole=small.pixels, place=place))
+        return with_changes(picture, small, restored, factor)
 
     def _restored(self, picture: Picture, looked_at: Box, request: _Request) -> Picture:
         """Restore a picture, or a part of one; what is wanted is a box of that."""
@@ -176,6 +192,7 @@ class PictureRestorer:
                 threads=self.settings.threads,
                 progress=looking,
                 orientation=listener.orientation,
+                reduced_by=listener.reduced_by,
             )
             if blur is not None and not isinstance(blur, FoundBlur):
                 blur = replace(blur, top=looked_at.top, left=looked_at.left)

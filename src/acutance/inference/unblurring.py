@@ -23,8 +23,8 @@ from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
+from acutance.inference.edges import has_no_edges
 from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths
-from acutance.inference.inspecting import has_no_edges
 from acutance.inference.looking import blur_field
 from acutance.inference.paths_by_place import paths_by_place
 from acutance.inference.surroundings import (
@@ -72,6 +72,7 @@ def blur_in(
     threads: int | None = None,
     progress: Progress,
     orientation: int = 1,
+    reduced_by: int = 1,
 ) -> tuple[Found | None, str]:
     """Look for what blurred a picture: one kernel all over, or else a path or straight motion by place.
 
@@ -82,6 +83,7 @@ def blur_in(
         threads: None is one per core.
         progress: Called with the share done and what comes next.
         orientation: How the picture is turned when somebody looks at it, as EXIF says it; for the sentence alone.
+        reduced_by: How many times as large it is then; for the sentence alone.
 
     Returns:
         What was found, None where nothing can be undone, counted from the place's corner; and a sentence on it.
@@ -98,12 +100,13 @@ def blur_in(
         second = _part_of(progress, 0.5, 1.0)
         found = _as_around(pixels, place, around, own.found, start=start, threads=threads, progress=second)
         if found is not None:
-            return found, f"{_turned_words(found, orientation)}, as around the region: taken out"
+            return found, f"{found.words(orientation=orientation)}, as around the region: taken out"
     if isinstance(own.found, FoundBlur):
-        return own.found, f"{_turned_words(own.found, orientation)}: taken out"
+        return own.found, f"{own.found.words(orientation=orientation, reduced_by=reduced_by)}: taken out"
     if own.found is not None or own.seen is None:
         return own.found, own.words
-    return None, f"{own.seen.turned(orientation)}, perhaps, but not everywhere or not exactly: left as it is"
+    seen = own.seen.turned(orientation).enlarged(reduced_by)
+    return None, f"{seen}, perhaps, but not everywhere or not exactly: left as it is"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +124,6 @@ class _Looked:
 
 def _part_of(progress: Progress, start: float, end: float) -> Progress:
     return lambda share, doing: progress(start + share * (end - start), doing)
-
-
-def _turned_words(found: FoundBlur, orientation: int) -> str:
-    return found.words if found.seen is None else str(found.seen.turned(orientation))
 
 
 def _looked_at(
@@ -217,8 +216,7 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
     )
     if shake is None:
         return None
-    words = f"curved motion of about {shake.length_px:.0f} px"
-    return FoundBlur(words=words, kernel=shake, is_told=False, moved=True)
+    return FoundBlur(kernel=shake, is_told=False, moved=True)
 
 
 def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField) -> FoundBlur | None:
@@ -234,7 +232,7 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
     if evidence.excess > LARGEST_EXCESS or evidence.misfit > LARGEST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
-    return FoundBlur(words=str(seen), kernel=kernel, is_told=True, moved=moved, seen=seen)
+    return FoundBlur(kernel=kernel, is_told=True, moved=moved, seen=seen)
 
 
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
@@ -246,7 +244,7 @@ def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None
         return None
     is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
     kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
-    return FoundBlur(words=str(seen), kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
+    return FoundBlur(kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
 
 
 def _banded_motion(

@@ -42,11 +42,13 @@ _EVERY: Final = 8
 _ALIKE: Final = 1.5
 """Two places whose softness differs by less than this factor, or half a pixel, are softened alike."""
 _ALIKE_PX: Final = 0.5
-_PERHAPS_WIDE_PX: Final = 3.0
-"""From this softness on a picture may be softer than can be told, and another kind of softness than it seems: disks
+_PERHAPS_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.0, "defocus": 5.5, "line": 20.0, "path": 13.0}
+"""From these strengths on a picture may be softer than can be told, and another kind of softness than it seems: disks
 of 8 px were told for straight motion of 24 px, 94 % sure, and for curved motion of 16 px."""
-_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.4, "defocus": 6.0, "line": 23.0, "path": 25.0}
+_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.4, "defocus": 6.0, "line": 23.0, "path": 30.0}
 """What the estimator has learnt ends a little above."""
+_SURELY_WIDE: Final = 0.7
+"""At half the size the kind has at least this probability."""
 LEAST_REDUCED_PX: Final = 128
 """A picture is not looked at at a smaller size."""
 _DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
@@ -255,20 +257,17 @@ def look_at(
 
 
 def _may_be_wide(look: Look) -> bool:
-    """Whether the softness is near the widest that is told, and half of the picture is enough to look at."""
-    return (
-        look.softness is not None
-        and look.softness.softness_px >= _PERHAPS_WIDE_PX
-        and min(look.size) >= 2 * LEAST_REDUCED_PX
-    )
+    """Whether the blur is near the widest that is told, and half of the picture is enough to look at."""
+    if look.softness is None or min(look.size) < 2 * LEAST_REDUCED_PX:
+        return False
+    return look.softness.verdict.strength_px >= _PERHAPS_WIDE_PX.get(look.softness.kind, math.inf)
 
 
 def _is_wide(half: Look) -> bool:
     """Whether all of a picture is blurred more than can be told, by what is seen at half its size."""
-    if half.softness is None or half.is_mixed:
+    if half.softness is None or half.is_mixed or half.softness.confidence < _SURELY_WIDE:
         return False
-    least = _WIDE_PX.get(half.softness.kind, math.inf)
-    return half.softness.verdict.strength_px >= least / 2
+    return half.softness.verdict.strength_px >= _WIDE_PX.get(half.softness.kind, math.inf) / 2
 
 
 def _look_at_half(pixels: npt.NDArray[PixelType], alpha: npt.NDArray[PixelType] | None, *, threads: int | None) -> Look:

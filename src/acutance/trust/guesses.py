@@ -12,7 +12,7 @@ another kind than all that was fitted, it may be wrong.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from acutance.engines.model_file import read_spec
 from acutance.errors import ConfigError
+from acutance.geometry import Size
 from acutance.imaging.convert import to_float
 from acutance.inference.photo_sharpener import STRENGTHS
 from acutance.ranges import number_within
@@ -82,6 +83,11 @@ class GuessMap:
     """Whether the numbers are those of this model; else they are those of the default model, a rough guide."""
     distance: npt.NDArray[np.float32] = field(repr=False)
     """`h w`: the truth lies within so many levels of 255 of the result, in all channels, in nine pixels of ten."""
+
+    def enlarged(self, factor: int, size: Size) -> GuessMap:
+        """Return the map of a picture `factor` times as large, of a size: each distance stands for so many pixels."""
+        distance = self.distance.repeat(factor, axis=0).repeat(factor, axis=1)[: size.height, : size.width]
+        return replace(self, distance=distance)
 
     @property
     def share(self) -> float:

@@ -13,9 +13,12 @@ from acutance.deconvolution.planes import Psf
 from acutance.errors import InputError
 from acutance.geometry import Size
 from acutance.imaging.convert import to_float, to_type
+from acutance.imaging.picture import Picture
+from acutance.imaging.reduction import reduced
 from acutance.imaging.resize import resize_bicubic
 from acutance.inference.belief import grey_of
 from acutance.inference.found_blur import FoundBlur
+from acutance.inference.inspecting import look_at
 from acutance.inference.looking import blur_field
 from acutance.inference.unblurring import blur_in
 from acutance.media import Photo, read_photo
@@ -93,7 +96,7 @@ def questioned(
     wants_consistency: bool,
     threads: int | None = None,
 ) -> Answers:
-    """Question a result.
+    """Question a result; where the blur is too wide to be told, at the fraction of its size at which it can be.
 
     Args:
         pair: The picture and its result.
@@ -106,6 +109,10 @@ def questioned(
         threads: None is one per core.
     """
     seconds: dict[str, float] = {}
+    size, factor = Size(*pair.before.shape[:2]), look_at(pair.before, threads=threads).reduced_by
+    if factor > 1:  # where the blur can be told, and where the map and the kernel are at home
+        before, after = (reduced(Picture(pixels), factor).pixels for pixels in (pair.before, pair.after))
+        pair = Pair(before=before, after=after)
     grey = grey_of(to_float(middle_of(pair.before)))
     field_ = blur_field(grey, threads=threads)
     guesses = told = None
@@ -113,7 +120,7 @@ def questioned(
         start = time.perf_counter()
         guesses = map_of_guesses(
             pair.before, pair.after, model=model, strength=strength, fidelity=fidelity, threads=threads
-        )
+        ).enlarged(factor, size)
         seconds["map of guesses"] = round(time.perf_counter() - start, 3)
     if wants_consistency:
         start = time.perf_counter()
@@ -121,7 +128,11 @@ def questioned(
         told = consistency(pair.before, pair.after, psf=psf, origin=origin, threads=threads)
         seconds["consistency"] = round(time.perf_counter() - start, 3)
     return Answers(
-        blur=str(field_.whole), noise_levels=field_.noise, guesses=guesses, consistency=told, seconds=seconds
+        blur=str(field_.whole.enlarged(factor)),
+        noise_levels=field_.noise,
+        guesses=guesses,
+        consistency=told,
+        seconds=seconds,
     )
 
 

@@ -1,0 +1,118 @@
+"""Blur that is too wide to be told in a picture is told, and undone, at a fraction of its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import acutance
+from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
+from acutance.inference.inspecting import look_at
+from acutance.inference.sharpener import Sharpener
+from acutance.inference.told import Region
+from acutance.media import Photo
+
+PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
+DISK, LINE, SOFT = disk_psf(8.0), line_psf(36.0, 0.4), gaussian_psf(7.0)
+
+
+@pytest.fixture(scope="module")
+def sharp() -> np.ndarray:
+    return np.asarray(Image.open(PHOTO).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def auto() -> Iterator[Sharpener]:
+    with Sharpener(threads=1) as sharpener:
+        yield sharpener
+
+
+def blurred(sharp: np.ndarray, psf: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(convolve_mirror(sharp.astype(np.float64), psf)), 0, 255).astype(np.uint8)
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    off = (one.astype(np.float64) - other)[30:-30, 30:-30]
+    return float(10 * np.log10(255**2 / (off**2).mean()))
+
+
+@pytest.mark.parametrize(
+    ("psf", "kind", "strength"),
+    [(DISK, "defocus", 8.0), (LINE, "line", 36.0), (SOFT, "gaussian", 7.0)],
+    ids=["disk", "line", "gaussian"],
+)
+def test_kind_and_strength_are_those_of_the_picture(sharp: np.ndarray, psf: np.ndarray, kind: str, strength: float):
+    seen = acutance.inspect(blurred(sharp, psf))
+    assert seen.kind == kind
+    assert seen.strength_px == pytest.approx(strength, rel=0.12)
+    assert seen.words.endswith("at 1/2 of its size")
+    assert seen.kind_confidence is not None
+    assert seen.kind_confidence > 0.9
+    assert (seen.width, seen.height) == (512, 512)
+    assert seen.worst is not None
+    assert max(seen.worst) <= 512
+
+
+@pytest.mark.parametrize(("psf", "gain_db"), [(DISK, 5.0), (LINE, 6.0), (SOFT, 3.0)], ids=["disk", "line", "gaussian"])
+def test_it_is_undone(auto: Sharpener, sharp: np.ndarray, psf: np.ndarray, gain_db: float) -> None:
+    """All three came out no better than they were, or worse."""
+    seen, found, chosen = blurred(sharp, psf), [], []
+    result = auto.sharpen_photo(Photo(pixels=seen), found=found.append, chosen=chosen.append).pixels
+    assert psnr(result, sharp) - psnr(seen, sharp) > gain_db
+    assert len(found) == len(chosen) == 1
+    assert chosen == ["fast" if psf is SOFT else "motion"]
+    assert ("σ = 7." in found[0] or "σ = 6." in found[0]) if psf is SOFT else True
+    assert "36 px along 23°" in found[0] or psf is not LINE
+
+
+def test_the_model_for_motion_does_so_by_itself(sharp: np.ndarray) -> None:
+    seen, found = blurred(sharp, LINE), []
+    with Sharpener("motion", threads=1) as motion:
+        result = motion.sharpen_photo(Photo(pixels=seen), found=found.append).pixels
+    assert psnr(result, sharp) - psnr(seen, sharp) > 6
+    assert found[0].startswith("straight motion of about 3")
+
+
+def test_grey_deep_float_and_transparent_pictures(auto: Sharpener, sharp: np.ndarray) -> None:
+    seen = blurred(sharp, DISK)
+    plain = auto.sharpen_photo(Photo(pixels=seen)).pixels
+    deep = auto.sharpen_photo(Photo(pixels=seen.astype(np.uint16) * 257)).pixels
+    assert psnr(deep / 257, sharp) > psnr(plain, sharp) - 0.1
+    grey = auto.sharpen_photo(Photo(pixels=seen[..., 1:2])).pixels
+    assert grey.shape == (512, 512, 1)
+    assert psnr(grey, sharp[..., 1:2]) - psnr(seen[..., 1:2], sharp[..., 1:2]) > 5
+    alpha = np.full((512, 512), 255, np.uint8)
+    alpha[:100, :100] = 0
+    clear = auto.sharpen_photo(Photo(pixels=seen, alpha=alpha))
+    assert clear.alpha is not None
+    assert clear.alpha.min() == 0
+    assert psnr(clear.pixels[160:], sharp[160:]) > psnr(plain[160:], sharp[160:]) - 0.3
+
+
+def test_a_small_picture_and_a_region_stay_in_their_size(sharp: np.ndarray) -> None:
+    seen = blurred(sharp, DISK)
+    assert look_at(seen).reduced_by == 2
+    assert look_at(seen[:250, :250]).reduced is None
+    assert look_at(seen, reduces=False).reduced is None
+    with Sharpener(threads=1, region=Region(x=100, y=100, width=300, height=300)) as part:
+        result = part.sharpen_photo(Photo(pixels=seen)).pixels
+    assert np.array_equal(result[:60], seen[:60])
+
+
+@pytest.mark.parametrize("psf", [gaussian_psf(3.0), line_psf(16.0, 0.4), disk_psf(4.0)])
+def test_what_can_be_told_is_undone_in_its_size(sharp: np.ndarray, psf: np.ndarray) -> None:
+    assert look_at(blurred(sharp, psf)).reduced is None
+
+
+def test_very_wide_blur_is_told_at_a_quarter(sharp: np.ndarray) -> None:
+    """Of a picture that is large enough."""
+    large = np.repeat(np.repeat(sharp, 2, 0), 2, 1)
+    seen = look_at(blurred(large, disk_psf(20.0)), threads=1)
+    assert seen.reduced_by == 4
+    assert seen.softness is not None
+    assert seen.softness.kind == "defocus"
+    assert seen.softness.verdict.strength_px == pytest.approx(20, rel=0.12)

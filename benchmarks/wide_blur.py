@@ -54,9 +54,8 @@ def main() -> None:
     arguments = parser.parse_args()
     photos = [read_photo(path).pixels for folder in arguments.folders for path in list_photos(folder)]
     chosen = [photo for photo in photos[:: arguments.every] if photo.shape[2] == 3]
-    print(
-        f"{len(chosen)} photos\n| blur | input | in its own size | auto | worst gain | made at a fraction |\n{'|---' * 6}|"
-    )
+    print(f"{len(chosen)} photos")
+    print(f"| blur | input | in its own size | auto | worst gain | made at a fraction |\n{'|---' * 6}|")
     with Sharpener() as sharpener:
         for name, blur in ROWS.items():
             figures, fractions = [], 0

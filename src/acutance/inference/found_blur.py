@@ -32,8 +32,13 @@ class FoundBlur:
     seen: BlurVerdict | None = None
     """What the kernel is of; None for a curved path."""
 
-    def words(self, *, orientation: int = 1, reduced_by: int = 1) -> str:
-        """Say it in a few words, as it is in a picture that is turned, and so many times as large."""
+    @property
+    def words(self) -> str:
+        """What it is, in a few words."""
+        return self.words_on()
+
+    def words_on(self, *, orientation: int = 1, reduced_by: int = 1) -> str:
+        """Say it of a picture that is turned as an EXIF orientation says, and so many times as large."""
         if self.seen is not None:
             return str(self.seen.turned(orientation).enlarged(reduced_by))
         return f"curved motion of about {self.kernel.length_px * reduced_by:.0f} px"

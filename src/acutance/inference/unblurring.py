@@ -100,10 +100,10 @@ def blur_in(
         second = _part_of(progress, 0.5, 1.0)
         found = _as_around(pixels, place, around, own.found, start=start, threads=threads, progress=second)
         if found is not None:
-            return found, f"{found.words(orientation=orientation)}, as around the region: taken out"
+            return found, f"{found.words_on(orientation=orientation)}, as around the region: taken out"
     where = f" at 1/{reduced_by} of its size" if reduced_by > 1 else ""
     if isinstance(own.found, FoundBlur):
-        return own.found, f"{own.found.words(orientation=orientation, reduced_by=reduced_by)}: taken out{where}"
+        return own.found, f"{own.found.words_on(orientation=orientation, reduced_by=reduced_by)}: taken out{where}"
     if own.found is not None or own.seen is None:
         return own.found, own.words
     seen = own.seen.turned(orientation).enlarged(reduced_by)

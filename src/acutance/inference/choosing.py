@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from acutance.inference.found_blur import size_words
 from acutance.inference.inspecting import Look
 
 Purpose = Literal["soft", "moved", "noisy"]
@@ -93,8 +94,8 @@ _LITTLE: Final = ("made less noisy, hardly sharper", "too noisy to become much s
 def advice_on(look: Look) -> Advice:
     """Say what to do about a picture."""
     if look.reduced is not None:
-        advice, where = advice_on(look.reduced), f"at 1/{look.reduced_by} of its size"
-        done, counsel = f"{advice.done} {where}", f"{advice.counsel} {where}"
+        advice, where = advice_on(look.reduced), size_words(look.reduced_by)
+        done, counsel = f"{advice.done}{where}", f"{advice.counsel}{where}"
         return replace(advice, seen=seen_words(look), done=done, counsel=counsel)
     seen, softness = seen_words(look), look.softness
     if softness is None or (softness.kind == "sharp" and softness.confidence >= SURELY_SHARP):

@@ -17,6 +17,11 @@ PATCH_PX = 64
 """Distance of the places, each of which is a patch of twice the side."""
 
 
+def size_words(reduced_by: int) -> str:
+    """Say at which size something was done, to go on with behind what was done; empty where it was in its own."""
+    return f" at 1/{reduced_by} of its size" if reduced_by > 1 else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundBlur:
     """One kernel that blurred the whole picture, and was checked."""

@@ -24,7 +24,7 @@ from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
 from acutance.inference.belief import grey_of
 from acutance.inference.edges import has_no_edges
-from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths
+from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths, size_words
 from acutance.inference.looking import blur_field
 from acutance.inference.paths_by_place import paths_by_place
 from acutance.inference.surroundings import (
@@ -101,11 +101,13 @@ def blur_in(
         found = _as_around(pixels, place, around, own.found, start=start, threads=threads, progress=second)
         if found is not None:
             return found, f"{found.words_on(orientation=orientation)}, as around the region: taken out"
-    where = f" at 1/{reduced_by} of its size" if reduced_by > 1 else ""
+    where = size_words(reduced_by)
     if isinstance(own.found, FoundBlur):
         return own.found, f"{own.found.words_on(orientation=orientation, reduced_by=reduced_by)}: taken out{where}"
-    if own.found is not None or own.seen is None:
-        return own.found, own.words
+    if own.found is not None:
+        return own.found, f"{own.words}{where}"
+    if own.seen is None:
+        return None, own.words
     seen = own.seen.turned(orientation).enlarged(reduced_by)
     return None, f"{seen}, perhaps, but not everywhere or not exactly: left as it is"
 

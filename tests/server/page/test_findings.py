@@ -9,6 +9,7 @@ import pytest
 from acutance.estimation.verdict import BlurVerdict
 from acutance.inference import choosing
 from acutance.inference.changes import Changes
+from acutance.inference.found_blur import size_words
 from acutance.inference.told import ToldBlur
 
 SAY = """async (all) => {
@@ -54,6 +55,8 @@ def sentences() -> list[str]:
         f"{seen[2]}, perhaps, but not everywhere or not exactly: left as it is",
         f"{seen[2]}, but not everywhere or not exactly: not taken out, sharpened only",
         f"{seen[2]}: not taken out in the memory allowed, sharpened only",
+        *(f"{seen[2]}: {one}{size_words(4)}" for one in done[:3]),
+        f"straight motion that differs over the picture: taken out of 62 % of it{size_words(2)}",
         "straight motion that differs over the picture: taken out of 62 % of it",
         f"first frame: {seen[0]}: all frames by model fast",
         f"first frame: {seen[2]}, which is not taken out of moving pictures: all frames by model fast",

@@ -33,6 +33,7 @@ const PARTS = [
   ["straight motion that differs over the picture", "各处不同的直线运动模糊"],
   ["curved motion of about {n} px", "曲线运动模糊（抖动），约 {n} 像素"],
 
+  ["{c} at 1/{n} of its size", "{c}（在 1/{n} 尺寸上处理）"],
   ["sharpened", "已锐化"],
   ["sharpened only", "仅锐化"],
   ["sharpened without its noise", "已锐化并去除噪点"],

@@ -42,14 +42,15 @@ _EVERY: Final = 8
 _ALIKE: Final = 1.5
 """Two places whose softness differs by less than this factor, or half a pixel, are softened alike."""
 _ALIKE_PX: Final = 0.5
-_PERHAPS_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.0, "defocus": 5.5, "line": 20.0, "path": 13.0}
+_PERHAPS_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.0, "defocus": 5.5, "line": 17.0, "path": 13.0}
 """From these strengths on a picture may be softer than can be told, and another kind of softness than it seems: disks
 of 8 px were told for straight motion of 24 px, 94 % sure, and for curved motion of 16 px."""
 _LARGE_PIXELS: Final = 2_000_000
 _PERHAPS_WIDE_IN_LARGE_PX: Final = 2.0
 """In large pictures blur may be so wide that it seems much less: a disk of 15 px was told for σ = 3 px, 95 % sure."""
-_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.4, "defocus": 6.0, "line": 23.0, "path": 30.0}
-"""What the estimator has learnt ends a little above."""
+_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.4, "defocus": 6.0, "line": 23.0, "path": 42.0}
+"""What the estimator has learnt ends a little above. Of curved paths of up to 40 px those found in the picture itself
+were nearer to the truth."""
 _SURELY_WIDE: Final = 0.7
 """At half the size the kind has at least this probability."""
 LEAST_REDUCED_PX: Final = 256

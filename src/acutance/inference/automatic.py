@@ -113,10 +113,11 @@ class AutomaticRestorer:
         """Restore a picture that was looked at, at a fraction of its size where its blur is that wide."""
         if look.reduced is None:
             return self._restored(picture, look, advice, strength=strength, listener=listener)
-        small = reduced(picture.filled(), look.reduced_by)
+        picture = picture.filled()
+        small = reduced(picture, look.reduced_by)
         listener = replace(listener, reduced_by=look.reduced_by)
         restored = self.watched(None)._restored(small, look.reduced, advice, strength=strength, listener=listener)
-        return with_changes(picture.filled(), small, restored, look.reduced_by)
+        return with_changes(picture, small, restored, look.reduced_by)
 
     def _restored(
         self, picture: Picture, look: Look, advice: Advice, *, strength: float, listener: Listener

@@ -44,6 +44,22 @@ def test_changes_are_enlarged_smoothly_and_what_is_finer_stays(photo):
     np.testing.assert_allclose(changed[4:-4], np.broadcast_to(expected[4:-4, None, None], (292, 200, 3)), atol=0.8)
 
 
+def test_what_changed_in_a_part_is_as_in_the_whole_and_the_rest_stays(photo):
+    picture = Picture(photo(200, 260))
+    everywhere = np.random.default_rng(0).uniform(0.02, 0.1, (100, 130, 3)).astype(np.float32)
+    small, within = reduced(picture, 2), np.zeros((100, 130, 1), bool)
+    within[40:70, 20:90] = True
+    whole, part = (
+        with_changes(picture, small, Picture(small.pixels + change), 2).pixels
+        for change in (everywhere, np.where(within, everywhere, 0).astype(np.float32))
+    )
+    assert np.array_equal(part[84:136, 44:176], whole[84:136, 44:176])
+    rest = np.ones((200, 260), bool)
+    rest[76:144, 36:184] = False
+    assert np.array_equal(part[rest], picture.pixels[rest])
+    assert not np.array_equal(part[76:84], picture.pixels[76:84]), "interpolated beyond the part"
+
+
 def test_a_picture_without_alpha_has_none_after(photo):
     picture = Picture(photo(9, 8))
     small = reduced(picture, 2)

@@ -6,19 +6,33 @@ half as wide, and noise is half as strong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.geometry import Box
+from acutance.geometry import Box, with_halo
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.imaging.picture import Picture
 from acutance.imaging.resize import enlarged_part
 
 _ROWS = 32
 """Of the small picture, at once: they stay in the cache."""
+_REACH = 2
+"""Pixels of the small picture on each side from which a larger one is interpolated."""
+
+
+def changed_at_fraction(picture: Picture, factor: int, change: Callable[[Picture], Picture]) -> Picture:
+    """Return a picture that was changed at 1/`factor` of its size.
+
+    Args:
+        picture: Of any type, at least 1×1. Where nothing is changed it stays as it is, bit for bit.
+        factor: 2 or more.
+        change: Called with what `reduced` gives of the picture, what is transparent filled in; returns as much.
+    """
+    small = reduced(picture.filled(), factor)
+    return with_changes(picture, small, change(small), factor)
 
 
 def reduced(picture: Picture, factor: int) -> Picture:
@@ -68,17 +82,26 @@ def _means(array: npt.NDArray[Any], factor: int) -> npt.NDArray[np.float32]:
 def _with_changes(
     pixels: npt.NDArray[PixelType], before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], factor: int
 ) -> npt.NDArray[PixelType]:
-    change, result = after - before, np.empty_like(pixels)
+    change, result = after - before, pixels.copy()
     whole = Box(0, 0, *change.shape[:2])
-    for rows in _bands(len(change)):
-        here = slice(rows.start * factor, min(rows.stop * factor, len(pixels)))
-        box = Box(rows.start, 0, rows.stop, whole.right)
-        larger = np.moveaxis(enlarged_part(change, box, factor, within=whole), 0, 2)
-        larger = larger[: here.stop - here.start, : pixels.shape[1]]
+    box = with_halo(_changed_box(change), within=whole, halo_px=_REACH).source
+    right = min(box.right * factor, pixels.shape[1])
+    for rows in _bands(box.bottom, box.top):
+        here = slice(rows.start * factor, min(rows.stop * factor, len(pixels))), slice(box.left * factor, right)
+        larger = enlarged_part(change, Box(rows.start, box.left, rows.stop, box.right), factor, within=whole)
+        larger = np.moveaxis(larger, 0, 2)[: here[0].stop - here[0].start, : right - box.left * factor]
         result[here] = to_type(to_float(pixels[here]) + larger, pixels.dtype.type)
     return result
 
 
-def _bands(height: int) -> Iterator[slice]:
-    for top in range(0, height, _ROWS):
-        yield slice(top, min(top + _ROWS, height))
+def _changed_box(change: npt.NDArray[np.float32]) -> Box:
+    """Return the part outside of which all is 0; an empty one where all is."""
+    rows, columns = (np.flatnonzero(change.any(axis=(axis, 2))) for axis in (1, 0))
+    if not len(rows):
+        return Box(0, 0, 0, 0)
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+
+def _bands(end: int, start: int = 0) -> Iterator[slice]:
+    for top in range(start, end, _ROWS):
+        yield slice(top, min(top + _ROWS, end))

@@ -22,11 +22,12 @@ from acutance.geometry import Box, Size
 from acutance.imaging.convert import PixelType
 from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
-from acutance.imaging.reduction import reduced, with_changes
+from acutance.imaging.reduction import changed_at_fraction
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.found_blur import Found, FoundBlur
 from acutance.inference.inspecting import Look, look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
+from acutance.inference.looking_at_regions import look_at_place
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import Otherwise, PictureRestorer
 from acutance.inference.streaming import memory_of_whole
@@ -113,11 +114,14 @@ class AutomaticRestorer:
         """Restore a picture that was looked at, at a fraction of its size where its blur is that wide."""
         if look.reduced is None:
             return self._restored(picture, look, advice, strength=strength, listener=listener)
-        picture = picture.filled()
-        small = reduced(picture, look.reduced_by)
+        seen, small = look.reduced, self.watched(None)
+        small.settings = self.settings.reduced(look.reduced_by)
         listener = replace(listener, reduced_by=look.reduced_by)
-        restored = self.watched(None)._restored(small, look.reduced, advice, strength=strength, listener=listener)
-        return with_changes(picture, small, restored, look.reduced_by)
+        return changed_at_fraction(
+            picture,
+            look.reduced_by,
+            lambda one: small._restored(one, seen, advice, strength=strength, listener=listener),
+        )
 
     def _restored(
         self, picture: Picture, look: Look, advice: Advice, *, strength: float, listener: Listener
@@ -181,7 +185,7 @@ class AutomaticRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
-        look = self._look(first, lights=False)
+        look = self._look(first, lights=False, reduces=False)
         advice = advice_on(look)
         purpose = purpose_without_motion(look)
         restorer, _ = PictureRestorer(self.opened(purpose), self.settings).for_frames(first)
@@ -194,14 +198,10 @@ class AutomaticRestorer:
             for engine in self._opened.values():
                 engine.close()
 
-    def _look(self, picture: Picture, *, lights: bool) -> Look:
+    def _look(self, picture: Picture, *, lights: bool, reduces: bool = True) -> Look:
         """Look at a picture, or at the region of it that is restored."""
-        if self.settings.region is not None:
-            picture = picture.part(*self.settings.region.box_in(Size(*picture.pixels.shape[:2])).slices)
-        is_whole = self.settings.region is None
-        return look_at(
-            picture.pixels, alpha=picture.alpha, threads=self.settings.threads, lights=lights, reduces=is_whole
-        )
+        region, threads = self.settings.region, self.settings.threads
+        return look_at_place(picture, region, threads=threads, lights=lights, reduces=reduces)
 
     def _moved_around(self, picture: Picture) -> bool:
         """Say whether what is around a small region has moved, of which the region itself may tell too little."""

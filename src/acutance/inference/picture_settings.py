@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from acutance.engines.processor import pool_size, within_cpus
@@ -76,6 +76,10 @@ class PictureSettings:
         A region is to be as in the whole, of which far more counts for the correction than for the network.
         """
         return self.region is None and is_corrected(spec, wanted=self.back_projection)
+
+    def reduced(self, factor: int) -> PictureSettings:
+        """Return them for pictures at 1/`factor` of their size."""
+        return self if self.region is None else replace(self, region=self.region.reduced(factor))
 
     @property
     def memory_bytes(self) -> float:

@@ -16,7 +16,7 @@ from acutance.geometry import Box, with_halo
 from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.imaging.picture import Picture
-from acutance.imaging.reduction import reduced, with_changes
+from acutance.imaging.reduction import changed_at_fraction
 from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
@@ -123,12 +123,30 @@ class PictureRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
+        factor = self._reduced_by(picture, otherwise)
+        if factor == 1:
+            return self._in_place(picture, strength=strength, listener=listener, otherwise=otherwise)
+        small, heard = self.with_settings(self.settings.reduced(factor)), replace(listener, reduced_by=factor)
+        return changed_at_fraction(picture, factor, lambda one: small._in_place(one, strength=strength, listener=heard))
+
+    def _reduced_by(self, picture: Picture, otherwise: Otherwise | None) -> int:
+        """Say at what fraction a picture is restored: less than 1 where a model looks for blur and finds it wide."""
+        if not self.spec.needs_whole or self.settings.told is not None or otherwise is not None:
+            return 1
+        from acutance.inference.looking_at_regions import look_at_place
+
+        return look_at_place(picture.filled(), self.settings.region, threads=self.settings.threads).reduced_by
+
+    def _in_place(
+        self, picture: Picture, *, strength: float, listener: Listener, otherwise: Otherwise | None = None
+    ) -> Picture:
+        """Restore a picture in its own size, or a region of it, which fades into the picture."""
         alpha, whole = picture.alpha, Box(0, 0, *picture.pixels.shape[:2])
         filled = picture.filled()
         box = whole if self.settings.region is None else self.settings.region.box_in(whole.size)
         request = _Request(strength, listener, otherwise, filled.pixels, box)
         if self.settings.region is None:
-            return self._in_its_size(filled, request)
+            return self._restored(filled, box, request)
         from acutance.inference.told import FEATHER_PX, feathered
         from acutance.inference.undoing import KERNEL_REACH_PX
 
@@ -142,21 +160,6 @@ class PictureRestorer:
         if alpha is None or part.alpha is None:
             return Picture(faded)
         return Picture(faded, _faded_in(alpha, part.alpha, around, share))
-
-    def _in_its_size(self, picture: Picture, request: _Request) -> Picture:
-        """Restore a picture, at a fraction of its size where a model looks for blur and finds it that wide."""
-        factor = 1
-        if self.spec.needs_whole and self.settings.told is None and request.otherwise is None:
-            from acutance.inference.inspecting import look_at
-
-            factor = look_at(picture.pixels, alpha=picture.alpha, threads=self.settings.threads).reduced_by
-        if factor == 1:
-            return self._restored(picture, request.place, request)
-        small = reduced(picture, factor)
-        place = Box(0, 0, *small.pixels.shape[:2])
-        listener = replace(request.listener, reduced_by=factor)
-        restored = self._restored(small, place, replace(request, listener=listener, whole=small.pixels, place=place))
-        return with_changes(picture, small, restored, factor)
 
     def _restored(self, picture: Picture, looked_at: Box, request: _Request) -> Picture:
         """Restore a picture, or a part of one; what is wanted is a box of that."""

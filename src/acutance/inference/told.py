@@ -273,6 +273,16 @@ class Region:
             )
         return box
 
+    def reduced(self, factor: int) -> Region:
+        """Return where it lies in the picture at 1/`factor` of its size, rounded outwards.
+
+        Raises:
+            ConfigError: When it is too small there.
+        """
+        x, y = self.x // factor, self.y // factor
+        right, bottom = -(-(self.x + self.width) // factor), -(-(self.y + self.height) // factor)
+        return Region(x=x, y=y, width=right - x, height=bottom - y)
+
 
 def _is_kernel(weights: tuple[tuple[float, ...], ...]) -> bool:
     """Say whether rows are a kernel: square, of odd sides, not negative, of unit sum."""

@@ -96,12 +96,13 @@ def blur_in(
     start = first_block(pixels)
     grey = grey_of(to_float(pixels[place.slices]))
     own = _looked_at(grey, start=start_in(place, start), threads=threads, progress=first)
+    where = size_words(reduced_by)
     if own.may_be_told and around is not None:
         second = _part_of(progress, 0.5, 1.0)
         found = _as_around(pixels, place, around, own.found, start=start, threads=threads, progress=second)
         if found is not None:
-            return found, f"{found.words_on(orientation=orientation)}, as around the region: taken out"
-    where = size_words(reduced_by)
+            words = found.words_on(orientation=orientation, reduced_by=reduced_by)
+            return found, f"{words}, as around the region: taken out{where}"
     if isinstance(own.found, FoundBlur):
         return own.found, f"{own.found.words_on(orientation=orientation, reduced_by=reduced_by)}: taken out{where}"
     if own.found is not None:

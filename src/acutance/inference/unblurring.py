@@ -50,6 +50,11 @@ CLEAR_BANDS = 0.4
 """Score from which on straight motion is told by the bands of the spectrum. Of plates and photos that moved by 8 to 16
 px it was .41 to .74, of photos that something else blurred below .34; of sharp lettering up to .51, whose deconvolution
 leaves the range by .4 and more."""
+WHOLE_PIXELS = 640_000
+CLEAR_BANDS_OF_WHOLE = 0.45
+"""The same of the spectrum of a picture as a whole, of so many pixels at most. There it was .72 to .92 of what moved
+along a straight line (.45 to .8 as JPEG of quality 50 to 60), also of a façade whose most textured part had .15: its
+windows have bands of their own. Of else it was up to .44, or the excess spoke against it."""
 BANDED_EXCESS, BANDED_MISFIT = 0.06, 1.5
 """Limits for such motion, which two things speak for already: lettering on a small crop, right, had .016 and .8."""
 SAME_BANDS = 0.2
@@ -240,10 +245,12 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
 
 
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
-    """Look for straight motion in the spectrum of a picture as a whole."""
-    looked_at = np.ascontiguousarray(grey[textured_box(grey, REFINED_PIXELS).slices])
+    """Look for straight motion in the spectrum of a picture as a whole, or of its most textured part."""
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
-    seen = _banded_motion(looked_at, crop, field.noise)
+    seen = None
+    for pixels, least_score in ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (REFINED_PIXELS, CLEAR_BANDS)):
+        looked_at = np.ascontiguousarray(grey[textured_box(grey, pixels).slices])
+        seen = seen or _banded_motion(looked_at, crop, field.noise, least_score=least_score)
     if seen is None or seen.psf is None:
         return None
     is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
@@ -252,11 +259,15 @@ def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None
 
 
 def _banded_motion(
-    looked_at: npt.NDArray[np.float32], crop: npt.NDArray[np.float32], noise_levels: float
+    looked_at: npt.NDArray[np.float32],
+    crop: npt.NDArray[np.float32],
+    noise_levels: float,
+    *,
+    least_score: float = CLEAR_BANDS,
 ) -> BlurVerdict | None:
     """Look for straight motion in the spectrum of a part; undone on a crop, it must explain what was seen."""
     for motion in spectral_motions(looked_at):
-        if motion.score < CLEAR_BANDS:
+        if motion.score < least_score:
             break
         seen = BlurVerdict(kind="line", share=1.0, strength_px=motion.length_px, angle=motion.angle)
         assert seen.psf is not None
@@ -272,7 +283,7 @@ def _has_bands_all_over(grey: npt.NDArray[np.float32], length_px: float, angle: 
         return True
     quarters = [half for side in np.array_split(grey, 2) for half in np.array_split(side, 2, axis=1)]
     for quarter in quarters:
-        part = np.ascontiguousarray(quarter[textured_box(quarter, REFINED_PIXELS).slices])
+        part = np.ascontiguousarray(quarter[textured_box(quarter, WHOLE_PIXELS // 4).slices])
         if min(part.shape) < LEAST_SIDE_PX or has_no_edges([part], is_fine=False):
             continue
         if BandedSpectrum(part).score(length_px, angle) < SAME_BANDS:

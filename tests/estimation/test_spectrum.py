@@ -47,6 +47,14 @@ def test_motion_is_told_to_a_part_of_a_pixel(picture, length_px, degrees):
     assert first.score > 0.4
 
 
+@pytest.mark.parametrize(("length_px", "degrees"), MOTIONS)
+def test_all_of_a_photo_tells_motion_more_finely(length_px, degrees):
+    picture = np.asarray(Image.open(PHOTO).convert("L"), np.float64)
+    (first, *_) = spectral_motions(seen(picture, line_psf(length_px, math.radians(degrees)), noise=0.0))
+    assert apart_px(first, true(length_px, degrees)) < 0.12
+    assert first.score > 0.6
+
+
 @pytest.mark.parametrize("psf", [np.ones((1, 1)), gaussian_psf(2.0), disk_psf(3.0)])
 def test_a_photo_that_did_not_move_has_no_clear_bands(psf):
     assert spectral_motions(seen(photo(), psf), most=1)[0].score < 0.4

@@ -68,6 +68,28 @@ def path(shaken) -> FoundBlur:
     return found
 
 
+def beside_a_lattice(period: tuple[int, int]) -> np.ndarray:
+    """A part of a photo, and beside it windows that repeat exactly, in which most of the texture is."""
+    picture = np.asarray(Image.open(PHOTO).convert("RGB"), np.float64).copy()
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    height, width = period
+    windows = (rows % height < 0.6 * height) & (columns % width < 0.55 * width)
+    picture[:, 160:] = (np.where(windows, 30.0, 190.0) - 25 * (rows % (3 * height) < 3))[:, 160:, None]
+    return picture
+
+
+@pytest.mark.parametrize("period", [(19, 13), (31, 24)])
+@pytest.mark.parametrize("angle", [0.08, 1.0])
+def test_straight_motion_of_a_facade_is_told_by_all_of_the_picture(period, angle):
+    """Its windows have bands of their own, and no other edges: told were 10 px, or another motion in each place."""
+    seen = convolve_mirror(beside_a_lattice(period), line_psf(14.0, angle))
+    found, _ = blur_in(np.clip(np.rint(seen), 0, 255).astype(np.uint8), threads=1, progress=ignore)
+    assert isinstance(found, FoundBlur)
+    assert found.seen is not None
+    assert found.seen.strength_px == pytest.approx(14.0, abs=0.3)
+    assert found.seen.angle == pytest.approx(angle, abs=0.03)
+
+
 def engine() -> FakeEngine:
     """Pass on the middle one of the three deconvolutions."""
     return FakeEngine(lambda batch: batch[:, 6:9], spec=SPEC)

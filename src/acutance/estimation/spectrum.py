@@ -169,7 +169,7 @@ def _cells(values: npt.NDArray[np.float64], cell: tuple[int, int]) -> npt.NDArra
         return values
     down, across = cell
     ordered = np.fft.fftshift(values)
-    return ordered.reshape(len(ordered) // down, down, -1, across).mean((1, 3))
+    return np.asarray(ordered.reshape(len(ordered) // down, down, -1, across).mean((1, 3)))
 
 
 def _tapered(length: int) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ moved by 8 to 16 px are told to some tenths of a px, where an estimator that lea
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,9 +20,9 @@ import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import noise_sigma
 from acutance.deconvolution.planes import Plane
-from acutance.imaging.kernels import fast_length
+from acutance.imaging.kernels import fast_length, line_psf
 
-SHORTEST_PX: Final = 5.0
+SHORTEST_PX: Final = 3.0
 LONGEST_PX: Final = 26.0
 LEAST_SIDE_PX: Final = 24
 """Of what is looked at: shorter sides have no room for two bands."""
@@ -32,16 +33,15 @@ _SMOOTHING: Final = 0.6
 """σ of the Gaussian that the power is smoothed with, in the window's own resolution."""
 _HIGHEST: Final = 0.42
 _ABOVE_NOISE: Final = 3.0
-_FILLED: Final = 0.02
-"""How deep the bands are at most, in power: noise, JPEG and the smoothing fill them."""
+_FILLED: Final = 0.005
+"""How deep the bands are at most, in power: noise, JPEG and the smoothing fill them. With 0.02 lengths came out 0.1 px
+too short, with 0.05 0.2 px."""
 _LEAST_CONTRAST: Final = 1e-3
 _NEAR_PX: Final = 2.0
 """Motions whose ends lie so near are one candidate."""
-_WIDENED: Final = 1.008
-"""The bands of a spectrum that is smoothed and falls lie so many times as far apart as they should. On 19 photos that
-moved by 8 or 16 px the length came out 0.06 to 0.2 px too short (median) without this."""
-_ROUNDS: Final = 6
-"""The last step is a fortieth of a px."""
+_ROUNDS: Final = 4
+_EXACT_STEP_PX: Final = 0.3
+_EXACT_ROUNDS: Final = 5
 _CELLS: Final = 128
 """So many cells along a side at least, in a crop of twice that or more: five for a band of motion of 26 px."""
 
@@ -100,7 +100,19 @@ class BandedSpectrum:
         if self._usual is None:
             return 0.0
         along = self._x * math.cos(angle) + self._y * math.sin(angle)
-        bands = self._rest(np.log(np.sinc(length_px / _WIDENED * along) ** 2 + _FILLED))
+        return self._correlation(np.log(np.sinc(length_px * along) ** 2 + _FILLED))
+
+    def score_of(self, psf: npt.NDArray[np.float64]) -> float:
+        """Return the same for the bands of a kernel, `k k`, k odd: its own spectrum in place of an ideal line's."""
+        if self._usual is None:
+            return 0.0
+        places = np.arange(len(psf)) - len(psf) // 2
+        down, across = (np.exp(-2j * np.pi * np.outer(axis, places)) for axis in (self._y, self._x))
+        power = np.abs(((down @ psf) * across).sum(1)) ** 2
+        return self._correlation(np.log(power + _FILLED))
+
+    def _correlation(self, expected: npt.NDArray[np.float64]) -> float:
+        bands = self._rest(expected)
         size = float(np.linalg.norm(bands) * np.linalg.norm(self._seen))
         return float(bands @ self._seen) / size if size > 0 else 0.0
 
@@ -134,8 +146,28 @@ def spectral_motions(crop: Plane, *, most: int = 3) -> tuple[SpectralMotion, ...
         if len(found) == most:
             break
         if all(apart_px(start, one) > _NEAR_PX for one in found):
-            found.append(_climbed(spectrum, start))
+            found.append(_climbed(spectrum.score, start))
     return tuple(sorted(found, key=lambda one: -one.score))
+
+
+def told_exactly(crop: Plane, motion: SpectralMotion) -> SpectralMotion:
+    """Tell a motion's length and direction more exactly, by the spectra of the kernels that would undo it.
+
+    Of straight motion of 3 to 12 px (12 photos, 8 bit) the ends lie 0.01 to 0.04 px off then (median). By the bands of
+    an ideal line it is 0.05 to 0.1 px: at 4 px that costs more than a dB.
+
+    Args:
+        crop: `h w` in [0, 1], gamma space.
+        motion: What its spectrum told.
+
+    Determinism: the same bits for the same input on one build of NumPy.
+    """
+    spectrum = BandedSpectrum(crop)
+
+    def kernel_score(length_px: float, angle: float) -> float:
+        return spectrum.score_of(line_psf(length_px, angle))
+
+    return _climbed(kernel_score, motion, step_px=_EXACT_STEP_PX, rounds=_EXACT_ROUNDS)
 
 
 def apart_px(one: SpectralMotion, other: SpectralMotion) -> float:
@@ -146,19 +178,24 @@ def apart_px(one: SpectralMotion, other: SpectralMotion) -> float:
     return float(min(np.hypot(*(a - b)), np.hypot(*(a + b))))
 
 
-def _climbed(spectrum: BandedSpectrum, start: SpectralMotion) -> SpectralMotion:
+def _climbed(
+    score: Callable[[float, float], float], start: SpectralMotion, *, step_px: float = _STEP_PX, rounds: int = _ROUNDS
+) -> SpectralMotion:
     """Improve a motion in smaller and smaller steps."""
-    best, step = start, _STEP_PX
-    for _ in range(_ROUNDS):
+
+    def scored(length_px: float, angle: float) -> SpectralMotion:
+        return SpectralMotion(length_px=length_px, angle=angle, score=score(length_px, angle))
+
+    best, step = scored(start.length_px, start.angle), step_px
+    for _ in range(rounds):
         length, angle, turn = best.length_px, best.angle, step / (best.length_px / 2)
         around = [
-            (min(max(length + 2 * step * along, SHORTEST_PX), LONGEST_PX), (angle + turn * aside) % math.pi)
+            scored(min(max(length + 2 * step * along, SHORTEST_PX), LONGEST_PX), (angle + turn * aside) % math.pi)
             for along in (-1, 0, 1)
             for aside in (-1, 0, 1)
             if along or aside
         ]
-        tried = [SpectralMotion(length_px=far, angle=way, score=spectrum.score(far, way)) for far, way in around]
-        best = max([best, *tried], key=lambda one: one.score)
+        best = max([best, *around], key=lambda one: one.score)
         step /= 2
     return best
 

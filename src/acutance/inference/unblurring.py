@@ -17,11 +17,12 @@ from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
 from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
-from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, spectral_motions
+from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion, spectral_motions, told_exactly
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
+from acutance.imaging.kernels import line_psf
 from acutance.inference.belief import grey_of
 from acutance.inference.edges import has_no_edges
 from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths, size_words
@@ -247,12 +248,15 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
     """Look for straight motion in the spectrum of a picture as a whole, or of its most textured part."""
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
-    seen = None
     for pixels, least_score in ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (REFINED_PIXELS, CLEAR_BANDS)):
         looked_at = np.ascontiguousarray(grey[textured_box(grey, pixels).slices])
-        seen = seen or _banded_motion(looked_at, crop, field.noise, least_score=least_score)
-    if seen is None or seen.psf is None:
+        motion = _banded_motion(looked_at, crop, field.noise, least_score=least_score)
+        if motion is not None:
+            break
+    if motion is None:
         return None
+    seen = _line(told_exactly(looked_at, motion))
+    assert seen.psf is not None
     is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
     kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
     return FoundBlur(kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
@@ -264,17 +268,19 @@ def _banded_motion(
     noise_levels: float,
     *,
     least_score: float = CLEAR_BANDS,
-) -> BlurVerdict | None:
+) -> SpectralMotion | None:
     """Look for straight motion in the spectrum of a part; undone on a crop, it must explain what was seen."""
     for motion in spectral_motions(looked_at):
         if motion.score < least_score:
             break
-        seen = BlurVerdict(kind="line", share=1.0, strength_px=motion.length_px, angle=motion.angle)
-        assert seen.psf is not None
-        evidence = weighed(crop, seen.psf)
+        evidence = weighed(crop, line_psf(motion.length_px, motion.angle))
         if evidence.excess <= BANDED_EXCESS and evidence.misfit <= BANDED_MISFIT + MISFIT_PER_LEVEL * noise_levels:
-            return seen
+            return motion
     return None
+
+
+def _line(motion: SpectralMotion) -> BlurVerdict:
+    return BlurVerdict(kind="line", share=1.0, strength_px=motion.length_px, angle=motion.angle)
 
 
 def _has_bands_all_over(grey: npt.NDArray[np.float32], length_px: float, angle: float) -> bool:
@@ -320,7 +326,8 @@ def _banded_places(
 
     def look(place: tuple[int, int]) -> BlurVerdict | None:
         part = np.ascontiguousarray(grey[boxes[place].slices])
-        return None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
+        motion = None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
+        return None if motion is None else _line(motion)
 
     with ThreadPoolExecutor(pool_size(threads)) as pool:
         return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import EngineError
-from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
+from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
 from acutance.imaging.picture import Picture
 from acutance.inference import automatic
 from acutance.inference.automatic import AutomaticRestorer
@@ -21,6 +21,7 @@ from acutance.inference.listening import Listener
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.sharpener import Sharpener
 from acutance.media import Photo, plan_outputs
+from acutance.metrics.psnr import psnr
 from acutance.zoo.catalogue import AUTO, MODEL_FOR
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -216,3 +217,16 @@ def test_at_any_exposure_16_bits_give_the_result_of_full_light(auto: Sharpener, 
     assert error(half) == pytest.approx(error(eighth), rel=0.01)
     assert error(half) < 0.7 * error(soft)
     assert np.abs(half - eighth).max() < 0.01
+
+
+@pytest.mark.parametrize("radius_px", [2.0, 2.3])
+def test_a_small_disk_is_undone_as_what_its_spectrum_tells(
+    auto: Sharpener, sharp: np.ndarray, radius_px: float
+) -> None:
+    """It looks like a Gaussian, or a disk of another radius, and was sharpened by `fast`, which is 1 to 2 dB worse."""
+    seen = blurred(sharp, disk_psf(radius_px))
+    found: list[str] = []
+    result = auto.sharpen_photo(Photo(pixels=seen), found=found.append).pixels
+    with Sharpener("fast", threads=1) as fast:
+        assert psnr(result, sharp) > psnr(fast(seen), sharp) + 1
+    assert found == [f"out of focus by about {radius_px:.1f} px: taken out"]

@@ -44,13 +44,16 @@ _EXACT_STEP_PX: Final = 0.3
 _EXACT_ROUNDS: Final = 5
 _SPREADS: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 """Widths of the Gaussians that are tried in a motion's place, as shares of its length."""
+_DISK_SPREADS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+_SQUARES_PX: Final = tuple(float(side) for side in np.arange(1.25, 5.1, 0.25))
+"""Sides of the pixels that an enlargement spreads."""
 _FLOORS: Final = (0.02, 0.005, 0.001)
 _GAUSSIAN_LEAD: Final = 0.03
 """A Gaussian's score must be so much higher. Of Gaussians of 1.5 × 0.6 to 4 × 1 px it was by 0.04 to 0.14; of motion of
 3.5 to 14 px it was lower by 0.01 to 0.35, and with noise and JPEG at most 0.02 higher, but at 3.5 px."""
 _MOST_ACROSS: Final = 0.2
-"""Score of the same length at right angles: of means of 3×3 and 5×5 px, and of pictures that were enlarged three or four
-times, it was 0.25 to 0.6, of motion at most 0.08."""
+"""Score of the same length at right angles: of means of 3×3 and 5×5 px, and of pictures that were enlarged three or
+four times, it was 0.25 to 0.6, of motion at most 0.08."""
 _CELLS: Final = 128
 """So many cells along a side at least, in a crop of twice that or more: five for a band of motion of 26 px."""
 
@@ -69,7 +72,7 @@ class SpectralMotion:
 class BandedSpectrum:
     """The spectrum of a crop, ready to be asked for motions."""
 
-    def __init__(self, crop: Plane) -> None:
+    def __init__(self, crop: Plane, *, beyond_gaps: bool = False) -> None:
         """Look at a crop.
 
         Of a large one, the logarithm of the power is averaged over cells of frequencies. What a picture has by itself,
@@ -77,6 +80,7 @@ class BandedSpectrum:
 
         Args:
             crop: `h w` in [0, 1], gamma space, no side below `LEAST_SIDE_PX`.
+            beyond_gaps: Whether frequencies count that lie beyond a ring in which the picture vanishes in its noise.
         """
         height, width = crop.shape
         window = np.outer(_tapered(height), _tapered(width))
@@ -95,7 +99,7 @@ class BandedSpectrum:
         power, noise, y, x = (_cells(np.broadcast_to(values, size), cell) for values in (power, noise, y, x))
         radius = np.hypot(y, x)
         kept = ((y > 0) | ((y == 0) & (x > 0))) & (radius > 1.0 / min(crop.shape)) & (radius < _HIGHEST)
-        kept &= _above_noise(power, noise, radius, kept)
+        kept &= _above_noise(power, noise, radius, kept, beyond_gaps=beyond_gaps)
         self._y, self._x = y[kept], x[kept]
         far, turn = np.log(radius[kept]), np.arctan2(self._y, self._x)
         usual = [np.ones_like(far), far, far**2]
@@ -133,9 +137,20 @@ class BandedSpectrum:
             return False
         if self.score(length, angle + math.pi / 2) > _MOST_ACROSS:
             return True
-        spread = 2 * math.pi * length * (self._x * math.cos(angle) + self._y * math.sin(angle))
-        falls = (np.exp(-((share * spread) ** 2)) + floor for share in _SPREADS for floor in _FLOORS)
-        return max(self._correlation(np.log(fall)) for fall in falls) > motion.score + _GAUSSIAN_LEAD
+        along = length * (self._x * math.cos(angle) + self._y * math.sin(angle))
+        return self._gaussian_score(along, _SPREADS) > motion.score + _GAUSSIAN_LEAD
+
+    def score_without_disk(self, radius_px: float) -> float:
+        """Return the best score of what may be taken for a disk: a Gaussian about as wide, or an enlargement."""
+        gaussian = self._gaussian_score(radius_px * np.hypot(self._x, self._y), _DISK_SPREADS)
+        squares = [np.abs(np.sinc(side * self._x) * np.sinc(side * self._y)) for side in _SQUARES_PX]
+        # Nearest neighbours, linear and cubic interpolation are some powers of it.
+        falls = (square**power + floor for square in squares for power in (2, 4, 6) for floor in _FLOORS[1:])
+        return max(gaussian, *(self._correlation(np.log(fall)) for fall in falls))
+
+    def _gaussian_score(self, along: npt.NDArray[np.float64], spreads: tuple[float, ...]) -> float:
+        falls = (np.exp(-((2 * math.pi * share * along) ** 2)) + floor for share in spreads for floor in _FLOORS)
+        return max(self._correlation(np.log(fall)) for fall in falls)
 
     def _correlation(self, expected: npt.NDArray[np.float64]) -> float:
         bands = self._rest(expected)
@@ -250,6 +265,8 @@ def _above_noise(
     noise: npt.NDArray[np.float64],
     radius: npt.NDArray[np.float64],
     kept: npt.NDArray[np.bool_],
+    *,
+    beyond_gaps: bool,
 ) -> npt.NDArray[np.bool_]:
     """Return the frequencies up to the ring at which the picture, bands or not, vanishes in its noise."""
     rings = (radius * 64).astype(int)
@@ -257,6 +274,9 @@ def _above_noise(
     for ring in range(5, 64):
         here = kept & (rings == ring)
         if here.any() and float(np.quantile(power[here] / noise[here], 0.75)) < _ABOVE_NOISE:
-            highest = ring
-            break
+            highest = min(ring, highest)
+            if not beyond_gaps:
+                break
+        elif here.any() and beyond_gaps:
+            highest = 64
     return rings < highest

@@ -19,10 +19,11 @@ from acutance.engines.engine import Engine
 from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Box, Size
-from acutance.imaging.convert import PixelType
+from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
 from acutance.imaging.reduction import changed_at_fraction
+from acutance.inference.belief import grey_of
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.found_blur import Found, FoundBlur
 from acutance.inference.inspecting import Look, look_at
@@ -39,6 +40,8 @@ from acutance.zoo.catalogue import AUTO, MODEL_FOR, find_model
 SHORTEST_SHARE: Final = 0.55
 """Of the length that the look tells, a path that is found must have so much. Of eleven paths on photos that nothing
 has learnt from, the two below this made the picture worse (a JPEG of quality 50, two layers)."""
+LEAST_SOFTNESS_PX: Final = 0.85
+"""A disk of less than this softness has no ring where pictures have something. One of 2 px looks like σ = 1.3 px."""
 LOOKING: Final = "looking at the picture"
 """The phase in which it is decided."""
 
@@ -134,7 +137,8 @@ class AutomaticRestorer:
             listener.progress(1.0)
             return picture.each(np.copy)
         otherwise_words = f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}"
-        if purpose != "moved" and self._moved_around(picture) and self._has_room_for(picture.pixels):
+        is_kernel_told = purpose != "moved" and (self._moved_around(picture) or self._has_rings(picture, look, advice))
+        if is_kernel_told and self._has_room_for(picture.pixels):
             purpose, otherwise_words = "moved", words
         if purpose == "moved" and not self._has_room_for(picture.pixels):
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
@@ -214,6 +218,17 @@ class AutomaticRestorer:
         part = picture.part(*around.slices)
         look = look_at(part.pixels, alpha=part.alpha, threads=self.settings.threads, lights=False)
         return advice_on(look).purpose == "moved"
+
+    def _has_rings(self, picture: Picture, look: Look, advice: Advice) -> bool:
+        """Say whether a soft picture is out of focus by a radius that its spectrum tells, which can be undone."""
+        softness = look.softness
+        if advice.purpose != "soft" or softness is None or self.settings.region is not None:
+            return False
+        if softness.kind not in ("gaussian", "defocus") or softness.softness_px < LEAST_SOFTNESS_PX:
+            return False
+        from acutance.inference.unblurring import radius_in  # the mathematics of deconvolution, for this alone
+
+        return self._has_room_for(picture.pixels) and radius_in(grey_of(to_float(picture.filled().pixels))) is not None
 
     def _restorer(self, purpose: Purpose, look: Look) -> PictureRestorer:
         restorer = PictureRestorer(self.opened(purpose), self.settings, grain_levels=grain_levels(look))

@@ -17,6 +17,7 @@ from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
 from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
+from acutance.estimation.rings import disk_radius
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion, spectral_motions, told_exactly
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -210,6 +211,8 @@ def _as_told(
         return _curved(grey, threads=threads, progress=progress), seen
     if seen.kind == "line":
         seen = refined(np.ascontiguousarray(grey[textured_box(grey, REFINED_PIXELS).slices]), seen)
+    elif (radius := radius_in(grey)) is not None:
+        seen = replace(seen, kind="defocus", strength_px=radius)
     progress(0.7, LOOKING)
     found = _checked(grey, seen, field)
     if found is None and seen.kind == "line" and seen.strength_px >= PERHAPS_CURVED_PX:
@@ -243,6 +246,11 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
     return FoundBlur(kernel=kernel, is_told=True, moved=moved, seen=seen)
+
+
+def radius_in(grey: npt.NDArray[np.float32]) -> float | None:
+    """Return the radius, in px, of the disk that blurred a picture as a whole; None where its spectrum tells none."""
+    return disk_radius(np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices]))
 
 
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:

@@ -1,9 +1,10 @@
-"""Straight motion undone blindly, beside the same when it is told: how far the estimate is from the truth, in dB.
+"""Blur undone blindly, beside the same when it is told: how far the estimate is from the truth, in dB.
 
     python benchmarks/blind_and_told.py bsd100/ --every 5
+    python benchmarks/blind_and_told.py bsd100/ --every 5 --rows defocus-2,defocus-4
 
 Photos are blurred as the protocol's rows say, and restored by `motion`, once told nothing, once told length and
-direction. Mean PSNR over the photos.
+direction, or radius. Mean PSNR over the photos.
 """
 
 from __future__ import annotations
@@ -14,15 +15,30 @@ from pathlib import Path
 
 import numpy as np
 
-from acutance.data.blurs import LineBlur
+from acutance.data.blurs import DefocusBlur, LineBlur
 from acutance.data.photo_store import list_photos
-from acutance.data.protocol import degrade, drawn, find_row
+from acutance.data.protocol import Row, degrade, drawn, find_row
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.told import ToldBlur
 from acutance.media.reading import read_photo
 from acutance.metrics.psnr import psnr
 
 ROWS = ",".join(f"motion-{length}{noise}" for noise in ("", "-n2") for length in (4, 8, 12, 16))
+
+
+def told_blur(row: Row, index: int) -> ToldBlur:
+    """Return what blurs a photo in a row.
+
+    Raises:
+        SystemExit: When it is neither straight motion nor a disk.
+    """
+    match drawn(row, index).blur:
+        case LineBlur(length_px=length, angle=angle):
+            return ToldBlur.motion(length, degrees=math.degrees(angle))
+        case DefocusBlur(radius_px=radius):
+            return ToldBlur.defocus(radius)
+        case _:
+            raise SystemExit(f"{row.name}: neither straight motion nor a disk; give rows as motion-8 and defocus-4.")
 
 
 def main() -> None:
@@ -40,10 +56,7 @@ def main() -> None:
             for index, path in paths:
                 sharp = read_photo(path).pixels
                 blurred = degrade(sharp, row, index=index)
-                line = drawn(row, index).blur
-                assert isinstance(line, LineBlur), f"{row.name} does not move along a straight path"
-                told = ToldBlur.motion(line.length_px, degrees=math.degrees(line.angle))
-                restored = blurred, sharpener(blurred), sharpener.told(told)(blurred)
+                restored = blurred, sharpener(blurred), sharpener.told(told_blur(row, index))(blurred)
                 quality.append([psnr(picture, sharp) for picture in restored])
             means = np.mean(quality, axis=0)
             near = np.mean([told - blind <= 0.6 for _, blind, told in quality])

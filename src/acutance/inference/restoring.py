@@ -130,7 +130,7 @@ class PictureRestorer:
         return changed_at_fraction(picture, factor, lambda one: small._in_place(one, strength=strength, listener=heard))
 
     def _reduced_by(self, picture: Picture, otherwise: Otherwise | None) -> int:
-        """Say at what fraction a picture is restored: less than 1 where a model looks for blur and finds it wide."""
+        """Say by what a picture is reduced first: by more than 1 where a model finds blur that is too wide."""
         if not self.spec.needs_whole or self.settings.told is not None or otherwise is not None:
             return 1
         from acutance.inference.looking_at_regions import look_at_place

@@ -256,7 +256,8 @@ def radius_in(grey: npt.NDArray[np.float32]) -> float | None:
 def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
     """Look for straight motion in the spectrum of a picture as a whole, or of its most textured part."""
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
-    for pixels, least_score in ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (REFINED_PIXELS, CLEAR_BANDS)):
+    parts = ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (REFINED_PIXELS, CLEAR_BANDS))
+    for pixels, least_score in parts if grey.size > REFINED_PIXELS else parts[1:]:
         looked_at = np.ascontiguousarray(grey[textured_box(grey, pixels).slices])
         motion = _banded_motion(looked_at, crop, field.noise, least_score=least_score)
         if motion is not None:

@@ -226,7 +226,7 @@ class AutomaticRestorer:
             return False
         if softness.kind not in ("gaussian", "defocus") or softness.softness_px < LEAST_SOFTNESS_PX:
             return False
-        from acutance.inference.unblurring import radius_in  # the mathematics of deconvolution, for this alone
+        from acutance.inference.bands import radius_in  # the mathematics of deconvolution, for this alone
 
         return self._has_room_for(picture.pixels) and radius_in(grey_of(to_float(picture.filled().pixels))) is not None
 

@@ -7,23 +7,20 @@ lens's blur, too, is told: out of focus by some px, a disk is undone better so t
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
 from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
-from acutance.estimation.rings import disk_radius
-from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion, spectral_motions, told_exactly
+from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
-from acutance.imaging.kernels import line_psf
+from acutance.inference.bands import ONE_THING_PIXELS, TEXTURED_PIXELS, banded, banded_places, radius_in
 from acutance.inference.belief import grey_of
 from acutance.inference.edges import has_no_edges
 from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths, size_words
@@ -39,8 +36,6 @@ from acutance.inference.surroundings import (
 )
 
 LOOKING = "looking for what blurred the picture"
-REFINED_PIXELS = 40_000
-"""Straight motion is refined on so many."""
 LARGEST_EXCESS = 0.03
 SMALLEST_GAIN = 1.02
 """Of sparseness, by straight motion undone; where there was motion it was 1.05 at least, noise of 2 levels or not."""
@@ -48,28 +43,9 @@ ALL_OVER = 0.9
 """Share of the windows from which on all of the picture moved alike: no place need be doubted then. To ask each whether
 it rings cost .1 to .5 dB on photos that did."""
 SMALLEST_SHARE = 0.02
-CLEAR_BANDS = 0.4
-"""Score from which on straight motion is told by the bands of the spectrum. Of plates and photos that moved by 8 to 16
-px it was .41 to .74, of photos that something else blurred below .34; of sharp lettering up to .51, whose deconvolution
-leaves the range by .4 and more."""
-WHOLE_PIXELS = 640_000
-CLEAR_BANDS_OF_WHOLE = 0.45
-"""The same of the spectrum of a picture as a whole, of so many pixels at most. There it was .72 to .92 of what moved
-along a straight line (.45 to .8 as JPEG of quality 50 to 60), also of a façade whose most textured part had .15: its
-windows have bands of their own. Of else it was up to .44, or the excess spoke against it."""
-BANDED_EXCESS, BANDED_MISFIT = 0.06, 1.5
-"""Limits for such motion, which two things speak for already: lettering on a small crop, right, had .016 and .8."""
-SAME_BANDS = 0.2
-"""Score from which on a quarter of the picture has the bands of the whole."""
-ONE_THING_PIXELS = 40_000
-"""A picture, or a region, of no more is one thing that moved in one way."""
 PERHAPS_CURVED_PX = 10.0
 """What looks like straight motion of this length or more, and does not prove to be, may be curved. In shorter motion
 the search finds paths that are none."""
-PLACE_PX = 80
-"""Half of the side of what the spectrum of a place is taken of."""
-MOST_PLACES = 40
-"""The spectra of so many places are looked at: a tenth of a second each."""
 
 
 def blur_in(
@@ -168,7 +144,7 @@ def _one_kernel(
     seen = field.whole
     # A crop of lettering tells the estimator little, its bands all; a whole photo that is sharp is not doubted.
     is_doubted = not seen.is_sharp or grey.size <= ONE_THING_PIXELS
-    found = _banded(grey, field) if is_doubted else None
+    found = banded(grey, field) if is_doubted else None
     if found is not None or seen.is_sharp or min(grey.shape) < SMALLEST_PX:
         return found, seen
     return _as_told(grey, field, threads=threads, progress=progress)
@@ -210,7 +186,7 @@ def _as_told(
     if seen.kind == "path":
         return _curved(grey, threads=threads, progress=progress), seen
     if seen.kind == "line":
-        seen = refined(np.ascontiguousarray(grey[textured_box(grey, REFINED_PIXELS).slices]), seen)
+        seen = refined(np.ascontiguousarray(grey[textured_box(grey, TEXTURED_PIXELS).slices]), seen)
     elif (radius := radius_in(grey)) is not None:
         seen = replace(seen, kind="defocus", strength_px=radius)
     progress(0.7, LOOKING)
@@ -248,68 +224,10 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
     return FoundBlur(kernel=kernel, is_told=True, moved=moved, seen=seen)
 
 
-def radius_in(grey: npt.NDArray[np.float32]) -> float | None:
-    """Return the radius, in px, of the disk that blurred a picture as a whole; None where its spectrum tells none."""
-    return disk_radius(np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices]))
-
-
-def _banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
-    """Look for straight motion in the spectrum of a picture as a whole, or of its most textured part."""
-    crop = np.ascontiguousarray(grey[textured_box(grey).slices])
-    parts = ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (REFINED_PIXELS, CLEAR_BANDS))
-    for pixels, least_score in parts if grey.size > REFINED_PIXELS else parts[1:]:
-        looked_at = np.ascontiguousarray(grey[textured_box(grey, pixels).slices])
-        motion = _banded_motion(looked_at, crop, field.noise, least_score=least_score)
-        if motion is not None:
-            break
-    if motion is None:
-        return None
-    seen = _line(told_exactly(looked_at, motion))
-    assert seen.psf is not None
-    is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
-    kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
-    return FoundBlur(kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
-
-
-def _banded_motion(
-    looked_at: npt.NDArray[np.float32],
-    crop: npt.NDArray[np.float32],
-    noise_levels: float,
-    *,
-    least_score: float = CLEAR_BANDS,
-) -> SpectralMotion | None:
-    """Look for straight motion in the spectrum of a part; undone on a crop, it must explain what was seen."""
-    for motion in spectral_motions(looked_at):
-        if motion.score < least_score:
-            break
-        evidence = weighed(crop, line_psf(motion.length_px, motion.angle))
-        if evidence.excess <= BANDED_EXCESS and evidence.misfit <= BANDED_MISFIT + MISFIT_PER_LEVEL * noise_levels:
-            return motion
-    return None
-
-
-def _line(motion: SpectralMotion) -> BlurVerdict:
-    return BlurVerdict(kind="line", share=1.0, strength_px=motion.length_px, angle=motion.angle)
-
-
-def _has_bands_all_over(grey: npt.NDArray[np.float32], length_px: float, angle: float) -> bool:
-    """Whether each quarter of a picture, but of a small one, has the bands of one motion."""
-    if grey.size <= ONE_THING_PIXELS:
-        return True
-    quarters = [half for side in np.array_split(grey, 2) for half in np.array_split(side, 2, axis=1)]
-    for quarter in quarters:
-        part = np.ascontiguousarray(quarter[textured_box(quarter, WHOLE_PIXELS // 4).slices])
-        if min(part.shape) < LEAST_SIDE_PX or has_no_edges([part], is_fine=False):
-            continue
-        if BandedSpectrum(part).score(length_px, angle) < SAME_BANDS:
-            return False
-    return True
-
-
 def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None) -> FoundMotion | None:
     """Look for straight motion by place; None where there is too little of it."""
     has_moved = field.whole.kind in {"line", "path"}
-    banded = _banded_places(grey, field, threads=threads) if has_moved else {}
+    banded = banded_places(grey, field, threads=threads) if has_moved else {}
     motion = FoundMotion(words="", share=0.0, field=field, banded=banded)
     places = [(y, x) for y in range(0, grey.shape[0], PATCH_PX) for x in range(0, grey.shape[1], PATCH_PX)]
     moved = sum(motion.kernel_at(y, x) is not None for y, x in places) / len(places)
@@ -317,26 +235,3 @@ def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int |
         return None
     words = f"straight motion that differs over the picture: taken out of {100 * moved:.0f} % of it"
     return replace(motion, words=words, share=moved)
-
-
-def _banded_places(
-    grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None
-) -> dict[tuple[int, int], BlurVerdict]:
-    """Look at the spectrum of each place, or of those with most texture; each is accepted by itself."""
-    picture = Box(0, 0, *grey.shape)
-    boxes = {
-        (y, x): Box(y - PLACE_PX, x - PLACE_PX, y + PLACE_PX, x + PLACE_PX).within(picture)
-        for y in range(0, grey.shape[0] + PATCH_PX, PATCH_PX)
-        for x in range(0, grey.shape[1] + PATCH_PX, PATCH_PX)
-    }
-    boxes = {place: box for place, box in boxes.items() if min(box.size) >= SMALLEST_PX}
-    texture = {place: mean_step(grey[box.slices]) for place, box in boxes.items()}
-    places = sorted(boxes, key=lambda place: -texture[place])[:MOST_PLACES]
-
-    def look(place: tuple[int, int]) -> BlurVerdict | None:
-        part = np.ascontiguousarray(grey[boxes[place].slices])
-        motion = None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
-        return None if motion is None else _line(motion)
-
-    with ThreadPoolExecutor(pool_size(threads)) as pool:
-        return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}

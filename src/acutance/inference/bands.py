@@ -1,0 +1,136 @@
+"""Straight motion that a picture's spectrum has the bands of: all over, or by place; and the rings of a lens.
+
+`estimation.spectrum` and `rings` look at a crop. Here it is decided which, and whether that is believed.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from acutance.deconvolution.plausibility import mean_step
+from acutance.deconvolution.shake import SMALLEST_PX, known_shake, textured_box, weighed
+from acutance.engines.processor import pool_size
+from acutance.estimation.rings import disk_radius
+from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion, spectral_motions, told_exactly
+from acutance.estimation.verdict import BlurField, BlurVerdict
+from acutance.geometry import Box
+from acutance.imaging.kernels import line_psf
+from acutance.inference.edges import has_no_edges
+from acutance.inference.found_blur import PATCH_PX, FoundBlur
+from acutance.inference.surroundings import MISFIT_PER_LEVEL
+
+TEXTURED_PIXELS = 40_000
+"""The most textured part has so many, for what is told of it alone."""
+CLEAR_BANDS = 0.4
+"""Score from which on straight motion is told by the bands of the spectrum. Of plates and photos that moved by 8 to 16
+px it was .41 to .74, of photos that something else blurred below .34; of sharp lettering up to .51, whose deconvolution
+leaves the range by .4 and more."""
+WHOLE_PIXELS = 640_000
+CLEAR_BANDS_OF_WHOLE = 0.45
+"""The same of the spectrum of a picture as a whole, of so many pixels at most. There it was .72 to .92 of what moved
+along a straight line (.45 to .8 as JPEG of quality 50 to 60), also of a façade whose most textured part had .15: its
+windows have bands of their own. Of else it was up to .44, or the excess spoke against it."""
+LEAST_OF_PATH = 0.55
+"""Straight motion that is told where the estimator sees a path must have so much of its length: a path that it told as
+9 px was taken for straight motion of 4."""
+CLEAR_BEFORE_PATH = 0.65
+"""Score that it must have there, in more than so many pixels. Nearly straight paths had 0.57 to 0.63; undone as
+straight motion three photos came out 1 to 3 dB worse than they were, as paths 2 to 3 dB better."""
+CLEAR_BEFORE_PATH_PIXELS = 100_000
+LARGEST_EXCESS, LEAST_MISFIT = 0.06, 1.5
+"""Limits for such motion, which two things speak for already: lettering on a small crop, right, had .016 and .8."""
+SAME_BANDS = 0.2
+"""Score from which on a quarter of the picture has the bands of the whole."""
+ONE_THING_PIXELS = 40_000
+"""A picture, or a region, of no more is one thing that moved in one way."""
+PLACE_PX = 80
+"""Half of the side of what the spectrum of a place is taken of."""
+MOST_PLACES = 40
+"""The spectra of so many places are looked at: a tenth of a second each."""
+
+
+def radius_in(grey: npt.NDArray[np.float32]) -> float | None:
+    """Return the radius, in px, of the disk that blurred a picture as a whole; None where its spectrum tells none."""
+    return disk_radius(np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices]))
+
+
+def banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
+    """Look for straight motion in the spectrum of a picture as a whole, or of its most textured part."""
+    seen = field.whole
+    # Of a plate the estimator says little.
+    clear = CLEAR_BEFORE_PATH if seen.kind == "path" and grey.size > CLEAR_BEFORE_PATH_PIXELS else 0.0
+    crop = np.ascontiguousarray(grey[textured_box(grey).slices])
+    parts = ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (TEXTURED_PIXELS, CLEAR_BANDS))
+    for pixels, least_score in parts if grey.size > TEXTURED_PIXELS else parts[1:]:
+        looked_at = np.ascontiguousarray(grey[textured_box(grey, pixels).slices])
+        motion = _banded_motion(looked_at, crop, field.noise, least_score=max(least_score, clear))
+        if motion is not None:
+            break
+    if motion is None or (seen.kind == "path" and motion.length_px < LEAST_OF_PATH * seen.strength_px):
+        return None
+    seen = _line(told_exactly(looked_at, motion))
+    assert seen.psf is not None
+    is_alike = _has_bands_all_over(grey, seen.strength_px, seen.angle)
+    kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
+    return FoundBlur(kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
+
+
+def _banded_motion(
+    looked_at: npt.NDArray[np.float32],
+    crop: npt.NDArray[np.float32],
+    noise_levels: float,
+    *,
+    least_score: float = CLEAR_BANDS,
+) -> SpectralMotion | None:
+    """Look for straight motion in the spectrum of a part; undone on a crop, it must explain what was seen."""
+    for motion in spectral_motions(looked_at):
+        if motion.score < least_score:
+            break
+        evidence = weighed(crop, line_psf(motion.length_px, motion.angle))
+        if evidence.excess <= LARGEST_EXCESS and evidence.misfit <= LEAST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
+            return motion
+    return None
+
+
+def _line(motion: SpectralMotion) -> BlurVerdict:
+    return BlurVerdict(kind="line", share=1.0, strength_px=motion.length_px, angle=motion.angle)
+
+
+def _has_bands_all_over(grey: npt.NDArray[np.float32], length_px: float, angle: float) -> bool:
+    """Whether each quarter of a picture, but of a small one, has the bands of one motion."""
+    if grey.size <= ONE_THING_PIXELS:
+        return True
+    quarters = [half for side in np.array_split(grey, 2) for half in np.array_split(side, 2, axis=1)]
+    for quarter in quarters:
+        part = np.ascontiguousarray(quarter[textured_box(quarter, WHOLE_PIXELS // 4).slices])
+        if min(part.shape) < LEAST_SIDE_PX or has_no_edges([part], is_fine=False):
+            continue
+        if BandedSpectrum(part).score(length_px, angle) < SAME_BANDS:
+            return False
+    return True
+
+
+def banded_places(
+    grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None
+) -> dict[tuple[int, int], BlurVerdict]:
+    """Look at the spectrum of each place, or of those with most texture; each is accepted by itself."""
+    picture = Box(0, 0, *grey.shape)
+    boxes = {
+        (y, x): Box(y - PLACE_PX, x - PLACE_PX, y + PLACE_PX, x + PLACE_PX).within(picture)
+        for y in range(0, grey.shape[0] + PATCH_PX, PATCH_PX)
+        for x in range(0, grey.shape[1] + PATCH_PX, PATCH_PX)
+    }
+    boxes = {place: box for place, box in boxes.items() if min(box.size) >= SMALLEST_PX}
+    texture = {place: mean_step(grey[box.slices]) for place, box in boxes.items()}
+    places = sorted(boxes, key=lambda place: -texture[place])[:MOST_PLACES]
+
+    def look(place: tuple[int, int]) -> BlurVerdict | None:
+        part = np.ascontiguousarray(grey[boxes[place].slices])
+        motion = None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
+        return None if motion is None else _line(motion)
+
+    with ThreadPoolExecutor(pool_size(threads)) as pool:
+        return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}

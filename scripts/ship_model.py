@@ -239,7 +239,9 @@ def measure_again(name: str, arguments: argparse.Namespace) -> None:
     facts[role]["means"] = [mean for mean in known if (mean["test_set"], mean["row"]) not in renewed] + means
     row = next(row for row in tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"] if row["name"] == name)
     content = (FOLDER / row["files"][role]["file"]).read_bytes()
-    psnr_db = psnr_by_row(means, test_sets(means)[0], name) if role == "fidelity" else None
+    # Rows that were not measured again keep their figures.
+    is_fidelity = role == "fidelity"
+    psnr_db = row["psnr_db"] | psnr_by_row(means, test_sets(means)[0], name) if is_fidelity else None
     write_row(name, role, content, summary=None, psnr_db=psnr_db)
     write_card(name, row["summary"], facts)
     write_page()

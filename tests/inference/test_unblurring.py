@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from acutance.errors import ConfigError, ImageTooLarge
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf, trajectory_psf
-from acutance.inference import unblurring, undoing
+from acutance.inference import bands, unblurring, undoing
 from acutance.inference.files import sharpen_files
 from acutance.inference.found_blur import FoundBlur, FoundMotion
 from acutance.inference.sharpener import Sharpener
@@ -38,6 +39,11 @@ def blurred_by(psf: np.ndarray) -> np.ndarray:
     sharp = np.asarray(Image.open(PHOTO).convert("RGB"), np.float64)[100:340, 100:380]
     blurred = convolve_mirror(sharp, psf)[24:-24, 24:-24]
     return np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
+
+
+def field_of(whole: BlurVerdict) -> SimpleNamespace:
+    """Stand for what the estimator says: the rules of `banded` are tried, not it."""
+    return SimpleNamespace(whole=whole, noise=0.3)
 
 
 def ignore(share: float, doing: str) -> None:
@@ -88,6 +94,23 @@ def test_straight_motion_of_a_facade_is_told_by_all_of_the_picture(period, angle
     assert found.seen is not None
     assert found.seen.strength_px == pytest.approx(14.0, abs=0.3)
     assert found.seen.angle == pytest.approx(angle, abs=0.03)
+
+
+def test_straight_motion_is_doubted_where_the_estimator_sees_a_path(monkeypatch):
+    """A path of 9 px was taken for straight motion of 4; nearly straight paths for straight ones, on faint bands."""
+    sharp = np.asarray(Image.open(PHOTO).convert("L"), np.float64)[..., None]
+
+    def told(seen: np.ndarray, kind: str) -> FoundBlur | None:
+        whole = BlurVerdict(kind=kind, share=0.9, strength_px=12.0, angle=0.0)
+        return bands.banded((np.clip(np.rint(seen), 0, 255)[..., 0] / 255).astype(np.float32), field_of(whole))
+
+    short, long = (convolve_mirror(sharp, line_psf(length, 0.5)) for length in (4.0, 12.0))
+    assert told(short, "line") is not None
+    assert told(short, "path") is None
+    assert told(long, "path") is not None
+    monkeypatch.setattr(bands, "CLEAR_BEFORE_PATH", 0.95)
+    assert told(long, "line") is not None
+    assert told(long, "path") is None
 
 
 def engine() -> FakeEngine:

@@ -32,7 +32,8 @@ from acutance.estimation.noise import FlatPlaces, flat_places, noise_levels
 from acutance.estimation.verdict import BlurField, BlurVerdict, verdict_of
 from acutance.estimation.windows import places_of
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf
-from acutance.inference.inspecting import Look, look_at
+from acutance.inference.inspecting import look_at
+from acutance.inference.look import Look
 from acutance.inference.looking import blur_field
 from acutance.media import read_photo
 

@@ -18,7 +18,8 @@ from acutance.imaging.kernels import convolve_mirror, gaussian_psf, line_psf
 from acutance.inference.choosing import TOO_NOISY_LEVELS, advice_on
 from acutance.inference.edges import has_no_edges
 from acutance.inference.inspected_files import inspect_files
-from acutance.inference.inspecting import Noise, look_at
+from acutance.inference.inspecting import look_at
+from acutance.inference.look import Noise
 from acutance.inference.unblurring import blur_in
 from acutance.media import read_photo
 from acutance.trust.conditions import CONDITIONS, conditions_of

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,11 +24,17 @@ from acutance.deconvolution.planes import Plane
 from acutance.imaging.kernels import fast_length, line_psf
 
 SHORTEST_PX: Final = 3.0
-LONGEST_PX: Final = 26.0
+LONGEST_PX: Final = 66.0
 LEAST_SIDE_PX: Final = 24
 """Of what is looked at: shorter sides have no room for two bands."""
 _STEP_PX: Final = 0.75
 """Of the ends of the motions that are tried first."""
+_LONG_PX: Final = 26.0
+"""Longer motion is looked for among the lower frequencies first, where larger steps do: all of them take a second."""
+_LONG_STEP_PX: Final = 2.0
+_LOW: Final = 0.15
+_LEAST_SIDES: Final = 4.0
+"""Motion is looked for up to the crop's shorter side over this, if that is more: else it has no room for the bands."""
 _TAPER: Final = 0.5
 _SMOOTHING: Final = 0.6
 """σ of the Gaussian that the power is smoothed with, in the window's own resolution."""
@@ -51,14 +58,21 @@ _FLOORS: Final = (0.02, 0.005, 0.001)
 _GAUSSIAN_LEAD: Final = 0.03
 """A Gaussian's score must be so much higher. Of Gaussians of 1.5 × 0.6 to 4 × 1 px it was by 0.04 to 0.14; of motion of
 3.5 to 14 px it was lower by 0.01 to 0.35, and with noise and JPEG at most 0.02 higher, but at 3.5 px."""
-_LIKE_GAUSSIAN_PX: Final = 6.0
+_LIKE_GAUSSIAN_PX: Final = 7.0
 """Of longer motion more bands are seen. In a plate of 320×160 px that moved by 13 px, noisy and a JPEG, a Gaussian led
 by 0.04."""
 _MOST_ACROSS: Final = 0.2
 """Score of the same length at right angles: of means of 3×3 and 5×5 px, and of pictures that were enlarged three or
 four times, it was 0.25 to 0.6, of motion at most 0.08."""
+_TWO_BANDS, _CLEAR_ONE_BAND = 2.0, 0.6
+"""Where the noise begins before the second band the score must be so high. Of Gaussians from 2 px on it was up to 0.53,
+all before the second band. Motion without noise had three bands and more."""
+_LEAST_BEYOND: Final = 0.25
+"""Score of the bands alone, once a fall without bands is taken out of them. What has many edges in one direction falls
+so: it had scores of up to 0.64 for motion of 60 px, of the bands alone 0.14. Of motion of 6 to 60 px it was 0.36 to
+0.7."""
 _CELLS: Final = 128
-"""So many cells along a side at least, in a crop of twice that or more: five for a band of motion of 26 px."""
+"""So many cells along a side at least, in a crop of twice that or more: two for a band of motion of 64 px."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +117,29 @@ class BandedSpectrum:
         radius = np.hypot(y, x)
         kept = ((y > 0) | ((y == 0) & (x > 0))) & (radius > 1.0 / min(crop.shape)) & (radius < _HIGHEST)
         kept &= _above_noise(power, noise, radius, kept, beyond_gaps=beyond_gaps)
-        self._y, self._x = y[kept], x[kept]
-        far, turn = np.log(radius[kept]), np.arctan2(self._y, self._x)
+        self._y, self._x, self._power = y[kept], x[kept], seen[kept]
+        self._highest = float(radius[kept].max(initial=0.0))
+        self._is_told = float(np.ptp(crop)) > _LEAST_CONTRAST
+        self._take_out_the_usual()
+
+    def _take_out_the_usual(self) -> None:
+        """Prepare to take out of spectra what those of pictures have anyway."""
+        radius, turn = np.hypot(self._y, self._x), np.arctan2(self._y, self._x)
+        far = np.log(radius)
         usual = [np.ones_like(far), far, far**2]
         usual += [wave(times * turn) for times in (2, 4) for wave in (np.cos, np.sin)]
         # A Gaussian that is wider one way than the other, a lens's or an enlargement's, falls so and has no bands.
-        usual += [radius[kept] ** 2 * wave for wave in (1.0, np.cos(2 * turn), np.sin(2 * turn))]
-        is_enough = len(far) > 2 * len(usual) and float(np.ptp(crop)) > _LEAST_CONTRAST
+        usual += [radius**2 * wave for wave in (1.0, np.cos(2 * turn), np.sin(2 * turn))]
+        is_enough = self._is_told and len(far) > 2 * len(usual)
         self._usual = np.linalg.qr(np.stack(usual, axis=1))[0] if is_enough else None
-        self._seen = self._rest(seen[kept]) if self._usual is not None else far
+        self._seen = self._rest(self._power) if self._usual is not None else far
+
+    def below(self, frequency: float) -> BandedSpectrum:
+        """Return the part of the spectrum below a frequency, in cycles per px."""
+        low, kept = copy(self), np.hypot(self._y, self._x) < frequency
+        low._y, low._x, low._power = self._y[kept], self._x[kept], self._power[kept]
+        low._take_out_the_usual()
+        return low
 
     def score(self, length_px: float, angle: float) -> float:
         """Return the partial correlation, −1 … 1, with the bands of a motion; 0 where there is too little to see."""
@@ -129,11 +157,23 @@ class BandedSpectrum:
         power = np.abs(((down @ psf) * across).sum(1)) ** 2
         return self._correlation(np.log(power + _FILLED))
 
+    def score_of_bands(self, length_px: float, angle: float) -> float:
+        """Return the score of a motion's bands without the fall that they ride on: that of sinc² without its zeros."""
+        if self._usual is None:
+            return 0.0
+        along = length_px * (self._x * math.cos(angle) + self._y * math.sin(angle))
+        fall = self._rest(np.log(1 / (1 + (math.pi * along) ** 2) + _FILLED))
+        fall /= np.linalg.norm(fall)
+        bands, seen = self._rest(np.log(np.sinc(along) ** 2 + _FILLED)), self._seen
+        bands, seen = bands - fall * (fall @ bands), seen - fall * (fall @ seen)
+        return _cosine(bands, seen)
+
     def is_told_otherwise(self, motion: SpectralMotion) -> bool:
         """Whether something else explains the bands of a motion as well or better.
 
         A Gaussian that is wide one way (astigmatism) falls into the noise where the bands of short motion would be.
-        What was enlarged, or averaged over squares, has the bands of two motions at right angles.
+        What was enlarged, or averaged over squares, has the bands of two motions at right angles. What has many edges
+        in one direction falls as fast along it, without bands.
         """
         length, angle = motion.length_px, motion.angle
         if self._usual is None:
@@ -141,7 +181,10 @@ class BandedSpectrum:
         if self.score(length, angle + math.pi / 2) > _MOST_ACROSS:
             return True
         along = length * (self._x * math.cos(angle) + self._y * math.sin(angle))
-        return length <= _LIKE_GAUSSIAN_PX and self._gaussian_score(along, _SPREADS) > motion.score + _GAUSSIAN_LEAD
+        if length > _LIKE_GAUSSIAN_PX:
+            is_one_band = length * self._highest < _TWO_BANDS and motion.score < _CLEAR_ONE_BAND
+            return is_one_band or self.score_of_bands(length, angle) < _LEAST_BEYOND
+        return self._gaussian_score(along, _SPREADS) > motion.score + _GAUSSIAN_LEAD
 
     def score_without_disk(self, radius_px: float) -> float:
         """Return the best score of what may be taken for a disk: a Gaussian about as wide, or an enlargement."""
@@ -156,9 +199,7 @@ class BandedSpectrum:
         return max(self._correlation(np.log(fall)) for fall in falls)
 
     def _correlation(self, expected: npt.NDArray[np.float64]) -> float:
-        bands = self._rest(expected)
-        size = float(np.linalg.norm(bands) * np.linalg.norm(self._seen))
-        return float(bands @ self._seen) / size if size > 0 else 0.0
+        return _cosine(self._rest(expected), self._seen)
 
     def _rest(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         assert self._usual is not None
@@ -181,18 +222,36 @@ def spectral_motions(crop: Plane, *, most: int = 3) -> tuple[SpectralMotion, ...
     if min(crop.shape) < LEAST_SIDE_PX:
         return ()
     spectrum = BandedSpectrum(crop)
-    tried = [
-        SpectralMotion(length_px=length, angle=angle, score=spectrum.score(length, angle))
-        for length in np.arange(SHORTEST_PX, LONGEST_PX + 0.1, 2 * _STEP_PX).tolist()
-        for angle in np.linspace(0, math.pi, math.ceil(math.pi * length / 2 / _STEP_PX), endpoint=False).tolist()
-    ]
+    starts = _best(spectrum.score, SHORTEST_PX, _LONG_PX, _STEP_PX, most)
+    longest = min(LONGEST_PX, min(crop.shape) / _LEAST_SIDES)
+    if longest > _LONG_PX:
+        starts += _best(spectrum.below(_LOW).score_of_bands, _LONG_PX, longest, _LONG_STEP_PX, most)
+    found = [_climbed(spectrum.score, start) for start in starts]
+    found = [one for one in found if not spectrum.is_told_otherwise(one)]
+    return tuple(_apart(sorted(found, key=lambda one: -one.score), most))
+
+
+def _best(
+    score: Callable[[float, float], float], shortest_px: float, longest_px: float, step_px: float, most: int
+) -> list[SpectralMotion]:
+    """Return the best of many motions, the ends of neighbours `step_px` apart."""
+    tried = (
+        SpectralMotion(length_px=length, angle=angle, score=score(length, angle))
+        for length in np.arange(shortest_px, longest_px + 0.1, 2 * step_px).tolist()
+        for angle in np.linspace(0, math.pi, math.ceil(math.pi * length / 2 / step_px), endpoint=False).tolist()
+    )
+    return _apart(sorted(tried, key=lambda one: -one.score), most)
+
+
+def _apart(motions: list[SpectralMotion], most: int) -> list[SpectralMotion]:
+    """Return the first of some motions, without those that are near another one."""
     found: list[SpectralMotion] = []
-    for start in sorted(tried, key=lambda one: -one.score):
+    for motion in motions:
         if len(found) == most:
             break
-        if all(apart_px(start, one) > _NEAR_PX for one in found):
-            found.append(_climbed(spectrum.score, start))
-    return tuple(sorted((one for one in found if not spectrum.is_told_otherwise(one)), key=lambda one: -one.score))
+        if all(apart_px(motion, one) > _NEAR_PX for one in found):
+            found.append(motion)
+    return found
 
 
 def told_exactly(crop: Plane, motion: SpectralMotion) -> SpectralMotion:
@@ -243,6 +302,11 @@ def _climbed(
         best = max([best, *around], key=lambda one: one.score)
         step /= 2
     return best
+
+
+def _cosine(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    size = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / size if size > 0 else 0.0
 
 
 def _cells(values: npt.NDArray[np.float64], cell: tuple[int, int]) -> npt.NDArray[np.float64]:

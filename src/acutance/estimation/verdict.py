@@ -92,7 +92,7 @@ class BlurVerdict:
             x = -x
         return replace(self, angle=math.atan2(y, x) % math.pi) if self.kind == "line" and orientation != 1 else self
 
-    def enlarged(self, factor: int) -> BlurVerdict:
+    def enlarged(self, factor: float) -> BlurVerdict:
         """Return what it is in a picture `factor` times as large."""
         return replace(self, strength_px=self.strength_px * factor)
 

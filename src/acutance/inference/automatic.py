@@ -26,8 +26,9 @@ from acutance.imaging.reduction import changed_at_fraction
 from acutance.inference.belief import grey_of
 from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
 from acutance.inference.found_blur import Found, FoundBlur
-from acutance.inference.inspecting import Look, look_at
+from acutance.inference.inspecting import look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
+from acutance.inference.look import Look
 from acutance.inference.looking_at_regions import look_at_place
 from acutance.inference.picture_settings import WHOLE, PictureSettings
 from acutance.inference.restoring import Otherwise, PictureRestorer

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 
 from acutance.inference.found_blur import size_words
-from acutance.inference.inspecting import Look
+from acutance.inference.look import Look
 
 Purpose = Literal["soft", "moved", "noisy"]
 """What a picture suffers from most, which says which model takes it: see `acutance.zoo.catalogue.MODEL_FOR`."""

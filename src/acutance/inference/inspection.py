@@ -16,7 +16,8 @@ from acutance.estimation.noise import GRAIN_WITHIN, WHITE_WITHIN
 from acutance.geometry import Box
 from acutance.inference.arrays import GivesDLPack, array_of, as_picture
 from acutance.inference.choosing import Worth, advice_on
-from acutance.inference.inspecting import Look, look_at
+from acutance.inference.inspecting import look_at
+from acutance.inference.look import Look
 from acutance.media import DEFAULT_MAX_PIXELS, Photo, from_pil, open_pictures
 from acutance.ranges import number_within
 from acutance.zoo.catalogue import MODEL_FOR

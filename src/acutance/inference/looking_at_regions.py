@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.geometry import Box, with_halo
 from acutance.imaging.picture import Picture
-from acutance.inference.inspecting import LEAST_REDUCED_PX, Look, look_at
+from acutance.inference.inspecting import LEAST_REDUCED_PX, look_at
+from acutance.inference.look import Look
 
 if TYPE_CHECKING:
     from acutance.inference.told import Region
@@ -55,7 +56,8 @@ def look_at_place(
     if not reduces or min(around.size) < 2 * LEAST_REDUCED_PX or _is_fine(own):
         return own
     wide = _look_at_part(picture, around, threads=threads, reduces=True)
-    return wide if wide.reduced is not None and min(box.size) >= LEAST_SIDE_PX * wide.reduced_by else own
+    is_wide = wide.reduced is not None or wide.is_told_by_spectrum
+    return wide if is_wide and min(box.size) >= LEAST_SIDE_PX * wide.reduced_by else own
 
 
 def _is_fine(look: Look) -> bool:

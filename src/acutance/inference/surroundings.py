@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from acutance.deconvolution.planes import Psf
 from acutance.deconvolution.shake import CROP_PIXELS, Evidence
 from acutance.geometry import Box, with_halo
 
@@ -48,10 +49,10 @@ def surroundings_of(place: Box, whole: Box) -> Box | None:
     return around if around.size.pixels >= _LEAST_MORE * place.size.pixels else None
 
 
-def gated_part(grey: npt.NDArray[np.float32], place: Box) -> npt.NDArray[np.float32]:
+def gated_part(grey: npt.NDArray[np.float32], place: Box, psf: Psf) -> npt.NDArray[np.float32]:
     """Cut out what a kernel is held against: a place, and the border that is left out of the measures."""
-    within = Box(0, 0, *grey.shape)
-    return np.ascontiguousarray(grey[with_halo(place, within=within, halo_px=_BORDER_PX).source.slices])
+    within, border = Box(0, 0, *grey.shape), max(_BORDER_PX, len(psf))
+    return np.ascontiguousarray(grey[with_halo(place, within=within, halo_px=border).source.slices])
 
 
 def explains(evidence: Evidence, *, before: float, noise_levels: float) -> bool:

@@ -20,7 +20,15 @@ from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
-from acutance.inference.bands import ONE_THING_PIXELS, TEXTURED_PIXELS, banded, banded_places, radius_in
+from acutance.inference.bands import (
+    ONE_THING_PIXELS,
+    TEXTURED_PIXELS,
+    banded,
+    banded_places,
+    has_bands_all_over,
+    radius_in,
+    weighed_as,
+)
 from acutance.inference.belief import grey_of
 from acutance.inference.edges import has_no_edges
 from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths, size_words
@@ -168,12 +176,13 @@ def _as_around(
     found, _ = _one_kernel(grey, field, threads=threads, progress=progress)
     if found is None:
         return None
-    crop = gated_part(grey, place.shifted(around.top, around.left))
+    crop = gated_part(grey, place.shifted(around.top, around.left), found.kernel.psf)
     kernel = known_shake(crop, found.kernel.psf, noise_sigma=max(field.noise, 0.29) / 255)
+    evidence = kernel.evidence if found.seen is None else weighed_as(crop, found.seen)
     before = weighed(crop, own.kernel.psf).gain if isinstance(own, FoundBlur) else 1.0
     if isinstance(own, FoundBlur) and own.is_sure:
         before *= CLEARLY
-    if not explains(kernel.evidence, before=before, noise_levels=field.noise):
+    if not explains(evidence, before=before, noise_levels=field.noise):
         return None
     return replace(found, kernel=replace(found.kernel, usual_residual=kernel.usual_residual))
 
@@ -182,13 +191,13 @@ def _as_told(
     grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None, progress: Progress
 ) -> tuple[FoundBlur | None, BlurVerdict]:
     """Follow what the estimator says of the picture as a whole; return that, refined, too."""
-    seen = field.whole
-    if seen.kind == "path":
-        return _curved(grey, threads=threads, progress=progress), seen
-    if seen.kind == "line":
-        seen = refined(np.ascontiguousarray(grey[textured_box(grey, TEXTURED_PIXELS).slices]), seen)
-    elif (radius := radius_in(grey)) is not None:
+    seen, radius = field.whole, radius_in(grey)  # large disks look like motion to the estimator
+    if radius is not None:
         seen = replace(seen, kind="defocus", strength_px=radius)
+    elif seen.kind == "path":
+        return _curved(grey, threads=threads, progress=progress), seen
+    elif seen.kind == "line":
+        seen = refined(np.ascontiguousarray(grey[textured_box(grey, TEXTURED_PIXELS).slices]), seen)
     progress(0.7, LOOKING)
     found = _checked(grey, seen, field)
     if found is None and seen.kind == "line" and seen.strength_px >= PERHAPS_CURVED_PX:
@@ -215,13 +224,14 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
     noise_levels = field.noise
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
     kernel = known_shake(crop, psf, noise_sigma=max(noise_levels, 0.29) / 255)
-    evidence = kernel.evidence
+    evidence = weighed_as(crop, seen)
     if seen.kind == "line" and evidence.gain < SMALLEST_GAIN:
         return None
     if evidence.excess > LARGEST_EXCESS or evidence.misfit > LARGEST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
-    return FoundBlur(kernel=kernel, is_told=True, moved=moved, seen=seen)
+    is_sure = seen.kind == "defocus" and has_bands_all_over(grey, seen)
+    return FoundBlur(kernel=kernel, is_told=True, moved=moved, is_sure=is_sure, seen=seen)
 
 
 def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None) -> FoundMotion | None:

@@ -77,7 +77,9 @@ def without_blur(
     result = np.zeros(pixels.shape, np.float32) if wanted is None else to_float(pixels)
     result[kept.slices] = 0
     multiple = engine.spec.size_multiple
-    reach = max(KERNEL_REACH_PX, len(found.psf)) if isinstance(found, ToldBlur) else KERNEL_REACH_PX
+    reach = KERNEL_REACH_PX
+    if not isinstance(found, FoundMotion):
+        reach = max(reach, len(found.psf if isinstance(found, ToldBlur) else found.kernel.psf))
     halo = ceil_to_multiple(engine.spec.halo_px + reach, multiple)
     padded = Size(*(ceil_to_multiple(side, multiple) for side in size))
     tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))

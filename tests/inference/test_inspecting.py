@@ -82,7 +82,8 @@ def test_noise_goes_to_its_model_and_much_of_it_leaves_little_to_gain(sharp: np.
     noise = np.random.default_rng(0).normal(size=sharp.shape)
     some, much = (np.clip(np.rint(soft + levels * noise), 0, 255).astype(np.uint8) for levels in (5, 14))
     seen = acutance.inspect(some)
-    assert seen.model == "night"
+    assert seen.model == "motion"
+    assert acutance.inspect(np.uint8(some * 0.35)).model == "night"
     assert seen.noise_levels == pytest.approx(5, rel=0.2)
     assert seen.noise_is_correlated is False
     seen = acutance.inspect(much)
@@ -197,7 +198,7 @@ def test_the_noise_decides_from_a_limit_on(sharp: np.ndarray) -> None:
         advice_on(replace(look, noise=Noise(levels=levels, correlation_chance=chance)))
         for levels, chance in ((1.0, None), (2.5, 0.1), (2.5, 0.9), (5.0, 0.1), (TOO_NOISY_LEVELS, 0.1))
     ]
-    assert [advice.purpose for advice in advised] == ["soft", "soft", "noisy", "noisy", "noisy"]
+    assert [advice.purpose for advice in advised] == ["soft", "noisy", "noisy", "moved", "moved"]
     assert advised[-1].worth == "little"
     assert advised[-1].words == "noise of 10 levels: made less noisy, hardly sharper"
 

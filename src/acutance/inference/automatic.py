@@ -138,8 +138,8 @@ class AutomaticRestorer:
             listener.progress(1.0)
             return picture.each(np.copy)
         otherwise_words = f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}"
-        is_kernel_told = purpose != "moved" and (self._moved_around(picture) or self._has_rings(picture, look, advice))
-        if is_kernel_told and self._has_room_for(picture.pixels):
+        is_told = purpose != "moved" and (self._moved_around(picture) or self._is_told_by_spectrum(picture, look))
+        if is_told and self._has_room_for(picture.pixels):
             purpose, otherwise_words = "moved", words
         if purpose == "moved" and not self._has_room_for(picture.pixels):
             purpose, words = instead, f"{advice.seen}: not taken out in the memory allowed, {INSTEAD[instead]}"
@@ -220,16 +220,21 @@ class AutomaticRestorer:
         look = look_at(part.pixels, alpha=part.alpha, threads=self.settings.threads, lights=False)
         return advice_on(look).purpose == "moved"
 
-    def _has_rings(self, picture: Picture, look: Look, advice: Advice) -> bool:
-        """Say whether a soft picture is out of focus by a radius that its spectrum tells, which can be undone."""
+    def _is_told_by_spectrum(self, picture: Picture, look: Look) -> bool:
+        """Say whether the spectrum of a soft picture tells by how much it is out of focus, or moved: to be undone."""
         softness = look.softness
-        if advice.purpose != "soft" or softness is None or self.settings.region is not None:
+        if softness is None or self.settings.region is not None or softness.softness_px < LEAST_SOFTNESS_PX:
             return False
-        if softness.kind not in ("gaussian", "defocus") or softness.softness_px < LEAST_SOFTNESS_PX:
+        if not self._has_room_for(picture.pixels):
             return False
-        from acutance.inference.bands import radius_in  # the mathematics of deconvolution, for this alone
+        from acutance.inference.bands import banded, radius_in  # the mathematics of deconvolution, for this alone
+        from acutance.inference.looking import blur_field
 
-        return self._has_room_for(picture.pixels) and radius_in(grey_of(to_float(picture.filled().pixels))) is not None
+        grey = grey_of(to_float(picture.filled().pixels))
+        if radius_in(grey) is not None:
+            return True
+        has_moved = softness.kind in {"line", "path"}
+        return has_moved and banded(grey, blur_field(grey, threads=self.settings.threads)) is not None
 
     def _restorer(self, purpose: Purpose, look: Look) -> PictureRestorer:
         restorer = PictureRestorer(self.opened(purpose), self.settings, grain_levels=grain_levels(look))

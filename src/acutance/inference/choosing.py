@@ -22,14 +22,15 @@ nothing in the picture tells."""
 
 SURELY_SHARP: Final = 0.7
 """From this probability on a picture that looks sharp is left as it is."""
-NOISY_LEVELS: Final = 3.0
-"""From this noise on the model for noise is the better one."""
+NOISY_LEVELS: Final = 2.0
+"""From this noise on the model for noise is the better one where none can be told the blur."""
 TOO_NOISY_LEVELS: Final = 10.0
 """From this noise on what is won is less noise, hardly any sharpness."""
-DARK: Final = 0.4
-"""Pictures with no more than this brightness are dark: a network with biases does not take them for what they are."""
 TOLD_RADIUS_PX: Final = 2.5
 """From this radius on a disk is undone better by the model that is told it."""
+TOLD_NOISE_LEVELS: Final = 3.0
+"""From this white noise on even softness is undone better by the model that is told it."""
+TOLD_NOISE_PX: Final = 0.8
 LEAST_CHANCE: Final[dict[str, float]] = {"line": 0.6, "path": 0.85, "defocus": 0.6}
 """Below this probability of the kind, the blur is not undone as that kind."""
 GRAIN_LEVELS: Final = 2.0
@@ -41,17 +42,22 @@ MUCH_DB: Final = 2.0
 _SIGMA_PX: Final = (0.0, 0.55, 1.0, 1.6, 2.0, 3.0, 4.0)
 _SOFT_DB: Final = (0.0, 0.0, 6.6, 4.8, 3.9, 3.4, 2.9)
 """What `fast` gains on Gaussians without noise, bsd100."""
-_LENGTH_PX: Final = (0.0, 4.0, 8.0, 12.0, 16.0, 26.0)
-_LINE_DB: Final = (0.0, 5.9, 8.8, 8.4, 7.9, 3.0)
+_LENGTH_PX: Final = (0.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 42.0, 56.0)
+_LINE_DB: Final = (0.0, 9.8, 9.6, 9.2, 8.8, 8.0, 6.5, 5.1, 3.2)
 """What `motion` gains on straight motion without noise."""
-_LINE_NOISY_DB: Final = (0.0, 3.9, 5.7, 5.7, 5.2, 2.0)
+_LINE_NOISY_DB: Final = (0.0, 5.8, 6.2, 6.1, 5.9, 5.6, 5.0, 3.7, 2.0)
+"""The same with noise of 2 levels."""
+_RADIUS_PX: Final = (0.0, 2.0, 2.5, 4.0, 6.0, 8.0, 12.0)
+_DISK_DB: Final = (0.0, 8.5, 9.4, 8.3, 7.4, 5.3, 3.3)
+"""What `motion` gains out of focus without noise."""
+_DISK_NOISY_DB: Final = (0.0, 4.5, 5.3, 5.3, 4.9, 4.0, 2.8)
 """The same with noise of 2 levels."""
 _PATH_DB: Final = 2.3
 _UNSURE_DB: Final = 0.2
 """What `fast` gains on motion."""
 _NOISE: Final = (0.0, 2.0, 6.0, 12.0, 20.0)
-_NOISY_DB: Final = (4.8, 2.8, 2.3, 2.9, 3.9)
-"""What `night` gains at σ = 1.6 with noise."""
+_NOISY_DB: Final = (4.8, 3.4, 2.9, 3.1, 4.0)
+"""What `auto` gains at σ = 1.6 with noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,17 +149,26 @@ def _purpose(look: Look) -> Purpose:
     enough = softness.confidence >= LEAST_CHANCE.get(softness.kind, 1.0)
     is_disk = softness.kind == "defocus" and softness.verdict.strength_px >= TOLD_RADIUS_PX
     is_path = softness.kind == "path" and not look.is_mixed
-    if enough and (softness.kind == "line" or is_disk or is_path):
+    if (enough and (softness.kind == "line" or is_disk or is_path)) or _is_even_under_noise(look):
         return "moved"
     return purpose_without_motion(look)
+
+
+def _is_even_under_noise(look: Look) -> bool:
+    """Whether a picture is noisy and soft alike all over, by so much that telling a network pays."""
+    softness, noise = look.softness, look.noise
+    if softness is None or noise is None or softness.kind not in {"gaussian", "defocus"} or look.is_dark:
+        return False
+    is_white = noise.levels >= TOLD_NOISE_LEVELS and not noise.is_correlated
+    return is_white and softness.softness_px >= TOLD_NOISE_PX and not look.is_mixed
 
 
 def purpose_without_motion(look: Look) -> Literal["soft", "noisy"]:
     """Say which model takes a picture if nothing is known of its kernel."""
     noise = look.noise
-    if noise is not None and noise.levels >= (GRAIN_LEVELS if noise.is_correlated else NOISY_LEVELS):
+    if noise is not None and noise.levels >= NOISY_LEVELS:
         return "noisy"
-    return "noisy" if look.brightness * look.lit_by <= DARK else "soft"
+    return "noisy" if look.is_dark else "soft"
 
 
 def grain_levels(look: Look) -> float:
@@ -171,11 +186,24 @@ def _gain(look: Look) -> float:
     if softness.kind in ("line", "path") and _purpose(look) != "moved":
         return _UNSURE_DB
     if softness.kind == "line":
-        quiet, noisy = (float(np.interp(strength, _LENGTH_PX, row)) for row in (_LINE_DB, _LINE_NOISY_DB))
-        return float(np.interp(levels, (0.0, 2.0, 8.0), (quiet, noisy, noisy / 2)))
+        return _told_gain(strength, _LENGTH_PX, _LINE_DB, _LINE_NOISY_DB, levels)
+    if softness.kind == "defocus" and _purpose(look) == "moved":
+        return _told_gain(strength, _RADIUS_PX, _DISK_DB, _DISK_NOISY_DB, levels)
     if softness.kind == "path":
         return float(np.interp(levels, (0.0, 6.0), (_PATH_DB, 0.0)))
     gain = float(np.interp(softness.softness_px, _SIGMA_PX, _SOFT_DB))
     if levels >= 1:
         gain *= float(np.interp(levels, _NOISE, _NOISY_DB)) / _NOISY_DB[0]
     return gain
+
+
+def _told_gain(
+    strength_px: float,
+    strengths_px: tuple[float, ...],
+    quiet_db: tuple[float, ...],
+    noisy_db: tuple[float, ...],
+    noise_levels: float,
+) -> float:
+    """Return what the model that is told the kernel brings, in dB, by measured rows without and with noise."""
+    quiet, noisy = (float(np.interp(strength_px, strengths_px, row)) for row in (quiet_db, noisy_db))
+    return float(np.interp(noise_levels, (0.0, 2.0, 8.0), (quiet, noisy, noisy / 2)))

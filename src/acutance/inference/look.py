@@ -13,6 +13,8 @@ from acutance.geometry import Box, Size, upright
 _ALIKE: Final = 1.5
 """Two places whose softness differs by less than this factor, or half a pixel, are softened alike."""
 _ALIKE_PX: Final = 0.5
+DARK: Final = 0.4
+"""Pictures with no more than this brightness are dark."""
 _TOLD_BY_SPECTRUM: Final = 0.98
 _DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
 
@@ -89,6 +91,11 @@ class Look:
     def is_enlarged(self) -> bool:
         """Whether it is likelier than not that the picture was enlarged."""
         return self.enlargement is not None and self.enlargement.chance > _ENLARGED
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether it is so dark that a network with biases does not take it for what it is, lit up or not."""
+        return self.brightness * self.lit_by <= DARK
 
     @property
     def agreement(self) -> float:

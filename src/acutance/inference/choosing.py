@@ -34,7 +34,7 @@ TOLD_NOISE_PX: Final = 0.8
 LEAST_CHANCE: Final[dict[str, float]] = {"line": 0.6, "path": 0.85, "defocus": 0.6}
 """Below this probability of the kind, the blur is not undone as that kind."""
 GRAIN_LEVELS: Final = 2.0
-"""Grain counts from less noise on than white noise."""
+"""From so much grain on it is calmed where nothing else shows."""
 
 MUCH_DB: Final = 2.0
 """An expected gain from which on it is called much."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,16 @@ def seen(sharp: np.ndarray, psf: np.ndarray, *, noise: float = 0.0) -> np.ndarra
     return (np.clip(np.rint(blurred), 0, 255) / 255).astype(np.float32)
 
 
-@pytest.mark.parametrize("radius", [2.0, 2.6, 3.5, 5.0])
+@pytest.mark.parametrize("radius", [2.0, 2.6, 3.5, 5.0, 8.0, 11.0, 15.0])
 def test_the_radius_is_told_to_some_hundredths_of_a_pixel(sharp, radius):
-    assert disk_radius(seen(sharp, disk_psf(radius))) == pytest.approx(radius, abs=0.05)
+    assert disk_radius(seen(sharp, disk_psf(radius))) == pytest.approx(radius, abs=0.05 if radius < 6 else 0.1)
+
+
+@pytest.mark.parametrize("radius", [6.0, 10.0])
+def test_a_jpeg_tells_it_too(sharp, radius):
+    stored = io.BytesIO()
+    Image.fromarray(np.uint8(255 * seen(sharp, disk_psf(radius)) + 0.5)).save(stored, "JPEG", quality=75)
+    assert disk_radius(np.asarray(Image.open(stored), np.float32) / 255) == pytest.approx(radius, abs=0.15)
 
 
 @pytest.mark.parametrize("radius", [3.0, 4.5])
@@ -43,11 +51,12 @@ def test_noise_and_a_soft_lens_hardly_change_it(sharp, radius):
         gaussian_psf(0.9),
         gaussian_psf(1.3),
         gaussian_psf(2.5),
+        gaussian_psf(6.0),
         line_psf(5.0, 0.5),
         line_psf(9.0, 0.0),
         trajectory_psf([(0.0, 0.0), (4.0, 5.0), (1.0, 10.0)]),
     ],
-    ids=["sharp", "0.9", "1.3", "2.5", "line 5", "line 9", "path"],
+    ids=["sharp", "0.9", "1.3", "2.5", "6.0", "line 5", "line 9", "path"],
 )
 def test_what_else_blurred_it_has_no_rings(sharp, psf):
     assert disk_radius(seen(sharp, psf)) is None

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from acutance.estimation.spectrum import BandedSpectrum, SpectralMotion, apart_px, spectral_motions, told_exactly
+from acutance.estimation.spectral_motions import apart_px, spectral_motions, told_exactly
+from acutance.estimation.spectrum import BandedSpectrum, SpectralMotion
 from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -49,6 +50,45 @@ def test_motion_is_told_to_a_part_of_a_pixel(picture, length_px, degrees):
     (first, *_) = spectral_motions(seen(picture(), line_psf(length_px, math.radians(degrees))))
     assert apart_px(first, true(length_px, degrees)) < 0.6
     assert first.score > 0.4
+
+
+@pytest.mark.parametrize(("length_px", "degrees"), [(30.0, 20.0), (44.0, 135.0), (60.0, 95.0)])
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_long_motion_is_told_as_well(length_px, degrees, noise):
+    """Up to 26 px were looked for: it was told for half of its length, or for nothing."""
+    (first, *_) = spectral_motions(seen(whole_photo(), line_psf(length_px, math.radians(degrees)), noise=noise))
+    assert first.score > 0.5
+    assert apart_px(first, true(length_px, degrees)) < 0.6
+
+
+def fence() -> np.ndarray:
+    """Return slats that lean a little: edges in nearly one direction."""
+    image = Image.new("L", (512, 512), 120)
+    draw = ImageDraw.Draw(image)
+    drawn = np.random.default_rng(2)
+    for left in range(-40, 520, 24):
+        lean, shade = drawn.normal(0, 3), int(drawn.integers(150, 250))
+        draw.polygon([(left, 0), (left + 12, 0), (left + 12 + lean, 512), (left + lean, 512)], fill=shade)
+    return np.asarray(image, np.float64) + drawn.normal(0, 4, (512, 512))
+
+
+def test_slats_are_not_taken_for_motion_along_them():
+    spectrum = BandedSpectrum(seen(fence(), gaussian_psf(1.0), noise=1.0))
+    lengths = np.arange(30, 66, 2)
+    best = max(lengths, key=lambda length: spectrum.score(float(length), math.pi / 2))
+    assert spectrum.score(float(best), math.pi / 2) > 0.3
+    assert best == lengths[-1]
+    assert all(one.score < 0.4 for one in spectral_motions(seen(fence(), gaussian_psf(1.0), noise=1.0)))
+
+
+def test_motion_is_told_of_a_fence_too():
+    found = spectral_motions(seen(fence(), line_psf(40.0, math.radians(60)), noise=1.0))
+    assert min(apart_px(one, true(40.0, 60.0)) for one in found) < 0.6
+
+
+@pytest.mark.parametrize("sigma", [4.0, 6.0, 9.0])
+def test_one_band_before_the_noise_is_not_enough(sigma):
+    assert all(one.score < 0.4 for one in spectral_motions(seen(whole_photo(), gaussian_psf(sigma), noise=0.0)))
 
 
 @pytest.mark.parametrize(("length_px", "degrees"), [(3.5, 70.0), (4.0, 20.0), *MOTIONS])

@@ -11,7 +11,6 @@ moved by 8 to 16 px are told to some tenths of a px, where an estimator that lea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from typing import Final
@@ -21,20 +20,10 @@ import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import noise_sigma
 from acutance.deconvolution.planes import Plane
-from acutance.imaging.kernels import fast_length, line_psf
+from acutance.imaging.kernels import fast_length
 
-SHORTEST_PX: Final = 3.0
-LONGEST_PX: Final = 66.0
 LEAST_SIDE_PX: Final = 24
 """Of what is looked at: shorter sides have no room for two bands."""
-_STEP_PX: Final = 0.75
-"""Of the ends of the motions that are tried first."""
-_LONG_PX: Final = 26.0
-"""Longer motion is looked for among the lower frequencies first, where larger steps do: all of them take a second."""
-_LONG_STEP_PX: Final = 2.0
-_LOW: Final = 0.15
-_LEAST_SIDES: Final = 4.0
-"""Motion is looked for up to the crop's shorter side over this, if that is more: else it has no room for the bands."""
 _TAPER: Final = 0.5
 _SMOOTHING: Final = 0.6
 """σ of the Gaussian that the power is smoothed with, in the window's own resolution."""
@@ -44,11 +33,6 @@ _FILLED: Final = 0.005
 """How deep the bands are at most, in power: noise, JPEG and the smoothing fill them. With 0.02 lengths came out 0.1 px
 too short, with 0.05 0.2 px."""
 _LEAST_CONTRAST: Final = 1e-3
-_NEAR_PX: Final = 2.0
-"""Motions whose ends lie so near are one candidate."""
-_ROUNDS: Final = 4
-_EXACT_STEP_PX: Final = 0.3
-_EXACT_ROUNDS: Final = 5
 _SPREADS: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 """Widths of the Gaussians that are tried in a motion's place, as shares of its length."""
 _DISK_SPREADS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -204,104 +188,6 @@ class BandedSpectrum:
     def _rest(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         assert self._usual is not None
         return values - self._usual @ (self._usual.T @ values)
-
-
-def spectral_motions(crop: Plane, *, most: int = 3) -> tuple[SpectralMotion, ...]:
-    """Return the motions whose bands a crop's spectrum has, the likeliest first.
-
-    Args:
-        crop: `h w` in [0, 1], gamma space; from some 10 000 px to all of a picture.
-        most: How many.
-
-    Returns:
-        At most so many, their ends at least some px apart, without those that something else explains better; none
-        where the crop is too small.
-
-    Determinism: the same bits for the same input on one build of NumPy.
-    """
-    if min(crop.shape) < LEAST_SIDE_PX:
-        return ()
-    spectrum = BandedSpectrum(crop)
-    starts = _best(spectrum.score, SHORTEST_PX, _LONG_PX, _STEP_PX, most)
-    longest = min(LONGEST_PX, min(crop.shape) / _LEAST_SIDES)
-    if longest > _LONG_PX:
-        starts += _best(spectrum.below(_LOW).score_of_bands, _LONG_PX, longest, _LONG_STEP_PX, most)
-    found = [_climbed(spectrum.score, start) for start in starts]
-    found = [one for one in found if not spectrum.is_told_otherwise(one)]
-    return tuple(_apart(sorted(found, key=lambda one: -one.score), most))
-
-
-def _best(
-    score: Callable[[float, float], float], shortest_px: float, longest_px: float, step_px: float, most: int
-) -> list[SpectralMotion]:
-    """Return the best of many motions, the ends of neighbours `step_px` apart."""
-    tried = (
-        SpectralMotion(length_px=length, angle=angle, score=score(length, angle))
-        for length in np.arange(shortest_px, longest_px + 0.1, 2 * step_px).tolist()
-        for angle in np.linspace(0, math.pi, math.ceil(math.pi * length / 2 / step_px), endpoint=False).tolist()
-    )
-    return _apart(sorted(tried, key=lambda one: -one.score), most)
-
-
-def _apart(motions: list[SpectralMotion], most: int) -> list[SpectralMotion]:
-    """Return the first of some motions, without those that are near another one."""
-    found: list[SpectralMotion] = []
-    for motion in motions:
-        if len(found) == most:
-            break
-        if all(apart_px(motion, one) > _NEAR_PX for one in found):
-            found.append(motion)
-    return found
-
-
-def told_exactly(crop: Plane, motion: SpectralMotion) -> SpectralMotion:
-    """Tell a motion's length and direction more exactly, by the spectra of the kernels that would undo it.
-
-    Of straight motion of 3 to 12 px (12 photos, 8 bit) the ends lie 0.01 to 0.04 px off then (median). By the bands of
-    an ideal line it is 0.05 to 0.1 px: at 4 px that costs more than a dB.
-
-    Args:
-        crop: `h w` in [0, 1], gamma space.
-        motion: What its spectrum told.
-
-    Determinism: the same bits for the same input on one build of NumPy.
-    """
-    spectrum = BandedSpectrum(crop)
-
-    def kernel_score(length_px: float, angle: float) -> float:
-        return spectrum.score_of(line_psf(length_px, angle))
-
-    return _climbed(kernel_score, motion, step_px=_EXACT_STEP_PX, rounds=_EXACT_ROUNDS)
-
-
-def apart_px(one: SpectralMotion, other: SpectralMotion) -> float:
-    """Return how far the ends of two motions lie apart, in px; a motion and its opposite are one."""
-    a, b = (
-        motion.length_px / 2 * np.array([math.cos(motion.angle), math.sin(motion.angle)]) for motion in (one, other)
-    )
-    return float(min(np.hypot(*(a - b)), np.hypot(*(a + b))))
-
-
-def _climbed(
-    score: Callable[[float, float], float], start: SpectralMotion, *, step_px: float = _STEP_PX, rounds: int = _ROUNDS
-) -> SpectralMotion:
-    """Improve a motion in smaller and smaller steps."""
-
-    def scored(length_px: float, angle: float) -> SpectralMotion:
-        return SpectralMotion(length_px=length_px, angle=angle, score=score(length_px, angle))
-
-    best, step = scored(start.length_px, start.angle), step_px
-    for _ in range(rounds):
-        length, angle, turn = best.length_px, best.angle, step / (best.length_px / 2)
-        around = [
-            scored(min(max(length + 2 * step * along, SHORTEST_PX), LONGEST_PX), (angle + turn * aside) % math.pi)
-            for along in (-1, 0, 1)
-            for aside in (-1, 0, 1)
-            if along or aside
-        ]
-        best = max([best, *around], key=lambda one: one.score)
-        step /= 2
-    return best
 
 
 def _cosine(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:

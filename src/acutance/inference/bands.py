@@ -14,7 +14,8 @@ from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import SMALLEST_PX, Evidence, known_shake, textured_box, weighed
 from acutance.engines.processor import pool_size
 from acutance.estimation.rings import disk_radius
-from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion, spectral_motions, told_exactly
+from acutance.estimation.spectral_motions import spectral_motions, told_exactly
+from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.picture import Picture

@@ -81,11 +81,6 @@ def test_slats_are_not_taken_for_motion_along_them():
     assert all(one.score < 0.4 for one in spectral_motions(seen(fence(), gaussian_psf(1.0), noise=1.0)))
 
 
-def test_motion_is_told_of_a_fence_too():
-    found = spectral_motions(seen(fence(), line_psf(40.0, math.radians(60)), noise=1.0))
-    assert min(apart_px(one, true(40.0, 60.0)) for one in found) < 0.6
-
-
 @pytest.mark.parametrize("sigma", [4.0, 6.0, 9.0])
 def test_one_band_before_the_noise_is_not_enough(sigma):
     assert all(one.score < 0.4 for one in spectral_motions(seen(whole_photo(), gaussian_psf(sigma), noise=0.0)))

@@ -100,8 +100,10 @@ def test_even_softness_under_noise_is_told_to_a_network(auto: Sharpener, sharp: 
 def test_under_noise_softness_that_differs_is_not_told(auto: Sharpener, sharp: np.ndarray) -> None:
     seen = blurred(sharp, gaussian_psf(2.5))
     seen[:, :70] = sharp[:, :70]
-    result, _, chosen = done(auto, blurred(seen, np.ones((1, 1)), 6))
+    result, found, chosen = done(auto, blurred(seen, np.ones((1, 1)), 6))
     assert chosen == ["night"]
+    assert found[0].startswith("noise of 6 levels, ")
+    assert found[0].endswith(": sharpened without its noise")
     assert psnr(result[:, :60], sharp[:, :60]) > 32
 
 

@@ -147,7 +147,7 @@ class BandedSpectrum:
             return 0.0
         along = length_px * (self._x * math.cos(angle) + self._y * math.sin(angle))
         fall = self._rest(np.log(1 / (1 + (math.pi * along) ** 2) + _FILLED))
-        fall /= np.linalg.norm(fall)
+        fall /= max(float(np.linalg.norm(fall)), 1e-12)
         bands, seen = self._rest(np.log(np.sinc(along) ** 2 + _FILLED)), self._seen
         bands, seen = bands - fall * (fall @ bands), seen - fall * (fall @ seen)
         return _cosine(bands, seen)

@@ -24,7 +24,15 @@ from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
 from acutance.imaging.reduction import changed_at_fraction
 from acutance.inference.belief import grey_of
-from acutance.inference.choosing import INSTEAD, Advice, Purpose, advice_on, grain_levels, purpose_without_motion
+from acutance.inference.choosing import (
+    INSTEAD,
+    Advice,
+    Purpose,
+    advice_on,
+    grain_levels,
+    is_even_under_noise,
+    purpose_without_motion,
+)
 from acutance.inference.found_blur import Found, FoundBlur
 from acutance.inference.inspecting import look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
@@ -138,6 +146,8 @@ class AutomaticRestorer:
             listener.progress(1.0)
             return picture.each(np.copy)
         otherwise_words = f"{advice.seen}, but not everywhere or not exactly: not taken out, {INSTEAD[instead]}"
+        if is_even_under_noise(look):
+            otherwise_words = words if advice.worth == "little" else f"{advice.seen}: {INSTEAD[instead]}"
         is_told = purpose != "moved" and (self._moved_around(picture) or self._is_told_by_spectrum(picture, look))
         if is_told and self._has_room_for(picture.pixels):
             purpose, otherwise_words = "moved", words

@@ -149,12 +149,12 @@ def _purpose(look: Look) -> Purpose:
     enough = softness.confidence >= LEAST_CHANCE.get(softness.kind, 1.0)
     is_disk = softness.kind == "defocus" and softness.verdict.strength_px >= TOLD_RADIUS_PX
     is_path = softness.kind == "path" and not look.is_mixed
-    if (enough and (softness.kind == "line" or is_disk or is_path)) or _is_even_under_noise(look):
+    if (enough and (softness.kind == "line" or is_disk or is_path)) or is_even_under_noise(look):
         return "moved"
     return purpose_without_motion(look)
 
 
-def _is_even_under_noise(look: Look) -> bool:
+def is_even_under_noise(look: Look) -> bool:
     """Whether a picture is noisy and soft alike all over, by so much that telling a network pays."""
     softness, noise = look.softness, look.noise
     if softness is None or noise is None or softness.kind not in {"gaussian", "defocus"} or look.is_dark:

@@ -40,9 +40,9 @@ LEAST_PIXELS: Final = 3000
 """A plate or a line of text has them; an icon tells too little of what blurred it."""
 _EVERY: Final = 8
 """Clipping and brightness are measured on so many pixels apart."""
-_PERHAPS_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.0, "defocus": 5.5, "line": 17.0, "path": 13.0}
+_PERHAPS_WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 3.0, "defocus": 5.5, "line": 17.0, "path": 13.0}
 """From these strengths on a picture may be softer than can be told, and another kind of softness than it seems: disks
-of 8 px were told for straight motion of 24 px, 94 % sure, and for curved motion of 16 px."""
+of 8 px were told for straight motion of 24 px, 94 % sure, for curved motion of 16 px, and in noise for σ = 3.2 px."""
 _LARGE_PIXELS: Final = 2_000_000
 _PERHAPS_WIDE_IN_LARGE_PX: Final = 2.0
 """In large pictures blur may be so wide that it seems much less: a disk of 15 px was told for σ = 3 px, 95 % sure."""

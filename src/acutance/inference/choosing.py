@@ -50,14 +50,14 @@ _LINE_NOISY_DB: Final = (0.0, 5.8, 6.2, 6.1, 5.9, 5.6, 5.0, 3.7, 2.0)
 _RADIUS_PX: Final = (0.0, 2.0, 2.5, 4.0, 6.0, 8.0, 12.0)
 _DISK_DB: Final = (0.0, 8.5, 9.4, 8.3, 7.4, 5.3, 3.3)
 """What `motion` gains out of focus without noise."""
-_DISK_NOISY_DB: Final = (0.0, 4.5, 5.3, 5.3, 4.9, 4.0, 2.8)
+_DISK_NOISY_DB: Final = (0.0, 3.2, 5.3, 5.3, 4.9, 3.1, 2.6)
 """The same with noise of 2 levels."""
 _PATH_DB: Final = 2.3
 _UNSURE_DB: Final = 0.2
 """What `fast` gains on motion."""
 _NOISE: Final = (0.0, 2.0, 6.0, 12.0, 20.0)
-_NOISY_DB: Final = (4.8, 3.4, 2.9, 3.1, 4.0)
-"""What `auto` gains at σ = 1.6 with noise."""
+_NOISY_DB: Final = (4.8, 3.4, 2.9, 3.1, 3.9)
+"""What `auto` gains at σ = 1.6 with noise; of 20 levels, what `night` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,21 +170,30 @@ def test_what_a_file_holds_besides_its_picture_is_said(save, pixels, added, lost
     assert lost_in(read_photo(encode_photo(photo, format="AVIF")), "AVIF") == ()
 
 
-def test_a_crop_that_is_not_taken_is_said(save, pixels):
+@pytest.mark.parametrize(
+    ("kind", "numbers", "wanted"),
+    [
+        (b"clap", (20, 1, 10, 1, 0, 1, 0, 1), ("the crop that is to be shown (all of the picture is written)",)),
+        (b"pasp", (3, 2), ("the shape of the pixels (1.5 times as wide as high)",)),
+        (b"pasp", (7, 7), ()),
+        (b"pasp", (7, 0), ()),
+    ],
+)
+def test_how_it_is_to_be_shown_is_said_where_it_is_lost(save, pixels, kind, numbers, wanted):
     avif = save(pixels, "AVIF")
-    clap = a_box(b"clap", b"".join(number.to_bytes(4, "big") for number in (20, 1, 10, 1, 0, 1, 0, 1)))
+    property_ = a_box(kind, b"".join(number.to_bytes(4, "big") for number in numbers))
     start = avif.index(b"ipco")
     end = start - 4 + int.from_bytes(avif[start - 4 : start], "big")
     number, at = 1, start + 4
     while at < end:
         at, number = at + int.from_bytes(avif[at : at + 4], "big"), number + 1
-    avif = grown(avif, end, clap, b"meta", b"iprp", b"ipco")
+    avif = grown(avif, end, property_, b"meta", b"iprp", b"ipco")
     count = avif.index(b"ipma") + 4 + 4 + 4 + 2
     avif = avif[:count] + bytes((avif[count] + 1,)) + avif[count + 1 :]
     avif = grown(avif, count + 1 + avif[count] - 1, bytes((0x80 | number,)), b"meta", b"iprp", b"ipma")
     photo = read_photo(avif)
     assert photo.size == (20, 31)
-    assert lost_in(photo, "AVIF") == ("the crop that is to be shown (all of the picture is written)",)
+    assert lost_in(photo, "AVIF") == wanted
 
 
 def test_the_sound_of_an_animation_is_said():

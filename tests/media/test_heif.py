@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import struct
 import subprocess
 import threading
 from collections.abc import Callable
@@ -36,6 +37,13 @@ def heic(values: np.ndarray, mode: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     pillow_heif.encode(mode, values.shape[1::-1], np.ascontiguousarray(values).tobytes(), buffer, **options)
     return buffer.getvalue()
+
+
+def test_the_shape_of_the_pixels_is_said(pixels):
+    data = heic(pixels, "RGB")
+    at = data.index(b"pixi")  # as long as the property that takes its place
+    data = data[:at] + b"pasp" + struct.pack(">II", 3, 2) + data[at + 12 :]
+    assert lost_in(read_photo(data), "HEIF") == ("the shape of the pixels (1.5 times as wide as high)",)
 
 
 def test_eight_bits_come_back_with_all_that_they_carry(photo, maker_note):

@@ -26,6 +26,7 @@ from acutance.media.boxes import (
     has_brand,
     has_credentials,
     item_of,
+    pixel_shape_notes,
     properties_of,
 )
 from acutance.media.container import CREDENTIALS_LOST, PREVIEWS_LOST, Container, damaged, too_deep
@@ -92,6 +93,7 @@ def _lost_beside(file: BinaryIO, description: bytes) -> Iterator[str]:
             yield what
     if any(kind == b"clap" for kind, _ in properties_of(file)):
         yield "the crop that is to be shown (all of the picture is written)"
+    yield from pixel_shape_notes(file)
     if has_credentials(file):
         yield CREDENTIALS_LOST
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from acutance.media.container import exactly
+from acutance.media.container import exactly, shape_notes
 
 MAX_CONTENT_BYTES = 64 * 2**20
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -125,6 +125,13 @@ def properties_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
         return found
     except (StopIteration, KeyError, IndexError, EOFError, struct.error, OverflowError):
         return []
+
+
+def pixel_shape_notes(file: BinaryIO) -> tuple[str, ...]:
+    """Return what is said of the shape of the main picture's pixels (`pasp`) in an AVIF or HEIF file."""
+    content = next((content for kind, content in properties_of(file) if kind == b"pasp"), b"")
+    wide, high = struct.unpack(">II", content) if len(content) == 8 else (1, 1)
+    return shape_notes(wide / high) if wide and high else ()
 
 
 def _described(file: BinaryIO) -> dict[bytes, tuple[int, int]]:

@@ -18,7 +18,7 @@ import numpy as np
 from acutance.errors import OutputError
 from acutance.extras import how_to_get
 from acutance.geometry import Size
-from acutance.media.boxes import has_brand, has_credentials, item_of
+from acutance.media.boxes import has_brand, has_credentials, item_of, pixel_shape_notes
 from acutance.media.container import (
     CREDENTIALS_LOST,
     PREVIEWS_LOST,
@@ -66,7 +66,7 @@ def inspect_heif(file: BinaryIO, name: str) -> Container:
     bits = int(info.get("bit_depth") or 8)
     exif = _exif(file, info.get("exif"))
     xmp = info.get("xmp")
-    left_out = []
+    left_out = [*pixel_shape_notes(file)]
     if len(opened) > 1:
         left_out.append("the further pictures in the file")
     if info.get("depth_images") or info.get("aux"):

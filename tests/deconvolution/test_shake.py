@@ -14,6 +14,7 @@ from acutance.deconvolution.planes import sparseness
 from acutance.deconvolution.psfs import path_midpoint, similarity
 from acutance.deconvolution.shake import Evidence, Shake, find_shake, textured_box, weighed
 from acutance.deconvolution.unknown_kernel import estimated_kernel
+from acutance.geometry import Box
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, trajectory_psf
 
 PHOTO = Path(__file__).parents[2] / "examples" / "astronaut.png"
@@ -167,6 +168,11 @@ def test_the_window_holds_the_texture():
     assert box.size.pixels <= 120_000
     assert box.top >= 500
     assert box.left >= 600
+    large = np.zeros((1600, 2400), np.float32)  # of which every other row and column is looked at
+    large[420:, 1900:] = np.random.default_rng(0).random((1180, 500))
+    box = textured_box(large, 240_000)
+    assert (box.left, box.size, box.top >= 600) == (1800, (400, 600), True)
+    assert textured_box(np.zeros((1101, 1801), np.float32), 1_982_900) == Box(0, 0, 1100, 1800)
     assert textured_box(grey[:50, :50]).size == (50, 50)
     assert textured_box(np.zeros((64, 100_000), np.float32), 40_000).size == (64, 625)  # not 5 px high
 

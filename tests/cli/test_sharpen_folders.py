@@ -50,9 +50,9 @@ def rows(process: subprocess.CompletedProcess[bytes]) -> dict[str, dict[str, obj
 
 @posix
 def test_a_folder_killed_at_random_moments_is_resumed() -> None:
-    done = subprocess.run([sys.executable, str(BENCHMARK), "20", "3"], capture_output=True, check=False, text=True)
+    done = subprocess.run([sys.executable, str(BENCHMARK), "12", "2"], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "20 pictures, 2 jobs, killed" in done.stdout
+    assert "12 pictures, 2 jobs, killed" in done.stdout
     assert "every result right, none made twice, nothing left over" in done.stdout
 
 
@@ -128,7 +128,7 @@ def started(*arguments: str | Path, until: Path) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_stops_after_the_files_in_work(tmp_path: Path, jobs: str) -> None:
     fill(tmp_path / "in", 24, size=(200, 240))
-    arguments = [tmp_path / "in", "-o", tmp_path / "out", "--jobs", jobs]
+    arguments = [tmp_path / "in", "-o", tmp_path / "out", "--model", "fast", "--jobs", jobs]
     with started(*arguments, until=tmp_path / "out" / "01.png") as process:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)

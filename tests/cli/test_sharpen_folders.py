@@ -30,7 +30,8 @@ def words(process: subprocess.CompletedProcess[bytes]) -> str:
 
 def save(path: Path, *, size: tuple[int, int] = (24, 30), seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, compress_level=0)
     return path
 
 

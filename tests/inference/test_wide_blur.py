@@ -93,21 +93,25 @@ def test_the_model_for_motion_does_so_by_itself(sharp: np.ndarray) -> None:
     assert found[0].startswith("straight motion of about 36")
 
 
-def test_grey_deep_float_and_transparent_pictures(auto: Sharpener, sharp: np.ndarray) -> None:
-    seen = blurred(sharp, DISK)
-    plain = auto.sharpen_photo(Photo(pixels=seen)).pixels
+def test_grey_and_deep_pictures(auto: Sharpener, sharp: np.ndarray) -> None:
+    part = sharp[:300, 100:420]
+    seen = blurred(part, DISK)
     deep = auto.sharpen_photo(Photo(pixels=seen.astype(np.uint16) * 257)).pixels
-    assert psnr(deep / 257, sharp) > psnr(plain, sharp) - 0.1
+    assert psnr(deep / 257, part) - psnr(seen, part) > 6
     grey = auto.sharpen_photo(Photo(pixels=seen[..., 1:2])).pixels
-    assert grey.shape == (512, 512, 1)
-    assert psnr(grey, sharp[..., 1:2]) - psnr(seen[..., 1:2], sharp[..., 1:2]) > 5
+    assert grey.shape == (300, 320, 1)
+    assert psnr(grey, part[..., 1:2]) - psnr(seen[..., 1:2], part[..., 1:2]) > 5
+
+
+def test_transparent_pictures(auto: Sharpener, sharp: np.ndarray) -> None:
+    """What is filled in was not blurred: the picture is not blurred alike all over, and goes through half its size."""
+    seen = blurred(sharp, DISK)
     alpha = np.full((512, 512), 255, np.uint8)
     alpha[:100, :100] = 0
     clear = auto.sharpen_photo(Photo(pixels=seen, alpha=alpha))
     assert clear.alpha is not None
     assert clear.alpha.min() == 0
-    # What is filled in was not blurred: the picture is not blurred alike all over, and goes through half its size.
-    assert psnr(clear.pixels[160:], sharp[160:]) > psnr(plain[160:], sharp[160:]) - 1
+    assert psnr(clear.pixels[160:], sharp[160:]) - psnr(seen[160:], sharp[160:]) > 5
 
 
 def test_a_small_picture_stays_in_its_size(sharp: np.ndarray) -> None:
@@ -127,11 +131,14 @@ def test_wide_blur_of_a_small_picture_is_undone_in_its_size(
     assert psnr(auto(seen), part) - psnr(seen, part) > 3
 
 
-@pytest.mark.parametrize("model", ["auto", "motion"])
 @pytest.mark.parametrize(
-    "region",
-    [Region(x=150, y=140, width=200, height=220), Region(x=190, y=70, width=110, height=80)],
-    ids=["large", "small"],
+    ("model", "region"),
+    [
+        ("auto", Region(x=150, y=140, width=200, height=220)),
+        ("auto", Region(x=190, y=70, width=110, height=80)),
+        ("motion", Region(x=190, y=70, width=110, height=80)),
+    ],
+    ids=["large", "small", "by name"],
 )
 def test_a_region_is_undone_as_what_is_around_it(sharp: np.ndarray, model: str, region: Region) -> None:
     """It tells too little by itself: motion of 36 px was taken for less, and the region came out worse."""

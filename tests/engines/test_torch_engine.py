@@ -274,7 +274,6 @@ def test_compiled_or_not_gives_the_same(
         pytest.skip("torch compiles with a C++ compiler, and there is none")
     inductor = pytest.importorskip("torch._inductor.config")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_DEBUG_COMPILE", "1")  # without optimisation, which takes most of the time
     file = file_of(generator_of(GeneratorConfig(width=8, num_blocks=1, unshuffle=2)))
     plain, compiled = open_on_cpu(file), open_on_cpu(file, compiles=True)
     settings = {"compile_threads": 1, "cpp.vec_isa_ok": True}  # no processes beside, no programs to try the processor

@@ -48,7 +48,7 @@ def test_a_job_from_post_to_result(shared, picture) -> None:
     whole = np.asarray(Image.open(io.BytesIO(content))).astype(float)
     np.testing.assert_allclose(result.pixels, 0.5 * whole + 0.5 * (255 - whole), atol=0.51)
     assert shared.ask("GET", done["result"]["url"]).body == result.body, "it can be fetched again"
-    assert not list((shared.folder / "uploads").iterdir())
+    assert not (shared.folder / "uploads" / posted["id"]).exists()
     assert "client" not in done
 
 

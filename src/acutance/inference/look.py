@@ -74,7 +74,7 @@ class Look:
     enlargement: Enlargement | None
     """The likeliest; None where the picture is too small."""
     clipped_black: float
-    """Share of the pixels, 0 … 1, that are black in all channels."""
+    """Share of the pixels, 0 … 1, that are black in all channels; bars and frames around the photo do not count."""
     clipped_white: float
     """The same of white in any channel."""
     brightness: float
@@ -133,6 +133,11 @@ class Look:
             places=tuple(places),
             reduced=None if self.reduced is None else self.reduced.turned(orientation),
         )
+
+    def in_picture(self, size: Size, photo: Box) -> Look:
+        """Return what is seen in a picture of that size of which it is the look at a part, its photo."""
+        places = (replace(one, box=one.box.shifted(-photo.top, -photo.left)) for one in self.places)
+        return replace(self, size=size, places=tuple(places))
 
     def told_by_spectrum(self, told: BlurVerdict) -> Look:
         """Return it with the softness that the picture's spectrum tells, alike all over."""

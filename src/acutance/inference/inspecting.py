@@ -31,8 +31,8 @@ from acutance.imaging.exposure import lighting, lit
 from acutance.imaging.picture import Picture, fill_transparent
 from acutance.imaging.reduction import reduced
 from acutance.inference.belief import grey_of
-from acutance.inference.edges import has_no_edges
-from acutance.inference.look import JpegHistory, Look, Noise, Place
+from acutance.inference.edges import has_no_edges, is_made_of_steps
+from acutance.inference.look import SHARPEST, JpegHistory, Look, Noise, Place
 from acutance.inference.looking import blur_field
 from acutance.inference.showing import Mask, asked, hidden_in, shown_windows
 from acutance.media.photo import JpegCoding, Metadata
@@ -122,6 +122,8 @@ def look_at(
         joined = BlurField.joined([field for field in told if field is not None])
         softness = softness_of(joined.gathered)
         places = _seen_places(boxes, fields, windows)
+        if is_made_of_steps(greys):
+            softness, places = SHARPEST, tuple(replace(one, seen=SHARPEST) for one in places)
         noise = _noise(joined, [_shown_plane(middle, hidden, box) for box in boxes])
     look = Look(
         size=size,

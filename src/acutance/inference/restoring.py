@@ -193,7 +193,7 @@ class PictureRestorer:
         return Picture(restored, opacity[..., 0])
 
     def _unblurred(self, picture: Picture, looked_at: Box, request: _Request) -> Picture:
-        """Look for what blurred a picture, unless it was told, and undo it; in its transparency, too, if that has it."""
+        """Look for what blurred a picture, unless it was told, and undo it; in its transparency, too, where it is."""
         from acutance.inference.found_blur import FoundBlur
         from acutance.inference.opacity import is_blurred_by
         from acutance.inference.told import FEATHER_PX, ToldBlur

@@ -75,6 +75,14 @@ def test_transparent_border_is_found_whatever_its_colour(photo: Maker) -> None:
     assert photo_in(Picture(pixels, alpha)) == Box(22, 12, 88, 98)
 
 
+def test_transparency_that_was_blurred_is_no_border(photo: Maker) -> None:
+    """Colours begin at once, where a pixel shows hardly anything."""
+    alpha = np.zeros((100, 110), np.uint8)
+    alpha[:, 30:80] = 255
+    alpha = np.rint(convolve_mirror(alpha[..., None], line_psf(9.0, 0.0))[..., 0]).astype(np.uint8)
+    assert photo_in(Picture(photo(100, 110), alpha)) == Box(0, 0, 100, 110)
+
+
 @pytest.mark.parametrize("psf", [gaussian_psf(1.6), disk_psf(3.0), line_psf(6.0, np.pi / 2), line_psf(6.0, 0.8)])
 def test_what_is_blurred_with_its_photo_is_no_border(photo: Maker, psf: np.ndarray) -> None:
     """A bright sky that is clipped, a wall: its edge rises as slowly as all else."""

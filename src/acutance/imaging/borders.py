@@ -79,9 +79,9 @@ def _distance(lines: Picture, number: int, colour: npt.NDArray[np.float32]) -> n
 
 
 def _values(lines: Picture) -> npt.NDArray[np.float32]:
-    """Return lines `n w c` as floats, with their opacity as a further channel; what is hidden is black."""
+    """Return lines `n w c` as floats, with their opacity as a further channel; colours count as far as they show."""
     values = to_float(lines.pixels)
     if lines.alpha is None:
         return values
     opacity = to_float(lines.alpha)[..., np.newaxis]
-    return np.concatenate([np.where(opacity > 0, values, np.float32(0)), opacity], axis=2)
+    return np.concatenate([values * opacity, opacity], axis=2)

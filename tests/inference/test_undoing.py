@@ -163,6 +163,16 @@ def test_grey_pictures_come_back_grey(remover, moved, truth):
 
 
 @pytest.mark.usefixtures("found")
+def test_what_was_cut_out_later_keeps_its_edge(remover, moved):
+    """Its edge, undone, rang: a third of a circle's opacity was changed, by up to all of it."""
+    y, x = np.mgrid[: moved.shape[0], : moved.shape[1]]
+    alpha = np.where(np.hypot(y - 100, x - 100) < 80, 255, 0).astype(np.uint8)
+    result = remover(np.dstack([moved, alpha]))
+    assert np.array_equal(result[..., 3], alpha)
+    assert not np.array_equal(result[..., :3], moved)
+
+
+@pytest.mark.usefixtures("found")
 def test_transparency_is_undone_with_the_picture(remover, moved):
     sharp_alpha = np.full(photo().shape[:2], 255.0)
     sharp_alpha[:, :120] = 0

@@ -46,7 +46,9 @@ def kernel(
     from acutance.cli.told_options import region_of
     from acutance.data.kernel_file import save_kernel
     from acutance.deconvolution.psfs import at_origin
+    from acutance.imaging.picture import Picture
     from acutance.inference.found_blur import FoundBlur
+    from acutance.inference.framed import photo_and_region
     from acutance.inference.unblurring import blur_in
     from acutance.media import DEFAULT_MAX_PIXELS, check_target, read_photo
 
@@ -54,8 +56,9 @@ def kernel(
     if output is not None:
         check_target(output, overwrite=overwrite, beside=[photo])
     seen = read_photo(photo, max_pixels=max_pixels or DEFAULT_MAX_PIXELS, max_bits=16).upright()
-    box = None if place is None else place.box_in(seen.size)
-    found, words = blur_in(seen.pixels, box, threads=threads, progress=lambda share, phase: None)
+    within, place = photo_and_region(Picture(seen.pixels, seen.alpha), place)
+    box = None if place is None else place.box_in(within.size)
+    found, words = blur_in(seen.pixels[within.slices], box, threads=threads, progress=lambda share, phase: None)
     if found is None:
         raise InputError(f"{photo}: {words.removesuffix(': left as it is')}; no kernel to be sure of.")
     if not isinstance(found, FoundBlur):

@@ -19,6 +19,7 @@ from acutance.engines.engine import Engine
 from acutance.engines.model_file import read_spec
 from acutance.errors import EngineError
 from acutance.geometry import Box, Size
+from acutance.imaging.borders import photo_in
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.exposure import lit
 from acutance.imaging.picture import Picture
@@ -34,6 +35,7 @@ from acutance.inference.choosing import (
     purpose_without_motion,
 )
 from acutance.inference.found_blur import Found, FoundBlur
+from acutance.inference.framed import restored_in_frame
 from acutance.inference.inspecting import look_at
 from acutance.inference.listening import NOBODY, Listener, ignore
 from acutance.inference.look import Look
@@ -126,14 +128,16 @@ class AutomaticRestorer:
         """Restore a picture that was looked at, at a fraction of its size where its blur is that wide."""
         if look.reduced is None:
             return self._restored(picture, look, advice, strength=strength, listener=listener)
-        seen, small = look.reduced, self.watched(None)
-        small.settings = self.settings.reduced(look.reduced_by)
-        listener = replace(listener, reduced_by=look.reduced_by)
-        return changed_at_fraction(
-            picture,
-            look.reduced_by,
-            lambda one: small._restored(one, seen, advice, strength=strength, listener=listener),
-        )
+        seen, small, factor = look.reduced, self.watched(None), look.reduced_by
+        listener = replace(listener, reduced_by=factor)
+
+        def restore(photo: Picture, settings: PictureSettings) -> Picture:
+            small.settings = settings.reduced(factor)
+            return changed_at_fraction(
+                photo, factor, lambda one: small._restored(one, seen, advice, strength=strength, listener=listener)
+            )
+
+        return restored_in_frame(picture, self.settings, restore)
 
     def _restored(
         self, picture: Picture, look: Look, advice: Advice, *, strength: float, listener: Listener
@@ -240,7 +244,8 @@ class AutomaticRestorer:
         from acutance.inference.bands import banded, radius_in  # the mathematics of deconvolution, for this alone
         from acutance.inference.looking import blur_field
 
-        grey = grey_of(to_float(picture.filled().pixels))
+        photo = picture.part(*photo_in(picture).slices)
+        grey = grey_of(to_float(photo.filled().pixels))
         if radius_in(grey) is not None:
             return True
         has_moved = softness.kind in {"line", "path"}

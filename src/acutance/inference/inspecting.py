@@ -25,13 +25,14 @@ from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.verdict import BlurField
 from acutance.estimation.windows import parts_of, places_of
 from acutance.geometry import Box, Size
+from acutance.imaging.borders import photo_in
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.exposure import lighting, lit
 from acutance.imaging.picture import Picture, fill_transparent
 from acutance.imaging.reduction import reduced
 from acutance.inference.belief import grey_of
-from acutance.inference.edges import has_no_edges
-from acutance.inference.look import JpegHistory, Look, Noise, Place
+from acutance.inference.edges import has_no_edges, is_made_of_steps
+from acutance.inference.look import SHARPEST, JpegHistory, Look, Noise, Place
 from acutance.inference.looking import blur_field
 from acutance.inference.showing import Mask, asked, hidden_in, shown_windows
 from acutance.media.photo import JpegCoding, Metadata
@@ -67,7 +68,7 @@ def look_at(
     lights: bool = True,
     reduces: bool = True,
 ) -> Look:
-    """Look at a picture.
+    """Look at a picture, but not at bars or a frame around the photo in it: they are sharp, whatever blurred it.
 
     Args:
         pixels: `h w 3` RGB or `h w 1` grey; uint8, uint16, or float32 in [0, 1].
@@ -88,7 +89,9 @@ def look_at(
         bright = look_at(lit(pixels, factor), metadata, alpha=alpha, threads=threads, lights=False, reduces=reduces)
         return replace(bright, brightness=bright.brightness / factor, lit_by=factor)
     within_cpus(threads)  # checked here: of a small picture, nothing is computed that would
-    size = Size(*pixels.shape[:2])
+    whole, photo = pixels, photo_in(Picture(pixels, alpha))
+    pixels, alpha = Picture(pixels, alpha).part(*photo.slices)
+    size = photo.size
     hidden = hidden_in(alpha)
     middle = pixels[..., pixels.shape[2] // 2]
     sample = to_float(np.ascontiguousarray(np.moveaxis(pixels[::_EVERY, ::_EVERY], 2, 0)))
@@ -119,13 +122,15 @@ def look_at(
         joined = BlurField.joined([field for field in told if field is not None])
         softness = softness_of(joined.gathered)
         places = _seen_places(boxes, fields, windows)
+        if is_made_of_steps(greys):
+            softness, places = SHARPEST, tuple(replace(one, seen=SHARPEST) for one in places)
         noise = _noise(joined, [_shown_plane(middle, hidden, box) for box in boxes])
     look = Look(
         size=size,
         softness=softness,
         places=places,
         noise=noise,
-        jpeg=_jpeg(pixels, boxes, coding) if isinstance(coding, JpegCoding) and not coding.is_rgb else None,
+        jpeg=_jpeg(whole, photo, boxes, coding) if isinstance(coding, JpegCoding) and not coding.is_rgb else None,
         enlargement=enlargement(middle),
         clipped_black=float((brightest <= 0).mean()),
         clipped_white=float((brightest >= white).mean()),
@@ -133,6 +138,7 @@ def look_at(
     )
     if reduces and _may_be_wide(look):
         look = _wide_look(look, Picture(pixels, alpha).filled(), joined, threads=threads)
+    look = look.in_picture(Size(*whole.shape[:2]), photo)
     return look if metadata is None else look.turned(metadata.orientation)
 
 
@@ -200,12 +206,13 @@ def _part_of(box: Box, down: tuple[slice, int], across: tuple[slice, int]) -> Bo
     """Return the part of a box that some of its windows stand for."""
     (rows, of_rows), (columns, of_columns) = down, across
     height, width = box.size
-    return Box(
+    part = Box(
         height * rows.start // of_rows,
         width * columns.start // of_columns,
         height * rows.stop // of_rows,
         width * columns.stop // of_columns,
     )
+    return part.shifted(-box.top, -box.left)
 
 
 def _noise(field: BlurField, planes: list[npt.NDArray[np.float32]]) -> Noise:
@@ -215,10 +222,12 @@ def _noise(field: BlurField, planes: list[npt.NDArray[np.float32]]) -> Noise:
     return Noise(levels=levels, correlation_chance=chance)
 
 
-def _jpeg(pixels: npt.NDArray[PixelType], boxes: tuple[Box, ...], coding: JpegCoding) -> JpegHistory:
+def _jpeg(whole: npt.NDArray[PixelType], photo: Box, boxes: tuple[Box, ...], coding: JpegCoding) -> JpegHistory:
+    """Say what JPEG did to places of a photo, whose blocks begin where the whole picture does."""
     table = coding.tables[0]
+    boxes = tuple(box.shifted(-photo.top, -photo.left) for box in boxes)
     aligned = [Box(-(-box.top // 8) * 8, -(-box.left // 8) * 8, box.bottom, box.right) for box in boxes]
-    planes = [255 * grey_of(to_float(pixels[box.slices])) for box in aligned if min(box.size) > 16]
+    planes = [255 * grey_of(to_float(whole[box.slices])) for box in aligned if min(box.size) > 16]
     measured = doubling(planes, table) if planes else None
     return JpegHistory(
         quality=quality_of(table), doubled_chance=None if measured is None else doubling_chance(measured)

@@ -18,6 +18,10 @@ DARK: Final = 0.4
 _TOLD_BY_SPECTRUM: Final = 0.97
 """Of 96 wide blurs (motion of 17 to 60 px, disks of 5.5 to 14, on urban10 and kodak24; noise of up to 8 levels, JPEG
 from quality 65) 69 were told so, all of them right and to 5 %."""
+SHARPEST: Final = SeenSoftness(
+    kind="sharp", confidence=0.99, verdict=BlurVerdict(kind="gaussian", share=1.0, strength_px=0.35)
+)
+"""What is made of steps within one pixel is; the strength is the estimator's least."""
 _DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
 
 
@@ -74,7 +78,7 @@ class Look:
     enlargement: Enlargement | None
     """The likeliest; None where the picture is too small."""
     clipped_black: float
-    """Share of the pixels, 0 … 1, that are black in all channels."""
+    """Share of the pixels, 0 … 1, that are black in all channels; bars and frames around the photo do not count."""
     clipped_white: float
     """The same of white in any channel."""
     brightness: float
@@ -133,6 +137,11 @@ class Look:
             places=tuple(places),
             reduced=None if self.reduced is None else self.reduced.turned(orientation),
         )
+
+    def in_picture(self, size: Size, photo: Box) -> Look:
+        """Return what is seen in a picture of that size of which it is the look at a part, its photo."""
+        places = (replace(one, box=one.box.shifted(-photo.top, -photo.left)) for one in self.places)
+        return replace(self, size=size, places=tuple(places))
 
     def told_by_spectrum(self, told: BlurVerdict) -> Look:
         """Return it with the softness that the picture's spectrum tells, alike all over."""

@@ -123,6 +123,20 @@ class PictureRestorer:
         Raises:
             ConfigError: When the region lies outside the picture.
         """
+        if not self.spec.needs_whole:
+            return self._in_place(picture, strength=strength, listener=listener)
+        from acutance.inference.framed import restored_in_frame  # for models that undo blur alone
+
+        def restore(photo: Picture, settings: PictureSettings) -> Picture:
+            restorer = self.with_settings(settings)
+            return restorer._in_its_size(photo, strength=strength, listener=listener, otherwise=otherwise)
+
+        return restored_in_frame(picture, self.settings, restore)
+
+    def _in_its_size(
+        self, picture: Picture, *, strength: float, listener: Listener, otherwise: Otherwise | None
+    ) -> Picture:
+        """Restore a picture, at a fraction of its size where its blur is too wide."""
         factor = self._reduced_by(picture, otherwise)
         if factor == 1:
             return self._in_place(picture, strength=strength, listener=listener, otherwise=otherwise)
@@ -131,7 +145,7 @@ class PictureRestorer:
 
     def _reduced_by(self, picture: Picture, otherwise: Otherwise | None) -> int:
         """Say by what a picture is reduced first: by more than 1 where a model finds blur that is too wide."""
-        if not self.spec.needs_whole or self.settings.told is not None or otherwise is not None:
+        if self.settings.told is not None or otherwise is not None:
             return 1
         from acutance.inference.looking_at_regions import look_at_place
 
@@ -179,8 +193,9 @@ class PictureRestorer:
         return Picture(restored, opacity[..., 0])
 
     def _unblurred(self, picture: Picture, looked_at: Box, request: _Request) -> Picture:
-        """Look for what blurred a picture, unless it was told, and undo it; transparency was blurred by the same."""
+        """Look for what blurred a picture, unless it was told, and undo it; in its transparency, too, where it is."""
         from acutance.inference.found_blur import FoundBlur
+        from acutance.inference.opacity import is_blurred_by
         from acutance.inference.told import FEATHER_PX, ToldBlur
         from acutance.inference.unblurring import blur_in  # the mathematics of deconvolution, for this alone
         from acutance.inference.undoing import without_blur
@@ -221,8 +236,8 @@ class PictureRestorer:
             return to_type(blend(to_float(planes), restored, request.strength), planes.dtype.type)
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
-        if alpha is None:
-            return Picture(restored)
+        if alpha is None or not is_blurred_by(to_float(alpha), blur):
+            return Picture(restored, None if alpha is None else alpha.copy())
         return Picture(restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0])
 
     def _through_network(

@@ -30,7 +30,7 @@ from acutance.inference.bands import (
     weighed_as,
 )
 from acutance.inference.belief import grey_of
-from acutance.inference.edges import has_no_edges
+from acutance.inference.edges import has_no_edges, is_made_of_steps
 from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths, size_words
 from acutance.inference.looking import blur_field
 from acutance.inference.paths_by_place import paths_by_place
@@ -44,6 +44,7 @@ from acutance.inference.surroundings import (
 )
 
 LOOKING = "looking for what blurred the picture"
+_SHARP = "sharp already: left as it is"
 LARGEST_EXCESS = 0.03
 SMALLEST_GAIN = 1.02
 """Of sparseness, by straight motion undone; where there was motion it was 1.05 at least, noise of 2 levels or not."""
@@ -127,15 +128,17 @@ def _looked_at(
     """Look at a part of a picture."""
     if min(grey.shape) < LEAST_SIDE_PX or grey.size < SMALLEST_PX**2:
         return _Looked(words="too small to tell what blurred it: left as it is")
-    if has_no_edges([grey], is_fine=False):
-        return _Looked(words="nothing in it shows how blurred it is: left as it is", may_be_told=False)
+    has_edges = not has_no_edges([grey], is_fine=False)
+    if not has_edges or is_made_of_steps([grey]):
+        words = _SHARP if has_edges else "nothing in it shows how blurred it is: left as it is"
+        return _Looked(words=words, may_be_told=False)
     field = blur_field(grey, start=start, threads=threads)
     progress(0.3, LOOKING)
     found, seen = _one_kernel(grey, field, threads=threads, progress=progress)
     if found is not None:
         return _Looked(found=found, may_be_told=found.is_told)
     if seen.is_sharp:
-        return _Looked(words="sharp already: left as it is", may_be_told=False)
+        return _Looked(words=_SHARP, may_be_told=False)
     if min(grey.shape) < SMALLEST_PX:
         return _Looked(seen=seen)
     by_place: list[FoundPaths | FoundMotion | None] = [_by_place(grey, field, threads=threads)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from acutance.deconvolution.planes import Psf
 from acutance.errors import InputError
 from acutance.geometry import Size
+from acutance.imaging.borders import photo_in
 from acutance.imaging.convert import to_float, to_type
 from acutance.imaging.picture import Picture
 from acutance.imaging.reduction import reduced
@@ -124,8 +125,7 @@ def questioned(
         seconds["map of guesses"] = round(time.perf_counter() - start, 3)
     if wants_consistency:
         start = time.perf_counter()
-        psf, origin = _known_kernel(pair, model, strength, threads)
-        told = consistency(pair.before, pair.after, psf=psf, origin=origin, threads=threads)
+        told = _consistency(pair, model, strength, threads)
         seconds["consistency"] = round(time.perf_counter() - start, 3)
     return Answers(
         blur=str(field_.whole.enlarged(factor)),
@@ -134,6 +134,17 @@ def questioned(
         consistency=told,
         seconds=seconds,
     )
+
+
+def _consistency(pair: Pair, model: ModelSpec, strength: float, threads: int | None) -> Consistency:
+    """Blur the photo in a result again: bars and frames around it were sharp before, and are now."""
+    photo = photo_in(Picture(pair.before))
+    inner = Pair(before=pair.before[photo.slices], after=pair.after[photo.slices])
+    psf, origin = _known_kernel(inner, model, strength, threads)
+    told = consistency(inner.before, inner.after, psf=psf, origin=origin, threads=threads)
+    picture = np.zeros(pair.before.shape[:2], np.float32)
+    picture[photo.slices] = told.picture
+    return replace(told, picture=picture)
 
 
 def _known_kernel(

@@ -12,7 +12,8 @@ from PIL import Image
 from acutance.deconvolution import shake as shake_module
 from acutance.deconvolution.planes import sparseness
 from acutance.deconvolution.psfs import path_midpoint, similarity
-from acutance.deconvolution.shake import Evidence, Shake, find_shake, textured_box, weighed
+from acutance.deconvolution.shake import Evidence, Shake, find_shake, weighed
+from acutance.deconvolution.texture import textured_box
 from acutance.deconvolution.unknown_kernel import estimated_kernel
 from acutance.geometry import Box
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf, trajectory_psf

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from acutance.deconvolution.psfs import similarity
-from acutance.deconvolution.shake import SMALLEST_PX
+from acutance.deconvolution.texture import SMALLEST_PX
 from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.engines.model_file import read_spec
 from acutance.errors import ConfigError, ImageTooLarge

@@ -19,18 +19,12 @@ import numpy.typing as npt
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
 from acutance.deconvolution.planes import Plane, Planes, Psf, sparseness
 from acutance.deconvolution.psfs import lens_likeness, path_midpoint, similarity, spread_px, trimmed
+from acutance.deconvolution.texture import SMALLEST_PX, textured_box
 from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, patient
-from acutance.geometry import Box, Size
 from acutance.imaging.kernels import convolve_mirror, gaussian_psf
 
 Progress = Callable[[float, str], None]
 """Takes the share done, 0 … 1, and in a few words what comes next."""
-
-CROP_PIXELS = 200_000
-"""A kernel is estimated from at most so many pixels."""
-
-SMALLEST_PX = 64
-"""In pictures with a shorter side no shake is looked for, and no window has one if its picture has not."""
 
 GRADIENT_SCALE = 0.025
 """Mean absolute gradient that the prior expects: the fidelity is this over the variance of the noise."""
@@ -49,9 +43,6 @@ _SMOOTH = KnownKernelOptions(iterations=20, fidelity=300.0)
 _WEIGHING = KnownKernelOptions(iterations=15, fidelity=5000.0)
 _BORDER_PX = 16
 """Left out where a restored crop is looked at."""
-_WHITE = 0.98
-_SAMPLED_PIXELS = 1_000_000
-"""Of larger pictures so many pixels tell where texture is. All of 25 megapixels took 0.15 s each time."""
 _BLOCK_PX = 32
 """Side of the places in which a result, blurred again, is compared."""
 _UNTOLD = 1.0
@@ -259,40 +250,6 @@ def _agreement(psfs: Sequence[Psf], number: int) -> float:
     """Return the median similarity of one of several psfs to the others; 1 where there are none."""
     others = [similarity(psfs[number], other) for index, other in enumerate(psfs) if index != number]
     return float(np.median(others)) if others else 1.0
-
-
-def textured_box(grey: Plane, pixels: int = CROP_PIXELS) -> Box:
-    """Return the window of at most that many pixels that holds most gradients.
-
-    It has the picture's own shape, but of very long pictures: no side is below `SMALLEST_PX`. Of a large picture every
-    second or third row and column is enough to see where.
-    """
-    height, width = grey.shape
-    scale = math.sqrt(pixels / (height * width))
-    if scale >= 1:
-        return Box(0, 0, height, width)
-    size = Size(*(max(int(side * scale), min(side, SMALLEST_PX)) for side in (height, width)))
-    size = Size(*(min(side, pixels // min(size)) for side in size))
-    every = max(round(math.sqrt(grey.size / _SAMPLED_PIXELS)), 1)
-    here, below, beside = grey[:-1:every, :-1:every], grey[1::every, :-1:every], grey[:-1:every, 1::every]
-    energy = np.minimum(np.abs(below - here) + np.abs(beside - here), 0.2)
-    energy[here > _WHITE] = 0  # what is clipped was not blurred by the kernel alone
-    energy = np.pad(energy, (0, 1))  # the last row and column have no neighbours
-    tops = np.linspace(0, height - size.height, 5).astype(int)
-    lefts = np.linspace(0, width - size.width, 5).astype(int)
-    # Sums between neighbouring borders of windows: sums up to every pixel take ten times as long.
-    rows, columns = (np.union1d(low, low + own) for low, own in zip((tops, lefts), size, strict=True))
-    sums = np.add.reduceat(np.add.reduceat(energy, columns[:-1] // every, axis=1), rows[:-1] // every, axis=0)
-
-    def held(corner: tuple[int, int]) -> float:
-        (top, bottom), (left, right) = (
-            np.searchsorted(borders, (low, low + own))
-            for borders, low, own in zip((rows, columns), corner, size, strict=True)
-        )
-        return float(sums[top:bottom, left:right].sum())
-
-    top, left = max(((int(top), int(left)) for top in tops for left in lefts), key=held)
-    return Box(top, left, top + size.height, left + size.width)
 
 
 def _halves(crop: Plane) -> tuple[Plane, Plane]:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.plausibility import mean_step
-from acutance.deconvolution.shake import SMALLEST_PX, Evidence, known_shake, textured_box, weighed
+from acutance.deconvolution.shake import Evidence, known_shake, weighed
+from acutance.deconvolution.texture import SMALLEST_PX, textured_box
 from acutance.engines.processor import pool_size
 from acutance.estimation.rings import disk_radius
 from acutance.estimation.spectral_motions import spectral_motions, told_exactly

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.planes import Psf
-from acutance.deconvolution.shake import CROP_PIXELS, Evidence
+from acutance.deconvolution.shake import Evidence
+from acutance.deconvolution.texture import CROP_PIXELS
 from acutance.geometry import Box, with_halo
 
 _BORDER_PX: Final = 16

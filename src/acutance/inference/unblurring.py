@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import SMALLEST_PX, Progress, find_shake, known_shake, textured_box, weighed
+from acutance.deconvolution.shake import Progress, find_shake, known_shake, weighed
+from acutance.deconvolution.texture import SMALLEST_PX, textured_box
 from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
 from acutance.estimation.spectrum import LEAST_SIDE_PX

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import textured_box
+from acutance.deconvolution.texture import textured_box
 from acutance.errors import ConfigError
 from acutance.geometry import Box, Size, with_halo
 from acutance.imaging.convert import to_float

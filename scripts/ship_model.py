@@ -271,7 +271,7 @@ def main() -> None:
     shutil.copy(arguments.run / "generator.safetensors", checkpoint_path(name, arguments.role))
     if arguments.every > 1:
         facts[arguments.role]["Measured on"] = f"one photo in {arguments.every} of each set"
-    facts[arguments.role]["means"] = [mean for mean in means if mean["restorer"] == fresh_name]
+    facts[arguments.role]["means"] = [mean | {"restorer": name} for mean in means if mean["restorer"] == fresh_name]
     psnr_db = psnr_by_row(means, test_sets(means)[0], fresh_name) if arguments.role == "fidelity" else None
     write_row(name, arguments.role, content, summary=arguments.summary, psnr_db=psnr_db)
     summary = arguments.summary or (shipped or {})["summary"]

@@ -66,6 +66,11 @@ def measure(models: list[str], arguments: argparse.Namespace) -> Means:
     return means
 
 
+def restorer_of(name: str, role: str) -> str:
+    """Name a model's weights as `acutance evaluate` takes them."""
+    return name if role == "fidelity" else f"{name}@fidelity=0"
+
+
 def psnr_by_row(means: Means, test_set: str, restorer: str) -> dict[str, float]:
     """Pick the PSNR of one restorer on one test set, by row; not where every photo came back as it was (∞)."""
     return {
@@ -234,7 +239,7 @@ def measure_again(name: str, arguments: argparse.Namespace) -> None:
     role, facts = arguments.role, read_facts(name)
     known: Means = facts[role]["means"]
     arguments.rows = arguments.rows or ",".join(dict.fromkeys(mean["row"] for mean in known))
-    means = measure([name if role == "fidelity" else f"{name}@fidelity=0"], arguments)
+    means = measure([restorer_of(name, role)], arguments)
     renewed = {(mean["test_set"], mean["row"]) for mean in means}
     facts[role]["means"] = [mean for mean in known if (mean["test_set"], mean["row"]) not in renewed] + means
     row = next(row for row in tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"] if row["name"] == name)
@@ -271,7 +276,9 @@ def main() -> None:
     shutil.copy(arguments.run / "generator.safetensors", checkpoint_path(name, arguments.role))
     if arguments.every > 1:
         facts[arguments.role]["Measured on"] = f"one photo in {arguments.every} of each set"
-    facts[arguments.role]["means"] = [mean | {"restorer": name} for mean in means if mean["restorer"] == fresh_name]
+    facts[arguments.role]["means"] = [
+        mean | {"restorer": restorer_of(name, arguments.role)} for mean in means if mean["restorer"] == fresh_name
+    ]
     psnr_db = psnr_by_row(means, test_sets(means)[0], fresh_name) if arguments.role == "fidelity" else None
     write_row(name, arguments.role, content, summary=arguments.summary, psnr_db=psnr_db)
     summary = arguments.summary or (shipped or {})["summary"]

@@ -215,6 +215,16 @@ def test_motion_that_is_too_uncertain_is_left_and_what_is_done_instead_is_said(s
     assert noisy.counsel == "too uncertain to undo; little to gain but less noise"
 
 
+def test_places_of_a_picture_cut_out_of_a_jpeg_lie_where_they_are(sharp: np.ndarray) -> None:
+    """They begin with the first whole block, and were told from the corner on."""
+    file = io.BytesIO()
+    Image.fromarray(blurred(sharp, gaussian_psf(1.6))).save(file, "JPEG", quality=70, subsampling=0)
+    look = look_at(np.asarray(Image.open(file))[3:, 5:])
+    assert min(place.box.top for place in look.places) == 5
+    assert min(place.box.left for place in look.places) == 3
+    assert (max(place.box.bottom for place in look.places), max(place.box.right for place in look.places)) == (297, 335)
+
+
 def test_where_no_gain_is_expected_it_is_called_little(sharp: np.ndarray) -> None:
     look = look_at(blurred(sharp, gaussian_psf(1.6)))
     assert look.softness is not None

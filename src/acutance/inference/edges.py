@@ -1,4 +1,4 @@
-"""Whether anything in a picture can tell how blurred it is: one colour cannot, nor can a smooth ramp."""
+"""What edges tell before anything else looks: one colour and smooth ramps have none, and bare steps are sharp."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ _BEYOND_BLUR_PX: Final = (13, 11)
 """Half the longest motion that is told, and a little less."""
 _SMALLEST_STEP_16: Final = 0.02
 """The same in more bits, as a share of the picture's range."""
-
-
 _BARE_STEP: Final = 16 / 255
 """What is made of steps has steps of this height at least: those of a rounded ramp are alone, too."""
 _BESIDE: Final = 0.1

@@ -37,7 +37,7 @@ def after_steps(store, config, fabric, *, steps=2):
     """Give the players after a few steps, and the record of the last."""
     sampler = PatchSampler(store, side_px=config.source_px, device=fabric.device)
     players = assemble(config, sampler, fabric=fabric, vgg19=None)
-    taker = Stepper(config, players, fabric=fabric, example=draw_batch(config, sampler, 0).pair, say=pytest.fail)
+    taker = Stepper(config, players, fabric=fabric, example=draw_batch(config, sampler, 0), say=pytest.fail)
     for number in range(steps):
         progress = Progress(iteration=number, images_seen=number * config.batch)
         record = taker.take(draw_batch(config, sampler, number), progress, rate_share=1.0)
@@ -114,7 +114,7 @@ def test_a_step_in_parts_leaves_as_it_was_what_is_not_finite(store, tiny, fabric
     batch = draw_batch(config, sampler, 0)
     batch.pair[0][-1, 0, 0, 0] = float("nan")  # of the last part alone
     before = {name: tensor.clone() for name, tensor in players.model.state_dict().items()}
-    taker = Stepper(config, players, fabric=fabric, example=batch.pair, say=pytest.fail)
+    taker = Stepper(config, players, fabric=fabric, example=batch, say=pytest.fail)
     assert not taker.take(batch, Progress(), rate_share=1.0).was_applied
     assert all(torch.equal(tensor, before[name]) for name, tensor in players.model.state_dict().items())
 

@@ -111,7 +111,7 @@ def test_on_a_cpu_nothing_is_captured(store, tiny, fabric):
 def test_a_stepper_counts_the_steps_that_were_not_applied_and_averages_the_others(store, tiny, fabric):
     config = tiny(*MUON)
     players, pair = players_of(store, config, fabric)
-    taker = Stepper(config, players, fabric=fabric, example=pair, say=print)
+    taker = Stepper(config, players, fabric=fabric, example=Batch(pair), say=print)
     before = copy.deepcopy(players.average.model.state_dict())
     for count in (1, 2):
         record = taker.take(Batch((pair[0] * float("nan"), pair[1])), Progress(), rate_share=1.0)
@@ -172,9 +172,9 @@ def test_captured_steps_are_those_launched_from_python(store, tiny, monkeypatch)
     config = tiny(*MUON, "schedule.warmup_iterations=0", "watch.log_every=1")
     fabric = open_fabric("cuda")
     (captured, pair), (launched, _) = (players_of(store, config, fabric) for _ in range(2))
-    by_graph = Stepper(config, captured, fabric=fabric, example=pair, say=pytest.fail)
+    by_graph = Stepper(config, captured, fabric=fabric, example=Batch(pair), say=pytest.fail)
     monkeypatch.setattr(stepper, "captured_step", lambda *given, **settings: None)
-    by_hand = Stepper(config, launched, fabric=fabric, example=pair, say=pytest.fail)
+    by_hand = Stepper(config, launched, fabric=fabric, example=Batch(pair), say=pytest.fail)
     bad = (pair[0] * float("nan"), pair[1])
     for number, given in enumerate((pair, pair, bad, pair)):
         progress = Progress(iteration=number, images_seen=number * config.batch)

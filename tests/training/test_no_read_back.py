@@ -223,7 +223,7 @@ def test_a_refused_step_is_refused_on_the_device(store, tiny, fabric):
     states = []
     for is_hit in (False, True):
         players = assemble(config, sampler, fabric=fabric, vgg19=None)
-        taker = Stepper(config, players, fabric=fabric, example=batches[0].pair, say=pytest.fail)
+        taker = Stepper(config, players, fabric=fabric, example=batches[0], say=pytest.fail)
         for number, batch in enumerate(batches):
             if is_hit and number % 7 == 3:
                 assert not taker.take(bad, Progress(iteration=number), rate_share=1.0).was_applied

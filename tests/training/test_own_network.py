@@ -160,7 +160,7 @@ def test_a_refused_step_leaves_no_trace_in_moving_statistics(store, settings, fa
     sampler = PatchSampler(store, side_px=config.source_px, device=fabric.device)
     players = assemble(config, sampler, fabric=fabric, vgg19=None)
     pair = (torch.full((2, 3, 16, 16), float("nan")), torch.zeros(2, 3, 16, 16))
-    taker = Stepper(config, players, fabric=fabric, example=pair, say=print)
+    taker = Stepper(config, players, fabric=fabric, example=Batch(pair), say=print)
     assert not taker.take(Batch(pair), Progress(), rate_share=1.0).was_applied
     assert torch.isfinite(players.model.network.norm.running_mean).all()
 

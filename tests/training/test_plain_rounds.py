@@ -140,7 +140,7 @@ def test_fifty_steps_are_those_of_a_plain_loop(store, tiny, fabric, in_float64, 
     batches = [in_full(draw_batch(config, sampler, number)) for number in range(STEPS)]
     bad = batches[20].pair
     batches[20] = batches[20]._replace(pair=(bad[0] * float("nan"), bad[1]))
-    stepper = Stepper(config, players, fabric=fabric, example=batches[0].pair, say=pytest.fail)
+    stepper = Stepper(config, players, fabric=fabric, example=batches[0], say=pytest.fail)
     for number, batch in enumerate(batches):
         progress = Progress(iteration=number, images_seen=number * config.batch)
         record = stepper.take(batch, progress, rate_share=rate_of(number))

@@ -27,16 +27,19 @@ class Batch(NamedTuple):
     pair: Pair
     known: Known | None = None
     """None where no term of the objective asks for it."""
+    told: Float[Tensor, "n s s"] | None = None
+    """The kernels that a network with guides is told, and that what it gives has to explain the input with."""
     of_discriminator: tuple[Batch, ...] = ()
     """A batch for each update of D, where it has batches of its own."""
 
 
 def chosen(batch: Batch, patches: slice) -> Batch:
     """Return some patches of a batch, and of those that are D's own."""
-    (degraded, reference), known, others = batch
+    (degraded, reference), known, told, others = batch
     return Batch(
         (degraded[patches], reference[patches]),
         None if known is None else Known(known.kernels[patches], known.noise[patches]),
+        None if told is None else told[patches],
         tuple(chosen(other, patches) for other in others),
     )
 

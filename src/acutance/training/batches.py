@@ -9,7 +9,7 @@ from acutance.data.patches import PatchSampler
 from acutance.degradations.pipeline import degrade
 from acutance.training.batch import Batch, Known, chosen
 from acutance.training.config import TrainConfig
-from acutance.training.guides import with_guides
+from acutance.training.guides import distorted, with_guides
 
 SEED_STRIDE = 1_000_003
 """Prime that keeps the batches of different seeds apart."""
@@ -52,7 +52,8 @@ def _drawn(config: TrainConfig, sampler: PatchSampler, source: torch.Generator, 
     if not config.generator.guides:
         return Batch((made.degraded, made.reference), known)
     assert made.kernels is not None  # `TrainConfig` has checked it
-    return Batch((with_guides(made.degraded, made.kernels, config.guide, source), made.reference), known)
+    told = distorted(made.kernels, config.guide, source)
+    return Batch((with_guides(made.degraded, told), made.reference), known, told)
 
 
 def own_part(fabric: Fabric, batch: Batch) -> Batch:
@@ -110,7 +111,7 @@ class PairSource:
         with torch.cuda.stream(stream):
             batch = self._draw(first)
         for part in (batch, *batch.of_discriminator):
-            for values in (*part.pair, *(part.known or ())):
+            for values in (*part.pair, *(part.known or ()), *(() if part.told is None else (part.told,))):
                 values.record_stream(main)  # its memory is not used again before the steps that read it are done
         stream.synchronize()
         return batch

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from acutance.losses.objective import ObjectiveConfig, generator_loss
 from acutance.networks.any_generator import AnyGenerator
-from acutance.training.batch import Pair
+from acutance.training.batch import Batch, parts_of
 from acutance.training.ema import WeightAverage
+from acutance.training.guides import restored_by
 from acutance.training.optimizers import PEAK
 from acutance.training.step_record import StepRecord, energies
 
@@ -34,7 +35,7 @@ class CapturedStep:
         average: WeightAverage[AnyGenerator],
         optimizers: Sequence[torch.optim.Optimizer],
         objective: ObjectiveConfig,
-        example: Pair,
+        example: Batch,
         *,
         is_bfloat16: bool,
         parts: int = 1,
@@ -55,8 +56,9 @@ class CapturedStep:
         """
         self._model, self._average, self._optimizers = model, average, optimizers
         self._objective, self._is_bfloat16, self._parts = objective, is_bfloat16, parts
-        device = example[0].device
-        self._degraded, self._reference = (images.clone(memory_format=torch.channels_last) for images in example)
+        device = example.pair[0].device
+        degraded, reference = (images.clone(memory_format=torch.channels_last) for images in example.pair)
+        self._batch = Batch((degraded, reference), told=None if example.told is None else example.told.clone())
         self._average_share = torch.zeros((), device=device)
         self._rates = [torch.zeros((), device=device) for _ in optimizers]
         self._found_inf = torch.zeros((), device=device)
@@ -86,19 +88,21 @@ class CapturedStep:
         """How many steps, up to the last, had no finite loss or gradient and were not applied; waits for the device."""
         return int(self._skipped_in_a_row)
 
-    def take(self, pair: Pair, *, rate_share: float, average_share: float) -> StepRecord:
+    def take(self, batch: Batch, *, rate_share: float, average_share: float) -> StepRecord:
         """Take a step; returns before it is done.
 
         Args:
-            pair: Degraded and reference.
+            batch: Of the example's shapes.
             rate_share: Of each learning rate's height.
             average_share: By which the averaged weights move towards the new ones.
 
         Returns:
             What the step gave.
         """
-        self._degraded.copy_(pair[0])
-        self._reference.copy_(pair[1])
+        for static, new in zip(self._batch.pair, batch.pair, strict=True):
+            static.copy_(new)
+        if self._batch.told is not None and batch.told is not None:
+            self._batch.told.copy_(batch.told)
         for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
             rate.fill_(rate_share * optimizer.param_groups[0][PEAK])
         self._average_share.fill_(average_share)
@@ -111,11 +115,10 @@ class CapturedStep:
         self._clear_gradients()
         figures: list[Tensor] = []
         names: list[str] = []
-        for degraded, reference in zip(
-            self._degraded.chunk(self._parts), self._reference.chunk(self._parts), strict=True
-        ):
+        for part in parts_of(self._batch, self._parts):
+            reference = part.pair[1]
             with torch.autocast("cuda", torch.bfloat16, enabled=self._is_bfloat16, cache_enabled=False):
-                restored = self._model(degraded).float()
+                restored = restored_by(self._model, part).float()
             loss = generator_loss(self._objective, restored, reference)
             (loss.total / self._parts).backward()  # type: ignore[no-untyped-call]
             of_terms = [loss.total.detach(), *(term.detach() for term in loss.terms.values())]

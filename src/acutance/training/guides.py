@@ -17,13 +17,16 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from acutance.deconvolution.data_consistency import BLIND_POWER, BLIND_SHARE, LACKED_LEVELS
 from acutance.deconvolution.wiener import BORDER_STEPS, PENALTIES
 from acutance.degradations.draws import check_share, happens
 from acutance.errors import ConfigError
 from acutance.imaging.kernels import fast_length
+from acutance.networks.generators import CHANNELS
+from acutance.training.batch import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +51,41 @@ class GuideConfig:
 
 def with_guides(
     degraded: Float[Tensor, "n 3 h w"],
-    kernels: Float[Tensor, "n s s"],
-    config: GuideConfig,
-    generator: torch.Generator,
+    told: Float[Tensor, "n s s"],
 ) -> Float[Tensor, "n 12 h w"]:
     """Return the network's input: each patch, and its guides from the crispest to the smoothest."""
-    return torch.cat([degraded, wiener(degraded, distorted(kernels, config, generator))], dim=1)
+    return torch.cat([degraded, wiener(degraded, told)], dim=1)
+
+
+def consistent(
+    restored: Float[Tensor, "n 3 h w"], seen: Float[Tensor, "n 3 h w"], told: Float[Tensor, "n s s"]
+) -> Float[Tensor, "n 3 h w"]:
+    """Correct each restored patch by what it does not explain; see `deconvolution.data_consistency`.
+
+    The gradient goes through it, but for that of the noise's power.
+    """
+    height, width = seen.shape[-2:]
+    side = told.shape[-1]
+    wide = _continued(_continued(restored.float(), side - 1, 2), side - 1, 3)
+    shape = (wide.shape[-2], wide.shape[-1])
+    transfer = _transfer(told, shape)
+    again = torch.fft.irfft2(transfer * torch.fft.rfft2(wide), s=shape)[..., :height, :width]
+    left = torch.fft.rfft2(functional.pad(seen - again, (0, shape[1] - width, 0, shape[0] - height)))
+    energy = transfer.abs() ** 2
+    with torch.no_grad():
+        least = torch.quantile(energy.flatten(1), BLIND_SHARE, dim=1).clamp_min(BLIND_POWER)
+        blind = energy <= least.view(-1, 1, 1, 1)
+        power = (left.abs() ** 2).mean(dim=1, keepdim=True) / (height * width)
+        noise = (power * blind).sum(dim=(-2, -1), keepdim=True) / blind.sum(dim=(-2, -1), keepdim=True)
+        inverse = transfer.conj() / (energy + noise * (255 / LACKED_LEVELS) ** 2)
+    return restored + torch.fft.irfft2(inverse * left, s=shape)[..., :height, :width]
+
+
+def restored_by(network: nn.Module, batch: Batch) -> Float[Tensor, "n 3 hs ws"]:
+    """Restore a batch; what a network gives that was told the blur is made to explain the input."""
+    degraded = batch.pair[0]
+    restored: Tensor = network(degraded)
+    return restored if batch.told is None else consistent(restored, degraded[:, :CHANNELS], batch.told)
 
 
 def wiener(degraded: Float[Tensor, "n 3 h w"], kernels: Float[Tensor, "n s s"]) -> Float[Tensor, "n 9 h w"]:
@@ -70,8 +102,7 @@ def wiener(degraded: Float[Tensor, "n 3 h w"], kernels: Float[Tensor, "n s s"]) 
     side = kernels.shape[-1]
     wide = _continued(_continued(degraded, side - 1, 2), side - 1, 3)
     shape = (wide.shape[-2], wide.shape[-1])
-    placed = functional.pad(kernels, (0, shape[1] - side, 0, shape[0] - side)).roll((-(side // 2),) * 2, (-2, -1))
-    transfer = torch.fft.rfft2(placed).unsqueeze(1)
+    transfer = _transfer(kernels, shape)
     energy, roughness = transfer.abs() ** 2, _difference_power(shape, degraded.device)
     inverses = [transfer.conj() / (energy + penalty * roughness) for penalty in PENALTIES]
     again = transfer * inverses[len(PENALTIES) // 2]
@@ -102,6 +133,13 @@ def distorted(
     moved = moved / moved.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
     is_exact = happens(count, config.exact_share, generator).view(-1, 1, 1)
     return torch.where(is_exact, kernels, moved)
+
+
+def _transfer(kernels: Float[Tensor, "n s s"], shape: tuple[int, int]) -> Tensor:
+    """Return the kernels' transfer functions on a period `h w`: `n 1 h w//2+1`."""
+    side = kernels.shape[-1]
+    placed = functional.pad(kernels, (0, shape[1] - side, 0, shape[0] - side)).roll((-(side // 2),) * 2, (-2, -1))
+    return torch.fft.rfft2(placed).unsqueeze(1)
 
 
 def _continued(images: Tensor, margin: int, axis: int) -> Tensor:

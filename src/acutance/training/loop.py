@@ -179,7 +179,7 @@ def train(  # noqa: C901, PLR0915 - the one loop of the house, in sections
             config,
             players,
             fabric=fabric,
-            example=source.batch(progress.iteration).pair,
+            example=source.batch(progress.iteration),
             say=lambda words: log.say(progress.iteration, words),
         )
         while schedule.progress(progress.iteration, progress.elapsed_s) < 1.0:

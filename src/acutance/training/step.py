@@ -22,6 +22,7 @@ from acutance.losses.features import FeaturePair
 from acutance.losses.objective import BlurredPair, ObjectiveConfig, discriminator_loss, generator_loss
 from acutance.losses.whole_batch import mean_over_processes
 from acutance.training.batch import Batch, Known, parts_of
+from acutance.training.guides import restored_by
 from acutance.training.moving_statistics import put_back, statistics_of
 from acutance.training.step_record import GameRecord, Images, PartRecord, StepRecord, mean_of, part_of, record_of
 
@@ -76,7 +77,9 @@ def train_step(
     """
     statistics = statistics_of(generator.network)
     # For D and G alike. Without D it waits until the gradients of the step before are forgotten: less memory.
-    of_whole: Tensor | None = generator.network(batch.pair[0]) if discriminator is not None and parts == 1 else None
+    of_whole: Tensor | None = (
+        restored_by(generator.network, batch) if discriminator is not None and parts == 1 else None
+    )
     record, are_finite = None, []
     if discriminator is not None:
         for shown in _shown_in_turn(generator, batch, of_whole, objective, discriminator_updates, parts=parts):
@@ -88,8 +91,9 @@ def train_step(
     told: list[PartRecord] = []
 
     def losses() -> Iterator[Tensor]:
-        for (degraded, reference), known, _ in parts_of(batch, parts):
-            restored: Tensor = generator.network(degraded) if of_whole is None else of_whole
+        for part in parts_of(batch, parts):
+            (degraded, reference), known = part.pair, part.known
+            restored: Tensor = restored_by(generator.network, part) if of_whole is None else of_whole
             share = _evidence(objective, known)
             shown = restored if share is None else pulling(restored, share)
             seen = degraded if is_conditional else None
@@ -173,7 +177,7 @@ def _shown(
     """Restore a batch for D, where it is not yet. G is in training mode: it normalises by the batch, as it learns."""
     degraded, reference = batch.pair
     if restored is None:
-        made = [generator.network(part.pair[0]) for part in parts_of(batch, parts)]
+        made = [restored_by(generator.network, part) for part in parts_of(batch, parts)]
         restored = made[0] if parts == 1 else torch.cat(made)
     return Shown(reference, restored.detach(), degraded, _evidence(objective, batch.known))
 

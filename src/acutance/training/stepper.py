@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 
 from acutance.errors import ConfigError
-from acutance.training.batch import Batch, Pair
+from acutance.training.batch import Batch
 from acutance.training.captured import CapturedStep
 from acutance.training.checkpoint import Progress
 from acutance.training.config import TrainConfig
@@ -22,7 +22,7 @@ class Stepper:
     """Takes the steps of a run, with the average's, and counts those that were not applied."""
 
     def __init__(
-        self, config: TrainConfig, players: Players, *, fabric: Fabric, example: Pair, say: Callable[[str], None]
+        self, config: TrainConfig, players: Players, *, fabric: Fabric, example: Batch, say: Callable[[str], None]
     ) -> None:
         """Capture the step, where that can be done.
 
@@ -52,7 +52,7 @@ class Stepper:
         is_asked = self._fabric.device.type == "cpu" or (iteration + 1) % config.watch.log_every == 0
         if self._captured is not None:
             share = average.share(batch=config.batch, images_seen=images_seen)
-            record = self._captured.take(batch.pair, rate_share=rate_share, average_share=share)
+            record = self._captured.take(batch, rate_share=rate_share, average_share=share)
             self.skipped_in_a_row = self._captured.skipped_in_a_row if is_asked else 0
             return record
         set_share(self._players.trained.optimizers, rate_share)
@@ -66,7 +66,7 @@ class Stepper:
 
 
 def captured_step(
-    config: TrainConfig, players: Players, example: Pair, *, fabric: Fabric, say: Callable[[str], None]
+    config: TrainConfig, players: Players, example: Batch, *, fabric: Fabric, say: Callable[[str], None]
 ) -> CapturedStep | None:
     """Capture the step where that can be done: content alone, on one CUDA device. None, and a word why, where not."""
     is_content_alone = players.discriminator is None and players.features is None and not config.objective.consistency

@@ -6,11 +6,14 @@ it has learnt from kernels that are more exact than one that was found.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
+from acutance.deconvolution.data_consistency import consistent
+from acutance.deconvolution.planes import Plane, Planes, Psf
 from acutance.deconvolution.shake import Progress, Shake
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.engines.engine import Engine, check_finite
@@ -191,99 +194,133 @@ def _undone_tile(
     sees_all: bool,
 ) -> npt.NDArray[np.float32]:
     """Return what the tile's target becomes, `h w c`; the network sees all of its source, or what lies near."""
-    picture = Box(0, 0, *pixels.shape[:2])
-    source = tile.source.within(picture)
+    source = tile.source.within(Box(0, 0, *pixels.shape[:2]))
     seen = to_float(pixels[source.slices])
     planes = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
-    if isinstance(found, FoundBlur):
-        trusted = None if found.is_sure else pool.submit(found.kernel.trust, grey_of(seen))
-        kernel = found.kernel
-        guides = np.stack(list(pool.map(lambda one: wiener_guides(one, kernel.psf, origin=kernel.origin), planes)), 1)
-        trust = np.ones(planes.shape[1:], np.float32) if trusted is None else trusted.result()
-    elif isinstance(found, ToldBlur):
-        told = found.psf
-        guides = np.stack(list(pool.map(lambda one: wiener_guides(one, told), planes)), 1)
-        trust = np.ones(planes.shape[1:], np.float32)
-    else:
-        guides, trust = _guides_by_place(planes, source, found, pool)
+    by = _ByPlace(found, source, pool) if isinstance(found, FoundMotion) else _OneKernel(found, pool)
+    trust = by.trust(seen)
+    guides = by.guides(planes)
+    inputs = np.concatenate([planes[np.newaxis], guides])
     if len(planes) == 1:
-        planes, guides = np.repeat(planes, 3, axis=0), np.repeat(guides, 3, axis=1)
+        inputs = np.repeat(inputs, 3, axis=1)
     # One guide behind the other, each in its three colours: as in training.
-    stacked = np.concatenate([planes, guides.reshape(-1, *planes.shape[1:])])
+    stacked = inputs.reshape(-1, *planes.shape[1:])
     inside = tile.target.shifted(source.top, source.left)
     multiple = engine.spec.size_multiple
-    frame = with_margin(tile.source.size, multiple) if sees_all else _near(inside, multiple)
+    frame = with_margin(tile.source.size, multiple) if sees_all else _near(inside, NEAR_PX + by.reach_px, multiple)
     batch = np.ascontiguousarray(np.moveaxis(mirrored_part(np.moveaxis(stacked, 0, 2), frame), 2, 0))[np.newaxis]
     restored = engine.run(batch)[0]
     check_finite(restored, engine.spec, tile.target)
-    rows, columns = inside.shifted(frame.top, frame.left).slices
-    sharp = np.clip(np.moveaxis(restored[:, rows, columns], 0, 2), 0, 1)
-    if pixels.shape[2] == 1:
-        sharp = sharp[..., 1:2]
+    shown = frame.within(Box(0, 0, *source.size))
+    restored = restored[:, *shown.shifted(frame.top, frame.left).slices]
+    if len(planes) == 1:
+        restored = restored[1:2]
+    restored = by.consistent(np.clip(restored, 0, 1), planes[:, *shown.slices], shown)
+    sharp = np.clip(np.moveaxis(restored[:, *inside.shifted(shown.top, shown.left).slices], 0, 2), 0, 1)
     blurred = seen[inside.slices]
-    return np.asarray(blurred + trust[inside.slices][..., np.newaxis] * (sharp - blurred))
+    return np.asarray(blurred + trust()[inside.slices][..., np.newaxis] * (sharp - blurred))
 
 
-def _near(box: Box, multiple: int) -> Box:
-    """Return a box grown by what the network must see around it, from multiples to multiples."""
-    low = [(side - NEAR_PX) // multiple * multiple for side in (box.top, box.left)]
-    high = [ceil_to_multiple(side + NEAR_PX, multiple) for side in (box.bottom, box.right)]
+def _near(box: Box, margin_px: int, multiple: int) -> Box:
+    """Return a box grown by what must be seen around it, from multiples to multiples."""
+    low = [(side - margin_px) // multiple * multiple for side in (box.top, box.left)]
+    high = [ceil_to_multiple(side + margin_px, multiple) for side in (box.bottom, box.right)]
     return Box(*low, *high)
 
 
-def _guides_by_place(
-    planes: npt.NDArray[np.float32], source: Box, found: FoundMotion, pool: ThreadPoolExecutor
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Deconvolve overlapping patches, each with its own kernel, and fade from one to the next.
+class _OneKernel:
+    """What is done with one kernel all over."""
 
-    Args:
-        planes: `c h w`: a part of the picture.
-        source: Where it lies.
-        found: The kernels.
-        pool: Patches are worked on side by side.
+    def __init__(self, found: FoundBlur | ToldBlur, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._kernel = None if isinstance(found, ToldBlur) or found.is_sure else found.kernel
+        self._psf = found.psf if isinstance(found, ToldBlur) else found.kernel.psf
+        self._origin = (0.0, 0.0) if isinstance(found, ToldBlur) else found.kernel.origin
+        self.reach_px = len(self._psf)
 
-    Returns:
-        Guides `3 c h w`, and the share `h w` of patches that moved; where none did, the guides are the picture.
-    """
-    channels, height, width = planes.shape
-    guides = np.zeros((len(PENALTIES), channels, height, width), np.float32)
-    moved, weights = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
-    rise = np.sin(np.pi * (np.arange(2 * PATCH_PX) + 0.5) / (2 * PATCH_PX)) ** 2
-    window = np.outer(rise, rise).astype(np.float32)
-    centres = [
-        (y, x)
-        for y in range(source.top // PATCH_PX * PATCH_PX, source.bottom + PATCH_PX, PATCH_PX)
-        for x in range(source.left // PATCH_PX * PATCH_PX, source.right + PATCH_PX, PATCH_PX)
-    ]
+    def trust(self, seen: npt.NDArray[np.float32]) -> Callable[[], Plane]:
+        """Begin to ask, of `h w c`, how far the kernel explains what is there; return what waits for the answer."""
+        if self._kernel is None:
+            return lambda: np.ones(seen.shape[:2], np.float32)
+        return self._pool.submit(self._kernel.trust, grey_of(seen)).result
 
-    def solved(centre: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        psf = found.kernel_at(*centre)
-        patch = _patch_around(*centre).within(source)
-        if psf is None or min(patch.size) <= 0:
-            return None
-        around = Box(
-            patch.top - PATCH_HALO_PX,
-            patch.left - PATCH_HALO_PX,
-            patch.bottom + PATCH_HALO_PX,
-            patch.right + PATCH_HALO_PX,
-        )
-        around = around.within(source)
-        part = planes[(slice(None), *around.shifted(source.top, source.left).slices)]
-        inner = patch.shifted(around.top, around.left).slices
-        return np.stack([wiener_guides(np.ascontiguousarray(plane), psf) for plane in part], 1)[..., *inner]
+    def guides(self, planes: Planes) -> npt.NDArray[np.float32]:
+        """Return guides `3 c h w` of `c h w`."""
+        solved = self._pool.map(lambda plane: wiener_guides(plane, self._psf, origin=self._origin), planes)
+        return np.stack(list(solved), 1)
 
-    for centre, answer in zip(centres, pool.map(solved, centres), strict=True):
-        box = _patch_around(*centre)
-        patch = box.within(source)
-        if min(patch.size) <= 0:
-            continue
-        here = patch.shifted(source.top, source.left).slices
-        weight = window[patch.shifted(box.top, box.left).slices]
-        guides[..., *here] += weight * (planes[..., *here] if answer is None else answer)
-        weights[here] += weight
-        if answer is not None:
-            moved[here] += weight
-    return guides / weights, moved / weights
+    def consistent(self, restored: Planes, planes: Planes, shown: Box) -> Planes:
+        """Correct what the network gives for a part, `c h w`, by what it does not explain."""
+        return consistent(restored, planes, self._psf, origin=self._origin, pool=self._pool)
+
+
+class _ByPlace:
+    """What is done with kernels that differ over a part of a picture: in overlapping patches, which are cross-faded."""
+
+    reach_px = PATCH_HALO_PX
+
+    def __init__(self, found: FoundMotion, source: Box, pool: ThreadPoolExecutor) -> None:
+        self._found, self._source, self._pool = found, source, pool
+
+    def trust(self, seen: npt.NDArray[np.float32]) -> Callable[[], Plane]:
+        """Return what tells, of `h w c`, the share of the patches that moved."""
+        still = np.zeros((1, *seen.shape[:2]), np.float32)
+        return lambda: self._solved(still, self._source, lambda part, psf: (still + 1)[:, *part])[0]
+
+    def guides(self, planes: Planes) -> npt.NDArray[np.float32]:
+        """Return guides `3 c h w` of `c h w`; where nothing moved, they are the picture."""
+
+        def solved(part: tuple[slice, slice], psf: Psf) -> Planes:
+            guides = [wiener_guides(np.ascontiguousarray(plane[part]), psf) for plane in planes]
+            return np.stack(guides, 1).reshape(len(still), *guides[0].shape[1:])
+
+        still = np.tile(planes, (len(PENALTIES), 1, 1))
+        guides = self._solved(still, self._source, solved)
+        return guides.reshape(len(PENALTIES), *planes.shape)
+
+    def consistent(self, restored: Planes, planes: Planes, shown: Box) -> Planes:
+        """Correct what the network gives for a part, `c h w`, by what it does not explain."""
+
+        def solved(part: tuple[slice, slice], psf: Psf) -> Planes:
+            return consistent(restored[:, *part], planes[:, *part], psf)
+
+        return self._solved(restored, shown.shifted(-self._source.top, -self._source.left), solved)
+
+    def _solved(self, still: Planes, box: Box, solve: Callable[[tuple[slice, slice], Psf], Planes]) -> Planes:
+        """Solve each patch with its own kernel, and fade from one to the next.
+
+        Args:
+            still: `n h w`: what a patch is that did not move.
+            box: Where it lies in the picture.
+            solve: Given a part of it and a kernel, returns what that is, `n h w`.
+        """
+        made, weights = np.zeros_like(still), np.zeros(still.shape[1:], np.float32)
+        rise = np.sin(np.pi * (np.arange(2 * PATCH_PX) + 0.5) / (2 * PATCH_PX)) ** 2
+        window = np.outer(rise, rise).astype(np.float32)
+        centres = [
+            (y, x)
+            for y in range(box.top // PATCH_PX * PATCH_PX, box.bottom + PATCH_PX, PATCH_PX)
+            for x in range(box.left // PATCH_PX * PATCH_PX, box.right + PATCH_PX, PATCH_PX)
+        ]
+
+        def solved(centre: tuple[int, int]) -> Planes | None:
+            psf = self._found.kernel_at(*centre)
+            patch = _patch_around(*centre).within(box)
+            if psf is None or min(patch.size) <= 0:
+                return None
+            around = with_halo(patch, within=box, halo_px=PATCH_HALO_PX).source
+            answer = solve(around.shifted(box.top, box.left).slices, psf)
+            return answer[:, *patch.shifted(around.top, around.left).slices]
+
+        for centre, answer in zip(centres, self._pool.map(solved, centres), strict=True):
+            patch = _patch_around(*centre).within(box)
+            if min(patch.size) <= 0:
+                continue
+            here = patch.shifted(box.top, box.left).slices
+            weight = window[patch.shifted(*_patch_around(*centre)[:2]).slices]
+            made[:, *here] += weight * (still[:, *here] if answer is None else answer)
+            weights[here] += weight
+        return np.asarray(made / weights)
 
 
 def _patch_around(y: int, x: int) -> Box:

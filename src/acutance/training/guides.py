@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acutance.deconvolution.data_consistency import BLIND_POWER, BLIND_SHARE, LACKED_LEVELS
+from acutance.deconvolution.data_consistency import BLIND_POWER, BLIND_SHARE, FAINT, TELLING_POWER, UNDERSTATED
 from acutance.deconvolution.wiener import BORDER_STEPS, PENALTIES
 from acutance.degradations.draws import check_share, happens
 from acutance.errors import ConfigError
@@ -70,15 +70,43 @@ def consistent(
     shape = (wide.shape[-2], wide.shape[-1])
     transfer = _transfer(told, shape)
     again = torch.fft.irfft2(transfer * torch.fft.rfft2(wide), s=shape)[..., :height, :width]
-    left = torch.fft.rfft2(functional.pad(seen - again, (0, shape[1] - width, 0, shape[0] - height)))
-    energy = transfer.abs() ** 2
+    rest = functional.pad((seen - again) * _inner(told, height, width), (0, shape[1] - width, 0, shape[0] - height))
+    spectrum = torch.fft.rfft2(rest)
     with torch.no_grad():
-        least = torch.quantile(energy.flatten(1), BLIND_SHARE, dim=1).clamp_min(BLIND_POWER)
-        blind = energy <= least.view(-1, 1, 1, 1)
-        power = (left.abs() ** 2).mean(dim=1, keepdim=True) / (height * width)
-        noise = (power * blind).sum(dim=(-2, -1), keepdim=True) / blind.sum(dim=(-2, -1), keepdim=True)
-        inverse = transfer.conj() / (energy + noise * (255 / LACKED_LEVELS) ** 2)
-    return restored + torch.fft.irfft2(inverse * left, s=shape)[..., :height, :width]
+        inverse = transfer.conj() * _share_of_lacked(transfer.abs() ** 2, spectrum.abs() ** 2)
+    corrected: Tensor = restored + torch.fft.irfft2(inverse * spectrum, s=shape)[..., :height, :width]
+    return corrected
+
+
+def _share_of_lacked(energy: Float[Tensor, "n 1 h w2"], powers: Float[Tensor, "n 3 h w2"]) -> Float[Tensor, "n 1 h w2"]:
+    """Return 1 / (|K|² + λ) for each patch, from |K|² and |R|²."""
+    power = powers.mean(dim=1, keepdim=True)
+    least = torch.quantile(energy.flatten(1), BLIND_SHARE, dim=1).clamp_min(BLIND_POWER)
+    blind = energy <= least.view(-1, 1, 1, 1)
+    noise = _sum_of(power * blind) / _sum_of(blind)
+    telling = (energy > TELLING_POWER[0]) & (energy < TELLING_POWER[1])
+    lacked = UNDERSTATED * _sum_of((power - noise) * telling).clamp_min(0) / _sum_of(energy * telling).clamp_min(1e-12)
+    share: Tensor = lacked / (energy * lacked + noise).clamp_min(1e-20)
+    return share
+
+
+def _sum_of(values: Tensor) -> Float[Tensor, "n 1 1 1"]:
+    return values.sum(dim=(-2, -1), keepdim=True)
+
+
+def _inner(kernels: Float[Tensor, "n s s"], height: int, width: int) -> Float[Tensor, "n 1 h w"]:
+    """Return 1 where a blurred pixel comes from within the patch alone, else 0."""
+    side = kernels.shape[-1]
+    offsets = torch.arange(side, device=kernels.device) - side // 2
+    counts = kernels > FAINT * kernels.amax(dim=(-2, -1), keepdim=True)
+    inner = []
+    for axis, length in ((-1, height), (-2, width)):
+        of_axis = counts.any(dim=axis)
+        first = torch.where(of_axis, offsets, 0).amax(dim=1, keepdim=True)
+        beyond = torch.where(of_axis, -offsets, 0).amax(dim=1, keepdim=True)
+        place = torch.arange(length, device=kernels.device)
+        inner.append((place >= first) & (place < length - beyond))
+    return (inner[0][:, None, :, None] & inner[1][:, None, None, :]).to(kernels.dtype)
 
 
 def restored_by(network: nn.Module, batch: Batch) -> Float[Tensor, "n 3 hs ws"]:

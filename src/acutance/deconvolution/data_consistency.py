@@ -37,8 +37,12 @@ TELLING_POWER: Final = (0.02, 0.5)
 """|K|² of the frequencies that tell how much the network lacks: with less, noise outweighs it, with more, the coarse
 shapes do, which it lacks least."""
 UNDERSTATED: Final = 2.0
-"""The residual tells so much less than is lacked: noise that the network let through is taken off it, too. Twice as
-much is better still without noise, and .4 dB worse on JPEGs."""
+"""The residual tells so much less than is lacked: noise that the network let through is taken off it, too."""
+MOST_LACKED: Final = (5 / 255) ** 2
+"""Variance of what a network lacks at a frequency, at most: where the residual tells of more, the kernel is wrong, or
+the blur was one of light while it is undone in the file's own values."""
+LARGEST_REST: Final = 8 / 255
+"""Residuals are clipped at this: edges of high contrast tell more of what is wrong with the kernel than of detail."""
 FAINT: Final = 1e-3
 """Elements of a kernel below this share of the largest do not count for how far it reaches."""
 
@@ -78,13 +82,13 @@ def consistent(
     def left_over(plane: Plane, truth: Plane) -> Spectrum:
         again = plane_of(transfer * spectrum_of(continued(plane, psf.shape[0] - 1)), shape)
         rest = np.zeros(shape, np.float32)
-        rest[inner] = truth[inner] - again[inner]
+        rest[inner] = np.clip(truth[inner] - again[inner], -LARGEST_REST, LARGEST_REST)
         return spectrum_of(rest)
 
     each = map if pool is None else pool.map
     rests = list(each(left_over, restored, seen))
-    energy = transfer.real**2 + transfer.imag**2
-    inverse = np.conj(transfer) * _share_of_lacked(energy, np.mean([np.abs(rest) ** 2 for rest in rests], axis=0))
+    power = np.mean([np.abs(rest) ** 2 for rest in rests], axis=0) / pixels
+    inverse = np.conj(transfer) * _share_of_lacked(transfer.real**2 + transfer.imag**2, power)
     added = each(lambda rest: plane_of(inverse * rest, shape)[:height, :width], rests)
     return np.asarray(restored + np.stack(list(added)))
 
@@ -94,12 +98,13 @@ def _share_of_lacked(energy: Plane, power: Plane) -> Plane:
 
     Args:
         energy: |K|².
-        power: |R|², of any scale.
+        power: |R|², so that white noise has its variance everywhere.
     """
     blind = energy <= max(BLIND_POWER, float(np.quantile(energy, BLIND_SHARE)))
     noise = float(power[blind].mean())
     telling = (energy > TELLING_POWER[0]) & (energy < TELLING_POWER[1])
-    lacked = UNDERSTATED * max(float((power[telling] - noise).sum()), 0.0) / max(float(energy[telling].sum()), 1e-12)
+    told = float((power[telling] - noise).sum()) / max(float(energy[telling].sum()), 1e-12)
+    lacked = min(max(UNDERSTATED * told, 0.0), MOST_LACKED)
     return np.asarray(lacked / np.maximum(energy * lacked + noise, 1e-20), dtype=np.float32)
 
 

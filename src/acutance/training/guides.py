@@ -20,7 +20,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from acutance.deconvolution.data_consistency import BLIND_POWER, BLIND_SHARE, FAINT, TELLING_POWER, UNDERSTATED
+from acutance.deconvolution.data_consistency import (
+    BLIND_POWER,
+    BLIND_SHARE,
+    FAINT,
+    LARGEST_REST,
+    MOST_LACKED,
+    TELLING_POWER,
+    UNDERSTATED,
+)
 from acutance.deconvolution.wiener import BORDER_STEPS, PENALTIES
 from acutance.degradations.draws import check_share, happens
 from acutance.errors import ConfigError
@@ -70,22 +78,24 @@ def consistent(
     shape = (wide.shape[-2], wide.shape[-1])
     transfer = _transfer(told, shape)
     again = torch.fft.irfft2(transfer * torch.fft.rfft2(wide), s=shape)[..., :height, :width]
-    rest = functional.pad((seen - again) * _inner(told, height, width), (0, shape[1] - width, 0, shape[0] - height))
-    spectrum = torch.fft.rfft2(rest)
+    inner = _inner(told, height, width)
+    rest = (seen - again).clamp(-LARGEST_REST, LARGEST_REST) * inner
+    spectrum = torch.fft.rfft2(functional.pad(rest, (0, shape[1] - width, 0, shape[0] - height)))
     with torch.no_grad():
-        inverse = transfer.conj() * _share_of_lacked(transfer.abs() ** 2, spectrum.abs() ** 2)
+        power = (spectrum.abs() ** 2).mean(dim=1, keepdim=True) / _sum_of(inner).clamp_min(1)
+        inverse = transfer.conj() * _share_of_lacked(transfer.abs() ** 2, power)
     corrected: Tensor = restored + torch.fft.irfft2(inverse * spectrum, s=shape)[..., :height, :width]
     return corrected
 
 
-def _share_of_lacked(energy: Float[Tensor, "n 1 h w2"], powers: Float[Tensor, "n 3 h w2"]) -> Float[Tensor, "n 1 h w2"]:
+def _share_of_lacked(energy: Float[Tensor, "n 1 h w2"], power: Float[Tensor, "n 1 h w2"]) -> Float[Tensor, "n 1 h w2"]:
     """Return 1 / (|K|² + λ) for each patch, from |K|² and |R|²."""
-    power = powers.mean(dim=1, keepdim=True)
     least = torch.quantile(energy.flatten(1), BLIND_SHARE, dim=1).clamp_min(BLIND_POWER)
     blind = energy <= least.view(-1, 1, 1, 1)
     noise = _sum_of(power * blind) / _sum_of(blind)
     telling = (energy > TELLING_POWER[0]) & (energy < TELLING_POWER[1])
-    lacked = UNDERSTATED * _sum_of((power - noise) * telling).clamp_min(0) / _sum_of(energy * telling).clamp_min(1e-12)
+    told = _sum_of((power - noise) * telling) / _sum_of(energy * telling).clamp_min(1e-12)
+    lacked = (UNDERSTATED * told).clamp(0, MOST_LACKED)
     share: Tensor = lacked / (energy * lacked + noise).clamp_min(1e-20)
     return share
 

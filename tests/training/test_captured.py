@@ -104,7 +104,7 @@ def test_on_a_cpu_nothing_is_captured(store, tiny, fabric):
     config = tiny(*MUON)
     players, pair = players_of(store, config, fabric)
     said = []
-    assert captured_step(config, players, pair, fabric=fabric, say=said.append) is None
+    assert captured_step(config, players, Batch(pair), fabric=fabric, say=said.append) is None
     assert said == []
 
 

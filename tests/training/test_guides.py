@@ -13,6 +13,7 @@ import torch
 
 from acutance.data.patches import PatchSampler
 from acutance.data.photo_store import open_store
+from acutance.deconvolution.data_consistency import consistent as consistent_in_numpy
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.degradations.blur import blur
 from acutance.degradations.pipeline import degrade
@@ -21,9 +22,10 @@ from acutance.errors import ConfigError
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
 from acutance.training import players
+from acutance.training.batch import parts_of
 from acutance.training.batches import PairSource, batch_generator, draw_batch
 from acutance.training.config import load_config
-from acutance.training.guides import GuideConfig, distorted, wiener, with_guides
+from acutance.training.guides import GuideConfig, consistent, distorted, restored_by, wiener, with_guides
 from acutance.training.loop import GENERATOR_FILE, train
 from acutance.training.players import new_generator
 
@@ -157,15 +159,60 @@ def test_settings_that_cannot_be_are_refused(tiny, overrides, words):
 def test_a_batch_is_the_patches_with_their_guides(store, tiny):
     config = tiny(*GUIDED, "degradation.untouched=0.3", "patch_px=32")
     sampler = PatchSampler(store, side_px=config.source_px, device=CPU)
-    given, reference = draw_batch(config, sampler, 5).pair
+    batch = draw_batch(config, sampler, 5)
+    given, reference = batch.pair
     assert given.shape == (4, 12, 32, 32)
     source = batch_generator(config, 5, CPU)
     made = degrade(config.degradation, sampler.draw(4, source), source)
     assert torch.equal(given[:, :3], made.degraded)
     assert torch.equal(reference, made.reference)
-    assert torch.equal(given, with_guides(made.degraded, made.kernels, config.guide, source))
-    plain, _ = draw_batch(tiny("watch.held_out=0", "degradation.untouched=0.3", "patch_px=32"), sampler, 5).pair
-    assert torch.equal(plain, made.degraded)
+    told = distorted(made.kernels, config.guide, source)
+    assert torch.equal(batch.told, told)
+    assert torch.equal(given, with_guides(made.degraded, told))
+    plain = draw_batch(tiny("watch.held_out=0", "degradation.untouched=0.3", "patch_px=32"), sampler, 5)
+    assert torch.equal(plain.pair[0], made.degraded)
+    assert plain.told is None
+
+
+def test_what_a_guided_network_gives_is_made_to_explain_its_input(store, tiny):
+    config = tiny(*GUIDED, "patch_px=32", "guide.exact_share=1.0")
+    batch = draw_batch(config, PatchSampler(store, side_px=config.source_px, device=CPU), 5)
+    seen = batch.pair[0][:, :3]
+    batch = batch._replace(pair=(seen, batch.pair[1]))
+    restored = restored_by(torch.nn.Identity(), batch)
+    assert torch.equal(restored, consistent(seen, seen, batch.told))
+    assert not torch.equal(restored, seen)
+    halves = torch.cat([restored_by(torch.nn.Identity(), part) for part in parts_of(batch, 2)])
+    torch.testing.assert_close(halves, restored)
+    assert torch.equal(restored_by(torch.nn.Identity(), batch._replace(told=None)), seen)
+
+
+def test_the_data_consistency_step_is_that_of_numpy(sharp):
+    kernels = torch.cat([lines([5.0, 9.0]), gaussian_psf(*torch.full((2, 1), 1.5), torch.zeros(1), radius_px=8)])
+    seen = blur(sharp, kernels)
+    lacking = blur(sharp, gaussian_psf(*torch.full((2, 3), 0.9), torch.zeros(3), radius_px=8))
+    made = consistent(lacking, seen, kernels)
+    assert (made - lacking).abs().amax(dim=(1, 2, 3)).min() > 0.005  # none is left as it is
+    for patch, psf, restored, corrected in zip(seen.numpy(), kernels.double().numpy(), lacking, made, strict=True):
+        expected = consistent_in_numpy(restored.numpy(), patch, psf)
+        np.testing.assert_allclose(corrected.numpy(), expected, atol=1e-4)
+
+
+def test_what_the_data_tell_need_not_be_learnt(sharp):
+    """The gradient through the step is small for what the kernel passes, and whole for what it does not."""
+    kernels = lines([8.0, 8.0, 8.0], angle=0.0)
+    seen = blur(sharp, kernels)
+    lacking = blur(sharp, gaussian_psf(*torch.full((2, 3), 0.9), torch.zeros(3), radius_px=8)).requires_grad_()
+    columns = torch.arange(seen.shape[-1]) * 2 * math.pi
+    passed, stopped = torch.cos(columns / 40), torch.cos(columns / 8)
+    made = consistent(lacking, seen, kernels)
+    by_wave = []
+    for wave in (passed, stopped):
+        (gradient,) = torch.autograd.grad((made * wave).sum(), lacking, retain_graph=True)
+        inner = gradient[..., 20:-20]
+        by_wave.append(float((inner * wave[20:-20]).mean() / (wave[20:-20] ** 2).mean()))
+    assert by_wave[0] < 0.4
+    assert 0.8 < by_wave[1] < 1.2
 
 
 @pytest.mark.parametrize("ahead", [1, 3])

@@ -97,7 +97,8 @@ def test_the_truth_blurred_again_is_the_input(store, tiny):
     """In gamma space, without noise, and up to the rounding of the input."""
     config = tiny("objective.consistency=1.0", "patch_px=32")
     sampler = PatchSampler(store, side_px=config.source_px, device=CPU)
-    (degraded, reference), what, _ = draw_batch(config, sampler, 0)
+    batch = draw_batch(config, sampler, 0)
+    (degraded, reference), what = batch.pair, batch.known
     inner = degraded[..., 8:-8, 8:-8]
     assert float((blur(reference, what.kernels) - inner).abs().max()) < 0.51 / 255 + 1e-5
 

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -100,7 +100,7 @@ def _share_of_lacked(energy: Float[Tensor, "n 1 h w2"], power: Float[Tensor, "n 
     return share
 
 
-def _sum_of(values: Tensor) -> Float[Tensor, "n 1 1 1"]:
+def _sum_of(values: Shaped[Tensor, "n c h w"]) -> Shaped[Tensor, "n c 1 1"]:
     return values.sum(dim=(-2, -1), keepdim=True)
 
 

@@ -40,7 +40,7 @@ def test_what_has_the_blur_is_told_from_what_was_cut_out(psf: np.ndarray) -> Non
     blur = ToldBlur.measured(psf)
     assert is_blurred_by(blurred(psf), blur)
     assert not is_blurred_by(cut_out(), blur)
-    found = FoundBlur(kernel=SimpleNamespace(psf=psf), is_told=True, moved=False)
+    found = FoundBlur(kernel=SimpleNamespace(psf=psf), moved=False)
     assert is_blurred_by(blurred(psf), found)
     assert not is_blurred_by(cut_out(), found)
 

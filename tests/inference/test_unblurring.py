@@ -136,7 +136,7 @@ def energy(pixels: np.ndarray) -> float:
 def test_straight_motion_is_found_and_the_network_is_told(line):
     assert line.words.startswith("straight motion of about 10 px along 2")
     assert line.words.endswith("°")
-    assert (line.is_told, line.moved) == (True, False)  # all of it moved alike
+    assert (line.is_path, line.moved) == (False, False)  # all of it moved alike
 
 
 def lettering(length_px: float, angle: float) -> np.ndarray:
@@ -156,7 +156,7 @@ def test_lettering_that_moved_is_told_by_its_spectrum(length_px, degrees):
     found, words = blur_in(lettering(length_px, math.radians(degrees)), progress=ignore)
     assert isinstance(found, FoundBlur), words
     assert similarity(found.kernel.psf, line_psf(length_px, math.radians(degrees))) > 0.9
-    assert (found.is_told, found.moved, found.is_sure) == (True, False, True)
+    assert (found.is_path, found.moved, found.is_sure) == (False, False, True)
 
 
 def test_a_strip_of_lettering_is_enough():
@@ -183,12 +183,12 @@ def test_where_motion_differs_each_place_has_its_own():
     np.testing.assert_array_equal(shifted.kernel_at(630, 764), moved)
 
 
-def test_a_curved_path_is_undone_without_the_network(path, shaken):
+def test_a_curved_path_is_told_to_the_network_too(path, shaken):
     assert path.words == f"curved motion of about {path.kernel.length_px:.0f} px"
-    assert not path.is_told
-    unused = engine()
-    still = without_blur(shaken, path, unused, progress=ignore)
-    assert not unused.sizes
+    assert path.is_path
+    told = engine()
+    still = without_blur(shaken, path, told, progress=ignore)
+    assert told.sizes
     assert energy(255 * still) > 1.5 * energy(shaken)
 
 
@@ -278,8 +278,9 @@ def test_tiles_of_curved_motion_join_without_seams(shaken, path, monkeypatch):
     tiled = without_blur(shaken, path, engine(), threads=3, progress=lambda share, doing: told.append(share))
     assert told[-1] == 1
     assert len(told) > 2
-    assert np.abs(tiled - whole).mean() < 0.5 / 255
-    assert np.abs(tiled - whole).max() < 8 / 255
+    assert np.abs(tiled - whole).mean() < 4 / 255  # without its far surroundings a guide rings otherwise
+    steps = np.abs(np.diff(tiled - whole, axis=1)).mean(axis=(0, 2))
+    assert steps.max() < 2 / 255  # where tiles meet they fade into each other
 
 
 @pytest.mark.usefixtures("found")

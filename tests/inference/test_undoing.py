@@ -83,7 +83,7 @@ def test_straight_motion_is_found_and_said(moved, blur):
     assert words == f"{again.words}: taken out" == f"{blur.words}: taken out"
     assert words.startswith("straight motion of about 10 px along 2")
     assert words.endswith("°: taken out")
-    assert again.is_told
+    assert not again.is_path
     assert told[0] == (0.0, LOOKING)
     assert [share for share, _ in told] == sorted(share for share, _ in told)
     exact = np.pad(line_psf(10.0, 0.5), 10)
@@ -99,7 +99,7 @@ def test_a_lens_out_of_focus_is_found():
     found, words = blur_in(seen_through(disk_psf(3.0)), threads=2, progress=quiet)
     assert words == "out of focus by about 3.0 px: taken out"
     assert found is not None
-    assert found.is_told
+    assert not found.is_path
 
 
 def test_a_plane_without_gradients_is_as_dense_as_any():

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
-from acutance.deconvolution.planes import Plane, Planes, Psf, sparseness
+from acutance.deconvolution.planes import Plane, Psf, sparseness
 from acutance.deconvolution.psfs import lens_likeness, path_midpoint, similarity, spread_px, trimmed
 from acutance.deconvolution.texture import SMALLEST_PX, textured_box
 from acutance.deconvolution.unknown_kernel import UnknownKernelOptions, estimated_kernel, patient
@@ -25,12 +25,6 @@ from acutance.imaging.kernels import convolve_mirror, gaussian_psf
 
 Progress = Callable[[float, str], None]
 """Takes the share done, 0 … 1, and in a few words what comes next."""
-
-GRADIENT_SCALE = 0.025
-"""Mean absolute gradient that the prior expects: the fidelity is this over the variance of the noise."""
-
-LARGEST_FIDELITY = 6000.0
-"""The kernel is never so exact that more would do anything but raise grain."""
 
 _LOOK_PIXELS = 60_000
 """A first look at so many pixels tells most photos that are not shaken."""
@@ -132,8 +126,6 @@ class Shake:
 
     psf: Psf
     evidence: Evidence
-    fidelity: float
-    """For `KnownKernelOptions`: from the picture's noise."""
     usual_residual: float
     """Of a smooth picture, blurred with the kernel, against what was seen; the median over the picture."""
     origin: tuple[float, float]
@@ -143,19 +135,6 @@ class Shake:
     def length_px(self) -> float:
         """About how long the path is: of a straight, even one, the length that has this spread."""
         return self.evidence.spread_px * math.sqrt(12)
-
-    def undone(self, seen: Planes, *, threads: int = 1) -> Planes:
-        """Return the picture at the midpoint of the exposure.
-
-        Args:
-            seen: `h w` grey or `3 h w` RGB in [0, 1], or a tile of that.
-            threads: How many channels are worked on at once.
-
-        Returns:
-            As `seen`, not clipped.
-        """
-        options = KnownKernelOptions(fidelity=self.fidelity)
-        return deconvolved(seen, self.psf, options, origin=self.origin, threads=threads)
 
     def trust(self, grey: Plane) -> Plane:
         """Return, for each pixel, how far the kernel explains what is there: 1 wholly, 0 not at all.
@@ -217,24 +196,21 @@ def find_shake(grey: Plane, *, threads: int = 1, progress: Progress = lambda sha
     return Shake(
         psf=psfs[best],
         evidence=found[best],
-        fidelity=min(GRADIENT_SCALE / noise_sigma(grey) ** 2, LARGEST_FIDELITY),
         usual_residual=max(float(np.median(_residual(crop, psfs[best]))), 1 / 255),
         origin=path_midpoint(psfs[best]),
     )
 
 
-def known_shake(crop: Plane, psf: Psf, *, noise_sigma: float) -> Shake:
+def known_shake(crop: Plane, psf: Psf) -> Shake:
     """Return a kernel that was told, with what speaks for it in a crop.
 
     Args:
         crop: `h w` in [0, 1], of some 100 px on each side at least.
         psf: The kernel; its origin is where the sharp picture lies.
-        noise_sigma: Standard deviation of the noise, in [0, 1] units.
     """
     return Shake(
         psf=psf,
         evidence=weighed(crop, psf),
-        fidelity=min(GRADIENT_SCALE / noise_sigma**2, LARGEST_FIDELITY),
         usual_residual=max(float(np.median(_residual(crop, psf))), 1 / 255),
         origin=(0.0, 0.0),
     )

@@ -13,12 +13,15 @@ from typing import Final
 
 from acutance.deconvolution.known_kernel import KnownKernelOptions, deconvolved, noise_sigma
 from acutance.deconvolution.planes import Plane, sparseness
-from acutance.deconvolution.shake import GRADIENT_SCALE, LARGEST_FIDELITY
 from acutance.estimation.verdict import BlurVerdict
 from acutance.imaging.kernels import line_psf
 
 LARGEST_NOISE: Final = 4 / 255
 """With more, sparseness tells noise from noise."""
+_GRADIENT_SCALE: Final = 0.025
+"""Mean absolute gradient that the prior expects: the fidelity is this over the variance of the noise."""
+_LARGEST_FIDELITY: Final = 6000.0
+"""The kernel is never so exact that more would do anything but raise grain."""
 _TRUST: Final = 0.01
 """What one standard deviation from the first estimate costs, in logarithms of sparseness. Measured on training photos
 with motion of 4 to 16 px, with and without noise of 2 levels: the ends lie .19 px off in the median; .23 with 0, .25
@@ -72,7 +75,7 @@ def refined(crop: Plane, first: BlurVerdict) -> BlurVerdict:
     sigma = noise_sigma(crop)
     if sigma > LARGEST_NOISE:
         return first
-    fidelity = min(GRADIENT_SCALE / sigma**2, LARGEST_FIDELITY)
+    fidelity = min(_GRADIENT_SCALE / sigma**2, _LARGEST_FIDELITY)
     search = _Search(crop, first, KnownKernelOptions(iterations=_ITERATIONS, fidelity=fidelity), {})
     length, angle = first.strength_px, first.angle
     along, aside = _LENGTH_STEP_PX, _SIDE_STEP_PX

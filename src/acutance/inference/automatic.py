@@ -258,7 +258,7 @@ class AutomaticRestorer:
 
 def agrees(look: Look, blur: Found) -> bool:
     """Say whether a curved path that was found is as long as the look told: else one of both is wrong."""
-    if not isinstance(blur, FoundBlur) or blur.is_told or look.softness is None:
+    if not isinstance(blur, FoundBlur) or not blur.is_path or look.softness is None:
         return True
     return blur.kernel.length_px >= SHORTEST_SHARE * look.softness.verdict.strength_px
 

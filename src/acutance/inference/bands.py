@@ -89,8 +89,8 @@ def banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
     seen = _line(told_exactly(looked_at, motion))
     assert seen.psf is not None
     is_alike = has_bands_all_over(grey, seen)
-    kernel = known_shake(crop, seen.psf, noise_sigma=max(field.noise, 0.29) / 255)
-    return FoundBlur(kernel=kernel, is_told=True, moved=not is_alike, is_sure=is_alike, seen=seen)
+    kernel = known_shake(crop, seen.psf)
+    return FoundBlur(kernel=kernel, moved=not is_alike, is_sure=is_alike, seen=seen)
 
 
 def _banded_motion(

@@ -27,8 +27,6 @@ class FoundBlur:
     """One kernel that blurred the whole picture, and was checked."""
 
     kernel: Shake
-    is_told: bool
-    """Whether the network is told: of a curved path it is not."""
     moved: bool
     """Whether something may have moved otherwise: there the result rings, since the kernel is not its own."""
     is_sure: bool = False
@@ -36,6 +34,11 @@ class FoundBlur:
     residual, which is large where lettering is, too."""
     seen: BlurVerdict | None = None
     """What the kernel is of; None for a curved path."""
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a curved path, which was looked for as such and had to convince by itself."""
+        return self.seen is None
 
     @property
     def words(self) -> str:

@@ -137,7 +137,7 @@ def _looked_at(
     progress(0.3, LOOKING)
     found, seen = _one_kernel(grey, field, threads=threads, progress=progress)
     if found is not None:
-        return _Looked(found=found, may_be_told=found.is_told)
+        return _Looked(found=found, may_be_told=not found.is_path)
     if seen.is_sharp:
         return _Looked(words=_SHARP, may_be_told=False)
     if min(grey.shape) < SMALLEST_PX:
@@ -181,7 +181,7 @@ def _as_around(
     if found is None:
         return None
     crop = gated_part(grey, place.shifted(around.top, around.left), found.kernel.psf)
-    kernel = known_shake(crop, found.kernel.psf, noise_sigma=max(field.noise, 0.29) / 255)
+    kernel = known_shake(crop, found.kernel.psf)
     evidence = kernel.evidence if found.seen is None else weighed_as(crop, found.seen)
     before = weighed(crop, own.kernel.psf).gain if isinstance(own, FoundBlur) else 1.0
     if isinstance(own, FoundBlur) and own.is_sure:
@@ -218,7 +218,7 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
     )
     if shake is None:
         return None
-    return FoundBlur(kernel=shake, is_told=False, moved=True)
+    return FoundBlur(kernel=shake, moved=False)
 
 
 def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField) -> FoundBlur | None:
@@ -227,7 +227,7 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
     assert psf is not None
     noise_levels = field.noise
     crop = np.ascontiguousarray(grey[textured_box(grey).slices])
-    kernel = known_shake(crop, psf, noise_sigma=max(noise_levels, 0.29) / 255)
+    kernel = known_shake(crop, psf)
     evidence = weighed_as(crop, seen)
     if seen.kind == "line" and evidence.gain < SMALLEST_GAIN:
         return None
@@ -235,7 +235,7 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
     is_sure = seen.kind == "defocus" and has_bands_all_over(grey, seen)
-    return FoundBlur(kernel=kernel, is_told=True, moved=moved, is_sure=is_sure, seen=seen)
+    return FoundBlur(kernel=kernel, moved=moved, is_sure=is_sure, seen=seen)
 
 
 def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None) -> FoundMotion | None:

@@ -1,7 +1,7 @@
 """A picture freed of the blur that was found in it: deconvolved tile by tile, and cleaned by a network that is told so.
 
-What the network is told is the picture, deconvolved in closed form with the kernel. A curved path is undone without it:
-it has learnt from kernels that are more exact than one that was found.
+What the network is told is the picture, deconvolved in closed form with the kernel; what it gives is made to explain
+the picture (`deconvolution.data_consistency`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from acutance.deconvolution.data_consistency import consistent
 from acutance.deconvolution.planes import Plane, Planes, Psf
-from acutance.deconvolution.shake import Progress, Shake
+from acutance.deconvolution.shake import Progress
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.engines.engine import Engine, check_finite
 from acutance.engines.processor import pool_size
@@ -36,7 +36,7 @@ UNDOING = "taking the blur out"
 KERNEL_REACH_PX = 64
 """So far beyond a tile its surroundings still count for the deconvolution in closed form."""
 PATH_REACH_PX = 96
-"""The same for the one with sparse gradients: three widths of the largest kernel."""
+"""So far around a part with a path of its own: three widths of the largest kernel."""
 NEAR_PX = 24
 """What the network sees around a part that is wanted alone; its guides come from farther away."""
 PATCH_HALO_PX = 48
@@ -71,10 +71,8 @@ def without_blur(
     Raises:
         NonFiniteOutput: When the network gives NaN or infinity.
     """
-    if isinstance(found, FoundBlur) and not found.is_told:
-        return without_path(pixels, found.kernel, threads=threads, progress=progress)
     if isinstance(found, FoundPaths):
-        return _without_paths(pixels, found, wanted, threads=threads, progress=progress)
+        return _without_paths(pixels, found, engine, wanted, threads=threads, progress=progress)
     size = Size(*pixels.shape[:2])
     kept = Box(0, 0, *size) if wanted is None else wanted
     result = np.zeros(pixels.shape, np.float32) if wanted is None else to_float(pixels)
@@ -121,40 +119,14 @@ def _share(tile: Box, part: Box, size: Size) -> npt.NDArray[np.float32]:
     return np.outer(*shares).astype(np.float32)
 
 
-def without_path(
-    pixels: npt.NDArray[PixelType], path: Shake, *, threads: int | None = None, progress: Progress
-) -> npt.NDArray[np.float32]:
-    """Undo curved motion, but where something else than it blurred the picture: there it stays.
-
-    Args:
-        pixels: `h w 3` RGB or `h w 1` grey.
-        path: What was found.
-        threads: None is one per core.
-        progress: Called with the share of pixels done and what comes next, in the calling thread.
-
-    Returns:
-        Float32 `h w c` in [0, 1].
-    """
-    result = np.empty(pixels.shape, np.float32)
-    tiles = list(plan_tiles(Size(*pixels.shape[:2]), tile_px=TILE_PX, halo_px=PATH_REACH_PX))
-    threads = pool_size(threads)
-    progress(0.0, UNDOING)
-    with ThreadPoolExecutor(threads) as pool:
-        for number, tile in enumerate(tiles, start=1):
-            seen = to_float(pixels[tile.source.slices])
-            inside = tile.target.shifted(tile.source.top, tile.source.left).slices
-            trusted = pool.submit(path.trust, grey_of(seen))
-            channels = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
-            still = np.clip(np.moveaxis(path.undone(channels, threads=threads), 0, 2), 0, 1)
-            mixed = seen + trusted.result()[..., np.newaxis] * (still - seen)
-            result[tile.target.slices] = mixed[inside]
-            progress(number / len(tiles), UNDOING)
-    keep_what_is_believed(pixels, result)
-    return result
-
-
 def _without_paths(
-    pixels: npt.NDArray[PixelType], found: FoundPaths, wanted: Box | None, *, threads: int | None, progress: Progress
+    pixels: npt.NDArray[PixelType],
+    found: FoundPaths,
+    engine: Engine,
+    wanted: Box | None,
+    *,
+    threads: int | None,
+    progress: Progress,
 ) -> npt.NDArray[np.float32]:
     """Undo each part's path in it, fading into its neighbours and into parts that stay as they are."""
     whole = Box(0, 0, *pixels.shape[:2]) if wanted is None else wanted
@@ -163,12 +135,17 @@ def _without_paths(
         part = _to_the_border(inner, found, whole)
         target = with_halo(part, within=whole, halo_px=FADE_PX).source
         around = with_halo(target, within=Box(0, 0, *pixels.shape[:2]), halo_px=PATH_REACH_PX)
-        undone = without_path(pixels[around.source.slices], path, threads=threads, progress=lambda share, doing: None)
+        blur = FoundBlur(kernel=path, moved=True)
+        undone = without_blur(pixels[around.source.slices], blur, engine, threads=threads, progress=_untold)
         inside = target.shifted(around.source.top, around.source.left).slices
         share = _share(part.shifted(whole.top, whole.left), target.shifted(whole.top, whole.left), whole.size)
         result[target.slices] += share[..., np.newaxis] * (undone[inside] - to_float(pixels[target.slices]))
         progress((number + 1) / len(found.parts), UNDOING)
     return result
+
+
+def _untold(share: float, doing: str) -> None:
+    """Tell nobody of a part's progress."""
 
 
 def _to_the_border(part: Box, found: FoundPaths, whole: Box) -> Box:

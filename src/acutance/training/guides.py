@@ -177,7 +177,8 @@ def _transfer(kernels: Float[Tensor, "n s s"], shape: tuple[int, int]) -> Tensor
     """Return the kernels' transfer functions on a period `h w`: `n 1 h w//2+1`."""
     side = kernels.shape[-1]
     placed = functional.pad(kernels, (0, shape[1] - side, 0, shape[0] - side)).roll((-(side // 2),) * 2, (-2, -1))
-    return torch.fft.rfft2(placed).unsqueeze(1)
+    transfer: Tensor = torch.fft.rfft2(placed).unsqueeze(1)
+    return transfer
 
 
 def _continued(images: Tensor, margin: int, axis: int) -> Tensor:

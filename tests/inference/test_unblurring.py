@@ -280,7 +280,7 @@ def test_tiles_of_curved_motion_join_without_seams(shaken, path, monkeypatch):
     assert len(told) > 2
     assert np.abs(tiled - whole).mean() < 4 / 255  # without its far surroundings a guide rings otherwise
     steps = np.abs(np.diff(tiled - whole, axis=1)).mean(axis=(0, 2))
-    assert steps.max() < 2 / 255  # where tiles meet they fade into each other
+    assert steps[24:-24].max() < 2.5 * np.median(steps)  # where tiles meet they fade into each other
 
 
 @pytest.mark.usefixtures("found")

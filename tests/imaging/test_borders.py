@@ -64,8 +64,8 @@ def test_border_of_a_jpeg_is_found(photo: Maker, top: int) -> None:
 
 
 def test_frame_in_a_frame_is_found(photo: Maker) -> None:
-    pixels = framed(framed(photo(90, 100), (6, 6, 6, 6), 0), (20, 20, 20, 20), 250)
-    assert photo_in(Picture(pixels)) == Box(28, 28, 114, 124)
+    pixels = framed(framed(photo(90, 100), (8, 8, 8, 8), 0), (20, 20, 20, 20), 250)
+    assert photo_in(Picture(pixels)) == Box(30, 30, 116, 126)
 
 
 def test_transparent_border_is_found_whatever_its_colour(photo: Maker) -> None:
@@ -89,6 +89,14 @@ def test_what_is_blurred_with_its_photo_is_no_border(photo: Maker, psf: np.ndarr
     pixels = framed(photo(120, 150), (30, 0, 0, 0), 255)
     seen = np.clip(np.rint(convolve_mirror(pixels, psf)), 0, 255).astype(np.uint8)
     assert photo_in(Picture(seen)) == Box(0, 0, 150, 150)
+
+
+@pytest.mark.parametrize("border", [(0, 0, 0, 4), (3, 3, 3, 3)])
+def test_thin_border_that_was_blurred_with_its_photo_is_none(photo: Maker, border: tuple[int, int, int, int]) -> None:
+    """A scan has a thin one, and a bright line beside it; blurred, its edge rises within a few pixels."""
+    pixels = framed(framed(photo(120, 150), (0, 0, 0, 1), 255), border, 100)
+    seen = np.clip(np.rint(convolve_mirror(pixels, line_psf(4.0, 0.25))), 0, 255).astype(np.uint8)
+    assert photo_in(Picture(seen)) == Box(0, 0, *pixels.shape[:2])
 
 
 def test_what_is_no_photo_stays_whole(photo: Maker) -> None:

@@ -240,13 +240,14 @@ def measure_again(name: str, arguments: argparse.Namespace) -> None:
     known: Means = facts[role]["means"]
     arguments.rows = arguments.rows or ",".join(dict.fromkeys(mean["row"] for mean in known))
     means = measure([restorer_of(name, role)], arguments)
-    renewed = {(mean["test_set"], mean["row"]) for mean in means}
-    facts[role]["means"] = [mean for mean in known if (mean["test_set"], mean["row"]) not in renewed] + means
+    renewed = {(mean["test_set"], mean["row"]): mean for mean in means}
+    kept = [renewed.pop((mean["test_set"], mean["row"]), mean) for mean in known]
+    facts[role]["means"] = [*kept, *renewed.values()]
     row = next(row for row in tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["model"] if row["name"] == name)
     content = (FOLDER / row["files"][role]["file"]).read_bytes()
     # Rows that were not measured again keep their figures.
     is_fidelity = role == "fidelity"
-    psnr_db = row["psnr_db"] | psnr_by_row(means, test_sets(means)[0], name) if is_fidelity else None
+    psnr_db = row["psnr_db"] | psnr_by_row(facts[role]["means"], test_sets(known)[0], name) if is_fidelity else None
     write_row(name, role, content, summary=None, psnr_db=psnr_db)
     write_card(name, row["summary"], facts)
     write_page()

@@ -52,9 +52,10 @@ _WIDE_PX: Final[Mapping[str, float]] = {"gaussian": 4.4, "defocus": 6.0, "line":
 were nearer to the truth."""
 _SURELY_WIDE: Final = 0.7
 """At half the size the kind has at least this probability."""
-_IN_ITS_SIZE_PX: Final[Mapping[str, float]] = {"line": 38.0, "defocus": 8.5}
-"""What is wider is undone better at half the size (four photos of 1024 px, told, PSNR): motion of 36 px 26.6 dB in its
-own size and 25.8 at half of it, of 48 px 23.7 and 24.8, disks of 8 px 26.9 and 26.0, of 12 px 23.4 and 25.1."""
+_IN_ITS_SIZE_PX: Final[Mapping[str, float]] = {"line": 42.0, "defocus": 10.5}
+"""What is wider is undone better at half the size (five photos of 1024 px, told, PSNR): motion of 40 px 26.4 dB in its
+own size and 24.2 at half of it, with noise of 2 levels 24.0 and 23.7, of 48 px 24.9 and 24.0, with noise 22.7 and 23.4;
+disks of 10 px 25.7 and 24.2, with noise 23.8 and 23.6, of 12 px 23.8 and 23.8, with noise 22.5 and 23.1."""
 LEAST_REDUCED_PX: Final = 256
 """No picture is reduced below this: at 200 px a façade that was out of focus was told for straight motion."""
 

@@ -1,4 +1,4 @@
-r"""The data-consistency step: what a network that was told the blur gives, made to explain the picture it was given.
+"""The data-consistency step: what a network that was told the blur gives, made to explain the picture it was given.
 
 A network that cleans deconvolutions smooths away detail that the blurred picture still holds. What is left over tells
 of it: R = Y − K·X, with Y what was seen, X what the network made of it, and K the kernel. A Wiener filter,

@@ -241,8 +241,8 @@ class _ByPlace:
 
     def trust(self, seen: npt.NDArray[np.float32]) -> Callable[[], Plane]:
         """Return what tells, of `h w c`, the share of the patches that moved."""
-        still = np.zeros((1, *seen.shape[:2]), np.float32)
-        return lambda: self._solved(still, self._source, lambda part, psf: (still + 1)[:, *part])[0]
+        still, moved = (np.full((1, *seen.shape[:2]), share, np.float32) for share in (0, 1))
+        return lambda: self._solved(still, self._source, lambda part, psf: moved[:, *part])[0]
 
     def guides(self, planes: Planes) -> npt.NDArray[np.float32]:
         """Return guides `3 c h w` of `c h w`; where nothing moved, they are the picture."""

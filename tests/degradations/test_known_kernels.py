@@ -64,12 +64,14 @@ def test_each_patch_is_blurred_in_gamma_space_or_in_linear_light(sharp):
     is_gamma, is_linear = (one < 1e-6 for one in off)
     assert (is_gamma ^ is_linear).all()
     assert 0 < is_linear.sum() < 12
+    assert torch.equal(made.is_linear, is_linear)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1.0, 12)])
 def test_all_or_none_in_linear_light(sharp, share, expected):
     kernels = Blur(choices=ROWS, radius_px=RADIUS).draw(12, seeded())
-    blurred = Blur(choices=ROWS, radius_px=RADIUS, linear_share=share).blurred(sharp, kernels, seeded())
+    stage = Blur(choices=ROWS, radius_px=RADIUS, linear_share=share)
+    blurred = stage.blurred(sharp, kernels, stage.draw_light(12, seeded()))
     linear = to_gamma(blur(to_linear(sharp), kernels))
     assert int(((blurred - linear).abs().amax(dim=(1, 2, 3)) < 1e-6).sum()) == expected
 

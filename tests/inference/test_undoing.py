@@ -14,8 +14,9 @@ from acutance.engines.fake import FAKE_SPEC, FakeEngine
 from acutance.errors import NonFiniteOutput
 from acutance.geometry import Size, plan_tiles
 from acutance.imaging.convert import to_float
-from acutance.imaging.kernels import convolve_mirror, disk_psf, line_psf
-from acutance.inference import unblurring, undoing
+from acutance.imaging.kernels import convolve_mirror, disk_psf, gaussian_psf, line_psf
+from acutance.imaging.response import Response
+from acutance.inference import solving, unblurring, undoing
 from acutance.inference.found_blur import FoundBlur
 from acutance.inference.sharpener import Sharpener
 from acutance.inference.told import ToldBlur
@@ -100,6 +101,50 @@ def test_a_lens_out_of_focus_is_found():
     assert words == "out of focus by about 3.0 px: taken out"
     assert found is not None
     assert not found.is_path
+
+
+def whole_photo() -> np.ndarray:
+    return np.asarray(Image.open(PHOTO).convert("RGB"))
+
+
+def blurred_in(response: Response, psf: np.ndarray) -> np.ndarray:
+    values = response.values(convolve_mirror(response.light(whole_photo() / 255), psf))
+    return np.clip(np.rint(255 * values), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("response", Response)
+@pytest.mark.parametrize(
+    ("psf", "words"),
+    [
+        (line_psf(16.0, 2.0), "straight motion of about 16 px along 115°: taken out"),
+        (disk_psf(4.0), "out of focus by about 4.0 px: taken out"),
+    ],
+)
+def test_what_blurred_light_is_found_and_undone_in_light(response, psf, words):
+    """Undone in the file's values, most of these did not explain the photo, and it was left as it was."""
+    seen = blurred_in(response, psf)
+    found, said = blur_in(seen, threads=2, progress=quiet)
+    assert said == words
+    assert isinstance(found, FoundBlur)
+    assert found.response is response
+    inner, truth = np.s_[24:-24, 24:-24], whole_photo()
+    engine = FakeEngine(middle_guide, SPEC)
+    by = {light: without_blur(seen, replace(found, response=light), engine, progress=quiet) for light in Response}
+    off = {light: float(np.abs(255 * one - truth)[inner].mean()) for light, one in by.items()}
+    assert min(off, key=lambda light: off[light]) is response
+    assert off[response] < 0.7 * float(np.abs(seen.astype(float) - truth)[inner].mean())
+
+
+@pytest.mark.parametrize("response", Response)
+def test_what_somebody_told_is_undone_in_the_light_that_the_photo_tells(response):
+    told, engine = ToldBlur.motion(8.0, degrees=70), FakeEngine(middle_guide, SPEC)
+    seen = blurred_in(response, told.psf)
+    result = without_blur(seen, told, engine, progress=quiet)
+    assert np.array_equal(result, without_blur(seen, told, engine, response=response, progress=quiet))
+    softened = ToldBlur.gaussian(1.6)  # has no bands that could tell
+    seen = blurred_in(response, gaussian_psf(1.6))
+    result = without_blur(seen, softened, engine, progress=quiet)
+    assert np.array_equal(result, without_blur(seen, softened, engine, response=Response.NONE, progress=quiet))
 
 
 def test_a_plane_without_gradients_is_as_dense_as_any():
@@ -189,6 +234,21 @@ def test_transparency_is_undone_with_the_picture(remover, moved):
     assert far.mean() < 2
 
 
+def test_opacity_has_no_curve(remover, moved, blur, monkeypatch):
+    toned = replace(blur, response=Response.TONED)
+    monkeypatch.setattr(unblurring, "blur_in", lambda *_, **__: (toned, toned.words))
+    lights = []
+    told = solving.wiener_guides
+    monkeypatch.setattr(
+        solving, "wiener_guides", lambda *_, **how: (lights.append(how["response"]), told(*_, **how))[1]
+    )
+    sharp_alpha = np.full(photo().shape[:2], 255.0)
+    sharp_alpha[:, :120] = 0
+    alpha = convolve_mirror(sharp_alpha[..., None], line_psf(10.0, 0.5))[CUT:-CUT, CUT:-CUT, 0]
+    remover(np.dstack([moved, np.clip(np.rint(alpha), 0, 255).astype(np.uint8)]))
+    assert lights == [Response.TONED] * 3 + [Response.NONE]
+
+
 @pytest.mark.parametrize("tile_px", [16, 40])
 def test_tiles_join_without_seams(moved, blur, monkeypatch, tile_px):
     engine = FakeEngine(middle_guide, SPEC)
@@ -209,7 +269,7 @@ def test_tiles_join_without_seams(moved, blur, monkeypatch, tile_px):
 def test_what_is_believed_is_told_with_what_lies_around_a_tile(moved, blur, monkeypatch):
     """A network that rings in half of the picture: how far it is believed must not hang on where tiles meet."""
     monkeypatch.setattr(type(blur.kernel), "trust", lambda self, grey: np.ones(grey.shape, np.float32))
-    monkeypatch.setattr(undoing, "consistent", lambda restored, *_, **__: restored)  # it would take ringing back
+    monkeypatch.setattr(solving, "consistent", lambda restored, *_, **__: restored)  # it would take ringing back
 
     def ringing(batch: np.ndarray) -> np.ndarray:
         y, x = np.mgrid[0 : batch.shape[2], 0 : batch.shape[3]]

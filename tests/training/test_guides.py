@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,16 +17,18 @@ from acutance.data.photo_store import open_store
 from acutance.deconvolution.data_consistency import consistent as consistent_in_numpy
 from acutance.deconvolution.wiener import PENALTIES, wiener_guides
 from acutance.degradations.blur import blur
+from acutance.degradations.light import to_gamma, to_linear
 from acutance.degradations.pipeline import degrade
 from acutance.degradations.psf import delta_psf, gaussian_psf, line_psf
 from acutance.errors import ConfigError
+from acutance.imaging.response import Response
 from acutance.networks.checkpoint_file import describe, generator_bytes
 from acutance.networks.generators import Generator
 from acutance.training import players
-from acutance.training.batch import parts_of
+from acutance.training.batch import Told, parts_of
 from acutance.training.batches import PairSource, batch_generator, draw_batch
 from acutance.training.config import load_config
-from acutance.training.guides import GuideConfig, consistent, distorted, restored_by, wiener, with_guides
+from acutance.training.guides import GuideConfig, consistent, distorted, restored_by, told_of, wiener, with_guides
 from acutance.training.loop import GENERATOR_FILE, train
 from acutance.training.players import new_generator
 
@@ -40,6 +43,10 @@ def seeded(seed=0):
 def lines(lengths, angle=0.4, *, radius_px=8):
     lengths = torch.tensor(lengths)
     return line_psf(lengths, torch.full_like(lengths, angle), radius_px=radius_px)
+
+
+def in_values(kernels):
+    return Told(kernels, torch.zeros(len(kernels), dtype=torch.bool))
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +173,9 @@ def test_a_batch_is_the_patches_with_their_guides(store, tiny):
     made = degrade(config.degradation, sampler.draw(4, source), source)
     assert torch.equal(given[:, :3], made.degraded)
     assert torch.equal(reference, made.reference)
-    told = distorted(made.kernels, config.guide, source)
-    assert torch.equal(batch.told, told)
+    told = told_of(made, config.guide, source)
+    assert torch.equal(batch.told.kernels, told.kernels)
+    assert torch.equal(batch.told.is_linear, told.is_linear)
     assert torch.equal(given, with_guides(made.degraded, told))
     plain = draw_batch(tiny("watch.held_out=0", "degradation.untouched=0.3", "patch_px=32"), sampler, 5)
     assert torch.equal(plain.pair[0], made.degraded)
@@ -191,7 +199,7 @@ def test_the_data_consistency_step_is_that_of_numpy(sharp):
     kernels = torch.cat([lines([5.0, 9.0]), gaussian_psf(*torch.full((2, 1), 1.5), torch.zeros(1), radius_px=8)])
     seen = blur(sharp, kernels)
     lacking = blur(sharp, gaussian_psf(*torch.full((2, 3), 0.9), torch.zeros(3), radius_px=8))
-    made = consistent(lacking, seen, kernels)
+    made = consistent(lacking, seen, in_values(kernels))
     assert (made - lacking).abs().amax(dim=(1, 2, 3)).min() > 0.005  # none is left as it is
     for patch, psf, restored, corrected in zip(seen.numpy(), kernels.double().numpy(), lacking, made, strict=True):
         expected = consistent_in_numpy(restored.numpy(), patch, psf)
@@ -205,7 +213,7 @@ def test_what_the_data_tell_need_not_be_learnt(sharp):
     lacking = blur(sharp, gaussian_psf(*torch.full((2, 3), 0.9), torch.zeros(3), radius_px=8)).requires_grad_()
     columns = torch.arange(seen.shape[-1]) * 2 * math.pi
     passed, stopped = torch.cos(columns / 40), torch.cos(columns / 8)
-    made = consistent(lacking, seen, kernels)
+    made = consistent(lacking, seen, in_values(kernels))
     by_wave = []
     for wave in (passed, stopped):
         (gradient,) = torch.autograd.grad((made * wave).sum(), lacking, retain_graph=True)
@@ -213,6 +221,34 @@ def test_what_the_data_tell_need_not_be_learnt(sharp):
         by_wave.append(float((inner * wave[20:-20]).mean() / (wave[20:-20] ** 2).mean()))
     assert by_wave[0] < 0.4
     assert 0.8 < by_wave[1] < 1.2
+
+
+def test_a_blur_of_light_is_undone_in_light_as_numpy_does(sharp):
+    kernels = lines([5.0, 9.0, 7.0])
+    told = Told(kernels, torch.tensor([True, False, True]))
+    in_light = told.is_linear.view(-1, 1, 1, 1)
+    seen = torch.where(in_light, to_gamma(blur(to_linear(sharp), kernels)), blur(sharp, kernels))
+    lacking = blur(sharp, gaussian_psf(*torch.full((2, 3), 0.9), torch.zeros(3), radius_px=8))
+    guides, corrected = with_guides(seen, told)[:, 3:].numpy(), consistent(lacking, seen, told).numpy()
+    for number, psf in enumerate(kernels.double().numpy()):
+        response = Response.SRGB if told.is_linear[number] else Response.NONE
+        expected = np.stack([wiener_guides(one, psf, response=response) for one in seen[number].numpy()], axis=1)
+        np.testing.assert_allclose(guides[number].reshape(expected.shape), expected, atol=1e-3)
+        expected = consistent_in_numpy(lacking[number].numpy(), seen[number].numpy(), psf, response=response)
+        np.testing.assert_allclose(corrected[number], expected, atol=2e-4)
+        error = np.abs(corrected[number] - sharp[number, :, 8:-8, 8:-8].numpy()).mean()
+        assert error < 0.8 * np.abs(lacking[number].numpy() - sharp[number, :, 8:-8, 8:-8].numpy()).mean()
+
+
+def test_a_share_of_what_light_blurred_is_undone_in_it(sharp, tiny):
+    config = tiny(*GUIDED, "guide.light_share=0.5")
+    stage = replace(config.degradation.stages[0], linear_share=0.5)
+    made = degrade(replace(config.degradation, stages=(stage,)), sharp[:, :, :64, :64].repeat(40, 1, 1, 1), seeded())
+    told = told_of(made, config.guide, seeded(1))
+    assert not (told.is_linear & ~made.is_linear).any()
+    assert 0.35 < float(told.is_linear.sum() / made.is_linear.sum()) < 0.65
+    assert not told_of(made, replace(config.guide, light_share=0.0), seeded(1)).is_linear.any()
+    assert torch.equal(told_of(made, replace(config.guide, light_share=1.0), seeded(1)).is_linear, made.is_linear)
 
 
 @pytest.mark.parametrize("ahead", [1, 3])

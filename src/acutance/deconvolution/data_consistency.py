@@ -5,6 +5,9 @@ of it: R = Y − K·X, with Y what was seen, X what the network made of it, and 
 X + conj(K) / (|K|² + λ) · R, puts it back where the kernel lets pass more than noise. It is the data step of
 half-quadratic splitting, taken once, behind the network. `training.guides` is the same in torch: the network learns
 through it, so that it need not learn what two FFTs do.
+
+Of a blur of light K·X is taken in light, and R in the values of the file, where noise and rounding are alike all over:
+in light, what is lacked in the shadows would vanish beside the noise of what is bright (1.5 dB at 4 px).
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from acutance.deconvolution.planes import (
     spectrum_of,
     transfer_of,
 )
+from acutance.imaging.response import Response
 
 BLIND_POWER: Final = 0.01
 """|K|² up to which a frequency tells of the noise alone."""
@@ -53,6 +57,7 @@ def consistent(
     psf: Psf,
     *,
     origin: tuple[float, float] = (0.0, 0.0),
+    response: Response = Response.NONE,
     pool: Executor | None = None,
 ) -> npt.NDArray[np.float32]:
     """Correct what was restored by what it does not explain.
@@ -64,6 +69,7 @@ def consistent(
         seen: `c h w`, what it was restored from.
         psf: The blur.
         origin: `(y, x)` of the psf's origin, in px from its middle.
+        response: How the values come from what was blurred.
         pool: Where channels are worked on side by side; None is one after the other.
 
     Returns:
@@ -80,9 +86,9 @@ def consistent(
     transfer = transfer_of(psf, shape, origin)
 
     def left_over(plane: Plane, truth: Plane) -> Spectrum:
-        again = plane_of(transfer * spectrum_of(continued(plane, psf.shape[0] - 1)), shape)
+        again = plane_of(transfer * spectrum_of(continued(response.light(plane), psf.shape[0] - 1)), shape)
         rest = np.zeros(shape, np.float32)
-        rest[inner] = np.clip(truth[inner] - again[inner], -LARGEST_REST, LARGEST_REST)
+        rest[inner] = np.clip(truth[inner] - response.values(again[inner]), -LARGEST_REST, LARGEST_REST)
         return spectrum_of(rest)
 
     each = map if pool is None else pool.map

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from acutance.degradations import psf as psfs
@@ -60,22 +60,26 @@ class Degraded(NamedTuple):
     """What each was blurred with, by the only blur stage; None where there is none, or more than one."""
     noise: Float[Tensor, " n"]
     """Root mean square of what noise, grain and compression added to each, in [0, 1] units."""
+    is_linear: Bool[Tensor, " n"]
+    """Whether that blur was one of linear light; no patch's is where `kernels` is None."""
 
 
 def degrade(config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Degraded:
     """Make training pairs from sharp patches that are `margin_px` larger than wanted on each side.
 
     Returns:
-        The pairs, the kernels that they were made with, and how strong the noise is.
+        The pairs, the kernels that they were made with and in which light, and how strong the noise is.
     """
     margin = config.margin_px
     reference = sharp[..., margin : sharp.shape[-2] - margin, margin : sharp.shape[-1] - margin]
     images, kernels, power = sharp, None, sharp.new_zeros(sharp.shape[0])
+    is_linear = torch.zeros_like(power, dtype=torch.bool)
     has_one_blur = sum(isinstance(stage, Blur) for stage in config.stages) == 1
     for stage in config.stages:
         if isinstance(stage, Blur) and has_one_blur:
             kernels = stage.draw(images.shape[0], generator)
-            images = stage.blurred(images, kernels, generator)
+            is_linear = stage.draw_light(images.shape[0], generator)
+            images = stage.blurred(images, kernels, is_linear)
         else:
             before, images = images, stage.apply(images, generator)
             if isinstance(stage, (Noise, Grain, Jpeg)):
@@ -89,4 +93,4 @@ def degrade(config: DegradationConfig, sharp: Float[Tensor, "n 3 h w"], generato
     if config.reduction > 1:
         untouched = torch.round(reduce(reference, config.reduction).clamp(0.0, 1.0) * 255.0) / 255.0
     noise = torch.where(skip.view(-1), 0.0, torch.sqrt(power))
-    return Degraded(torch.where(skip, untouched, degraded), reference, kernels, noise)
+    return Degraded(torch.where(skip, untouched, degraded), reference, kernels, noise, is_linear)

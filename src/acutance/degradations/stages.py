@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from acutance.degradations import psf as psfs
@@ -77,17 +77,24 @@ class Blur:
 
     def apply(self, images: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h2 w2"]:
         """Blur a batch, each image with its own kernel."""
-        return self.blurred(images, self.draw(images.shape[0], generator), generator)
+        count = images.shape[0]
+        return self.blurred(images, self.draw(count, generator), self.draw_light(count, generator))
+
+    def draw_light(self, count: int, generator: torch.Generator) -> Bool[Tensor, " n"]:
+        """Draw which of a batch of images are blurred in linear light."""
+        if not self.linear_share:
+            return torch.zeros(count, dtype=torch.bool, device=generator.device)
+        return happens(count, self.linear_share, generator)
 
     def blurred(
-        self, images: Float[Tensor, "n 3 h w"], kernels: Float[Tensor, "n s s"], generator: torch.Generator
+        self, images: Float[Tensor, "n 3 h w"], kernels: Float[Tensor, "n s s"], is_linear: Bool[Tensor, " n"]
     ) -> Float[Tensor, "n 3 h2 w2"]:
         """Blur a batch with kernels that were drawn, in gamma space or in linear light."""
         if not self.linear_share:
             return blur(images, kernels)
-        is_linear = happens(images.shape[0], self.linear_share, generator).view(-1, 1, 1, 1)
-        blurred = blur(torch.where(is_linear, to_linear(images), images), kernels)
-        return torch.where(is_linear, to_gamma(blurred), blurred)
+        in_light = is_linear.view(-1, 1, 1, 1)
+        blurred = blur(torch.where(in_light, to_linear(images), images), kernels)
+        return torch.where(in_light, to_gamma(blurred), blurred)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

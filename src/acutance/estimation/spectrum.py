@@ -101,6 +101,7 @@ class BandedSpectrum:
         radius = np.hypot(y, x)
         kept = ((y > 0) | ((y == 0) & (x > 0))) & (radius > 1.0 / min(crop.shape)) & (radius < _HIGHEST)
         kept &= _above_noise(power, noise, radius, kept, beyond_gaps=beyond_gaps)
+        self.kept = kept
         self._y, self._x, self._power = y[kept], x[kept], seen[kept]
         self._highest = float(radius[kept].max(initial=0.0))
         self._is_told = float(np.ptp(crop)) > _LEAST_CONTRAST
@@ -120,10 +121,17 @@ class BandedSpectrum:
 
     def below(self, frequency: float) -> BandedSpectrum:
         """Return the part of the spectrum below a frequency, in cycles per px."""
-        low, kept = copy(self), np.hypot(self._y, self._x) < frequency
-        low._y, low._x, low._power = self._y[kept], self._x[kept], self._power[kept]
-        low._take_out_the_usual()
-        return low
+        return self._part(np.hypot(self._y, self._x) < frequency)
+
+    def within(self, kept: npt.NDArray[np.bool_]) -> BandedSpectrum:
+        """Return the part of the spectrum at some frequencies, of those of `kept`: another's of a crop of this size."""
+        return self._part(kept[self.kept])
+
+    def _part(self, some: npt.NDArray[np.bool_]) -> BandedSpectrum:
+        part = copy(self)
+        part._y, part._x, part._power = self._y[some], self._x[some], self._power[some]
+        part._take_out_the_usual()
+        return part
 
     def score(self, length_px: float, angle: float) -> float:
         """Return the partial correlation, −1 … 1, with the bands of a motion; 0 where there is too little to see."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ from acutance.deconvolution.plausibility import mean_step
 from acutance.deconvolution.shake import Evidence, known_shake, weighed
 from acutance.deconvolution.texture import SMALLEST_PX, textured_box
 from acutance.engines.processor import pool_size
+from acutance.estimation.responses import response_in
 from acutance.estimation.rings import disk_radius
 from acutance.estimation.spectral_motions import spectral_motions, told_exactly
 from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum, SpectralMotion
@@ -21,6 +23,7 @@ from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.picture import Picture
 from acutance.imaging.reduction import reduced
+from acutance.imaging.response import Response
 from acutance.inference.edges import has_no_edges
 from acutance.inference.found_blur import PATCH_PX, FoundBlur
 from acutance.inference.surroundings import MISFIT_PER_LEVEL
@@ -81,16 +84,19 @@ def banded(grey: npt.NDArray[np.float32], field: BlurField) -> FoundBlur | None:
     parts = ((WHOLE_PIXELS, CLEAR_BANDS_OF_WHOLE), (TEXTURED_PIXELS, CLEAR_BANDS))
     for pixels, least_score in parts if grey.size > TEXTURED_PIXELS else parts[1:]:
         looked_at = np.ascontiguousarray(grey[textured_box(grey, pixels).slices])
-        motion = _banded_motion(looked_at, crop, field.noise, least_score=max(least_score, clear))
-        if motion is not None:
+        banded_motion = _banded_motion(looked_at, crop, field.noise, least_score=max(least_score, clear))
+        if banded_motion is not None:
             break
-    if motion is None or (seen.kind == "path" and motion.length_px < LEAST_OF_PATH * seen.strength_px):
+    if banded_motion is None:
         return None
-    seen = _line(told_exactly(looked_at, motion))
+    motion, response = banded_motion
+    if seen.kind == "path" and motion.length_px < LEAST_OF_PATH * seen.strength_px:
+        return None
+    seen = _line(told_exactly(response.light(looked_at), motion))
     assert seen.psf is not None
-    is_alike = has_bands_all_over(grey, seen)
-    kernel = known_shake(crop, seen.psf)
-    return FoundBlur(kernel=kernel, moved=not is_alike, is_sure=is_alike, seen=seen)
+    is_alike = has_bands_all_over(response.light(grey), seen)
+    kernel = known_shake(response.light(crop), seen.psf)
+    return FoundBlur(kernel=kernel, moved=not is_alike, is_sure=is_alike, response=response, seen=seen)
 
 
 def _banded_motion(
@@ -99,14 +105,20 @@ def _banded_motion(
     noise_levels: float,
     *,
     least_score: float = CLEAR_BANDS,
-) -> SpectralMotion | None:
-    """Look for straight motion in the spectrum of a part; undone on a crop, it must explain what was seen."""
+) -> tuple[SpectralMotion, Response] | None:
+    """Look for straight motion in the spectrum of a part; undone on a crop, it must explain what was seen.
+
+    Returns:
+        The motion, and in what light it happened.
+    """
     for motion in spectral_motions(looked_at):
         if motion.score < least_score:
             break
-        evidence = weighed_as(crop, _line(motion))
+        seen = _line(motion)
+        response = response_to(looked_at, seen)
+        evidence = weighed_as(response.light(crop), seen)
         if evidence.excess <= LARGEST_EXCESS and evidence.misfit <= LEAST_MISFIT + MISFIT_PER_LEVEL * noise_levels:
-            return motion
+            return motion, response
     return None
 
 
@@ -118,6 +130,13 @@ def weighed_as(crop: npt.NDArray[np.float32], seen: BlurVerdict) -> Evidence:
     half = seen.enlarged(0.5).psf
     assert half is not None
     return weighed(reduced(Picture(crop[..., np.newaxis]), 2).pixels[..., 0], half)
+
+
+def response_to(grey: npt.NDArray[np.float32], seen: BlurVerdict) -> Response:
+    """Return in what light a blur happened, as far as the spectrum of a picture as a whole tells."""
+    assert seen.psf is not None
+    crop = np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices])
+    return response_in(crop, seen.psf, beyond_gaps=seen.kind == "defocus")
 
 
 def _line(motion: SpectralMotion) -> BlurVerdict:
@@ -141,8 +160,12 @@ def has_bands_all_over(grey: npt.NDArray[np.float32], seen: BlurVerdict) -> bool
 
 def banded_places(
     grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None
-) -> dict[tuple[int, int], BlurVerdict]:
-    """Look at the spectrum of each place, or of those with most texture; each is accepted by itself."""
+) -> tuple[dict[tuple[int, int], BlurVerdict], Response]:
+    """Look at the spectrum of each place, or of those with most texture; each is accepted by itself.
+
+    Returns:
+        By place what moved there; and in what light most of it did.
+    """
     picture = Box(0, 0, *grey.shape)
     boxes = {
         (y, x): Box(y - PLACE_PX, x - PLACE_PX, y + PLACE_PX, x + PLACE_PX).within(picture)
@@ -153,10 +176,12 @@ def banded_places(
     texture = {place: mean_step(grey[box.slices]) for place, box in boxes.items()}
     places = sorted(boxes, key=lambda place: -texture[place])[:MOST_PLACES]
 
-    def look(place: tuple[int, int]) -> BlurVerdict | None:
+    def look(place: tuple[int, int]) -> tuple[SpectralMotion, Response] | None:
         part = np.ascontiguousarray(grey[boxes[place].slices])
-        motion = None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
-        return None if motion is None else _line(motion)
+        return None if has_no_edges([part], is_fine=False) else _banded_motion(part, part, field.noise)
 
     with ThreadPoolExecutor(pool_size(threads)) as pool:
-        return {place: seen for place, seen in zip(places, pool.map(look, places), strict=True) if seen is not None}
+        found = {place: one for place, one in zip(places, pool.map(look, places), strict=True) if one is not None}
+    lights = Counter(response for _, response in found.values())
+    response = max(Response, key=lambda one: lights[one])  # of equals the first
+    return {place: _line(motion) for place, (motion, _) in found.items()}, response

@@ -9,6 +9,7 @@ from acutance.deconvolution.planes import Psf
 from acutance.deconvolution.shake import Shake
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box, Size
+from acutance.imaging.response import Response
 
 SURE, SHORTEST_PX = 0.8, 3.5
 """By place only straight motion is undone that the estimator gives so much of the probability, and at least so long:
@@ -32,6 +33,8 @@ class FoundBlur:
     is_sure: bool = False
     """Whether all of the picture has the bands of this motion in its spectrum: then no place is held against its
     residual, which is large where lettering is, too."""
+    response: Response = Response.NONE
+    """In what light it was blurred."""
     seen: BlurVerdict | None = None
     """What the kernel is of; None for a curved path."""
 
@@ -62,6 +65,8 @@ class FoundMotion:
     field: BlurField
     banded: Mapping[tuple[int, int], BlurVerdict]
     """By place, `PATCH_PX` apart: motion that the spectrum there has the bands of."""
+    response: Response = Response.NONE
+    """In what light it was blurred."""
     top: int = 0
     """Where what was looked at begins in what is undone, in px."""
     left: int = 0
@@ -88,6 +93,8 @@ class FoundPaths:
     """Parts that do not overlap, and what blurred each; where there is none, nothing is undone."""
     size: Size
     """Of what was looked at."""
+    response: Response = Response.NONE
+    """In what light it was blurred."""
     top: int = 0
     """Where what was looked at begins in what is undone, in px."""
     left: int = 0

@@ -8,6 +8,7 @@ aligned with its neighbour's, or edges would be doubled where one part fades int
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -19,8 +20,10 @@ from acutance.deconvolution.psfs import offset_between
 from acutance.deconvolution.shake import Progress, Shake, find_shake
 from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
+from acutance.estimation.responses import response_in
 from acutance.estimation.verdict import BlurVerdict
 from acutance.geometry import Box, with_halo
+from acutance.imaging.response import Response
 from acutance.inference.found_blur import FoundPaths
 from acutance.inference.looking import blur_field
 
@@ -64,9 +67,14 @@ def paths_by_place(
     if not found:
         return None
     aligned = _aligned(found)
+    lights = Counter(
+        response_in(np.ascontiguousarray(grey[parts[at].slices]), shake.psf) for at, shake in found.items()
+    )
+    response = max(Response, key=lambda one: lights[one])  # of equals the first
     share = sum(parts[at].size.pixels for at in found) / whole.size.pixels
     words = f"curved motion that differs over the picture: taken out of {100 * share:.0f} % of it"
-    return FoundPaths(words=words, share=share, parts=tuple((parts[at], aligned[at]) for at in found), size=whole.size)
+    paths = tuple((parts[at], aligned[at]) for at in found)
+    return FoundPaths(words=words, share=share, parts=paths, size=whole.size, response=response)
 
 
 def _parts(whole: Box) -> dict[Place, Box]:

@@ -17,6 +17,7 @@ from acutance.imaging.blend import blend
 from acutance.imaging.convert import PixelType, to_float, to_type
 from acutance.imaging.picture import Picture
 from acutance.imaging.reduction import changed_at_fraction
+from acutance.imaging.response import Response
 from acutance.inference.back_projecting import corrected
 from acutance.inference.listening import NOBODY, Listener, Progress, ignore
 from acutance.inference.picture_settings import WHOLE, PictureSettings
@@ -229,16 +230,25 @@ class PictureRestorer:
         whole = Box(0, 0, *pixels.shape[:2])
         wanted = None if looked_at == whole else with_halo(looked_at, within=whole, halo_px=FEATHER_PX).source
 
-        def undone(planes: npt.NDArray[PixelType], phases: Callable[[float, str], None]) -> npt.NDArray[PixelType]:
+        def undone(
+            planes: npt.NDArray[PixelType], phases: Callable[[float, str], None], response: Response | None = None
+        ) -> npt.NDArray[PixelType]:
             restored = without_blur(
-                planes, blur, self.engine, wanted=wanted, threads=self.settings.threads, progress=phases
+                planes,
+                blur,
+                self.engine,
+                wanted=wanted,
+                response=response,
+                threads=self.settings.threads,
+                progress=phases,
             )
             return to_type(blend(to_float(planes), restored, request.strength), planes.dtype.type)
 
         restored = undone(pixels, listener.part(0.3, 1.0).phases())
         if alpha is None or not is_blurred_by(to_float(alpha), blur):
             return Picture(restored, None if alpha is None else alpha.copy())
-        return Picture(restored, undone(alpha[..., np.newaxis], lambda share, phase: None)[..., 0])
+        opacity = undone(alpha[..., np.newaxis], lambda share, phase: None, Response.NONE)
+        return Picture(restored, opacity[..., 0])
 
     def _through_network(
         self,

@@ -16,18 +16,22 @@ from acutance.deconvolution.shake import Progress, find_shake, known_shake, weig
 from acutance.deconvolution.texture import SMALLEST_PX, textured_box
 from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
+from acutance.estimation.responses import response_in
 from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
 from acutance.geometry import Box
 from acutance.imaging.convert import PixelType, to_float
+from acutance.imaging.response import Response
 from acutance.inference.bands import (
     ONE_THING_PIXELS,
     TEXTURED_PIXELS,
+    WHOLE_PIXELS,
     banded,
     banded_places,
     has_bands_all_over,
     radius_in,
+    response_to,
     weighed_as,
 )
 from acutance.inference.belief import grey_of
@@ -203,7 +207,10 @@ def _as_told(
     elif seen.kind == "line":
         seen = refined(np.ascontiguousarray(grey[textured_box(grey, TEXTURED_PIXELS).slices]), seen)
     progress(0.7, LOOKING)
-    found = _checked(grey, seen, field)
+    response = response_to(grey, seen)
+    if response is not Response.NONE and radius is not None:
+        seen = replace(seen, strength_px=radius_in(response.light(grey)) or radius)
+    found = _checked(response.light(grey), seen, field, response)
     if found is None and seen.kind == "line" and seen.strength_px >= PERHAPS_CURVED_PX:
         found = _curved(grey, threads=threads, progress=progress)
     return found, seen
@@ -218,11 +225,14 @@ def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Pro
     )
     if shake is None:
         return None
-    return FoundBlur(kernel=shake, moved=False)
+    crop = np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices])
+    return FoundBlur(kernel=shake, moved=False, response=response_in(crop, shake.psf))
 
 
-def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField) -> FoundBlur | None:
-    """Undo the kernel on a textured part and blur that again: does it explain what was seen?"""
+def _checked(
+    grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField, response: Response
+) -> FoundBlur | None:
+    """Undo the kernel on a textured part, in the light it blurred; blurred again, does it explain what was seen?"""
     psf = seen.psf
     assert psf is not None
     noise_levels = field.noise
@@ -235,14 +245,14 @@ def _checked(grey: npt.NDArray[np.float32], seen: BlurVerdict, field: BlurField)
         return None
     moved = seen.kind == "line" and field.share_moved_like(seen) < ALL_OVER
     is_sure = seen.kind == "defocus" and has_bands_all_over(grey, seen)
-    return FoundBlur(kernel=kernel, moved=moved, is_sure=is_sure, seen=seen)
+    return FoundBlur(kernel=kernel, moved=moved, is_sure=is_sure, response=response, seen=seen)
 
 
 def _by_place(grey: npt.NDArray[np.float32], field: BlurField, *, threads: int | None) -> FoundMotion | None:
     """Look for straight motion by place; None where there is too little of it."""
     has_moved = field.whole.kind in {"line", "path"}
-    banded = banded_places(grey, field, threads=threads) if has_moved else {}
-    motion = FoundMotion(words="", share=0.0, field=field, banded=banded)
+    banded, response = banded_places(grey, field, threads=threads) if has_moved else ({}, Response.NONE)
+    motion = FoundMotion(words="", share=0.0, field=field, banded=banded, response=response)
     places = [(y, x) for y in range(0, grey.shape[0], PATCH_PX) for x in range(0, grey.shape[1], PATCH_PX)]
     moved = sum(motion.kernel_at(y, x) is not None for y, x in places) / len(places)
     if moved < SMALLEST_SHARE:

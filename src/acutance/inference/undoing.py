@@ -12,17 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.data_consistency import consistent
-from acutance.deconvolution.planes import Plane, Planes, Psf
 from acutance.deconvolution.shake import Progress
-from acutance.deconvolution.wiener import PENALTIES, wiener_guides
+from acutance.deconvolution.texture import textured_box
 from acutance.engines.engine import Engine, check_finite
 from acutance.engines.processor import pool_size
+from acutance.estimation.responses import response_in
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, with_halo
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
+from acutance.imaging.response import Response
+from acutance.inference.bands import WHOLE_PIXELS
 from acutance.inference.belief import grey_of, keep_what_is_believed
-from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths
+from acutance.inference.found_blur import Found, FoundBlur, FoundMotion, FoundPaths
+from acutance.inference.solving import Solver, solver_of
 from acutance.inference.told import ToldBlur
 
 TILE_PX = 1024
@@ -39,8 +41,6 @@ PATH_REACH_PX = 96
 """So far around a part with a path of its own: three widths of the largest kernel."""
 NEAR_PX = 24
 """What the network sees around a part that is wanted alone; its guides come from farther away."""
-PATCH_HALO_PX = 48
-"""What counts of the surroundings of a patch with a kernel of its own."""
 
 
 def without_blur(
@@ -49,6 +49,7 @@ def without_blur(
     engine: Engine,
     *,
     wanted: Box | None = None,
+    response: Response | None = None,
     threads: int | None = None,
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
@@ -62,6 +63,8 @@ def without_blur(
         engine: Of a network that takes guides.
         wanted: The part that counts; beyond it the picture is returned as it is. The network then sees no more than it
             must, so that a small part of a picture takes a part of a second.
+        response: How the values come from what was blurred; None is as was found, or as the picture tells of a kernel
+            that somebody told. Opacity has no curve.
         threads: None is one per core.
         progress: Called with the share of pixels done and what comes next, in the calling thread.
 
@@ -71,8 +74,10 @@ def without_blur(
     Raises:
         NonFiniteOutput: When the network gives NaN or infinity.
     """
+    if response is None:
+        response = _told_response(pixels, found) if isinstance(found, ToldBlur) else found.response
     if isinstance(found, FoundPaths):
-        return _without_paths(pixels, found, engine, wanted, threads=threads, progress=progress)
+        return _without_paths(pixels, found, engine, wanted, response=response, threads=threads, progress=progress)
     size = Size(*pixels.shape[:2])
     kept = Box(0, 0, *size) if wanted is None else wanted
     result = np.zeros(pixels.shape, np.float32) if wanted is None else to_float(pixels)
@@ -86,16 +91,29 @@ def without_blur(
     tiles = list(plan_tiles(padded, tile_px=TILE_PX, halo_px=halo, multiple=multiple))
     progress(0.0, UNDOING)
     with ThreadPoolExecutor(pool_size(threads)) as pool:
+
+        def solver(source: Box) -> Solver:
+            return solver_of(found, source, response=response, pool=pool)
+
         for number, tile in enumerate(tiles, start=1):
             target = with_halo(tile.target, within=kept, halo_px=FADE_PX).source
             if min(target.size) > 0:
                 part = Tile(source=tile.source, target=target)
-                undone = _undone_tile(pixels, part, found, engine, pool, sees_all=wanted is None)
+                undone = _undone_tile(pixels, part, solver, engine, sees_all=wanted is None)
                 result[target.slices] += _share(tile.target, target, padded)[..., np.newaxis] * undone
             progress(number / len(tiles), UNDOING)
     if isinstance(found, FoundMotion) or (isinstance(found, FoundBlur) and found.moved):
         keep_what_is_believed(pixels[kept.slices], result[kept.slices])
     return result
+
+
+def _told_response(pixels: npt.NDArray[PixelType], told: ToldBlur) -> Response:
+    """Return in what light a kernel that somebody told blurred a picture, as far as its bands tell."""
+    if told.kind == "gaussian":  # has none
+        return Response.NONE
+    grey = grey_of(to_float(pixels))
+    crop = np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices])
+    return response_in(crop, told.psf, beyond_gaps=told.kind == "defocus")
 
 
 def _share(tile: Box, part: Box, size: Size) -> npt.NDArray[np.float32]:
@@ -125,6 +143,7 @@ def _without_paths(
     engine: Engine,
     wanted: Box | None,
     *,
+    response: Response,
     threads: int | None,
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
@@ -136,7 +155,8 @@ def _without_paths(
         target = with_halo(part, within=whole, halo_px=FADE_PX).source
         around = with_halo(target, within=Box(0, 0, *pixels.shape[:2]), halo_px=PATH_REACH_PX)
         blur = FoundBlur(kernel=path, moved=True)
-        undone = without_blur(pixels[around.source.slices], blur, engine, threads=threads, progress=_untold)
+        part_of = pixels[around.source.slices]
+        undone = without_blur(part_of, blur, engine, response=response, threads=threads, progress=_untold)
         inside = target.shifted(around.source.top, around.source.left).slices
         share = _share(part.shifted(whole.top, whole.left), target.shifted(whole.top, whole.left), whole.size)
         result[target.slices] += share[..., np.newaxis] * (undone[inside] - to_float(pixels[target.slices]))
@@ -164,9 +184,8 @@ def _to_the_border(part: Box, found: FoundPaths, whole: Box) -> Box:
 def _undone_tile(
     pixels: npt.NDArray[PixelType],
     tile: Tile,
-    found: FoundBlur | FoundMotion | ToldBlur,
+    solver: Callable[[Box], Solver],
     engine: Engine,
-    pool: ThreadPoolExecutor,
     *,
     sees_all: bool,
 ) -> npt.NDArray[np.float32]:
@@ -174,7 +193,7 @@ def _undone_tile(
     source = tile.source.within(Box(0, 0, *pixels.shape[:2]))
     seen = to_float(pixels[source.slices])
     planes = np.ascontiguousarray(np.moveaxis(seen, 2, 0))
-    by = _ByPlace(found, source, pool) if isinstance(found, FoundMotion) else _OneKernel(found, pool)
+    by = solver(source)
     trust = by.trust(seen)
     guides = by.guides(planes)
     inputs = np.concatenate([planes[np.newaxis], guides])
@@ -203,102 +222,3 @@ def _near(box: Box, margin_px: int, multiple: int) -> Box:
     low = [(side - margin_px) // multiple * multiple for side in (box.top, box.left)]
     high = [ceil_to_multiple(side + margin_px, multiple) for side in (box.bottom, box.right)]
     return Box(*low, *high)
-
-
-class _OneKernel:
-    """What is done with one kernel all over."""
-
-    def __init__(self, found: FoundBlur | ToldBlur, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-        self._kernel = None if isinstance(found, ToldBlur) or found.is_sure else found.kernel
-        self._psf = found.psf if isinstance(found, ToldBlur) else found.kernel.psf
-        self._origin = (0.0, 0.0) if isinstance(found, ToldBlur) else found.kernel.origin
-        self.reach_px = len(self._psf)
-
-    def trust(self, seen: npt.NDArray[np.float32]) -> Callable[[], Plane]:
-        """Begin to ask, of `h w c`, how far the kernel explains what is there; return what waits for the answer."""
-        if self._kernel is None:
-            return lambda: np.ones(seen.shape[:2], np.float32)
-        return self._pool.submit(self._kernel.trust, grey_of(seen)).result
-
-    def guides(self, planes: Planes) -> npt.NDArray[np.float32]:
-        """Return guides `3 c h w` of `c h w`."""
-        solved = self._pool.map(lambda plane: wiener_guides(plane, self._psf, origin=self._origin), planes)
-        return np.stack(list(solved), 1)
-
-    def consistent(self, restored: Planes, planes: Planes, shown: Box) -> Planes:
-        """Correct what the network gives for a part, `c h w`, by what it does not explain."""
-        return consistent(restored, planes, self._psf, origin=self._origin, pool=self._pool)
-
-
-class _ByPlace:
-    """What is done with kernels that differ over a part of a picture: in overlapping patches, which are cross-faded."""
-
-    reach_px = PATCH_HALO_PX
-
-    def __init__(self, found: FoundMotion, source: Box, pool: ThreadPoolExecutor) -> None:
-        self._found, self._source, self._pool = found, source, pool
-
-    def trust(self, seen: npt.NDArray[np.float32]) -> Callable[[], Plane]:
-        """Return what tells, of `h w c`, the share of the patches that moved."""
-        still, moved = (np.full((1, *seen.shape[:2]), share, np.float32) for share in (0, 1))
-        return lambda: self._solved(still, self._source, lambda part, psf: moved[:, *part])[0]
-
-    def guides(self, planes: Planes) -> npt.NDArray[np.float32]:
-        """Return guides `3 c h w` of `c h w`; where nothing moved, they are the picture."""
-
-        def solved(part: tuple[slice, slice], psf: Psf) -> Planes:
-            guides = [wiener_guides(np.ascontiguousarray(plane[part]), psf) for plane in planes]
-            return np.stack(guides, 1).reshape(len(still), *guides[0].shape[1:])
-
-        still = np.tile(planes, (len(PENALTIES), 1, 1))
-        guides = self._solved(still, self._source, solved)
-        return guides.reshape(len(PENALTIES), *planes.shape)
-
-    def consistent(self, restored: Planes, planes: Planes, shown: Box) -> Planes:
-        """Correct what the network gives for a part, `c h w`, by what it does not explain."""
-
-        def solved(part: tuple[slice, slice], psf: Psf) -> Planes:
-            return consistent(restored[:, *part], planes[:, *part], psf)
-
-        return self._solved(restored, shown.shifted(-self._source.top, -self._source.left), solved)
-
-    def _solved(self, still: Planes, box: Box, solve: Callable[[tuple[slice, slice], Psf], Planes]) -> Planes:
-        """Solve each patch with its own kernel, and fade from one to the next.
-
-        Args:
-            still: `n h w`: what a patch is that did not move.
-            box: Where it lies in the picture.
-            solve: Given a part of it and a kernel, returns what that is, `n h w`.
-        """
-        made, weights = np.zeros_like(still), np.zeros(still.shape[1:], np.float32)
-        rise = np.sin(np.pi * (np.arange(2 * PATCH_PX) + 0.5) / (2 * PATCH_PX)) ** 2
-        window = np.outer(rise, rise).astype(np.float32)
-        centres = [
-            (y, x)
-            for y in range(box.top // PATCH_PX * PATCH_PX, box.bottom + PATCH_PX, PATCH_PX)
-            for x in range(box.left // PATCH_PX * PATCH_PX, box.right + PATCH_PX, PATCH_PX)
-        ]
-
-        def solved(centre: tuple[int, int]) -> Planes | None:
-            psf = self._found.kernel_at(*centre)
-            patch = _patch_around(*centre).within(box)
-            if psf is None or min(patch.size) <= 0:
-                return None
-            around = with_halo(patch, within=box, halo_px=PATCH_HALO_PX).source
-            answer = solve(around.shifted(box.top, box.left).slices, psf)
-            return answer[:, *patch.shifted(around.top, around.left).slices]
-
-        for centre, answer in zip(centres, self._pool.map(solved, centres), strict=True):
-            patch = _patch_around(*centre).within(box)
-            if min(patch.size) <= 0:
-                continue
-            here = patch.shifted(box.top, box.left).slices
-            weight = window[patch.shifted(*_patch_around(*centre)[:2]).slices]
-            made[:, *here] += weight * (still[:, *here] if answer is None else answer)
-            weights[here] += weight
-        return np.asarray(made / weights)
-
-
-def _patch_around(y: int, x: int) -> Box:
-    return Box(y - PATCH_PX, x - PATCH_PX, y + PATCH_PX, x + PATCH_PX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 Pair = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 3 hs ws"]]
@@ -21,14 +21,22 @@ class Known(NamedTuple):
     """Root mean square of what was added to it, in [0, 1] units."""
 
 
+class Told(NamedTuple):
+    """What a network with guides is told of each patch's blur, and what it gives has to explain the input with."""
+
+    kernels: Float[Tensor, "n s s"]
+    is_linear: Bool[Tensor, " n"]
+    """Whether the blur is undone in linear light, not in the file's own values."""
+
+
 class Batch(NamedTuple):
     """What a step is given."""
 
     pair: Pair
     known: Known | None = None
     """None where no term of the objective asks for it."""
-    told: Float[Tensor, "n s s"] | None = None
-    """The kernels that a network with guides is told, and that what it gives has to explain the input with."""
+    told: Told | None = None
+    """None where the network takes no guides."""
     of_discriminator: tuple[Batch, ...] = ()
     """A batch for each update of D, where it has batches of its own."""
 
@@ -39,7 +47,7 @@ def chosen(batch: Batch, patches: slice) -> Batch:
     return Batch(
         (degraded[patches], reference[patches]),
         None if known is None else Known(known.kernels[patches], known.noise[patches]),
-        None if told is None else told[patches],
+        None if told is None else Told(*(values[patches] for values in told)),
         tuple(chosen(other, patches) for other in others),
     )
 

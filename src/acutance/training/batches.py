@@ -9,7 +9,7 @@ from acutance.data.patches import PatchSampler
 from acutance.degradations.pipeline import degrade
 from acutance.training.batch import Batch, Known, chosen
 from acutance.training.config import TrainConfig
-from acutance.training.guides import distorted, with_guides
+from acutance.training.guides import told_of, with_guides
 
 SEED_STRIDE = 1_000_003
 """Prime that keeps the batches of different seeds apart."""
@@ -51,8 +51,7 @@ def _drawn(config: TrainConfig, sampler: PatchSampler, source: torch.Generator, 
         known = Known(made.kernels, made.noise)
     if not config.generator.guides:
         return Batch((made.degraded, made.reference), known)
-    assert made.kernels is not None  # `TrainConfig` has checked it
-    told = distorted(made.kernels, config.guide, source)
+    told = told_of(made, config.guide, source)
     return Batch((with_guides(made.degraded, told), made.reference), known, told)
 
 
@@ -111,7 +110,7 @@ class PairSource:
         with torch.cuda.stream(stream):
             batch = self._draw(first)
         for part in (batch, *batch.of_discriminator):
-            for values in (*part.pair, *(part.known or ()), *(() if part.told is None else (part.told,))):
+            for values in (*part.pair, *(part.known or ()), *(part.told or ())):
                 values.record_stream(main)  # its memory is not used again before the steps that read it are done
         stream.synchronize()
         return batch

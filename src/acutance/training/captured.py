@@ -16,7 +16,7 @@ from torch import Tensor
 
 from acutance.losses.objective import ObjectiveConfig, generator_loss
 from acutance.networks.any_generator import AnyGenerator
-from acutance.training.batch import Batch, parts_of
+from acutance.training.batch import Batch, Told, parts_of
 from acutance.training.ema import WeightAverage
 from acutance.training.guides import restored_by
 from acutance.training.optimizers import PEAK
@@ -58,7 +58,8 @@ class CapturedStep:
         self._objective, self._is_bfloat16, self._parts = objective, is_bfloat16, parts
         device = example.pair[0].device
         degraded, reference = (images.clone(memory_format=torch.channels_last) for images in example.pair)
-        self._batch = Batch((degraded, reference), told=None if example.told is None else example.told.clone())
+        told = None if example.told is None else Told(*(values.clone() for values in example.told))
+        self._batch = Batch((degraded, reference), told=told)
         self._average_share = torch.zeros((), device=device)
         self._rates = [torch.zeros((), device=device) for _ in optimizers]
         self._found_inf = torch.zeros((), device=device)
@@ -102,7 +103,8 @@ class CapturedStep:
         for static, new in zip(self._batch.pair, batch.pair, strict=True):
             static.copy_(new)
         if self._batch.told is not None and batch.told is not None:
-            self._batch.told.copy_(batch.told)
+            for static, new in zip(self._batch.told, batch.told, strict=True):
+                static.copy_(new)
         for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
             rate.fill_(rate_share * optimizer.param_groups[0][PEAK])
         self._average_share.fill_(average_share)

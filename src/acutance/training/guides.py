@@ -7,7 +7,8 @@ blurred again. `deconvolution.wiener` is the same in NumPy for whole pictures, a
 against.
 
 In training the kernel is known too well. A share of the patches is deconvolved with one whose ends are a little off, as
-those of an estimated kernel are.
+those of an estimated kernel are. What was blurred in linear light can be deconvolved there; that, too, is not always
+found out.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from acutance.deconvolution.data_consistency import (
 )
 from acutance.deconvolution.wiener import BORDER_STEPS, PENALTIES
 from acutance.degradations.draws import check_share, happens
+from acutance.degradations.light import to_gamma, to_linear
+from acutance.degradations.pipeline import Degraded
 from acutance.errors import ConfigError
 from acutance.imaging.kernels import fast_length
 from acutance.networks.generators import CHANNELS
-from acutance.training.batch import Batch
+from acutance.training.batch import Batch, Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class GuideConfig:
     """Standard deviation of how far the ends of the kernel lie off, along it and across."""
     exact_share: float = 0.3
     """Share of the patches that are deconvolved with the very kernel that blurred them."""
+    light_share: float = 0.0
+    """Share of those blurred in linear light that are deconvolved there; the others are in the file's own values."""
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -53,32 +58,52 @@ class GuideConfig:
             ConfigError: Naming the setting, its value and what is allowed.
         """
         check_share("guide.exact_share", self.exact_share)
+        check_share("guide.light_share", self.light_share)
         if not 0 <= self.error_px < math.inf:
             raise ConfigError(f"guide.error_px = {self.error_px}: must be a number from 0 on.")
 
 
-def with_guides(
-    degraded: Float[Tensor, "n 3 h w"],
-    told: Float[Tensor, "n s s"],
-) -> Float[Tensor, "n 12 h w"]:
+def told_of(made: Degraded, config: GuideConfig, generator: torch.Generator) -> Told:
+    """Return what the network is told of patches: nearly what is known of them.
+
+    Args:
+        made: The patches; one blur stage made their kernels.
+        config: How wrong it is.
+        generator: On the device.
+    """
+    assert made.kernels is not None  # `TrainConfig` has checked it
+    told = distorted(made.kernels, config, generator)
+    if not config.light_share:
+        return Told(told, torch.zeros_like(made.is_linear))
+    return Told(told, made.is_linear & happens(len(told), config.light_share, generator))
+
+
+def with_guides(degraded: Float[Tensor, "n 3 h w"], told: Told) -> Float[Tensor, "n 12 h w"]:
     """Return the network's input: each patch, and its guides from the crispest to the smoothest."""
-    return torch.cat([degraded, wiener(degraded, told)], dim=1)
+    in_light = told.is_linear.view(-1, 1, 1, 1)
+    guides = wiener(torch.where(in_light, to_linear(degraded), degraded), told.kernels)
+    # There is no light below none: the curve would stretch what rings there to large negative values.
+    guides = torch.where(in_light, to_gamma(guides.clamp_min(0.0)), guides)
+    return torch.cat([degraded, guides], dim=1)
 
 
 def consistent(
-    restored: Float[Tensor, "n 3 h w"], seen: Float[Tensor, "n 3 h w"], told: Float[Tensor, "n s s"]
+    restored: Float[Tensor, "n 3 h w"], seen: Float[Tensor, "n 3 h w"], told: Told
 ) -> Float[Tensor, "n 3 h w"]:
     """Correct each restored patch by what it does not explain; see `deconvolution.data_consistency`.
 
     The gradient goes through it, but for that of the noise's power.
     """
     height, width = seen.shape[-2:]
-    side = told.shape[-1]
-    wide = _continued(_continued(restored.float(), side - 1, 2), side - 1, 3)
+    in_light, side = told.is_linear.view(-1, 1, 1, 1), told.kernels.shape[-1]
+    sharp = restored.float()
+    sharp = torch.where(in_light, to_linear(sharp), sharp)
+    wide = _continued(_continued(sharp, side - 1, 2), side - 1, 3)
     shape = (wide.shape[-2], wide.shape[-1])
-    transfer = _transfer(told, shape)
+    transfer = _transfer(told.kernels, shape)
     again = torch.fft.irfft2(transfer * torch.fft.rfft2(wide), s=shape)[..., :height, :width]
-    inner = _inner(told, height, width)
+    again = torch.where(in_light, to_gamma(again), again)
+    inner = _inner(told.kernels, height, width)
     rest = (seen - again).clamp(-LARGEST_REST, LARGEST_REST) * inner
     spectrum = torch.fft.rfft2(functional.pad(rest, (0, shape[1] - width, 0, shape[0] - height)))
     with torch.no_grad():

@@ -116,7 +116,7 @@ def blurred_in(response: Response, psf: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("psf", "words"),
     [
-        (line_psf(16.0, 2.0), "straight motion of about 16 px along 115°: taken out"),
+        (line_psf(8.0, 1.2), "straight motion of about 8 px along 69°: taken out"),
         (disk_psf(4.0), "out of focus by about 4.0 px: taken out"),
     ],
 )

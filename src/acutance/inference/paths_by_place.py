@@ -17,15 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.psfs import offset_between
-from acutance.deconvolution.shake import Progress, Shake, find_shake
-from acutance.engines.processor import pool_size
+from acutance.deconvolution.shake import Progress, Shake
 from acutance.estimation.blocks import first_block, start_in
-from acutance.estimation.responses import response_in
 from acutance.estimation.verdict import BlurVerdict
 from acutance.geometry import Box, with_halo
 from acutance.imaging.response import Response
-from acutance.inference.found_blur import FoundPaths
+from acutance.inference.found_blur import FoundBlur, FoundPaths
 from acutance.inference.looking import blur_field
+from acutance.inference.paths import path_in
 
 LEAST_PART_PX: Final = 320
 """No side of a part is shorter: in parts of 240 px, paths that were none cost .06 dB (row `motion-scene`, bsd100)."""
@@ -58,18 +57,17 @@ def paths_by_place(
         return None
     start = first_block(grey[..., np.newaxis])
     found: dict[Place, Shake] = {}
+    lights: Counter[Response] = Counter()
     for number, (at, part) in enumerate(parts.items()):
         progress(number / len(parts), f"looking for the path of the camera, part {number + 1} of {len(parts)}")
         around = with_halo(part, within=whole, halo_px=AROUND_PX).source
-        shake = _path_in(np.ascontiguousarray(grey[around.slices]), start=start_in(around, start), threads=threads)
-        if shake is not None:
-            found[at] = shake
+        path = _path_in(np.ascontiguousarray(grey[around.slices]), start=start_in(around, start), threads=threads)
+        if path is not None:
+            found[at] = path.kernel
+            lights[path.response] += 1
     if not found:
         return None
     aligned = _aligned(found)
-    lights = Counter(
-        response_in(np.ascontiguousarray(grey[parts[at].slices]), shake.psf) for at, shake in found.items()
-    )
     response = max(Response, key=lambda one: lights[one])  # of equals the first
     share = sum(parts[at].size.pixels for at in found) / whole.size.pixels
     words = f"curved motion that differs over the picture: taken out of {100 * share:.0f} % of it"
@@ -90,15 +88,15 @@ def _parts(whole: Box) -> dict[Place, Box]:
     }
 
 
-def _path_in(grey: npt.NDArray[np.float32], *, start: tuple[int, int], threads: int | None) -> Shake | None:
+def _path_in(grey: npt.NDArray[np.float32], *, start: tuple[int, int], threads: int | None) -> FoundBlur | None:
     """Look for a path in a part, where the estimator sees motion; it must be about as long as that tells."""
     seen: BlurVerdict = blur_field(grey, start=start, threads=threads).whole
     if seen.kind not in {"path", "line"}:
         return None
-    shake = find_shake(grey, threads=pool_size(threads))
-    if shake is None or not SHORTEST_SHARE <= shake.length_px / seen.strength_px <= LONGEST_SHARE:
+    path = path_in(grey, threads=threads, progress=lambda share, doing: None)
+    if path is None or not SHORTEST_SHARE <= path.kernel.length_px / seen.strength_px <= LONGEST_SHARE:
         return None
-    return shake
+    return path
 
 
 def _aligned(found: dict[Place, Shake]) -> dict[Place, Shake]:

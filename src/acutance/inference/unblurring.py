@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from acutance.deconvolution.shake import Progress, find_shake, known_shake, weighed
+from acutance.deconvolution.shake import Progress, known_shake, weighed
 from acutance.deconvolution.texture import SMALLEST_PX, textured_box
-from acutance.engines.processor import pool_size
 from acutance.estimation.blocks import first_block, start_in
-from acutance.estimation.responses import response_in
 from acutance.estimation.spectrum import LEAST_SIDE_PX
 from acutance.estimation.straight import refined
 from acutance.estimation.verdict import BlurField, BlurVerdict
@@ -26,7 +24,6 @@ from acutance.imaging.response import Response
 from acutance.inference.bands import (
     ONE_THING_PIXELS,
     TEXTURED_PIXELS,
-    WHOLE_PIXELS,
     banded,
     banded_places,
     has_bands_all_over,
@@ -38,6 +35,7 @@ from acutance.inference.belief import grey_of
 from acutance.inference.edges import has_no_edges, is_made_of_steps
 from acutance.inference.found_blur import PATCH_PX, Found, FoundBlur, FoundMotion, FoundPaths, size_words
 from acutance.inference.looking import blur_field
+from acutance.inference.paths import path_in
 from acutance.inference.paths_by_place import paths_by_place
 from acutance.inference.surroundings import (
     CLEARLY,
@@ -184,6 +182,7 @@ def _as_around(
     found, _ = _one_kernel(grey, field, threads=threads, progress=progress)
     if found is None:
         return None
+    grey = found.response.light(grey)
     crop = gated_part(grey, place.shifted(around.top, around.left), found.kernel.psf)
     kernel = known_shake(crop, found.kernel.psf)
     evidence = kernel.evidence if found.seen is None else weighed_as(crop, found.seen)
@@ -218,15 +217,7 @@ def _as_told(
 
 def _curved(grey: npt.NDArray[np.float32], *, threads: int | None, progress: Progress) -> FoundBlur | None:
     """Look for a curved path. That tells its own progress, from nothing on."""
-    shake = find_shake(
-        grey,
-        threads=pool_size(threads),
-        progress=lambda share, doing: progress(0.3 + 0.7 * share, doing),
-    )
-    if shake is None:
-        return None
-    crop = np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices])
-    return FoundBlur(kernel=shake, moved=False, response=response_in(crop, shake.psf))
+    return path_in(grey, threads=threads, progress=_part_of(progress, 0.3, 1.0))
 
 
 def _checked(

@@ -128,7 +128,11 @@ def test_the_ends_lie_off_by_about_the_error(length):
 
 
 def test_what_is_said_of_the_error_is_checked():
-    for settings, words in (({"exact_share": 1.2}, "exact_share"), ({"error_px": -1.0}, "error_px")):
+    for settings, words in (
+        ({"exact_share": 1.2}, "exact_share"),
+        ({"light_share": -0.1}, "light_share"),
+        ({"error_px": -1.0}, "error_px"),
+    ):
         with pytest.raises(ConfigError, match=words):
             GuideConfig(**settings)
     with pytest.raises(ConfigError, match="error_px"):

@@ -35,7 +35,7 @@ def wiener_guides(
         response: How the values come from what was blurred.
 
     Returns:
-        `3 h w`, from the crispest to the smoothest; not clipped.
+        `3 h w`, from the crispest to the smoothest; not clipped, but for light that a response has no values for.
 
     Determinism: the same bits for the same input on one build of NumPy.
     """

@@ -17,7 +17,11 @@ from acutance.estimation.spectrum import LEAST_SIDE_PX, BandedSpectrum
 from acutance.imaging.response import Response
 
 LEAST_SCORE: Final = 0.5
+"""Of the best one. Below it the bands lie in the noise, and what leads is chance: disks of 2.2 px under noise of 2 to 6
+levels had 0.12 at most, and light led in up to two thirds of them."""
 LEAST_LEAD: Final = 0.015
+"""Before the values themselves. Of photos blurred in their values none had more without noise, but for motion of 24 px
+(0.019)."""
 
 
 def response_in(crop: Plane, psf: Psf, *, beyond_gaps: bool = False) -> Response:

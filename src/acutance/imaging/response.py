@@ -7,14 +7,10 @@ a curve bends, is not undone exactly: of straight motion of 4 px that costs 4 dB
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from acutance.imaging.light import to_gamma, to_linear, with_tone_curve, without_tone_curve
-
-Values = TypeVar("Values", npt.NDArray[np.float32], npt.NDArray[np.float64])
+from acutance.imaging.light import Values, to_gamma, to_linear, with_tone_curve, without_tone_curve
 
 
 class Response(Enum):

@@ -27,6 +27,7 @@ from acutance.imaging.response import Response
 from acutance.inference.edges import has_no_edges
 from acutance.inference.found_blur import PATCH_PX, FoundBlur
 from acutance.inference.surroundings import MISFIT_PER_LEVEL
+from acutance.inference.told import ToldBlur
 
 TEXTURED_PIXELS = 40_000
 """The most textured part has so many, for what is told of it alone."""
@@ -132,11 +133,13 @@ def weighed_as(crop: npt.NDArray[np.float32], seen: BlurVerdict) -> Evidence:
     return weighed(reduced(Picture(crop[..., np.newaxis]), 2).pixels[..., 0], half)
 
 
-def response_to(grey: npt.NDArray[np.float32], seen: BlurVerdict) -> Response:
+def response_to(grey: npt.NDArray[np.float32], blur: BlurVerdict | ToldBlur) -> Response:
     """Return in what light a blur happened, as far as the spectrum of a picture as a whole tells."""
-    assert seen.psf is not None
+    if blur.kind == "gaussian":  # has no bands
+        return Response.NONE
+    assert blur.psf is not None
     crop = np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices])
-    return response_in(crop, seen.psf, beyond_gaps=seen.kind == "defocus")
+    return response_in(crop, blur.psf, beyond_gaps=blur.kind == "defocus")
 
 
 def _line(motion: SpectralMotion) -> BlurVerdict:

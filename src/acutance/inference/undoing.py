@@ -13,15 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from acutance.deconvolution.shake import Progress
-from acutance.deconvolution.texture import textured_box
 from acutance.engines.engine import Engine, check_finite
 from acutance.engines.processor import pool_size
-from acutance.estimation.responses import response_in
 from acutance.geometry import Box, Size, Tile, ceil_to_multiple, plan_tiles, with_halo
 from acutance.imaging.convert import PixelType, to_float
 from acutance.imaging.pad import mirrored_part, with_margin
 from acutance.imaging.response import Response
-from acutance.inference.bands import WHOLE_PIXELS
+from acutance.inference.bands import response_to
 from acutance.inference.belief import grey_of, keep_what_is_believed
 from acutance.inference.found_blur import Found, FoundBlur, FoundMotion, FoundPaths
 from acutance.inference.solving import Solver, solver_of
@@ -75,7 +73,7 @@ def without_blur(
         NonFiniteOutput: When the network gives NaN or infinity.
     """
     if response is None:
-        response = _told_response(pixels, found) if isinstance(found, ToldBlur) else found.response
+        response = response_to(grey_of(to_float(pixels)), found) if isinstance(found, ToldBlur) else found.response
     if isinstance(found, FoundPaths):
         return _without_paths(pixels, found, engine, wanted, response=response, threads=threads, progress=progress)
     size = Size(*pixels.shape[:2])
@@ -105,15 +103,6 @@ def without_blur(
     if isinstance(found, FoundMotion) or (isinstance(found, FoundBlur) and found.moved):
         keep_what_is_believed(pixels[kept.slices], result[kept.slices])
     return result
-
-
-def _told_response(pixels: npt.NDArray[PixelType], told: ToldBlur) -> Response:
-    """Return in what light a kernel that somebody told blurred a picture, as far as its bands tell."""
-    if told.kind == "gaussian":  # has none
-        return Response.NONE
-    grey = grey_of(to_float(pixels))
-    crop = np.ascontiguousarray(grey[textured_box(grey, WHOLE_PIXELS).slices])
-    return response_in(crop, told.psf, beyond_gaps=told.kind == "defocus")
 
 
 def _share(tile: Box, part: Box, size: Size) -> npt.NDArray[np.float32]:
